@@ -1,0 +1,83 @@
+# The commands of this repository. Each first lets scripts/setup install what is missing; it says nothing when
+# nothing is.
+#
+#   make run        start the fleet service on a database of its own (or on DATABASE_URL)
+#   make test       every test; FAIL_FAST=1 stops at the first failure
+#   make test-all   the same on the installed PostgreSQL, on 17 and on 18
+#   make p0         the four tests of the database baseline, with what each one measured
+#   make check      format, lints, feature sets, documentation, licences
+#   make bench      Plimsoll beside its peers
+#   make docs       write the generated pages, docs/settings.md and docs/errors.md
+#   make clean      remove what was built, the downloaded PostgreSQL versions included
+
+SHELL := /bin/bash
+CARGO ?= cargo
+
+# The rest of a run still tells something after a failure, so it goes on unless told otherwise.
+ifeq ($(FAIL_FAST),1)
+NEXTEST_FLAGS := --fail-fast
+ON_FAILURE := exit 1
+else
+NEXTEST_FLAGS := --no-fail-fast
+ON_FAILURE := failed=1
+endif
+
+# Loom replaces the primitives under the pool, so these tests are another build in a folder of their own.
+LOOM_TESTS := $(wildcard crates/plimsoll/tests/loom*.rs)
+
+.DEFAULT_GOAL := test
+.PHONY: run test test-all p0 check bench docs clean
+
+run:
+	@scripts/setup run
+	$(CARGO) run -p fleet
+
+test:
+	@scripts/setup test
+	@failed=0; \
+	( set -x; $(CARGO) nextest run --workspace --exclude bench $(NEXTEST_FLAGS) ) || $(ON_FAILURE); \
+	( set -x; $(CARGO) test --doc --workspace --exclude bench ) || $(ON_FAILURE); \
+	if [ -n "$(LOOM_TESTS)" ]; then \
+		( set -x; RUSTFLAGS="--cfg plimsoll_loom" \
+			$(CARGO) test -p plimsoll --test 'loom*' --release --target-dir target/loom ) || $(ON_FAILURE); \
+	fi; \
+	exit $$failed
+
+# The first run takes whatever is installed (or PLIMSOLL_PG_BIN).
+test-all:
+	@scripts/setup test-all
+	@failed=0; \
+	echo "== the installed PostgreSQL"; \
+	$(MAKE) --no-print-directory test || $(ON_FAILURE); \
+	for version in 17 18; do \
+		echo "== PostgreSQL $$version"; \
+		( set -x; PLIMSOLL_PG_BIN="$(CURDIR)/target/postgres/$$version/bin" \
+			$(CARGO) nextest run --workspace --exclude bench $(NEXTEST_FLAGS) ) || $(ON_FAILURE); \
+	done; \
+	exit $$failed
+
+p0:
+	@scripts/setup run
+	$(CARGO) test -p plimsoll --test p0 -- --nocapture
+
+check:
+	@scripts/setup check
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) check -p plimsoll --no-default-features
+	$(CARGO) check -p plimsoll --no-default-features --features tls
+	$(CARGO) check -p plimsoll --no-default-features --features metrics
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+	$(CARGO) deny check bans licenses sources
+
+bench:
+	@scripts/setup run
+	$(CARGO) run --release -p bench
+
+docs:
+	@scripts/setup check
+	$(CARGO) run --quiet -p plimsoll --example reference -- docs
+
+clean:
+	$(CARGO) clean
+	rm -rf target

@@ -1,0 +1,168 @@
+//! The commands that make, start and stop a server, and what their failures mean.
+//!
+//! `pg_ctl` starts it rather than we: it puts the server into a session of its own (no ^C reaches it), waits until it
+//! answers, and leaves it to init, so that a server which crashes is not a zombie of ours.
+
+use super::{StopMode, kept};
+use crate::binaries::Binaries;
+use crate::error::{Error, Result};
+use crate::root::RunAs;
+use crate::watchdog::Starting;
+use crate::{folder, process};
+use rustix::process::Signal;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::{Duration, Instant};
+
+/// Where every private server listens.
+pub(crate) const HOST: &str = "127.0.0.1";
+
+/// Recovery after a crash of a kept server may take a while.
+const START_SECONDS: u64 = 120;
+const STOP_SECONDS: u64 = 60;
+
+/// How long the backends of a killed postmaster may need to notice that they are alone.
+const ORPHANS_PATIENCE: Duration = Duration::from_secs(15);
+
+/// One server's place: its programs, folders, port and superuser. It does not own the server; a watchdog does.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    pub(crate) binaries: Binaries,
+    pub(crate) run_as: RunAs,
+    /// Temporary: sockets, TLS files, and (unless kept) log and data.
+    pub(crate) folder: PathBuf,
+    pub(crate) data: PathBuf,
+    pub(crate) log: PathBuf,
+    pub(crate) port: u16,
+    pub(crate) superuser: String,
+    pub(crate) password: String,
+    pub(crate) starting: Starting,
+}
+
+impl Server {
+    /// Makes the data folder, elsewhere first: if this is interrupted, no half of a folder stands in its place.
+    pub(super) async fn initdb(&self, durable: bool) -> Result<()> {
+        let partial = kept::beside(&self.data, "partial");
+        let _none_left = std::fs::remove_dir_all(&partial);
+        std::fs::create_dir_all(&partial).map_err(Error::io("make the folder", &partial))?;
+        self.run_as.give(&partial)?;
+        let password_file = self.folder.join("password");
+        folder::write(&password_file, &self.password, 0o600, &self.run_as)?;
+
+        let mut command = self.run_as.command(self.binaries.program("initdb"), &self.folder);
+        // The C locale is the one that every machine has; it is also the fastest.
+        command.args(["--encoding=UTF8", "--locale=C", "--auth=scram-sha-256"]);
+        command.args((!durable).then_some("--no-sync"));
+        command.arg("-U").arg(&self.superuser).arg("--pwfile").arg(&password_file).arg("-D").arg(&partial);
+        let output = run(command, "initdb").await?;
+        let _no_longer_needed = std::fs::remove_file(&password_file);
+        if !output.status.success() {
+            return Err(self.failure("making a data folder with initdb", &said(&output)));
+        }
+        std::fs::rename(&partial, &self.data).map_err(Error::io("put in place the data folder", &self.data))
+    }
+
+    /// Starts the server and waits until it answers.
+    pub(super) async fn start(&self) -> Result<()> {
+        self.starting.set(true);
+        let started = self.start_and_wait().await;
+        self.starting.set(false);
+        started
+    }
+
+    async fn start_and_wait(&self) -> Result<()> {
+        let deadline = Instant::now() + ORPHANS_PATIENCE;
+        loop {
+            kept::clear_stale_pid(self)?;
+            let before = std::fs::metadata(&self.log).map(|about| about.len()).unwrap_or_default();
+            let seconds = START_SECONDS.to_string();
+            let mut command = self.command("pg_ctl", &["start", "-s", "-w", "-t", &seconds]);
+            command.arg("-l").arg(&self.log);
+            let output = run(command, "pg_ctl").await?;
+            if output.status.success() {
+                return Ok(());
+            }
+            let log = format!("{}\n{}", folder::since(&self.log, before), said(&output));
+            let orphans_remain = log.contains("pre-existing shared memory block");
+            if !orphans_remain || Instant::now() > deadline {
+                return Err(self.failure("starting PostgreSQL", &log));
+            }
+            tokio::time::sleep(process::POLL * 5).await;
+        }
+    }
+
+    /// Stops the server and waits until it is gone. A paused one is woken, since it would not hear.
+    pub(crate) async fn stop(&self, mode: StopMode) -> Result<()> {
+        let Some(pid) = self.pid() else { return Ok(()) };
+        process::signal(pid, Signal::CONT);
+        let seconds = STOP_SECONDS.to_string();
+        let command = self.command("pg_ctl", &["stop", "-s", "-w", "-t", &seconds, "-m", mode.name()]);
+        let output = run(command, "pg_ctl").await?;
+        if output.status.success() || self.pid() != Some(pid) {
+            return Ok(());
+        }
+        let doing = format!("stopping PostgreSQL ({} mode)", mode.name());
+        Err(Error::TooSlow { doing, seconds: STOP_SECONDS, log: folder::tail(&self.log) })
+    }
+
+    pub(super) async fn pg_ctl(&self, doing: &'static str, arguments: &[&str]) -> Result<()> {
+        let output = run(self.command("pg_ctl", arguments), "pg_ctl").await?;
+        if output.status.success() { Ok(()) } else { Err(self.failure(doing, &said(&output))) }
+    }
+
+    /// The postmaster, if it is alive, and is one.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        let text = std::fs::read_to_string(self.data.join("postmaster.pid")).ok()?;
+        let pid = text.lines().next()?.trim().parse().ok()?;
+        let is_postgres = || process::name(pid).is_some_and(|name| name.contains("post"));
+        (process::is_alive(pid) && is_postgres()).then_some(pid)
+    }
+
+    fn command(&self, program: &str, arguments: &[&str]) -> std::process::Command {
+        let mut command = self.run_as.command(self.binaries.program(program), &self.folder);
+        command.args(arguments).arg("-D").arg(&self.data);
+        command
+    }
+
+    /// Reads the log as a person would, and says what is to be done.
+    fn failure(&self, doing: &'static str, log: &str) -> Error {
+        if log.contains("No space left on device") {
+            return Error::DiskFull { doing, path: self.data.clone() };
+        }
+        let socket_taken = log.contains("could not create any TCP/IP sockets");
+        if log.contains("Address already in use") || socket_taken {
+            return Error::PortTaken { port: self.port };
+        }
+        let lines: Vec<&str> = log.trim().lines().collect();
+        let log = lines.get(lines.len().saturating_sub(20)..).unwrap_or_default().join("\n");
+        Error::Failed { doing: doing.to_owned(), hint: hint(&log).map(String::from), log }
+    }
+}
+
+/// What a line of the log means to somebody who has never seen it.
+fn hint(log: &str) -> Option<&'static str> {
+    const KNOWN: [(&str, &str); 7] = [
+        (
+            "shared memory segment",
+            "the machine has too little shared memory: lower shared_buffers or max_connections",
+        ),
+        ("Cannot allocate memory", "the machine is out of memory: stop something, or lower shared_buffers"),
+        ("unrecognized configuration parameter", "a setting is misspelt, or this version does not know it"),
+        ("invalid value for parameter", "a setting has a value that this version does not accept"),
+        ("contains errors", "a setting has a value that this version does not accept"),
+        ("could not load server certificate", "the certificate given to .tls(..) is not a PEM certificate"),
+        ("wrong ownership", "the data folder belongs to another user"),
+    ];
+    KNOWN.iter().find(|(sign, _)| log.contains(sign)).map(|(_, meaning)| *meaning)
+}
+
+/// Runs a program to its end; killed if the caller goes away.
+async fn run(command: std::process::Command, name: &'static str) -> Result<Output> {
+    let mut command = tokio::process::Command::from(command);
+    command.stdin(std::process::Stdio::null()).kill_on_drop(true);
+    command.output().await.map_err(Error::io("run", Path::new(name)))
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}

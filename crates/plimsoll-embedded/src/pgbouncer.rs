@@ -1,0 +1,293 @@
+//! PgBouncer in front of a server, for tests of what a pooler changes: session state that goes, startup options that it
+//! refuses, cancels that it passes on in its own time.
+//!
+//! It is run as the distribution made it, with a configuration of its own in a temporary folder; like the server it
+//! drops root, and has a watchdog.
+
+mod ini;
+
+use crate::binaries;
+use crate::error::{Error, Result};
+use crate::root::RunAs;
+use crate::sql::{Host, Row, Target};
+use crate::watchdog::{Starting, Watchdog};
+use crate::{Cluster, folder, port, process, shared, url};
+use rustix::process::Signal;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const HOST: &str = "127.0.0.1";
+const PORT_TRIES: usize = 10;
+const START_PATIENCE: Duration = Duration::from_secs(10);
+
+/// From here on it is killed rather than asked; a newer PgBouncer that is asked waits for its clients.
+const STOP_PATIENCE: Duration = Duration::from_millis(500);
+
+/// When a server connection goes back to the pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PoolMode {
+    /// When the client leaves.
+    #[default]
+    Session,
+    /// When the transaction ends.
+    Transaction,
+    /// When the statement ends.
+    Statement,
+}
+
+/// The server that PgBouncer stands in front of, and as whom clients come.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    host: String,
+    port: u16,
+    user: String,
+    password: String,
+}
+
+impl Upstream {
+    /// Any server (such as a proxy in front of one).
+    pub fn new(
+        host: impl Into<String>,
+        port: u16,
+        user: impl Into<String>,
+        password: impl Into<String>,
+    ) -> Self {
+        Self { host: host.into(), port, user: user.into(), password: password.into() }
+    }
+}
+
+impl From<&Cluster> for Upstream {
+    fn from(cluster: &Cluster) -> Self {
+        Self::new(cluster.host(), cluster.port(), cluster.superuser(), cluster.password())
+    }
+}
+
+impl From<&shared::SharedServer> for Upstream {
+    fn from(server: &shared::SharedServer) -> Self {
+        Self::new(server.host(), server.port(), server.superuser(), server.password())
+    }
+}
+
+impl From<&shared::TestDatabase> for Upstream {
+    fn from(database: &shared::TestDatabase) -> Self {
+        Self::from(database.server())
+    }
+}
+
+/// Says what a [`PgBouncer`] should be like.
+#[derive(Clone, Debug)]
+pub struct PgBouncerBuilder {
+    upstream: Upstream,
+    pool_mode: PoolMode,
+    settings: Vec<(String, String)>,
+    users: Vec<(String, String)>,
+}
+
+/// A running PgBouncer. Dropped, it is killed and its folder removed; if its owner is killed, a watchdog does the same.
+#[derive(Debug)]
+pub struct PgBouncer {
+    program: PathBuf,
+    run_as: RunAs,
+    folder: PathBuf,
+    port: u16,
+    upstream: Upstream,
+    starting: Starting,
+    _watchdog: Watchdog,
+}
+
+impl PgBouncerBuilder {
+    /// When a server connection goes back to the pool (default: [`PoolMode::Session`]).
+    pub fn pool_mode(mut self, mode: PoolMode) -> Self {
+        self.pool_mode = mode;
+        self
+    }
+
+    /// A line of the section `[pgbouncer]`, such as `("ignore_startup_parameters", "options,extra_float_digits")`,
+    /// which are not ignored otherwise. The last one of a name counts, and all of them count above this crate's own.
+    pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.push((name.into(), value.into()));
+        self
+    }
+
+    /// Another user who may come in, with a password that the server knows too.
+    pub fn user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
+        self.users.push((name.into(), password.into()));
+        self
+    }
+
+    /// Starts it and waits until it answers. The server behind it need not be there. Dropped before it is done, it
+    /// leaves nothing behind.
+    pub async fn start(self) -> Result<PgBouncer> {
+        let program = binaries::pgbouncer()?;
+        let run_as = RunAs::choose(None)?;
+        let temporary = folder::temporary("pgb", false, &run_as)?;
+        let folder = temporary.path().to_owned();
+        let starting = Starting::default();
+        let _watchdog = Watchdog::over_pgbouncer(&folder.join("pid"), &folder, &run_as, starting.clone())?;
+        let _watched_from_now_on = temporary.keep();
+        let mut bouncer = PgBouncer {
+            program,
+            run_as,
+            folder,
+            port: 0,
+            upstream: self.upstream.clone(),
+            starting,
+            _watchdog,
+        };
+        let mut tries = 0;
+        loop {
+            bouncer.port = port::free()?;
+            ini::write(&self, &bouncer.folder, bouncer.port, &bouncer.run_as)?;
+            tries += 1;
+            match bouncer.run().await {
+                Err(error) if error.is_port_taken() && tries < PORT_TRIES => {}
+                result => return result.map(|()| bouncer),
+            }
+        }
+    }
+}
+
+impl PgBouncer {
+    /// In front of a [`Cluster`], the shared server of a test run, a database in it, or any [`Upstream`].
+    pub fn in_front_of(server: impl Into<Upstream>) -> PgBouncerBuilder {
+        let (pool_mode, settings, users) = (PoolMode::default(), Vec::new(), Vec::new());
+        PgBouncerBuilder { upstream: server.into(), pool_mode, settings, users }
+    }
+
+    /// Always 127.0.0.1.
+    pub fn host(&self) -> &'static str {
+        HOST
+    }
+
+    /// The port; the same for as long as this lives.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A connection URL, through PgBouncer, for the user of the server behind it.
+    pub fn url(&self, database: &str) -> String {
+        url::tcp(&self.upstream.user, &self.upstream.password, HOST, self.port, database)
+    }
+
+    /// Its process, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        let pid = std::fs::read_to_string(self.folder.join("pid")).ok()?.trim().parse().ok()?;
+        let is_pgbouncer = || process::name(pid).is_some_and(|name| name.contains("pgbouncer"));
+        (process::is_alive(pid) && is_pgbouncer()).then_some(pid)
+    }
+
+    /// Whether the process is there (and not a zombie) and takes connections. Dropped before it is done, nothing is
+    /// changed.
+    pub async fn is_alive(&self) -> bool {
+        let connect = tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+        self.pid().is_some()
+            && matches!(tokio::time::timeout(Duration::from_secs(1), connect).await, Ok(Ok(_)))
+    }
+
+    /// Runs a command of the admin console, such as `RECONNECT`, `PAUSE` or `SHOW POOLS`, and returns its rows as text.
+    /// Dropped before it is done, the command may or may not have happened.
+    pub async fn admin(&self, command: &str) -> Result<Vec<Row>> {
+        let target = Target {
+            host: Host::Tcp(HOST.into()),
+            port: self.port,
+            user: self.upstream.user.clone(),
+            password: self.upstream.password.clone(),
+        };
+        target.run("pgbouncer", command, &format!("run {command:?} on PgBouncer's console")).await
+    }
+
+    /// Stops it, and removes its folder. Dropped before it is done, it is stopped all the same.
+    pub async fn stop(self) -> Result<()> {
+        self.end().await;
+        // Killed, it had no time to remove this, by which the watchdog would think that it runs.
+        let _already_gone = std::fs::remove_file(self.folder.join("pid"));
+        Ok(())
+    }
+
+    /// Stops it (as a crash would) and starts it again on the same port. Dropped before it is done, it may be in any of
+    /// the states between.
+    pub async fn restart(&self) -> Result<()> {
+        self.end().await;
+        self.run().await
+    }
+
+    /// Starts it again after it died. Does nothing if it runs. Dropped before it is done, it may still come up.
+    pub async fn start_again(&self) -> Result<()> {
+        if self.pid().is_some() { Ok(()) } else { self.run().await }
+    }
+
+    /// The end of its log.
+    pub fn log_tail(&self) -> String {
+        folder::tail(&self.folder.join("log"))
+    }
+
+    async fn end(&self) {
+        let Some(pid) = self.pid() else { return };
+        process::signal(pid, Signal::CONT);
+        process::signal(pid, Signal::TERM);
+        let ask_until = Instant::now() + STOP_PATIENCE;
+        while process::is_alive(pid) {
+            if Instant::now() > ask_until {
+                process::signal(pid, Signal::KILL);
+            }
+            tokio::time::sleep(process::POLL / 2).await;
+        }
+    }
+
+    /// Starts it as a daemon, so that it is no child of ours, and waits until its console answers.
+    async fn run(&self) -> Result<()> {
+        self.starting.set(true);
+        let started = self.run_and_wait().await;
+        self.starting.set(false);
+        started
+    }
+
+    async fn run_and_wait(&self) -> Result<()> {
+        let _stale = std::fs::remove_file(self.folder.join("pid"));
+        let log = self.folder.join("log");
+        let before = std::fs::metadata(&log).map(|about| about.len()).unwrap_or_default();
+        let mut command = self.run_as.command(&self.program, &self.folder);
+        command.args(["-q", "-d"]).arg(ini::file(&self.folder));
+        let mut command = tokio::process::Command::from(command);
+        command.stdin(std::process::Stdio::null()).kill_on_drop(true);
+        let output = command.output().await.map_err(Error::io("run", &self.program))?;
+        if !output.status.success() {
+            let said = folder::since(&log, before) + &String::from_utf8_lossy(&output.stderr);
+            return Err(self.failure(&said));
+        }
+        self.wait_until_it_answers(&log, before).await
+    }
+
+    async fn wait_until_it_answers(&self, log: &Path, before: u64) -> Result<()> {
+        let deadline = Instant::now() + START_PATIENCE;
+        loop {
+            if self.pid().is_some() && self.is_alive().await && self.admin("SHOW VERSION").await.is_ok() {
+                return Ok(());
+            }
+            let said = folder::since(log, before);
+            if said.contains("FATAL") || said.contains("Address already in use") {
+                return Err(self.failure(&said));
+            }
+            if Instant::now() > deadline {
+                let (doing, seconds) = ("starting PgBouncer".into(), START_PATIENCE.as_secs());
+                return Err(Error::TooSlow { doing, seconds, log: said });
+            }
+            tokio::time::sleep(process::POLL / 2).await;
+        }
+    }
+
+    fn failure(&self, log: &str) -> Error {
+        if log.contains("Address already in use") {
+            return Error::PortTaken { port: self.port };
+        }
+        let hint = log
+            .contains("unknown parameter")
+            .then_some("a setting is misspelt, or this version does not know it");
+        Error::Failed {
+            doing: "starting PgBouncer".into(),
+            hint: hint.map(String::from),
+            log: log.trim().to_owned(),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! PgBouncer's two files: the configuration, and the list of users.
+
+use super::{HOST, PgBouncerBuilder, PoolMode};
+use crate::error::{Error, Result};
+use crate::folder;
+use crate::root::RunAs;
+use std::path::{Path, PathBuf};
+
+pub(super) fn file(folder: &Path) -> PathBuf {
+    folder.join("pgbouncer.ini")
+}
+
+/// Writes both. All databases of the server are offered under their own names.
+pub(super) fn write(wanted: &PgBouncerBuilder, folder: &Path, port: u16, run_as: &RunAs) -> Result<()> {
+    let upstream = &wanted.upstream;
+    let mut text = format!("[databases]\n* = host={} port={}\n\n[pgbouncer]\n", upstream.host, upstream.port);
+    for (name, value) in own_settings(wanted, folder, port).iter().chain(&wanted.settings) {
+        if format!("{name}{value}").contains(['\n', '\r', '\0']) {
+            let problem = "a setting must stay on one line";
+            return Err(Error::Setting { name: name.clone(), value: value.clone(), problem });
+        }
+        text.push_str(&format!("{name} = {value}\n"));
+    }
+    let mut users = line(&upstream.user, &upstream.password);
+    for (user, password) in &wanted.users {
+        users.push_str(&line(user, password));
+    }
+    folder::write(&folder.join("userlist.txt"), &users, 0o600, run_as)?;
+    folder::write(&file(folder), &text, 0o600, run_as)
+}
+
+fn own_settings(wanted: &PgBouncerBuilder, folder: &Path, port: u16) -> Vec<(String, String)> {
+    let path = |name| folder.join(name).display().to_string();
+    let mode = match wanted.pool_mode {
+        PoolMode::Session => "session",
+        PoolMode::Transaction => "transaction",
+        PoolMode::Statement => "statement",
+    };
+    let settings = [
+        ("listen_addr", HOST.into()),
+        ("listen_port", port.to_string()),
+        // None: were the port taken, a Unix socket would keep it running, and it would be found nowhere.
+        ("unix_socket_dir", String::new()),
+        ("auth_type", "scram-sha-256".into()),
+        ("auth_file", path("userlist.txt")),
+        ("admin_users", wanted.upstream.user.clone()),
+        ("logfile", path("log")),
+        ("pidfile", path("pid")),
+        ("pool_mode", mode.into()),
+    ];
+    settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn line(user: &str, password: &str) -> String {
+    format!("\"{}\" \"{}\"\n", user.replace('"', "\"\""), password.replace('"', "\"\""))
+}

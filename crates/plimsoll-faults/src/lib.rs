@@ -1,0 +1,45 @@
+//! One broken wire, on purpose.
+//!
+//! Most of what goes wrong between a service and its database goes wrong on the wire, at a moment nobody chose:
+//! after COMMIT was sent and before its answer arrived, in the middle of a message, or not at all, the line just
+//! falls silent. Such moments cannot be had by waiting for them. [`Proxy`] stands on the loopback interface in
+//! front of a PostgreSQL server (or a pooler), reads along, and lets a test choose the moment:
+//!
+//! ```no_run
+//! use plimsoll_faults::{Direction, Fault, Proxy, When};
+//!
+//! # async fn example() -> std::io::Result<()> {
+//! let wire = Proxy::in_front_of("127.0.0.1:5432").await?;
+//! // ... connect the program under test to 127.0.0.1, port `wire.port()` ...
+//! wire.set_once(Fault::on_message(Direction::ToServer, b'Q', "COMMIT", When::AnswerDropped));
+//! // ... its next COMMIT happens on the server, and the program never hears of it ...
+//! wire.until_struck(1).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What it keeps to:
+//!
+//! - **Loopback only.** It listens on 127.0.0.1 and refuses a target that is another machine.
+//! - **Exact.** Messages are counted by PostgreSQL's own framing, however TCP splits them; a fault falls between
+//!   two bytes that the caller named. A delay is latency and not throughput: what is sent together arrives
+//!   together, later.
+//! - **Apart.** The proxy lives in a thread of its own. A program that blocks or drops its runtime does not stall
+//!   the wire, and a slow wire does not stall the program.
+//! - **Gone when dropped.** Dropping [`Proxy`] closes every socket and ends the thread before it returns.
+//!
+//! The map: [`Fault`] says what shall break; [`framing`] finds the messages (pure); `course` decides how many bytes
+//! may pass (pure); `wire` moves the bytes of one connection; `pace` waits more finely than the runtime's timer;
+//! [`Proxy`] is the handle.
+
+mod course;
+mod fault;
+pub mod framing;
+mod pace;
+mod proxy;
+mod shared;
+mod wire;
+
+pub use fault::{At, Cut, Direction, Fault, Since, When};
+pub use proxy::Proxy;
+pub use shared::{Passed, WireReport};

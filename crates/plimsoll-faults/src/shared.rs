@@ -1,0 +1,260 @@
+//! What the handle and the wires both know: the faults that are armed, the connections that are open, and a bell
+//! that rings whenever one of them changes, so that nobody has to sleep and look again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::course::{Armed, Course, Step, Then};
+use crate::fault::{Cut, Fault, Way};
+use crate::pace::Clock;
+
+/// What has passed one way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// Whole messages; none are counted inside TLS.
+    pub messages: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// One connection, as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WireReport {
+    /// The connection's number: the first that was accepted is 1.
+    pub connection: u64,
+    /// Whether the server has said that it is ready for queries.
+    pub ready: bool,
+    /// Whether its bytes cannot be read, so that only bytes are counted.
+    pub encrypted: bool,
+    /// Requests, counted since it connected.
+    pub to_server: Passed,
+    /// Answers, counted since it connected.
+    pub to_client: Passed,
+    /// Requests, counted since the server was first ready (nothing before that).
+    pub to_server_since_ready: Passed,
+    /// Answers, counted since the server was first ready (nothing before that).
+    pub to_client_since_ready: Passed,
+}
+
+#[derive(Debug)]
+struct Line {
+    course: Course,
+    cut: Option<Cut>,
+    stalled_to_server: bool,
+    stalled_to_client: bool,
+}
+
+impl Line {
+    fn stalled(&mut self, way: Way) -> &mut bool {
+        match way {
+            Way::ToServer => &mut self.stalled_to_server,
+            Way::ToClient => &mut self.stalled_to_client,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    faults: Vec<Armed>,
+    faults_ever: u64,
+    lines: BTreeMap<u64, Line>,
+    all_stalled: bool,
+    accepted: u64,
+    struck: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    bell: watch::Sender<()>,
+    pub(crate) clock: Clock,
+}
+
+impl Shared {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), bell: watch::Sender::new(()), clock: Clock::default() })
+    }
+
+    /// Waits until `look` finds what it looks for; looks again whenever something has changed.
+    async fn until<T>(&self, mut look: impl FnMut(&mut State) -> Option<T>) -> T {
+        let mut bell = self.bell.subscribe();
+        loop {
+            if let Some(found) = look(&mut self.state.lock()) {
+                return found;
+            }
+            if bell.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let out = change(&mut self.state.lock());
+        self.bell.send_replace(());
+        out
+    }
+
+    // For the handle.
+
+    pub(crate) fn arm(&self, fault: Fault, once: bool, alone: bool) {
+        self.change(|state| {
+            if alone {
+                state.faults.clear();
+            }
+            state.faults_ever += 1;
+            let passed = |(id, line): (&u64, &Line)| (*id, line.course.to_server, line.course.to_client);
+            let baseline = state.lines.iter().map(passed).collect();
+            state.faults.push(Armed { id: state.faults_ever, fault, once, baseline });
+        });
+    }
+
+    pub(crate) fn disarm(&self) {
+        self.change(|state| state.faults.clear());
+    }
+
+    pub(crate) fn cut_all(&self, how: Cut) -> usize {
+        self.change(|state| {
+            for line in state.lines.values_mut() {
+                line.cut = Some(how);
+            }
+            state.lines.len()
+        })
+    }
+
+    pub(crate) fn stall_all(&self) {
+        self.change(|state| state.all_stalled = true);
+    }
+
+    pub(crate) fn resume(&self) {
+        self.change(|state| {
+            state.all_stalled = false;
+            for line in state.lines.values_mut() {
+                line.stalled_to_server = false;
+                line.stalled_to_client = false;
+            }
+        });
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.state.lock().lines.len()
+    }
+
+    pub(crate) fn accepted(&self) -> u64 {
+        self.state.lock().accepted
+    }
+
+    pub(crate) fn struck(&self) -> u64 {
+        self.state.lock().struck
+    }
+
+    pub(crate) fn wires(&self) -> Vec<WireReport> {
+        self.state.lock().lines.iter().map(|(id, line)| report(*id, &line.course)).collect()
+    }
+
+    pub(crate) async fn until_struck(&self, times: u64) {
+        self.until(|state| (state.struck >= times).then_some(())).await;
+    }
+
+    pub(crate) async fn until_connections(&self, count: usize) {
+        self.until(|state| (state.lines.len() == count).then_some(())).await;
+    }
+
+    // For the wires.
+
+    /// A connection has been accepted: its number, or `None` when it is refused.
+    pub(crate) fn accept(&self) -> Option<u64> {
+        self.change(|state| {
+            state.accepted += 1;
+            let refusal = state.faults.iter().position(|armed| armed.fault == Fault::Refuse);
+            if let Some(index) = refusal {
+                state.struck += 1;
+                if state.faults.get(index).is_some_and(|armed| armed.once) {
+                    state.faults.remove(index);
+                }
+                return None;
+            }
+            let id = state.accepted;
+            let course = Course::new(id);
+            let line = Line { course, cut: None, stalled_to_server: false, stalled_to_client: false };
+            state.lines.insert(id, line);
+            Some(id)
+        })
+    }
+
+    pub(crate) fn closed(&self, id: u64) {
+        self.change(|state| state.lines.remove(&id));
+    }
+
+    /// How much later the bytes read now shall arrive.
+    pub(crate) fn delay(&self, way: Way) -> Duration {
+        let state = self.state.lock();
+        let delays = state.faults.iter().filter_map(|armed| match armed.fault {
+            Fault::Delay { direction, by } if direction.covers(way) => Some(by),
+            _ => None,
+        });
+        delays.fold(Duration::ZERO, Duration::saturating_add)
+    }
+
+    /// Judges what may pass and books it.
+    pub(crate) fn step(&self, id: u64, way: Way, input: &[u8]) -> Step {
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        let Some(line) = state.lines.get_mut(&id) else {
+            return Step { pass: 0, deliver: false, then: Then::Cut(Cut::Reset), met: None };
+        };
+        let was_ready = line.course.at_ready.is_some();
+        let step = line.course.step(way, input, &state.faults);
+        let mut rings = line.course.at_ready.is_some() != was_ready;
+        if let Some(met) = step.met {
+            state.faults.retain(|armed| armed.id != met || !armed.once);
+            if step.then == Then::Stall {
+                *line.stalled(way) = true;
+            }
+            if step.then != Then::Go {
+                state.struck += 1;
+                rings = true;
+            }
+        }
+        drop(guard);
+        if rings {
+            self.bell.send_replace(());
+        }
+        step
+    }
+
+    /// Waits while this way of this connection is stalled.
+    pub(crate) async fn until_moving(&self, id: u64, way: Way) {
+        self.until(|state| {
+            let stalled = state.lines.get_mut(&id).is_some_and(|line| *line.stalled(way));
+            (!state.all_stalled && !stalled).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until somebody cuts this connection.
+    pub(crate) async fn until_cut(&self, id: u64) -> Cut {
+        self.until(|state| state.lines.get(&id).and_then(|line| line.cut)).await
+    }
+}
+
+fn report(connection: u64, course: &Course) -> WireReport {
+    let since = |now: Passed, then: Option<Passed>| {
+        then.map_or_else(Passed::default, |then| Passed {
+            messages: now.messages - then.messages,
+            bytes: now.bytes - then.bytes,
+        })
+    };
+    WireReport {
+        connection,
+        ready: course.at_ready.is_some(),
+        encrypted: course.encrypted(),
+        to_server: course.to_server,
+        to_client: course.to_client,
+        to_server_since_ready: since(course.to_server, course.at_ready.map(|(up, _)| up)),
+        to_client_since_ready: since(course.to_client, course.at_ready.map(|(_, down)| down)),
+    }
+}

@@ -1,0 +1,126 @@
+//! How a transaction begins: one message with everything that must hold inside it.
+
+use crate::deadline::Deadline;
+use crate::postgres::Connection;
+use crate::wire::guardrails::{self, Guardrail};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How far a transaction is kept apart from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Isolation {
+    /// Each statement sees what was committed before it began.
+    ReadCommitted,
+    /// Every statement sees what was committed before the first began.
+    RepeatableRead,
+    /// As if the transactions had run one after the other.
+    Serializable,
+}
+
+impl Isolation {
+    fn sql(self) -> &'static str {
+        match self {
+            Isolation::ReadCommitted => "READ COMMITTED",
+            Isolation::RepeatableRead => "REPEATABLE READ",
+            Isolation::Serializable => "SERIALIZABLE",
+        }
+    }
+}
+
+/// What a transaction is to be.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Begin {
+    pub(crate) isolation: Option<Isolation>,
+    pub(crate) read_only: bool,
+    pub(crate) deferrable: bool,
+    /// Ask for the transaction's id, so that a lost COMMIT can be resolved.
+    pub(crate) with_id: bool,
+    /// The server's limit on each statement, below the session's.
+    pub(crate) statement_timeout: Option<Duration>,
+    /// The server's limit on each lock wait.
+    pub(crate) lock_timeout: Option<Duration>,
+}
+
+impl Begin {
+    /// Whether anything was asked for that a bare statement does not have.
+    pub(crate) fn is_plain(&self) -> bool {
+        let Begin { isolation, read_only, deferrable, with_id, statement_timeout, lock_timeout } = self;
+        isolation.is_none()
+            && !read_only
+            && !deferrable
+            && !with_id
+            && statement_timeout.is_none()
+            && lock_timeout.is_none()
+    }
+
+    /// The text of BEGIN and of the limits that hold until its end.
+    ///
+    /// On a direct connection the session carries its limits already: only what is tighter here is set. Behind a
+    /// transaction pooler the session is nobody's, so all of them are.
+    pub(crate) fn sql(
+        &self,
+        connection: &Connection,
+        deadline: Option<Deadline>,
+        limit: Option<Duration>,
+    ) -> String {
+        let mut sql = String::with_capacity(160);
+        sql.push_str("BEGIN");
+        if let Some(isolation) = self.isolation {
+            sql.push_str(" ISOLATION LEVEL ");
+            sql.push_str(isolation.sql());
+        }
+        if self.read_only {
+            sql.push_str(" READ ONLY");
+        }
+        if self.deferrable {
+            sql.push_str(" DEFERRABLE");
+        }
+        sql.push(';');
+        sql.push_str(&guardrails::local_sets(&self.limits(connection, deadline, limit)));
+        if self.with_id {
+            sql.push_str(" SELECT pg_catalog.pg_current_xact_id()::text");
+        }
+        sql
+    }
+
+    fn limits(
+        &self,
+        connection: &Connection,
+        deadline: Option<Deadline>,
+        limit: Option<Duration>,
+    ) -> Vec<Guardrail> {
+        let plan = &connection.shared.plan;
+        let remaining = deadline.map(|deadline| {
+            let remaining = deadline.remaining(Instant::now());
+            remaining - plan.deadline_margin().min(remaining / 4)
+        });
+        let session = plan.statement_timeout();
+        let wanted =
+            [self.statement_timeout, remaining, limit, session].into_iter().flatten().min().map(millis);
+        let lock = self.lock_timeout.map(millis);
+        if connection.is_pooled_by_transaction() {
+            let mut limits = connection.session.local.clone();
+            set(&mut limits, "statement_timeout", wanted);
+            set(&mut limits, "lock_timeout", lock);
+            return limits;
+        }
+        let is_tighter = |wanted: &u64| session.map(millis).is_none_or(|session| *wanted < session);
+        let mut limits = Vec::new();
+        set(&mut limits, "statement_timeout", wanted.filter(is_tighter));
+        set(&mut limits, "lock_timeout", lock);
+        limits
+    }
+}
+
+fn millis(limit: Duration) -> u64 {
+    u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+fn set(limits: &mut Vec<Guardrail>, name: &'static str, millis: Option<u64>) {
+    let Some(millis) = millis else { return };
+    match limits.iter_mut().find(|limit| limit.name == name) {
+        Some(limit) => limit.millis = millis,
+        None => limits.push(Guardrail { name, millis }),
+    }
+}

@@ -1,0 +1,260 @@
+//! A piece of work with a name, and with what it asks for: [`Database::named`](crate::Database::named).
+
+use crate::begin::{Begin, Isolation};
+use crate::connection::{PooledConnection, at_most_one, one};
+use crate::database::Database;
+use crate::deadline;
+use crate::error::{Outcome, Result};
+use crate::fault::Fault;
+use crate::name::WorkName;
+use crate::pool::Ask;
+use crate::retry;
+use crate::statement::{Count, Params, Rows, Shape};
+use crate::statements::{AsQuery, Query};
+use crate::transaction::{self, Transaction, TransactionGuard};
+use std::future::Future;
+use std::time::Duration;
+use tokio_postgres::Row;
+
+/// Work that has a name and options. Made by [`Database::named`](crate::Database::named); ends in the same methods as
+/// the [`Database`] itself.
+///
+/// ```no_run
+/// # use plimsoll::{Database, Isolation, Result};
+/// # async fn example(db: &Database, id: &str) -> Result<()> {
+/// let device = db
+///     .named("find device")
+///     .read_only()
+///     .query_opt("SELECT status FROM device WHERE id = $1", &[&id])
+///     .await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing happens until one of query, execute, transaction and so on is called"]
+pub struct Call<'a> {
+    db: &'a Database,
+    name: WorkName,
+    begin: Begin,
+    within: Option<Duration>,
+    acquire_within: Option<Duration>,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn new(db: &'a Database, name: WorkName) -> Self {
+        Call { db, name, begin: Begin::default(), within: None, acquire_within: None }
+    }
+
+    /// Writes nothing: the server refuses a write, and a transaction needs one round trip less.
+    pub fn read_only(mut self) -> Self {
+        self.begin.read_only = true;
+        self
+    }
+
+    /// How far it is kept apart from other transactions.
+    pub fn isolation(mut self, isolation: Isolation) -> Self {
+        self.begin.isolation = Some(isolation);
+        self
+    }
+
+    /// With [`Isolation::Serializable`] and [`Call::read_only`]: waits for a moment at which nothing can collide.
+    pub fn deferrable(mut self) -> Self {
+        self.begin.deferrable = true;
+        self
+    }
+
+    /// Fetches the transaction's id with BEGIN, so that a COMMIT whose answer is lost can be resolved. Costs 16 to
+    /// 24 % of a small transaction; for ingest and money.
+    pub fn resolvable(mut self) -> Self {
+        self.begin.with_id = true;
+        self
+    }
+
+    /// The server's limit on each statement, if it is tighter than the session's.
+    pub fn statement_timeout(mut self, limit: Duration) -> Self {
+        self.begin.statement_timeout = Some(limit);
+        self
+    }
+
+    /// The server's limit on each wait for a lock.
+    pub fn lock_timeout(mut self, limit: Duration) -> Self {
+        self.begin.lock_timeout = Some(limit);
+        self
+    }
+
+    /// A deadline for all of it, from the moment it starts, waiting for a connection included.
+    pub fn within(mut self, span: Duration) -> Self {
+        self.within = Some(span);
+        self
+    }
+
+    /// How long to wait for a connection, instead of the pool's own limit.
+    pub fn acquire_within(mut self, span: Duration) -> Self {
+        self.acquire_within = Some(span);
+        self
+    }
+
+    /// Lends a connection.
+    ///
+    /// # Errors
+    /// As [`Database::acquire`].
+    ///
+    /// # Cancel safety
+    /// As [`Database::acquire`].
+    pub async fn acquire(self) -> Result<PooledConnection> {
+        let lend = async {
+            let mut ask = Ask::by(self.name.clone());
+            if let Some(span) = self.acquire_within {
+                ask = ask.within(span);
+            }
+            let lease = self.db.pool().acquire(ask).await?;
+            Ok(PooledConnection::new(lease, self.name.clone(), deadline::current()))
+        };
+        scoped(self.within, lend).await
+    }
+
+    /// Runs a statement and gives its rows.
+    ///
+    /// # Errors
+    /// With what became of the statement: see [`Error::outcome`](crate::Error::outcome).
+    ///
+    /// # Cancel safety
+    /// Dropped, the statement is stopped on the server.
+    pub async fn query(self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<Vec<Row>> {
+        self.run::<Rows>(statement.as_query(), params).await
+    }
+
+    /// Runs a statement that gives exactly one row. As [`Call::query`].
+    ///
+    /// # Errors
+    /// [`Fault::RowCount`] for another number of rows.
+    pub async fn query_one(self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<Row> {
+        let name = self.name.clone();
+        one(self.run::<Rows>(statement.as_query(), params).await?, &name, Outcome::Committed)
+    }
+
+    /// Runs a statement that gives one row or none. As [`Call::query`].
+    ///
+    /// # Errors
+    /// [`Fault::RowCount`] for more rows than one.
+    pub async fn query_opt(
+        self,
+        statement: &(impl AsQuery + ?Sized),
+        params: Params<'_>,
+    ) -> Result<Option<Row>> {
+        let name = self.name.clone();
+        at_most_one(self.run::<Rows>(statement.as_query(), params).await?, &name, Outcome::Committed)
+    }
+
+    /// Runs a statement and gives the number of rows that it touched. As [`Call::query`].
+    ///
+    /// # Errors
+    /// As [`Call::query`].
+    pub async fn execute(self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<u64> {
+        self.run::<Count>(statement.as_query(), params).await
+    }
+
+    /// A bare statement where nothing was asked for, else a transaction of one statement.
+    async fn run<S: Shape>(self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
+        let within = self.within;
+        let begin = self.begin;
+        let work = async {
+            // Behind a pooler the driver's names may lead nowhere: it did not run, and a fresh connection has none.
+            let mut tries = 3;
+            loop {
+                let lease = Call { within: None, ..self.clone() }.acquire().await?;
+                crate::connection::refuse_session_state(lease.inner(), query)?;
+                let answer = match query {
+                    Query::Text(sql) if !begin.is_plain() => {
+                        lease.guard().whole::<S>(sql, params, &begin).await
+                    }
+                    _ => lease.guard().statement::<S>(query, params).await,
+                };
+                tries -= 1;
+                match answer {
+                    Err(error) if error.fault() == Fault::StalePlan && error.may_run_again() && tries > 0 => {
+                    }
+                    answer => return answer,
+                }
+            }
+        };
+        scoped(within, work).await
+    }
+
+    /// Runs a transaction: commit on `Ok`, roll back on `Err`, drop or panic. Runs once.
+    ///
+    /// # Errors
+    /// The closure's own error, with everything rolled back; or that of acquire, BEGIN or COMMIT.
+    ///
+    /// # Cancel safety
+    /// Dropped before COMMIT was sent it is rolled back. Dropped during COMMIT, that is let finish, and its outcome
+    /// is told by an [`Event`](crate::event::Event::CommitSettled).
+    pub fn transaction<T, F, Fut>(
+        self,
+        work: F,
+    ) -> impl Future<Output = Result<T>> + Send + use<'a, T, F, Fut>
+    where
+        T: Send,
+        F: FnOnce(Transaction) -> Fut + Send,
+        Fut: Future<Output = Result<T>> + Send,
+    {
+        let within = self.within;
+        let begin = self.begin;
+        scoped(within, async move {
+            let lease = Call { within: None, ..self }.acquire().await?;
+            transaction::run(lease, begin, work).await
+        })
+    }
+
+    /// Runs a transaction, and runs it again when it was rolled back for certain by something that may pass:
+    /// a collision, a deadlock, a lost connection. Up to five times, after pauses with full jitter, by the deadline.
+    ///
+    /// The closure must bear being run again: whatever it does outside the transaction happens each time. A closure
+    /// that captures is written `async |tx| ..`, not `async move |tx| ..`.
+    ///
+    /// # Errors
+    /// That of the last run. [`Outcome::Unknown`] is never run again.
+    ///
+    /// # Cancel safety
+    /// As [`Call::transaction`].
+    pub fn retrying<T, F, Fut>(self, work: F) -> impl Future<Output = Result<T>> + Send + use<'a, T, F, Fut>
+    where
+        T: Send,
+        F: Fn(Transaction) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T>> + Send,
+    {
+        let within = self.within;
+        let begin = self.begin;
+        scoped(within, async move {
+            let once = || async {
+                let lease = Call { within: None, ..self.clone() }.acquire().await?;
+                transaction::run(lease, begin, &work).await
+            };
+            retry::run(once).await
+        })
+    }
+
+    /// Begins a transaction that is ended by hand.
+    ///
+    /// # Errors
+    /// That of acquire or BEGIN.
+    ///
+    /// # Cancel safety
+    /// A transaction that was begun is rolled back.
+    pub async fn begin(self) -> Result<TransactionGuard> {
+        let within = self.within;
+        let begin = self.begin;
+        scoped(within, async move {
+            let lease = Call { within: None, ..self }.acquire().await?;
+            transaction::begin(lease, begin).await
+        })
+        .await
+    }
+}
+
+/// Inside a deadline, if there is one.
+async fn scoped<T>(within: Option<Duration>, work: impl Future<Output = T>) -> T {
+    match within {
+        Some(span) => deadline::within(span, work).await,
+        None => work.await,
+    }
+}

@@ -1,0 +1,349 @@
+//! A lent connection.
+//!
+//! Its own methods are guarded: they end by the deadline, are stopped on the server when nobody waits for them any
+//! more, and their errors know what became of the work. It also *is* the driver's client, for libraries that want
+//! one: what is done through that is not guarded while it runs, except that the lease's deadline stops it; but it is
+//! seen on the wire, and undone on return.
+
+use crate::begin::Begin;
+use crate::deadline::{self, Deadline};
+use crate::error::{Error, Outcome, Phase, Result};
+use crate::fault::Fault;
+use crate::guard::{Guard, Place};
+use crate::name::WorkName;
+use crate::pool::{Lease, Pool};
+use crate::postgres::{Connection, Postgres};
+use crate::statement::{Count, Params, Rows};
+use crate::statements::{AsQuery, Query};
+use crate::stream::{CopyIn, CopyOut, RowStream};
+use crate::transaction::{self, Transaction, TransactionGuard};
+use crate::wire::residue::{self, Residue};
+use bytes::Buf;
+use std::future::Future;
+use std::ops::{Deref, DerefMut};
+use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
+
+/// A lent connection; dropping it gives it back.
+///
+/// Every method's future may be dropped at any point: what it had sent is then stopped on the server, confirmed, and
+/// whatever is sent next on this lease waits for that.
+pub struct PooledConnection {
+    lease: Lease<Postgres>,
+    work: WorkName,
+    deadline: Option<Deadline>,
+}
+
+impl PooledConnection {
+    pub(crate) fn new(lease: Lease<Postgres>, work: WorkName, deadline: Option<Deadline>) -> Self {
+        PooledConnection { lease, work, deadline }
+    }
+
+    /// The pool that it came from.
+    pub(crate) fn pool(&self) -> Pool<Postgres> {
+        self.lease.pool()
+    }
+
+    pub(crate) fn inner(&self) -> &Connection {
+        &self.lease
+    }
+
+    /// For which work it was lent.
+    #[must_use]
+    pub fn work(&self) -> &WorkName {
+        &self.work
+    }
+
+    /// The lease's deadline, if it has one.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Deadline> {
+        self.deadline
+    }
+
+    /// The backend's process id, as in `pg_stat_activity` (behind a pooler: the pooler's own number).
+    #[must_use]
+    pub fn backend_pid(&self) -> i32 {
+        self.lease.pid()
+    }
+
+    /// The server's version, as in `server_version_num`.
+    #[must_use]
+    pub fn server_version(&self) -> u32 {
+        self.lease.session.version
+    }
+
+    /// The limits that this connection does not carry, where that was allowed by `on_missing_guardrail`.
+    #[must_use]
+    pub fn missing_guardrails(&self) -> &[String] {
+        &self.lease.session.degraded
+    }
+
+    /// How many statements are prepared or known on this connection.
+    #[must_use]
+    pub fn statements_kept(&self) -> usize {
+        self.lease.statements.len()
+    }
+
+    pub(crate) fn guard(&self) -> Guard<'_> {
+        let place =
+            if matches!(self.lease.link.seen.status(), b'T' | b'E') { Place::Inside } else { Place::Alone };
+        let deadline = match (self.deadline, deadline::current()) {
+            (Some(lease), current) => Some(lease.or_earlier(current)),
+            (None, current) => current,
+        };
+        Guard {
+            connection: &self.lease,
+            work: &self.work,
+            deadline,
+            limit: self.lease.shared.plan.client_statement_timeout(),
+            place,
+            is_transaction_limit: false,
+        }
+    }
+
+    /// Runs a statement and gives its rows. Takes SQL text, or a statement prepared on this connection.
+    ///
+    /// # Errors
+    /// With what became of the statement: see [`Error::outcome`].
+    pub async fn query(&self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<Vec<Row>> {
+        refuse_session_state(&self.lease, statement.as_query())?;
+        self.guard().statement::<Rows>(statement.as_query(), params).await
+    }
+
+    /// Runs a statement that gives exactly one row.
+    ///
+    /// # Errors
+    /// As [`PooledConnection::query`], and [`Fault::RowCount`] for another number of rows.
+    pub async fn query_one(&self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<Row> {
+        let rows = self.query(statement, params).await?;
+        one(rows, &self.work, Outcome::Committed)
+    }
+
+    /// Runs a statement that gives one row or none.
+    ///
+    /// # Errors
+    /// As [`PooledConnection::query`], and [`Fault::RowCount`] for more rows than one.
+    pub async fn query_opt(
+        &self,
+        statement: &(impl AsQuery + ?Sized),
+        params: Params<'_>,
+    ) -> Result<Option<Row>> {
+        let rows = self.query(statement, params).await?;
+        at_most_one(rows, &self.work, Outcome::Committed)
+    }
+
+    /// Runs a statement and gives the number of rows that it touched.
+    ///
+    /// # Errors
+    /// As [`PooledConnection::query`].
+    pub async fn execute(&self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<u64> {
+        refuse_session_state(&self.lease, statement.as_query())?;
+        self.guard().statement::<Count>(statement.as_query(), params).await
+    }
+
+    /// Prepares a statement, once per connection; later calls with the same text give the same statement.
+    ///
+    /// # Errors
+    /// Behind a transaction pooler [`Fault::Usage`]: names do not hold there.
+    pub async fn prepare(&self, sql: &str) -> Result<Statement> {
+        if self.lease.is_pooled_by_transaction() {
+            return Err(usage(
+                "a statement cannot be named behind a transaction pooler; pass its text instead",
+            ));
+        }
+        match self.lease.statements.get(sql) {
+            Some(crate::statements::Kept::Prepared(statement)) => Ok(statement),
+            _ => self.guard().prepare(sql, &[]).await,
+        }
+    }
+
+    /// [`PooledConnection::prepare`] by the name that users of deadpool-postgres know.
+    ///
+    /// # Errors
+    /// As [`PooledConnection::prepare`].
+    pub async fn prepare_cached(&self, sql: &str) -> Result<Statement> {
+        self.prepare(sql).await
+    }
+
+    /// Runs several statements, separated by semicolons, as one unit.
+    ///
+    /// # Errors
+    /// As [`PooledConnection::query`].
+    pub async fn batch_execute(&self, sql: &str) -> Result<()> {
+        self.simple_query(sql).await.map(drop)
+    }
+
+    /// Runs several statements, separated by semicolons, as one unit; values come back as text.
+    ///
+    /// # Errors
+    /// As [`PooledConnection::query`].
+    pub async fn simple_query(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>> {
+        refuse_session_state(&self.lease, Query::Text(sql))?;
+        let guard = self.guard();
+        let client: &Client = &self.lease.client;
+        if self.lease.is_pooled_by_transaction() && guard.place == Place::Alone {
+            let begin = Begin::default().sql(&self.lease, guard.deadline, guard.limit);
+            return guard.flight(&begin, client.simple_query(sql)).await;
+        }
+        guard.run(Phase::Statement, client.simple_query(sql)).await
+    }
+
+    /// Runs a statement and gives its rows as they come, for results that do not fit in memory.
+    ///
+    /// Dropping the stream before its end stops the statement on the server.
+    ///
+    /// # Errors
+    /// As [`PooledConnection::query`]; behind a transaction pooler [`Fault::Usage`] outside a transaction.
+    pub async fn query_stream(
+        &self,
+        statement: &(impl AsQuery + ?Sized),
+        params: Params<'_>,
+    ) -> Result<RowStream<'_>> {
+        self.needs_own_session("query_stream")?;
+        RowStream::open(self.guard(), statement.as_query(), params).await
+    }
+
+    /// Begins a `COPY .. FROM STDIN`.
+    ///
+    /// Dropped before [`CopyIn::finish`] has answered, nothing of it is stored.
+    ///
+    /// # Errors
+    /// As [`PooledConnection::query`]; behind a transaction pooler [`Fault::Usage`] outside a transaction.
+    pub async fn copy_in<B: Buf + Send + 'static>(&self, sql: &str) -> Result<CopyIn<'_, B>> {
+        self.needs_own_session("copy_in")?;
+        CopyIn::open(self.guard(), sql).await
+    }
+
+    /// Begins a `COPY .. TO STDOUT`.
+    ///
+    /// Dropping the stream before its end stops the statement on the server.
+    ///
+    /// # Errors
+    /// As [`PooledConnection::query`]; behind a transaction pooler [`Fault::Usage`] outside a transaction.
+    pub async fn copy_out(&self, sql: &str) -> Result<CopyOut<'_>> {
+        self.needs_own_session("copy_out")?;
+        CopyOut::open(self.guard(), sql).await
+    }
+
+    /// Runs a transaction on this connection: commit on `Ok`, roll back on `Err`, drop or panic.
+    ///
+    /// # Errors
+    /// The closure's own error, with everything rolled back; or that of BEGIN or COMMIT.
+    ///
+    /// # Cancel safety
+    /// Dropped before COMMIT was sent it is rolled back. Dropped during COMMIT, that is let finish, and its outcome
+    /// is told by an [`Event`](crate::event::Event::CommitSettled).
+    pub fn transaction<T, F, Fut>(self, work: F) -> impl Future<Output = Result<T>> + Send + use<T, F, Fut>
+    where
+        T: Send,
+        F: FnOnce(Transaction) -> Fut + Send,
+        Fut: Future<Output = Result<T>> + Send,
+    {
+        transaction::run(self, Begin::default(), work)
+    }
+
+    /// Begins a transaction on this connection that is ended by hand.
+    ///
+    /// # Errors
+    /// That of BEGIN.
+    ///
+    /// # Cancel safety
+    /// As any other statement; a transaction that was begun is rolled back.
+    pub async fn begin(self) -> Result<TransactionGuard> {
+        transaction::begin(self, Begin::default()).await
+    }
+
+    fn needs_own_session(&self, what: &str) -> Result<()> {
+        if self.lease.is_pooled_by_transaction() && self.guard().place == Place::Alone {
+            return Err(usage(&format!("{what} needs a transaction behind a transaction pooler")));
+        }
+        Ok(())
+    }
+}
+
+/// The driver's client, for libraries (refinery, clorinde, your own code that takes a `GenericClient`).
+///
+/// What is done through it is not stopped when its future is dropped, only when the lease's deadline passes or the
+/// lease ends; and its errors are the driver's.
+impl Deref for PooledConnection {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.lease.client
+    }
+}
+
+impl DerefMut for PooledConnection {
+    fn deref_mut(&mut self) -> &mut Client {
+        &mut self.lease.client
+    }
+}
+
+impl AsRef<Client> for PooledConnection {
+    fn as_ref(&self) -> &Client {
+        &self.lease.client
+    }
+}
+
+impl AsMut<Client> for PooledConnection {
+    fn as_mut(&mut self) -> &mut Client {
+        &mut self.lease.client
+    }
+}
+
+impl std::fmt::Debug for PooledConnection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PooledConnection")
+            .field("work", &self.work)
+            .field("pid", &self.backend_pid())
+            .finish()
+    }
+}
+
+pub(crate) fn usage(sentence: &str) -> Error {
+    Error::new(Fault::Usage, Phase::Statement, Outcome::NotStarted, sentence)
+}
+
+/// Behind a transaction pooler a session belongs to whoever comes next: what would be left in it is refused.
+pub(crate) fn refuse_session_state(connection: &Connection, query: Query<'_>) -> Result<()> {
+    let Query::Text(sql) = query else { return Ok(()) };
+    if !connection.is_pooled_by_transaction() {
+        return Ok(());
+    }
+    let left = residue::of_sql(sql.as_bytes());
+    if left.is_none() {
+        return Ok(());
+    }
+    let what = if left.contains(Residue::LOCK) {
+        "a session-level advisory lock (pg_advisory_xact_lock holds until the end of the transaction)"
+    } else if left.contains(Residue::LISTEN) {
+        "LISTEN (it needs a direct connection)"
+    } else if left.contains(Residue::TEMPORARY) {
+        "a temporary object"
+    } else {
+        "a setting of the session, a named statement or the like (SET LOCAL holds until the end of the transaction)"
+    };
+    Err(usage(&format!("behind a transaction pooler {what} would be left to a stranger, so it is refused")))
+}
+
+/// Exactly one row.
+pub(crate) fn one(rows: Vec<Row>, work: &WorkName, outcome: Outcome) -> Result<Row> {
+    let count = rows.len();
+    let mut rows = rows.into_iter();
+    match (rows.next(), count) {
+        (Some(row), 1) => Ok(row),
+        _ => Err(row_count(work, "one row", count, outcome)),
+    }
+}
+
+/// One row or none.
+pub(crate) fn at_most_one(rows: Vec<Row>, work: &WorkName, outcome: Outcome) -> Result<Option<Row>> {
+    let count = rows.len();
+    if count > 1 {
+        return Err(row_count(work, "at most one row", count, outcome));
+    }
+    Ok(rows.into_iter().next())
+}
+
+fn row_count(work: &WorkName, wanted: &str, got: usize, outcome: Outcome) -> Error {
+    Error::new(Fault::RowCount, Phase::Statement, outcome, format!("{work} asked for {wanted} and got {got}"))
+}

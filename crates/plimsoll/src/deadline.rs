@@ -1,0 +1,97 @@
+//! A deadline is a point in time that travels with a request.
+//!
+//! A duration starts anew wherever it is handed on, so three nested waits of two seconds are six. A point in time is
+//! shared: whatever a request does, in however many steps, ends by then. It travels by task-local scope, so that code
+//! in between needs to know nothing of it; every wait in this crate takes the smaller of it and its own limit.
+
+use std::future::Future;
+use std::time::Duration;
+use tokio::time::Instant;
+
+tokio::task_local! {
+    static CURRENT: Deadline;
+}
+
+/// A point in time by which work must have ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// The deadline at this instant.
+    #[must_use]
+    pub fn at(instant: Instant) -> Self {
+        Deadline(instant)
+    }
+
+    /// The deadline this far from now. A span that no clock can hold means a year.
+    #[must_use]
+    pub fn after(span: Duration) -> Self {
+        let now = Instant::now();
+        // The timer wheel ends after a little more than two years; nothing here waits that long (see `settings`).
+        Deadline(now.checked_add(span).unwrap_or(now + Duration::from_secs(365 * 24 * 3600)))
+    }
+
+    /// The instant itself.
+    #[must_use]
+    pub fn instant(self) -> Instant {
+        self.0
+    }
+
+    /// What is left, zero when it has passed.
+    #[must_use]
+    pub fn remaining(self, now: Instant) -> Duration {
+        self.0.saturating_duration_since(now)
+    }
+
+    /// Whether it has passed.
+    #[must_use]
+    pub fn has_passed(self, now: Instant) -> bool {
+        self.0 <= now
+    }
+
+    /// The earlier of the two.
+    #[must_use]
+    pub fn or_earlier(self, other: Option<Deadline>) -> Deadline {
+        other.map_or(self, |other| self.min(other))
+    }
+}
+
+/// The deadline that the surrounding scope set, if any.
+#[must_use]
+pub fn current() -> Option<Deadline> {
+    CURRENT.try_with(|deadline| *deadline).ok()
+}
+
+/// Runs `work` with a deadline of `span` from now; inside an earlier deadline the earlier one holds.
+///
+/// Everything that this crate waits for inside shares what remains. Other futures are not stopped by it.
+///
+/// # Cancel safety
+/// Dropping the returned future drops `work`; the scope ends with it.
+pub fn within<F: Future>(span: Duration, work: F) -> impl Future<Output = F::Output> {
+    until(Deadline::after(span), work)
+}
+
+/// Runs `work` with this deadline; inside an earlier deadline the earlier one holds.
+///
+/// # Cancel safety
+/// Dropping the returned future drops `work`; the scope ends with it.
+pub fn until<F: Future>(deadline: Deadline, work: F) -> impl Future<Output = F::Output> {
+    CURRENT.scope(deadline.or_earlier(current()), work)
+}
+
+/// Carries the present deadline into a future that will run on another task.
+///
+/// A spawned task starts without its parent's scope: `tokio::spawn(deadline::inherit(work))` hands it over.
+///
+/// # Cancel safety
+/// Dropping the returned future drops `work`.
+pub fn inherit<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    let deadline = current();
+    async move {
+        match deadline {
+            Some(deadline) => CURRENT.scope(deadline, work).await,
+            None => work.await,
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! One error type, that never hides what a caller must know.
+//!
+//! Each error says what failed ([`Fault`]), how far it had come ([`Phase`]) and what became of the work
+//! ([`Outcome`]): "did it happen?" is a question that only the place of failure can answer, so it is answered there
+//! and carried in the type. The message reads as one sentence, numbers first; cause and remedy come from the fault's
+//! row of the table.
+
+use crate::fault::{Again, Fault};
+use std::fmt;
+use std::io;
+use tokio_postgres::error::{DbError, SqlState};
+
+/// The result of everything in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Any error, as a source.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How far the work had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Reading and checking settings.
+    Settings,
+    /// Opening a connection.
+    Connect,
+    /// Waiting for a connection from the pool.
+    Acquire,
+    /// Opening a transaction.
+    Begin,
+    /// Preparing a statement: it has not run.
+    Prepare,
+    /// Running a statement.
+    Statement,
+    /// Committing.
+    Commit,
+    /// Rolling back.
+    Rollback,
+    /// Applying migrations.
+    Migrate,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Phase::Settings => "settings",
+            Phase::Connect => "connect",
+            Phase::Acquire => "acquire",
+            Phase::Begin => "begin",
+            Phase::Prepare => "prepare",
+            Phase::Statement => "statement",
+            Phase::Commit => "commit",
+            Phase::Rollback => "rollback",
+            Phase::Migrate => "migrate",
+        })
+    }
+}
+
+/// What became of the work that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Nothing was sent to the server.
+    NotStarted,
+    /// The server has undone it, or will: nothing of it stays.
+    RolledBack,
+    /// It happened, although an error is reported.
+    Committed,
+    /// It was sent and no answer came: it may have happened.
+    Unknown,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Outcome::NotStarted => "not started",
+            Outcome::RolledBack => "rolled back",
+            Outcome::Committed => "committed",
+            Outcome::Unknown => "unknown",
+        })
+    }
+}
+
+/// A failure: fault, phase, outcome, a sentence and the cause beneath.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    fault: Fault,
+    phase: Phase,
+    outcome: Outcome,
+    sentence: String,
+    sqlstate: Option<SqlState>,
+    source: Option<BoxError>,
+}
+
+impl Error {
+    /// An error that this crate found by itself.
+    pub(crate) fn new(fault: Fault, phase: Phase, outcome: Outcome, sentence: impl Into<String>) -> Self {
+        Error(Box::new(Inner {
+            fault,
+            phase,
+            outcome,
+            sentence: sentence.into(),
+            sqlstate: None,
+            source: None,
+        }))
+    }
+
+    /// The closure of a transaction gives up for a reason of its own; everything is rolled back.
+    ///
+    /// This is how application code that finds a problem inside a transaction says so.
+    pub fn abort(reason: impl Into<BoxError>) -> Self {
+        let source = reason.into();
+        let mut error = Error::new(
+            Fault::Aborted,
+            Phase::Statement,
+            Outcome::RolledBack,
+            format!("the transaction's code gave up: {source}"),
+        );
+        error.0.source = Some(source);
+        error
+    }
+
+    /// Keeps the error beneath.
+    pub(crate) fn caused_by(mut self, source: impl Into<BoxError>) -> Self {
+        let source = source.into();
+        if self.0.sqlstate.is_none() {
+            self.0.sqlstate = source.downcast_ref::<tokio_postgres::Error>().and_then(|e| e.code().cloned());
+        }
+        self.0.source = Some(source);
+        self
+    }
+
+    /// Restates what became of the work, where the place that catches it knows better than the place that failed.
+    pub(crate) fn with_outcome(mut self, outcome: Outcome) -> Self {
+        self.0.outcome = outcome;
+        self
+    }
+
+    /// The SQLSTATE of a failure that was seen elsewhere and is only reported here.
+    pub(crate) fn with_sqlstate(mut self, code: &str) -> Self {
+        self.0.sqlstate = Some(SqlState::from_code(code));
+        self
+    }
+
+    pub(crate) fn with_fault(mut self, fault: Fault) -> Self {
+        self.0.fault = fault;
+        self
+    }
+
+    /// Adds what came after to the sentence.
+    pub(crate) fn and(mut self, more: impl fmt::Display) -> Self {
+        self.0.sentence = format!("{}; {more}", self.0.sentence);
+        self
+    }
+
+    /// What went wrong: the key to every decision about it.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        self.0.fault
+    }
+
+    /// How far the work had come.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.0.phase
+    }
+
+    /// What became of the work.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.0.outcome
+    }
+
+    /// The stable code of the fault, `PL-...`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.0.fault.code()
+    }
+
+    /// The server's SQLSTATE, when the server gave one.
+    #[must_use]
+    pub fn sqlstate(&self) -> Option<&SqlState> {
+        self.0.sqlstate.as_ref()
+    }
+
+    /// The server's own error, with detail, constraint and table.
+    #[must_use]
+    pub fn as_db_error(&self) -> Option<&DbError> {
+        self.driver_error().and_then(tokio_postgres::Error::as_db_error)
+    }
+
+    /// The driver's error beneath, if there is one.
+    #[must_use]
+    pub fn driver_error(&self) -> Option<&tokio_postgres::Error> {
+        self.0.source.as_deref().and_then(|source| source.downcast_ref())
+    }
+
+    /// Whether the same work may be run again: the fault allows it, and nothing of the first run stays.
+    #[must_use]
+    pub fn may_run_again(&self) -> bool {
+        self.0.fault.again() == Again::IfRolledBack
+            && matches!(self.0.outcome, Outcome::NotStarted | Outcome::RolledBack)
+    }
+
+    /// The sentence without code, cause and remedy.
+    #[must_use]
+    pub fn sentence(&self) -> &str {
+        &self.0.sentence
+    }
+}
+
+impl fmt::Display for Error {
+    /// `CODE sentence (outcome: ...); likely cause: ...; do: ...`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { fault, outcome, sentence, .. } = &*self.0;
+        let advice = fault.advice();
+        write!(f, "{} {sentence}", advice.code)?;
+        if *fault != Fault::Aborted {
+            write!(
+                f,
+                " (outcome: {outcome}; likely cause: {}; what to do: {})",
+                advice.cause, advice.remedy
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("code", &self.code())
+            .field("fault", &self.0.fault)
+            .field("phase", &self.0.phase)
+            .field("outcome", &self.0.outcome)
+            .field("sentence", &self.0.sentence)
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// The fault behind a driver's error: the SQLSTATE first, then the operating system's error, then the driver's own.
+pub(crate) fn fault_of(error: &tokio_postgres::Error) -> Fault {
+    if let Some(db) = error.as_db_error() {
+        // The one stale plan that PostgreSQL reports without a code of its own; the routine's name, unlike the
+        // message, does not change with the server's language.
+        if db.code() == &SqlState::FEATURE_NOT_SUPPORTED && db.routine() == Some("RevalidateCachedQuery") {
+            return Fault::StalePlan;
+        }
+        return Fault::of_sqlstate(db.code().code());
+    }
+    if error.is_closed() {
+        return Fault::ConnectionLost;
+    }
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if let Some(io) = cause.downcast_ref::<io::Error>() {
+            return Fault::of_io(io.kind());
+        }
+        source = cause.source();
+    }
+    Fault::of_driver_text(&error.to_string())
+}
+
+impl Fault {
+    /// The driver keeps its own kinds to itself; its texts are English and fixed, and only these two matter.
+    fn of_driver_text(text: &str) -> Fault {
+        if text.contains("serializing parameter")
+            || text.contains("deserializing column")
+            || text.contains("expected") && text.contains("parameters")
+        {
+            Fault::Conversion
+        } else if text.contains("number of rows") {
+            Fault::RowCount
+        } else if text.contains("communicating with the server") {
+            Fault::ConnectionLost
+        } else {
+            Fault::Driver
+        }
+    }
+}
+
+/// A failure of the driver's client used directly: what became of the work is not known here.
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Self {
+        let said = match (error.as_db_error(), std::error::Error::source(&error)) {
+            (Some(db), _) => format!("the server said \"{}\" ({})", db.message(), db.code().code()),
+            (None, Some(cause)) => format!("{error}: {cause}"),
+            (None, None) => error.to_string(),
+        };
+        let outcome = if error.as_db_error().is_some() { Outcome::RolledBack } else { Outcome::Unknown };
+        Error::new(fault_of(&error), Phase::Statement, outcome, said).caused_by(error)
+    }
+}

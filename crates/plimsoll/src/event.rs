@@ -1,0 +1,228 @@
+//! Something that happened and that nobody asked about.
+//!
+//! A guard that acts in silence cannot be trusted: a cancelled statement, a session that had to be reset, a leak, a
+//! connection thrown away, each leaves an event. Events go to `tracing` and to whoever subscribes; nobody waits for a
+//! subscriber, and one that is slow misses some and is told how many.
+
+use crate::error::Outcome;
+use crate::fault::Fault;
+use std::fmt;
+use std::time::Duration;
+use tokio::sync::broadcast;
+
+/// Something that happened in a pool.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A connection was opened.
+    Connected {
+        /// The backend's process id.
+        pid: i32,
+        /// How long it took.
+        took: Duration,
+    },
+    /// A connection could not be opened.
+    ConnectFailed {
+        /// Why.
+        fault: Fault,
+        /// In a sentence.
+        reason: String,
+    },
+    /// No connection became free in time.
+    AcquireFailed {
+        /// Who asked.
+        work: String,
+        /// Why.
+        fault: Fault,
+        /// How long it had waited.
+        waited: Duration,
+    },
+    /// A statement or transaction was stopped on the server because its time was up or nobody waited for it any more.
+    Stopped {
+        /// Whose it was.
+        work: String,
+        /// The backend's process id.
+        pid: i32,
+        /// Why it was stopped.
+        reason: StopReason,
+    },
+    /// A connection came back in the middle of something, and was made clean.
+    Reclaimed {
+        /// Whose lease it was.
+        work: String,
+        /// The backend's process id.
+        pid: i32,
+        /// What had to be undone.
+        found: Found,
+    },
+    /// A connection was thrown away.
+    Discarded {
+        /// Whose lease it was, if it was lent.
+        work: Option<String>,
+        /// The backend's process id.
+        pid: i32,
+        /// Why.
+        reason: &'static str,
+    },
+    /// A transaction was dropped while its COMMIT was under way; this became of it.
+    CommitSettled {
+        /// Whose it was.
+        work: String,
+        /// What became of it.
+        outcome: Outcome,
+    },
+    /// A lease is held for long: perhaps it leaks.
+    HeldLong {
+        /// Whose.
+        work: String,
+        /// For how long so far.
+        held: Duration,
+    },
+    /// Every lease is held by a task that waits for another.
+    SelfDeadlock {
+        /// The leases.
+        leases: String,
+    },
+    /// A connection does not carry all its limits, and that was allowed.
+    Degraded {
+        /// Which are missing.
+        missing: String,
+    },
+    /// The schema was brought up to date.
+    Migrated {
+        /// How many files were applied.
+        applied: usize,
+    },
+}
+
+/// Why something was stopped on the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StopReason {
+    /// Its caller dropped it.
+    Dropped,
+    /// The deadline of its scope came.
+    Deadline,
+    /// Its own limit came.
+    Limit,
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            StopReason::Dropped => "its caller dropped it",
+            StopReason::Deadline => "the deadline came",
+            StopReason::Limit => "its limit came",
+        })
+    }
+}
+
+/// What was found on a connection that came back not clean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Found {
+    /// A statement was running.
+    pub running: bool,
+    /// A transaction was open.
+    pub transaction: bool,
+    /// Something was left in the session: a setting, a lock, a temporary table, a subscription.
+    pub session_state: bool,
+}
+
+/// Where events go.
+#[derive(Clone, Debug)]
+pub(crate) struct Events {
+    sender: broadcast::Sender<Event>,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Events { sender: broadcast::Sender::new(256) }
+    }
+}
+
+impl Events {
+    /// Tells `tracing` and the subscribers.
+    pub(crate) fn tell(&self, event: Event) {
+        log(&event);
+        #[cfg(feature = "metrics")]
+        count(&event);
+        // Nobody listening is the ordinary case.
+        let _ = self.sender.send(event);
+    }
+
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.sender.subscribe()
+    }
+}
+
+fn log(event: &Event) {
+    match event {
+        Event::Connected { pid, took } => {
+            tracing::debug!(target: "plimsoll", pid, ms = took.as_millis(), "connected");
+        }
+        Event::ConnectFailed { fault, reason } => {
+            tracing::warn!(target: "plimsoll", code = fault.code(), "{reason}");
+        }
+        Event::AcquireFailed { work, fault, waited } => match fault {
+            Fault::PoolExhausted => tracing::error!(
+                target: "plimsoll", work, code = fault.code(),
+                "Connection pool exhausted - timeout after {:.3}s", waited.as_secs_f64()
+            ),
+            _ => tracing::error!(
+                target: "plimsoll", work, code = fault.code(), ms = waited.as_millis(), "no connection was lent"
+            ),
+        },
+        Event::Stopped { work, pid, reason } => {
+            tracing::info!(target: "plimsoll", work, pid, "stopped on the server: {reason}");
+        }
+        Event::Reclaimed { work, pid, found } => tracing::info!(
+            target: "plimsoll", work, pid, running = found.running, transaction = found.transaction,
+            session_state = found.session_state, "a connection came back unclean and was made clean"
+        ),
+        Event::Discarded { work, pid, reason } => {
+            tracing::info!(target: "plimsoll", work = work.as_deref().unwrap_or(""), pid, "discarded: {reason}");
+        }
+        Event::CommitSettled { work, outcome } => {
+            tracing::warn!(target: "plimsoll", work, "nobody waited for this COMMIT any more; outcome: {outcome}");
+        }
+        Event::HeldLong { work, held } => {
+            tracing::warn!(target: "plimsoll", work, seconds = held.as_secs(), "a lease is held for long");
+        }
+        Event::SelfDeadlock { leases } => {
+            tracing::error!(target: "plimsoll", "every lease is held by a task that waits for another: {leases}");
+        }
+        Event::Degraded { missing } => {
+            tracing::warn!(target: "plimsoll", "degraded: {missing}");
+        }
+        Event::Migrated { applied } => {
+            tracing::info!(target: "plimsoll", applied, "the schema was brought up to date");
+        }
+    }
+}
+
+#[cfg(feature = "metrics")]
+fn count(event: &Event) {
+    match event {
+        Event::Connected { took, .. } => {
+            metrics::counter!("plimsoll_connects_total", "result" => "ok").increment(1);
+            metrics::histogram!("plimsoll_connect_seconds").record(took.as_secs_f64());
+        }
+        Event::ConnectFailed { fault, .. } => {
+            metrics::counter!("plimsoll_connects_total", "result" => fault.code()).increment(1);
+        }
+        Event::AcquireFailed { fault, .. } => {
+            metrics::counter!("plimsoll_acquire_failures_total", "code" => fault.code()).increment(1);
+        }
+        Event::Stopped { .. } => metrics::counter!("plimsoll_stopped_total").increment(1),
+        Event::Reclaimed { .. } => metrics::counter!("plimsoll_reclaimed_total").increment(1),
+        Event::Discarded { reason, .. } => {
+            metrics::counter!("plimsoll_discarded_total", "reason" => *reason).increment(1);
+        }
+        Event::CommitSettled { .. } => metrics::counter!("plimsoll_commits_settled_total").increment(1),
+        Event::HeldLong { .. } => metrics::counter!("plimsoll_held_long_total").increment(1),
+        Event::SelfDeadlock { .. } => metrics::counter!("plimsoll_self_deadlocks_total").increment(1),
+        Event::Degraded { .. } => metrics::counter!("plimsoll_degraded_total").increment(1),
+        Event::Migrated { .. } => metrics::counter!("plimsoll_migrated_total").increment(1),
+    }
+}

@@ -1,0 +1,355 @@
+//! The way a statement takes on a lent connection, written once.
+//!
+//! ```text
+//! settle what was abandoned ─► is there time left? ─► send ─► wait, until the limit
+//!                                                             │ answered: map the error, know the outcome
+//!                                                             │ limit:    cancel, confirmed, while still listening
+//!                                                             └ dropped:  cancel on the side, confirmed
+//! ```
+//!
+//! A dropped future, a passed deadline and a client that hung up are the same thing: nobody waits any more, so the
+//! server must not go on either. Listening goes on while the cancel is under way, because a statement that finishes
+//! just then has happened, and its caller is told so.
+
+use crate::deadline::Deadline;
+use crate::error::{Error, Outcome, Phase, Result, fault_of};
+use crate::event::{Event, StopReason};
+use crate::fault::Fault;
+use crate::name::WorkName;
+use crate::postgres::Connection;
+use crate::wire::link::Stopped;
+use futures_util::future;
+use std::future::Future;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// Where a statement runs, which decides what its failure means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// By itself: it commits when it ends.
+    Alone,
+    /// In a transaction: whatever fails, nothing stays.
+    Inside,
+}
+
+/// What bounds one piece of work on a connection.
+#[derive(Clone, Copy)]
+pub(crate) struct Guard<'a> {
+    pub(crate) connection: &'a Connection,
+    pub(crate) work: &'a WorkName,
+    /// The earliest of the scope's deadline, the lease's and the transaction's.
+    pub(crate) deadline: Option<Deadline>,
+    /// The limit on one statement.
+    pub(crate) limit: Option<Duration>,
+    pub(crate) place: Place,
+    /// Whether the deadline is the transaction's own limit.
+    pub(crate) is_transaction_limit: bool,
+}
+
+impl Guard<'_> {
+    /// Runs one request under its limits.
+    ///
+    /// # Cancel safety
+    /// Dropped before its first poll nothing was sent. Dropped later the statement is stopped on the server.
+    pub(crate) async fn run<T>(
+        &self,
+        phase: Phase,
+        request: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T> {
+        let Answered { answer, stopped, began } = self.listen(phase, request).await?;
+        answer.map_err(|error| self.failed(phase, error, stopped, began))
+    }
+
+    /// As [`Guard::run`], for a request whose answer has several parts.
+    pub(crate) async fn listen<T>(
+        &self,
+        phase: Phase,
+        request: impl Future<Output = T>,
+    ) -> Result<Answered<T>> {
+        self.begin(phase).await?;
+        let mut watch = Watch::new(self, phase);
+        let (stop_at, reason) = self.stop_at(watch.began);
+        let mut request = std::pin::pin!(request);
+        match timeout_at(stop_at, request.as_mut()).await {
+            Ok(answer) => {
+                watch.is_over = true;
+                Ok(Answered { answer, stopped: None, began: watch.began })
+            }
+            Err(_) => self.stop(phase, request, reason, watch).await,
+        }
+    }
+
+    /// What must be so before anything is sent.
+    pub(crate) async fn begin(&self, phase: Phase) -> Result<()> {
+        let link = &self.connection.link;
+        if link.is_closed() {
+            return Err(self.lost_before(phase));
+        }
+        if self.deadline.is_some_and(|deadline| deadline.has_passed(Instant::now())) {
+            return Err(self.error(
+                self.fault_of_stop(StopReason::Deadline),
+                phase,
+                self.untouched(),
+                format!("the deadline of {} had passed before this {phase} was sent", self.work),
+            ));
+        }
+        if link.needs_settling() {
+            self.settle(phase).await?;
+        }
+        Ok(())
+    }
+
+    /// Something before this one was given up: it is stopped for certain first, or its cancel would hit this one.
+    async fn settle(&self, phase: Phase) -> Result<()> {
+        let link = &self.connection.link;
+        let limit = Instant::now() + self.connection.shared.plan.reclaim_timeout();
+        let until = self.deadline.map_or(limit, |deadline| deadline.instant().min(limit));
+        if !matches!(link.stop(until).await, Stopped::Quiet { .. }) {
+            link.doom();
+            return Err(self.error(
+                Fault::ConnectionLost,
+                phase,
+                self.untouched(),
+                format!(
+                    "an earlier statement of {} could not be stopped in time; the connection is given up",
+                    self.work
+                ),
+            ));
+        }
+        if link.owes_barrier() {
+            // A late cancel may hit this empty statement; that is what it is for.
+            let _ = timeout_at(until, self.connection.client.batch_execute("")).await;
+            link.barrier_passed();
+        }
+        Ok(())
+    }
+
+    /// When to stop, and what to call it.
+    pub(crate) fn stop_at(&self, now: Instant) -> (Instant, StopReason) {
+        let far = Duration::from_secs(365 * 24 * 3600);
+        let own = self.limit.and_then(|limit| now.checked_add(limit)).unwrap_or(now + far);
+        let Some(deadline) = self.deadline else { return (own, StopReason::Limit) };
+        // The answer must still arrive in time; but a short deadline is not eaten up by its margin.
+        let remaining = deadline.remaining(now);
+        let margin = self.connection.shared.plan.deadline_margin().min(remaining / 4);
+        let by_deadline = deadline.instant() - margin;
+        if by_deadline < own { (by_deadline, StopReason::Deadline) } else { (own, StopReason::Limit) }
+    }
+
+    /// The limit came: cancel, and go on listening.
+    async fn stop<T>(
+        &self,
+        phase: Phase,
+        request: std::pin::Pin<&mut impl Future<Output = T>>,
+        reason: StopReason,
+        mut watch: Watch<'_>,
+    ) -> Result<Answered<T>> {
+        let link = &self.connection.link;
+        let now = Instant::now();
+        let grace = self.connection.shared.plan.reclaim_timeout();
+        let until = self.deadline.map_or(now + grace, |deadline| {
+            deadline.instant().max(now + Duration::from_millis(50)).min(now + grace)
+        });
+        self.tell_stopped(reason);
+        link.abandon();
+        let (_, answer) = future::join(link.stop(until), timeout_at(until, request)).await;
+        match answer {
+            Ok(answer) => {
+                watch.is_over = true;
+                Ok(Answered { answer, stopped: Some(reason), began: watch.began })
+            }
+            Err(_) => {
+                // Told already; the drop of `watch` goes on stopping it.
+                watch.is_told = true;
+                link.doom();
+                Err(self.error(
+                    self.fault_of_stop(reason),
+                    phase,
+                    self.lost_outcome(),
+                    format!(
+                        "{phase} of {} was stopped after {:.1} s because {reason}, and the server has not confirmed it",
+                        self.work,
+                        watch.began.elapsed().as_secs_f64()
+                    ),
+                ))
+            }
+        }
+    }
+
+    pub(crate) fn fault_of_stop(&self, reason: StopReason) -> Fault {
+        match reason {
+            StopReason::Deadline if self.is_transaction_limit => Fault::TransactionTimeout,
+            StopReason::Deadline | StopReason::Dropped => Fault::DeadlinePassed,
+            StopReason::Limit => Fault::StatementTimeout,
+        }
+    }
+
+    /// A driver's error, with what it means here.
+    pub(crate) fn failed(
+        &self,
+        phase: Phase,
+        error: tokio_postgres::Error,
+        stopped: Option<StopReason>,
+        began: Instant,
+    ) -> Error {
+        let mut fault = fault_of(&error);
+        let elapsed = began.elapsed();
+        if fault == Fault::CancelledByOther {
+            fault = self.who_cancelled(stopped, elapsed);
+        }
+        if fault.evicts() {
+            self.connection.link.doom();
+        }
+        let outcome = self.outcome_of(phase, fault, &error);
+        let said = match error.as_db_error() {
+            Some(db) => format!("the server said \"{}\" ({})", db.message(), db.code().code()),
+            None => match (self.connection.link.ended(), std::error::Error::source(&error)) {
+                (Some(ended), _) if fault == Fault::ConnectionLost => {
+                    if ended.fault.is_connectivity() {
+                        fault = ended.fault;
+                    }
+                    ended.text
+                }
+                (_, Some(cause)) => cause.to_string(),
+                (_, None) => error.to_string(),
+            },
+        };
+        let why = stopped.map(|reason| format!(" and was stopped because {reason}")).unwrap_or_default();
+        let sentence =
+            format!("{phase} of {} failed after {:.3} s{why}: {said}", self.work, elapsed.as_secs_f64());
+        self.error(fault, phase, outcome, sentence).caused_by(error)
+    }
+
+    /// 57014 is the server's own limit and anybody's cancel alike, and its text changes with the server's language:
+    /// who cancelled is known by who did.
+    fn who_cancelled(&self, stopped: Option<StopReason>, elapsed: Duration) -> Fault {
+        if let Some(reason) = stopped {
+            return self.fault_of_stop(reason);
+        }
+        let server_limit = self.connection.shared.plan.statement_timeout();
+        let by_server = server_limit.is_some_and(|limit| elapsed + Duration::from_millis(20) >= limit);
+        if by_server { Fault::StatementTimeout } else { Fault::CancelledByOther }
+    }
+
+    fn outcome_of(&self, phase: Phase, fault: Fault, error: &tokio_postgres::Error) -> Outcome {
+        let by_server = error.as_db_error().is_some();
+        match (phase, self.place) {
+            (Phase::Prepare, Place::Alone) => Outcome::NotStarted,
+            // The server says so before it closes (PostgreSQL 17 and later).
+            (Phase::Commit, _) if fault == Fault::TransactionTimeout && by_server => Outcome::RolledBack,
+            // The driver could not put the parameters into bytes: nothing was sent.
+            _ if fault == Fault::Conversion && error.to_string().contains("parameter") => self.untouched(),
+            (_, Place::Inside) => Outcome::RolledBack,
+            // An error that ends the session may have come after the commit; one that does not, has undone it.
+            (_, Place::Alone) if by_server && !fault.evicts() => Outcome::RolledBack,
+            // Rows that could not be read were nevertheless made.
+            (_, Place::Alone) if matches!(fault, Fault::Conversion | Fault::RowCount) => Outcome::Committed,
+            (_, Place::Alone) => Outcome::Unknown,
+        }
+    }
+
+    fn lost_before(&self, phase: Phase) -> Error {
+        let ended = self.connection.link.ended();
+        let why = ended.as_ref().map_or("closed", |ended| ended.text.as_str());
+        let fault = ended.as_ref().map_or(Fault::ConnectionLost, |ended| ended.fault);
+        let fault = if fault.is_connectivity() || fault == Fault::IdleSessionEnded {
+            fault
+        } else {
+            Fault::ConnectionLost
+        };
+        self.error(
+            fault,
+            phase,
+            self.untouched(),
+            format!("the connection of {} had ended before this {phase} was sent: {why}", self.work),
+        )
+    }
+
+    /// The outcome where nothing was sent.
+    fn untouched(&self) -> Outcome {
+        match self.place {
+            Place::Alone => Outcome::NotStarted,
+            Place::Inside => Outcome::RolledBack,
+        }
+    }
+
+    /// The outcome where something was sent and no answer came.
+    fn lost_outcome(&self) -> Outcome {
+        match self.place {
+            Place::Alone => Outcome::Unknown,
+            Place::Inside => Outcome::RolledBack,
+        }
+    }
+
+    pub(crate) fn error(&self, fault: Fault, phase: Phase, outcome: Outcome, sentence: String) -> Error {
+        Error::new(fault, phase, outcome, sentence)
+    }
+
+    fn tell_stopped(&self, reason: StopReason) {
+        let pid = self.connection.pid();
+        self.connection.shared.events.tell(Event::Stopped { work: self.work.to_string(), pid, reason });
+    }
+}
+
+/// An answer, and whether it came only after a stop.
+pub(crate) struct Answered<T> {
+    pub(crate) answer: T,
+    pub(crate) stopped: Option<StopReason>,
+    pub(crate) began: Instant,
+}
+
+/// Stops on the server what its caller dropped.
+pub(crate) struct Watch<'a> {
+    connection: &'a Connection,
+    work: &'a WorkName,
+    pub(crate) began: Instant,
+    pub(crate) is_over: bool,
+    is_told: bool,
+    phase: Phase,
+}
+
+impl<'a> Watch<'a> {
+    pub(crate) fn new(guard: &Guard<'a>, phase: Phase) -> Self {
+        Watch {
+            connection: guard.connection,
+            work: guard.work,
+            began: Instant::now(),
+            is_over: false,
+            is_told: false,
+            phase,
+        }
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        give_up(self.connection, self.work, self.phase, self.is_told);
+    }
+}
+
+/// Nobody waits for what runs on this connection any more. A COMMIT is let finish; anything else is stopped.
+pub(crate) fn give_up(connection: &Connection, work: &WorkName, phase: Phase, is_told: bool) {
+    let link = &connection.link;
+    if phase == Phase::Commit {
+        link.orphan_commit(work.to_string());
+        return;
+    }
+    if link.is_quiet() || link.is_closed() {
+        return;
+    }
+    link.abandon();
+    if !is_told {
+        let reason = StopReason::Dropped;
+        connection.shared.events.tell(Event::Stopped {
+            work: work.to_string(),
+            pid: connection.pid(),
+            reason,
+        });
+    }
+    let limit = connection.shared.plan.reclaim_timeout();
+    let link = std::sync::Arc::clone(link);
+    connection.shared.runtime.spawn(async move { link.stop(Instant::now() + limit).await });
+}

@@ -1,0 +1,82 @@
+//! The safe-load line for services on PostgreSQL.
+//!
+//! A slow, hung, restarting or dead database must not take a service with it, and nothing that was acknowledged may
+//! be lost, doubled or lied about. One [`Database`] handle gives a guarded pool:
+//!
+//! ```no_run
+//! use plimsoll::{Database, Settings, deadline};
+//! use std::time::Duration;
+//!
+//! # async fn first_hour() -> Result<(), Box<dyn std::error::Error>> {
+//! let db = Database::connect(Settings::from_env()?).await?; // a server that is away heals by itself
+//!
+//! let (tenant, id) = ("t1", "d7");
+//! let device = db.query_opt("SELECT status FROM device WHERE tenant = $1 AND id = $2", &[&tenant, &id]).await?;
+//!
+//! let marked = db
+//!     .transaction(async |tx| {
+//!         tx.advisory_lock(("device", tenant, id)).await?;
+//!         tx.execute("UPDATE device SET status = 'DELETED' WHERE tenant = $1 AND id = $2", &[&tenant, &id]).await
+//!     })
+//!     .await?; // commit on Ok; roll back on Err, drop or panic
+//!
+//! deadline::within(Duration::from_secs(2), async {
+//!     // everything in here shares what remains of two seconds, and is stopped on the server when they are over
+//!     db.named("heavy report").read_only().query("SELECT * FROM report", &[]).await
+//! })
+//! .await?;
+//! # let _ = (device, marked); Ok(()) }
+//! ```
+//!
+//! # The map
+//! | word | what it is |
+//! |---|---|
+//! | [`Database`] | the handle that a program clones |
+//! | [`Settings`] and [`settings::Plan`] | what was said, and what was checked |
+//! | [`PooledConnection`] | a lent connection, given back by drop |
+//! | [`Transaction`], [`TransactionGuard`] | commit on `Ok`, roll back on everything else |
+//! | [`deadline`] | a point in time that travels with a request |
+//! | [`Error`]: [`Fault`], [`Phase`], [`Outcome`] | what failed, how far it had come, what became of it |
+//! | [`event::Event`] | something that happened and that nobody asked about |
+//! | [`migrate`] | the schema, brought up to date under a lock |
+//! | [`LockKey`] | keys of advisory locks, the same in every process and in SQL |
+
+mod begin;
+mod call;
+mod connection;
+mod database;
+pub mod deadline;
+mod error;
+pub mod event;
+mod fault;
+mod guard;
+mod lock;
+pub mod migrate;
+mod name;
+pub mod pool;
+mod postgres;
+mod resolve;
+mod retry;
+pub mod secret;
+pub mod settings;
+mod statement;
+mod statements;
+mod stream;
+mod transaction;
+mod wire;
+
+pub use begin::Isolation;
+pub use call::Call;
+pub use connection::PooledConnection;
+pub use database::Database;
+pub use error::{BoxError, Error, Outcome, Phase, Result};
+pub use fault::{Advice, Again, Fault};
+pub use lock::{KeyPart, LockKey};
+pub use name::WorkName;
+pub use settings::Settings;
+pub use statement::Params;
+pub use statements::AsQuery;
+pub use stream::{CopyIn, CopyOut, RowStream};
+pub use tokio_postgres;
+pub use transaction::{Transaction, TransactionGuard};
+pub use wire::connect::Pooler;

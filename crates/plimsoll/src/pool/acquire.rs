@@ -1,0 +1,290 @@
+//! Getting a connection: the fast path, the queue, the check, and the error that tells why not.
+//!
+//! The fast path takes the lock once and reads the clock once. Only when it misses is there a ticket, a connect, a
+//! limit for the clock to watch. Whatever is granted is in a [`Lease`] before the next `await`, so that a caller who
+//! gives up at any point loses nothing for the others.
+
+use super::lease::Lease;
+use super::slots::Grant;
+use super::wait::Wait;
+use super::waiters::{Refusal, Runner, Ticket, Turn, Who};
+use super::{Inner, LastConnect, Manage, clock, connects, snapshot};
+use crate::deadline::{self, Deadline};
+use crate::error::{Error, Outcome, Phase, Result};
+use crate::event::Event;
+use crate::fault::Fault;
+use crate::name::WorkName;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What is asked of a pool: for which work, and by when.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    pub(crate) name: WorkName,
+    pub(crate) limit: Option<Duration>,
+}
+
+impl Ask {
+    /// For this work, by the pool's own limit.
+    #[must_use]
+    pub fn by(name: WorkName) -> Self {
+        Ask { name, limit: None }
+    }
+
+    /// For the work of whoever calls this.
+    #[track_caller]
+    #[must_use]
+    pub fn here() -> Self {
+        Ask::by(WorkName::here())
+    }
+
+    /// Waits no longer than this, instead of the pool's own limit.
+    #[must_use]
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+}
+
+pub(super) async fn acquire<M: Manage>(inner: &Arc<Inner<M>>, ask: Ask) -> Result<Lease<M>> {
+    let began = Instant::now();
+    let deadline = deadline::current();
+    let limit = ask.limit.unwrap_or(inner.sizing.acquire_timeout);
+    let own_end = began.checked_add(limit).unwrap_or(began + Duration::from_secs(365 * 24 * 3600));
+    let until = Deadline::at(own_end).or_earlier(deadline).instant();
+    let runner = Runner::current();
+    let who = Who { name: ask.name, runner, deadline: deadline.map(Deadline::instant) };
+    let mut asking = Some(who);
+    loop {
+        let grant = match take(inner, &mut asking, began, until) {
+            Some(grant) => grant,
+            None => {
+                let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+                wait(inner, &mut asking, began, until, waker).await?
+            }
+        };
+        let mut lease = Lease::new(inner, grant.slot, grant.connection);
+        match admit(inner, &mut lease, grant.idle_for, until).await {
+            Admission::Lent => return Ok(lease),
+            Admission::Rejected => {
+                asking = lease.reject();
+                if Instant::now() >= until {
+                    let name = asking.as_ref().map_or_else(WorkName::here, |who| who.name.clone());
+                    return Err(refused(inner, &name, began, until, Refusal::TimedOut));
+                }
+            }
+        }
+    }
+}
+
+/// The fast path: whatever is idle now.
+fn take<M: Manage>(
+    inner: &Arc<Inner<M>>,
+    asking: &mut Option<Who>,
+    now: Instant,
+    until: Instant,
+) -> Option<Grant<M::Connection>> {
+    let lease_end = asking.as_ref().and_then(|who| who.deadline);
+    let mut slots = inner.slots.lock();
+    if slots.is_closed || until <= now {
+        return None;
+    }
+    let grant = slots.lend(asking, now)?;
+    let must_wake = lease_end.is_some_and(|end| clock::arm(&mut slots, end));
+    drop(slots);
+    if must_wake {
+        inner.alarm.notify_one();
+    }
+    Some(grant)
+}
+
+/// The slow path: a ticket, a connect if there is room, and patience.
+async fn wait<M: Manage>(
+    inner: &Arc<Inner<M>>,
+    asking: &mut Option<Who>,
+    began: Instant,
+    until: Instant,
+    waker: Waker,
+) -> Result<Grant<M::Connection>> {
+    let name = asking.as_ref().map_or_else(WorkName::here, |who| who.name.clone());
+    let ticket = match join(inner, asking, began, until, waker) {
+        Joined::Granted(grant) => return Ok(grant),
+        Joined::Waiting(ticket) => ticket,
+        Joined::Refused(refusal) => return Err(refused(inner, &name, began, until, refusal)),
+        Joined::Full => return Err(full(inner, &name)),
+    };
+    let turn = Wait::new(&inner.slots, ticket, |effects| inner.apply(effects)).await;
+    match turn {
+        Turn::Granted(grant) => {
+            let waited = began.elapsed();
+            let totals = &mut inner.slots.lock().totals;
+            totals.waited += 1;
+            totals.wait_total += waited;
+            totals.wait_longest = totals.wait_longest.max(waited);
+            Ok(grant)
+        }
+        Turn::Refused(refusal) => Err(refused(inner, &name, began, until, refusal)),
+    }
+}
+
+enum Joined<C> {
+    Granted(Grant<C>),
+    Waiting(Ticket),
+    Refused(Refusal),
+    Full,
+}
+
+fn join<M: Manage>(
+    inner: &Arc<Inner<M>>,
+    asking: &mut Option<Who>,
+    began: Instant,
+    until: Instant,
+    waker: Waker,
+) -> Joined<M::Connection> {
+    let mut slots = inner.slots.lock();
+    if slots.is_closed {
+        return Joined::Refused(Refusal::Closed);
+    }
+    let now = Instant::now();
+    if until <= now {
+        return Joined::Refused(Refusal::TimedOut);
+    }
+    // One may have come home since the fast path looked.
+    if let Some(grant) = slots.lend(asking, now) {
+        return Joined::Granted(grant);
+    }
+    if slots.waiters.is_full() {
+        slots.totals.failed += 1;
+        return Joined::Full;
+    }
+    let Some(who) = asking.take() else { return Joined::Refused(Refusal::Closed) };
+    let lease_end = who.deadline;
+    let ticket = slots.waiters.push(who, until, waker);
+    let connects = {
+        let wanted = slots.wanted();
+        slots.begin_connects(wanted, now)
+    };
+    let mut alarm = until.min(lease_end.unwrap_or(until));
+    if let Some(after) = inner.sizing.deadlock_after {
+        alarm = alarm.min(now + after / 4);
+    }
+    if let Some(back_off) = slots.back_off {
+        alarm = alarm.min(back_off);
+    }
+    let must_wake = clock::arm(&mut slots, alarm);
+    drop(slots);
+    connects::start(inner, connects);
+    if must_wake {
+        inner.alarm.notify_one();
+    }
+    Joined::Waiting(ticket)
+}
+
+enum Admission {
+    Lent,
+    Rejected,
+}
+
+/// A dead connection is never lent: what is known to have ended is turned away at once, and what was idle for long
+/// proves with the server that it lives.
+async fn admit<M: Manage>(
+    inner: &Arc<Inner<M>>,
+    lease: &mut Lease<M>,
+    idle_for: Duration,
+    until: Instant,
+) -> Admission {
+    if lease.is_dead() {
+        return Admission::Rejected;
+    }
+    let due = inner.sizing.check_after_idle.is_some_and(|after| idle_for >= after && !idle_for.is_zero());
+    if !due {
+        return Admission::Lent;
+    }
+    // A silent peer must not use up the whole wait: a living one answers within a second or is not worth having.
+    let check_until = until.min(Instant::now() + Duration::from_secs(1));
+    let Some(connection) = lease.connection_mut() else { return Admission::Rejected };
+    match tokio::time::timeout_at(check_until, inner.manager.check(connection)).await {
+        Ok(Ok(())) => Admission::Lent,
+        Ok(Err(_)) | Err(_) => Admission::Rejected,
+    }
+}
+
+fn full<M: Manage>(inner: &Inner<M>, name: &WorkName) -> Error {
+    let sentence = format!("acquire for {name} was refused at once: {}", snapshot::sentence(inner));
+    inner.events.tell(Event::AcquireFailed {
+        work: name.to_string(),
+        fault: Fault::QueueFull,
+        waited: Duration::ZERO,
+    });
+    Error::new(Fault::QueueFull, Phase::Acquire, Outcome::NotStarted, sentence)
+}
+
+/// The error of a waiter that was sent away: fault by the true cause, numbers first.
+fn refused<M: Manage>(
+    inner: &Inner<M>,
+    name: &WorkName,
+    began: Instant,
+    until: Instant,
+    refusal: Refusal,
+) -> Error {
+    let waited = began.elapsed();
+    let seconds = waited.as_secs_f64();
+    let (open, last) = {
+        let mut slots = inner.slots.lock();
+        slots.totals.failed += 1;
+        (slots.total() - slots.opening(), inner.last_connect.lock().clone())
+    };
+    let numbers = snapshot::sentence(inner);
+    let is_own_limit = deadline::current().is_none_or(|deadline| until < deadline.instant());
+    let cannot_connect = match &last {
+        LastConnect::Failed { fault, sentence, .. } if open == 0 => Some((*fault, sentence.clone())),
+        _ => None,
+    };
+    let (fault, sentence) = match (refusal, cannot_connect) {
+        (Refusal::Closed, _) => {
+            (Fault::PoolClosed, format!("acquire for {name} was refused: the pool is closed"))
+        }
+        (Refusal::Deadlock(leases), _) => (
+            Fault::SelfDeadlock,
+            format!(
+                "acquire for {name} was ended after {seconds:.1} s: every lease is held by a task that waits for another: {leases}"
+            ),
+        ),
+        (Refusal::Hopeless, Some((fault, why))) => (
+            fault,
+            format!(
+                "acquire for {name} was refused after {seconds:.1} s: no connection can be opened: {why}"
+            ),
+        ),
+        (Refusal::TimedOut, Some((fault, why))) if is_own_limit => (
+            fault,
+            format!("acquire for {name} gave up after {seconds:.1} s: no connection could be opened: {why}"),
+        ),
+        (Refusal::TimedOut | Refusal::Hopeless, None) if is_own_limit => (
+            Fault::PoolExhausted,
+            format!(
+                "acquire for {name} gave up after {seconds:.1} s: {numbers}. Failed to acquire database connection \
+                 after {seconds:.0}s. Pool may be exhausted or database may be unresponsive."
+            ),
+        ),
+        (Refusal::TimedOut | Refusal::Hopeless, _) => (
+            Fault::DeadlinePassed,
+            format!(
+                "the deadline of {name} passed after {seconds:.1} s of waiting for a connection: {numbers}"
+            ),
+        ),
+    };
+    inner.events.tell(Event::AcquireFailed { work: name.to_string(), fault, waited });
+    let error = Error::new(fault, Phase::Acquire, Outcome::NotStarted, sentence);
+    match last {
+        LastConnect::Failed { sqlstate: Some(code), .. }
+            if fault.is_connectivity() || fault == Fault::Authentication =>
+        {
+            error.with_sqlstate(&code)
+        }
+        _ => error,
+    }
+}

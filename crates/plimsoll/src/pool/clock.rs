@@ -1,0 +1,178 @@
+//! One clock for everybody's limits.
+//!
+//! A timer for each waiter and each lease would cost more than the acquire itself. Nearly all limits are the same
+//! length, so nearly always the one that was set first is the one that comes first: the clock sleeps until that one,
+//! looks at everything, and sleeps again. Only a limit that is earlier than the clock's own wakes it.
+
+use super::connects;
+use super::slots::{LeaseRecord, Slots, State};
+use super::waiters::Refusal;
+use super::{Inner, Manage};
+use crate::event::Event;
+use crate::name::WorkName;
+use std::collections::HashSet;
+use std::sync::{Arc, Weak};
+use std::task::Waker;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+/// Sets the clock to this instant if it would come later; whether it must be woken for that.
+pub(super) fn arm<C, H>(slots: &mut Slots<C, H>, at: Instant) -> bool {
+    let is_earlier = slots.armed.is_none_or(|armed| at < armed);
+    if is_earlier {
+        slots.armed = Some(at);
+    }
+    is_earlier
+}
+
+/// Runs until the pool is gone.
+///
+/// Asleep it holds the alarm and not the pool, so that a pool that nobody has any more can end.
+pub(super) async fn run<M: Manage>(pool: Weak<Inner<M>>, alarm: Arc<Notify>) {
+    let mut suspicion = Suspicion::default();
+    loop {
+        let Some(inner) = pool.upgrade() else { return };
+        let next = look(&inner, &mut suspicion);
+        drop(inner);
+        let at = next.unwrap_or_else(|| Instant::now() + Duration::from_secs(5));
+        let _ = timeout_at(at, alarm.notified()).await;
+    }
+}
+
+/// Does what is due, and says when to look again.
+fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<Instant> {
+    let now = Instant::now();
+    let mut wakers: Vec<Waker> = Vec::new();
+    let mut overdue: Vec<(M::Handle, WorkName)> = Vec::new();
+    let mut stuck: Vec<M::Handle> = Vec::new();
+    let mut events: Vec<Event> = Vec::new();
+    let (places, next) = {
+        let mut slots = inner.slots.lock();
+        slots.armed = None;
+        wakers.extend(slots.waiters.expire(now));
+        for slot in &mut slots.slots {
+            let Some(handle) = slot.handle.clone() else { continue };
+            match (slot.state, &mut slot.lease) {
+                (State::Lent, Some(lease)) => {
+                    if lease.who.deadline.is_some_and(|deadline| deadline <= now) && !lease.is_overdue {
+                        lease.is_overdue = true;
+                        overdue.push((handle, lease.who.name.clone()));
+                    }
+                    events.extend(leak(lease, inner.sizing.leak_after, now));
+                }
+                (State::Returning, _) if slot.since + inner.sizing.reclaim_timeout <= now => {
+                    stuck.push(handle)
+                }
+                _ => {}
+            }
+        }
+        if let Some(leases) = suspicion.look(inner, &slots, now) {
+            events.push(Event::SelfDeadlock { leases: leases.clone() });
+            wakers.extend(slots.waiters.refuse_youngest(Refusal::Deadlock(leases)));
+        }
+        let wanted = slots.wanted();
+        let places = slots.begin_connects(wanted, now);
+        let next = next_alarm(inner, &slots, now);
+        slots.armed = next;
+        (places, next)
+    };
+    wakers.into_iter().for_each(Waker::wake);
+    connects::start(inner, places);
+    overdue.iter().for_each(|(handle, who)| inner.manager.overdue(handle, who));
+    stuck.iter().for_each(|handle| inner.manager.abandon(handle));
+    events.into_iter().for_each(|event| inner.events.tell(event));
+    next
+}
+
+/// Reported once per lease.
+fn leak(lease: &mut LeaseRecord, after: Option<Duration>, now: Instant) -> Option<Event> {
+    let held = now.saturating_duration_since(lease.since);
+    if lease.is_reported || held < after? {
+        return None;
+    }
+    lease.is_reported = true;
+    Some(Event::HeldLong { work: lease.who.name.to_string(), held })
+}
+
+fn next_alarm<M: Manage>(
+    inner: &Inner<M>,
+    slots: &Slots<M::Connection, M::Handle>,
+    now: Instant,
+) -> Option<Instant> {
+    let leases = slots.slots.iter().filter_map(|slot| match (slot.state, &slot.lease) {
+        (State::Lent, Some(lease)) => {
+            let deadline = lease.who.deadline.filter(|_| !lease.is_overdue);
+            let leak =
+                inner.sizing.leak_after.filter(|_| !lease.is_reported).map(|after| lease.since + after);
+            deadline.into_iter().chain(leak).min()
+        }
+        (State::Returning, _) => {
+            Some((slot.since + inner.sizing.reclaim_timeout).max(now + Duration::from_millis(10)))
+        }
+        _ => None,
+    });
+    let somebody_waits = slots.waiters.len() > 0;
+    let looks = inner
+        .sizing
+        .deadlock_after
+        .filter(|_| somebody_waits)
+        .map(|after| now + (after / 4).max(Duration::from_millis(1)));
+    let retry = slots.back_off.filter(|until| *until > now && slots.wanted() > 0);
+    leases.chain(slots.waiters.earliest()).chain(looks).chain(retry).min()
+}
+
+/// The watch for a deadlock among our own callers.
+///
+/// Every place is lent, nothing runs on any of them, and each holder's task is itself waiting for another: if all of
+/// that stays so without the least change for a while, nobody can ever go on. A task that works on one lease while
+/// another of its branches waits shows progress, or ends its lease, and is left alone.
+#[derive(Default)]
+struct Suspicion {
+    since: Option<Instant>,
+    evidence: Vec<(Instant, u64)>,
+}
+
+impl Suspicion {
+    fn look<M: Manage>(
+        &mut self,
+        inner: &Inner<M>,
+        slots: &Slots<M::Connection, M::Handle>,
+        now: Instant,
+    ) -> Option<String> {
+        let after = inner.sizing.deadlock_after?;
+        let Some(evidence) = evidence(inner, slots) else {
+            self.since = None;
+            return None;
+        };
+        if self.since.is_none() || self.evidence != evidence {
+            self.since = Some(now);
+            self.evidence = evidence;
+            return None;
+        }
+        if self.since.is_none_or(|since| now.saturating_duration_since(since) < after) {
+            return None;
+        }
+        self.since = None;
+        Some(super::snapshot::name_leases(&slots.leases(), now))
+    }
+}
+
+fn evidence<M: Manage>(
+    inner: &Inner<M>,
+    slots: &Slots<M::Connection, M::Handle>,
+) -> Option<Vec<(Instant, u64)>> {
+    if slots.waiters.len() == 0 || slots.lent() < slots.ceiling() {
+        return None;
+    }
+    let waiting: HashSet<_> = slots.waiters.runners().collect();
+    let mut evidence = Vec::with_capacity(slots.slots.len());
+    for slot in slots.slots.iter().filter(|slot| slot.state == State::Lent) {
+        let (lease, handle) = (slot.lease.as_ref()?, slot.handle.as_ref()?);
+        if !waiting.contains(&lease.who.runner) || inner.manager.is_busy(handle) {
+            return None;
+        }
+        evidence.push((lease.since, inner.manager.progress(handle)));
+    }
+    Some(evidence)
+}

@@ -1,0 +1,125 @@
+//! Opening connections, on tasks of the pool's own.
+//!
+//! A connect that belongs to a caller dies with the caller's patience, so a pool whose callers are impatient never
+//! warms up. Here a connect is the pool's: it goes on when its cause has left, and whoever is first in line then gets
+//! it. At most a few run at a time, and after a failure none begins before a jittered pause is over, so that a
+//! database that comes back is not knocked over by those who waited for it.
+
+use super::{Inner, LastConnect, Manage};
+use crate::error::Error;
+use crate::event::Event;
+use crate::pool::waiters::Refusal;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Begins the connects whose places were taken under the lock.
+pub(super) fn start<M: Manage>(inner: &Arc<Inner<M>>, places: Vec<usize>) {
+    for slot in places {
+        let opening = Opening { inner: Arc::clone(inner), slot, is_done: false };
+        inner.runtime.spawn(open(opening));
+    }
+}
+
+/// Begins as many connects as are wanted now.
+pub(super) fn refill<M: Manage>(inner: &Arc<Inner<M>>) {
+    let places = {
+        let mut slots = inner.slots.lock();
+        let wanted = slots.wanted();
+        slots.begin_connects(wanted, Instant::now())
+    };
+    start(inner, places);
+}
+
+/// A place that was taken for a connect. Dropped undone (a panic, a runtime that ends) it is given free.
+struct Opening<M: Manage> {
+    inner: Arc<Inner<M>>,
+    slot: usize,
+    is_done: bool,
+}
+
+impl<M: Manage> Drop for Opening<M> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.inner.slots.lock().vacate(self.slot);
+            self.inner.changed.notify_waiters();
+        }
+    }
+}
+
+async fn open<M: Manage>(mut opening: Opening<M>) {
+    let inner = Arc::clone(&opening.inner);
+    let began = Instant::now();
+    let until = began + inner.sizing.connect_timeout;
+    match inner.manager.connect(until).await {
+        Ok(connection) => {
+            opening.is_done = true;
+            arrived(&inner, opening.slot, connection);
+        }
+        Err(error) => {
+            drop(opening);
+            failed(&inner, &error);
+        }
+    }
+}
+
+fn arrived<M: Manage>(inner: &Arc<Inner<M>>, slot: usize, connection: M::Connection) {
+    let now = Instant::now();
+    *inner.last_connect.lock() = LastConnect::Ok(now);
+    let handle = inner.manager.handle(&connection).clone();
+    let expires = lifetime(inner, now);
+    let effects = inner.slots.lock().connected(slot, connection, handle, expires, now);
+    inner.apply(effects);
+    inner.changed.notify_waiters();
+    refill(inner);
+}
+
+/// When a connection that is born now must go. The jitter is drawn here, once: drawn at each look, it would shorten
+/// every life to the shortest draw.
+fn lifetime<M: Manage>(inner: &Inner<M>, now: Instant) -> Option<Instant> {
+    let whole = inner.sizing.max_lifetime?;
+    let share = (inner.sizing.lifetime_jitter.clamp(0.0, 1.0) * fastrand::f64()).clamp(0.0, 1.0);
+    now.checked_add(whole.mul_f64(1.0 - share))
+}
+
+fn failed<M: Manage>(inner: &Arc<Inner<M>>, error: &Error) {
+    let now = Instant::now();
+    *inner.last_connect.lock() = LastConnect::Failed {
+        at: now,
+        fault: error.fault(),
+        sentence: error.sentence().to_owned(),
+        sqlstate: error.sqlstate().map(|code| code.code().to_owned()),
+    };
+    inner.events.tell(Event::ConnectFailed { fault: error.fault(), reason: error.to_string() });
+    let wakers = {
+        let mut slots = inner.slots.lock();
+        slots.totals.connect_failures += 1;
+        slots.pause = Some(slots.pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE)));
+        let pause = slots.pause.unwrap_or(FIRST_PAUSE);
+        let until = now + pause.mul_f64(0.5 + 0.5 * fastrand::f64());
+        slots.back_off = Some(until);
+        super::clock::arm(&mut slots, until);
+        let is_alone = slots.total() == slots.opening();
+        if error.fault().heals_by_waiting() || !is_alone {
+            Vec::new()
+        } else {
+            slots.waiters.refuse_all(&Refusal::Hopeless)
+        }
+    };
+    wakers.into_iter().for_each(std::task::Waker::wake);
+    inner.alarm.notify_one();
+    inner.changed.notify_waiters();
+}
+
+/// Begins a connect if there is no connection and none under way.
+pub(crate) fn at_least_one<M: Manage>(inner: &Arc<Inner<M>>) {
+    let places = {
+        let mut slots = inner.slots.lock();
+        let wanted = slots.wanted().max(usize::from(slots.total() == 0));
+        slots.begin_connects(wanted, Instant::now())
+    };
+    start(inner, places);
+}

@@ -1,0 +1,42 @@
+//! Upkeep: closes what is too old, idle for too long or dead, and keeps the minimum warm.
+
+use super::{Inner, Manage, connects};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Runs until the pool is gone.
+pub(super) async fn run<M: Manage>(pool: Weak<Inner<M>>) {
+    loop {
+        let period = {
+            let Some(inner) = pool.upgrade() else { return };
+            if inner.slots.lock().is_closed {
+                return;
+            }
+            tidy(&inner);
+            period(&inner)
+        };
+        tokio::time::sleep(period).await;
+    }
+}
+
+/// Often enough that no limit is overrun by more than a tenth, within reason.
+fn period<M: Manage>(inner: &Inner<M>) -> Duration {
+    let shortest = [inner.sizing.idle_timeout, inner.sizing.max_lifetime].into_iter().flatten().min();
+    shortest
+        .map_or(Duration::from_secs(1), |limit| limit / 10)
+        .clamp(Duration::from_millis(50), Duration::from_secs(1))
+}
+
+/// One round of upkeep.
+pub(super) fn tidy<M: Manage>(inner: &Arc<Inner<M>>) {
+    let reaped = {
+        let mut slots = inner.slots.lock();
+        slots.reap(Instant::now(), inner.sizing.idle_timeout, |handle| inner.manager.is_dead(handle))
+    };
+    if !reaped.is_empty() {
+        inner.changed.notify_waiters();
+    }
+    drop(reaped);
+    connects::refill(inner);
+}

@@ -1,0 +1,161 @@
+//! What is lent, and how it comes home.
+
+use super::slots::Effects;
+use super::waiters::Who;
+use super::{Inner, Manage, Pool, Verdict, clock, connects};
+use crate::name::WorkName;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// A lent connection. Dropping it gives it back: at once when it is proven clean, else on the side.
+pub struct Lease<M: Manage> {
+    inner: Arc<Inner<M>>,
+    slot: usize,
+    /// There until the lease ends.
+    connection: Option<M::Connection>,
+}
+
+impl<M: Manage> Lease<M> {
+    pub(super) fn new(inner: &Arc<Inner<M>>, slot: usize, connection: M::Connection) -> Self {
+        Lease { inner: Arc::clone(inner), slot, connection: Some(connection) }
+    }
+
+    pub(super) fn connection_mut(&mut self) -> Option<&mut M::Connection> {
+        self.connection.as_mut()
+    }
+
+    /// The pool that lent it.
+    pub(crate) fn pool(&self) -> Pool<M> {
+        Pool { inner: Arc::clone(&self.inner) }
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        self.connection
+            .as_ref()
+            .is_none_or(|connection| self.inner.manager.is_dead(self.inner.manager.handle(connection)))
+    }
+
+    /// Turns down a connection that was not fit to be lent; gives back who had asked.
+    pub(super) fn reject(mut self) -> Option<Who> {
+        self.connection = None;
+        let who = {
+            let mut slots = self.inner.slots.lock();
+            slots.totals.acquired = slots.totals.acquired.saturating_sub(1);
+            let who =
+                slots.slots.get_mut(self.slot).and_then(|slot| slot.lease.take()).map(|lease| lease.who);
+            slots.vacate(self.slot);
+            who
+        };
+        connects::refill(&self.inner);
+        who
+    }
+}
+
+impl<M: Manage> Deref for Lease<M> {
+    type Target = M::Connection;
+
+    #[expect(
+        clippy::expect_used,
+        reason = "the connection is taken out only by drop and reject, which end the lease"
+    )]
+    fn deref(&self) -> &M::Connection {
+        self.connection.as_ref().expect("a lease holds its connection until it ends")
+    }
+}
+
+impl<M: Manage> DerefMut for Lease<M> {
+    #[expect(
+        clippy::expect_used,
+        reason = "the connection is taken out only by drop and reject, which end the lease"
+    )]
+    fn deref_mut(&mut self) -> &mut M::Connection {
+        self.connection.as_mut().expect("a lease holds its connection until it ends")
+    }
+}
+
+impl<M: Manage> Drop for Lease<M> {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        match self.inner.manager.verdict(&mut connection) {
+            Verdict::Clean => self.inner.take_home(self.slot, connection),
+            Verdict::Unsettled => {
+                let now = Instant::now();
+                let (work, must_wake) = {
+                    let mut slots = self.inner.slots.lock();
+                    let work = slots.begin_return(self.slot, now);
+                    (work, clock::arm(&mut slots, now + self.inner.sizing.reclaim_timeout))
+                };
+                if must_wake {
+                    self.inner.alarm.notify_one();
+                }
+                let home = Home { inner: Arc::clone(&self.inner), slot: self.slot, work, is_spent: false };
+                self.inner.manager.reclaim(connection, home);
+            }
+            Verdict::Broken => {
+                drop(connection);
+                self.inner.lose(self.slot);
+            }
+        }
+    }
+}
+
+/// The way home of one connection that is being made clean. Dropping it unused gives the place in the pool free.
+pub struct Home<M: Manage> {
+    inner: Arc<Inner<M>>,
+    slot: usize,
+    work: Option<WorkName>,
+    is_spent: bool,
+}
+
+impl<M: Manage> Home<M> {
+    /// The connection is clean again.
+    pub fn come_home(mut self, connection: M::Connection) {
+        self.is_spent = true;
+        self.inner.take_home(self.slot, connection);
+    }
+
+    /// Whose lease it was.
+    #[must_use]
+    pub fn work(&self) -> Option<&WorkName> {
+        self.work.as_ref()
+    }
+}
+
+impl<M: Manage> Drop for Home<M> {
+    fn drop(&mut self) {
+        if !self.is_spent {
+            self.inner.lose(self.slot);
+        }
+    }
+}
+
+impl<M: Manage> Inner<M> {
+    /// A clean connection: to the next in line, or to rest.
+    fn take_home(self: &Arc<Self>, slot: usize, connection: M::Connection) {
+        let now = Instant::now();
+        let effects = self.slots.lock().offer(slot, connection, now);
+        self.apply(effects);
+    }
+
+    /// A connection is gone: its place is free, and somebody may be waiting for it.
+    pub(crate) fn lose(self: &Arc<Self>, slot: usize) {
+        self.slots.lock().vacate(slot);
+        self.changed.notify_waiters();
+        connects::refill(self);
+    }
+
+    /// Does what must not be done under the lock.
+    pub(crate) fn apply(self: &Arc<Self>, effects: Effects<M::Connection>) {
+        let Effects { wake, close } = effects;
+        if let Some(waker) = wake {
+            waker.wake();
+            return;
+        }
+        if let Some(connection) = close {
+            drop(connection);
+            self.changed.notify_waiters();
+            connects::refill(self);
+        }
+    }
+}

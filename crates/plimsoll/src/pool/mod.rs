@@ -1,0 +1,253 @@
+//! The pool: a bounded number of connections, lent in turn, each proven clean before it is lent again.
+//!
+//! One short lock protects where every connection is and who waits ([`slots`], [`waiters`]: pure rules). Around it:
+//! the acquire path ([`acquire`]), what is lent and how it comes home ([`lease`]), connects on tasks of the pool's own
+//! ([`connects`]), one clock for everybody's limits ([`clock`]), upkeep ([`janitor`]) and an end that always comes
+//! ([`shutdown`]). What a connection *is* stays behind the trait [`Manage`], so that the same path can be measured
+//! with connections that cost nothing.
+
+pub(crate) mod acquire;
+pub(crate) mod clock;
+pub(crate) mod connects;
+pub(crate) mod janitor;
+pub(crate) mod lease;
+pub(crate) mod shutdown;
+pub(crate) mod slots;
+pub(crate) mod snapshot;
+pub(crate) mod sync;
+pub(crate) mod wait;
+pub(crate) mod waiters;
+
+pub use acquire::Ask;
+pub use lease::{Home, Lease};
+pub use snapshot::{LeaseStatus, PoolStatus};
+
+use crate::error::{Error, Result};
+use crate::event::Events;
+use slots::{Limits, Slots};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// What a pool needs to know of the connections it lends.
+pub trait Manage: Send + Sync + Sized + 'static {
+    /// What is lent.
+    type Connection: Send + 'static;
+    /// What stays with the pool while the connection is lent: enough to look at it and to end it.
+    type Handle: Clone + Send + Sync + 'static;
+
+    /// Opens a connection by `until`.
+    ///
+    /// # Cancel safety
+    /// Runs on a task of the pool's own; it is dropped only when the pool is.
+    fn connect(&self, until: Instant) -> impl Future<Output = Result<Self::Connection>> + Send;
+
+    /// The handle on a connection.
+    fn handle<'c>(&self, connection: &'c Self::Connection) -> &'c Self::Handle;
+
+    /// Whether an idle connection is known to be dead. Must not wait: it is asked under the pool's lock.
+    fn is_dead(&self, handle: &Self::Handle) -> bool;
+
+    /// Whether something goes on, on a lent connection.
+    fn is_busy(&self, handle: &Self::Handle) -> bool;
+
+    /// A number that grows with everything that a connection does.
+    fn progress(&self, handle: &Self::Handle) -> u64;
+
+    /// Proves with the server that a connection which was idle for long is alive.
+    ///
+    /// # Cancel safety
+    /// Dropped half-way the connection goes back as any other: it is not clean, and is made so or discarded.
+    fn check(&self, connection: &mut Self::Connection) -> impl Future<Output = Result<()>> + Send;
+
+    /// In which state a connection comes back. Must not wait.
+    fn verdict(&self, connection: &mut Self::Connection) -> Verdict;
+
+    /// Takes a connection that came back not clean, makes it clean on the side and sends it home.
+    fn reclaim(&self, connection: Self::Connection, home: Home<Self>);
+
+    /// A lease has outlived its deadline: stop whatever runs on it.
+    fn overdue(&self, handle: &Self::Handle, who: &crate::name::WorkName);
+
+    /// A return takes longer than its limit: end the connection.
+    fn abandon(&self, handle: &Self::Handle);
+}
+
+/// In which state a connection comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Proven clean: lend it again.
+    Clean,
+    /// Not, or not yet.
+    Unsettled,
+    /// It can never be lent again.
+    Broken,
+}
+
+/// How a pool is sized and how long it waits.
+#[derive(Clone, Debug)]
+pub struct Sizing {
+    /// Connections kept open even when nothing happens.
+    pub min: usize,
+    /// Connections kept.
+    pub max: usize,
+    /// Connections above `max`, opened under load and closed when given back.
+    pub overflow: usize,
+    /// Callers that may wait at a time.
+    pub max_waiting: usize,
+    /// The longest wait for a connection.
+    pub acquire_timeout: Duration,
+    /// The longest one connect may take.
+    pub connect_timeout: Duration,
+    /// Connects under way at a time.
+    pub connect_limit: usize,
+    /// Idleness after which a connection above `min` is closed.
+    pub idle_timeout: Option<Duration>,
+    /// Age at which a connection is closed.
+    pub max_lifetime: Option<Duration>,
+    /// The part of `max_lifetime` that is drawn by lot at birth.
+    pub lifetime_jitter: f64,
+    /// Idleness after which a connection is checked before it is lent.
+    pub check_after_idle: Option<Duration>,
+    /// The longest that making a connection clean may take.
+    pub reclaim_timeout: Duration,
+    /// The longest that closing waits for what is lent.
+    pub close_timeout: Duration,
+    /// Lending time after which a leak is reported.
+    pub leak_after: Option<Duration>,
+    /// How long every lease must have been quiet and held by a waiting task to be called a deadlock.
+    pub deadlock_after: Option<Duration>,
+}
+
+impl Default for Sizing {
+    fn default() -> Self {
+        Sizing {
+            min: 0,
+            max: 10,
+            overflow: 0,
+            max_waiting: 1000,
+            acquire_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
+            connect_limit: 4,
+            idle_timeout: Some(Duration::from_secs(600)),
+            max_lifetime: Some(Duration::from_secs(1800)),
+            lifetime_jitter: 0.1,
+            check_after_idle: Some(Duration::from_secs(1)),
+            reclaim_timeout: Duration::from_secs(5),
+            close_timeout: Duration::from_secs(10),
+            leak_after: Some(Duration::from_secs(300)),
+            deadlock_after: Some(Duration::from_secs(1)),
+        }
+    }
+}
+
+/// How the last connect went.
+#[derive(Clone, Debug)]
+pub(crate) enum LastConnect {
+    Never,
+    Ok(Instant),
+    Failed { at: Instant, fault: crate::fault::Fault, sentence: String, sqlstate: Option<String> },
+}
+
+/// A pool of one kind of connection.
+pub struct Pool<M: Manage> {
+    pub(crate) inner: Arc<Inner<M>>,
+}
+
+impl<M: Manage> Clone for Pool<M> {
+    fn clone(&self) -> Self {
+        Pool { inner: Arc::clone(&self.inner) }
+    }
+}
+
+pub(crate) struct Inner<M: Manage> {
+    pub(crate) manager: M,
+    pub(crate) sizing: Sizing,
+    pub(crate) slots: sync::Mutex<Slots<M::Connection, M::Handle>>,
+    pub(crate) last_connect: sync::Mutex<LastConnect>,
+    /// Wakes the clock, which holds it without holding the pool.
+    pub(crate) alarm: Arc<Notify>,
+    /// Whenever a connection came home, went or could not be opened.
+    pub(crate) changed: Notify,
+    pub(crate) runtime: Handle,
+    pub(crate) events: Events,
+}
+
+impl<M: Manage> Pool<M> {
+    /// Makes a pool and starts its clock and its janitor on the current runtime. It connects nothing by itself before
+    /// it is asked, except to keep the minimum.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn new(manager: M, sizing: Sizing) -> Self {
+        Pool::with_events(manager, sizing, Events::default())
+    }
+
+    pub(crate) fn with_events(manager: M, sizing: Sizing, events: Events) -> Self {
+        let limits = Limits {
+            min: sizing.min.min(sizing.max),
+            max: sizing.max.max(1),
+            overflow: sizing.overflow,
+            connects: sizing.connect_limit.max(1),
+        };
+        let inner = Arc::new(Inner {
+            manager,
+            slots: sync::Mutex::new(Slots::new(limits, sizing.max_waiting)),
+            last_connect: sync::Mutex::new(LastConnect::Never),
+            alarm: Arc::new(Notify::new()),
+            changed: Notify::new(),
+            runtime: Handle::current(),
+            events,
+            sizing,
+        });
+        inner.runtime.spawn(clock::run(Arc::downgrade(&inner), Arc::clone(&inner.alarm)));
+        inner.runtime.spawn(janitor::run(Arc::downgrade(&inner)));
+        Pool { inner }
+    }
+
+    /// Lends a connection, by the pool's limit and the deadline of the surrounding scope, whichever is earlier.
+    ///
+    /// # Errors
+    /// Says which limit passed, who holds the oldest lease, and how the last connect went.
+    ///
+    /// # Cancel safety
+    /// Dropping it leaves the queue; what had been granted goes to the next. A connect that it caused goes on.
+    pub async fn acquire(&self, ask: Ask) -> Result<Lease<M>, Error> {
+        acquire::acquire(&self.inner, ask).await
+    }
+
+    /// Changes how many connections there may be. More are opened when wanted; fewer as they come back.
+    pub fn resize(&self, min: usize, max: usize) {
+        {
+            let mut slots = self.inner.slots.lock();
+            slots.limits.max = max.max(1);
+            slots.limits.min = min.min(slots.limits.max);
+        }
+        janitor::tidy(&self.inner);
+    }
+
+    /// What the pool looks like now.
+    #[must_use]
+    pub fn status(&self) -> PoolStatus {
+        snapshot::status(&self.inner)
+    }
+
+    /// Closes the pool: waiters are sent away, idle connections closed, lent ones waited for up to the limit and then
+    /// ended. It always returns.
+    ///
+    /// # Cancel safety
+    /// Dropping it stops the waiting; the pool stays closed.
+    pub async fn close(&self) {
+        shutdown::close(&self.inner).await;
+    }
+
+    /// Whether [`Pool::close`] was called.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.inner.slots.lock().is_closed
+    }
+}

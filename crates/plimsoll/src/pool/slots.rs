@@ -1,0 +1,516 @@
+//! Where every connection is, at any moment. Pure: `now` is an argument.
+//!
+//! A slot is a permission to have a connection. It is in exactly one state, and only the methods here move it:
+//!
+//! ```text
+//!            connect begins          connected               lent
+//!   Vacant ────────────────► Opening ─────────► Idle ◄──────────────► Lent
+//!     ▲                         │ failed          │ too old, too idle   │ not clean
+//!     └─────────────────────────┴─────────────────┴──────── Returning ◄─┘
+//! ```
+//!
+//! Counts are kept where the state changes and nowhere else, so they cannot drift. Idle connections are lent last in,
+//! first out: hot ones stay hot, and what is not needed grows old and is closed.
+
+use super::waiters::{Refusal, Ticket, Turn, Waiters, Who};
+use crate::name::WorkName;
+use std::task::Waker;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How many there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Kept open even when nothing happens.
+    pub(crate) min: usize,
+    /// Kept.
+    pub(crate) max: usize,
+    /// Opened above `max` under load, and closed when given back.
+    pub(crate) overflow: usize,
+    /// Connects under way at a time.
+    pub(crate) connects: usize,
+}
+
+/// Who has it, and since when.
+#[derive(Clone, Debug)]
+pub(crate) struct LeaseRecord {
+    pub(crate) who: Who,
+    pub(crate) since: Instant,
+    /// Whether the deadline was acted upon.
+    pub(crate) is_overdue: bool,
+    /// Whether it was reported as held for long.
+    pub(crate) is_reported: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Vacant,
+    Opening,
+    Idle,
+    Lent,
+    Returning,
+}
+
+/// A place for a connection `C`; `H` is a handle on it that stays here while it is lent.
+pub(crate) struct Slot<C, H> {
+    pub(crate) state: State,
+    connection: Option<C>,
+    pub(crate) handle: Option<H>,
+    pub(crate) expires: Option<Instant>,
+    /// Since when it is in this state.
+    pub(crate) since: Instant,
+    pub(crate) lease: Option<LeaseRecord>,
+}
+
+/// A connection on its way to a borrower.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Grant<C> {
+    pub(crate) slot: usize,
+    pub(crate) connection: C,
+    /// How long it had been idle; zero when it came from a return or a connect.
+    pub(crate) idle_for: Duration,
+}
+
+/// What to do once the lock is released.
+pub(crate) struct Effects<C> {
+    pub(crate) wake: Option<Waker>,
+    /// A connection that is no longer wanted: dropping it closes it.
+    pub(crate) close: Option<C>,
+}
+
+/// Running totals since the pool began.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) acquired: u64,
+    pub(crate) waited: u64,
+    pub(crate) failed: u64,
+    pub(crate) opened: u64,
+    pub(crate) closed: u64,
+    pub(crate) connect_failures: u64,
+    pub(crate) wait_total: Duration,
+    pub(crate) wait_longest: Duration,
+}
+
+/// Everything that the pool's one lock protects.
+pub(crate) struct Slots<C, H> {
+    pub(crate) slots: Vec<Slot<C, H>>,
+    idle: Vec<usize>,
+    vacant: Vec<usize>,
+    pub(crate) waiters: Waiters<Grant<C>>,
+    pub(crate) limits: Limits,
+    pub(crate) is_closed: bool,
+    pub(crate) totals: Totals,
+    opening: usize,
+    lent: usize,
+    returning: usize,
+    /// No connect is begun before this.
+    pub(crate) back_off: Option<Instant>,
+    /// How long the last pause after a failed connect was; none since one succeeded.
+    pub(crate) pause: Option<Duration>,
+    /// Until when the clock sleeps.
+    pub(crate) armed: Option<Instant>,
+}
+
+impl<C, H> Slots<C, H> {
+    pub(crate) fn new(limits: Limits, max_waiting: usize) -> Self {
+        Slots {
+            slots: Vec::with_capacity(limits.max + limits.overflow),
+            idle: Vec::with_capacity(limits.max + limits.overflow),
+            vacant: Vec::new(),
+            waiters: Waiters::new(max_waiting),
+            limits,
+            is_closed: false,
+            totals: Totals::default(),
+            opening: 0,
+            lent: 0,
+            returning: 0,
+            back_off: None,
+            pause: None,
+            armed: None,
+        }
+    }
+
+    /// Connections that exist or are being opened.
+    pub(crate) fn total(&self) -> usize {
+        self.idle.len() + self.opening + self.lent + self.returning
+    }
+
+    pub(crate) fn idle(&self) -> usize {
+        self.idle.len()
+    }
+
+    pub(crate) fn opening(&self) -> usize {
+        self.opening
+    }
+
+    pub(crate) fn lent(&self) -> usize {
+        self.lent
+    }
+
+    pub(crate) fn returning(&self) -> usize {
+        self.returning
+    }
+
+    /// The most there may be.
+    pub(crate) fn ceiling(&self) -> usize {
+        self.limits.max + self.limits.overflow
+    }
+
+    /// Lends the connection that was used last, if any is idle.
+    pub(crate) fn lend(&mut self, who: &mut Option<Who>, now: Instant) -> Option<Grant<C>> {
+        let slot = self.idle.pop()?;
+        let place = self.slots.get_mut(slot)?;
+        let connection = place.connection.take()?;
+        let idle_for = now.saturating_duration_since(place.since);
+        place.state = State::Lent;
+        place.since = now;
+        place.lease =
+            who.take().map(|who| LeaseRecord { who, since: now, is_overdue: false, is_reported: false });
+        self.lent += 1;
+        self.totals.acquired += 1;
+        Some(Grant { slot, connection, idle_for })
+    }
+
+    /// Lends to the longest waiting, or lays the connection down, or gives it back to be closed.
+    ///
+    /// The slot is [`State::Lent`], [`State::Opening`] or [`State::Returning`].
+    pub(crate) fn offer(&mut self, slot: usize, connection: C, now: Instant) -> Effects<C> {
+        let has_expired =
+            self.slots.get(slot).is_none_or(|place| place.expires.is_some_and(|expires| expires <= now));
+        let is_surplus =
+            self.total() > self.limits.max && self.waiters.len() == 0 || self.total() > self.ceiling();
+        if self.is_closed || has_expired || is_surplus {
+            self.vacate(slot);
+            return Effects { wake: None, close: Some(connection) };
+        }
+        self.leave(slot);
+        let Some(place) = self.slots.get_mut(slot) else {
+            return Effects { wake: None, close: Some(connection) };
+        };
+        place.since = now;
+        if let Some((ticket, who)) = self.waiters.next() {
+            place.state = State::Lent;
+            place.lease = Some(LeaseRecord { who, since: now, is_overdue: false, is_reported: false });
+            self.lent += 1;
+            self.totals.acquired += 1;
+            let grant = Grant { slot, connection, idle_for: Duration::ZERO };
+            return Effects { wake: self.waiters.settle(ticket, Turn::Granted(grant)), close: None };
+        }
+        place.state = State::Idle;
+        place.lease = None;
+        place.connection = Some(connection);
+        self.idle.push(slot);
+        Effects { wake: None, close: None }
+    }
+
+    /// A lent connection is on its way back and not clean yet; says whose it was.
+    pub(crate) fn begin_return(&mut self, slot: usize, now: Instant) -> Option<WorkName> {
+        self.leave(slot);
+        let place = self.slots.get_mut(slot)?;
+        place.state = State::Returning;
+        place.since = now;
+        self.returning += 1;
+        place.lease.take().map(|lease| lease.who.name)
+    }
+
+    /// Takes permissions for as many connects as are wanted now.
+    pub(crate) fn begin_connects(&mut self, wanted: usize, now: Instant) -> Vec<usize> {
+        if self.is_closed || self.back_off.is_some_and(|until| now < until) {
+            return Vec::new();
+        }
+        let room = self.ceiling().saturating_sub(self.total());
+        let may = self.limits.connects.saturating_sub(self.opening);
+        let count = wanted.saturating_sub(self.opening).min(room).min(may);
+        (0..count).map(|_| self.open_slot(now)).collect()
+    }
+
+    /// How many connects would serve those who wait and keep the minimum.
+    pub(crate) fn wanted(&self) -> usize {
+        let for_minimum = self.limits.min.saturating_sub(self.total() - self.opening);
+        self.waiters.len().max(for_minimum)
+    }
+
+    fn open_slot(&mut self, now: Instant) -> usize {
+        let slot = self.vacant.pop().unwrap_or_else(|| {
+            self.slots.push(Slot {
+                state: State::Vacant,
+                connection: None,
+                handle: None,
+                expires: None,
+                since: now,
+                lease: None,
+            });
+            self.slots.len() - 1
+        });
+        if let Some(place) = self.slots.get_mut(slot) {
+            place.state = State::Opening;
+            place.since = now;
+        }
+        self.opening += 1;
+        slot
+    }
+
+    /// A connect succeeded.
+    pub(crate) fn connected(
+        &mut self,
+        slot: usize,
+        connection: C,
+        handle: H,
+        expires: Option<Instant>,
+        now: Instant,
+    ) -> Effects<C> {
+        if let Some(place) = self.slots.get_mut(slot) {
+            place.handle = Some(handle);
+            place.expires = expires;
+        }
+        self.totals.opened += 1;
+        self.back_off = None;
+        self.pause = None;
+        self.offer(slot, connection, now)
+    }
+
+    /// The connection of this slot is gone; the permission is free again.
+    pub(crate) fn vacate(&mut self, slot: usize) {
+        let Some(place) = self.slots.get(slot) else { return };
+        if place.state == State::Vacant {
+            return;
+        }
+        if place.state != State::Opening || place.handle.is_some() {
+            self.totals.closed += 1;
+        }
+        self.leave(slot);
+        if let Some(place) = self.slots.get_mut(slot) {
+            place.state = State::Vacant;
+            place.connection = None;
+            place.handle = None;
+            place.lease = None;
+            place.expires = None;
+            self.vacant.push(slot);
+        }
+    }
+
+    /// Uncounts the state that a slot is about to leave.
+    fn leave(&mut self, slot: usize) {
+        match self.slots.get(slot).map(|place| place.state) {
+            Some(State::Opening) => self.opening -= 1,
+            Some(State::Lent) => self.lent -= 1,
+            Some(State::Returning) => self.returning -= 1,
+            Some(State::Idle) => self.idle.retain(|idle| *idle != slot),
+            Some(State::Vacant) | None => {}
+        }
+    }
+
+    /// Takes out the idle connections that are too old, idle for too long, or not alive.
+    pub(crate) fn reap(
+        &mut self,
+        now: Instant,
+        idle_limit: Option<Duration>,
+        is_dead: impl Fn(&H) -> bool,
+    ) -> Vec<C> {
+        let mut surplus = self.total().saturating_sub(self.limits.min);
+        let mut reaped = Vec::new();
+        // The oldest idle lie at the bottom of the stack.
+        for slot in self.idle.clone() {
+            let Some(place) = self.slots.get(slot) else { continue };
+            let dead = place.handle.as_ref().is_some_and(&is_dead);
+            let expired = place.expires.is_some_and(|expires| expires <= now);
+            let idled = idle_limit.is_some_and(|limit| now.saturating_duration_since(place.since) >= limit);
+            let above = self.total() > self.limits.max;
+            if dead || expired || above || (idled && surplus > 0) {
+                surplus = surplus.saturating_sub(1);
+                let connection = self.slots.get_mut(slot).and_then(|place| place.connection.take());
+                self.vacate(slot);
+                reaped.extend(connection);
+            }
+        }
+        reaped
+    }
+
+    /// A waiter gave up: what had been granted to it goes to the next.
+    pub(crate) fn give_up(&mut self, ticket: Ticket, now: Instant) -> Effects<C> {
+        match self.waiters.cancel(ticket) {
+            Some(grant) => {
+                self.totals.acquired = self.totals.acquired.saturating_sub(1);
+                self.offer(grant.slot, grant.connection, now)
+            }
+            None => Effects { wake: None, close: None },
+        }
+    }
+
+    /// Closes: nobody waits any more, nothing idles any more.
+    pub(crate) fn close(&mut self) -> (Vec<Waker>, Vec<C>) {
+        self.is_closed = true;
+        let wakers = self.waiters.refuse_all(&Refusal::Closed);
+        let idle: Vec<usize> = std::mem::take(&mut self.idle);
+        let mut closed = Vec::new();
+        for slot in idle {
+            if let Some(place) = self.slots.get_mut(slot) {
+                closed.extend(place.connection.take());
+            }
+            self.vacate(slot);
+        }
+        (wakers, closed)
+    }
+
+    /// The leases, oldest first.
+    pub(crate) fn leases(&self) -> Vec<&LeaseRecord> {
+        let mut leases: Vec<_> = self
+            .slots
+            .iter()
+            .filter(|slot| slot.state == State::Lent)
+            .filter_map(|slot| slot.lease.as_ref())
+            .collect();
+        leases.sort_by_key(|lease| lease.since);
+        leases
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::WorkName;
+    use crate::pool::waiters::Runner;
+    use proptest::prelude::*;
+
+    const LIMITS: Limits = Limits { min: 1, max: 3, overflow: 1, connects: 2 };
+
+    fn who() -> Option<Who> {
+        Some(Who { name: WorkName::here(), runner: Runner::current(), deadline: None })
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Acquire,
+        Connect,
+        Fail,
+        Return,
+        Dirty,
+        Settle,
+        Lose,
+        GiveUp,
+        Reap,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => Just(Step::Acquire), 3 => Just(Step::Connect), 1 => Just(Step::Fail), 4 => Just(Step::Return),
+            1 => Just(Step::Dirty), 1 => Just(Step::Settle), 1 => Just(Step::Lose), 1 => Just(Step::GiveUp),
+            1 => Just(Step::Reap),
+        ]
+    }
+
+    /// A small world around the slots: it does what the pool does and keeps its own books.
+    #[derive(Default)]
+    struct World {
+        made: u32,
+        opening: Vec<usize>,
+        held: Vec<(usize, u32)>,
+        returning: Vec<(usize, u32)>,
+        tickets: Vec<Ticket>,
+    }
+
+    impl World {
+        fn run(&mut self, slots: &mut Slots<u32, ()>, step: &Step, now: Instant) {
+            match step {
+                Step::Acquire => match slots.lend(&mut who(), now) {
+                    Some(grant) => self.held.push((grant.slot, grant.connection)),
+                    None => {
+                        if let Some(who) = who() {
+                            self.tickets.push(slots.waiters.push(who, now, Waker::noop().clone()));
+                        }
+                        self.opening.extend(slots.begin_connects(slots.wanted(), now));
+                    }
+                },
+                Step::Connect => {
+                    if let Some(slot) = self.opening.pop() {
+                        self.made += 1;
+                        let expires = now.checked_add(Duration::from_secs(3));
+                        slots.connected(slot, self.made, (), expires, now);
+                    }
+                }
+                Step::Fail => {
+                    if let Some(slot) = self.opening.pop() {
+                        slots.vacate(slot);
+                    }
+                }
+                Step::Return => {
+                    if let Some((slot, connection)) = self.held.pop() {
+                        slots.offer(slot, connection, now);
+                    }
+                }
+                Step::Dirty => {
+                    if let Some((slot, connection)) = self.held.pop() {
+                        slots.begin_return(slot, now);
+                        self.returning.push((slot, connection));
+                    }
+                }
+                Step::Settle => {
+                    if let Some((slot, connection)) = self.returning.pop() {
+                        slots.offer(slot, connection, now);
+                    }
+                }
+                Step::Lose => {
+                    if let Some((slot, _)) = self.held.pop() {
+                        slots.vacate(slot);
+                    }
+                }
+                Step::GiveUp => {
+                    if let Some(ticket) = self.tickets.pop() {
+                        slots.give_up(ticket, now);
+                    }
+                }
+                Step::Reap => {
+                    slots.reap(now, Some(Duration::from_secs(2)), |()| false);
+                }
+            }
+            self.fetch(slots);
+        }
+
+        fn fetch(&mut self, slots: &mut Slots<u32, ()>) {
+            let held = &mut self.held;
+            self.tickets.retain(|ticket| match slots.waiters.poll(*ticket, Waker::noop()) {
+                Some(Turn::Granted(grant)) => {
+                    held.push((grant.slot, grant.connection));
+                    false
+                }
+                Some(Turn::Refused(_)) => false,
+                None => true,
+            });
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn counts_never_drift_and_nothing_is_lent_twice(steps in prop::collection::vec(step(), 0..200)) {
+            let start = Instant::now();
+            let mut slots: Slots<u32, ()> = Slots::new(LIMITS, 100);
+            let mut world = World::default();
+            for (second, step) in steps.iter().enumerate() {
+                world.run(&mut slots, step, start + Duration::from_millis(300 * second as u64));
+                prop_assert_eq!(slots.lent(), world.held.len());
+                prop_assert_eq!(slots.returning(), world.returning.len());
+                prop_assert_eq!(slots.opening(), world.opening.len());
+                prop_assert!(slots.total() <= slots.ceiling());
+                let mut held: Vec<_> = world.held.iter().map(|(_, connection)| *connection).collect();
+                held.sort_unstable();
+                held.dedup();
+                prop_assert_eq!(held.len(), world.held.len(), "one connection in two hands");
+                prop_assert!(slots.idle() == 0 || slots.waiters.len() == 0, "idle while somebody waits");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_above_the_maximum_is_closed_when_given_back() {
+        let now = Instant::now();
+        let mut slots: Slots<u32, ()> = Slots::new(Limits { min: 0, max: 1, overflow: 1, connects: 9 }, 9);
+        for number in 0..2 {
+            let slot = slots.begin_connects(number + 1, now).pop().expect("there is room");
+            slots.connected(slot, number as u32, (), None, now);
+            assert!(slots.lend(&mut who(), now).is_some());
+        }
+        assert!(slots.offer(1, 1, now).close.is_some());
+        assert!(slots.offer(0, 0, now).close.is_none());
+        assert_eq!(slots.total(), 1);
+    }
+}

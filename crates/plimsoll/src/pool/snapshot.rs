@@ -1,0 +1,153 @@
+//! What the pool looks like now, as numbers and as a sentence.
+
+use super::slots::LeaseRecord;
+use super::{Inner, LastConnect, Manage};
+use std::fmt::Write;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The numbers of a pool at one moment.
+///
+/// `size`, `checked_in`, `checked_out`, `overflow` and `total_connections` mean what SQLAlchemy's users know them to
+/// mean; a connection that is being made clean counts as checked out.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct PoolStatus {
+    /// Connections kept at the most.
+    pub size: usize,
+    /// Idle connections.
+    pub checked_in: usize,
+    /// Lent connections, and those on their way back.
+    pub checked_out: usize,
+    /// Connections above `size`.
+    pub overflow: usize,
+    /// Connections that exist.
+    pub total_connections: usize,
+    /// Connections that are being opened.
+    pub connecting: usize,
+    /// Connections that are being made clean.
+    pub returning: usize,
+    /// Callers that wait.
+    pub waiting: usize,
+    /// The most connections there may be, overflow counted.
+    pub maximum: usize,
+    /// How often a connection was lent.
+    pub acquired: u64,
+    /// How often a caller had to wait and was served.
+    pub waited: u64,
+    /// How often a caller was sent away.
+    pub failed: u64,
+    /// Connections opened.
+    pub opened: u64,
+    /// Connections closed.
+    pub closed: u64,
+    /// Connects that failed.
+    pub connect_failures: u64,
+    /// The time that served callers waited, all together.
+    pub wait_total: Duration,
+    /// The longest of those waits.
+    pub wait_longest: Duration,
+    /// Who holds what, oldest first.
+    pub leases: Vec<LeaseStatus>,
+}
+
+/// One lease.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct LeaseStatus {
+    /// For which work.
+    pub work: String,
+    /// For how long.
+    pub held: Duration,
+}
+
+pub(super) fn status<M: Manage>(inner: &Inner<M>) -> PoolStatus {
+    let now = Instant::now();
+    let slots = inner.slots.lock();
+    let existing = slots.total() - slots.opening();
+    let totals = slots.totals;
+    PoolStatus {
+        size: slots.limits.max,
+        checked_in: slots.idle(),
+        checked_out: slots.lent() + slots.returning(),
+        overflow: existing.saturating_sub(slots.limits.max),
+        total_connections: existing,
+        connecting: slots.opening(),
+        returning: slots.returning(),
+        waiting: slots.waiters.len(),
+        maximum: slots.ceiling(),
+        acquired: totals.acquired,
+        waited: totals.waited,
+        failed: totals.failed,
+        opened: totals.opened,
+        closed: totals.closed,
+        connect_failures: totals.connect_failures,
+        wait_total: totals.wait_total,
+        wait_longest: totals.wait_longest,
+        leases: slots
+            .leases()
+            .into_iter()
+            .map(|lease| LeaseStatus {
+                work: lease.who.name.to_string(),
+                held: now.saturating_duration_since(lease.since),
+            })
+            .collect(),
+    }
+}
+
+/// `20 of 20 lent, 31 waiting, oldest held 48 s by "nightly report" (report.rs:88); last connect ok 3 min ago`
+pub(super) fn sentence<M: Manage>(inner: &Inner<M>) -> String {
+    let now = Instant::now();
+    let last = inner.last_connect.lock().clone();
+    let slots = inner.slots.lock();
+    let mut text = format!("{} of {} lent", slots.lent(), slots.ceiling());
+    for (count, what) in [
+        (slots.idle(), "idle"),
+        (slots.opening(), "being opened"),
+        (slots.returning(), "being made clean"),
+        (slots.waiters.len(), "waiting"),
+    ] {
+        if count > 0 {
+            let _ = write!(text, ", {count} {what}");
+        }
+    }
+    if let Some(oldest) = slots.leases().first() {
+        let held = now.saturating_duration_since(oldest.since);
+        let _ = write!(text, ", oldest held {} by {}", span(held), oldest.who.name);
+    }
+    let _ = match last {
+        LastConnect::Never => write!(text, "; no connect has ended yet"),
+        LastConnect::Ok(at) => {
+            write!(text, "; last connect ok {} ago", span(now.saturating_duration_since(at)))
+        }
+        LastConnect::Failed { at, sentence, .. } => {
+            write!(text, "; last connect failed {} ago: {sentence}", span(now.saturating_duration_since(at)))
+        }
+    };
+    text
+}
+
+/// The leases by name, as many as a sentence bears.
+pub(super) fn name_leases(leases: &[&LeaseRecord], now: Instant) -> String {
+    const NAMED: usize = 5;
+    let mut text = String::new();
+    for (index, lease) in leases.iter().take(NAMED).enumerate() {
+        let comma = if index == 0 { "" } else { ", " };
+        let held = span(now.saturating_duration_since(lease.since));
+        let _ = write!(text, "{comma}{} (held {held})", lease.who.name);
+    }
+    if leases.len() > NAMED {
+        let _ = write!(text, " and {} more", leases.len() - NAMED);
+    }
+    text
+}
+
+/// A span as a person says it.
+pub(crate) fn span(span: Duration) -> String {
+    match span.as_secs() {
+        0 => format!("{} ms", span.as_millis()),
+        seconds @ 1..=119 => format!("{seconds} s"),
+        seconds @ 120..=7199 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
+    }
+}

@@ -1,0 +1,50 @@
+//! Waiting for a turn.
+//!
+//! The future holds a ticket. Dropped before its turn it leaves the queue; dropped after the grant and before the
+//! fetch, what was granted goes to the next in line: that is why the grant lies under the ticket and not in a channel.
+
+use super::slots::{Effects, Grant, Slots};
+use super::sync::Mutex;
+use super::waiters::{Ticket, Turn};
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::time::Instant;
+
+/// A place in a pool's queue, as a future. `after` is called with the effects of giving the place up.
+pub(crate) struct Wait<'a, C, H, A: FnMut(Effects<C>)> {
+    slots: &'a Mutex<Slots<C, H>>,
+    ticket: Option<Ticket>,
+    after: A,
+}
+
+impl<'a, C, H, A: FnMut(Effects<C>)> Wait<'a, C, H, A> {
+    pub(crate) fn new(slots: &'a Mutex<Slots<C, H>>, ticket: Ticket, after: A) -> Self {
+        Wait { slots, ticket: Some(ticket), after }
+    }
+}
+
+impl<C, H, A: FnMut(Effects<C>) + Unpin> Future for Wait<'_, C, H, A> {
+    type Output = Turn<Grant<C>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn<Grant<C>>> {
+        let this = self.get_mut();
+        let Some(ticket) = this.ticket else { return Poll::Pending };
+        match this.slots.lock().waiters.poll(ticket, cx.waker()) {
+            Some(turn) => {
+                this.ticket = None;
+                Poll::Ready(turn)
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<C, H, A: FnMut(Effects<C>)> Drop for Wait<'_, C, H, A> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            let effects = self.slots.lock().give_up(ticket, Instant::now());
+            (self.after)(effects);
+        }
+    }
+}

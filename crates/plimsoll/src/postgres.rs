@@ -1,0 +1,200 @@
+//! PostgreSQL connections, as the pool lends them.
+
+use crate::error::{Error, Outcome, Phase, Result};
+use crate::event::{Event, Events, Found, StopReason};
+use crate::fault::Fault;
+use crate::name::WorkName;
+use crate::pool::{Home, Manage, Verdict};
+use crate::settings::Plan;
+use crate::statements::{StatementCache, TypeCache};
+use crate::wire::connect::{Connector, Pooler};
+use crate::wire::handshake::Session;
+use crate::wire::link::{Link, Rest};
+use crate::wire::recycle::{self, Unfit};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+use tokio_postgres::Client;
+
+/// What all connections of one pool share.
+pub(crate) struct Shared {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) events: Events,
+    pub(crate) types: TypeCache,
+    pub(crate) runtime: Handle,
+}
+
+/// One connection: the driver's client, its link, and what is known of the session.
+pub(crate) struct Connection {
+    pub(crate) client: Client,
+    pub(crate) link: Arc<Link>,
+    pub(crate) session: Session,
+    pub(crate) statements: StatementCache,
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Connection {
+    pub(crate) fn is_pooled_by_transaction(&self) -> bool {
+        self.session.pooler == Pooler::Transaction
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        self.link.seen.pid()
+    }
+}
+
+/// Opens, checks and reclaims PostgreSQL connections.
+pub(crate) struct Postgres {
+    pub(crate) connector: Connector,
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Manage for Postgres {
+    type Connection = Box<Connection>;
+    type Handle = Arc<Link>;
+
+    async fn connect(&self, until: Instant) -> Result<Box<Connection>> {
+        let began = Instant::now();
+        let ready = self.connector.connect(until).await?;
+        let events = &self.shared.events;
+        events.tell(Event::Connected { pid: ready.link.seen.pid(), took: began.elapsed() });
+        if !ready.session.degraded.is_empty() {
+            events.tell(Event::Degraded { missing: ready.session.degraded.join(", ") });
+        }
+        Ok(Box::new(Connection {
+            client: ready.client,
+            link: ready.link,
+            session: ready.session,
+            statements: StatementCache::new(self.shared.plan.statement_cache()),
+            shared: Arc::clone(&self.shared),
+        }))
+    }
+
+    fn handle<'c>(&self, connection: &'c Box<Connection>) -> &'c Arc<Link> {
+        &connection.link
+    }
+
+    fn is_dead(&self, link: &Arc<Link>) -> bool {
+        link.is_closed() || link.is_doomed()
+    }
+
+    fn is_busy(&self, link: &Arc<Link>) -> bool {
+        !link.is_quiet()
+    }
+
+    fn progress(&self, link: &Arc<Link>) -> u64 {
+        link.seen.answered()
+    }
+
+    async fn check(&self, connection: &mut Box<Connection>) -> Result<()> {
+        connection.client.batch_execute("").await.map_err(|error| {
+            Error::new(
+                Fault::ConnectionLost,
+                Phase::Acquire,
+                Outcome::NotStarted,
+                "an idle connection did not answer",
+            )
+            .caused_by(error)
+        })
+    }
+
+    fn verdict(&self, connection: &mut Box<Connection>) -> Verdict {
+        let link = &connection.link;
+        if link.has_orphan() {
+            return Verdict::Unsettled;
+        }
+        if link.is_closed() || link.is_doomed() {
+            return Verdict::Broken;
+        }
+        match link.rest() {
+            Some(Rest::Clean) => Verdict::Clean,
+            Some(Rest::Closed) => Verdict::Broken,
+            Some(Rest::Dirty) | None => Verdict::Unsettled,
+        }
+    }
+
+    /// Most that come here need no help: the driver is in the middle of a poll, or a Close is on its way. They are
+    /// parked, and the driver brings them home. Only what comes to rest dirty gets a task.
+    fn reclaim(&self, connection: Box<Connection>, home: Home<Self>) {
+        let link = Arc::clone(&connection.link);
+        link.park(Box::new(move |rest| {
+            tell_of_orphan(&connection, rest);
+            match rest {
+                Rest::Closed => discard(&connection, &home, "it ended"),
+                _ if connection.link.is_doomed() => {
+                    discard(&connection, &home, "it was not to be lent again")
+                }
+                Rest::Clean => home.come_home(connection),
+                Rest::Dirty => {
+                    let runtime = connection.shared.runtime.clone();
+                    runtime.spawn(clean(connection, home));
+                }
+            }
+        }));
+    }
+
+    fn overdue(&self, link: &Arc<Link>, who: &WorkName) {
+        if link.is_quiet() {
+            return;
+        }
+        link.abandon();
+        let reason = StopReason::Deadline;
+        self.shared.events.tell(Event::Stopped { work: who.to_string(), pid: link.seen.pid(), reason });
+        let link = Arc::clone(link);
+        let limit = self.shared.plan.reclaim_timeout();
+        self.shared.runtime.spawn(async move { link.stop(Instant::now() + limit).await });
+    }
+
+    fn abandon(&self, link: &Arc<Link>) {
+        link.abort();
+    }
+}
+
+/// A COMMIT that was dropped while under way has come to its end: says which.
+fn tell_of_orphan(connection: &Connection, rest: Rest) {
+    let Some(work) = connection.link.take_orphan() else { return };
+    let outcome = match (rest, connection.link.seen.last_tag().as_str()) {
+        (Rest::Closed, _) => Outcome::Unknown,
+        (_, "COMMIT") => Outcome::Committed,
+        _ => Outcome::RolledBack,
+    };
+    connection.shared.events.tell(Event::CommitSettled { work, outcome });
+}
+
+fn discard(connection: &Connection, home: &Home<Postgres>, reason: &'static str) {
+    let work = home.work().map(ToString::to_string);
+    connection.shared.events.tell(Event::Discarded { work, pid: connection.pid(), reason });
+}
+
+/// Stops, rolls back, resets; then home, or away.
+async fn clean(connection: Box<Connection>, home: Home<Postgres>) {
+    let plan = &connection.shared.plan;
+    let seen = &connection.link.seen;
+    let found = Found {
+        running: seen.owed_work() > 0,
+        transaction: seen.status() != b'I',
+        session_state: !seen.residue().is_none(),
+    };
+    // A session behind a transaction pooler is not ours to reset: what was left in it already went to somebody.
+    if connection.is_pooled_by_transaction() && found.session_state {
+        discard(&connection, &home, "it left session state behind a transaction pooler");
+        return;
+    }
+    let until = Instant::now() + plan.reclaim_timeout().saturating_sub(Duration::from_millis(50));
+    match recycle::reclaim(&connection.client, &connection.link, &connection.session, until).await {
+        Ok(()) => {
+            let work = home.work().map(ToString::to_string).unwrap_or_default();
+            connection.shared.events.tell(Event::Reclaimed { work, pid: connection.pid(), found });
+            home.come_home(connection);
+        }
+        Err(Unfit::Closed) => discard(&connection, &home, "it ended while it was being made clean"),
+        Err(Unfit::StillRunning) => {
+            discard(&connection, &home, "what ran on it did not stop within the limit");
+            connection.link.abort();
+        }
+        Err(Unfit::NotResettable) => {
+            discard(&connection, &home, "what was done to its session cannot be undone")
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What became of a transaction whose COMMIT was sent and never answered.
+//!
+//! The server keeps the fate of every recent transaction. While the old backend still works on it, it is "in
+//! progress" and the question is asked again; then it is final. Holds on the same server and its physical standbys
+//! that have caught up, not after a fail-over that lost data.
+
+use crate::connection::PooledConnection;
+use crate::deadline::Deadline;
+use crate::error::{Outcome, Result};
+use crate::name::WorkName;
+use crate::pool::{Ask, Pool};
+use crate::postgres::Postgres;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+const ASK: &str = "SELECT pg_catalog.pg_xact_status($1::text::xid8)";
+
+/// The outcome, or [`Outcome::Unknown`] if it could not be had by the deadline.
+///
+/// # Cancel safety
+/// Only asks.
+pub(crate) async fn outcome_of(
+    pool: &Pool<Postgres>,
+    xid: &str,
+    work: &WorkName,
+    deadline: Option<Deadline>,
+) -> Outcome {
+    let limit = Deadline::at(Instant::now() + pool.inner.manager.shared.plan.reclaim_timeout());
+    let until = limit.or_earlier(deadline).instant();
+    let mut pause = Duration::from_millis(10);
+    while Instant::now() < until {
+        match timeout_at(until, ask(pool, xid, work)).await {
+            Ok(Ok(Some(status))) if status == "committed" => return Outcome::Committed,
+            Ok(Ok(Some(status))) if status == "aborted" => return Outcome::RolledBack,
+            Ok(Ok(Some(_in_progress))) => {}
+            // Too long ago for the server to remember.
+            Ok(Ok(None)) => return Outcome::Unknown,
+            Ok(Err(error)) => {
+                tracing::debug!(target: "plimsoll", %work, "the outcome of a COMMIT could not be asked for: {error}");
+            }
+            Err(_) => return Outcome::Unknown,
+        }
+        sleep_until((Instant::now() + pause).min(until)).await;
+        pause = (pause * 2).min(Duration::from_millis(250));
+    }
+    Outcome::Unknown
+}
+
+async fn ask(pool: &Pool<Postgres>, xid: &str, work: &WorkName) -> Result<Option<String>> {
+    let lease = pool.acquire(Ask::by(work.clone())).await?;
+    let connection = PooledConnection::new(lease, work.clone(), None);
+    let row = connection.query_one(ASK, &[&xid]).await?;
+    Ok(row.try_get(0)?)
+}

@@ -1,0 +1,259 @@
+//! What a setting is: the parts of a definition, and the macro that makes everything else out of a list of them.
+//!
+//! Settings rot by being written down several times: the field, its default, its environment variable, its range
+//! check, its line in the documentation; each copy true when it was made. Here a setting is written once, in
+//! `table.rs`. From that one entry come the field and the setter of [`Settings`](super::Settings), the reading from
+//! the environment and from files, the range check, the default, and the section in `docs/settings.md`.
+//!
+//! What values look like and between what they may lie is kept as data ([`Kind`], [`Range`]), so that a refusal can say
+//! what would have been allowed, and documentation and doctor can say it before anything was refused.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::Settings;
+use super::duration::{self, Bare};
+
+/// One setting: everything there is to know about it before anybody says it.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct Definition {
+    /// Its name: the field, the setter and the key in a file.
+    pub name: &'static str,
+    /// The heading it stands under.
+    pub section: &'static str,
+    /// What it does, and why one would change it (Markdown).
+    pub doc: &'static str,
+    /// What its values look like.
+    pub kind: Kind,
+    /// Between what they may lie.
+    pub range: Range,
+    /// Environment variables that mean it too, beside its own.
+    pub also: &'static [&'static str],
+    /// What holds when nobody says it and there is no plain value to name.
+    pub(super) otherwise: Option<&'static str>,
+    pub(super) default: fn() -> Option<String>,
+    pub(super) put: fn(&mut Settings, &str, Bare) -> bool,
+    pub(super) said: fn(&Settings) -> Option<String>,
+    pub(super) fits: fn(&Settings, Range) -> bool,
+    pub(super) forget: fn(&mut Settings),
+}
+
+impl Definition {
+    /// Its own environment variable: `PLIMSOLL_` and the name in capitals.
+    pub fn variable(&self) -> String {
+        format!("PLIMSOLL_{}", self.name.to_ascii_uppercase())
+    }
+
+    /// What holds when nobody says it, in words.
+    pub fn default(&self) -> Option<String> {
+        (self.default)().or_else(|| self.otherwise.map(str::to_owned))
+    }
+
+    /// What was said, as text; stars where it is a secret.
+    pub fn said(&self, settings: &Settings) -> Option<String> {
+        (self.said)(settings)
+    }
+
+    /// What is allowed, as a phrase that follows "allowed is".
+    pub fn allowed(&self) -> String {
+        match self.kind {
+            Kind::Text => "text without control characters".to_owned(),
+            Kind::Secret => "text that is not empty".to_owned(),
+            Kind::Path => "the path of a file, or system".to_owned(),
+            Kind::Hosts => "a list like db1,db2:5433,[::1]:5432,/run/postgresql".to_owned(),
+            Kind::Flag => "true or false".to_owned(),
+            Kind::Word(words) => format!("one of {}", words.join(", ")),
+            Kind::Words(words) => format!("a list out of {}", words.join(", ")),
+            Kind::Number => format!("a whole number {}", self.range),
+            Kind::Fraction => format!("a number {}", self.range),
+            Kind::Duration => format!("a whole number followed by ms, s, min or h, {}", self.range),
+            Kind::Limit => format!("a whole number followed by ms, s, min or h, {}, or off", self.range),
+        }
+    }
+}
+
+impl fmt::Debug for Definition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Definition")
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the values of a setting look like.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// A text that is never repeated.
+    Secret,
+    /// A file.
+    Path,
+    /// Servers.
+    Hosts,
+    /// True or false.
+    Flag,
+    /// One word of these.
+    Word(&'static [&'static str]),
+    /// Some words of these.
+    Words(&'static [&'static str]),
+    /// A whole number.
+    Number,
+    /// A number.
+    Fraction,
+    /// A length of time.
+    Duration,
+    /// A length of time, or `off`.
+    Limit,
+}
+
+/// Between what the values of a setting may lie, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Range {
+    /// Wherever their kind allows.
+    Any,
+    /// Whole numbers.
+    Numbers(u64, u64),
+    /// Numbers.
+    Fractions(f64, f64),
+    /// Lengths of time, to the millisecond, the finest that PostgreSQL knows.
+    Times(Duration, Duration),
+    /// Lengths of time, to the second, the finest that a kernel's keepalives know.
+    Seconds(Duration, Duration),
+}
+
+impl Range {
+    pub(super) fn holds_number(self, number: u64) -> bool {
+        !matches!(self, Self::Numbers(least, most) if !(least..=most).contains(&number))
+    }
+
+    pub(super) fn holds_fraction(self, number: f64) -> bool {
+        !matches!(self, Self::Fractions(least, most) if !(least..=most).contains(&number))
+    }
+
+    pub(super) fn holds_time(self, time: Duration) -> bool {
+        match self {
+            Self::Times(least, most) => {
+                (least..=most).contains(&time) && time.subsec_nanos().is_multiple_of(1_000_000)
+            }
+            Self::Seconds(least, most) => (least..=most).contains(&time) && time.subsec_nanos() == 0,
+            _ => true,
+        }
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("of any size"),
+            Self::Numbers(least, most) => write!(f, "from {least} to {most}"),
+            Self::Fractions(least, most) => write!(f, "from {least} to {most}"),
+            Self::Times(least, most) => {
+                write!(f, "from {} to {}", duration::show(*least), duration::show(*most))
+            }
+            Self::Seconds(least, most) => {
+                write!(f, "in whole seconds from {} to {}", duration::show(*least), duration::show(*most))
+            }
+        }
+    }
+}
+
+/// Makes out of one list: the struct, its setters, the table, and the struct with the defaults filled in.
+///
+/// An entry is `name: Type`, then as needed `set (argument type)` (or `set by_hand`), `default value`,
+/// `otherwise "words"` where nobody can name a plain value, `range` and `also [other variables]`.
+macro_rules! settings {
+    ($(#[$about:meta])* $( section $section:literal { $(
+        $(#[doc = $doc:expr])+
+        $name:ident: $type:ty
+            $(, set $set:tt)?
+            $(, default $default:expr)?
+            $(, otherwise $otherwise:literal)?
+            $(, range $range:expr)?
+            $(, also $also:expr)?
+        ;
+    )+ } )+) => {
+        $(#[$about])*
+        #[derive(Clone, Default)]
+        #[non_exhaustive]
+        pub struct Settings {
+            $($( pub(super) $name: Option<$type>, )+)+
+            /// What could not be read where it was said; reported by `check`, with all the rest.
+            pub(super) problems: Vec<Problem>,
+        }
+
+        /// One method a setting; each says it, and is chained.
+        impl Settings {
+            $($( settings!(@setter [$($set)?] $name $type, $($doc)+); )+)+
+
+            /// What was said here, and where nothing was, what was said there.
+            pub(super) fn or(mut self, weaker: Self) -> Self {
+                $($( self.$name = self.$name.or(weaker.$name); )+)+
+                self.problems.extend(weaker.problems);
+                self
+            }
+
+            /// What was said, and where nothing was, the default.
+            pub(super) fn complete(self) -> Complete {
+                Complete { $($( $name: settings!(@or self.$name $(, $default)?), )+)+ }
+            }
+        }
+
+        /// Settings with the defaults filled in; `Option` is left only where there is no default.
+        #[expect(dead_code, reason = "what has neither default nor profile is read from what was said")]
+        pub(super) struct Complete {
+            $($( pub(super) $name: settings!(@filled $type $(, $default)?), )+)+
+        }
+
+        static TABLE: &[Definition] = &[$($(
+            Definition {
+                name: stringify!($name),
+                section: $section,
+                doc: concat!($($doc, "\n"),+),
+                kind: <$type as Value>::KIND,
+                range: settings!(@range $($range)?),
+                also: settings!(@also $($also)?),
+                otherwise: settings!(@otherwise $($otherwise)?),
+                default: settings!(@default $type $(, $default)?),
+                put: |settings, text, bare| put(&mut settings.$name, text, bare),
+                said: |settings| settings.$name.as_ref().map(Value::show),
+                fits: |settings, range| settings.$name.as_ref().is_none_or(|value| value.fits(range)),
+                forget: |settings| settings.$name = None,
+            },
+        )+)+];
+    };
+    (@setter [by_hand] $name:ident $type:ty, $($doc:expr)+) => {};
+    (@setter [($argument:ty)] $name:ident $type:ty, $($doc:expr)+) => {
+        $(#[doc = $doc])+
+        #[must_use]
+        pub fn $name(mut self, $name: $argument) -> Self {
+            self.$name = Some($name.into());
+            self
+        }
+    };
+    (@setter [] $name:ident $type:ty, $($doc:expr)+) => {
+        $(#[doc = $doc])+
+        #[must_use]
+        pub fn $name(mut self, $name: $type) -> Self {
+            self.$name = Some($name);
+            self
+        }
+    };
+    (@or $said:expr) => { $said };
+    (@or $said:expr, $default:expr) => { $said.unwrap_or($default) };
+    (@filled $type:ty) => { Option<$type> };
+    (@filled $type:ty, $default:expr) => { $type };
+    (@range) => { Range::Any };
+    (@range $range:expr) => { $range };
+    (@also) => { &[] };
+    (@also $also:expr) => { &$also };
+    (@otherwise) => { None };
+    (@otherwise $words:literal) => { Some($words) };
+    (@default $type:ty) => { || None };
+    (@default $type:ty, $default:expr) => { || Some(<$type as Value>::show(&$default)) };
+}
+pub(super) use settings;

@@ -1,0 +1,107 @@
+//! Lengths of time as people write them, and "no limit" as a word of its own.
+//!
+//! A number without a unit is how a timeout of thirty seconds becomes one of thirty milliseconds: libpq's
+//! `connect_timeout` counts seconds, PostgreSQL's `statement_timeout` milliseconds, and both are written `30`. So a
+//! length of time is a whole number followed by `ms`, `s`, `min` or `h`, and a bare number is refused with the remedy
+//! in the message. The exceptions are the places where a bare number has meant one thing for years: the `DATABASE_*`
+//! variables and most parameters of a connection URL mean seconds, `tcp_user_timeout` in a URL means milliseconds.
+//!
+//! "No limit" is [`Limit::Off`], not a huge number: tokio's timer wheel ends after two years and a bit, and a limit
+//! that is merely absurd still takes part in comparisons it should be left out of. For the same reason zero is not
+//! "no limit" here, although PostgreSQL reads it so.
+
+use std::fmt;
+use std::time::Duration;
+
+/// A limit in time, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Limit {
+    /// No limit.
+    Off,
+    /// The limit.
+    After(Duration),
+}
+
+impl Limit {
+    /// The limit as the rest of Rust writes it.
+    pub fn duration(self) -> Option<Duration> {
+        match self {
+            Self::Off => None,
+            Self::After(duration) => Some(duration),
+        }
+    }
+
+    /// The lesser of two, where no limit is greater than any.
+    pub(super) fn least(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::After(a), Self::After(b)) => Self::After(a.min(b)),
+            (Self::After(a), Self::Off) | (Self::Off, Self::After(a)) => Self::After(a),
+            (Self::Off, Self::Off) => Self::Off,
+        }
+    }
+}
+
+impl From<Duration> for Limit {
+    fn from(duration: Duration) -> Self {
+        Self::After(duration)
+    }
+}
+
+impl From<Option<Duration>> for Limit {
+    fn from(duration: Option<Duration>) -> Self {
+        duration.map_or(Self::Off, Self::After)
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::After(duration) => f.write_str(&show(*duration)),
+        }
+    }
+}
+
+/// What a number means that comes without a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bare {
+    /// Nothing: it is refused.
+    Refused,
+    /// So many seconds.
+    Seconds,
+    /// So many milliseconds.
+    Milliseconds,
+}
+
+/// Reads `250ms`, `30s`, `5min`, `1h`; one blank before the unit is borne.
+pub(super) fn read(text: &str, bare: Bare) -> Option<Duration> {
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits)?;
+    let number: u64 = number.parse().ok()?;
+    let scale = match (unit.strip_prefix(' ').unwrap_or(unit), bare) {
+        ("ms", _) | ("", Bare::Milliseconds) => 1,
+        ("s", _) | ("", Bare::Seconds) => 1_000,
+        ("min", _) => 60_000,
+        ("h", _) => 3_600_000,
+        _ => return None,
+    };
+    number.checked_mul(scale).map(Duration::from_millis)
+}
+
+/// Writes the greatest unit that divides it evenly; what [`read`] reads back as the same length.
+pub(super) fn show(duration: Duration) -> String {
+    const SECOND: u128 = 1_000;
+    const MINUTE: u128 = 60 * SECOND;
+    const HOUR: u128 = 60 * MINUTE;
+    if !duration.subsec_nanos().is_multiple_of(1_000_000) {
+        return format!("{duration:?}");
+    }
+    match duration.as_millis() {
+        0 => "0ms".to_owned(),
+        ms if ms % HOUR == 0 => format!("{}h", ms / HOUR),
+        ms if ms % MINUTE == 0 && ms > MINUTE => format!("{}min", ms / MINUTE),
+        ms if ms % SECOND == 0 => format!("{}s", ms / SECOND),
+        ms => format!("{ms}ms"),
+    }
+}

@@ -1,0 +1,283 @@
+//! Running one statement, by the cheapest way that is safe on this connection.
+//!
+//! | where | how | round trips |
+//! |---|---|---|
+//! | direct, used before | named and prepared | 1 |
+//! | direct, types known to the pool | unnamed, with its types | 1 |
+//! | direct, new | prepared, then run | 2 |
+//! | transaction pooler, types known | BEGIN, SET LOCAL, statement and COMMIT in one flight | 1 |
+//! | transaction pooler, otherwise | inside BEGIN .. COMMIT, every type known before it runs | 3 or more |
+//!
+//! Behind a transaction pooler nothing may be named, since the next message may reach another server; and a type that
+//! the driver has to look up must be known before a statement runs: looked up afterwards, a failure would leave the
+//! caller with an error for something that happened.
+
+use crate::begin::Begin;
+use crate::error::{Error, Outcome, Phase, Result};
+use crate::fault::Fault;
+use crate::guard::{Answered, Guard, Place};
+use crate::statements::{Kept, Known, Query, typed};
+use futures_util::future;
+use std::future::Future;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row, Statement};
+
+/// The parameters of a statement, as the driver takes them.
+pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// What is wanted of a statement: its rows, or how many it touched.
+pub(crate) trait Shape {
+    type Out: Send;
+    fn prepared(
+        client: &Client,
+        statement: &Statement,
+        params: Params<'_>,
+    ) -> impl Future<Output = Result<Self::Out, tokio_postgres::Error>> + Send;
+    fn typed(
+        client: &Client,
+        sql: &str,
+        params: &[(&(dyn ToSql + Sync), Type)],
+    ) -> impl Future<Output = Result<Self::Out, tokio_postgres::Error>> + Send;
+}
+
+/// The rows.
+pub(crate) struct Rows;
+
+impl Shape for Rows {
+    type Out = Vec<Row>;
+
+    async fn prepared(
+        client: &Client,
+        statement: &Statement,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        client.query(statement, params).await
+    }
+
+    async fn typed(
+        client: &Client,
+        sql: &str,
+        params: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        client.query_typed(sql, params).await
+    }
+}
+
+/// The number of rows.
+pub(crate) struct Count;
+
+impl Shape for Count {
+    type Out = u64;
+
+    async fn prepared(
+        client: &Client,
+        statement: &Statement,
+        params: Params<'_>,
+    ) -> Result<u64, tokio_postgres::Error> {
+        client.execute(statement, params).await
+    }
+
+    async fn typed(
+        client: &Client,
+        sql: &str,
+        params: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<u64, tokio_postgres::Error> {
+        client.execute_typed(sql, params).await
+    }
+}
+
+/// How a statement will be sent.
+enum Way {
+    Prepared(Statement),
+    Typed(Known),
+}
+
+impl Guard<'_> {
+    /// Runs a statement.
+    pub(crate) async fn statement<S: Shape>(&self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
+        match (query, self.place) {
+            (Query::Prepared(statement), _) => {
+                self.run(Phase::Statement, S::prepared(&self.connection.client, statement, params)).await
+            }
+            (Query::Text(sql), Place::Alone) if self.connection.is_pooled_by_transaction() => {
+                self.whole::<S>(sql, params, &Begin::default()).await
+            }
+            (Query::Text(sql), _) => self.text::<S>(sql, params).await,
+        }
+    }
+
+    /// Runs text on a session that is ours: a direct connection, or an open transaction.
+    async fn text<S: Shape>(&self, sql: &str, params: Params<'_>) -> Result<S::Out> {
+        match self.send_text::<S>(sql, params).await {
+            // The schema changed under a name: it did not run. Prepared anew it may, but not in a transaction, which
+            // has failed by now.
+            Err(error) if error.fault() == Fault::StalePlan => {
+                self.connection.statements.forget(sql);
+                self.connection.shared.types.forget(sql);
+                match self.place {
+                    Place::Alone => self.send_text::<S>(sql, params).await,
+                    Place::Inside => Err(error),
+                }
+            }
+            other => other,
+        }
+    }
+
+    async fn send_text<S: Shape>(&self, sql: &str, params: Params<'_>) -> Result<S::Out> {
+        let client = &self.connection.client;
+        match self.way(sql).await? {
+            Way::Prepared(statement) => {
+                self.run(Phase::Statement, S::prepared(client, &statement, params)).await
+            }
+            Way::Typed(known) => {
+                let params = typed(params, &known.params)?;
+                self.run(Phase::Statement, S::typed(client, sql, &params)).await
+            }
+        }
+    }
+
+    /// Chooses how to send text, preparing or learning what is needed for it.
+    async fn way(&self, sql: &str) -> Result<Way> {
+        let connection = self.connection;
+        let kept = connection.statements.get(sql);
+        if let Some(Kept::Prepared(statement)) = kept {
+            return Ok(Way::Prepared(statement));
+        }
+        let known = connection.shared.types.get(sql);
+        if connection.is_pooled_by_transaction() {
+            let is_resolved = kept.is_some();
+            return match known {
+                Some(known) if known.is_plain || is_resolved => Ok(Way::Typed(known)),
+                _ => self.learn(sql).await.map(Way::Typed),
+            };
+        }
+        match known {
+            Some(known) if known.is_plain && kept.is_none() => {
+                connection.statements.keep(sql, Kept::Seen);
+                Ok(Way::Typed(known))
+            }
+            _ => self.prepare(sql, &[]).await.map(Way::Prepared),
+        }
+    }
+
+    /// Prepares and names a statement on a session that is ours.
+    pub(crate) async fn prepare(&self, sql: &str, types: &[Type]) -> Result<Statement> {
+        let connection = self.connection;
+        let statement = self.run(Phase::Prepare, connection.client.prepare_typed(sql, types)).await?;
+        connection.shared.types.learn(sql, &statement);
+        connection.statements.keep(sql, Kept::Prepared(statement.clone()));
+        Ok(statement)
+    }
+
+    /// Learns the types of a statement behind a transaction pooler, inside the open transaction, leaving no name.
+    async fn learn(&self, sql: &str) -> Result<Known> {
+        self.resolve(sql).await.map_err(|error| {
+            let is_name = error.sqlstate().is_some_and(|code| matches!(code.code(), "26000" | "42P05"));
+            if is_name {
+                // The names that this connection's driver holds lead nowhere any more. Nothing has run.
+                self.connection.link.doom();
+                return error.with_fault(Fault::StalePlan);
+            }
+            error
+        })
+    }
+
+    /// The driver looks types up by named statements and keeps those names for the connection's life, while they are
+    /// good only for this transaction. So whatever the pool knows to need looking up is looked up together, once.
+    async fn resolve(&self, sql: &str) -> Result<Known> {
+        let connection = self.connection;
+        let client = &connection.client;
+        self.drop_names().await?;
+        let statement = self.run(Phase::Prepare, client.prepare(sql)).await?;
+        let known = connection.shared.types.learn(sql, &statement);
+        if !known.is_plain {
+            for other in connection.shared.types.not_plain(32) {
+                if &*other != sql && connection.statements.get(&other).is_none() {
+                    self.run(Phase::Prepare, client.prepare(&other)).await?;
+                    connection.statements.keep(&other, Kept::Seen);
+                }
+            }
+        }
+        connection.statements.keep(sql, Kept::Seen);
+        drop(statement);
+        self.drop_names().await?;
+        Ok(known)
+    }
+
+    /// Names that others left on this server would collide with the driver's, and ours with theirs.
+    async fn drop_names(&self) -> Result<()> {
+        self.run(Phase::Prepare, self.connection.client.batch_execute("DEALLOCATE ALL")).await?;
+        self.connection.link.seen.forget_residue();
+        Ok(())
+    }
+
+    /// Runs one statement as a transaction of its own.
+    ///
+    /// In one flight where every type is known. If its BEGIN is cancelled the statement commits by itself, which is
+    /// the same for one statement; that is why only one may travel so.
+    pub(crate) async fn whole<S: Shape>(
+        &self,
+        sql: &str,
+        params: Params<'_>,
+        begin: &Begin,
+    ) -> Result<S::Out> {
+        let connection = self.connection;
+        let client = &connection.client;
+        let begin = begin.sql(connection, self.deadline, self.limit);
+        let kept = connection.statements.get(sql);
+        let known = connection.shared.types.get(sql);
+        match (kept, known) {
+            (Some(Kept::Prepared(statement)), _) => {
+                self.flight(&begin, S::prepared(client, &statement, params)).await
+            }
+            (_, Some(known)) if known.is_plain => {
+                let params = typed(params, &known.params)?;
+                self.flight(&begin, S::typed(client, sql, &params)).await
+            }
+            _ => self.stepwise::<S>(sql, params, &begin).await,
+        }
+    }
+
+    /// BEGIN, one request and COMMIT, sent together.
+    pub(crate) async fn flight<T>(
+        &self,
+        begin: &str,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T> {
+        let client = &self.connection.client;
+        // Polled in this order, so queued in this order.
+        let flight = future::join3(client.batch_execute(begin), statement, client.batch_execute("COMMIT"));
+        let Answered { answer, stopped, began } = self.listen(Phase::Statement, flight).await?;
+        match answer {
+            (_, Ok(out), Ok(())) => Ok(out),
+            (_, Err(error), commit) => {
+                let is_undone = error.as_db_error().is_some() && commit.is_ok();
+                let error = self.failed(Phase::Statement, error, stopped, began);
+                let is_unsure = error.outcome() == Outcome::Unknown;
+                Err(if is_undone && is_unsure { error.with_outcome(Outcome::RolledBack) } else { error })
+            }
+            (_, Ok(_), Err(error)) => Err(self.failed(Phase::Commit, error, stopped, began)),
+        }
+    }
+
+    /// BEGIN, every type, the statement with its rows decoded, COMMIT.
+    async fn stepwise<S: Shape>(&self, sql: &str, params: Params<'_>, begin: &str) -> Result<S::Out> {
+        let client = &self.connection.client;
+        let begun: Result<(), Error> = self.run(Phase::Begin, client.batch_execute(begin)).await;
+        begun.map_err(|error| error.with_outcome(Outcome::NotStarted))?;
+        let inside = Guard { place: Place::Inside, ..*self };
+        match inside.send_text::<S>(sql, params).await {
+            Ok(out) => {
+                self.run(Phase::Commit, client.batch_execute("COMMIT")).await?;
+                Ok(out)
+            }
+            Err(error) => {
+                if self.connection.link.seen.status() != b'I' {
+                    // Its failure changes nothing: an open transaction is rolled back on return.
+                    let _ = self.run(Phase::Rollback, client.batch_execute("ROLLBACK")).await;
+                }
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Prepared statements, without leaks and without surprises.
+//!
+//! On a direct connection a statement that is used again is prepared once and named; the names are kept in a bounded
+//! LRU a connection. The types that a statement takes are learned once for the whole pool, after which the first use
+//! on another connection needs one round trip and no name. Behind a transaction pooler nothing is named at all.
+
+use crate::error::{Error, Outcome, Phase};
+use crate::fault::Fault;
+use lru::LruCache;
+use parking_lot::Mutex;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use tokio_postgres::Statement;
+use tokio_postgres::types::{ToSql, Type};
+
+/// What a statement method takes: SQL text, or a statement that was prepared on the same connection.
+pub trait AsQuery: Sync {
+    /// The text or the statement.
+    #[doc(hidden)]
+    fn as_query(&self) -> Query<'_>;
+}
+
+/// SQL text, or a prepared statement.
+#[derive(Clone, Copy)]
+#[doc(hidden)]
+pub enum Query<'a> {
+    /// Text: prepared, cached and named as fits the connection.
+    Text(&'a str),
+    /// Prepared by the caller.
+    Prepared(&'a Statement),
+}
+
+impl AsQuery for str {
+    fn as_query(&self) -> Query<'_> {
+        Query::Text(self)
+    }
+}
+
+impl AsQuery for String {
+    fn as_query(&self) -> Query<'_> {
+        Query::Text(self)
+    }
+}
+
+impl AsQuery for &str {
+    fn as_query(&self) -> Query<'_> {
+        Query::Text(self)
+    }
+}
+
+impl AsQuery for Statement {
+    fn as_query(&self) -> Query<'_> {
+        Query::Prepared(self)
+    }
+}
+
+/// What the pool knows of a statement's types.
+#[derive(Clone)]
+pub(crate) struct Known {
+    pub(crate) params: Arc<[Type]>,
+    /// Whether every type is one that the driver was born with, so that nothing has to be looked up after it ran.
+    pub(crate) is_plain: bool,
+}
+
+impl Known {
+    fn of(statement: &Statement) -> Self {
+        let born_with = |ty: &Type| Type::from_oid(ty.oid()).is_some();
+        Known {
+            params: statement.params().into(),
+            is_plain: statement.params().iter().all(born_with)
+                && statement.columns().iter().all(|column| born_with(column.type_())),
+        }
+    }
+}
+
+fn capacity(of: usize) -> NonZeroUsize {
+    NonZeroUsize::new(of).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// The types of statements, for a whole pool.
+pub(crate) struct TypeCache(Mutex<LruCache<Box<str>, Known>>);
+
+impl TypeCache {
+    pub(crate) fn new(size: usize) -> Self {
+        TypeCache(Mutex::new(LruCache::new(capacity(size))))
+    }
+
+    pub(crate) fn get(&self, sql: &str) -> Option<Known> {
+        self.0.lock().get(sql).cloned()
+    }
+
+    pub(crate) fn learn(&self, sql: &str, statement: &Statement) -> Known {
+        let known = Known::of(statement);
+        self.0.lock().put(sql.into(), known.clone());
+        known
+    }
+
+    pub(crate) fn forget(&self, sql: &str) {
+        self.0.lock().pop(sql);
+    }
+
+    /// Statements whose types have to be looked up, most recent first.
+    pub(crate) fn not_plain(&self, most: usize) -> Vec<Box<str>> {
+        self.0
+            .lock()
+            .iter()
+            .filter(|(_, known)| !known.is_plain)
+            .take(most)
+            .map(|(sql, _)| sql.clone())
+            .collect()
+    }
+}
+
+/// What one connection knows of a statement.
+#[derive(Clone)]
+pub(crate) enum Kept {
+    /// Used once without a name; its types are resolved here.
+    Seen,
+    /// Prepared and named.
+    Prepared(Statement),
+}
+
+/// The statements of one connection. Evicting one closes it on the server with the next flight.
+pub(crate) struct StatementCache(Mutex<LruCache<Box<str>, Kept>>);
+
+impl StatementCache {
+    pub(crate) fn new(size: usize) -> Self {
+        StatementCache(Mutex::new(LruCache::new(capacity(size))))
+    }
+
+    pub(crate) fn get(&self, sql: &str) -> Option<Kept> {
+        self.0.lock().get(sql).cloned()
+    }
+
+    pub(crate) fn keep(&self, sql: &str, kept: Kept) {
+        let evicted = self.0.lock().push(sql.into(), kept);
+        // Dropped outside the lock: it queues a Close.
+        drop(evicted);
+    }
+
+    pub(crate) fn forget(&self, sql: &str) {
+        let forgotten = self.0.lock().pop(sql);
+        drop(forgotten);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().len()
+    }
+}
+
+/// Pairs parameters with their types, for a statement that is not prepared.
+pub(crate) fn typed<'a>(
+    params: &[&'a (dyn ToSql + Sync)],
+    types: &[Type],
+) -> Result<Vec<(&'a (dyn ToSql + Sync), Type)>, Error> {
+    if params.len() != types.len() {
+        return Err(Error::new(
+            Fault::Conversion,
+            Phase::Prepare,
+            Outcome::NotStarted,
+            format!("the statement takes {} parameters and was given {}", types.len(), params.len()),
+        ));
+    }
+    Ok(params.iter().copied().zip(types.iter().cloned()).collect())
+}

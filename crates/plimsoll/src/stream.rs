@@ -1,0 +1,220 @@
+//! Rows and bytes as they come: streams that are stopped on the server when nobody reads them any more.
+//!
+//! The driver drains a dropped stream to its end, so whoever comes next on the connection waits for rows that nobody
+//! wants. Here a stream that is dropped early is a statement that was given up, like any other.
+
+use crate::error::{Outcome, Phase, Result};
+use crate::event::StopReason;
+use crate::guard::{Guard, Place, Watch};
+use crate::statement::Params;
+use crate::statements::Query;
+use bytes::{Buf, Bytes};
+use futures_util::{Sink, SinkExt, Stream};
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::time::{Sleep, sleep_until};
+use tokio_postgres::{CopyInSink, CopyOutStream, Row, Statement};
+
+/// What all of them share: whose they are, when they must end, and what happens if they do not.
+struct Bounded<'a> {
+    guard: Guard<'a>,
+    watch: Watch<'a>,
+    end: Pin<Box<Sleep>>,
+    reason: StopReason,
+}
+
+impl<'a> Bounded<'a> {
+    fn new(guard: Guard<'a>) -> Self {
+        let watch = Watch::new(&guard, Phase::Statement);
+        let (end, reason) = guard.stop_at(watch.began);
+        Bounded { guard, watch, end: Box::pin(sleep_until(end)), reason }
+    }
+
+    /// The error once the limit has come.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<crate::error::Error> {
+        ready!(self.end.as_mut().poll(cx));
+        let outcome = match self.guard.place {
+            Place::Alone => Outcome::Unknown,
+            Place::Inside => Outcome::RolledBack,
+        };
+        Poll::Ready(self.guard.error(
+            self.guard.fault_of_stop(self.reason),
+            Phase::Statement,
+            outcome,
+            format!("a stream of {} was stopped because {}", self.guard.work, self.reason),
+        ))
+    }
+
+    fn failed(&mut self, error: tokio_postgres::Error) -> crate::error::Error {
+        self.watch.is_over = self.guard.connection.link.is_quiet();
+        self.guard.failed(Phase::Statement, error, None, self.watch.began)
+    }
+}
+
+async fn prepared(guard: &Guard<'_>, query: Query<'_>) -> Result<Statement> {
+    match query {
+        Query::Prepared(statement) => Ok(statement.clone()),
+        Query::Text(sql) => match guard.connection.statements.get(sql) {
+            Some(crate::statements::Kept::Prepared(statement)) => Ok(statement),
+            // Named for this transaction only: behind a pooler the name must not outlive it.
+            _ if guard.connection.is_pooled_by_transaction() => {
+                guard.run(Phase::Prepare, guard.connection.client.prepare(sql)).await
+            }
+            _ => guard.prepare(sql, &[]).await,
+        },
+    }
+}
+
+/// Rows as they come.
+pub struct RowStream<'a> {
+    rows: Pin<Box<tokio_postgres::RowStream>>,
+    bounded: Bounded<'a>,
+}
+
+impl<'a> RowStream<'a> {
+    pub(crate) async fn open(guard: Guard<'a>, query: Query<'_>, params: Params<'_>) -> Result<Self> {
+        let statement = prepared(&guard, query).await?;
+        let bounded = Bounded::new(guard);
+        let rows = guard
+            .run(Phase::Statement, guard.connection.client.query_raw(&statement, params.iter().copied()))
+            .await;
+        match rows {
+            Ok(rows) => Ok(RowStream { rows: Box::pin(rows), bounded }),
+            Err(error) => {
+                let mut bounded = bounded;
+                bounded.watch.is_over = true;
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Stream for RowStream<'_> {
+    type Item = Result<Row>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Row>>> {
+        let this = &mut *self;
+        match this.rows.as_mut().poll_next(cx) {
+            Poll::Ready(Some(Ok(row))) => Poll::Ready(Some(Ok(row))),
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(this.bounded.failed(error)))),
+            Poll::Ready(None) => {
+                this.bounded.watch.is_over = true;
+                Poll::Ready(None)
+            }
+            Poll::Pending => this.bounded.poll_end(cx).map(|error| Some(Err(error))),
+        }
+    }
+}
+
+/// The bytes of a `COPY .. TO STDOUT` as they come.
+pub struct CopyOut<'a> {
+    bytes: Pin<Box<CopyOutStream>>,
+    bounded: Bounded<'a>,
+}
+
+impl<'a> CopyOut<'a> {
+    pub(crate) async fn open(guard: Guard<'a>, sql: &str) -> Result<Self> {
+        let statement = prepared(&guard, Query::Text(sql)).await?;
+        let bytes = guard.run(Phase::Statement, guard.connection.client.copy_out(&statement)).await?;
+        Ok(CopyOut { bytes: Box::pin(bytes), bounded: Bounded::new(guard) })
+    }
+}
+
+impl Stream for CopyOut<'_> {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        let this = &mut *self;
+        match this.bytes.as_mut().poll_next(cx) {
+            Poll::Ready(Some(Ok(bytes))) => Poll::Ready(Some(Ok(bytes))),
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(this.bounded.failed(error)))),
+            Poll::Ready(None) => {
+                this.bounded.watch.is_over = true;
+                Poll::Ready(None)
+            }
+            Poll::Pending => this.bounded.poll_end(cx).map(|error| Some(Err(error))),
+        }
+    }
+}
+
+/// A `COPY .. FROM STDIN` under way. Nothing of it is stored unless [`CopyIn::finish`] says so.
+pub struct CopyIn<'a, B: Buf + Send + 'static> {
+    sink: Pin<Box<CopyInSink<B>>>,
+    bounded: Bounded<'a>,
+}
+
+impl<'a, B: Buf + Send + 'static> CopyIn<'a, B> {
+    pub(crate) async fn open(guard: Guard<'a>, sql: &str) -> Result<Self> {
+        let statement = prepared(&guard, Query::Text(sql)).await?;
+        let sink = guard.run(Phase::Statement, guard.connection.client.copy_in(&statement)).await?;
+        Ok(CopyIn { sink: Box::pin(sink), bounded: Bounded::new(guard) })
+    }
+
+    /// Sends bytes, waiting while the server is behind.
+    ///
+    /// # Errors
+    /// The connection was lost, or the limit came; nothing is stored.
+    ///
+    /// # Cancel safety
+    /// Dropped, these bytes may or may not be part of the copy; drop the copy too.
+    pub async fn send(&mut self, bytes: B) -> Result<()> {
+        SinkExt::feed(self, bytes).await
+    }
+
+    /// Ends the copy and gives the number of rows that it stored.
+    ///
+    /// # Errors
+    /// With what became of it: see [`Error::outcome`](crate::error::Error::outcome).
+    ///
+    /// # Cancel safety
+    /// Dropped, the copy may have been stored.
+    pub async fn finish(mut self) -> Result<u64> {
+        let this = &mut self;
+        std::future::poll_fn(|cx| match this.sink.as_mut().poll_finish(cx) {
+            Poll::Ready(Ok(rows)) => {
+                this.bounded.watch.is_over = true;
+                Poll::Ready(Ok(rows))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(this.bounded.failed(error))),
+            Poll::Pending => this.bounded.poll_end(cx).map(Err),
+        })
+        .await
+    }
+}
+
+impl<B: Buf + Send + 'static> Sink<B> for CopyIn<'_, B> {
+    type Error = crate::error::Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let this = &mut *self;
+        match this.sink.as_mut().poll_ready(cx) {
+            Poll::Ready(result) => Poll::Ready(result.map_err(|error| this.bounded.failed(error))),
+            Poll::Pending => this.bounded.poll_end(cx).map(Err),
+        }
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, item: B) -> Result<()> {
+        let this = &mut *self;
+        this.sink.as_mut().start_send(item).map_err(|error| this.bounded.failed(error))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let this = &mut *self;
+        match this.sink.as_mut().poll_flush(cx) {
+            Poll::Ready(result) => Poll::Ready(result.map_err(|error| this.bounded.failed(error))),
+            Poll::Pending => this.bounded.poll_end(cx).map(Err),
+        }
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let this = &mut *self;
+        match this.sink.as_mut().poll_finish(cx) {
+            Poll::Ready(result) => {
+                this.bounded.watch.is_over = result.is_ok();
+                Poll::Ready(result.map(drop).map_err(|error| this.bounded.failed(error)))
+            }
+            Poll::Pending => this.bounded.poll_end(cx).map(Err),
+        }
+    }
+}

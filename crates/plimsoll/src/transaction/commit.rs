@@ -1,0 +1,103 @@
+//! The end of a transaction, told in three ways: committed, rolled back, or unknown.
+//!
+//! COMMIT is the one statement whose answer cannot be had again: if the wire breaks after it was sent, it may have
+//! happened. That is said as [`Outcome::Unknown`] and never retried. A transaction that fetched its id with BEGIN can
+//! be resolved: once its backend is gone, the server knows whether that id committed.
+
+use super::Core;
+use crate::connection::PooledConnection;
+use crate::error::{Error, Outcome, Phase, Result};
+use crate::fault::Fault;
+use crate::guard::{Guard, Place};
+use crate::resolve;
+
+/// Commits and gives the lease back.
+pub(super) async fn commit(core: &Core) -> Result<()> {
+    let Some(lease) = core.take() else {
+        return Err(Error::new(
+            Fault::Usage,
+            Phase::Commit,
+            Outcome::RolledBack,
+            format!(
+                "the transaction of {} was still in use by another task when its closure ended; it is rolled back",
+                core.work
+            ),
+        ));
+    };
+    if core.unsent.lock().take().is_some() {
+        // Nothing was asked inside it, so nothing was sent.
+        return Ok(());
+    }
+    let guard = Guard { place: Place::Alone, ..core.guard(&lease) };
+    if guard.connection.link.seen.status() == b'E' {
+        return Err(swallowed(core, &lease).await);
+    }
+    let answer = guard.run(Phase::Commit, lease.inner().client.batch_execute("COMMIT")).await;
+    match answer {
+        Ok(()) if lease.inner().link.seen.last_tag() == "ROLLBACK" => Err(swallowed(core, &lease).await),
+        Ok(()) => Ok(()),
+        Err(error) => settle(core, lease, error).await,
+    }
+}
+
+/// PostgreSQL answers the COMMIT of a failed transaction with a ROLLBACK and no error; here it is one.
+async fn swallowed(core: &Core, lease: &PooledConnection) -> Error {
+    end(core, lease).await;
+    Error::new(
+        Fault::TransactionState,
+        Phase::Commit,
+        Outcome::RolledBack,
+        format!(
+            "the transaction of {} was rolled back instead of committed: one of its statements had failed and the error was passed over",
+            core.work
+        ),
+    )
+}
+
+/// Rolls back and gives the lease back. If that cannot be done now it is done on the side.
+pub(super) async fn roll_back(core: &Core) {
+    let Some(lease) = core.take() else { return };
+    if core.unsent.lock().take().is_none() {
+        end(core, &lease).await;
+    }
+}
+
+async fn end(core: &Core, lease: &PooledConnection) {
+    let link = &lease.inner().link;
+    if link.is_quiet() && link.seen.status() == b'I' && !link.needs_settling() {
+        return;
+    }
+    // A deadline that has passed must not keep the rollback from being sent.
+    let guard = Guard { place: Place::Inside, deadline: None, ..core.guard(lease) };
+    if guard.deadline.is_none()
+        && core.deadline.is_some_and(|deadline| deadline.has_passed(tokio::time::Instant::now()))
+    {
+        // No time left to wait for it: the return path rolls back.
+        return;
+    }
+    if let Err(error) = guard.run(Phase::Rollback, lease.inner().client.batch_execute("ROLLBACK")).await {
+        tracing::debug!(target: "plimsoll", work = %core.work, "a rollback is left to the server: {error}");
+    }
+}
+
+/// A COMMIT that failed: what became of it, and can that be found out?
+async fn settle(core: &Core, lease: PooledConnection, error: Error) -> Result<()> {
+    let xid = core.xid.lock().take();
+    let (Outcome::Unknown, Some(xid)) = (error.outcome(), xid) else {
+        return Err(error);
+    };
+    let pid = lease.backend_pid();
+    let pool = lease.pool();
+    lease.inner().link.abort();
+    drop(lease);
+    match resolve::outcome_of(&pool, &xid, &core.work, core.deadline).await {
+        Outcome::Committed => {
+            tracing::info!(target: "plimsoll", work = %core.work, pid, "a COMMIT whose answer was lost had committed");
+            Ok(())
+        }
+        Outcome::RolledBack => {
+            Err(error.with_outcome(Outcome::RolledBack).and("the server says that it was rolled back"))
+        }
+        _ => Err(error.and("what became of it could not be found out in time")),
+    }
+}

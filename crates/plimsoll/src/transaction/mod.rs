@@ -1,0 +1,426 @@
+//! Transactions: commit on `Ok`, roll back on everything else.
+//!
+//! *Flights.* The driver ends every request with a Sync of its own, so a statement that is sent behind a BEGIN which
+//! fails commits by itself. Therefore BEGIN and its limits travel as one message, and their answer is awaited before
+//! the first write. Only a READ ONLY transaction carries its first statement along with BEGIN.
+//!
+//! *The handle.* A closure gets an owned [`Transaction`], because a borrowed one cannot be used from axum handlers
+//! and spawned tasks. It becomes inert when the closure ends: the lease is taken out from under it, so a handle that
+//! was carried away can neither hold the connection nor write into a stranger's transaction.
+
+mod commit;
+mod savepoint;
+
+use crate::begin::Begin;
+use crate::connection::{PooledConnection, at_most_one, one, refuse_session_state, usage};
+use crate::deadline::{self, Deadline};
+use crate::error::{Error, Outcome, Phase, Result};
+use crate::fault::Fault;
+use crate::guard::{Answered, Guard, Place};
+use crate::lock::{self, LockKey};
+use crate::name::WorkName;
+use crate::statement::{Count, Params, Rows, Shape};
+use crate::statements::{AsQuery, Kept, Query};
+use crate::stream::{CopyIn, CopyOut, RowStream};
+use bytes::Buf;
+use futures_util::future;
+use parking_lot::Mutex;
+use std::future::Future;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use tokio::sync::{RwLock, RwLockReadGuard};
+use tokio::time::Instant;
+use tokio_postgres::{Row, SimpleQueryMessage};
+
+/// An open transaction. Owned, so that it goes wherever the closure goes; inert once the closure has ended.
+pub struct Transaction {
+    core: Arc<Core>,
+}
+
+/// What the handle and whoever ends the transaction share.
+pub(crate) struct Core {
+    /// Taken out when the transaction ends. A statement in flight holds it for reading.
+    lease: RwLock<Option<PooledConnection>>,
+    work: WorkName,
+    deadline: Option<Deadline>,
+    is_own_limit: bool,
+    has_ended: AtomicBool,
+    /// The BEGIN that has not been sent yet: it travels with the first statement.
+    unsent: Mutex<Option<String>>,
+    savepoints: AtomicU32,
+    xid: Mutex<Option<String>>,
+}
+
+impl Core {
+    /// The lease, while the transaction is open.
+    fn lease(&self) -> Result<RwLockReadGuard<'_, Option<PooledConnection>>> {
+        match self.lease.try_read() {
+            Ok(lease) if lease.is_some() && !self.has_ended.load(Ordering::SeqCst) => Ok(lease),
+            _ => Err(Error::new(
+                Fault::Usage,
+                Phase::Statement,
+                Outcome::NotStarted,
+                format!("the transaction of {} has ended; its handle was used afterwards", self.work),
+            )),
+        }
+    }
+
+    fn guard<'a>(&'a self, lease: &'a PooledConnection) -> Guard<'a> {
+        let deadline = match (self.deadline, deadline::current()) {
+            (Some(own), current) => Some(own.or_earlier(current)),
+            (None, current) => current,
+        };
+        Guard {
+            work: &self.work,
+            deadline,
+            place: Place::Inside,
+            is_transaction_limit: self.is_own_limit && deadline == self.deadline,
+            ..lease.guard()
+        }
+    }
+
+    /// Takes the lease out; `None` when it is in use elsewhere, or gone.
+    fn take(&self) -> Option<PooledConnection> {
+        self.has_ended.store(true, Ordering::SeqCst);
+        self.lease.try_write().ok()?.take()
+    }
+
+    /// Sends the BEGIN that was held back, if it was.
+    async fn send_begin(&self, guard: &Guard<'_>) -> Result<()> {
+        let unsent = self.unsent.lock().take();
+        match unsent {
+            Some(begin) => send_begin(guard, &begin).await.map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+async fn send_begin(guard: &Guard<'_>, begin: &str) -> Result<Option<String>> {
+    let alone = Guard { place: Place::Alone, ..*guard };
+    let messages = alone
+        .run(Phase::Begin, guard.connection.client.simple_query(begin))
+        .await
+        .map_err(|error| error.with_outcome(Outcome::NotStarted))?;
+    Ok(messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.try_get(0).ok().flatten().map(str::to_owned),
+        _ => None,
+    }))
+}
+
+/// Opens a transaction on a lease.
+async fn open(lease: PooledConnection, begin: Begin) -> Result<Arc<Core>> {
+    let now = Instant::now();
+    let own = lease.inner().shared.plan.transaction_timeout().and_then(|limit| now.checked_add(limit));
+    let scope = match (lease.deadline(), deadline::current()) {
+        (Some(lease), current) => Some(lease.or_earlier(current)),
+        (None, current) => current,
+    };
+    let own = own.map(Deadline::at);
+    let is_own_limit = own.is_some_and(|own| scope.is_none_or(|scope| own < scope));
+    let deadline = if is_own_limit { own } else { scope };
+    let work = lease.work().clone();
+    let sql = begin.sql(lease.inner(), deadline, None);
+    let core = Core {
+        lease: RwLock::new(None),
+        work,
+        deadline,
+        is_own_limit,
+        has_ended: AtomicBool::new(false),
+        unsent: Mutex::new(None),
+        savepoints: AtomicU32::new(0),
+        xid: Mutex::new(None),
+    };
+    if begin.read_only {
+        *core.unsent.lock() = Some(sql);
+    } else {
+        let xid = send_begin(&core.guard(&lease), &sql).await?;
+        *core.xid.lock() = xid.filter(|_| begin.with_id);
+    }
+    *core.lease.try_write().map_err(|_| usage("a new transaction is in use"))? = Some(lease);
+    Ok(Arc::new(core))
+}
+
+/// Ends the transaction when its closure was dropped or panicked: the lease goes back, and is rolled back there.
+struct Ending(Arc<Core>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        drop(self.0.take());
+    }
+}
+
+/// Runs a closure in a transaction.
+pub(crate) async fn run<T, F, Fut>(lease: PooledConnection, begin: Begin, work: F) -> Result<T>
+where
+    T: Send,
+    F: FnOnce(Transaction) -> Fut + Send,
+    Fut: Future<Output = Result<T>> + Send,
+{
+    let core = open(lease, begin).await?;
+    let ending = Ending(Arc::clone(&core));
+    let result = work(Transaction { core: Arc::clone(&core) }).await;
+    let ended = match result {
+        Ok(value) => commit::commit(&core).await.map(|()| value),
+        Err(error) => {
+            commit::roll_back(&core).await;
+            // Whatever the error said of itself, nothing of this transaction stays.
+            Err(match error.outcome() {
+                Outcome::RolledBack => error,
+                _ => error.with_outcome(Outcome::RolledBack),
+            })
+        }
+    };
+    drop(ending);
+    ended
+}
+
+/// Begins a transaction that is ended by hand.
+pub(crate) async fn begin(lease: PooledConnection, begin: Begin) -> Result<TransactionGuard> {
+    let core = open(lease, begin).await?;
+    Ok(TransactionGuard { transaction: Transaction { core: Arc::clone(&core) }, ending: Ending(core) })
+}
+
+impl Transaction {
+    /// Runs a statement and gives its rows.
+    ///
+    /// # Errors
+    /// The transaction has then failed: end the closure with the error, or roll back to a savepoint.
+    ///
+    /// # Cancel safety
+    /// Dropped, the statement is stopped on the server, and the next one waits for that.
+    pub async fn query(&self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<Vec<Row>> {
+        self.run::<Rows>(statement.as_query(), params).await
+    }
+
+    /// Runs a statement that gives exactly one row. As [`Transaction::query`].
+    ///
+    /// # Errors
+    /// [`Fault::RowCount`] for another number of rows; the transaction has then not failed.
+    pub async fn query_one(&self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<Row> {
+        one(self.query(statement, params).await?, &self.core.work, Outcome::RolledBack)
+    }
+
+    /// Runs a statement that gives one row or none. As [`Transaction::query`].
+    ///
+    /// # Errors
+    /// [`Fault::RowCount`] for more rows than one; the transaction has then not failed.
+    pub async fn query_opt(
+        &self,
+        statement: &(impl AsQuery + ?Sized),
+        params: Params<'_>,
+    ) -> Result<Option<Row>> {
+        at_most_one(self.query(statement, params).await?, &self.core.work, Outcome::RolledBack)
+    }
+
+    /// Runs a statement and gives the number of rows that it touched. As [`Transaction::query`].
+    ///
+    /// # Errors
+    /// As [`Transaction::query`].
+    pub async fn execute(&self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<u64> {
+        self.run::<Count>(statement.as_query(), params).await
+    }
+
+    /// Runs several statements, separated by semicolons. As [`Transaction::query`].
+    ///
+    /// # Errors
+    /// As [`Transaction::query`].
+    pub async fn batch_execute(&self, sql: &str) -> Result<()> {
+        let lease = self.core.lease()?;
+        let connection = open_lease(&lease)?;
+        refuse_session_state(connection.inner(), Query::Text(sql))?;
+        let guard = self.core.guard(connection);
+        self.core.send_begin(&guard).await?;
+        guard.run(Phase::Statement, connection.inner().client.batch_execute(sql)).await
+    }
+
+    async fn run<S: Shape>(&self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
+        let lease = self.core.lease()?;
+        let connection = open_lease(&lease)?;
+        refuse_session_state(connection.inner(), query)?;
+        let guard = self.core.guard(connection);
+        let unsent = self.core.unsent.lock().take();
+        if let Some(begin) = unsent {
+            return first::<S>(&guard, &begin, query, params).await;
+        }
+        guard.statement::<S>(query, params).await
+    }
+
+    /// Runs a nested transaction: what the closure did is undone if it fails, and the outer one goes on.
+    ///
+    /// # Errors
+    /// The closure's own, after rolling back to where it began.
+    ///
+    /// # Cancel safety
+    /// Dropped, the savepoint stays open until the whole transaction ends; what it did is then part of it only if
+    /// the whole commits. Drop the whole to be sure.
+    pub fn savepoint<'a, T, F, Fut>(
+        &'a self,
+        work: F,
+    ) -> impl Future<Output = Result<T>> + Send + use<'a, T, F, Fut>
+    where
+        T: Send,
+        F: FnOnce(Transaction) -> Fut + Send + 'a,
+        Fut: Future<Output = Result<T>> + Send,
+    {
+        savepoint::run(self, work)
+    }
+
+    /// Waits for the advisory lock of this key, which is held until the transaction ends.
+    ///
+    /// The key is made of typed parts, `("device", tenant, id)`, and is the same in every process and in SQL: see
+    /// [`LockKey`]. The wait is bounded by `lock_timeout`.
+    ///
+    /// # Errors
+    /// [`Fault::LockTimeout`] when another holds it for too long.
+    ///
+    /// # Cancel safety
+    /// Dropped, the lock may have been taken; it goes with the transaction.
+    pub async fn advisory_lock(&self, key: impl Into<LockKey> + Send) -> Result<()> {
+        let key: LockKey = key.into();
+        self.query(lock::TAKE, &[&key.number()]).await.map(drop)
+    }
+
+    /// Takes the advisory lock of this key if nobody holds it; it is held until the transaction ends.
+    ///
+    /// # Errors
+    /// As any statement's.
+    ///
+    /// # Cancel safety
+    /// Dropped, the lock may have been taken; it goes with the transaction.
+    pub async fn try_advisory_lock(&self, key: impl Into<LockKey> + Send) -> Result<bool> {
+        let key: LockKey = key.into();
+        let row = self.query_one(lock::TRY, &[&key.number()]).await?;
+        row.try_get(0).map_err(Error::from)
+    }
+
+    /// Opens a stream of rows and hands it to `read`, since it cannot outlive the transaction.
+    ///
+    /// # Errors
+    /// As [`Transaction::query`], or what `read` returns.
+    ///
+    /// # Cancel safety
+    /// Dropped, the statement is stopped on the server.
+    pub async fn query_stream<T>(
+        &self,
+        statement: &(impl AsQuery + ?Sized),
+        params: Params<'_>,
+        read: impl AsyncFnOnce(RowStream<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let lease = self.core.lease()?;
+        let guard = self.core.guard(open_lease(&lease)?);
+        self.core.send_begin(&guard).await?;
+        read(RowStream::open(guard, statement.as_query(), params).await?).await
+    }
+
+    /// Opens a `COPY .. FROM STDIN` and hands it to `write`, which ends it with [`CopyIn::finish`].
+    ///
+    /// # Errors
+    /// As [`Transaction::query`], or what `write` returns.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing of it is stored.
+    pub async fn copy_in<B: Buf + Send + 'static, T>(
+        &self,
+        sql: &str,
+        write: impl AsyncFnOnce(CopyIn<'_, B>) -> Result<T>,
+    ) -> Result<T> {
+        let lease = self.core.lease()?;
+        let guard = self.core.guard(open_lease(&lease)?);
+        self.core.send_begin(&guard).await?;
+        write(CopyIn::open(guard, sql).await?).await
+    }
+
+    /// Opens a `COPY .. TO STDOUT` and hands it to `read`.
+    ///
+    /// # Errors
+    /// As [`Transaction::query`], or what `read` returns.
+    ///
+    /// # Cancel safety
+    /// Dropped, the statement is stopped on the server.
+    pub async fn copy_out<T>(
+        &self,
+        sql: &str,
+        read: impl AsyncFnOnce(CopyOut<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let lease = self.core.lease()?;
+        let guard = self.core.guard(open_lease(&lease)?);
+        self.core.send_begin(&guard).await?;
+        read(CopyOut::open(guard, sql).await?).await
+    }
+
+    /// For which work it runs.
+    #[must_use]
+    pub fn work(&self) -> &WorkName {
+        &self.core.work
+    }
+}
+
+/// The connection under an open lease.
+fn open_lease(lease: &Option<PooledConnection>) -> Result<&PooledConnection> {
+    lease.as_ref().ok_or_else(|| usage("the transaction has ended"))
+}
+
+/// The first statement of a READ ONLY transaction, along with its BEGIN.
+async fn first<S: Shape>(
+    guard: &Guard<'_>,
+    begin: &str,
+    query: Query<'_>,
+    params: Params<'_>,
+) -> Result<S::Out> {
+    let client = &guard.connection.client;
+    let statement = match query {
+        Query::Prepared(statement) => Some(statement.clone()),
+        Query::Text(sql) => match guard.connection.statements.get(sql) {
+            Some(Kept::Prepared(statement)) => Some(statement),
+            _ => None,
+        },
+    };
+    let Some(statement) = statement else {
+        send_begin(guard, begin).await?;
+        return guard.statement::<S>(query, params).await;
+    };
+    let flight = future::join(client.batch_execute(begin), S::prepared(client, &statement, params));
+    let Answered { answer, stopped, began } = guard.listen(Phase::Statement, flight).await?;
+    match answer {
+        (Ok(()), Ok(out)) => Ok(out),
+        (Err(error), _) => Err(guard.failed(Phase::Begin, error, stopped, began)),
+        (Ok(()), Err(error)) => Err(guard.failed(Phase::Statement, error, stopped, began)),
+    }
+}
+
+/// A transaction that is ended by hand; dropped without [`TransactionGuard::commit`] it is rolled back.
+pub struct TransactionGuard {
+    transaction: Transaction,
+    ending: Ending,
+}
+
+impl TransactionGuard {
+    /// Commits.
+    ///
+    /// # Errors
+    /// With what became of it. [`Outcome::Unknown`] means that COMMIT was sent and no answer came.
+    ///
+    /// # Cancel safety
+    /// Dropped, the COMMIT is let finish; its outcome is told by an
+    /// [`Event`](crate::event::Event::CommitSettled).
+    pub async fn commit(self) -> Result<()> {
+        commit::commit(&self.ending.0).await
+    }
+
+    /// Rolls back, and waits until that is done.
+    ///
+    /// # Cancel safety
+    /// Dropped, it is rolled back on the side.
+    pub async fn rollback(self) {
+        commit::roll_back(&self.ending.0).await;
+    }
+}
+
+impl Deref for TransactionGuard {
+    type Target = Transaction;
+
+    fn deref(&self) -> &Transaction {
+        &self.transaction
+    }
+}

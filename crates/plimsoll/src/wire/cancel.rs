@@ -1,0 +1,56 @@
+//! The cancel request, sent so that it is safe.
+//!
+//! A cancel travels on a connection of its own: sixteen bytes, no answer. The server closes that connection once it
+//! has signalled the backend; so the end of the stream *is* the answer, and only after it may the cancelled
+//! connection be used for anything else, or a late signal would hit the next statement. The order matters once more
+//! at the end: PgBouncer before 1.21 dies of a client that shuts its side down first, so nothing is closed until the
+//! other side has been read to its end.
+
+use super::socket::{self, Address, Wrap};
+use std::fmt;
+use std::io;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// The code that makes a start-up message a cancel request. Source: PostgreSQL's protocol, message formats.
+const CANCEL_REQUEST: i32 = 80_877_102;
+
+/// Where a cancel goes: the same server by the same way as the connection itself.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) address: Address,
+    pub(crate) wrap: Wrap,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address.fmt(f)
+    }
+}
+
+/// Sends one cancel request and waits until the server has acted on it.
+///
+/// # Cancel safety
+/// Dropped half-way the request may or may not have been acted upon.
+pub(crate) async fn send(target: &Target, pid: i32, secret: i32) -> io::Result<()> {
+    let plain = socket::dial(&target.address).await?;
+    let mut stream = target.wrap.apply(plain).await?;
+    let mut request = [0u8; 16];
+    for (place, word) in request.chunks_exact_mut(4).zip([16, CANCEL_REQUEST, pid, secret]) {
+        place.copy_from_slice(&word.to_be_bytes());
+    }
+    stream.write_all(&request).await?;
+    stream.flush().await?;
+    let mut rest = [0u8; 64];
+    loop {
+        match stream.read(&mut rest).await {
+            Ok(0) => break,
+            Ok(_) => {}
+            // A server that resets instead of closing has read the request just the same.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break,
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+            Err(error) => return Err(error),
+        }
+    }
+    let _ = stream.shutdown().await;
+    Ok(())
+}

@@ -1,0 +1,288 @@
+//! Opening a connection: to which host, within what limit, and what to say when it fails.
+//!
+//! One deadline covers name lookup, TCP, TLS, start-up, authentication and the reading back of the limits; the driver's
+//! own timeout covers TCP alone, and a server that is frozen after accepting would hold a caller for ever. Several
+//! hosts share what remains evenly, so that the first cannot eat the time of the others.
+
+use super::cancel::Target;
+use super::handshake::{self, Ready};
+use super::socket::{self, Address, Wrap};
+use crate::error::{BoxError, Error, Outcome, Phase, Result};
+use crate::fault::Fault;
+use crate::secret::{Password, Secret};
+#[cfg(not(feature = "tls"))]
+use crate::settings::TlsMode;
+use crate::settings::{Address as HostAddress, Host, Plan, PoolerMode, TargetSessionAttrs};
+use parking_lot::Mutex;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+/// What stands between us and the server, once that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pooler {
+    /// Nothing, or something that is not noticed: sessions are ours.
+    None,
+    /// A pooler that lends a server connection for a whole session.
+    Session,
+    /// A pooler that lends a server connection for a transaction: sessions are nobody's.
+    Transaction,
+}
+
+/// How far a connect had come, for the error that says so.
+pub(crate) type Stage = Mutex<&'static str>;
+
+/// Opens connections as one plan says. Shared by a pool's connects.
+pub(crate) struct Connector {
+    pub(crate) plan: Arc<Plan>,
+    tls: Option<TlsConfig>,
+    cancels: Arc<Semaphore>,
+    /// What was learned of the way: 0 nothing yet, else 1 + the pooler.
+    learned: AtomicU8,
+    /// The server's version as last seen, so that every limit can travel with start-up.
+    version: AtomicU32,
+}
+
+#[cfg(feature = "tls")]
+type TlsConfig = Arc<rustls::ClientConfig>;
+#[cfg(not(feature = "tls"))]
+type TlsConfig = ();
+
+impl Connector {
+    /// Reads the certificates that the plan names.
+    pub(crate) fn new(plan: Arc<Plan>) -> Result<Self> {
+        let tls = tls_config(&plan)?;
+        let cancels = Arc::new(Semaphore::new(plan.cancel_limit().max(1)));
+        let version = u32::from(plan.server_version().unwrap_or(0)) * 10_000;
+        let learned = match plan.pooler() {
+            PoolerMode::None => 1,
+            PoolerMode::Session => 2,
+            PoolerMode::Transaction => 3,
+            _ => 0,
+        };
+        Ok(Connector {
+            plan,
+            tls,
+            cancels,
+            learned: AtomicU8::new(learned),
+            version: AtomicU32::new(version),
+        })
+    }
+
+    /// What stands between, if that was said or learned.
+    pub(crate) fn pooler(&self) -> Option<Pooler> {
+        match self.learned.load(Ordering::Acquire) {
+            1 => Some(Pooler::None),
+            2 => Some(Pooler::Session),
+            3 => Some(Pooler::Transaction),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn learn_pooler(&self, pooler: Pooler) {
+        let value = match pooler {
+            Pooler::None => 1,
+            Pooler::Session => 2,
+            Pooler::Transaction => 3,
+        };
+        self.learned.store(value, Ordering::Release);
+    }
+
+    /// The server's version as last seen; zero before the first connection.
+    pub(crate) fn version(&self) -> u32 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn learn_version(&self, version: u32) {
+        self.version.store(version, Ordering::Release);
+    }
+
+    pub(crate) fn cancels(&self) -> &Arc<Semaphore> {
+        &self.cancels
+    }
+
+    /// Opens a connection that is proven to carry its limits.
+    ///
+    /// # Errors
+    /// The last host's failure, naming each host, how far it came and how long that took.
+    ///
+    /// # Cancel safety
+    /// Dropping it closes what was half open. The pool runs it on a task of its own, so that a caller who gives up
+    /// does not undo the work.
+    pub(crate) async fn connect(&self, until: Instant) -> Result<Ready> {
+        let hosts = self.plan.hosts();
+        let mut failures: Vec<Error> = Vec::new();
+        for (index, host) in hosts.iter().enumerate() {
+            let now = Instant::now();
+            let left = u32::try_from(hosts.len() - index).unwrap_or(1);
+            let share = now + until.saturating_duration_since(now) / left;
+            match self.connect_host(host, share).await {
+                Ok(ready) => return Ok(ready),
+                Err(error) => failures.push(error),
+            }
+        }
+        Err(most_telling(failures))
+    }
+
+    async fn connect_host(&self, host: &Host, until: Instant) -> Result<Ready> {
+        let begun = Instant::now();
+        let stage: Stage = Mutex::new("looking up the host");
+        let mut fresh = false;
+        loop {
+            let attempt = timeout_at(until, self.attempt(host, &stage)).await;
+            let error = match attempt {
+                Ok(Ok(ready)) => return Ok(ready),
+                Ok(Err(error)) => error,
+                Err(_) => Error::new(
+                    Fault::ConnectTimeout,
+                    Phase::Connect,
+                    Outcome::NotStarted,
+                    format!(
+                        "connect to {host} gave up after {:.1} s while {}",
+                        begun.elapsed().as_secs_f64(),
+                        *stage.lock()
+                    ),
+                ),
+            };
+            // A password that was asked for may have been rotated between the asking and the using: once more, fresh.
+            let rotated = error.sqlstate().is_some_and(|code| code.code() == "28P01")
+                && matches!(self.plan.password(), Some(Password::Provider(_)));
+            if !rotated || fresh {
+                return Err(error);
+            }
+            fresh = true;
+        }
+    }
+
+    async fn attempt(&self, host: &Host, stage: &Stage) -> Result<Ready> {
+        let password = self.password().await?;
+        let mut last = None;
+        for address in resolve(host).await? {
+            let target = Target { address, wrap: self.wrap(host) };
+            match handshake::establish(self, host, &target, password.as_ref(), stage).await {
+                Ok(ready) => return self.accept(ready, host),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| {
+            failure(
+                host,
+                "looking up the host",
+                io::Error::new(io::ErrorKind::NotFound, "the name has no address"),
+            )
+        }))
+    }
+
+    /// Turns away a server of the wrong kind.
+    fn accept(&self, ready: Ready, host: &Host) -> Result<Ready> {
+        let wanted = self.plan.target_session_attrs();
+        let fits = match wanted {
+            TargetSessionAttrs::ReadWrite => !ready.session.read_only,
+            TargetSessionAttrs::ReadOnly => ready.session.read_only,
+            _ => true,
+        };
+        if fits {
+            return Ok(ready);
+        }
+        let is = if ready.session.read_only { "read-only" } else { "read-write" };
+        Err(Error::new(
+            Fault::ReadOnlyServer,
+            Phase::Connect,
+            Outcome::NotStarted,
+            format!("{host} is {is} and target_session_attrs={wanted} was asked for"),
+        ))
+    }
+
+    async fn password(&self) -> Result<Option<Secret>> {
+        match self.plan.password() {
+            None => Ok(None),
+            Some(Password::Fixed(secret)) => Ok(Some(secret.clone())),
+            Some(Password::Provider(provider)) => provider.password().await.map(Some).map_err(|cause| {
+                Error::new(
+                    Fault::Unreachable,
+                    Phase::Connect,
+                    Outcome::NotStarted,
+                    format!("the password provider gave no password: {cause}"),
+                )
+                .caused_by(cause)
+            }),
+        }
+    }
+
+    fn wrap(&self, host: &Host) -> Wrap {
+        match (&self.tls, host.address()) {
+            #[cfg(feature = "tls")]
+            (Some(config), HostAddress::Tcp(name)) => {
+                Wrap::Tls(super::tls::Wrapper::new(config, name, self.plan.tls()))
+            }
+            _ => Wrap::Plain,
+        }
+    }
+}
+
+#[cfg(feature = "tls")]
+fn tls_config(plan: &Plan) -> Result<Option<TlsConfig>> {
+    let local_only = plan.hosts().iter().all(|host| matches!(host.address(), HostAddress::Unix(_)));
+    if local_only {
+        return Ok(None);
+    }
+    super::tls::configure(plan.tls(), plan.tls_roots())
+        .map_err(|text| Error::new(Fault::Tls, Phase::Settings, Outcome::NotStarted, text))
+}
+
+#[cfg(not(feature = "tls"))]
+fn tls_config(plan: &Plan) -> Result<Option<TlsConfig>> {
+    if matches!(plan.tls(), TlsMode::Disable | TlsMode::Prefer) {
+        return Ok(None);
+    }
+    Err(Error::new(
+        Fault::Tls,
+        Phase::Settings,
+        Outcome::NotStarted,
+        format!("sslmode={} was asked for and this program was built without the feature `tls`", plan.tls()),
+    ))
+}
+
+async fn resolve(host: &Host) -> Result<Vec<Address>> {
+    match (host.address(), host.socket_file()) {
+        (_, Some(path)) => Ok(vec![Address::Unix(path)]),
+        (HostAddress::Tcp(name), _) => {
+            let found = tokio::net::lookup_host((name.as_str(), host.port())).await.map_err(|error| {
+                failure(host, "looking up the host", error).with_fault(Fault::Unreachable)
+            })?;
+            Ok(found.map(Address::Tcp).collect())
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// A connect that failed below PostgreSQL.
+pub(crate) fn failure(host: &Host, stage: &str, error: io::Error) -> Error {
+    let fault = if stage.contains("TLS") { Fault::Tls } else { Fault::of_io(error.kind()) };
+    Error::new(
+        fault,
+        Phase::Connect,
+        Outcome::NotStarted,
+        format!("connect to {host} failed while {stage}: {error}"),
+    )
+    .caused_by(BoxError::from(error))
+}
+
+/// Of several hosts' failures the one that waiting cannot heal, else the first; the others are named beside it.
+fn most_telling(mut failures: Vec<Error>) -> Error {
+    let place = failures.iter().position(|error| !error.fault().heals_by_waiting()).unwrap_or(0);
+    if place >= failures.len() {
+        return Error::new(Fault::Settings, Phase::Connect, Outcome::NotStarted, "no host was given");
+    }
+    let chosen = failures.swap_remove(place);
+    failures.into_iter().fold(chosen, |chosen, other| chosen.and(other.sentence()))
+}
+
+/// Opens the plain stream and makes the kernel watch it.
+pub(crate) async fn dial_guarded(plan: &Plan, target: &Target) -> io::Result<socket::Socket> {
+    let socket = socket::dial(&target.address).await?;
+    socket::guard(&socket, plan.keepalives(), plan.tcp_user_timeout())?;
+    Ok(socket)
+}

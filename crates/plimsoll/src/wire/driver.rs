@@ -1,0 +1,85 @@
+//! The task that moves a connection's bytes, and says when it has nothing left to do.
+
+use super::link::Link;
+use super::socket::Socket;
+use super::tap::Tap;
+use crate::error::fault_of;
+use crate::fault::Fault;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use tokio_postgres::{AsyncMessage, Connection};
+
+/// A tapped connection.
+pub(crate) type Tapped = Connection<Tap<Socket>, Tap<Socket>>;
+
+/// Wraps the driver's future. Its wakers go through the link, which thereby knows of requests that are queued in the
+/// client and not yet on the wire.
+pub(crate) struct Driver {
+    connection: Tapped,
+    link: Arc<Link>,
+    waker: Waker,
+}
+
+impl Driver {
+    pub(crate) fn new(connection: Tapped, link: Arc<Link>) -> Self {
+        let waker = Waker::from(Arc::clone(&link));
+        Driver { connection, link, waker }
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        this.link.poll_begins(cx.waker());
+        let mut through_link = Context::from_waker(&this.waker);
+        loop {
+            match this.connection.poll_message(&mut through_link) {
+                Poll::Pending => {
+                    this.link.poll_ends();
+                    return Poll::Pending;
+                }
+                Poll::Ready(Some(Ok(message))) => report(&message, &this.link),
+                Poll::Ready(Some(Err(error))) => {
+                    this.link.close(fault_of(&error), &text_of(&error));
+                    return Poll::Ready(());
+                }
+                Poll::Ready(None) => {
+                    this.link.close(Fault::ConnectionLost, "closed by this side");
+                    return Poll::Ready(());
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // Also when the runtime goes down in the middle: nobody may wait for a driver that is gone.
+        self.link.close(Fault::ConnectionLost, "the task that drove it ended");
+    }
+}
+
+/// The driver's error with its cause; the driver's own text says only which part failed.
+fn text_of(error: &tokio_postgres::Error) -> String {
+    match (error.as_db_error(), std::error::Error::source(error)) {
+        (Some(db), _) => format!("{} ({})", db.message(), db.code().code()),
+        (None, Some(cause)) => cause.to_string(),
+        (None, None) => error.to_string(),
+    }
+}
+
+fn report(message: &AsyncMessage, link: &Link) {
+    match message {
+        AsyncMessage::Notice(notice) => {
+            tracing::debug!(target: "plimsoll::notice", pid = link.seen.pid(), code = notice.code().code(), "{}", notice.message());
+        }
+        AsyncMessage::Notification(notification) => {
+            tracing::debug!(target: "plimsoll::notice", pid = link.seen.pid(), channel = notification.channel(), "a notification that nobody asked for");
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,184 @@
+//! Cuts a byte stream into PostgreSQL messages, however it arrives.
+//!
+//! Both directions use one framing: a type byte and a length that counts itself, except that the very first message
+//! of a client has no type byte. Bodies are looked at, never stored, unless they arrive in pieces and their beginning
+//! is wanted.
+
+/// How much of a body is kept when it arrives in pieces.
+pub(crate) const KEPT: usize = 16 * 1024;
+
+/// One message, as far as it is of interest.
+pub(crate) struct Frame<'a> {
+    /// The type byte; zero for the first message of a client.
+    pub kind: u8,
+    /// The body, or its beginning.
+    pub body: &'a [u8],
+    /// Whether `body` is the whole of it.
+    pub whole: bool,
+}
+
+/// An incremental reader of frames.
+pub(crate) struct Frames {
+    header: [u8; 5],
+    have: usize,
+    untyped_first: bool,
+    kind: u8,
+    left: usize,
+    kept: Vec<u8>,
+    length: usize,
+    broken: bool,
+}
+
+impl Frames {
+    /// For what a client sends: the first message is untyped.
+    pub(crate) fn of_client() -> Self {
+        Frames { untyped_first: true, ..Frames::of_server() }
+    }
+
+    /// For what a server sends.
+    pub(crate) fn of_server() -> Self {
+        Frames {
+            header: [0; 5],
+            have: 0,
+            untyped_first: false,
+            kind: 0,
+            left: 0,
+            kept: Vec::new(),
+            length: 0,
+            broken: false,
+        }
+    }
+
+    /// Whether the stream stopped making sense; nothing is known of it from then on.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Whether a message has begun and not ended.
+    pub(crate) fn is_midway(&self) -> bool {
+        self.have > 0
+    }
+
+    /// Takes the next bytes and calls `each` for every message that ends in them.
+    pub(crate) fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(Frame<'_>)) {
+        while !self.broken && !bytes.is_empty() {
+            let header_length = if self.untyped_first { 4 } else { 5 };
+            if self.have < header_length {
+                bytes = self.read_header(bytes, header_length);
+                if self.have < header_length || self.broken {
+                    continue;
+                }
+                if let Some((body, rest)) = bytes.split_at_checked(self.left) {
+                    each(Frame { kind: self.kind, body, whole: true });
+                    self.finish();
+                    bytes = rest;
+                    continue;
+                }
+            }
+            bytes = self.read_body(bytes);
+            if self.left == 0 {
+                each(Frame { kind: self.kind, body: &self.kept, whole: self.kept.len() == self.length });
+                self.finish();
+            }
+        }
+    }
+
+    fn read_header<'b>(&mut self, bytes: &'b [u8], header_length: usize) -> &'b [u8] {
+        let take = (header_length - self.have).min(bytes.len());
+        let (now, rest) = bytes.split_at(take);
+        if let Some(place) = self.header.get_mut(self.have..self.have + take) {
+            place.copy_from_slice(now);
+        }
+        self.have += take;
+        if self.have == header_length {
+            let [a, b, c, d, e] = self.header;
+            let (kind, length) = if self.untyped_first { (0, [a, b, c, d]) } else { (a, [b, c, d, e]) };
+            let length = i32::from_be_bytes(length);
+            match usize::try_from(length).ok().and_then(|l| l.checked_sub(4)) {
+                Some(left) => {
+                    self.kind = kind;
+                    self.left = left;
+                    self.length = left;
+                    self.kept.clear();
+                }
+                None => self.broken = true,
+            }
+        }
+        rest
+    }
+
+    fn read_body<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let (now, rest) = bytes.split_at(self.left.min(bytes.len()));
+        let room = KEPT.saturating_sub(self.kept.len());
+        self.kept.extend_from_slice(now.get(..room).unwrap_or(now));
+        self.left -= now.len();
+        rest
+    }
+
+    fn finish(&mut self) {
+        self.have = 0;
+        self.untyped_first = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(frames: &mut Frames, pieces: &[&[u8]]) -> Vec<(u8, Vec<u8>)> {
+        let mut seen = Vec::new();
+        for piece in pieces {
+            frames.feed(piece, |frame| seen.push((frame.kind, frame.body.to_vec())));
+        }
+        seen
+    }
+
+    fn encode(messages: &[(u8, Vec<u8>)]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (kind, body) in messages {
+            bytes.push(*kind);
+            bytes.extend_from_slice(&(body.len() as i32 + 4).to_be_bytes());
+            bytes.extend_from_slice(body);
+        }
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_gives_the_same_messages(
+            messages in prop::collection::vec((any::<u8>(), prop::collection::vec(any::<u8>(), 0..40)), 0..12),
+            cuts in prop::collection::vec(1usize..9, 0..200),
+        ) {
+            let bytes = encode(&messages);
+            let mut pieces = Vec::new();
+            let mut rest = &bytes[..];
+            for cut in cuts {
+                let (piece, after) = rest.split_at(cut.min(rest.len()));
+                pieces.push(piece);
+                rest = after;
+            }
+            pieces.push(rest);
+            prop_assert_eq!(read(&mut Frames::of_server(), &pieces), messages);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+            let _ = read(&mut Frames::of_server(), &[&bytes]);
+            let _ = read(&mut Frames::of_client(), &[&bytes]);
+        }
+    }
+
+    #[test]
+    fn the_first_message_of_a_client_has_no_type() {
+        let seen = read(&mut Frames::of_client(), &[&[0, 0, 0, 8, 0, 3, 0, 0], b"S\0\0\0\x04"]);
+        assert_eq!(seen, vec![(0, vec![0, 3, 0, 0]), (b'S', vec![])]);
+    }
+
+    #[test]
+    fn a_length_that_cannot_be_ends_the_reading() {
+        let mut frames = Frames::of_server();
+        assert!(read(&mut frames, &[b"Z\0\0\0\x01xxxxxx"]).is_empty());
+        assert!(frames.is_broken());
+    }
+}

@@ -1,0 +1,135 @@
+//! The limits that every session carries, and the proof that it does.
+//!
+//! A stock PostgreSQL has no limit at all: a statement, a lock wait, an open transaction may last for ever. The limits
+//! are sent with start-up where the connection is direct, because what start-up sets is the session's own default:
+//! `RESET ALL` goes back to it, and nobody can lose it by resetting. Poolers drop such options, some without a word;
+//! so nothing is believed that was not read back.
+
+use crate::settings::Plan;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// `transaction_timeout` exists from this version on; an older server refuses the connection that asks for it.
+pub(crate) const HAS_TRANSACTION_TIMEOUT: u32 = 170_000;
+
+/// One limit: its parameter and its value in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Guardrail {
+    pub name: &'static str,
+    pub millis: u64,
+}
+
+fn millis(limit: Duration) -> u64 {
+    u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+/// The limits that the plan wants on a server of this version (unknown: zero).
+pub(crate) fn wanted(plan: &Plan, version: u32) -> Vec<Guardrail> {
+    let transaction = plan.transaction_timeout().filter(|_| version >= HAS_TRANSACTION_TIMEOUT);
+    [
+        ("statement_timeout", plan.statement_timeout()),
+        ("lock_timeout", plan.lock_timeout()),
+        ("idle_in_transaction_session_timeout", plan.idle_in_transaction_session_timeout()),
+        ("client_connection_check_interval", plan.client_connection_check_interval()),
+        ("transaction_timeout", transaction),
+    ]
+    .into_iter()
+    .filter_map(|(name, limit)| limit.map(|limit| Guardrail { name, millis: millis(limit) }))
+    .collect()
+}
+
+/// The start-up options of a direct connection: what was said, then the limits, then the server's own watch on a
+/// client that vanished.
+pub(crate) fn startup_options(plan: &Plan, version: u32) -> String {
+    let mut options = plan.options().to_owned();
+    let mut add = |name: &str, value: u64| {
+        let space = if options.is_empty() { "" } else { " " };
+        let _ = write!(options, "{space}-c {name}={value}");
+    };
+    for Guardrail { name, millis } in wanted(plan, version) {
+        add(name, millis);
+    }
+    if let Some(keepalives) = plan.keepalives() {
+        add("tcp_keepalives_idle", keepalives.idle.as_secs().max(1));
+        add("tcp_keepalives_interval", keepalives.interval.as_secs().max(1));
+        add("tcp_keepalives_count", u64::from(keepalives.count));
+    }
+    if let Some(limit) = plan.tcp_user_timeout() {
+        add("tcp_user_timeout", millis(limit));
+    }
+    options
+}
+
+/// Statements that set the limits for the whole session.
+pub(crate) fn session_sets(guardrails: &[Guardrail]) -> String {
+    sets("SET", guardrails)
+}
+
+/// Statements that set the limits for the open transaction.
+pub(crate) fn local_sets(guardrails: &[Guardrail]) -> String {
+    sets("SET LOCAL", guardrails)
+}
+
+fn sets(verb: &str, guardrails: &[Guardrail]) -> String {
+    guardrails.iter().fold(String::new(), |mut sql, Guardrail { name, millis }| {
+        let space = if sql.is_empty() { "" } else { " " };
+        let _ = write!(sql, "{space}{verb} {name} = {millis};");
+        sql
+    })
+}
+
+/// The question that a fresh connection is asked: its limits, its version, its backend and its role, one row.
+///
+/// By plain text protocol, so that no statement is named: behind a pooler a name could land anywhere.
+pub(crate) const READ_BACK: &str = "SELECT \
+    (SELECT string_agg(name || '=' || setting, ',') FROM pg_catalog.pg_settings WHERE name IN \
+     ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', \
+      'client_connection_check_interval', 'transaction_timeout', 'idle_session_timeout', 'server_version_num')), \
+    pg_catalog.pg_backend_pid(), \
+    pg_catalog.current_setting('transaction_read_only')";
+
+/// What a fresh connection answered.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answer {
+    settings: Vec<(String, u64)>,
+    pub version: u32,
+    pub backend: i32,
+    pub read_only: bool,
+}
+
+impl Answer {
+    /// Reads the row of [`READ_BACK`].
+    pub(crate) fn read(settings: &str, backend: &str, read_only: &str) -> Option<Self> {
+        let settings: Vec<_> = settings
+            .split(',')
+            .filter_map(|pair| pair.split_once('='))
+            .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
+            .collect();
+        let version =
+            settings.iter().find(|(name, _)| name == "server_version_num").map(|(_, value)| *value)?;
+        Some(Answer {
+            version: u32::try_from(version).ok()?,
+            settings,
+            backend: backend.parse().ok()?,
+            read_only: read_only == "on",
+        })
+    }
+
+    /// The effective value of a parameter, in its base unit.
+    pub(crate) fn effective(&self, name: &str) -> Option<u64> {
+        self.settings.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+    }
+
+    /// Those limits that are not in force as wanted, as text: name, wanted, found.
+    pub(crate) fn missing(&self, wanted: &[Guardrail]) -> Vec<String> {
+        wanted
+            .iter()
+            .filter(|guardrail| self.effective(guardrail.name) != Some(guardrail.millis))
+            .map(|Guardrail { name, millis }| match self.effective(name) {
+                Some(0) => format!("{name} is off instead of {millis} ms"),
+                Some(found) => format!("{name} is {found} ms instead of {millis} ms"),
+                None => format!("{name} is unknown to the server"),
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,340 @@
+//! One connection, as everybody but its borrower sees it.
+//!
+//! A borrower holds the client; the driver's task, the pool, the clock and a cancel in flight hold the [`Link`]. It
+//! answers the one question that decides everything about a return: *is anything still going on?* Three things
+//! together say no: the driver has no request left to send, nothing sent is unanswered, and the session is idle with
+//! nothing left in it.
+//!
+//! A return that comes a moment too early (the driver is in the middle of a poll, or an answer to a Close is on its
+//! way) costs neither a task nor a cancel: the connection is *parked* on its link, and the driver brings it home at
+//! the end of a poll that finds it clean.
+
+use super::cancel::{self, Target};
+use super::tap::Seen;
+use crate::fault::Fault;
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::Wake;
+use std::time::Duration;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout_at};
+
+const IDLE: u8 = 0;
+const WOKEN: u8 = 1;
+const POLLING: u8 = 2;
+
+/// How a parked connection came to rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Nothing goes on and nothing is left: lend it again.
+    Clean,
+    /// Something runs, or is left in the session: stop and reset it first.
+    Dirty,
+    /// The connection is gone.
+    Closed,
+}
+
+/// How an attempt to stop whatever runs ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// Nothing runs; whether a cancel was needed.
+    Quiet { cancelled: bool },
+    /// The connection is gone.
+    Closed,
+    /// It still runs after the limit.
+    StillRunning,
+}
+
+/// Why a connection ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Ended {
+    pub fault: Fault,
+    pub text: String,
+}
+
+type Parked = Box<dyn FnOnce(Rest) + Send>;
+
+pub(crate) struct Link {
+    pub(crate) seen: Arc<Seen>,
+    target: Target,
+    cancels: Arc<Semaphore>,
+    activity: AtomicU8,
+    task: AtomicWaker,
+    changed: Notify,
+    watchers: AtomicU32,
+    parked: Mutex<Option<Parked>>,
+    is_parked: AtomicBool,
+    closed: AtomicBool,
+    ended: Mutex<Option<Ended>>,
+    driver: OnceLock<AbortHandle>,
+    /// Only one stop at a time, and no statement while one is under way.
+    turn: tokio::sync::Mutex<()>,
+    abandoned: AtomicBool,
+    barrier_owed: AtomicBool,
+    doomed: AtomicBool,
+    /// Whose COMMIT nobody waits for any more.
+    orphan: Mutex<Option<String>>,
+    has_orphan: AtomicBool,
+}
+
+impl Link {
+    pub(crate) fn new(seen: Arc<Seen>, target: Target, cancels: Arc<Semaphore>) -> Self {
+        Link {
+            seen,
+            target,
+            cancels,
+            activity: AtomicU8::new(WOKEN),
+            task: AtomicWaker::new(),
+            changed: Notify::new(),
+            watchers: AtomicU32::new(0),
+            parked: Mutex::new(None),
+            is_parked: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            ended: Mutex::new(None),
+            driver: OnceLock::new(),
+            turn: tokio::sync::Mutex::new(()),
+            abandoned: AtomicBool::new(false),
+            barrier_owed: AtomicBool::new(false),
+            doomed: AtomicBool::new(false),
+            orphan: Mutex::new(None),
+            has_orphan: AtomicBool::new(false),
+        }
+    }
+
+    /// Somebody stopped waiting for his COMMIT: it is let finish, and its outcome told.
+    pub(crate) fn orphan_commit(&self, work: String) {
+        *self.orphan.lock() = Some(work);
+        self.has_orphan.store(true, Ordering::Release);
+    }
+
+    /// Whether such a COMMIT is to be told of.
+    pub(crate) fn has_orphan(&self) -> bool {
+        self.has_orphan.load(Ordering::Acquire)
+    }
+
+    /// Whose COMMIT it was, once.
+    pub(crate) fn take_orphan(&self) -> Option<String> {
+        self.has_orphan.store(false, Ordering::Release);
+        self.orphan.lock().take()
+    }
+
+    /// Whether the connection has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Why it ended, if it has and anybody said.
+    pub(crate) fn ended(&self) -> Option<Ended> {
+        self.ended.lock().clone()
+    }
+
+    /// Marks the connection as not to be lent again, whatever its state.
+    pub(crate) fn doom(&self) {
+        self.doomed.store(true, Ordering::Release);
+    }
+
+    /// Whether it must not be lent again.
+    pub(crate) fn is_doomed(&self) -> bool {
+        self.doomed.load(Ordering::Acquire) || self.seen.is_broken()
+    }
+
+    /// Nothing to send, nothing owed.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.activity.load(Ordering::SeqCst) == IDLE && self.seen.is_settled()
+    }
+
+    /// How the connection would come to rest now; `None` while the driver will bring news by itself.
+    pub(crate) fn rest(&self) -> Option<Rest> {
+        if self.is_closed() {
+            return Some(Rest::Closed);
+        }
+        if self.activity.load(Ordering::SeqCst) != IDLE || self.seen.is_blocked() {
+            return None;
+        }
+        if self.seen.owed_work() > 0 || self.abandoned.load(Ordering::Acquire) || self.seen.is_broken() {
+            return Some(Rest::Dirty);
+        }
+        if self.seen.owed() > 0 {
+            return None;
+        }
+        let clean = self.seen.status() == b'I'
+            && self.seen.residue().is_none()
+            && !self.barrier_owed.load(Ordering::Acquire);
+        Some(if clean { Rest::Clean } else { Rest::Dirty })
+    }
+
+    /// Leaves `then` to be called when the connection has come to rest. It is dropped uncalled by [`Link::abort`].
+    pub(crate) fn park(&self, then: Parked) {
+        *self.parked.lock() = Some(then);
+        self.is_parked.store(true, Ordering::SeqCst);
+        // The driver may have come to rest just before it could see the flag.
+        self.bring_home();
+    }
+
+    fn bring_home(&self) {
+        if !self.is_parked.load(Ordering::SeqCst) {
+            return;
+        }
+        if let Some(rest) = self.rest() {
+            let parked = self.parked.lock().take();
+            if let Some(then) = parked {
+                self.is_parked.store(false, Ordering::SeqCst);
+                then(rest);
+            }
+        }
+    }
+
+    /// Ends the connection at once: the socket is closed, and the server notices by its own checks.
+    pub(crate) fn abort(&self) {
+        if let Some(driver) = self.driver.get() {
+            driver.abort();
+        }
+        self.close(Fault::ConnectionLost, "closed by the pool");
+        drop(self.parked.lock().take());
+    }
+
+    pub(crate) fn driven_by(&self, driver: AbortHandle) {
+        let _ = self.driver.set(driver);
+    }
+
+    /// Records the end; the first reason stays.
+    pub(crate) fn close(&self, fault: Fault, text: &str) {
+        let mut ended = self.ended.lock();
+        if ended.is_none() {
+            *ended = Some(Ended { fault, text: text.to_owned() });
+        }
+        drop(ended);
+        self.closed.store(true, Ordering::Release);
+        self.changed.notify_waiters();
+        self.bring_home();
+    }
+
+    // ---- what the driver's task reports ----
+
+    pub(crate) fn poll_begins(&self, waker: &std::task::Waker) {
+        self.task.register(waker);
+        self.activity.store(POLLING, Ordering::SeqCst);
+    }
+
+    pub(crate) fn poll_ends(&self) {
+        let _ = self.activity.compare_exchange(POLLING, IDLE, Ordering::SeqCst, Ordering::SeqCst);
+        if self.watchers.load(Ordering::SeqCst) > 0 {
+            self.changed.notify_waiters();
+        }
+        self.bring_home();
+    }
+
+    // ---- stopping ----
+
+    /// A statement was given up while the lease lives on: whatever comes next must stop it first.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Release);
+    }
+
+    /// Whether something must be stopped, or a barrier sent, before the next statement.
+    pub(crate) fn needs_settling(&self) -> bool {
+        self.abandoned.load(Ordering::Acquire) || self.barrier_owed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn owes_barrier(&self) -> bool {
+        self.barrier_owed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn barrier_passed(&self) {
+        self.barrier_owed.store(false, Ordering::Release);
+    }
+
+    /// Waits until nothing is owed or the connection has ended.
+    async fn settled(&self) {
+        self.watchers.fetch_add(1, Ordering::SeqCst);
+        let _leave = Leave(&self.watchers);
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.is_quiet() || self.is_closed() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Stops whatever runs on this connection, and returns when that is certain.
+    ///
+    /// A cancel is sent, waited for to its end (the server closes the cancel's own connection once the signal is
+    /// out), and sent again while the statement goes on: the first may have come before the statement began. A COMMIT
+    /// or ROLLBACK is never cancelled, only waited for.
+    ///
+    /// # Cancel safety
+    /// Dropping it stops the stopping; [`Link::needs_settling`] stays true.
+    pub(crate) async fn stop(&self, until: Instant) -> Stopped {
+        let Ok(_turn) = timeout_at(until, self.turn.lock()).await else {
+            return Stopped::StillRunning;
+        };
+        let mut cancelled = false;
+        let mut pause = Duration::from_millis(20);
+        loop {
+            if self.is_closed() {
+                return Stopped::Closed;
+            }
+            if self.is_quiet() {
+                self.abandoned.store(false, Ordering::Release);
+                return Stopped::Quiet { cancelled };
+            }
+            if self.seen.owed_work() > 0 && self.activity.load(Ordering::SeqCst) == IDLE {
+                cancelled |= self.cancel_once(until).await;
+            }
+            let again = (Instant::now() + pause).min(until);
+            let _ = timeout_at(again, self.settled()).await;
+            if Instant::now() >= until && !self.is_quiet() {
+                return Stopped::StillRunning;
+            }
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+    }
+
+    async fn cancel_once(&self, until: Instant) -> bool {
+        let Ok(Ok(_permit)) = timeout_at(until, self.cancels.acquire()).await else {
+            return false;
+        };
+        // While it waited for its turn the statement may have ended by itself.
+        if self.seen.owed_work() == 0 {
+            return false;
+        }
+        self.barrier_owed.store(true, Ordering::Release);
+        match timeout_at(until, cancel::send(&self.target, self.seen.pid(), self.seen.secret())).await {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                tracing::warn!(target: "plimsoll", pid = self.seen.pid(), %error, "a cancel request did not reach {}", self.target);
+                false
+            }
+            Err(_) => {
+                tracing::warn!(target: "plimsoll", pid = self.seen.pid(), "a cancel request to {} was not answered in time", self.target);
+                false
+            }
+        }
+    }
+}
+
+struct Leave<'a>(&'a AtomicU32);
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The driver is woken through its link, so that "has something to do" is known before it is polled.
+impl Wake for Link {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.activity.store(WOKEN, Ordering::SeqCst);
+        self.task.wake();
+    }
+}

@@ -1,0 +1,15 @@
+//! Everything that touches the wire. No connection to PostgreSQL is made anywhere else.
+
+pub(crate) mod cancel;
+pub(crate) mod connect;
+pub(crate) mod driver;
+mod frames;
+pub(crate) mod guardrails;
+pub(crate) mod handshake;
+pub(crate) mod link;
+pub(crate) mod recycle;
+pub(crate) mod residue;
+pub(crate) mod socket;
+pub(crate) mod tap;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;

@@ -1,0 +1,74 @@
+//! Making a connection fit for the next borrower.
+//!
+//! Stop what runs, roll back what is open, undo what was left in the session, and prove it. All of it on the side:
+//! the borrower who left has gone on, and the next one is lent something else, or waits no longer than the limit.
+
+use super::handshake::Session;
+use super::link::{Link, Stopped};
+use super::residue::Residue;
+use tokio::time::{Instant, timeout_at};
+use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+
+/// What a reset undoes. It is `DISCARD ALL` without the parts that would throw away this crate's own prepared
+/// statements; `RESET ALL` goes back to the start-up options, in which the limits are.
+const RESET: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; \
+                     SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES;";
+
+/// Why a connection could not be made clean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// It has ended.
+    Closed,
+    /// What ran on it did not stop within the limit.
+    StillRunning,
+    /// A reset failed, or cannot undo what was done.
+    NotResettable,
+}
+
+/// Stops, rolls back and resets, until the connection is clean.
+///
+/// # Errors
+/// Says why it must be discarded.
+pub(crate) async fn reclaim(
+    client: &Client,
+    link: &Link,
+    session: &Session,
+    until: Instant,
+) -> Result<(), Unfit> {
+    // Each turn repairs one thing; more turns than things means that it does not get better.
+    for _ in 0..8 {
+        match link.stop(until).await {
+            Stopped::Closed => return Err(Unfit::Closed),
+            Stopped::StillRunning => return Err(Unfit::StillRunning),
+            Stopped::Quiet { .. } => {}
+        }
+        if link.is_doomed() || link.seen.residue().contains(Residue::BEYOND_RESET) {
+            return Err(Unfit::NotResettable);
+        }
+        let repair = match (link.seen.status(), link.seen.residue().is_none(), link.owes_barrier()) {
+            (b'T' | b'E', _, _) => "ROLLBACK".to_owned(),
+            // An empty statement: a cancel that comes late hits it instead of the next borrower's.
+            (b'I', _, true) => String::new(),
+            (b'I', false, false) => format!("{RESET} {}", session.after_reset),
+            (b'I', true, false) => return Ok(()),
+            _ => return Err(Unfit::NotResettable),
+        };
+        let residue = link.seen.residue();
+        let resets = !residue.is_none() && repair.starts_with("CLOSE");
+        match timeout_at(until, client.batch_execute(&repair)).await {
+            Err(_) => return Err(Unfit::StillRunning),
+            Ok(Ok(())) => {
+                link.barrier_passed();
+                if resets {
+                    link.seen.forget_residue();
+                }
+            }
+            // The late cancel: absorbed, and once more.
+            Ok(Err(error)) if error.code() == Some(&SqlState::QUERY_CANCELED) => link.barrier_passed(),
+            Ok(Err(_)) if link.is_closed() => return Err(Unfit::Closed),
+            Ok(Err(_)) => return Err(Unfit::NotResettable),
+        }
+    }
+    Err(Unfit::NotResettable)
+}

@@ -1,0 +1,410 @@
+//! A tap on the wire: sees what the driver does not tell.
+//!
+//! tokio-postgres knows the transaction status, the backend's pid and how many answers are still to come, and keeps
+//! all of it to itself. A stream that counts messages as they pass sees the same without a fork, over TCP, TLS and
+//! Unix sockets alike. What it cannot see is a request that still waits in the client's queue; the driver's own
+//! wrapper (see `driver`) knows that, and only both together may call a connection clean.
+
+use super::frames::{Frame, Frames};
+use super::residue::{self, Residue};
+use parking_lot::Mutex;
+use std::collections::{HashSet, VecDeque};
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_postgres::tls::{ChannelBinding, TlsStream};
+
+/// What the tap has seen, for whoever asks from another task.
+///
+/// Every field is written by the driver's task alone. A reader that finds the driver idle sees all of them as of then.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    status: AtomicU8,
+    owed: AtomicU32,
+    owed_work: AtomicU32,
+    blocked: AtomicBool,
+    broken: AtomicBool,
+    residue: AtomicU32,
+    pid: AtomicI32,
+    secret: AtomicI32,
+    answered: AtomicU64,
+    last_tag: Mutex<String>,
+}
+
+impl Seen {
+    pub(crate) fn new() -> Self {
+        Seen {
+            status: AtomicU8::new(b'?'),
+            owed: AtomicU32::new(0),
+            owed_work: AtomicU32::new(0),
+            blocked: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
+            residue: AtomicU32::new(0),
+            pid: AtomicI32::new(0),
+            secret: AtomicI32::new(0),
+            answered: AtomicU64::new(0),
+            last_tag: Mutex::new(String::new()),
+        }
+    }
+
+    /// The status byte of the last ReadyForQuery: `I` idle, `T` in a transaction, `E` in a failed one, `?` none yet.
+    pub(crate) fn status(&self) -> u8 {
+        self.status.load(Ordering::Acquire)
+    }
+
+    /// Requests whose ReadyForQuery has not come.
+    pub(crate) fn owed(&self) -> u32 {
+        self.owed.load(Ordering::Acquire)
+    }
+
+    /// Those of them that run something which may be cancelled.
+    pub(crate) fn owed_work(&self) -> u32 {
+        self.owed_work.load(Ordering::Acquire)
+    }
+
+    /// Whether bytes wait for room in the socket, so that the counts are not the whole truth.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Acquire)
+    }
+
+    /// Whether the bytes stopped making sense.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    /// What statements since the last reset may have left in the session.
+    pub(crate) fn residue(&self) -> Residue {
+        Residue::from_bits(self.residue.load(Ordering::Acquire))
+    }
+
+    /// Forgets the residue; called when a reset was answered and nothing else was sent.
+    pub(crate) fn forget_residue(&self) {
+        self.residue.store(0, Ordering::Release);
+    }
+
+    /// Adds what a caller knows to have been left.
+    pub(crate) fn add_residue(&self, residue: Residue) {
+        self.residue.fetch_or(residue.bits(), Ordering::AcqRel);
+    }
+
+    /// The backend's process id, as the server (or a pooler) gave it.
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid.load(Ordering::Acquire)
+    }
+
+    /// The key that a cancel request must show.
+    pub(crate) fn secret(&self) -> i32 {
+        self.secret.load(Ordering::Acquire)
+    }
+
+    /// How many requests have been answered.
+    pub(crate) fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Acquire)
+    }
+
+    /// The command tag of the last statement that was answered.
+    pub(crate) fn last_tag(&self) -> String {
+        self.last_tag.lock().clone()
+    }
+
+    /// Nothing owed, nothing waiting to be written.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.owed() == 0 && !self.is_blocked() && !self.is_broken()
+    }
+}
+
+/// What one ReadyForQuery is owed for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owed {
+    /// Only parsing, describing or closing: over in no time.
+    Light,
+    /// Something runs; sent with Execute, so that COPY may swallow its Sync.
+    Execute,
+    /// Something runs; a simple query.
+    Query,
+    /// A COMMIT or ROLLBACK runs.
+    End,
+}
+
+pub(crate) struct Tap<S> {
+    stream: S,
+    seen: std::sync::Arc<Seen>,
+    watch: Watch,
+}
+
+/// The counting part, apart from the stream.
+struct Watch {
+    sent: Frames,
+    received: Frames,
+    owed: VecDeque<Owed>,
+    executes: bool,
+    ends: bool,
+    ready: bool,
+    named_residue: HashSet<Vec<u8>>,
+}
+
+impl<S> Tap<S> {
+    pub(crate) fn new(stream: S, seen: std::sync::Arc<Seen>) -> Self {
+        Tap {
+            stream,
+            seen,
+            watch: Watch {
+                sent: Frames::of_client(),
+                received: Frames::of_server(),
+                owed: VecDeque::with_capacity(4),
+                executes: false,
+                ends: false,
+                ready: false,
+                named_residue: HashSet::new(),
+            },
+        }
+    }
+}
+
+/// The text up to a zero byte, and what follows.
+fn cstring(bytes: &[u8]) -> (&[u8], &[u8]) {
+    match bytes.iter().position(|&b| b == 0) {
+        Some(at) => (bytes.get(..at).unwrap_or_default(), bytes.get(at + 1..).unwrap_or_default()),
+        None => (bytes, &[]),
+    }
+}
+
+impl Watch {
+    fn sent(&mut self, bytes: &[u8], seen: &Seen) {
+        let mut frames = std::mem::replace(&mut self.sent, Frames::of_server());
+        frames.feed(bytes, |frame| self.on_sent(&frame, seen));
+        if frames.is_broken() {
+            seen.broken.store(true, Ordering::Release);
+        }
+        self.sent = frames;
+        self.publish(seen);
+    }
+
+    fn on_sent(&mut self, frame: &Frame<'_>, seen: &Seen) {
+        match frame.kind {
+            0 => self.owed.push_back(Owed::Light),
+            b'Q' => {
+                let (sql, _) = cstring(frame.body);
+                self.note(frame, residue::of_sql(sql), &[], seen);
+                self.owed.push_back(if residue::ends_transaction(sql) { Owed::End } else { Owed::Query });
+            }
+            b'P' => {
+                let (name, rest) = cstring(frame.body);
+                let (sql, _) = cstring(rest);
+                self.ends = name.is_empty() && residue::ends_transaction(sql);
+                self.note(frame, residue::of_sql(sql), name, seen);
+            }
+            b'B' if !self.named_residue.is_empty() => {
+                let (_, rest) = cstring(frame.body);
+                let (name, _) = cstring(rest);
+                if self.named_residue.contains(name) {
+                    seen.add_residue(Residue::ANYTHING);
+                }
+            }
+            b'C' => {
+                if let Some((b'S', name)) = frame.body.split_first() {
+                    self.named_residue.remove(cstring(name).0);
+                }
+            }
+            b'E' | b'F' => self.executes = true,
+            b'S' => {
+                let kind = match (std::mem::take(&mut self.executes), std::mem::take(&mut self.ends)) {
+                    (true, true) => Owed::End,
+                    (true, false) => Owed::Execute,
+                    (false, _) => Owed::Light,
+                };
+                self.owed.push_back(kind);
+            }
+            _ => {}
+        }
+    }
+
+    /// A named statement leaves its residue when it is bound, an unnamed one now.
+    fn note(&mut self, frame: &Frame<'_>, residue: Residue, name: &[u8], seen: &Seen) {
+        let residue = if frame.whole { residue } else { residue | Residue::ANYTHING };
+        if residue.is_none() {
+            return;
+        }
+        if name.is_empty() {
+            seen.add_residue(residue);
+        } else {
+            self.named_residue.insert(name.to_vec());
+        }
+    }
+
+    fn received(&mut self, bytes: &[u8], seen: &Seen) {
+        let mut frames = std::mem::replace(&mut self.received, Frames::of_server());
+        frames.feed(bytes, |frame| self.on_received(&frame, seen));
+        if frames.is_broken() {
+            seen.broken.store(true, Ordering::Release);
+        }
+        self.received = frames;
+        self.publish(seen);
+    }
+
+    fn on_received(&mut self, frame: &Frame<'_>, seen: &Seen) {
+        match frame.kind {
+            b'Z' => {
+                self.owed.pop_front();
+                self.ready = true;
+                seen.answered.fetch_add(1, Ordering::AcqRel);
+                if let Some(status) = frame.body.first() {
+                    seen.status.store(*status, Ordering::Release);
+                }
+            }
+            // The Sync that travelled with the Execute of a COPY FROM STDIN is swallowed by the server.
+            b'G' if self.owed.front() == Some(&Owed::Execute) => {
+                self.owed.pop_front();
+                self.executes = true;
+            }
+            b'K' => {
+                if let Some(([a, b, c, d], [e, f, g, h])) = frame
+                    .body
+                    .split_first_chunk::<4>()
+                    .and_then(|(pid, rest)| Some((pid, rest.first_chunk::<4>()?)))
+                {
+                    seen.pid.store(i32::from_be_bytes([*a, *b, *c, *d]), Ordering::Release);
+                    seen.secret.store(i32::from_be_bytes([*e, *f, *g, *h]), Ordering::Release);
+                }
+            }
+            b'C' => {
+                let (tag, _) = cstring(frame.body);
+                let mut last = seen.last_tag.lock();
+                last.clear();
+                last.push_str(std::str::from_utf8(tag).unwrap_or_default());
+            }
+            // After start-up, a reported setting that changes was changed by somebody.
+            b'S' if self.ready && !frame.body.starts_with(b"in_hot_standby\0") => {
+                seen.add_residue(Residue::SETTING);
+            }
+            _ => {}
+        }
+    }
+
+    fn publish(&self, seen: &Seen) {
+        let count = |wanted: &[Owed]| {
+            u32::try_from(self.owed.iter().filter(|owed| wanted.contains(owed)).count()).unwrap_or(u32::MAX)
+        };
+        // A COPY that was begun and not ended is work, although no answer is owed until its end was sent.
+        let copying = u32::from(self.executes);
+        seen.owed_work.store(count(&[Owed::Execute, Owed::Query]) + copying, Ordering::Release);
+        seen.owed.store(
+            u32::try_from(self.owed.len()).unwrap_or(u32::MAX) + copying + u32::from(self.sent.is_midway()),
+            Ordering::Release,
+        );
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buf.filled().len();
+        let result = Pin::new(&mut this.stream).poll_read(cx, buf);
+        let new = buf.filled().get(before..).unwrap_or_default();
+        if !new.is_empty() {
+            this.watch.received(new, &this.seen);
+        }
+        result
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        let result = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        this.seen.blocked.store(result.is_pending(), Ordering::Release);
+        if let Poll::Ready(Ok(written)) = &result {
+            this.watch.sent(bytes.get(..*written).unwrap_or(bytes), &this.seen);
+        }
+        result
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl<S: TlsStream + Unpin> TlsStream for Tap<S> {
+    fn channel_binding(&self) -> ChannelBinding {
+        self.stream.channel_binding()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![kind];
+        bytes.extend_from_slice(&(body.len() as i32 + 4).to_be_bytes());
+        bytes.extend_from_slice(body);
+        bytes
+    }
+
+    fn started() -> (Watch, Seen) {
+        let mut watch = Tap::new((), std::sync::Arc::new(Seen::new())).watch;
+        let seen = Seen::new();
+        watch.sent(&[0, 0, 0, 8, 0, 3, 0, 0], &seen);
+        assert_eq!(seen.owed(), 1);
+        watch.received(&message(b'K', &[0, 0, 0, 7, 0, 0, 0, 9]), &seen);
+        watch.received(&message(b'Z', b"I"), &seen);
+        (watch, seen)
+    }
+
+    #[test]
+    fn start_up_gives_pid_key_and_status() {
+        let (_, seen) = started();
+        assert_eq!((seen.pid(), seen.secret(), seen.status(), seen.owed()), (7, 9, b'I', 0));
+    }
+
+    #[test]
+    fn a_statement_is_work_and_a_close_is_not() {
+        let (mut watch, seen) = started();
+        watch.sent(&[message(b'B', b"\0s1\0"), message(b'E', b"\0"), message(b'S', b"")].concat(), &seen);
+        watch.sent(&[message(b'C', b"Ss1\0"), message(b'S', b"")].concat(), &seen);
+        assert_eq!((seen.owed(), seen.owed_work()), (2, 1));
+        watch.received(&message(b'Z', b"I"), &seen);
+        assert_eq!((seen.owed(), seen.owed_work()), (1, 0));
+    }
+
+    #[test]
+    fn a_copy_swallows_the_sync_of_its_execute_and_stays_work_until_its_end() {
+        let (mut watch, seen) = started();
+        watch.sent(&[message(b'E', b"\0"), message(b'S', b"")].concat(), &seen);
+        watch.received(&message(b'G', b""), &seen);
+        assert_eq!((seen.owed(), seen.owed_work()), (1, 1), "the copy is open");
+        watch.sent(&[message(b'd', b"row"), message(b'c', b""), message(b'S', b"")].concat(), &seen);
+        assert_eq!((seen.owed(), seen.owed_work()), (1, 1));
+        watch.received(&message(b'Z', b"I"), &seen);
+        assert_eq!((seen.owed(), seen.owed_work()), (0, 0));
+    }
+
+    #[test]
+    fn a_commit_is_an_end_and_no_work() {
+        let (mut watch, seen) = started();
+        watch.sent(&message(b'Q', b"COMMIT\0"), &seen);
+        assert_eq!((seen.owed(), seen.owed_work()), (1, 0));
+    }
+
+    #[test]
+    fn a_named_statement_leaves_its_residue_each_time_it_is_bound() {
+        let (mut watch, seen) = started();
+        watch.sent(&message(b'P', b"s1\0set x = 1\0\0\0"), &seen);
+        assert!(seen.residue().is_none(), "parsed is not run");
+        for _ in 0..2 {
+            watch.sent(&message(b'B', b"\0s1\0"), &seen);
+            assert!(!seen.residue().is_none());
+            seen.forget_residue();
+        }
+    }
+}
