@@ -173,8 +173,7 @@ impl PgBouncer {
     /// Its process, while it runs.
     pub fn pid(&self) -> Option<u32> {
         let pid = std::fs::read_to_string(self.folder.join("pid")).ok()?.trim().parse().ok()?;
-        let is_pgbouncer = || process::name(pid).is_some_and(|name| name.contains("pgbouncer"));
-        (process::is_alive(pid) && is_pgbouncer()).then_some(pid)
+        process::runs_on(pid, &self.folder).then_some(pid)
     }
 
     /// Whether the process is there (and not a zombie) and takes connections. Dropped before it is done, nothing is

@@ -1,6 +1,7 @@
 //! Whether a process is alive. A zombie is not: its entry waits for a parent that may never ask, as in a container
 //! whose first process reaps nobody, and a test that waits for such a process to go away would wait for ever.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -15,11 +16,26 @@ pub(crate) fn is_alive(pid: u32) -> bool {
     }
 }
 
-/// The program that it runs, such as `postgres`.
-pub(crate) fn name(pid: u32) -> Option<String> {
-    match std::fs::read_to_string(format!("/proc/{pid}/comm")) {
-        Ok(name) => Some(name.trim().to_owned()),
-        Err(_) => ps(pid, "comm=").map(|path| path.rsplit('/').next().unwrap_or_default().to_owned()),
+/// Whether it is alive, and was started with this path among its arguments: a server names its own data folder there.
+pub(crate) fn runs_on(pid: u32, path: &Path) -> bool {
+    is_alive(pid) && arguments(pid).is_some_and(|said| said.contains(path.to_string_lossy().as_ref()))
+}
+
+/// Whether it works in this folder, as the processes of a PostgreSQL server do in their data folder, however they were
+/// started. Where that cannot be seen, a name that looks like a server's is enough.
+pub(crate) fn works_in(pid: u32, folder: &Path) -> bool {
+    let here = folder.canonicalize();
+    let works_here = match (std::fs::read_link(format!("/proc/{pid}/cwd")), here) {
+        (Ok(there), Ok(here)) => there == here,
+        _ => arguments(pid).is_some_and(|said| said.contains("post")),
+    };
+    is_alive(pid) && works_here
+}
+
+fn arguments(pid: u32) -> Option<String> {
+    match std::fs::read(format!("/proc/{pid}/cmdline")) {
+        Ok(bytes) => Some(String::from_utf8_lossy(&bytes).replace('\0', " ")),
+        Err(_) => ps(pid, "args="),
     }
 }
 
@@ -60,7 +76,7 @@ pub(crate) fn signal(pid: u32, signal: rustix::process::Signal) {
 
 #[cfg(test)]
 mod tests {
-    use super::{born, is_alive, name};
+    use super::{born, is_alive, runs_on, works_in};
 
     #[test]
     fn a_zombie_is_not_alive() {
@@ -77,7 +93,9 @@ mod tests {
     fn this_process_is_alive_and_has_a_birth() {
         let me = std::process::id();
         assert!(is_alive(me));
-        assert!(name(me).is_some());
+        assert!(runs_on(me, &std::path::PathBuf::from(std::env::args().next().unwrap())));
+        assert!(works_in(me, &std::env::current_dir().unwrap()));
+        assert!(!runs_on(me, std::path::Path::new("/nowhere")));
         if super::has_proc() {
             assert!(born(me).is_some_and(|b| b.parse::<u64>().is_ok()));
         }

@@ -25,15 +25,18 @@ use std::time::{Duration, Instant};
 /// How long a drop waits for the watchdog to finish; it goes on alone after that.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// `runs_on pid folder` tells whether this process was started on that folder: ids come round again, and the one in a file
+/// of a server that crashed may be another's by now.
+///
 /// `stop_server pg_ctl data_folder mode`. A paused postmaster (SIGSTOP) hears nothing, so it is woken first. If there is
 /// no `postmaster.pid` yet, the owner may have died while the server was coming up; it gets two seconds to show itself.
-/// One that is just coming up may also miss a signal, so it is told again every three seconds.
+/// It is told again every three seconds, so that a signal that it missed does not cost a minute.
 pub(crate) const STOP_SERVER: &str = r#"
 trap '' HUP INT QUIT TERM
-is_program() {
+runs_on() {
     stat=; read -r stat <"/proc/$1/stat"
     case "$stat" in *") Z "*) return 1 ;; esac
-    case "$(cat "/proc/$1/comm" || ps -o comm= -p "$1")" in *$2*) return 0 ;; esac
+    case "$(tr '\0' ' ' <"/proc/$1/cmdline" || ps -o args= -p "$1")" in *"$2"*) return 0 ;; esac
     return 1
 }
 stop_server() {
@@ -41,7 +44,7 @@ stop_server() {
     while [ ! -s "$2/postmaster.pid" ] && [ $tries -lt 20 ]; do tries=$((tries + 1)); sleep 0.1; done
     pid=; read -r pid <"$2/postmaster.pid"
     tries=0
-    while is_program "$pid" post; do
+    while runs_on "$pid" "$2"; do
         tries=$((tries + 1))
         kill -CONT "$pid"
         if [ $tries -le 10 ]; then "$1" stop -s -D "$2" -m "$3" -w -t 3 >/dev/null
@@ -68,7 +71,7 @@ if [ "$word" != stopped ]; then
     tries=0
     while [ ! -s "$pid_file" ] && [ $tries -lt 10 ]; do tries=$((tries + 1)); sleep 0.1; done
     pid=; read -r pid <"$pid_file"
-    while is_program "$pid" pgbouncer; do kill -KILL "$pid"; sleep 0.02; done
+    while runs_on "$pid" "$folder"; do kill -KILL "$pid"; sleep 0.02; done
 fi
 cd /
 rm -rf "$folder"

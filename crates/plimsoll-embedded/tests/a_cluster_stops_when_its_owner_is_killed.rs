@@ -122,7 +122,7 @@ async fn or_drops_it_or_gives_up_starting_it() {
     for delay in [5, 100, 300, 450, 500, 550, 600] {
         let port = 14_000 + delay;
         let start = Cluster::builder().port(port).start();
-        let _given_up = tokio::time::timeout(Duration::from_millis(delay.into()), start).await;
+        drop(tokio::time::timeout(Duration::from_millis(delay.into()), start).await);
         let what = format!("nobody answers on {port}");
         wait_until(&what, || std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
     }

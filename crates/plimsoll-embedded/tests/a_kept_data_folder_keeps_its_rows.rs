@@ -47,6 +47,22 @@ async fn across_a_crash_that_left_its_pid_file_behind() {
     assert_eq!(second.execute("postgres", "SELECT * FROM kept").await.unwrap().len(), 1);
 }
 
+/// A second postmaster on one data folder would destroy it.
+#[tokio::test]
+async fn and_is_refused_while_another_server_runs_on_it() {
+    let home = home();
+    let data = home.path().join("data");
+    let wanted = Cluster::builder().data_dir(&data);
+    let owner = wanted.clone().start().await.unwrap();
+    let pid = owner.pid().unwrap();
+    // As if the owner and its watchdog had both been killed: nobody holds the lock, and the server still runs.
+    std::fs::remove_file(home.path().join(".data.lock")).unwrap();
+    let error = wanted.start().await.unwrap_err().to_string();
+    assert!(error.contains(&format!("process {pid}")) && error.contains("stop -D"), "{error}");
+    assert_eq!(owner.pid(), Some(pid));
+    owner.execute("postgres", "SELECT 1").await.unwrap();
+}
+
 #[tokio::test]
 async fn across_a_killed_server() {
     let cluster = Cluster::start().await.unwrap();

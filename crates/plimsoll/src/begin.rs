@@ -40,18 +40,29 @@ pub(crate) struct Begin {
     pub(crate) statement_timeout: Option<Duration>,
     /// The server's limit on each lock wait.
     pub(crate) lock_timeout: Option<Duration>,
+    /// This program's own limits on statements and transactions do not hold in it; a deadline does.
+    pub(crate) takes_its_time: bool,
 }
 
 impl Begin {
     /// Whether anything was asked for that a bare statement does not have.
     pub(crate) fn is_plain(&self) -> bool {
-        let Begin { isolation, read_only, deferrable, with_id, statement_timeout, lock_timeout } = self;
+        let Begin {
+            isolation,
+            read_only,
+            deferrable,
+            with_id,
+            statement_timeout,
+            lock_timeout,
+            takes_its_time,
+        } = self;
         isolation.is_none()
             && !read_only
             && !deferrable
             && !with_id
             && statement_timeout.is_none()
             && lock_timeout.is_none()
+            && !takes_its_time
     }
 
     /// The text of BEGIN and of the limits that hold until its end.
@@ -84,20 +95,29 @@ impl Begin {
         sql
     }
 
+    /// The server's limit on each statement inside.
+    pub(crate) fn statement_limit(
+        &self,
+        connection: &Connection,
+        deadline: Option<Deadline>,
+        limit: Option<Duration>,
+    ) -> Option<Duration> {
+        let plan = &connection.shared.plan;
+        let remaining = deadline.map(|deadline| {
+            let remaining = deadline.remaining(Instant::now());
+            remaining - plan.deadline_margin().min(remaining / 4)
+        });
+        [self.statement_timeout, remaining, limit, plan.statement_timeout()].into_iter().flatten().min()
+    }
+
     fn limits(
         &self,
         connection: &Connection,
         deadline: Option<Deadline>,
         limit: Option<Duration>,
     ) -> Vec<Guardrail> {
-        let plan = &connection.shared.plan;
-        let remaining = deadline.map(|deadline| {
-            let remaining = deadline.remaining(Instant::now());
-            remaining - plan.deadline_margin().min(remaining / 4)
-        });
-        let session = plan.statement_timeout();
-        let wanted =
-            [self.statement_timeout, remaining, limit, session].into_iter().flatten().min().map(millis);
+        let session = connection.shared.plan.statement_timeout();
+        let wanted = self.statement_limit(connection, deadline, limit).map(millis);
         let lock = self.lock_timeout.map(millis);
         if connection.is_pooled_by_transaction() {
             let mut limits = connection.session.local.clone();

@@ -81,6 +81,14 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// In a transaction, this program's own limits on each statement and on the whole do not hold. What the server
+    /// limits must be lifted by SET LOCAL, and a deadline holds as ever. For the schema's own work, which is as long
+    /// as the tables are large.
+    pub(crate) fn taking_its_time(mut self) -> Self {
+        self.begin.takes_its_time = true;
+        self
+    }
+
     /// A deadline for all of it, from the moment it starts, waiting for a connection included.
     pub fn within(mut self, span: Duration) -> Self {
         self.within = Some(span);

@@ -17,11 +17,29 @@ use crate::statement::{Count, Params, Rows};
 use crate::statements::{AsQuery, Query};
 use crate::stream::{CopyIn, CopyOut, RowStream};
 use crate::transaction::{self, Transaction, TransactionGuard};
+use crate::wire::link::Activity;
 use crate::wire::residue::{self, Residue};
 use bytes::Buf;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
+use std::time::Duration;
 use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
+
+/// What the tap on a connection's wire has seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WireState {
+    /// `I` idle, `T` in a transaction, `E` in a failed one.
+    pub transaction_status: char,
+    /// Requests that the server has not answered.
+    pub replies_owed: u32,
+    /// How long ago anything was read from the server.
+    pub silent_for: Duration,
+    /// The command tag of the last statement that was answered, `UPDATE 1`.
+    pub last_tag: String,
+    /// What the task that drives the connection is doing.
+    pub driver: Activity,
+}
 
 /// A lent connection; dropping it gives it back.
 ///
@@ -71,6 +89,19 @@ impl PooledConnection {
         self.lease.session.version
     }
 
+    /// What passes on the wire of this connection, now.
+    #[must_use]
+    pub fn wire(&self) -> WireState {
+        let link = &self.lease.link;
+        WireState {
+            transaction_status: char::from(link.seen.status()),
+            replies_owed: link.seen.owed(),
+            silent_for: link.seen.silent_for(),
+            last_tag: link.seen.last_tag(),
+            driver: link.activity(),
+        }
+    }
+
     /// The limits that this connection does not carry, where that was allowed by `on_missing_guardrail`.
     #[must_use]
     pub fn missing_guardrails(&self) -> &[String] {
@@ -97,6 +128,7 @@ impl PooledConnection {
             limit: self.lease.shared.plan.client_statement_timeout(),
             place,
             is_transaction_limit: false,
+            server_limit: self.lease.shared.plan.statement_timeout(),
         }
     }
 

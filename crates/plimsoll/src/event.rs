@@ -93,6 +93,13 @@ pub enum Event {
         /// How many files were applied.
         applied: usize,
     },
+    /// The schema is ahead of this program: migrations are applied that it does not know.
+    SchemaAhead {
+        /// The newest of them.
+        version: i64,
+        /// How many there are.
+        unknown: usize,
+    },
 }
 
 /// Why something was stopped on the server.
@@ -198,6 +205,10 @@ fn log(event: &Event) {
         Event::Migrated { applied } => {
             tracing::info!(target: "plimsoll", applied, "the schema was brought up to date");
         }
+        Event::SchemaAhead { version, unknown } => tracing::warn!(
+            target: "plimsoll", version, unknown,
+            "the schema is ahead of this program, which does not know these migrations; they are left alone"
+        ),
     }
 }
 
@@ -224,5 +235,6 @@ fn count(event: &Event) {
         Event::SelfDeadlock { .. } => metrics::counter!("plimsoll_self_deadlocks_total").increment(1),
         Event::Degraded { .. } => metrics::counter!("plimsoll_degraded_total").increment(1),
         Event::Migrated { .. } => metrics::counter!("plimsoll_migrated_total").increment(1),
+        Event::SchemaAhead { .. } => metrics::counter!("plimsoll_schema_ahead_total").increment(1),
     }
 }

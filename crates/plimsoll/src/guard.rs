@@ -22,6 +22,7 @@ use futures_util::future;
 use std::future::Future;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
+use tokio_postgres::error::Severity;
 
 /// Where a statement runs, which decides what its failure means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub(crate) struct Guard<'a> {
     pub(crate) place: Place,
     /// Whether the deadline is the transaction's own limit.
     pub(crate) is_transaction_limit: bool,
+    /// The server's limit on one statement, as far as it was told one.
+    pub(crate) server_limit: Option<Duration>,
 }
 
 impl Guard<'_> {
@@ -195,7 +198,7 @@ impl Guard<'_> {
         let mut fault = fault_of(&error);
         let elapsed = began.elapsed();
         if fault == Fault::CancelledByOther {
-            fault = self.who_cancelled(stopped, elapsed);
+            fault = self.who_cancelled(stopped, began);
         }
         if fault.evicts() {
             self.connection.link.doom();
@@ -222,26 +225,33 @@ impl Guard<'_> {
 
     /// 57014 is the server's own limit and anybody's cancel alike, and its text changes with the server's language:
     /// who cancelled is known by who did.
-    fn who_cancelled(&self, stopped: Option<StopReason>, elapsed: Duration) -> Fault {
+    fn who_cancelled(&self, stopped: Option<StopReason>, began: Instant) -> Fault {
         if let Some(reason) = stopped {
             return self.fault_of_stop(reason);
         }
-        let server_limit = self.connection.shared.plan.statement_timeout();
-        let by_server = server_limit.is_some_and(|limit| elapsed + Duration::from_millis(20) >= limit);
+        let (stop_at, reason) = self.stop_at(began);
+        let soon = Instant::now() + Duration::from_millis(20);
+        if soon >= stop_at {
+            // The server, who was told the same limit, was quicker than our own cancel.
+            return self.fault_of_stop(reason);
+        }
+        let by_server = self.server_limit.is_some_and(|limit| soon.duration_since(began) >= limit);
         if by_server { Fault::StatementTimeout } else { Fault::CancelledByOther }
     }
 
     fn outcome_of(&self, phase: Phase, fault: Fault, error: &tokio_postgres::Error) -> Outcome {
-        let by_server = error.as_db_error().is_some();
+        let db = error.as_db_error();
+        let by_server = db.is_some();
+        let ends_session = db.is_some_and(|db| db.parsed_severity().is_none_or(|s| s != Severity::Error));
         match (phase, self.place) {
             (Phase::Prepare, Place::Alone) => Outcome::NotStarted,
             // The server says so before it closes (PostgreSQL 17 and later).
-            (Phase::Commit, _) if fault == Fault::TransactionTimeout && by_server => Outcome::RolledBack,
+            _ if fault == Fault::TransactionTimeout && by_server => Outcome::RolledBack,
             // The driver could not put the parameters into bytes: nothing was sent.
             _ if fault == Fault::Conversion && error.to_string().contains("parameter") => self.untouched(),
             (_, Place::Inside) => Outcome::RolledBack,
             // An error that ends the session may have come after the commit; one that does not, has undone it.
-            (_, Place::Alone) if by_server && !fault.evicts() => Outcome::RolledBack,
+            (_, Place::Alone) if by_server && !ends_session => Outcome::RolledBack,
             // Rows that could not be read were nevertheless made.
             (_, Place::Alone) if matches!(fault, Fault::Conversion | Fault::RowCount) => Outcome::Committed,
             (_, Place::Alone) => Outcome::Unknown,
@@ -318,6 +328,17 @@ impl<'a> Watch<'a> {
             is_told: false,
             phase,
         }
+    }
+
+    /// Stops it now, whenever this is dropped.
+    pub(crate) fn stop(&mut self, reason: StopReason) {
+        if self.is_over {
+            return;
+        }
+        self.is_over = true;
+        let pid = self.connection.pid();
+        self.connection.shared.events.tell(Event::Stopped { work: self.work.to_string(), pid, reason });
+        give_up(self.connection, self.work, self.phase, true);
     }
 }
 

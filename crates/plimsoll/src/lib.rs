@@ -67,7 +67,7 @@ mod wire;
 
 pub use begin::Isolation;
 pub use call::Call;
-pub use connection::PooledConnection;
+pub use connection::{PooledConnection, WireState};
 pub use database::Database;
 pub use error::{BoxError, Error, Outcome, Phase, Result};
 pub use fault::{Advice, Again, Fault};
@@ -80,3 +80,4 @@ pub use stream::{CopyIn, CopyOut, RowStream};
 pub use tokio_postgres;
 pub use transaction::{Transaction, TransactionGuard};
 pub use wire::connect::Pooler;
+pub use wire::link::Activity;

@@ -183,31 +183,27 @@ impl Guard<'_> {
     }
 
     /// The driver looks types up by named statements and keeps those names for the connection's life, while they are
-    /// good only for this transaction. So whatever the pool knows to need looking up is looked up together, once.
+    /// good only for this transaction, on this server: so they are given to this server first, and taken back after.
     async fn resolve(&self, sql: &str) -> Result<Known> {
         let connection = self.connection;
-        let client = &connection.client;
-        self.drop_names().await?;
-        let statement = self.run(Phase::Prepare, client.prepare(sql)).await?;
+        self.give_names().await?;
+        let statement = self.run(Phase::Prepare, connection.client.prepare(sql)).await?;
         let known = connection.shared.types.learn(sql, &statement);
-        if !known.is_plain {
-            for other in connection.shared.types.not_plain(32) {
-                if &*other != sql && connection.statements.get(&other).is_none() {
-                    self.run(Phase::Prepare, client.prepare(&other)).await?;
-                    connection.statements.keep(&other, Kept::Seen);
-                }
-            }
-        }
         connection.statements.keep(sql, Kept::Seen);
         drop(statement);
-        self.drop_names().await?;
+        self.run(Phase::Prepare, connection.client.batch_execute(FORGET_NAMES)).await?;
+        connection.link.seen.forget_residue();
         Ok(known)
     }
 
-    /// Names that others left on this server would collide with the driver's, and ours with theirs.
-    async fn drop_names(&self) -> Result<()> {
-        self.run(Phase::Prepare, self.connection.client.batch_execute("DEALLOCATE ALL")).await?;
-        self.connection.link.seen.forget_residue();
+    /// Names that others left on this server would collide with the driver's, and the driver's with ours.
+    async fn give_names(&self) -> Result<()> {
+        let seen = &self.connection.link.seen;
+        let names = seen.lookups().into_iter().fold(FORGET_NAMES.to_owned(), |text, (name, sql)| {
+            format!("{text}; PREPARE {name} AS {sql}")
+        });
+        self.run(Phase::Prepare, self.connection.client.batch_execute(&names)).await?;
+        seen.forget_residue();
         Ok(())
     }
 
@@ -223,18 +219,20 @@ impl Guard<'_> {
     ) -> Result<S::Out> {
         let connection = self.connection;
         let client = &connection.client;
+        let server_limit = begin.statement_limit(connection, self.deadline, self.limit);
+        let bounded = Guard { server_limit, ..*self };
         let begin = begin.sql(connection, self.deadline, self.limit);
         let kept = connection.statements.get(sql);
         let known = connection.shared.types.get(sql);
         match (kept, known) {
             (Some(Kept::Prepared(statement)), _) => {
-                self.flight(&begin, S::prepared(client, &statement, params)).await
+                bounded.flight(&begin, S::prepared(client, &statement, params)).await
             }
             (_, Some(known)) if known.is_plain => {
                 let params = typed(params, &known.params)?;
-                self.flight(&begin, S::typed(client, sql, &params)).await
+                bounded.flight(&begin, S::typed(client, sql, &params)).await
             }
-            _ => self.stepwise::<S>(sql, params, &begin).await,
+            _ => bounded.stepwise::<S>(sql, params, &begin).await,
         }
     }
 
@@ -250,11 +248,22 @@ impl Guard<'_> {
         let Answered { answer, stopped, began } = self.listen(Phase::Statement, flight).await?;
         match answer {
             (_, Ok(out), Ok(())) => Ok(out),
-            (_, Err(error), commit) => {
-                let is_undone = error.as_db_error().is_some() && commit.is_ok();
+            (begun, Err(error), commit) => {
+                let is_from_server = error.as_db_error().is_some();
                 let error = self.failed(Phase::Statement, error, stopped, began);
-                let is_unsure = error.outcome() == Outcome::Unknown;
-                Err(if is_undone && is_unsure { error.with_outcome(Outcome::RolledBack) } else { error })
+                // COMMIT answers with a ROLLBACK when the statement failed. Where it did not, what failed came after:
+                // a type that had to be looked up, because the schema changed.
+                let outcome = match (begun, commit) {
+                    (Ok(()), Ok(())) if self.connection.link.seen.has_committed() => Outcome::Committed,
+                    (Ok(()), Ok(())) => Outcome::RolledBack,
+                    // Without BEGIN it stood alone.
+                    (Err(_), Ok(())) if is_from_server && error.fault() != Fault::StalePlan => {
+                        Outcome::RolledBack
+                    }
+                    (Err(_), Ok(())) => Outcome::Unknown,
+                    (_, Err(_)) => error.outcome(),
+                };
+                Err(error.with_outcome(outcome))
             }
             (_, Ok(_), Err(error)) => Err(self.failed(Phase::Commit, error, stopped, began)),
         }

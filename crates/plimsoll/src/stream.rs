@@ -3,7 +3,7 @@
 //! The driver drains a dropped stream to its end, so whoever comes next on the connection waits for rows that nobody
 //! wants. Here a stream that is dropped early is a statement that was given up, like any other.
 
-use crate::error::{Outcome, Phase, Result};
+use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::StopReason;
 use crate::guard::{Guard, Place, Watch};
 use crate::statement::Params;
@@ -13,7 +13,7 @@ use futures_util::{Sink, SinkExt, Stream};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_postgres::{CopyInSink, CopyOutStream, Row, Statement};
 
 /// What all of them share: whose they are, when they must end, and what happens if they do not.
@@ -22,31 +22,44 @@ struct Bounded<'a> {
     watch: Watch<'a>,
     end: Pin<Box<Sleep>>,
     reason: StopReason,
+    /// Its end or its error was handed out.
+    is_done: bool,
 }
 
 impl<'a> Bounded<'a> {
     fn new(guard: Guard<'a>) -> Self {
         let watch = Watch::new(&guard, Phase::Statement);
         let (end, reason) = guard.stop_at(watch.began);
-        Bounded { guard, watch, end: Box::pin(sleep_until(end)), reason }
+        Bounded { guard, watch, end: Box::pin(sleep_until(end)), reason, is_done: false }
     }
 
-    /// The error once the limit has come.
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<crate::error::Error> {
+    /// The error once the limit has come, with nothing to be had at once.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         ready!(self.end.as_mut().poll(cx));
+        Poll::Ready(self.stop())
+    }
+
+    /// The error if the limit has come: a stream that always has something at hand never waits for its end.
+    fn end(&mut self) -> Option<Error> {
+        (self.end.deadline() <= Instant::now()).then(|| self.stop())
+    }
+
+    /// Stops it on the server now, whenever the stream itself will be dropped.
+    fn stop(&mut self) -> Error {
+        self.is_done = true;
+        self.watch.stop(self.reason);
         let outcome = match self.guard.place {
             Place::Alone => Outcome::Unknown,
             Place::Inside => Outcome::RolledBack,
         };
-        Poll::Ready(self.guard.error(
-            self.guard.fault_of_stop(self.reason),
-            Phase::Statement,
-            outcome,
-            format!("a stream of {} was stopped because {}", self.guard.work, self.reason),
-        ))
+        let took = self.watch.began.elapsed().as_secs_f64();
+        let sentence =
+            format!("a stream of {} was stopped after {took:.3} s because {}", self.guard.work, self.reason);
+        self.guard.error(self.guard.fault_of_stop(self.reason), Phase::Statement, outcome, sentence)
     }
 
-    fn failed(&mut self, error: tokio_postgres::Error) -> crate::error::Error {
+    fn failed(&mut self, error: tokio_postgres::Error) -> Error {
+        self.is_done = true;
         self.watch.is_over = self.guard.connection.link.is_quiet();
         self.guard.failed(Phase::Statement, error, None, self.watch.began)
     }
@@ -75,18 +88,10 @@ pub struct RowStream<'a> {
 impl<'a> RowStream<'a> {
     pub(crate) async fn open(guard: Guard<'a>, query: Query<'_>, params: Params<'_>) -> Result<Self> {
         let statement = prepared(&guard, query).await?;
-        let bounded = Bounded::new(guard);
         let rows = guard
             .run(Phase::Statement, guard.connection.client.query_raw(&statement, params.iter().copied()))
-            .await;
-        match rows {
-            Ok(rows) => Ok(RowStream { rows: Box::pin(rows), bounded }),
-            Err(error) => {
-                let mut bounded = bounded;
-                bounded.watch.is_over = true;
-                Err(error)
-            }
-        }
+            .await?;
+        Ok(RowStream { rows: Box::pin(rows), bounded: Bounded::new(guard) })
     }
 }
 
@@ -95,6 +100,12 @@ impl Stream for RowStream<'_> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Row>>> {
         let this = &mut *self;
+        if this.bounded.is_done {
+            return Poll::Ready(None);
+        }
+        if let Some(error) = this.bounded.end() {
+            return Poll::Ready(Some(Err(error)));
+        }
         match this.rows.as_mut().poll_next(cx) {
             Poll::Ready(Some(Ok(row))) => Poll::Ready(Some(Ok(row))),
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(this.bounded.failed(error)))),
@@ -126,6 +137,12 @@ impl Stream for CopyOut<'_> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         let this = &mut *self;
+        if this.bounded.is_done {
+            return Poll::Ready(None);
+        }
+        if let Some(error) = this.bounded.end() {
+            return Poll::Ready(Some(Err(error)));
+        }
         match this.bytes.as_mut().poll_next(cx) {
             Poll::Ready(Some(Ok(bytes))) => Poll::Ready(Some(Ok(bytes))),
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(this.bounded.failed(error)))),
@@ -188,6 +205,9 @@ impl<B: Buf + Send + 'static> Sink<B> for CopyIn<'_, B> {
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let this = &mut *self;
+        if let Some(error) = this.bounded.end() {
+            return Poll::Ready(Err(error));
+        }
         match this.sink.as_mut().poll_ready(cx) {
             Poll::Ready(result) => Poll::Ready(result.map_err(|error| this.bounded.failed(error))),
             Poll::Pending => this.bounded.poll_end(cx).map(Err),

@@ -174,17 +174,19 @@ impl ClusterBuilder {
             password: String::new(),
             starting: Starting::default(),
         };
+        // Before the guard, who would stop the very server that we refuse to disturb.
+        let is_there = kept::is_there(&server)?;
         let guard = guard(&server, lock.as_ref())?;
         let _watched_from_now_on = temporary.keep();
-        let new_password = self.make_or_check_data(&mut server).await?;
+        let new_password = self.make_or_recall_data(&mut server, is_there).await?;
         self.start_on_a_port(&mut server).await?;
         kept::change_password(&mut server, new_password).await?;
         Ok((server, guard))
     }
 
     /// Returns the password that a kept folder should change to, if it is to.
-    async fn make_or_check_data(&self, server: &mut Server) -> Result<Option<String>> {
-        if kept::is_there(server)? {
+    async fn make_or_recall_data(&self, server: &mut Server, is_there: bool) -> Result<Option<String>> {
+        if is_there {
             return kept::credentials(server, self);
         }
         server.password = match &self.password {

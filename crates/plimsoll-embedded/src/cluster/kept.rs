@@ -71,8 +71,7 @@ pub(super) fn is_there(server: &Server) -> Result<bool> {
             bin_dir: server.binaries.folder().to_owned(),
         });
     }
-    clear_stale_pid(server)?;
-    match server.pid() {
+    match server.pid_in_file().filter(|pid| process::works_in(*pid, data)) {
         Some(pid) => Err(Error::AlreadyRunning {
             data_dir: data.clone(),
             pid,

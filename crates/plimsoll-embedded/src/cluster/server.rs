@@ -110,12 +110,15 @@ impl Server {
         if output.status.success() { Ok(()) } else { Err(self.failure(doing, &said(&output))) }
     }
 
-    /// The postmaster, if it is alive, and is one.
+    /// The postmaster, if it is alive, and is ours.
     pub(crate) fn pid(&self) -> Option<u32> {
+        self.pid_in_file().filter(|pid| process::runs_on(*pid, &self.data))
+    }
+
+    /// What `postmaster.pid` says, which may be long past.
+    pub(super) fn pid_in_file(&self) -> Option<u32> {
         let text = std::fs::read_to_string(self.data.join("postmaster.pid")).ok()?;
-        let pid = text.lines().next()?.trim().parse().ok()?;
-        let is_postgres = || process::name(pid).is_some_and(|name| name.contains("post"));
-        (process::is_alive(pid) && is_postgres()).then_some(pid)
+        text.lines().next()?.trim().parse().ok()
     }
 
     fn command(&self, program: &str, arguments: &[&str]) -> std::process::Command {

@@ -110,7 +110,7 @@ async fn wait<M: Manage>(
     waker: Waker,
 ) -> Result<Grant<M::Connection>> {
     let name = asking.as_ref().map_or_else(WorkName::here, |who| who.name.clone());
-    let ticket = match join(inner, asking, began, until, waker) {
+    let ticket = match join(inner, asking, until, waker) {
         Joined::Granted(grant) => return Ok(grant),
         Joined::Waiting(ticket) => ticket,
         Joined::Refused(refusal) => return Err(refused(inner, &name, began, until, refusal)),
@@ -140,7 +140,6 @@ enum Joined<C> {
 fn join<M: Manage>(
     inner: &Arc<Inner<M>>,
     asking: &mut Option<Who>,
-    began: Instant,
     until: Instant,
     waker: Waker,
 ) -> Joined<M::Connection> {

@@ -505,9 +505,10 @@ mod tests {
         let now = Instant::now();
         let mut slots: Slots<u32, ()> = Slots::new(Limits { min: 0, max: 1, overflow: 1, connects: 9 }, 9);
         for number in 0..2 {
-            let slot = slots.begin_connects(number + 1, now).pop().expect("there is room");
-            slots.connected(slot, number as u32, (), None, now);
-            assert!(slots.lend(&mut who(), now).is_some());
+            let ticket = slots.waiters.push(who().expect("somebody"), now, Waker::noop().clone());
+            let slot = slots.begin_connects(1, now).pop().expect("there is room");
+            slots.connected(slot, number, (), None, now);
+            assert!(matches!(slots.waiters.poll(ticket, Waker::noop()), Some(Turn::Granted(_))));
         }
         assert!(slots.offer(1, 1, now).close.is_some());
         assert!(slots.offer(0, 0, now).close.is_none());

@@ -28,6 +28,9 @@ pub(super) async fn commit(core: &Core) -> Result<()> {
         // Nothing was asked inside it, so nothing was sent.
         return Ok(());
     }
+    if core.was_ended_from_within(&lease) {
+        return Err(core.ended_from_within(Phase::Commit, Outcome::Unknown));
+    }
     let guard = Guard { place: Place::Alone, ..core.guard(&lease) };
     if guard.connection.link.seen.status() == b'E' {
         return Err(swallowed(core, &lease).await);
@@ -54,12 +57,17 @@ async fn swallowed(core: &Core, lease: &PooledConnection) -> Error {
     )
 }
 
-/// Rolls back and gives the lease back. If that cannot be done now it is done on the side.
-pub(super) async fn roll_back(core: &Core) {
-    let Some(lease) = core.take() else { return };
+/// Rolls back and gives the lease back; says what became of the transaction. If it cannot be done now it is done on
+/// the side.
+pub(super) async fn roll_back(core: &Core) -> Outcome {
+    let Some(lease) = core.take() else { return Outcome::RolledBack };
+    if core.was_ended_from_within(&lease) {
+        return Outcome::Unknown;
+    }
     if core.unsent.lock().take().is_none() {
         end(core, &lease).await;
     }
+    Outcome::RolledBack
 }
 
 async fn end(core: &Core, lease: &PooledConnection) {
@@ -83,12 +91,15 @@ async fn end(core: &Core, lease: &PooledConnection) {
 /// A COMMIT that failed: what became of it, and can that be found out?
 async fn settle(core: &Core, lease: PooledConnection, error: Error) -> Result<()> {
     let xid = core.xid.lock().take();
-    let (Outcome::Unknown, Some(xid)) = (error.outcome(), xid) else {
-        return Err(error);
+    let xid = match (error.outcome(), xid) {
+        // COMMIT was never sent, but what it was to commit had begun.
+        (Outcome::NotStarted, _) => return Err(error.with_outcome(Outcome::RolledBack)),
+        (Outcome::Unknown, Some(xid)) => xid,
+        _ => return Err(error),
     };
     let pid = lease.backend_pid();
     let pool = lease.pool();
-    lease.inner().link.abort();
+    // A COMMIT that is only late goes on: whoever ended its connection now might undo it.
     drop(lease);
     match resolve::outcome_of(&pool, &xid, &core.work, core.deadline).await {
         Outcome::Committed => {

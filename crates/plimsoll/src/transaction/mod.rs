@@ -6,17 +6,18 @@
 //!
 //! *The handle.* A closure gets an owned [`Transaction`], because a borrowed one cannot be used from axum handlers
 //! and spawned tasks. It becomes inert when the closure ends: the lease is taken out from under it, so a handle that
-//! was carried away can neither hold the connection nor write into a stranger's transaction.
+//! was carried away can neither hold the connection nor write into a stranger's transaction. A statement that another
+//! task has under way at that moment is stopped, and the connection goes back with it.
 
 mod commit;
 mod savepoint;
 
 use crate::begin::Begin;
-use crate::connection::{PooledConnection, at_most_one, one, refuse_session_state, usage};
+use crate::connection::{PooledConnection, at_most_one, one, refuse_session_state};
 use crate::deadline::{self, Deadline};
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
-use crate::guard::{Answered, Guard, Place};
+use crate::guard::{Answered, Guard, Place, give_up};
 use crate::lock::{self, LockKey};
 use crate::name::WorkName;
 use crate::statement::{Count, Params, Rows, Shape};
@@ -28,8 +29,8 @@ use parking_lot::Mutex;
 use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use tokio::sync::{RwLock, RwLockReadGuard};
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 use tokio::time::Instant;
 use tokio_postgres::{Row, SimpleQueryMessage};
 
@@ -40,12 +41,15 @@ pub struct Transaction {
 
 /// What the handle and whoever ends the transaction share.
 pub(crate) struct Core {
-    /// Taken out when the transaction ends. A statement in flight holds it for reading.
-    lease: RwLock<Option<PooledConnection>>,
+    /// Taken out when the transaction ends. A statement in flight has a share in it.
+    lease: Mutex<Option<Arc<PooledConnection>>>,
     work: WorkName,
     deadline: Option<Deadline>,
     is_own_limit: bool,
-    has_ended: AtomicBool,
+    /// The server's limit on each statement, as BEGIN stamped it.
+    server_limit: Option<Duration>,
+    /// This program's own limits do not hold in it.
+    takes_its_time: bool,
     /// The BEGIN that has not been sent yet: it travels with the first statement.
     unsent: Mutex<Option<String>>,
     savepoints: AtomicU32,
@@ -54,16 +58,37 @@ pub(crate) struct Core {
 
 impl Core {
     /// The lease, while the transaction is open.
-    fn lease(&self) -> Result<RwLockReadGuard<'_, Option<PooledConnection>>> {
-        match self.lease.try_read() {
-            Ok(lease) if lease.is_some() && !self.has_ended.load(Ordering::SeqCst) => Ok(lease),
-            _ => Err(Error::new(
+    fn lease(&self) -> Result<Arc<PooledConnection>> {
+        let Some(lease) = self.lease.lock().clone() else {
+            return Err(Error::new(
                 Fault::Usage,
                 Phase::Statement,
                 Outcome::NotStarted,
                 format!("the transaction of {} has ended; its handle was used afterwards", self.work),
-            )),
+            ));
+        };
+        if self.was_ended_from_within(&lease) {
+            return Err(self.ended_from_within(Phase::Statement, Outcome::NotStarted));
         }
+        Ok(lease)
+    }
+
+    /// Whether a statement of the transaction itself was its COMMIT or ROLLBACK: what is sent now would stay by itself.
+    fn was_ended_from_within(&self, lease: &PooledConnection) -> bool {
+        let link = &lease.inner().link;
+        link.seen.status() == b'I' && link.is_quiet() && !link.is_closed() && self.unsent.lock().is_none()
+    }
+
+    fn ended_from_within(&self, phase: Phase, outcome: Outcome) -> Error {
+        Error::new(
+            Fault::TransactionState,
+            phase,
+            outcome,
+            format!(
+                "the transaction of {} was ended by a statement of its own; leave COMMIT and ROLLBACK to whoever opened it",
+                self.work
+            ),
+        )
     }
 
     fn guard<'a>(&'a self, lease: &'a PooledConnection) -> Guard<'a> {
@@ -76,14 +101,23 @@ impl Core {
             deadline,
             place: Place::Inside,
             is_transaction_limit: self.is_own_limit && deadline == self.deadline,
+            server_limit: self.server_limit,
+            limit: lease.guard().limit.filter(|_| !self.takes_its_time),
             ..lease.guard()
         }
     }
 
-    /// Takes the lease out; `None` when it is in use elsewhere, or gone.
+    /// Takes the lease out, once. `None` when another task still has a statement under way: that is stopped, and
+    /// whoever waits for it gives the lease back.
     fn take(&self) -> Option<PooledConnection> {
-        self.has_ended.store(true, Ordering::SeqCst);
-        self.lease.try_write().ok()?.take()
+        let shared = self.lease.lock().take()?;
+        match Arc::try_unwrap(shared) {
+            Ok(lease) => Some(lease),
+            Err(shared) => {
+                give_up(shared.inner(), &self.work, Phase::Statement, false);
+                None
+            }
+        }
     }
 
     /// Sends the BEGIN that was held back, if it was.
@@ -111,7 +145,8 @@ async fn send_begin(guard: &Guard<'_>, begin: &str) -> Result<Option<String>> {
 /// Opens a transaction on a lease.
 async fn open(lease: PooledConnection, begin: Begin) -> Result<Arc<Core>> {
     let now = Instant::now();
-    let own = lease.inner().shared.plan.transaction_timeout().and_then(|limit| now.checked_add(limit));
+    let own = lease.inner().shared.plan.transaction_timeout().filter(|_| !begin.takes_its_time);
+    let own = own.and_then(|limit| now.checked_add(limit));
     let scope = match (lease.deadline(), deadline::current()) {
         (Some(lease), current) => Some(lease.or_earlier(current)),
         (None, current) => current,
@@ -122,11 +157,16 @@ async fn open(lease: PooledConnection, begin: Begin) -> Result<Arc<Core>> {
     let work = lease.work().clone();
     let sql = begin.sql(lease.inner(), deadline, None);
     let core = Core {
-        lease: RwLock::new(None),
+        lease: Mutex::new(None),
         work,
         deadline,
         is_own_limit,
-        has_ended: AtomicBool::new(false),
+        // Who takes his time lifts the server's limit, or says another.
+        server_limit: match begin.takes_its_time {
+            true => begin.statement_timeout,
+            false => begin.statement_limit(lease.inner(), deadline, None),
+        },
+        takes_its_time: begin.takes_its_time,
         unsent: Mutex::new(None),
         savepoints: AtomicU32::new(0),
         xid: Mutex::new(None),
@@ -137,7 +177,7 @@ async fn open(lease: PooledConnection, begin: Begin) -> Result<Arc<Core>> {
         let xid = send_begin(&core.guard(&lease), &sql).await?;
         *core.xid.lock() = xid.filter(|_| begin.with_id);
     }
-    *core.lease.try_write().map_err(|_| usage("a new transaction is in use"))? = Some(lease);
+    *core.lease.lock() = Some(Arc::new(lease));
     Ok(Arc::new(core))
 }
 
@@ -163,12 +203,9 @@ where
     let ended = match result {
         Ok(value) => commit::commit(&core).await.map(|()| value),
         Err(error) => {
-            commit::roll_back(&core).await;
-            // Whatever the error said of itself, nothing of this transaction stays.
-            Err(match error.outcome() {
-                Outcome::RolledBack => error,
-                _ => error.with_outcome(Outcome::RolledBack),
-            })
+            // Whatever the error said of itself, this says what became of the transaction.
+            let outcome = commit::roll_back(&core).await;
+            Err(error.with_outcome(outcome))
         }
     };
     drop(ending);
@@ -226,19 +263,22 @@ impl Transaction {
     /// # Errors
     /// As [`Transaction::query`].
     pub async fn batch_execute(&self, sql: &str) -> Result<()> {
+        refuse_session_state(self.core.lease()?.inner(), Query::Text(sql))?;
+        self.script(sql).await
+    }
+
+    /// As [`Transaction::batch_execute`], for a caller that has looked itself at what is left in the session.
+    pub(crate) async fn script(&self, sql: &str) -> Result<()> {
         let lease = self.core.lease()?;
-        let connection = open_lease(&lease)?;
-        refuse_session_state(connection.inner(), Query::Text(sql))?;
-        let guard = self.core.guard(connection);
+        let guard = self.core.guard(&lease);
         self.core.send_begin(&guard).await?;
-        guard.run(Phase::Statement, connection.inner().client.batch_execute(sql)).await
+        guard.run(Phase::Statement, lease.inner().client.batch_execute(sql)).await
     }
 
     async fn run<S: Shape>(&self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
         let lease = self.core.lease()?;
-        let connection = open_lease(&lease)?;
-        refuse_session_state(connection.inner(), query)?;
-        let guard = self.core.guard(connection);
+        refuse_session_state(lease.inner(), query)?;
+        let guard = self.core.guard(&lease);
         let unsent = self.core.unsent.lock().take();
         if let Some(begin) = unsent {
             return first::<S>(&guard, &begin, query, params).await;
@@ -308,7 +348,7 @@ impl Transaction {
         read: impl AsyncFnOnce(RowStream<'_>) -> Result<T>,
     ) -> Result<T> {
         let lease = self.core.lease()?;
-        let guard = self.core.guard(open_lease(&lease)?);
+        let guard = self.core.guard(&lease);
         self.core.send_begin(&guard).await?;
         read(RowStream::open(guard, statement.as_query(), params).await?).await
     }
@@ -326,7 +366,7 @@ impl Transaction {
         write: impl AsyncFnOnce(CopyIn<'_, B>) -> Result<T>,
     ) -> Result<T> {
         let lease = self.core.lease()?;
-        let guard = self.core.guard(open_lease(&lease)?);
+        let guard = self.core.guard(&lease);
         self.core.send_begin(&guard).await?;
         write(CopyIn::open(guard, sql).await?).await
     }
@@ -344,7 +384,7 @@ impl Transaction {
         read: impl AsyncFnOnce(CopyOut<'_>) -> Result<T>,
     ) -> Result<T> {
         let lease = self.core.lease()?;
-        let guard = self.core.guard(open_lease(&lease)?);
+        let guard = self.core.guard(&lease);
         self.core.send_begin(&guard).await?;
         read(CopyOut::open(guard, sql).await?).await
     }
@@ -354,11 +394,6 @@ impl Transaction {
     pub fn work(&self) -> &WorkName {
         &self.core.work
     }
-}
-
-/// The connection under an open lease.
-fn open_lease(lease: &Option<PooledConnection>) -> Result<&PooledConnection> {
-    lease.as_ref().ok_or_else(|| usage("the transaction has ended"))
 }
 
 /// The first statement of a READ ONLY transaction, along with its BEGIN.
@@ -413,7 +448,7 @@ impl TransactionGuard {
     /// # Cancel safety
     /// Dropped, it is rolled back on the side.
     pub async fn rollback(self) {
-        commit::roll_back(&self.ending.0).await;
+        let _rolled_back = commit::roll_back(&self.ending.0).await;
     }
 }
 

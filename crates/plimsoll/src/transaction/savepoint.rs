@@ -1,6 +1,6 @@
 //! Savepoints: a part of a transaction that may fail by itself.
 
-use super::{Transaction, open_lease};
+use super::Transaction;
 use crate::error::{Phase, Result};
 use std::future::Future;
 use std::sync::Arc;
@@ -33,8 +33,7 @@ where
 
 async fn control(outer: &Transaction, phase: Phase, sql: &str) -> Result<()> {
     let lease = outer.core.lease()?;
-    let connection = open_lease(&lease)?;
-    let guard = outer.core.guard(connection);
+    let guard = outer.core.guard(&lease);
     outer.core.send_begin(&guard).await?;
-    guard.run(phase, connection.inner().client.batch_execute(sql)).await
+    guard.run(phase, lease.inner().client.batch_execute(sql)).await
 }

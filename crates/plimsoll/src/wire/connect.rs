@@ -56,19 +56,22 @@ impl Connector {
         let tls = tls_config(&plan)?;
         let cancels = Arc::new(Semaphore::new(plan.cancel_limit().max(1)));
         let version = u32::from(plan.server_version().unwrap_or(0)) * 10_000;
-        let learned = match plan.pooler() {
-            PoolerMode::None => 1,
-            PoolerMode::Session => 2,
-            PoolerMode::Transaction => 3,
-            _ => 0,
-        };
-        Ok(Connector {
-            plan,
-            tls,
-            cancels,
-            learned: AtomicU8::new(learned),
-            version: AtomicU32::new(version),
-        })
+        let connector =
+            Connector { plan, tls, cancels, learned: AtomicU8::new(0), version: AtomicU32::new(version) };
+        if let Some(said) = connector.said_pooler() {
+            connector.learn_pooler(said);
+        }
+        Ok(connector)
+    }
+
+    /// What stands between, if the settings say it.
+    pub(crate) fn said_pooler(&self) -> Option<Pooler> {
+        match self.plan.pooler() {
+            PoolerMode::None => Some(Pooler::None),
+            PoolerMode::Session => Some(Pooler::Session),
+            PoolerMode::Transaction => Some(Pooler::Transaction),
+            PoolerMode::Auto => None,
+        }
     }
 
     /// What stands between, if that was said or learned.
@@ -115,10 +118,7 @@ impl Connector {
         let hosts = self.plan.hosts();
         let mut failures: Vec<Error> = Vec::new();
         for (index, host) in hosts.iter().enumerate() {
-            let now = Instant::now();
-            let left = u32::try_from(hosts.len() - index).unwrap_or(1);
-            let share = now + until.saturating_duration_since(now) / left;
-            match self.connect_host(host, share).await {
+            match self.connect_host(host, share_of(until, hosts.len() - index)).await {
                 Ok(ready) => return Ok(ready),
                 Err(error) => failures.push(error),
             }
@@ -131,20 +131,11 @@ impl Connector {
         let stage: Stage = Mutex::new("looking up the host");
         let mut fresh = false;
         loop {
-            let attempt = timeout_at(until, self.attempt(host, &stage)).await;
+            let attempt = timeout_at(until, self.attempt(host, until, &stage)).await;
             let error = match attempt {
                 Ok(Ok(ready)) => return Ok(ready),
                 Ok(Err(error)) => error,
-                Err(_) => Error::new(
-                    Fault::ConnectTimeout,
-                    Phase::Connect,
-                    Outcome::NotStarted,
-                    format!(
-                        "connect to {host} gave up after {:.1} s while {}",
-                        begun.elapsed().as_secs_f64(),
-                        *stage.lock()
-                    ),
-                ),
+                Err(_) => gave_up(host, begun, &stage),
             };
             // A password that was asked for may have been rotated between the asking and the using: once more, fresh.
             let rotated = error.sqlstate().is_some_and(|code| code.code() == "28P01")
@@ -156,14 +147,22 @@ impl Connector {
         }
     }
 
-    async fn attempt(&self, host: &Host, stage: &Stage) -> Result<Ready> {
+    async fn attempt(&self, host: &Host, until: Instant, stage: &Stage) -> Result<Ready> {
+        let begun = Instant::now();
+        *stage.lock() = "asking for the password";
         let password = self.password().await?;
+        *stage.lock() = "looking up the host";
+        let addresses = resolve(host).await?;
+        let count = addresses.len();
         let mut last = None;
-        for address in resolve(host).await? {
+        for (index, address) in addresses.into_iter().enumerate() {
             let target = Target { address, wrap: self.wrap(host) };
-            match handshake::establish(self, host, &target, password.as_ref(), stage).await {
-                Ok(ready) => return self.accept(ready, host),
-                Err(error) => last = Some(error),
+            let share = share_of(until, count - index);
+            let attempt = handshake::establish(self, host, &target, password.as_ref(), stage);
+            match timeout_at(share, attempt).await {
+                Ok(Ok(ready)) => return self.accept(ready, host),
+                Ok(Err(error)) => last = Some(error),
+                Err(_) => last = Some(gave_up(host, begun, stage)),
             }
         }
         Err(last.unwrap_or_else(|| {
@@ -258,9 +257,32 @@ async fn resolve(host: &Host) -> Result<Vec<Address>> {
     }
 }
 
-/// A connect that failed below PostgreSQL.
+/// When the first of so many attempts must have ended.
+fn share_of(until: Instant, attempts: usize) -> Instant {
+    let now = Instant::now();
+    now + until.saturating_duration_since(now) / u32::try_from(attempts).unwrap_or(u32::MAX).max(1)
+}
+
+fn gave_up(host: &Host, begun: Instant, stage: &Stage) -> Error {
+    Error::new(
+        Fault::ConnectTimeout,
+        Phase::Connect,
+        Outcome::NotStarted,
+        format!(
+            "connect to {host} gave up after {:.1} s while {}",
+            begun.elapsed().as_secs_f64(),
+            *stage.lock()
+        ),
+    )
+}
+
+/// A connect that failed below PostgreSQL. A wire that broke while TLS was negotiated may heal; a certificate does not.
 pub(crate) fn failure(host: &Host, stage: &str, error: io::Error) -> Error {
-    let fault = if stage.contains("TLS") { Fault::Tls } else { Fault::of_io(error.kind()) };
+    let is_about_tls = matches!(
+        error.kind(),
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+    );
+    let fault = if stage.contains("TLS") && is_about_tls { Fault::Tls } else { Fault::of_io(error.kind()) };
     Error::new(
         fault,
         Phase::Connect,

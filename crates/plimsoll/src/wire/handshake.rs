@@ -15,12 +15,17 @@ use crate::error::{Error, Outcome, Phase, Result, fault_of};
 use crate::fault::Fault;
 use crate::secret::Secret;
 use crate::settings::{ChannelBinding, Host, OnMissingGuardrail, Plan, TlsMode};
+use std::cell::Cell;
 use std::future::{Ready as ReadyFuture, ready};
 use std::io;
 use std::sync::Arc;
 use tokio_postgres::config::{ChannelBinding as DriverBinding, SslMode, SslNegotiation};
+use tokio_postgres::error::DbError;
 use tokio_postgres::tls::TlsConnect;
 use tokio_postgres::{Client, SimpleQueryMessage};
+
+const STARTING_UP: &str = "starting up and authenticating";
+const READING_BACK: &str = "reading back the limits";
 
 /// A connection as it leaves the wire: the client, its link, and what is known of the session.
 pub(crate) struct Ready {
@@ -71,8 +76,10 @@ pub(crate) async fn establish(
     let version = connector.version();
     match open(connector, host, target, password, stage, guess, version).await {
         Ok((client, link)) => settle(connector, host, target, password, stage, guess, client, link).await,
-        // A pooler that refuses start-up options says so with a protocol violation.
-        Err(error) if connector.pooler().is_none() && guess == Pooler::None && is_code(&error, "08P01") => {
+        Err(error) if guess == Pooler::None && refuses_options(&error) => {
+            if connector.said_pooler().is_some() {
+                return Err(lied_about(host, &error));
+            }
             connector.learn_pooler(Pooler::Transaction);
             let (client, link) =
                 open(connector, host, target, password, stage, Pooler::Transaction, version).await?;
@@ -92,6 +99,27 @@ fn is_code(error: &Error, code: &str) -> bool {
     error.sqlstate().is_some_and(|found| found.code() == code)
 }
 
+/// A pooler that takes no start-up options says so with a protocol violation, a code that it uses for much else; its
+/// texts are English and fixed.
+fn refuses_options(error: &Error) -> bool {
+    is_code(error, "08P01")
+        && error.as_db_error().is_some_and(|said| said.message().contains("unsupported startup parameter"))
+}
+
+/// Settings said that nothing stands between, and something that pools answered.
+fn lied_about(host: &Host, error: &Error) -> Error {
+    Error::new(
+        Fault::GuardrailMissing,
+        Phase::Connect,
+        Outcome::NotStarted,
+        format!(
+            "a pooler answers at {host}, which takes no limits at start-up, while the settings say that there is none: \
+             say pooler=transaction or pooler=session, or leave it to be found out; {}",
+            error.sentence()
+        ),
+    )
+}
+
 /// Dials, encrypts, authenticates, and starts the driver.
 async fn open(
     connector: &Connector,
@@ -109,11 +137,11 @@ async fn open(
     *stage.lock() = "negotiating TLS";
     let socket = target.wrap.apply(plain).await.map_err(|error| tls_failure(plan, host, error))?;
     let is_encrypted = !matches!(socket, Socket::Tcp(_) | Socket::Unix(_));
-    *stage.lock() = "starting up and authenticating";
+    *stage.lock() = STARTING_UP;
     let seen = Arc::new(Seen::new());
     let tap = Tap::new(socket, Arc::clone(&seen));
     let config = driver_config(plan, password, pooler, version, is_encrypted);
-    let (client, connection) = start(&config, tap).await.map_err(|error| refused(host, error))?;
+    let (client, connection) = start(&config, tap).await.map_err(|error| refused(host, STARTING_UP, error))?;
     let link = Arc::new(Link::new(seen, target.clone(), Arc::clone(connector.cancels())));
     let driver = tokio::spawn(Driver::new(connection, Arc::clone(&link)));
     link.driven_by(driver.abort_handle());
@@ -176,12 +204,20 @@ fn tls_failure(plan: &Plan, host: &Host, error: io::Error) -> Error {
     }
 }
 
-/// The server said no, or hung up, during start-up.
-fn refused(host: &Host, error: tokio_postgres::Error) -> Error {
+/// The server said no, or hung up.
+fn refused(host: &Host, stage: &str, error: tokio_postgres::Error) -> Error {
+    let text = error.to_string();
     let fault = match fault_of(&error) {
         Fault::Privilege => Fault::Authentication,
-        // The driver's own complaints at this point are about the password: missing, or of an unknown method.
-        Fault::Driver | Fault::Conversion => Fault::Authentication,
+        // What start-up carries besides names are the options.
+        Fault::Data | Fault::BadStatement => Fault::Settings,
+        Fault::ConnectionLost if error.as_db_error().is_some_and(is_pooler_denial) => Fault::Authentication,
+        // The driver's own complaints are about the password (missing, or of an unknown method) and about binding it
+        // to TLS.
+        Fault::Driver if text.contains("channel binding") => Fault::Tls,
+        Fault::Driver if text.starts_with("authentication error") || text.starts_with("invalid config") => {
+            Fault::Authentication
+        }
         fault => fault,
     };
     let said = match (error.as_db_error(), std::error::Error::source(&error)) {
@@ -193,9 +229,16 @@ fn refused(host: &Host, error: tokio_postgres::Error) -> Error {
         fault,
         Phase::Connect,
         Outcome::NotStarted,
-        format!("connect to {host} failed while starting up and authenticating: {said}"),
+        format!("connect to {host} failed while {stage}: {said}"),
     )
     .caused_by(error)
+}
+
+/// PgBouncer turns a wrong user, password or database away with the code of a protocol violation.
+fn is_pooler_denial(said: &DbError) -> bool {
+    ["authentication failed", "no such user", "no such database", "not allowed"]
+        .iter()
+        .any(|denial| said.message().contains(denial))
 }
 
 /// Finds out what stands between, and makes the limits hold.
@@ -213,24 +256,47 @@ async fn settle(
     client: Client,
     link: Arc<Link>,
 ) -> Result<Ready> {
-    *stage.lock() = "reading back the limits";
     let plan = &connector.plan;
+    let half = HalfOpen::of(&link);
+    *stage.lock() = READING_BACK;
     let answer = ask(&client, guardrails::READ_BACK, host).await?;
-    let is_pooled = answer.backend != link.seen.pid();
-    let found = match (connector.pooler(), assumed, is_pooled) {
-        (Some(said), _, _) => said,
-        (None, _, true) => Pooler::Transaction,
-        (None, _, false) => Pooler::None,
-    };
+    let is_pooled = answer.backend != link.seen.pid() || connector.pooler() == Some(Pooler::Transaction);
+    let found =
+        connector.said_pooler().unwrap_or(if is_pooled { Pooler::Transaction } else { Pooler::None });
     connector.learn_pooler(found);
     connector.learn_version(answer.version);
     if found == Pooler::None && assumed != Pooler::None {
         // A plain server on a pooler's port: connect again, now with the limits in the start-up options.
+        drop(half);
         let (client, link) = open(connector, host, target, password, stage, found, answer.version).await?;
+        let half = HalfOpen::of(&link);
+        *stage.lock() = READING_BACK;
         let answer = ask(&client, guardrails::READ_BACK, host).await?;
-        return guard(plan, host, found, answer, client, link).await;
+        return guard(plan, host, found, answer, client, link).await.inspect(|_| half.is_open());
     }
-    guard(plan, host, found, answer, client, link).await
+    guard(plan, host, found, answer, client, link).await.inspect(|_| half.is_open())
+}
+
+/// A connection that is not ready yet. The driver would wait for the answer to what was asked last, which a frozen
+/// server never gives; so when nobody waits for the connection any more, it is ended.
+struct HalfOpen(Cell<Option<Arc<Link>>>);
+
+impl HalfOpen {
+    fn of(link: &Arc<Link>) -> Self {
+        HalfOpen(Cell::new(Some(Arc::clone(link))))
+    }
+
+    fn is_open(&self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for HalfOpen {
+    fn drop(&mut self) {
+        if let Some(link) = self.0.take() {
+            link.abort();
+        }
+    }
 }
 
 /// Sets what start-up could not carry, reads back, and judges.
@@ -308,7 +374,7 @@ async fn read_back_after(
 
 /// Runs text that ends in [`guardrails::READ_BACK`] and reads its row.
 async fn ask(client: &Client, sql: &str, host: &Host) -> Result<Answer> {
-    let messages = client.simple_query(sql).await.map_err(|error| refused(host, error))?;
+    let messages = client.simple_query(sql).await.map_err(|error| refused(host, READING_BACK, error))?;
     messages
         .iter()
         .find_map(|message| match message {

@@ -26,6 +26,17 @@ const IDLE: u8 = 0;
 const WOKEN: u8 = 1;
 const POLLING: u8 = 2;
 
+/// What the task that drives a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    /// It has sent and delivered everything, and sleeps.
+    Idle,
+    /// It has something to do and has not begun.
+    Woken,
+    /// It is at work.
+    Polling,
+}
+
 /// How a parked connection came to rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rest {
@@ -141,6 +152,15 @@ impl Link {
         self.doomed.load(Ordering::Acquire) || self.seen.is_broken()
     }
 
+    /// What the driver's task is doing.
+    pub(crate) fn activity(&self) -> Activity {
+        match self.activity.load(Ordering::SeqCst) {
+            IDLE => Activity::Idle,
+            WOKEN => Activity::Woken,
+            _ => Activity::Polling,
+        }
+    }
+
     /// Nothing to send, nothing owed.
     pub(crate) fn is_quiet(&self) -> bool {
         self.activity.load(Ordering::SeqCst) == IDLE && self.seen.is_settled()
@@ -249,13 +269,18 @@ impl Link {
 
     /// Waits until nothing is owed or the connection has ended.
     async fn settled(&self) {
+        self.wait_for(Link::is_quiet).await;
+    }
+
+    /// Waits until this holds or the connection has ended.
+    async fn wait_for(&self, holds: impl Fn(&Link) -> bool) {
         self.watchers.fetch_add(1, Ordering::SeqCst);
         let _leave = Leave(&self.watchers);
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if self.is_quiet() || self.is_closed() {
+            if holds(self) || self.is_closed() {
                 return;
             }
             changed.await;
@@ -268,12 +293,18 @@ impl Link {
     /// out), and sent again while the statement goes on: the first may have come before the statement began. A COMMIT
     /// or ROLLBACK is never cancelled, only waited for.
     ///
+    /// Does nothing unless [`Link::abandon`] was called since the last stop ended.
+    ///
     /// # Cancel safety
     /// Dropping it stops the stopping; [`Link::needs_settling`] stays true.
     pub(crate) async fn stop(&self, until: Instant) -> Stopped {
         let Ok(_turn) = timeout_at(until, self.turn.lock()).await else {
             return Stopped::StillRunning;
         };
+        // Whoever had the turn before may have stopped it; what runs by now is somebody's honest work.
+        if !self.abandoned.load(Ordering::Acquire) && !self.is_closed() {
+            return Stopped::Quiet { cancelled: false };
+        }
         let mut cancelled = false;
         let mut pause = Duration::from_millis(20);
         loop {
@@ -284,7 +315,10 @@ impl Link {
                 self.abandoned.store(false, Ordering::Release);
                 return Stopped::Quiet { cancelled };
             }
-            if self.seen.owed_work() > 0 && self.activity.load(Ordering::SeqCst) == IDLE {
+            // A request that still waits in the client is not known to the server: let it go out first.
+            let sent = (Instant::now() + pause).min(until);
+            let _ = timeout_at(sent, self.wait_for(|link| link.activity() == Activity::Idle)).await;
+            if self.seen.owed_work() > 0 {
                 cancelled |= self.cancel_once(until).await;
             }
             let again = (Instant::now() + pause).min(until);

@@ -38,6 +38,7 @@ pub(crate) async fn reclaim(
 ) -> Result<(), Unfit> {
     // Each turn repairs one thing; more turns than things means that it does not get better.
     for _ in 0..8 {
+        link.abandon();
         match link.stop(until).await {
             Stopped::Closed => return Err(Unfit::Closed),
             Stopped::StillRunning => return Err(Unfit::StillRunning),

@@ -57,14 +57,14 @@ impl BitOr for Residue {
 
 /// How a whole message of SQL begins, for those that must not be cancelled half-way.
 pub(crate) fn ends_transaction(sql: &[u8]) -> bool {
-    let mut lexer = Lexer { rest: sql };
+    let mut lexer = Lexer::new(sql);
     matches!(lexer.next(), Some(Token::Word(w)) if is(w, "commit") || is(w, "rollback") || is(w, "end") || is(w, "abort"))
 }
 
 /// What running this text may leave behind.
 pub(crate) fn of_sql(sql: &[u8]) -> Residue {
     let mut found = Residue::NONE;
-    let mut lexer = Lexer { rest: sql };
+    let mut lexer = Lexer::new(sql);
     let mut head: [&[u8]; 4] = [&[]; 4];
     let mut words = 0;
     let mut previous: &[u8] = &[];
@@ -76,6 +76,7 @@ pub(crate) fn of_sql(sql: &[u8]) -> Residue {
                 words = 0;
                 previous = &[];
             }
+            Token::Open | Token::Close => {}
             Token::Word(word) => {
                 if let Some(place) = head.get_mut(words) {
                     *place = word;
@@ -128,23 +129,43 @@ fn of_word(word: &[u8], previous: &[u8]) -> Residue {
     Residue::NONE
 }
 
-enum Token<'a> {
+/// What the beginnings and ends of statements are found by.
+pub(crate) enum Token<'a> {
     Word(&'a [u8]),
+    Open,
+    Close,
     Semicolon,
 }
 
-struct Lexer<'a> {
+/// Reads SQL word by word; strings, quoted names, dollar quotes and comments are passed over.
+pub(crate) struct Lexer<'a> {
     rest: &'a [u8],
+    length: usize,
+    at: usize,
 }
 
 impl<'a> Lexer<'a> {
-    fn next(&mut self) -> Option<Token<'a>> {
+    pub(crate) fn new(sql: &'a [u8]) -> Self {
+        Lexer { rest: sql, length: sql.len(), at: 0 }
+    }
+
+    /// Where the last token began.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    pub(crate) fn next(&mut self) -> Option<Token<'a>> {
         loop {
             let (&first, after) = self.rest.split_first()?;
+            self.at = self.length - self.rest.len();
             match first {
                 b';' => {
                     self.rest = after;
                     return Some(Token::Semicolon);
+                }
+                b'(' | b')' => {
+                    self.rest = after;
+                    return Some(if first == b'(' { Token::Open } else { Token::Close });
                 }
                 b'-' if after.first() == Some(&b'-') => self.skip_line(),
                 b'/' if after.first() == Some(&b'*') => self.skip_comment(),

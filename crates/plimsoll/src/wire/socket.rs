@@ -111,9 +111,15 @@ pub(crate) async fn offers_tls(stream: &mut TcpStream) -> io::Result<bool> {
     match answer {
         [b'S'] => Ok(true),
         [b'N'] => Ok(false),
-        [other] => Err(io::Error::other(format!(
-            "the server answered a request for TLS with the byte {other:#04x}; is it PostgreSQL?"
-        ))),
+        // So does a server that cannot even begin a session; what it says is not to be trusted before TLS.
+        [b'E'] => Err(io::Error::new(
+            io::ErrorKind::ConnectionAborted,
+            "the server answered a request for TLS with an error; its log says which",
+        )),
+        [other] => Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!("the server answered a request for TLS with the byte {other:#04x}; is it PostgreSQL?"),
+        )),
     }
 }
 

@@ -13,6 +13,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsStream};
 
@@ -29,8 +30,12 @@ pub(crate) struct Seen {
     residue: AtomicU32,
     pid: AtomicI32,
     secret: AtomicI32,
+    last_read: AtomicU64,
     answered: AtomicU64,
+    born: Instant,
     last_tag: Mutex<String>,
+    committed: AtomicBool,
+    lookups: Mutex<Vec<(String, String)>>,
 }
 
 impl Seen {
@@ -44,8 +49,12 @@ impl Seen {
             residue: AtomicU32::new(0),
             pid: AtomicI32::new(0),
             secret: AtomicI32::new(0),
+            last_read: AtomicU64::new(0),
             answered: AtomicU64::new(0),
+            born: Instant::now(),
             last_tag: Mutex::new(String::new()),
+            committed: AtomicBool::new(false),
+            lookups: Mutex::new(Vec::new()),
         }
     }
 
@@ -104,9 +113,24 @@ impl Seen {
         self.answered.load(Ordering::Acquire)
     }
 
+    /// How long ago anything was read from the server.
+    pub(crate) fn silent_for(&self) -> Duration {
+        self.born.elapsed().saturating_sub(Duration::from_nanos(self.last_read.load(Ordering::Acquire)))
+    }
+
     /// The command tag of the last statement that was answered.
     pub(crate) fn last_tag(&self) -> String {
         self.last_tag.lock().clone()
+    }
+
+    /// Whether the last COMMIT or ROLLBACK that was answered was a COMMIT.
+    pub(crate) fn has_committed(&self) -> bool {
+        self.committed.load(Ordering::Acquire)
+    }
+
+    /// The statements by which the driver looks types up, by the names that it gave them for good.
+    pub(crate) fn lookups(&self) -> Vec<(String, String)> {
+        self.lookups.lock().clone()
     }
 
     /// Nothing owed, nothing waiting to be written.
@@ -171,6 +195,22 @@ fn cstring(bytes: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
+/// How the driver's own questions about types begin.
+fn is_lookup(sql: &[u8]) -> bool {
+    [&b"SELECT t.typname, t.typtype"[..], b"SELECT enumlabel", b"SELECT attname, atttypid"]
+        .iter()
+        .any(|beginning| sql.starts_with(beginning))
+}
+
+fn note_lookup(name: &[u8], sql: &[u8], seen: &Seen) {
+    let mut lookups = seen.lookups.lock();
+    if let (Ok(name), Ok(sql), true) =
+        (std::str::from_utf8(name), std::str::from_utf8(sql), lookups.len() < 8)
+    {
+        lookups.push((name.to_owned(), sql.to_owned()));
+    }
+}
+
 impl Watch {
     fn sent(&mut self, bytes: &[u8], seen: &Seen) {
         let mut frames = std::mem::replace(&mut self.sent, Frames::of_server());
@@ -194,6 +234,9 @@ impl Watch {
                 let (name, rest) = cstring(frame.body);
                 let (sql, _) = cstring(rest);
                 self.ends = name.is_empty() && residue::ends_transaction(sql);
+                if !name.is_empty() && frame.whole && is_lookup(sql) {
+                    note_lookup(name, sql, seen);
+                }
                 self.note(frame, residue::of_sql(sql), name, seen);
             }
             b'B' if !self.named_residue.is_empty() => {
@@ -235,6 +278,8 @@ impl Watch {
     }
 
     fn received(&mut self, bytes: &[u8], seen: &Seen) {
+        let since_birth = u64::try_from(seen.born.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        seen.last_read.store(since_birth, Ordering::Release);
         let mut frames = std::mem::replace(&mut self.received, Frames::of_server());
         frames.feed(bytes, |frame| self.on_received(&frame, seen));
         if frames.is_broken() {
@@ -271,6 +316,9 @@ impl Watch {
             }
             b'C' => {
                 let (tag, _) = cstring(frame.body);
+                if self.owed.front() == Some(&Owed::End) {
+                    seen.committed.store(tag == b"COMMIT", Ordering::Release);
+                }
                 let mut last = seen.last_tag.lock();
                 last.clear();
                 last.push_str(std::str::from_utf8(tag).unwrap_or_default());

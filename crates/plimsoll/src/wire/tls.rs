@@ -44,7 +44,7 @@ impl Wrapper {
             if self.optional {
                 return Ok(Socket::Tcp(stream));
             }
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the server does not offer TLS"));
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "the server does not offer TLS"));
         }
         let mut connect = self.connect.clone();
         let handshake = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut connect, &self.host)

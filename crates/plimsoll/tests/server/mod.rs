@@ -1,0 +1,83 @@
+//! What the tests of the pool begin with: a database of their own, settings that fit it, and ways to wait for a state
+//! that end by themselves.
+//!
+//! Nobody here sleeps for a time in which something should have come about: a state is looked at until it is there,
+//! an event is awaited, and either wait has a limit and says what it waited for.
+
+#![allow(dead_code, reason = "each test file takes what it needs")]
+
+use plimsoll::event::Event;
+use plimsoll::{Database, Settings};
+use plimsoll_embedded::shared::TestDatabase;
+use std::time::Duration;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::time::{Instant, sleep, timeout};
+
+/// Longer than anything takes on a machine that is busy with other things, and short enough to be waited for.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Settings for this database: five connections at the most, none kept open for nothing.
+pub async fn settings_for(db: &TestDatabase) -> Settings {
+    settings(&db.url())
+}
+
+/// The same for any server.
+pub fn settings(url: &str) -> Settings {
+    Settings::from_url(url)
+        .expect("a URL of plimsoll-embedded")
+        .pool_min(0)
+        .pool_max(5)
+        .max_overflow(0)
+        .pool_timeout(Duration::from_secs(12))
+}
+
+/// A pool on this database.
+pub async fn database(db: &TestDatabase) -> Database {
+    Database::connect(settings_for(db).await).await.expect("a pool on the test's database")
+}
+
+/// Looks until the check says yes; fails after the limit.
+pub async fn until(what: &str, limit: Duration, mut check: impl AsyncFnMut() -> bool) {
+    let end = Instant::now() + limit;
+    while !check().await {
+        assert!(Instant::now() < end, "waited {limit:?} and it did not happen: {what}");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Awaits the first event that `wanted` makes something of.
+pub async fn event<T>(
+    what: &str,
+    events: &mut Receiver<Event>,
+    mut wanted: impl FnMut(&Event) -> Option<T>,
+) -> T {
+    let found = timeout(PATIENCE, async {
+        loop {
+            match events.recv().await {
+                Ok(event) => {
+                    if let Some(found) = wanted(&event) {
+                        return found;
+                    }
+                }
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => panic!("the pool is gone, and there was no event: {what}"),
+            }
+        }
+    });
+    found.await.unwrap_or_else(|_| panic!("waited {PATIENCE:?} for an event: {what}"))
+}
+
+/// A session that nothing guards, for what a guarded one would refuse or repair.
+#[expect(clippy::disallowed_methods, reason = "some promises are about what a bare driver would do")]
+pub async fn bare(url: &str) -> tokio_postgres::Client {
+    let (client, connection) =
+        tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("a bare session");
+    tokio::spawn(connection);
+    client
+}
+
+/// The first column of the first row, as text.
+pub async fn text(db: &TestDatabase, sql: &str) -> String {
+    let rows = db.execute(sql).await.expect(sql);
+    rows.first().and_then(|row| row.values().next().cloned()).unwrap_or_default()
+}

@@ -1,0 +1,168 @@
+//! What a client is told when something fails: the one place where a failure becomes an HTTP answer.
+//!
+//! Every refusal has the form of RFC 9457 (`application/problem+json`) with a stable `code` and the request's id, by
+//! which whoever runs the service finds the whole story in the log. Nothing that a server or a driver said goes into
+//! an answer: their texts hold SQL, parameters and names of machines.
+
+use crate::request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use plimsoll::{Error, Fault, Outcome};
+use serde_json::json;
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// What a handler gives back.
+pub type Reply<T = Response> = Result<T, Problem>;
+
+/// A failure as the client is told of it.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: Cow<'static, str>,
+    retry_after: Option<Duration>,
+}
+
+impl Problem {
+    /// A refusal with a code that programs may rely on, and a sentence for people.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Problem { status, code, detail: detail.into(), retry_after: None }
+    }
+
+    /// The request itself is wrong; sending it again changes nothing.
+    pub fn bad_request(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Problem::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    /// Whoever asks has not proved who they are.
+    pub fn unauthorized(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Problem::new(StatusCode::UNAUTHORIZED, code, detail)
+    }
+
+    /// It cannot be done now, and may be asked for again after a while.
+    pub fn unavailable(code: &'static str, detail: impl Into<Cow<'static, str>>, after: Duration) -> Self {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(after)
+    }
+
+    /// It is worth asking again after this long.
+    #[must_use]
+    pub fn retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// The time of the request is over.
+    pub fn deadline() -> Self {
+        Problem::new(StatusCode::GATEWAY_TIMEOUT, "DEADLINE", "the request was not done within its time")
+    }
+
+    /// The status it is told with.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+}
+
+/// The table from fault to answer.
+impl From<&Error> for Problem {
+    fn from(error: &Error) -> Self {
+        if error.outcome() == Outcome::Unknown {
+            return Problem::unavailable(
+                "OUTCOME_UNKNOWN",
+                "the database was lost before it said whether this was stored: send it again, what was stored already is not stored twice",
+                Duration::from_secs(1),
+            );
+        }
+        let away = |seconds| {
+            Problem::unavailable(
+                "DATABASE_AWAY",
+                "the database cannot be reached now; send again later",
+                Duration::from_secs(seconds),
+            )
+        };
+        match error.fault() {
+            Fault::PoolExhausted | Fault::QueueFull | Fault::SelfDeadlock => Problem::unavailable(
+                "OVERLOADED",
+                "more is asked of the database than it can take now; send again later",
+                Duration::from_secs(1),
+            ),
+            Fault::Unreachable
+            | Fault::ConnectTimeout
+            | Fault::ConnectionLost
+            | Fault::ServerShutdown
+            | Fault::IdleSessionEnded
+            | Fault::NotAccepting
+            | Fault::TooManyConnections
+            | Fault::CancelledByOther => away(2),
+            Fault::PoolClosed
+            | Fault::ReadOnlyServer
+            | Fault::ServerResources
+            | Fault::Tls
+            | Fault::Authentication
+            | Fault::GuardrailMissing => away(5),
+            Fault::DeadlinePassed | Fault::StatementTimeout | Fault::TransactionTimeout => {
+                Problem::deadline()
+            }
+            Fault::LockTimeout | Fault::SerializationFailure | Fault::Deadlock => Problem::new(
+                StatusCode::CONFLICT,
+                "BUSY",
+                "others are changing the same thing; nothing was changed, send again",
+            )
+            .retry_after(Duration::from_secs(1)),
+            Fault::Constraint | Fault::Data => Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "NOT_STORABLE",
+                "the database does not take these values; nothing was stored",
+            ),
+            _ => Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "INTERNAL",
+                "the service made a mistake; its log has the rest under the request's id",
+            ),
+        }
+    }
+}
+
+/// For `?` in handlers: told to the log in full, and to the client in general.
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let problem = Problem::from(&error);
+        let request = request::current_id();
+        if problem.status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(request, status = problem.status.as_u16(), "{error}");
+        } else {
+            tracing::warn!(request, status = problem.status.as_u16(), "{error}");
+        }
+        problem
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = json!({
+            "type": format!("urn:fleet:problem:{}", self.code.to_ascii_lowercase()),
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "code": self.code,
+            "request_id": request::current_id(),
+        });
+        let mut response = (self.status, body.to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(after) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"fleet\""));
+        }
+        response
+    }
+}

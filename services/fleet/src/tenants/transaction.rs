@@ -1,0 +1,85 @@
+//! A tenant's transaction: the only value through which a tenant's rows can be reached.
+//!
+//! Row-level security compares each row with the setting `app.tenant_id`. A setting that belongs to the session would
+//! stay behind for the next borrower of the connection, and one that is local to a transaction does nothing where no
+//! transaction is open. So the two are one type here: a [`TenantTx`] is made from an open transaction, with the setting
+//! made local to it before anything else runs, and there is no other way to make one. Both end together.
+
+use super::TenantId;
+use plimsoll::{Call, Result, Transaction};
+use std::future::Future;
+use std::ops::Deref;
+
+const BECOME: &str = "SELECT pg_catalog.set_config('app.tenant_id', $1, true)";
+
+/// An open transaction that sees one tenant's rows and no others.
+pub struct TenantTx {
+    transaction: Transaction,
+    tenant: TenantId,
+}
+
+impl TenantTx {
+    async fn open(transaction: Transaction, tenant: TenantId) -> Result<Self> {
+        transaction.execute(BECOME, &[&tenant.as_str()]).await?;
+        Ok(TenantTx { transaction, tenant })
+    }
+
+    /// Whose it is. Statements name the tenant as well: it leads every key.
+    #[must_use]
+    pub fn tenant(&self) -> &str {
+        self.tenant.as_str()
+    }
+}
+
+impl Deref for TenantTx {
+    type Target = Transaction;
+
+    fn deref(&self) -> &Transaction {
+        &self.transaction
+    }
+}
+
+/// Runs a transaction of this tenant; `call` says its name and what it asks for. Runs once.
+///
+/// # Errors
+/// As [`Call::transaction`].
+///
+/// # Cancel safety
+/// As [`Call::transaction`].
+pub fn once<'a, T, F, Fut>(
+    call: Call<'a>,
+    tenant: &TenantId,
+    work: F,
+) -> impl Future<Output = Result<T>> + Send + use<'a, T, F, Fut>
+where
+    T: Send,
+    F: FnOnce(TenantTx) -> Fut + Send,
+    Fut: Future<Output = Result<T>> + Send,
+{
+    let tenant = tenant.clone();
+    call.transaction(move |tx| async move { work(TenantTx::open(tx, tenant).await?).await })
+}
+
+/// Runs a transaction of this tenant, and again when it was rolled back for certain.
+///
+/// # Errors
+/// As [`Call::retrying`].
+///
+/// # Cancel safety
+/// As [`Call::retrying`].
+pub fn retrying<'a, T, F, Fut>(
+    call: Call<'a>,
+    tenant: &TenantId,
+    work: F,
+) -> impl Future<Output = Result<T>> + Send + use<'a, T, F, Fut>
+where
+    T: Send,
+    F: Fn(TenantTx) -> Fut + Send + Sync,
+    Fut: Future<Output = Result<T>> + Send,
+{
+    let tenant = tenant.clone();
+    async move {
+        let (work, tenant) = (&work, &tenant);
+        call.retrying(move |tx| async move { work(TenantTx::open(tx, tenant.clone()).await?).await }).await
+    }
+}
