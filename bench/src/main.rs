@@ -1,2 +1,104 @@
-//! (under construction)
-fn main() {}
+//! Plimsoll beside its peers, in one run, on one server.
+//!
+//! ```text
+//! cargo run --release -p bench -- [acquire|query|transaction|cancel] [--json] [--baseline FILE] [--rounds N]
+//!                                 [--detail FILE] [--quick]
+//! ```
+//! Without a name all four run.
+//!
+//! # Why the ratio and not the figure
+//!
+//! The same program on the same machine is twice as fast at another hour: other work, other clock rate, other page
+//! layout. A figure alone therefore says little, and two figures from two runs say nothing at all. What repeats is the
+//! ratio of two figures that were taken within the same second. So everybody takes part in every *round*, one after
+//! another on the same server and the same runtime; the next round goes in the opposite order, so that nobody always
+//! finds the caches that the same predecessor left; and ours is divided by each peer's of the same round. Only then is
+//! the median taken, of at least 15 such quotients. The medians of the figures are printed too, but they are not what
+//! the ratio was computed from.
+//!
+//! A ratio above 1 always means that Plimsoll is better: ours over theirs where more is better, theirs over ours
+//! where less is. The *best peer* is the one against whom that median is lowest. `spread` is the distance between the
+//! quartiles of the quotients over their median; where it is large, the machine was not quiet.
+//!
+//! # What is compared
+//!
+//! | bench | what is done | how peers do it |
+//! |---|---|---|
+//! | `acquire` | lend and give back, connections that cost nothing | deadpool with its three time limits, bb8 without its check |
+//! | `query` | acquire and one prepared statement, 64 tasks on 16 connections | each the fastest way that it has |
+//! | `transaction` | a connection for each transaction, 8 tasks | separate messages, since none of them has anything else |
+//! | `cancel` | drop a long statement, then ask for the next connection | nothing: they wait for the statement to end |
+//!
+//! Ours runs as it comes: deadline, lease record, call site, wire tap, verified limits. Each file says exactly what one
+//! operation is, and where a peer was given more than its default.
+//!
+//! # A target that is missed
+//!
+//! is printed as missed; it does not fail the run, because the machine may be at fault. What fails a run is
+//! `--baseline`: a ratio more than 10 % below the one in that file, which holds the output of an earlier `--json`.
+
+#![allow(missing_docs, unreachable_pub)]
+
+mod acquire;
+mod baseline;
+mod cancel;
+mod crowd;
+mod noop;
+mod options;
+mod peers;
+mod pgbench;
+mod query;
+mod race;
+mod report;
+mod transaction;
+
+use anyhow::Result;
+use options::{Bench, Options};
+use report::Report;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> Result<ExitCode> {
+    let Some(options) = Options::from_args(std::env::args().skip(1))? else {
+        println!("{}", options::USAGE);
+        return Ok(ExitCode::SUCCESS);
+    };
+    // Read first: a file that cannot be read is better known before an hour of measuring than after it.
+    let baseline = options.baseline.as_deref().map(baseline::read).transpose()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let reports = runtime.block_on(measure(&options))?;
+    let rows: Vec<_> = reports.iter().flat_map(Report::rows).collect();
+    if let Some(path) = &options.detail {
+        report::write_detail(path, &reports)?;
+    }
+    let Some(baseline) = baseline else { return Ok(ExitCode::SUCCESS) };
+    let worse = baseline::compare(&baseline, &rows);
+    for sentence in &worse {
+        eprintln!("bench: {sentence}");
+    }
+    Ok(if worse.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn measure(options: &Options) -> Result<Vec<Report>> {
+    let mut reports = Vec::new();
+    for bench in &options.benches {
+        let report = match bench {
+            Bench::Acquire => acquire::run(options).await?,
+            Bench::Query => query::run(options).await?,
+            Bench::Transaction => transaction::run(options).await?,
+            Bench::Cancel => cancel::run(options).await?,
+        };
+        report.print(options.json)?;
+        reports.push(report);
+    }
+    Ok(reports)
+}

@@ -364,6 +364,10 @@ impl Database {
     pub(crate) fn pool(&self) -> &Pool<Postgres> {
         &self.pool
     }
+
+    pub(crate) fn tell(&self, event: Event) {
+        self.shared.events.tell(event);
+    }
 }
 
 fn sizing(plan: &Plan) -> Sizing {

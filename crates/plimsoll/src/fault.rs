@@ -484,11 +484,9 @@ impl Fault {
                 "the driver met an unexpected message",
                 "report it with the message; the connection was discarded",
             ),
-            Fault::Migration => (
-                "PL-MIG-01",
-                "a migration file or the history does not fit",
-                "do as the message says; nothing of the failed file was kept",
-            ),
+            Fault::Migration => {
+                ("PL-MIG-01", "a migration file or the history does not fit", "do as the message says")
+            }
             Fault::Aborted => {
                 ("PL-TXN-05", "the transaction's own code gave up", "look at the source of this error")
             }

@@ -17,6 +17,7 @@ use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
 use crate::guard::{Answered, Guard, Place};
 use crate::statements::{Kept, Known, Query, typed};
+use crate::wire::residue::Residue;
 use futures_util::future;
 use std::future::Future;
 use tokio_postgres::types::{ToSql, Type};
@@ -86,6 +87,22 @@ impl Shape for Count {
     }
 }
 
+/// Takes back every name on a server.
+const FORGET_NAMES: &str = "DEALLOCATE ALL";
+
+/// Whether what was known of a statement may be out of date: the schema changed under it. A statement that was never
+/// right looks the same, which costs it one more try.
+fn is_stale(error: &Error) -> bool {
+    let is_unknown_type =
+        || error.as_db_error().is_some_and(|said| said.message().starts_with("cache lookup failed"));
+    match error.fault() {
+        Fault::StalePlan => true,
+        Fault::BadStatement => error.phase() == Phase::Statement,
+        Fault::Server => error.phase() == Phase::Statement && is_unknown_type(),
+        _ => false,
+    }
+}
+
 /// How a statement will be sent.
 enum Way {
     Prepared(Statement),
@@ -109,11 +126,9 @@ impl Guard<'_> {
     /// Runs text on a session that is ours: a direct connection, or an open transaction.
     async fn text<S: Shape>(&self, sql: &str, params: Params<'_>) -> Result<S::Out> {
         match self.send_text::<S>(sql, params).await {
-            // The schema changed under a name: it did not run. Prepared anew it may, but not in a transaction, which
-            // has failed by now.
-            Err(error) if error.fault() == Fault::StalePlan => {
-                self.connection.statements.forget(sql);
-                self.connection.shared.types.forget(sql);
+            // Prepared anew it may fit again, but not in a transaction, which has failed by now.
+            Err(error) if is_stale(&error) => {
+                self.forget(sql);
                 match self.place {
                     Place::Alone => self.send_text::<S>(sql, params).await,
                     Place::Inside => Err(error),
@@ -121,6 +136,11 @@ impl Guard<'_> {
             }
             other => other,
         }
+    }
+
+    fn forget(&self, sql: &str) {
+        self.connection.statements.forget(sql);
+        self.connection.shared.types.forget(sql);
     }
 
     async fn send_text<S: Shape>(&self, sql: &str, params: Params<'_>) -> Result<S::Out> {
@@ -145,15 +165,15 @@ impl Guard<'_> {
         }
         let known = connection.shared.types.get(sql);
         if connection.is_pooled_by_transaction() {
-            let is_resolved = kept.is_some();
+            let is_resolved = |known: &Known| matches!(&kept, Some(Kept::Seen(here)) if here == known);
             return match known {
-                Some(known) if known.is_plain || is_resolved => Ok(Way::Typed(known)),
+                Some(known) if known.is_plain || is_resolved(&known) => Ok(Way::Typed(known)),
                 _ => self.learn(sql).await.map(Way::Typed),
             };
         }
         match known {
             Some(known) if known.is_plain && kept.is_none() => {
-                connection.statements.keep(sql, Kept::Seen);
+                connection.statements.keep(sql, Kept::Seen(known.clone()));
                 Ok(Way::Typed(known))
             }
             _ => self.prepare(sql, &[]).await.map(Way::Prepared),
@@ -184,26 +204,39 @@ impl Guard<'_> {
 
     /// The driver looks types up by named statements and keeps those names for the connection's life, while they are
     /// good only for this transaction, on this server: so they are given to this server first, and taken back after.
+    ///
+    /// Until they are taken back they count as something left in the session.
     async fn resolve(&self, sql: &str) -> Result<Known> {
         let connection = self.connection;
-        self.give_names().await?;
-        let statement = self.run(Phase::Prepare, connection.client.prepare(sql)).await?;
-        let known = connection.shared.types.learn(sql, &statement);
-        connection.statements.keep(sql, Kept::Seen);
-        drop(statement);
-        self.run(Phase::Prepare, connection.client.batch_execute(FORGET_NAMES)).await?;
-        connection.link.seen.forget_residue();
-        Ok(known)
-    }
-
-    /// Names that others left on this server would collide with the driver's, and the driver's with ours.
-    async fn give_names(&self) -> Result<()> {
-        let seen = &self.connection.link.seen;
+        let client = &connection.client;
+        let seen = &connection.link.seen;
+        let was_clean = seen.residue().is_none();
+        // Names that others left on this server would collide with the driver's.
         let names = seen.lookups().into_iter().fold(FORGET_NAMES.to_owned(), |text, (name, sql)| {
             format!("{text}; PREPARE {name} AS {sql}")
         });
-        self.run(Phase::Prepare, self.connection.client.batch_execute(&names)).await?;
-        seen.forget_residue();
+        self.run(Phase::Prepare, client.batch_execute(&names)).await?;
+        let statement = self.run(Phase::Prepare, client.prepare(sql)).await?;
+        let known = connection.shared.types.learn(sql, &statement);
+        connection.statements.keep(sql, Kept::Seen(known.clone()));
+        drop(statement);
+        self.run(Phase::Prepare, client.batch_execute(FORGET_NAMES)).await?;
+        if was_clean {
+            seen.forget_residue();
+        }
+        Ok(known)
+    }
+
+    /// Rolls back, and takes back the names that a statement which failed while it was looked up has left.
+    pub(crate) async fn roll_back(&self) -> Result<()> {
+        let seen = &self.connection.link.seen;
+        let left_names =
+            self.connection.is_pooled_by_transaction() && seen.residue() == Residue::BEYOND_RESET;
+        let sql = if left_names { "ROLLBACK; DEALLOCATE ALL" } else { "ROLLBACK" };
+        self.run(Phase::Rollback, self.connection.client.batch_execute(sql)).await?;
+        if left_names {
+            seen.forget_residue();
+        }
         Ok(())
     }
 
@@ -224,7 +257,7 @@ impl Guard<'_> {
         let begin = begin.sql(connection, self.deadline, self.limit);
         let kept = connection.statements.get(sql);
         let known = connection.shared.types.get(sql);
-        match (kept, known) {
+        let answer = match (kept, known) {
             (Some(Kept::Prepared(statement)), _) => {
                 bounded.flight(&begin, S::prepared(client, &statement, params)).await
             }
@@ -233,6 +266,17 @@ impl Guard<'_> {
                 bounded.flight(&begin, S::typed(client, sql, &params)).await
             }
             _ => bounded.stepwise::<S>(sql, params, &begin).await,
+        };
+        match answer {
+            Err(error) if is_stale(&error) => {
+                self.forget(sql);
+                let is_undone = matches!(error.outcome(), Outcome::NotStarted | Outcome::RolledBack);
+                if !is_undone || connection.link.is_doomed() {
+                    return Err(error);
+                }
+                bounded.stepwise::<S>(sql, params, &begin).await
+            }
+            answer => answer,
         }
     }
 
@@ -254,6 +298,7 @@ impl Guard<'_> {
                 // COMMIT answers with a ROLLBACK when the statement failed. Where it did not, what failed came after:
                 // a type that had to be looked up, because the schema changed.
                 let outcome = match (begun, commit) {
+                    _ if error.outcome() == Outcome::NotStarted => Outcome::NotStarted,
                     (Ok(()), Ok(())) if self.connection.link.seen.has_committed() => Outcome::Committed,
                     (Ok(()), Ok(())) => Outcome::RolledBack,
                     // Without BEGIN it stood alone.
@@ -283,7 +328,7 @@ impl Guard<'_> {
             Err(error) => {
                 if self.connection.link.seen.status() != b'I' {
                     // Its failure changes nothing: an open transaction is rolled back on return.
-                    let _ = self.run(Phase::Rollback, client.batch_execute("ROLLBACK")).await;
+                    let _ = self.roll_back().await;
                 }
                 Err(error)
             }

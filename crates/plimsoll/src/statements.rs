@@ -55,9 +55,10 @@ impl AsQuery for Statement {
 }
 
 /// What the pool knows of a statement's types.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Known {
     pub(crate) params: Arc<[Type]>,
+    columns: Arc<[u32]>,
     /// Whether every type is one that the driver was born with, so that nothing has to be looked up after it ran.
     pub(crate) is_plain: bool,
 }
@@ -67,6 +68,7 @@ impl Known {
         let born_with = |ty: &Type| Type::from_oid(ty.oid()).is_some();
         Known {
             params: statement.params().into(),
+            columns: statement.columns().iter().map(|column| column.type_().oid()).collect(),
             is_plain: statement.params().iter().all(born_with)
                 && statement.columns().iter().all(|column| born_with(column.type_())),
         }
@@ -98,24 +100,13 @@ impl TypeCache {
     pub(crate) fn forget(&self, sql: &str) {
         self.0.lock().pop(sql);
     }
-
-    /// Statements whose types have to be looked up, most recent first.
-    pub(crate) fn not_plain(&self, most: usize) -> Vec<Box<str>> {
-        self.0
-            .lock()
-            .iter()
-            .filter(|(_, known)| !known.is_plain)
-            .take(most)
-            .map(|(sql, _)| sql.clone())
-            .collect()
-    }
 }
 
 /// What one connection knows of a statement.
 #[derive(Clone)]
 pub(crate) enum Kept {
-    /// Used once without a name; its types are resolved here.
-    Seen,
+    /// Used without a name; these types of it are resolved here.
+    Seen(Known),
     /// Prepared and named.
     Prepared(Statement),
 }

@@ -22,7 +22,12 @@ async fn when_the_server_ended_it() {
         }
         server::until("the backends are gone", server::PATIENCE, async || {
             let list = pids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-            server::text(&fresh, &format!("select count(*)::text from pg_stat_activity where pid in ({list})")).await == "0"
+            server::text(
+                &fresh,
+                &format!("select count(*)::text from pg_stat_activity where pid in ({list})"),
+            )
+            .await
+                == "0"
         })
         .await;
         for _ in 0..3 {
@@ -49,7 +54,8 @@ async fn when_it_fell_silent() {
         let db = db.clone();
         async move { db.acquire().await.map(|lease| lease.backend_pid()) }
     });
-    server::until("the silent one is turned away", server::PATIENCE, async || db.pool_status().closed >= 1).await;
+    server::until("the silent one is turned away", server::PATIENCE, async || db.pool_status().closed >= 1)
+        .await;
     proxy.resume();
     lease.await.unwrap().expect("a fresh one is lent");
     db.query("select 1", &[]).await.unwrap();

@@ -11,13 +11,23 @@ use tokio::time::Instant;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_minimum_is_kept_warm_and_idleness_closes_the_rest() {
     let fresh = shared::database().await.unwrap();
-    let settings = server::settings_for(&fresh).await.pool_min(2).pool_max(5).idle_timeout(Duration::from_millis(300));
+    let settings =
+        server::settings_for(&fresh).await.pool_min(2).pool_max(5).idle_timeout(Duration::from_millis(300));
     let db = Database::connect(settings).await.unwrap();
-    server::until("the minimum is open", server::PATIENCE, async || db.pool_status().total_connections == 2).await;
-    let leases = [db.acquire().await.unwrap(), db.acquire().await.unwrap(), db.acquire().await.unwrap(), db.acquire().await.unwrap()];
+    server::until("the minimum is open", server::PATIENCE, async || db.pool_status().total_connections == 2)
+        .await;
+    let leases = [
+        db.acquire().await.unwrap(),
+        db.acquire().await.unwrap(),
+        db.acquire().await.unwrap(),
+        db.acquire().await.unwrap(),
+    ];
     assert_eq!(db.pool_status().checked_out, 4);
     drop(leases);
-    server::until("the idle ones are closed", server::PATIENCE, async || db.pool_status().total_connections == 2).await;
+    server::until("the idle ones are closed", server::PATIENCE, async || {
+        db.pool_status().total_connections == 2
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -28,7 +38,8 @@ async fn overflow_is_closed_when_given_back() {
     let status = db.pool_status();
     assert_eq!((status.size, status.overflow, status.checked_out, status.checked_in), (1, 2, 3, 0));
     drop(leases);
-    server::until("the overflow is gone", server::PATIENCE, async || db.pool_status().total_connections == 1).await;
+    server::until("the overflow is gone", server::PATIENCE, async || db.pool_status().total_connections == 1)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -42,7 +53,8 @@ async fn an_old_connection_is_replaced_and_not_all_at_once() {
         .max_lifetime(Duration::from_millis(700))
         .lifetime_jitter(0.5);
     let db = Database::connect(settings).await.unwrap();
-    server::until("the pool is full", server::PATIENCE, async || db.pool_status().total_connections == 3).await;
+    server::until("the pool is full", server::PATIENCE, async || db.pool_status().total_connections == 3)
+        .await;
     server::until("each was replaced", server::PATIENCE, async || db.pool_status().opened >= 6).await;
     db.query("select 1", &[]).await.unwrap();
 }
@@ -61,7 +73,10 @@ async fn it_can_be_resized() {
     let second = waits.await.unwrap().expect("there is room now");
     db.resize(0, 1);
     drop((held, second));
-    server::until("the surplus is closed", server::PATIENCE, async || db.pool_status().total_connections == 1).await;
+    server::until("the surplus is closed", server::PATIENCE, async || {
+        db.pool_status().total_connections == 1
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -88,14 +103,16 @@ async fn close_ends_even_what_never_comes_back() {
     assert_eq!(db.acquire().await.expect_err("closed").fault(), Fault::PoolClosed);
     held.query("select 1", &[]).await.expect_err("it was ended");
     drop(held);
-    server::until("nothing is left", server::PATIENCE, async || db.pool_status().total_connections == 0).await;
+    server::until("nothing is left", server::PATIENCE, async || db.pool_status().total_connections == 0)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pool_that_nobody_has_closes_its_connections() {
     let fresh = shared::database().await.unwrap();
     let db = Database::connect(server::settings_for(&fresh).await.pool_min(2)).await.unwrap();
-    server::until("the minimum is open", server::PATIENCE, async || db.pool_status().total_connections == 2).await;
+    server::until("the minimum is open", server::PATIENCE, async || db.pool_status().total_connections == 2)
+        .await;
     drop(db);
     server::until("the backends are gone", server::PATIENCE, async || {
         let open = "select count(*)::text from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";

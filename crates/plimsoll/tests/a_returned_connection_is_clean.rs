@@ -4,9 +4,9 @@
 mod server;
 
 use futures_util::FutureExt;
+use plimsoll::Database;
 use plimsoll::event::Event;
 use plimsoll::tokio_postgres::Client;
-use plimsoll::Database;
 use plimsoll_embedded::shared;
 
 async fn pool_of_one(fresh: &shared::TestDatabase) -> Database {
@@ -53,7 +53,11 @@ async fn whatever_was_left() {
                 let _ = client.batch_execute(left).await;
             } else if !left.starts_with("begin;") {
                 // The extended protocol, as a prepared statement would be run.
-                for statement in left.split("; ").filter(|_| !left.starts_with("do")).chain(Some(left).filter(|_| left.starts_with("do"))) {
+                for statement in left
+                    .split("; ")
+                    .filter(|_| !left.starts_with("do"))
+                    .chain(Some(left).filter(|_| left.starts_with("do")))
+                {
                     let _ = client.execute(statement, &[]).await;
                 }
             }

@@ -43,9 +43,15 @@ async fn every_holder_waits_for_another() {
     assert_eq!(errors.len(), 1, "one gives way, and the other goes on: {errors:?}");
     assert_eq!(errors[0].fault(), Fault::SelfDeadlock);
     let text = errors[0].to_string();
-    assert!(text.contains("\"import\" (a_self_deadlock_is_named.rs:") && text.contains("\"export\""), "{text}");
+    assert!(
+        text.contains("\"import\" (a_self_deadlock_is_named.rs:") && text.contains("\"export\""),
+        "{text}"
+    );
     assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
-    server::event("it is told", &mut events, |event| matches!(event, Event::SelfDeadlock { .. }).then_some(())).await;
+    server::event("it is told", &mut events, |event| {
+        matches!(event, Event::SelfDeadlock { .. }).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -66,7 +72,7 @@ async fn two_branches_of_one_task_take_turns() {
         for _ in 0..8 {
             lease.query("select pg_sleep(0.15)", &[]).await?;
         }
-        plimsoll::Result::Ok(())
+        Ok::<(), plimsoll::Error>(())
     };
     let (one, other) = tokio::join!(branch(), branch());
     one.and(other).expect("each branch lets go when it is done");

@@ -22,7 +22,10 @@ async fn a_pool_of_two_fails_the_third_after_three_seconds() {
     let error = db.named("place order").acquire().await.expect_err("both are lent");
     let waited = begun.elapsed();
     assert!(waited >= Duration::from_secs(3) && waited <= Duration::from_millis(3100), "waited {waited:?}");
-    assert_eq!((error.fault(), error.phase(), error.outcome()), (Fault::PoolExhausted, Phase::Acquire, Outcome::NotStarted));
+    assert_eq!(
+        (error.fault(), error.phase(), error.outcome()),
+        (Fault::PoolExhausted, Phase::Acquire, Outcome::NotStarted)
+    );
     let text = error.to_string();
     for part in [
         "PL-ACQ-01 acquire for \"place order\"",
@@ -73,7 +76,8 @@ async fn the_deadline_of_the_request_ends_the_wait_too() {
     let db = plimsoll::Database::connect(server::settings_for(&fresh).await.pool_max(1)).await.unwrap();
     let _held = db.acquire().await.unwrap();
     let begun = Instant::now();
-    let error = plimsoll::deadline::within(Duration::from_millis(200), db.acquire()).await.expect_err("no time");
+    let error =
+        plimsoll::deadline::within(Duration::from_millis(200), db.acquire()).await.expect_err("no time");
     assert_eq!(error.fault(), Fault::DeadlinePassed);
     assert!(begun.elapsed() < Duration::from_millis(400), "{:?}", begun.elapsed());
 }

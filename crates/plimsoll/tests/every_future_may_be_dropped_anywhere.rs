@@ -63,7 +63,8 @@ async fn step(db: &Database, kind: usize, n: i32) {
         }
         _ => {
             if let Ok(lease) = db.acquire().await {
-                let _ = lease.batch_execute("begin; update account set balance = 0; set work_mem = '1MB'").await;
+                let _ =
+                    lease.batch_execute("begin; update account set balance = 0; set work_mem = '1MB'").await;
             }
         }
     }
@@ -90,7 +91,8 @@ async fn a_thousand_combinations() {
     let mut all = Vec::new();
     for which in 0..3 {
         let lease = tokio::time::timeout(Duration::from_secs(10), db.acquire()).await;
-        let lease = lease.unwrap_or_else(|_| panic!("place {which} is lost: {:?}", db.pool_status())).unwrap();
+        let lease =
+            lease.unwrap_or_else(|_| panic!("place {which} is lost: {:?}", db.pool_status())).unwrap();
         assert_eq!(lease.wire().transaction_status, 'I');
         all.push(lease);
     }

@@ -45,7 +45,9 @@ async fn on_a_direct_connection() {
         assert_eq!(running(&fresh, "pg_sleep(3)").await, "0", "it still runs on the server");
     }
     server::event("the stop is told", &mut events, |event| match event {
-        Event::Stopped { work, reason: StopReason::Dropped, .. } if work.contains("dropped_query.rs") => Some(()),
+        Event::Stopped { work, reason: StopReason::Dropped, .. } if work.contains("dropped_query.rs") => {
+            Some(())
+        }
         _ => None,
     })
     .await;

@@ -17,7 +17,7 @@ async fn without_a_failure() {
                 let row = db.query_one("select $1::int8 * 1000 + $2::int8", &[&worker, &n]).await?;
                 assert_eq!(row.get::<_, i64>(0), worker * 1000 + n);
             }
-            plimsoll::Result::Ok(())
+            Ok::<(), plimsoll::Error>(())
         });
     }
     while let Some(done) = workers.join_next().await {

@@ -118,11 +118,6 @@ impl Migrations {
         }));
         if problems.is_empty() { Ok(files) } else { Err(problems) }
     }
-
-    /// The name of the first file, for the log.
-    pub(super) fn first_file(&self) -> Option<String> {
-        self.files().ok()?.first().map(|first| first.file.clone())
-    }
 }
 
 impl Migration {
@@ -275,14 +270,17 @@ mod tests {
         ] {
             assert_eq!(name_of(file).unwrap(), (version, name.to_owned()));
         }
-        for file in ["036a_late.sql", "V1__x.sql", "x.sql", "-1_x.sql", "99999999999999999999_x.sql", "+1_x.sql"] {
+        for file in
+            ["036a_late.sql", "V1__x.sql", "x.sql", "-1_x.sql", "99999999999999999999_x.sql", "+1_x.sql"]
+        {
             assert!(name_of(file).unwrap_err().contains("is not a version"), "{file}");
         }
     }
 
     #[test]
     fn files_are_ordered_by_number_and_gaps_are_fine() {
-        let all = Migrations::embedded(&[("m/010_c.sql", "select 3"), ("m/2_b.sql", ""), ("m/001_a.sql", "")]);
+        let all =
+            Migrations::embedded(&[("m/010_c.sql", "select 3"), ("m/2_b.sql", ""), ("m/001_a.sql", "")]);
         let versions: Vec<_> = all.files().unwrap().iter().map(|file| file.version).collect();
         assert_eq!(versions, [1, 2, 10]);
     }

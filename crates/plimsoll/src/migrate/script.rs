@@ -217,7 +217,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_part_of_a_transaction_is_recognised() {
-        for sql in ["BEGIN", "commit", "END", "rollback", "abort", "start transaction", "COMMIT PREPARED 'a'"] {
+        for sql in ["BEGIN", "commit", "END", "rollback", "abort", "start transaction", "COMMIT PREPARED 'a'"]
+        {
             assert_eq!(kind(sql), Kind::EndsTransaction, "{sql}");
         }
         for sql in [

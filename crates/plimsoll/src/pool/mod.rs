@@ -11,6 +11,8 @@ pub(crate) mod clock;
 pub(crate) mod connects;
 pub(crate) mod janitor;
 pub(crate) mod lease;
+#[cfg(plimsoll_loom)]
+pub mod model;
 pub(crate) mod shutdown;
 pub(crate) mod slots;
 pub(crate) mod snapshot;

@@ -83,7 +83,7 @@ async fn end(core: &Core, lease: &PooledConnection) {
         // No time left to wait for it: the return path rolls back.
         return;
     }
-    if let Err(error) = guard.run(Phase::Rollback, lease.inner().client.batch_execute("ROLLBACK")).await {
+    if let Err(error) = guard.roll_back().await {
         tracing::debug!(target: "plimsoll", work = %core.work, "a rollback is left to the server: {error}");
     }
 }

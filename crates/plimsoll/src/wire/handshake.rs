@@ -15,7 +15,6 @@ use crate::error::{Error, Outcome, Phase, Result, fault_of};
 use crate::fault::Fault;
 use crate::secret::Secret;
 use crate::settings::{ChannelBinding, Host, OnMissingGuardrail, Plan, TlsMode};
-use std::cell::Cell;
 use std::future::{Ready as ReadyFuture, ready};
 use std::io;
 use std::sync::Arc;
@@ -141,7 +140,8 @@ async fn open(
     let seen = Arc::new(Seen::new());
     let tap = Tap::new(socket, Arc::clone(&seen));
     let config = driver_config(plan, password, pooler, version, is_encrypted);
-    let (client, connection) = start(&config, tap).await.map_err(|error| refused(host, STARTING_UP, error))?;
+    let (client, connection) =
+        start(&config, tap).await.map_err(|error| refused(host, STARTING_UP, error))?;
     let link = Arc::new(Link::new(seen, target.clone(), Arc::clone(connector.cancels())));
     let driver = tokio::spawn(Driver::new(connection, Arc::clone(&link)));
     link.driven_by(driver.abort_handle());
@@ -261,8 +261,7 @@ async fn settle(
     *stage.lock() = READING_BACK;
     let answer = ask(&client, guardrails::READ_BACK, host).await?;
     let is_pooled = answer.backend != link.seen.pid() || connector.pooler() == Some(Pooler::Transaction);
-    let found =
-        connector.said_pooler().unwrap_or(if is_pooled { Pooler::Transaction } else { Pooler::None });
+    let found = connector.said_pooler().unwrap_or(if is_pooled { Pooler::Transaction } else { Pooler::None });
     connector.learn_pooler(found);
     connector.learn_version(answer.version);
     if found == Pooler::None && assumed != Pooler::None {
@@ -272,22 +271,23 @@ async fn settle(
         let half = HalfOpen::of(&link);
         *stage.lock() = READING_BACK;
         let answer = ask(&client, guardrails::READ_BACK, host).await?;
-        return guard(plan, host, found, answer, client, link).await.inspect(|_| half.is_open());
+        return guard(plan, host, found, answer, client, link, half).await;
     }
-    guard(plan, host, found, answer, client, link).await.inspect(|_| half.is_open())
+    guard(plan, host, found, answer, client, link, half).await
 }
 
 /// A connection that is not ready yet. The driver would wait for the answer to what was asked last, which a frozen
 /// server never gives; so when nobody waits for the connection any more, it is ended.
-struct HalfOpen(Cell<Option<Arc<Link>>>);
+struct HalfOpen(Option<Arc<Link>>);
 
 impl HalfOpen {
     fn of(link: &Arc<Link>) -> Self {
-        HalfOpen(Cell::new(Some(Arc::clone(link))))
+        HalfOpen(Some(Arc::clone(link)))
     }
 
-    fn is_open(&self) {
-        drop(self.0.take());
+    /// It is ready.
+    fn opened(mut self) {
+        self.0 = None;
     }
 }
 
@@ -307,6 +307,7 @@ async fn guard(
     first: Answer,
     client: Client,
     link: Arc<Link>,
+    half: HalfOpen,
 ) -> Result<Ready> {
     let wanted = guardrails::wanted(plan, first.version);
     let mut session = Session {
@@ -356,6 +357,7 @@ async fn guard(
         tracing::warn!(target: "plimsoll", %host, "degraded: a connection does not carry its limits: {text}");
         session.degraded = missing;
     }
+    half.opened();
     Ok(Ready { client, link, session })
 }
 

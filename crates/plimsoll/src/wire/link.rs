@@ -174,6 +174,10 @@ impl Link {
         if self.activity.load(Ordering::SeqCst) != IDLE || self.seen.is_blocked() {
             return None;
         }
+        // A COMMIT that nobody waits for comes to its end first, whatever else is known: only then can it be told.
+        if self.has_orphan() && self.seen.owed() > 0 && !self.seen.is_broken() {
+            return None;
+        }
         if self.seen.owed_work() > 0 || self.abandoned.load(Ordering::Acquire) || self.seen.is_broken() {
             return Some(Rest::Dirty);
         }

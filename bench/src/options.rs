@@ -1,0 +1,84 @@
+//! What was asked for on the command line.
+
+use anyhow::{Result, anyhow, bail};
+use std::path::PathBuf;
+
+pub const USAGE: &str = "\
+usage: bench [acquire|query|transaction|cancel]... [--json] [--baseline FILE] [--rounds N] [--detail FILE] [--quick]
+
+  without a name all four run
+  --json           one JSON object a row on the standard output; everything else goes to the standard error
+  --baseline FILE  fail when a ratio is more than 10 % worse than in FILE, the output of an earlier --json
+  --rounds N       rounds in each case instead of 15 (cancel: 3, since a peer needs three seconds for one)
+  --detail FILE    every further figure, as JSON lines
+  --quick          fewer rounds, each of them shorter: tells whether it works, not how fast it is";
+
+/// The fewest rounds of which a median is worth printing.
+const ROUNDS: usize = 15;
+const QUICK_ROUNDS: usize = 5;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bench {
+    Acquire,
+    Query,
+    Transaction,
+    Cancel,
+}
+
+#[derive(Debug, Default)]
+pub struct Options {
+    pub benches: Vec<Bench>,
+    pub json: bool,
+    pub quick: bool,
+    pub baseline: Option<PathBuf>,
+    pub detail: Option<PathBuf>,
+    rounds: Option<usize>,
+}
+
+impl Options {
+    /// Reads the arguments; `None` when help was asked for.
+    pub fn from_args(args: impl Iterator<Item = String>) -> Result<Option<Self>> {
+        let mut options = Options::default();
+        let mut args = args;
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().ok_or_else(|| anyhow!("{arg} needs a value\n\n{USAGE}"));
+            match arg.as_str() {
+                "acquire" => options.benches.push(Bench::Acquire),
+                "query" => options.benches.push(Bench::Query),
+                "transaction" => options.benches.push(Bench::Transaction),
+                "cancel" => options.benches.push(Bench::Cancel),
+                "--json" => options.json = true,
+                "--quick" => options.quick = true,
+                "--baseline" => options.baseline = Some(value()?.into()),
+                "--detail" => options.detail = Some(value()?.into()),
+                "--rounds" => {
+                    let text = value()?;
+                    let rounds = text.parse().ok().filter(|rounds| *rounds > 0);
+                    options.rounds =
+                        Some(rounds.ok_or_else(|| anyhow!("--rounds takes a number above 0, not {text:?}"))?);
+                }
+                "-h" | "--help" => return Ok(None),
+                _ => bail!("{arg:?} is not known\n\n{USAGE}"),
+            }
+        }
+        if options.benches.is_empty() {
+            options.benches = vec![Bench::Acquire, Bench::Query, Bench::Transaction, Bench::Cancel];
+        }
+        Ok(Some(options))
+    }
+
+    /// How many rounds a case has.
+    pub fn rounds(&self) -> usize {
+        self.rounds.unwrap_or(if self.quick { QUICK_ROUNDS } else { ROUNDS })
+    }
+
+    /// The same for a case in which one round takes many seconds.
+    pub fn few_rounds(&self) -> usize {
+        self.rounds.unwrap_or(if self.quick { 1 } else { 3 })
+    }
+
+    /// A number of repetitions, fewer when in a hurry.
+    pub fn times(&self, full: usize) -> usize {
+        if self.quick { (full / 5).max(1) } else { full }
+    }
+}

@@ -1,0 +1,142 @@
+//! Rounds in which everybody takes part, and what may be concluded from them.
+
+use anyhow::{Context, Result};
+use futures_util::future::BoxFuture;
+use std::future::Future;
+
+/// Which way a figure is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Better {
+    More,
+    Less,
+}
+
+type Round<'a> = Box<dyn Fn() -> BoxFuture<'a, Result<f64>> + 'a>;
+
+/// Who takes part. The first is the one whom the others are compared with.
+pub struct Race<'a> {
+    better: Better,
+    entrants: Vec<(&'static str, Round<'a>)>,
+}
+
+impl<'a> Race<'a> {
+    pub fn where_better_is(better: Better) -> Self {
+        Race { better, entrants: Vec::new() }
+    }
+
+    /// Adds one who takes part, by a function that runs one round and gives its figure.
+    #[must_use]
+    pub fn with<F, Fut>(mut self, name: &'static str, round: F) -> Self
+    where
+        F: Fn() -> Fut + 'a,
+        Fut: Future<Output = Result<f64>> + Send + 'a,
+    {
+        self.entrants.push((name, Box::new(move || Box::pin(round()))));
+        self
+    }
+
+    /// Runs a round that does not count, then those that do, each in the opposite order of the one before.
+    pub async fn run(self, rounds: usize) -> Result<Figures> {
+        let entrants = self.entrants;
+        let mut columns: Vec<Column> = Vec::new();
+        for (name, round) in &entrants {
+            round().await.with_context(|| format!("{name}, before the first round"))?;
+            columns.push(Column { name, figures: Vec::with_capacity(rounds) });
+        }
+        for number in 0..rounds {
+            let forward = (0..entrants.len()).collect::<Vec<_>>();
+            let order: Vec<usize> =
+                if number % 2 == 0 { forward } else { forward.into_iter().rev().collect() };
+            for at in order {
+                let (Some((name, round)), Some(column)) = (entrants.get(at), columns.get_mut(at)) else {
+                    continue;
+                };
+                let figure = round().await.with_context(|| format!("{name}, round {}", number + 1))?;
+                column.figures.push(figure);
+            }
+        }
+        Ok(Figures { better: self.better, columns })
+    }
+}
+
+/// The figures of one who took part, round by round.
+struct Column {
+    name: &'static str,
+    figures: Vec<f64>,
+}
+
+/// All figures of one case.
+pub struct Figures {
+    better: Better,
+    columns: Vec<Column>,
+}
+
+/// What the quotients of the same rounds come to.
+#[derive(Clone, Copy, Debug)]
+pub struct Paired {
+    /// Their median; above 1 when ours is better.
+    pub ratio: f64,
+    /// The distance of their quartiles over the median.
+    pub spread: f64,
+}
+
+impl Figures {
+    /// The median of one who took part.
+    pub fn median(&self, name: &str) -> Option<f64> {
+        self.column(name).map(|column| quantile(&column.figures, 0.5))
+    }
+
+    /// The first beside one of the others, round by round.
+    pub fn against(&self, peer: &str) -> Option<Paired> {
+        let (ours, theirs) = (self.columns.first()?, self.column(peer)?);
+        let quotients: Vec<f64> = ours
+            .figures
+            .iter()
+            .zip(&theirs.figures)
+            .map(|(ours, theirs)| match self.better {
+                Better::More => ours / theirs,
+                Better::Less => theirs / ours,
+            })
+            .collect();
+        let ratio = quantile(&quotients, 0.5);
+        let spread = (quantile(&quotients, 0.75) - quantile(&quotients, 0.25)) / ratio;
+        Some(Paired { ratio, spread })
+    }
+
+    fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+}
+
+/// The value below which this part of the others lies; between two values, in proportion.
+pub fn quantile(values: &[f64], part: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = part * sorted.len().saturating_sub(1) as f64;
+    let below = sorted.get(at.floor() as usize).copied().unwrap_or(f64::NAN);
+    let above = sorted.get(at.ceil() as usize).copied().unwrap_or(below);
+    below + (above - below) * at.fract()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures(better: Better) -> Figures {
+        let ours = Column { name: "ours", figures: vec![2.0, 40.0, 6.0] };
+        let theirs = Column { name: "theirs", figures: vec![1.0, 10.0, 2.0] };
+        Figures { better, columns: vec![ours, theirs] }
+    }
+
+    #[test]
+    fn quotients_are_taken_within_a_round_and_above_one_is_always_ours() {
+        assert_eq!(figures(Better::More).against("theirs").map(|paired| paired.ratio), Some(3.0));
+        assert_eq!(figures(Better::Less).against("theirs").map(|paired| paired.ratio), Some(1.0 / 3.0));
+    }
+
+    #[test]
+    fn a_quantile_lies_between_its_neighbours() {
+        assert_eq!(quantile(&[3.0, 1.0, 2.0], 0.5), 2.0);
+        assert_eq!(quantile(&[1.0, 2.0], 0.5), 1.5);
+    }
+}

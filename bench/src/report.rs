@@ -1,0 +1,193 @@
+//! What was found out, for people and for programs.
+
+use crate::race::Figures;
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// The peers that have a column. Others (a default, a variant) are told as further figures.
+pub const PEERS: [&str; 3] = ["deadpool", "bb8", "sqlx"];
+
+/// One row; also the line of JSON, whose fields are fixed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Row {
+    pub bench: String,
+    pub case: String,
+    pub unit: String,
+    pub plimsoll: f64,
+    pub deadpool: Option<f64>,
+    pub bb8: Option<f64>,
+    pub sqlx: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ratio_to_best_peer: Option<f64>,
+    pub spread: f64,
+}
+
+/// A figure that has no column.
+#[derive(Clone, Debug, Serialize)]
+struct Further {
+    bench: &'static str,
+    case: String,
+    what: String,
+    value: f64,
+    unit: &'static str,
+}
+
+/// What a figure ought to be.
+#[derive(Clone, Debug, Serialize)]
+struct Target {
+    bench: &'static str,
+    case: String,
+    what: String,
+    bound: String,
+    value: f64,
+    met: bool,
+}
+
+/// One bench.
+pub struct Report {
+    bench: &'static str,
+    about: &'static str,
+    rows: Vec<Row>,
+    further: Vec<Further>,
+    targets: Vec<Target>,
+}
+
+impl Report {
+    pub fn new(bench: &'static str, about: &'static str) -> Self {
+        eprintln!("bench {bench} ..");
+        Report { bench, about, rows: Vec::new(), further: Vec::new(), targets: Vec::new() }
+    }
+
+    pub fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter()
+    }
+
+    /// Adds a row: medians, and the ratio to the peer that comes closest.
+    pub fn row(&mut self, case: &str, unit: &str, figures: &Figures) {
+        let best = PEERS
+            .iter()
+            .filter_map(|peer| figures.against(peer))
+            .min_by(|one, other| one.ratio.total_cmp(&other.ratio));
+        self.rows.push(Row {
+            bench: self.bench.to_owned(),
+            case: case.to_owned(),
+            unit: unit.to_owned(),
+            plimsoll: rounded(figures.median("plimsoll").unwrap_or(f64::NAN)),
+            deadpool: figures.median("deadpool").map(rounded),
+            bb8: figures.median("bb8").map(rounded),
+            sqlx: figures.median("sqlx").map(rounded),
+            ratio_to_best_peer: best.map(|paired| rounded(paired.ratio)),
+            spread: rounded(best.map_or(0.0, |paired| paired.spread)),
+        });
+    }
+
+    /// Adds a figure that has no column.
+    pub fn further(&mut self, case: &str, what: impl Into<String>, value: f64, unit: &'static str) {
+        let (what, value) = (what.into(), rounded(value));
+        self.further.push(Further { bench: self.bench, case: case.to_owned(), what, value, unit });
+    }
+
+    /// A figure that should not be smaller.
+    pub fn at_least(&mut self, case: &str, what: &str, value: f64, bound: f64) {
+        self.target(case, what, value, format!(">= {bound}"), value >= bound);
+    }
+
+    /// A figure that should not be greater.
+    pub fn at_most(&mut self, case: &str, what: &str, value: f64, bound: f64) {
+        self.target(case, what, value, format!("<= {bound}"), value <= bound);
+    }
+
+    fn target(&mut self, case: &str, what: &str, value: f64, bound: String, met: bool) {
+        let (case, what, value) = (case.to_owned(), what.to_owned(), rounded(value));
+        self.targets.push(Target { bench: self.bench, case, what, bound, value, met });
+    }
+
+    /// Prints it: with `json` the rows go to the standard output and the rest to the standard error.
+    pub fn print(&self, json: bool) -> Result<()> {
+        let text = self.text();
+        if !json {
+            println!("{text}");
+            return Ok(());
+        }
+        eprintln!("{text}");
+        for row in &self.rows {
+            println!("{}", serde_json::to_string(row)?);
+        }
+        Ok(())
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("\n{}: {}\n\n", self.bench, self.about);
+        let head = ["case", "unit", "plimsoll", "deadpool", "bb8", "sqlx", "ratio", "spread"];
+        let [case, unit, ours, deadpool, bb8, sqlx, ratio, spread] = head;
+        let mut line = |cells: [&str; 8]| {
+            let [case, unit, rest @ ..] = cells;
+            let _ = write!(text, "  {case:<24}{unit:<7}");
+            rest.iter().for_each(|cell| {
+                let _ = write!(text, "{cell:>10}");
+            });
+            text.push('\n');
+        };
+        line([case, unit, ours, deadpool, bb8, sqlx, ratio, spread]);
+        for row in &self.rows {
+            let cell = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), shown);
+            let spread = format!("{:.0} %", row.spread * 100.0);
+            line([
+                &row.case,
+                &row.unit,
+                &shown(row.plimsoll),
+                &cell(row.deadpool),
+                &cell(row.bb8),
+                &cell(row.sqlx),
+                &cell(row.ratio_to_best_peer),
+                &spread,
+            ]);
+        }
+        text.push('\n');
+        for further in &self.further {
+            let value = shown(further.value);
+            let _ = writeln!(text, "  {:<24}{:<58}{value:>10} {}", further.case, further.what, further.unit);
+        }
+        let _ = writeln!(text, "\n  {:<24}{:<44}{:>10}{:>10}", "case", "target", "bound", "value");
+        for target in &self.targets {
+            let Target { case, what, bound, value, met, .. } = target;
+            let met = if *met { "met" } else { "MISSED" };
+            let _ = writeln!(text, "  {case:<24}{what:<44}{bound:>10}{:>10}  {met}", shown(*value));
+        }
+        text
+    }
+}
+
+/// Everything that is not a row, as JSON lines.
+pub fn write_detail(path: &Path, reports: &[Report]) -> Result<()> {
+    let mut lines = String::new();
+    for report in reports {
+        for further in &report.further {
+            writeln!(lines, "{}", serde_json::to_string(further)?)?;
+        }
+        for target in &report.targets {
+            writeln!(lines, "{}", serde_json::to_string(target)?)?;
+        }
+    }
+    std::fs::write(path, lines).with_context(|| format!("{} could not be written", path.display()))
+}
+
+/// Four digits that count; the rest is noise.
+fn rounded(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    let scale = 10f64.powi(3 - value.abs().log10().floor() as i32);
+    (value * scale).round() / scale
+}
+
+fn shown(value: f64) -> String {
+    match value.abs() {
+        large if large >= 1000.0 => format!("{value:.0}"),
+        middle if middle >= 100.0 => format!("{value:.1}"),
+        middle if middle >= 10.0 => format!("{value:.2}"),
+        _ => format!("{value:.3}"),
+    }
+}

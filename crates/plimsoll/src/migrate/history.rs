@@ -1,0 +1,166 @@
+//! The history: a table that says what was applied, when, by whom, and from which text.
+//!
+//! It lies in the schema in which unqualified names are created, and is always named with that schema: a migration may
+//! change the search path, and a path may lead to somebody else's history. Its name and that of its lock are made of
+//! that schema, so that schemas of one database are migrated apart.
+
+use super::file::Migration;
+use super::plan::{Record, State};
+use crate::connection::PooledConnection;
+use crate::database::Database;
+use crate::error::{Error, Outcome, Phase, Result};
+use crate::fault::Fault;
+use crate::lock::LockKey;
+use crate::transaction::Transaction;
+use std::time::Duration;
+use tokio_postgres::Row;
+
+const TABLE: &str = "plimsoll_migrations";
+
+/// The statements of the history of one schema.
+pub(super) struct History {
+    pub(super) schema: String,
+    pub(super) create: String,
+    pub(super) select: String,
+    pub(super) upsert: String,
+    /// Who writes into it.
+    author: String,
+}
+
+/// Whether the history exists, and whether any other table or view does.
+const EXISTS: &str = "SELECT bool_or(relname = 'plimsoll_migrations'), bool_or(relname <> 'plimsoll_migrations') \
+    FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.to_regnamespace(pg_catalog.quote_ident($1)) \
+    AND relkind IN ('r', 'p', 'v', 'm')";
+
+impl History {
+    /// The history of the schema that this connection creates in.
+    pub(super) async fn of(connection: &PooledConnection) -> Result<Self> {
+        let row = connection.query_one("SELECT pg_catalog.current_schema()::text", &[]).await?;
+        let schema: Option<String> = row.try_get(0)?;
+        let Some(schema) = schema else {
+            return Err(Error::new(
+                Fault::Migration,
+                Phase::Migrate,
+                Outcome::NotStarted,
+                "there is no schema to migrate: search_path names none that exists; create it, or correct search_path",
+            ));
+        };
+        let table = format!("\"{}\".{TABLE}", schema.replace('"', "\"\""));
+        let application = connection.inner().shared.plan.application_name();
+        Ok(History {
+            create: format!(
+                "CREATE TABLE IF NOT EXISTS {table} (\
+                 version bigint PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, \
+                 applied_at timestamptz NOT NULL, took_ms bigint NOT NULL, \
+                 state text NOT NULL CHECK (state IN ('started', 'done', 'baseline')), \
+                 applied_by text NOT NULL)"
+            ),
+            select: format!(
+                "SELECT version, name, checksum, state, \
+                 to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"'), applied_by \
+                 FROM {table} ORDER BY version"
+            ),
+            upsert: format!(
+                "INSERT INTO {table} (version, name, checksum, applied_at, took_ms, state, applied_by) \
+                 VALUES ($1, $2, $3, pg_catalog.clock_timestamp(), $4, $5, $6) ON CONFLICT (version) DO UPDATE SET \
+                 name = excluded.name, checksum = excluded.checksum, applied_at = excluded.applied_at, \
+                 took_ms = excluded.took_ms, state = excluded.state, applied_by = excluded.applied_by"
+            ),
+            author: format!("{application} (plimsoll {})", env!("CARGO_PKG_VERSION")),
+            schema,
+        })
+    }
+
+    /// The lock under which this schema is migrated.
+    pub(super) fn lock(&self) -> LockKey {
+        LockKey::from(("plimsoll migrations", &self.schema))
+    }
+
+    /// What is in it, nothing if it does not exist; and whether the schema holds anything else.
+    pub(super) async fn look(&self, connection: &PooledConnection) -> Result<(Vec<Record>, bool)> {
+        let row = connection.query_one(EXISTS, &[&self.schema]).await?;
+        let (is_there, has_tables) = exists(&row)?;
+        let rows = if is_there { connection.query(&self.select, &[]).await? } else { Vec::new() };
+        Ok((records(&rows)?, has_tables))
+    }
+
+    /// The same inside a transaction.
+    pub(super) async fn look_inside(&self, tx: &Transaction) -> Result<(Vec<Record>, bool)> {
+        let (is_there, has_tables) = exists(&tx.query_one(EXISTS, &[&self.schema]).await?)?;
+        let rows = if is_there { tx.query(&self.select, &[]).await? } else { Vec::new() };
+        Ok((records(&rows)?, has_tables))
+    }
+
+    /// Enters a file from inside a transaction.
+    pub(super) async fn enter(
+        &self,
+        tx: &Transaction,
+        file: &Migration,
+        state: State,
+        took: Duration,
+    ) -> Result<()> {
+        let (took, state) = (millis(took), text(state));
+        tx.execute(&self.upsert, &[&file.version, &file.name, &file.checksum, &took, &state, &self.author])
+            .await
+            .map(drop)
+    }
+
+    /// Enters a file at once.
+    pub(super) async fn enter_at_once(
+        &self,
+        connection: &PooledConnection,
+        file: &Migration,
+        state: State,
+        took: Duration,
+    ) -> Result<()> {
+        let (took, state) = (millis(took), text(state));
+        connection
+            .execute(&self.upsert, &[&file.version, &file.name, &file.checksum, &took, &state, &self.author])
+            .await
+            .map(drop)
+    }
+}
+
+/// The history as it is now, for those who only look.
+pub(super) async fn read(db: &Database) -> Result<Vec<Record>> {
+    let connection = db.named("schema version").acquire().await?;
+    let history = History::of(&connection).await?;
+    Ok(history.look(&connection).await?.0)
+}
+
+fn exists(row: &Row) -> Result<(bool, bool)> {
+    let flag = |at| Ok::<_, Error>(row.try_get::<_, Option<bool>>(at)?.unwrap_or(false));
+    Ok((flag(0)?, flag(1)?))
+}
+
+fn millis(took: Duration) -> i64 {
+    i64::try_from(took.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn text(state: State) -> &'static str {
+    match state {
+        State::Started => "started",
+        State::Done => "done",
+        State::Baseline => "baseline",
+    }
+}
+
+fn records(rows: &[Row]) -> Result<Vec<Record>> {
+    rows.iter()
+        .map(|row| {
+            let state: String = row.try_get(3)?;
+            Ok(Record {
+                version: row.try_get(0)?,
+                name: row.try_get(1)?,
+                checksum: row.try_get(2)?,
+                state: match state.as_str() {
+                    "started" => State::Started,
+                    "baseline" => State::Baseline,
+                    _ => State::Done,
+                },
+                applied_at: row.try_get(4)?,
+                applied_by: row.try_get(5)?,
+            })
+        })
+        .collect()
+}

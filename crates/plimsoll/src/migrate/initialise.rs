@@ -1,0 +1,91 @@
+//! A schema that makes itself on a fresh deployment, and that stays untouched on any other.
+//!
+//! The question is asked of one table, the sentinel: where it exists, somebody has a schema, and nothing is done, not
+//! even a history is made. Where it does not, the migrations run as always: under the lock, each in a transaction. A
+//! failure is logged and told, and the program goes on, so that an operator can act; let readiness say no until
+//! [`Database::schema_is_current`] or the sentinel says yes.
+
+use super::file::Migrations;
+use super::{MigrateOptions, Report, refused};
+use crate::database::Database;
+use crate::error::{Error, Outcome, Phase, Result};
+use crate::fault::Fault;
+use std::path::PathBuf;
+
+const SENTINEL: &str = "SELECT count(*) FROM information_schema.tables \
+    WHERE table_schema = 'public' AND table_name = $1";
+
+/// What became of [`Database::auto_initialize`].
+#[derive(Debug)]
+#[non_exhaustive]
+#[must_use = "a schema that could not be made is told only here and in the log"]
+pub enum Initialisation {
+    /// The sentinel was there: nothing was done.
+    AlreadyThere,
+    /// The schema was made.
+    Initialised(Report),
+    /// The sentinel was not there, and neither were the files.
+    FilesMissing(PathBuf),
+    /// The schema could not be made; the program may go on, its queries will fail.
+    Failed(Error),
+}
+
+impl Initialisation {
+    /// Whether the schema is there now.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        matches!(self, Initialisation::AlreadyThere | Initialisation::Initialised(_))
+    }
+}
+
+impl Database {
+    /// Makes the schema if the table `sentinel` does not exist in schema `public`.
+    ///
+    /// Never fails: what went wrong is logged as `Schema initialization failed: ..` and returned, and the start-up of
+    /// the program goes on.
+    ///
+    /// # Cancel safety
+    /// As [`Database::migrate`].
+    pub async fn auto_initialize(&self, migrations: &Migrations, sentinel: &str) -> Initialisation {
+        match self.initialize(migrations, sentinel).await {
+            Ok(done) => done,
+            Err(error) => {
+                tracing::error!(target: "plimsoll", "Schema initialization failed: {error}");
+                Initialisation::Failed(error)
+            }
+        }
+    }
+
+    async fn initialize(&self, migrations: &Migrations, sentinel: &str) -> Result<Initialisation> {
+        if self.has_table(sentinel).await? {
+            tracing::debug!(target: "plimsoll", "Database schema already initialized");
+            return Ok(Initialisation::AlreadyThere);
+        }
+        if let Some(path) = migrations.missing() {
+            tracing::warn!(target: "plimsoll", "Schema file not found: {}", path.display());
+            return Ok(Initialisation::FilesMissing(path.to_owned()));
+        }
+        let files = migrations.files().map_err(refused)?;
+        let first = files.first().map_or("no file", |first| first.file.as_str());
+        tracing::info!(target: "plimsoll", "Initializing database schema from {first}");
+        let report = self.migrate_with(migrations, MigrateOptions::default()).await?;
+        if !self.has_table(sentinel).await? {
+            return Err(Error::new(
+                Fault::Migration,
+                Phase::Migrate,
+                Outcome::Committed,
+                format!(
+                    "all {} migrations are applied, and table public.{sentinel} still does not exist; correct the sentinel's name, or restore the table",
+                    files.len()
+                ),
+            ));
+        }
+        tracing::info!(target: "plimsoll", "Database schema initialized successfully");
+        Ok(Initialisation::Initialised(report))
+    }
+
+    async fn has_table(&self, table: &str) -> Result<bool> {
+        let row = self.named("schema sentinel").query_one(SENTINEL, &[&table]).await?;
+        Ok(row.try_get::<_, i64>(0)? > 0)
+    }
+}

@@ -1,0 +1,176 @@
+//! Files whose statements commit one by one: `CREATE INDEX CONCURRENTLY` and what else refuses a transaction.
+//!
+//! Nothing undoes such a file when it breaks off, so the history is written in two steps. Whoever finds `started` under
+//! the lock knows that somebody died on the way, and that only a person can say whether to run it again. An index that
+//! was broken off stays behind *invalid*: it costs every write and serves no query, and `IF NOT EXISTS` takes it for a
+//! finished one. So invalid indexes are looked for before the file counts as done.
+
+use super::apply::{Done, Failure, Run, limits};
+use super::file::Migration;
+use super::plan::State;
+use super::script::{self, Statement};
+use crate::connection::PooledConnection;
+use crate::error::{Error, Outcome, Phase, Result};
+use crate::fault::Fault;
+use crate::guard::{Guard, Place};
+use crate::transaction::TransactionGuard;
+use std::time::Duration;
+use tokio::time::Instant;
+
+const INVALID: &str = "SELECT pg_catalog.format('%I.%I', space.nspname, class.relname), class.relname::text \
+    FROM pg_catalog.pg_index AS index JOIN pg_catalog.pg_class AS class ON class.oid = index.indexrelid \
+    JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace \
+    WHERE NOT index.indisvalid AND class.relkind = 'i'";
+
+/// An index that was broken off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Invalid {
+    /// With its schema, quoted.
+    quoted: String,
+    name: String,
+}
+
+impl Run<'_> {
+    /// Applies a file outside a transaction, while another connection holds the lock.
+    pub(super) async fn outside(&self, file: &Migration) -> Result<Done, Failure> {
+        let Some(holder) = self.turn(Some(file.version)).await? else { return Ok(Done::Skipped) };
+        if !self.is_pending(&holder, file).await? {
+            holder.rollback().await;
+            return Ok(Done::Skipped);
+        }
+        let was_begun = self.was_begun(&holder, file).await?;
+        let worker = self.db.named(self.work(Some(file.version))).acquire().await?;
+        let before = invalid(&worker).await?;
+        self.history.enter_at_once(&worker, file, State::Started, Duration::ZERO).await?;
+        let began = Instant::now();
+        let mut kept = 0;
+        let result = async {
+            if was_begun {
+                self.drop_invalid(&worker, file, &before).await?;
+            }
+            for statement in script::statements(&file.sql) {
+                self.alone(&worker, &statement).await.map_err(|error| Failure::at(&statement, error))?;
+                kept += 1;
+                self.still_my_turn(&holder).await?;
+            }
+            self.refuse_invalid(&worker, file, &before).await?;
+            let took = began.elapsed();
+            self.history.enter_at_once(&worker, file, State::Done, took).await?;
+            Ok::<_, Failure>(Done::Applied(took))
+        }
+        .await;
+        drop(worker);
+        holder.rollback().await;
+        result.map_err(|failure| Failure { kept: Some(kept), ..failure })
+    }
+
+    /// Whether it was begun before; an error unless it may be run again.
+    async fn was_begun(&self, holder: &TransactionGuard, file: &Migration) -> Result<bool> {
+        let (history, _) = self.history.look_inside(holder).await?;
+        let Some(record) = history.iter().find(|record| record.version == file.version) else {
+            return Ok(false);
+        };
+        if self.options.rerun_started {
+            return Ok(true);
+        }
+        Err(Error::new(
+            Fault::Migration,
+            Phase::Migrate,
+            Outcome::NotStarted,
+            format!(
+                "{} was begun at {} by {} and never finished; it runs outside a transaction, so some of its statements may stay: look at what is there, and if the file bears to be run again, do so with rerun_started(true)",
+                file.file, record.applied_at, record.applied_by
+            ),
+        ))
+    }
+
+    /// Runs one statement by itself. A lock that is not to be had leaves nothing, so that one is tried again here.
+    async fn alone(&self, worker: &PooledConnection, statement: &Statement<'_>) -> Result<()> {
+        // A concurrent build that loses patience leaves an invalid index, and its waiting holds nobody up.
+        let is_concurrent = statement.is_concurrent();
+        let lock_timeout = if is_concurrent { Duration::ZERO } else { self.options.lock_timeout };
+        let guard = unlimited(worker);
+        let client = &worker.inner().client;
+        if !self.is_pooled {
+            let sets = limits("SET", self.options, self.server_version, lock_timeout);
+            guard.run(Phase::Statement, client.batch_execute(&sets)).await?;
+        }
+        let mut tried = 0;
+        loop {
+            match guard.run(Phase::Statement, client.batch_execute(statement.sql)).await {
+                Err(error)
+                    if error.fault() == Fault::LockTimeout
+                        && !is_concurrent
+                        && tried < self.options.retries =>
+                {
+                    tried += 1;
+                    self.pause(tried).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Proves that the lock is still held.
+    async fn still_my_turn(&self, holder: &TransactionGuard) -> Result<()> {
+        holder.query_one("SELECT 1", &[]).await.map(drop).map_err(|error| {
+            error.and(
+                "the connection that holds the migration lock was lost, so another program may have begun",
+            )
+        })
+    }
+
+    /// Drops what an earlier run broke off.
+    async fn drop_invalid(
+        &self,
+        worker: &PooledConnection,
+        file: &Migration,
+        found: &[Invalid],
+    ) -> Result<()> {
+        for index in found.iter().filter(|index| names(file, &index.name)) {
+            tracing::info!(target: "plimsoll", "dropping {}, which an earlier run left invalid", index.quoted);
+            let sql = format!("DROP INDEX CONCURRENTLY IF EXISTS {}", index.quoted);
+            let guard = unlimited(worker);
+            guard.run(Phase::Statement, worker.inner().client.batch_execute(&sql)).await?;
+        }
+        Ok(())
+    }
+
+    async fn refuse_invalid(
+        &self,
+        worker: &PooledConnection,
+        file: &Migration,
+        before: &[Invalid],
+    ) -> Result<()> {
+        let is_ours = |index: &&Invalid| !before.contains(index) || names(file, &index.name);
+        let found = invalid(worker).await?;
+        let left: Vec<&str> = found.iter().filter(is_ours).map(|index| index.quoted.as_str()).collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        Err(Error::new(
+            Fault::Migration,
+            Phase::Migrate,
+            Outcome::Committed,
+            format!(
+                "{} left invalid indexes ({}): writes pay for them and queries do not use them; rerun_started(true) drops and builds them anew",
+                file.file,
+                left.join(", ")
+            ),
+        ))
+    }
+}
+
+/// A guard without this program's limit, for a statement that stands alone.
+fn unlimited(connection: &PooledConnection) -> Guard<'_> {
+    Guard { limit: None, server_limit: None, place: Place::Alone, ..connection.guard() }
+}
+
+fn names(file: &Migration, index: &str) -> bool {
+    script::statements(&file.sql).iter().any(|statement| statement.names(index))
+}
+
+async fn invalid(worker: &PooledConnection) -> Result<Vec<Invalid>> {
+    let rows = worker.query(INVALID, &[]).await?;
+    rows.iter().map(|row| Ok(Invalid { quoted: row.try_get(0)?, name: row.try_get(1)? })).collect()
+}

@@ -1,0 +1,97 @@
+//! The hand-off alone, for the model checker: the same slots, waiters and waiting future as in the pool, with nothing
+//! of a runtime around them.
+
+use super::slots::{Effects, Grant, Limits, Slots};
+use super::sync::Mutex;
+use super::wait::Wait;
+use super::waiters::{Runner, Turn, Who};
+use crate::name::WorkName;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use tokio::time::Instant;
+
+/// A pool of numbers.
+#[derive(Clone)]
+pub struct Hall {
+    slots: Arc<Mutex<Slots<u32, ()>>>,
+    now: Instant,
+}
+
+/// A lent number.
+pub struct Held {
+    hall: Hall,
+    grant: Option<Grant<u32>>,
+}
+
+impl Hall {
+    /// A pool of so many numbers, all idle.
+    #[must_use]
+    pub fn new(count: usize) -> Self {
+        let now = Instant::now();
+        let limits = Limits { min: 0, max: count, overflow: 0, connects: count };
+        let mut slots = Slots::new(limits, usize::MAX);
+        for (number, slot) in (0..).zip(slots.begin_connects(count, now)) {
+            slots.connected(slot, number, (), None, now);
+        }
+        Hall { slots: Arc::new(Mutex::new(slots)), now }
+    }
+
+    /// Lends a number, waiting for one if need be.
+    pub async fn acquire(&self) -> Held {
+        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+        let mut who = Some(Who { name: WorkName::here(), runner: Runner::current(), deadline: None });
+        let joined = {
+            let mut slots = self.slots.lock();
+            match slots.lend(&mut who, self.now) {
+                Some(grant) => Ok(grant),
+                None => Err(who.take().map(|who| slots.waiters.push(who, self.now, waker))),
+            }
+        };
+        let grant = match joined {
+            Ok(grant) => Some(grant),
+            Err(None) => None,
+            Err(Some(ticket)) => match Wait::new(&self.slots, ticket, wake).await {
+                Turn::Granted(grant) => Some(grant),
+                Turn::Refused(_) => None,
+            },
+        };
+        Held { hall: self.clone(), grant }
+    }
+
+    /// Sends away everybody who waits.
+    pub fn expire(&self) {
+        let wakers = self.slots.lock().waiters.expire(self.now);
+        wakers.into_iter().for_each(std::task::Waker::wake);
+    }
+
+    /// How many are idle, and how many wait.
+    #[must_use]
+    pub fn rest(&self) -> (usize, usize) {
+        let slots = self.slots.lock();
+        (slots.idle(), slots.waiters.len())
+    }
+}
+
+fn wake(effects: Effects<u32>) {
+    if let Some(waker) = effects.wake {
+        waker.wake();
+    }
+}
+
+impl Held {
+    /// The number; none if the wait was ended.
+    #[must_use]
+    pub fn number(&self) -> Option<u32> {
+        self.grant.as_ref().map(|grant| grant.connection)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(grant) = self.grant.take() {
+            let effects = self.hall.slots.lock().offer(grant.slot, grant.connection, self.hall.now);
+            wake(effects);
+        }
+    }
+}

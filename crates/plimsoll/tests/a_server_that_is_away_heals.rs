@@ -1,0 +1,122 @@
+//! A server that is away, or goes away under load, comes back without anybody's help: no restart of the program, no
+//! dead connection lent, and every error in between is honest about what became of the work.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod server;
+
+use plimsoll::{Database, Fault, Outcome, deadline};
+use plimsoll_embedded::{Cluster, StopMode};
+use server::{PATIENCE, until};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+#[tokio::test]
+async fn a_handle_is_given_before_the_server_is_there() {
+    let cluster = Cluster::start().await.unwrap();
+    cluster.stop_mode(StopMode::Fast).await.unwrap();
+    let settings = server::settings(&cluster.url("postgres"))
+        .pool_timeout(Duration::from_millis(1_500))
+        .tcp_user_timeout(Duration::from_secs(1));
+    let db = Database::connect(settings).await.expect("a handle that heals");
+    let error = db.acquire().await.unwrap_err();
+    assert_eq!(error.fault(), Fault::Unreachable, "{error}");
+    assert!(error.to_string().contains("refused"), "{error}");
+    assert!(error.to_string().contains("check that PostgreSQL runs"), "{error}");
+
+    let waiting = tokio::spawn({
+        let db = db.clone();
+        async move { db.ready().await.map(|()| Instant::now()) }
+    });
+    let late = deadline::within(Duration::from_millis(100), db.ready()).await.unwrap_err();
+    assert_eq!(late.fault(), Fault::DeadlinePassed, "{late}");
+    assert!(!waiting.is_finished(), "nobody is ready while the server is away");
+    cluster.start_again().await.unwrap();
+    let started = Instant::now();
+    let ready = tokio::time::timeout(PATIENCE, waiting).await.expect("ready").unwrap().unwrap();
+    assert!(ready.saturating_duration_since(started) < Duration::from_secs(3), "the pause is a second at the most");
+    assert_eq!(db.query_one("SELECT 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_under_load_heals_and_every_error_is_honest() {
+    for mode in [StopMode::Fast, StopMode::Immediate] {
+        let cluster = Arc::new(Cluster::start().await.unwrap());
+        cluster
+            .execute("postgres", "CREATE TABLE entry (worker int, number int, PRIMARY KEY (worker, number))")
+            .await
+            .unwrap();
+        let settings = server::settings(&cluster.url("postgres"))
+            .pool_max(4)
+            .pool_timeout(Duration::from_secs(2))
+            .tcp_user_timeout(Duration::from_secs(1));
+        let db = Database::connect(settings).await.unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let written = Arc::new(AtomicU64::new(0));
+        let tasks: Vec<_> = (0..8_i32)
+            .map(|worker| tokio::spawn(work(db.clone(), worker, Arc::clone(&stop), Arc::clone(&written))))
+            .collect();
+        let written_more = async |than: u64| {
+            until("the workers go on", PATIENCE, async || written.load(Ordering::SeqCst) > than).await;
+        };
+        written_more(50).await;
+        cluster.restart(mode).await.unwrap();
+        tokio::time::timeout(PATIENCE, db.ready()).await.expect("ready").unwrap();
+        let back = written.load(Ordering::SeqCst);
+        written_more(back + 100).await;
+        // From here on nothing fails any more: whatever had died is out of the pool.
+        for _ in 0..20 {
+            db.query_one("SELECT 1", &[]).await.unwrap_or_else(|error| panic!("{mode:?}: {error}"));
+        }
+        stop.store(true, Ordering::SeqCst);
+        let mut told = Vec::new();
+        for task in tasks {
+            told.extend(task.await.unwrap());
+        }
+        let rows = cluster.execute("postgres", "SELECT worker, number FROM entry").await.unwrap();
+        let stored: std::collections::HashSet<(i32, i32)> =
+            rows.iter().map(|row| (row["worker"].parse().unwrap(), row["number"].parse().unwrap())).collect();
+        for (worker, number, outcome) in told {
+            match outcome {
+                Outcome::Committed => assert!(stored.contains(&(worker, number)), "lost: {worker} {number}"),
+                Outcome::NotStarted | Outcome::RolledBack => {
+                    assert!(!stored.contains(&(worker, number)), "{mode:?}: stored and denied: {worker} {number}");
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Writes numbers until told to stop; says what it was told of each.
+async fn work(
+    db: Database,
+    worker: i32,
+    stop: Arc<AtomicBool>,
+    written: Arc<AtomicU64>,
+) -> Vec<(i32, i32, Outcome)> {
+    let mut told = Vec::new();
+    let mut number = 0;
+    while !stop.load(Ordering::SeqCst) {
+        number += 1;
+        let insert = "INSERT INTO entry VALUES ($1, $2)";
+        let answer = match number % 2 {
+            0 => db.execute(insert, &[&worker, &number]).await.map(drop),
+            _ => db.transaction(async |tx| tx.execute(insert, &[&worker, &number]).await).await.map(drop),
+        };
+        match answer {
+            Ok(()) => {
+                written.fetch_add(1, Ordering::SeqCst);
+                told.push((worker, number, Outcome::Committed));
+            }
+            Err(error) => {
+                assert!(
+                    error.fault().is_connectivity(),
+                    "a restart is a matter of connectivity: {error}"
+                );
+                told.push((worker, number, error.outcome()));
+            }
+        }
+    }
+    told
+}

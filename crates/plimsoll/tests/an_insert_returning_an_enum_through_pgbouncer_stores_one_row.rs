@@ -1,0 +1,193 @@
+//! A statement whose types the driver has to look up runs once, through a transaction pooler as on a direct
+//! connection, however often the types change.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod server;
+
+use plimsoll::{Database, Fault, Outcome};
+use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::{PgBouncer, PoolMode};
+use server::settings_for;
+use tokio_postgres::types::{FromSql, Type};
+
+/// Any value of a type that the program does not know, as its bytes.
+struct Opaque(Vec<u8>);
+
+impl<'a> FromSql<'a> for Opaque {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Opaque(raw.to_vec()))
+    }
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
+const TYPES: &str = "
+    CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
+    CREATE TYPE colour AS ENUM ('red', 'green');
+    CREATE TYPE point2 AS (x int, y int);
+    CREATE DOMAIN percent AS int CHECK (VALUE BETWEEN 0 AND 100);
+    CREATE TABLE person (id serial PRIMARY KEY, mood mood DEFAULT 'ok', moods mood[] DEFAULT '{sad,happy}',
+                         at point2 DEFAULT ROW(1, 2), share percent DEFAULT 50);
+    CREATE TABLE car (id serial PRIMARY KEY, colour colour DEFAULT 'red');
+";
+
+/// Each returns another type that has to be looked up.
+const INSERTS: [(&str, &str); 5] = [
+    ("INSERT INTO person DEFAULT VALUES RETURNING mood", "person"),
+    ("INSERT INTO car DEFAULT VALUES RETURNING colour", "car"),
+    ("INSERT INTO person DEFAULT VALUES RETURNING moods", "person"),
+    ("INSERT INTO person DEFAULT VALUES RETURNING at", "person"),
+    ("INSERT INTO person DEFAULT VALUES RETURNING share", "person"),
+];
+
+async fn count(server: &TestDatabase, table: &str) -> u64 {
+    server::text(server, &format!("SELECT count(*) FROM {table}")).await.parse().unwrap()
+}
+
+async fn pooler(server: &TestDatabase) -> PgBouncer {
+    PgBouncer::in_front_of(server)
+        .pool_mode(PoolMode::Transaction)
+        .setting("default_pool_size", "2")
+        .setting("server_round_robin", "1")
+        .start()
+        .await
+        .unwrap()
+}
+
+/// Many rounds of every insert, alone and in transactions, from several connections at once.
+async fn assert_each_runs_once(db: &Database, server: &TestDatabase) {
+    for round in 0..8 {
+        for (sql, table) in INSERTS {
+            let before = count(server, table).await;
+            let row = db.query_one(sql, &[]).await.unwrap_or_else(|error| panic!("round {round}: {sql}: {error}"));
+            assert!(!row.get::<_, Opaque>(0).0.is_empty());
+            assert_eq!(count(server, table).await, before + 1, "round {round}: {sql}");
+        }
+        // Two leases, so that not always the same connection serves.
+        let (one, other) = (db.acquire().await.unwrap(), db.acquire().await.unwrap());
+        for lease in [&one, &other] {
+            for (sql, table) in INSERTS {
+                let before = count(server, table).await;
+                lease.query_one(sql, &[]).await.unwrap_or_else(|error| panic!("round {round}: {sql}: {error}"));
+                assert_eq!(count(server, table).await, before + 1, "round {round}: {sql}");
+            }
+        }
+        drop((one, other));
+        for (sql, table) in INSERTS {
+            let before = count(server, table).await;
+            db.transaction(async |tx| {
+                tx.query_one(sql, &[]).await?;
+                tx.query_one(sql, &[]).await
+            })
+            .await
+            .unwrap_or_else(|error| panic!("round {round}: {sql} in a transaction: {error}"));
+            assert_eq!(count(server, table).await, before + 2, "round {round}: {sql} in a transaction");
+        }
+    }
+}
+
+/// The type is dropped and made anew between statements: it has another number then.
+async fn assert_a_type_may_be_made_anew(db: &Database, server: &TestDatabase) {
+    let (sql, table) = ("INSERT INTO person (mood) VALUES ($1::text::mood) RETURNING mood", "person");
+    let typed = "SELECT count(*) FROM person WHERE mood = any(ARRAY['ok'::mood])";
+    for round in 0..4 {
+        for connections in [1, 3] {
+            let leases = futures_util::future::join_all((0..connections).map(|_| db.acquire())).await;
+            for lease in &leases {
+                let lease = lease.as_ref().unwrap();
+                let before = count(server, table).await;
+                lease
+                    .query_one(sql, &[&"ok"])
+                    .await
+                    .unwrap_or_else(|error| panic!("round {round}: {error}"));
+                assert_eq!(count(server, table).await, before + 1, "round {round}");
+                lease.query_one(typed, &[]).await.unwrap_or_else(|error| panic!("round {round}: {error}"));
+            }
+        }
+        server
+            .execute(
+                "ALTER TABLE person DROP COLUMN mood, DROP COLUMN moods; DROP TYPE mood; \
+                 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy'); \
+                 ALTER TABLE person ADD COLUMN mood mood DEFAULT 'ok', ADD COLUMN moods mood[] DEFAULT '{sad}'",
+            )
+            .await
+            .unwrap();
+    }
+}
+
+/// A column that was plain becomes an enum, under a statement that is known to be plain.
+async fn assert_a_plain_column_may_become_an_enum(db: &Database, server: &TestDatabase) {
+    server
+        .execute(
+            "CREATE TABLE task (id serial PRIMARY KEY, state text DEFAULT 'open'); \
+             CREATE TYPE state AS ENUM ('open', 'done')",
+        )
+        .await
+        .unwrap();
+    let sql = "INSERT INTO task (state) VALUES ($1) RETURNING state";
+    for _ in 0..3 {
+        db.query_one("INSERT INTO task DEFAULT VALUES RETURNING state", &[]).await.unwrap();
+        db.query_one(sql, &[&"open"]).await.unwrap();
+    }
+    server
+        .execute(
+            "ALTER TABLE task ALTER COLUMN state DROP DEFAULT, ALTER COLUMN state TYPE state USING state::state, \
+             ALTER COLUMN state SET DEFAULT 'open'",
+        )
+        .await
+        .unwrap();
+    for _ in 0..6 {
+        let before = count(server, "task").await;
+        let answer = db.query_one("INSERT INTO task DEFAULT VALUES RETURNING state", &[]).await;
+        let after = count(server, "task").await;
+        match answer {
+            Ok(_) => assert_eq!(after, before + 1),
+            // It cannot be undone any more when the type turns out to be unknown; but it is not done again either.
+            Err(error) => match error.outcome() {
+                Outcome::Committed => assert_eq!(after, before + 1, "{error}"),
+                Outcome::Unknown => assert!(after <= before + 1, "{error}"),
+                _ => assert_eq!(after, before, "{error}"),
+            },
+        }
+    }
+    let row = db.query_one("INSERT INTO task DEFAULT VALUES RETURNING state", &[]).await.unwrap();
+    assert_eq!(row.get::<_, Opaque>(0).0, b"open");
+    // The parameter is of another type now; the program's own is not.
+    let error = db.query_one(sql, &[&"open"]).await.unwrap_err();
+    assert_eq!(error.fault(), Fault::Conversion, "{error}");
+}
+
+#[tokio::test]
+async fn through_a_transaction_pooler_each_insert_stores_one_row() {
+    let server = shared::database_from("enums", TYPES).await.unwrap();
+    let bouncer = pooler(&server).await;
+    let db = Database::connect(server::settings(&bouncer.url(server.name()))).await.unwrap();
+    assert_each_runs_once(&db, &server).await;
+    assert_eq!(db.pool_status().closed, 0, "no connection had to be thrown away for it");
+}
+
+#[tokio::test]
+async fn through_a_transaction_pooler_a_type_may_be_made_anew() {
+    let server = shared::database_from("enums", TYPES).await.unwrap();
+    let bouncer = pooler(&server).await;
+    let db = Database::connect(server::settings(&bouncer.url(server.name()))).await.unwrap();
+    assert_a_type_may_be_made_anew(&db, &server).await;
+}
+
+#[tokio::test]
+async fn through_a_transaction_pooler_a_plain_column_may_become_an_enum() {
+    let server = shared::database_from("enums", TYPES).await.unwrap();
+    let bouncer = pooler(&server).await;
+    let db = Database::connect(server::settings(&bouncer.url(server.name()))).await.unwrap();
+    assert_a_plain_column_may_become_an_enum(&db, &server).await;
+}
+
+#[tokio::test]
+async fn directly_each_insert_stores_one_row() {
+    let server = shared::database_from("enums", TYPES).await.unwrap();
+    let db = Database::connect(settings_for(&server).await).await.unwrap();
+    assert_each_runs_once(&db, &server).await;
+    assert_a_type_may_be_made_anew(&db, &server).await;
+    assert_a_plain_column_may_become_an_enum(&db, &server).await;
+}

@@ -1,0 +1,100 @@
+//! A statement is never sent behind a BEGIN that may fail. The driver ends each request with a Sync of its own, so a
+//! statement in the same flight as a BEGIN that is cancelled would commit by itself: here every transaction rolls
+//! back, under a storm of cancels that hits a good part of the BEGINs, and not one row may stay.
+//!
+//! `PLIMSOLL_SOAK=1` runs sixty thousand transactions instead of six.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod ledger;
+mod server;
+
+use ledger::{entries, ledger};
+use plimsoll::{Database, Error, Fault, Outcome, Phase, Transaction};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+const TASKS: u32 = 8;
+
+/// How the transactions of a storm ended.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Their BEGIN was cancelled.
+    begin: AtomicU32,
+    /// A statement of theirs was.
+    statement: AtomicU32,
+    /// They got as far as giving up by themselves.
+    aborted: AtomicU32,
+    /// They met something else.
+    other: AtomicU32,
+    /// Cancels that the storm sent.
+    cancels: AtomicU32,
+}
+
+impl Counts {
+    fn count(&self, error: &Error) {
+        assert!(matches!(error.outcome(), Outcome::RolledBack | Outcome::NotStarted), "{error}");
+        let place = match (error.fault(), error.phase()) {
+            (Fault::CancelledByOther, Phase::Begin) => &self.begin,
+            (Fault::CancelledByOther, _) => &self.statement,
+            (Fault::Aborted, _) => &self.aborted,
+            _ => &self.other,
+        };
+        if place.fetch_add(1, Ordering::Relaxed) == 0 {
+            println!("the first of its kind: {error}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn not_one_row_stays_of_transactions_that_all_roll_back() {
+    let soak = std::env::var_os("PLIMSOLL_SOAK").is_some();
+    let each: u32 = if soak { 7_500 } else { 750 };
+    let db = ledger().await;
+    let size = usize::try_from(TASKS).unwrap();
+    let pool = Database::connect(server::settings_for(&db).await.pool_max(size)).await.unwrap();
+    let counts = Arc::new(Counts::default());
+    let over = Arc::new(AtomicBool::new(false));
+
+    let storm = {
+        let (over, counts) = (Arc::clone(&over), Arc::clone(&counts));
+        let cancels = server::bare(&db.url()).await;
+        tokio::spawn(async move {
+            let sql = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity \
+                       WHERE datname = current_database() AND pid <> pg_backend_pid() \
+                       AND application_name <> 'plimsoll-embedded'";
+            while !over.load(Ordering::Relaxed) {
+                let hit = cancels.query(sql, &[]).await.unwrap().len();
+                counts.cancels.fetch_add(u32::try_from(hit).unwrap(), Ordering::Relaxed);
+            }
+        })
+    };
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|task| {
+            let (pool, counts) = (pool.clone(), Arc::clone(&counts));
+            tokio::spawn(async move {
+                for n in 0..each {
+                    let id = i32::try_from(task * each + n).unwrap();
+                    let work = async |tx: Transaction| {
+                        tx.execute(ledger::INSERT, &[&id]).await?;
+                        Err::<(), _>(Error::abort("all of them roll back"))
+                    };
+                    counts.count(&pool.transaction(work).await.unwrap_err());
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    over.store(true, Ordering::Relaxed);
+    storm.await.unwrap();
+    pool.close().await;
+    println!("{} transactions, {counts:?}", TASKS * each);
+    assert_eq!(entries(&db).await.len(), 0, "{counts:?}");
+    assert!(
+        counts.begin.load(Ordering::Relaxed) > 0,
+        "the storm hit no BEGIN, so nothing was proven: {counts:?}"
+    );
+    assert!(counts.aborted.load(Ordering::Relaxed) > 0, "nothing ever came through: {counts:?}");
+}

@@ -1,0 +1,153 @@
+//! May this device send? The rules, without a database.
+//!
+//! The proof is a device's own token, or the tenant's provisioning key. A device that is registered with a token of its
+//! own shows that one and no other: otherwise whoever knows the key could speak for any device of the tenant. The key
+//! counts for a device that has no token yet, and for one that is not registered: such a first message registers the
+//! device, and the key it came with becomes its token.
+//!
+//! Whoever proves nothing is told nothing: an unknown tenant, an unknown device and a wrong token get the same answer.
+
+use super::{DeviceStatus, SiteId};
+use crate::credentials::TokenHash;
+use crate::reply::Problem;
+use axum::http::StatusCode;
+
+/// What is on record about a tenant and a device of this id.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Whether the tenant is ACTIVE.
+    pub tenant_is_active: bool,
+    /// The hash of its provisioning key, if it has one.
+    pub tenant_key_hash: Option<String>,
+    /// The device, if it is registered.
+    pub device: Option<Registered>,
+}
+
+/// A registered device.
+#[derive(Clone, Debug)]
+pub struct Registered {
+    /// Its state.
+    pub status: DeviceStatus,
+    /// Where it is.
+    pub site: SiteId,
+    /// The hash of its token, if it has one.
+    pub token_hash: Option<String>,
+    /// The state of the subscription that it counts against, if there is one.
+    pub subscription: Option<String>,
+}
+
+/// What becomes of a message.
+#[derive(Clone, Debug)]
+pub enum Admission {
+    /// It is taken, as of this site.
+    Accepted(SiteId),
+    /// The device is to be registered first.
+    ToBeProvisioned,
+    /// It is not taken.
+    Refused(Problem),
+}
+
+/// Decides about a message whose sender showed this token.
+#[must_use]
+pub fn decide(record: Option<&Record>, shown: &TokenHash, auto_provision: bool) -> Admission {
+    let Some(record) = record else { return refused_token() };
+    let is_tenants_key = record.tenant_key_hash.as_deref().is_some_and(|key| shown.is(key));
+    let is_proved = match &record.device {
+        Some(Registered { token_hash: Some(own), .. }) => shown.is(own),
+        Some(Registered { token_hash: None, .. }) | None => is_tenants_key,
+    };
+    if !is_proved {
+        return refused_token();
+    }
+    if !record.tenant_is_active {
+        return forbidden("TENANT_SUSPENDED", "the tenant is not active");
+    }
+    match &record.device {
+        Some(device) => admit(device),
+        None if auto_provision => Admission::ToBeProvisioned,
+        None => forbidden("UNREGISTERED_DEVICE", "the device is not registered, and devices are not registered by themselves here"),
+    }
+}
+
+fn admit(device: &Registered) -> Admission {
+    if !device.status.may_send() {
+        return forbidden("DEVICE_REVOKED", "the device is registered, but may not send in its present state");
+    }
+    match device.subscription.as_deref() {
+        Some("SUSPENDED") => forbidden("SUBSCRIPTION_SUSPENDED", "the device's subscription is suspended"),
+        Some("EXPIRED") => forbidden("SUBSCRIPTION_EXPIRED", "the device's subscription has expired"),
+        _ => Admission::Accepted(device.site.clone()),
+    }
+}
+
+fn refused_token() -> Admission {
+    Admission::Refused(Problem::unauthorized(
+        "TOKEN_INVALID",
+        "this token proves neither this device nor its tenant",
+    ))
+}
+
+fn forbidden(code: &'static str, detail: &'static str) -> Admission {
+    Admission::Refused(Problem::new(StatusCode::FORBIDDEN, code, detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(device: Option<Registered>) -> Record {
+        Record { tenant_is_active: true, tenant_key_hash: Some(TokenHash::of("key").hex()), device }
+    }
+
+    fn device(token: Option<&str>) -> Registered {
+        Registered {
+            status: DeviceStatus::Active,
+            site: SiteId::default_site(),
+            token_hash: token.map(|token| TokenHash::of(token).hex()),
+            subscription: Some("ACTIVE".to_owned()),
+        }
+    }
+
+    fn code(record: Option<&Record>, token: &str, auto: bool) -> &'static str {
+        match decide(record, &TokenHash::of(token), auto) {
+            Admission::Accepted(_) => "accepted",
+            Admission::ToBeProvisioned => "to be provisioned",
+            Admission::Refused(problem) => problem.code(),
+        }
+    }
+
+    #[test]
+    fn a_device_with_a_token_of_its_own_shows_that_one() {
+        let known = record(Some(device(Some("own"))));
+        assert_eq!(code(Some(&known), "own", true), "accepted");
+        assert_eq!(code(Some(&known), "key", true), "TOKEN_INVALID");
+        assert_eq!(code(Some(&known), "", true), "TOKEN_INVALID");
+        let without = record(Some(device(None)));
+        assert_eq!(code(Some(&without), "key", true), "accepted");
+        assert_eq!(code(Some(&without), "other", true), "TOKEN_INVALID");
+    }
+
+    #[test]
+    fn only_the_tenants_key_brings_a_new_device_in() {
+        assert_eq!(code(Some(&record(None)), "key", true), "to be provisioned");
+        assert_eq!(code(Some(&record(None)), "key", false), "UNREGISTERED_DEVICE");
+        assert_eq!(code(Some(&record(None)), "other", true), "TOKEN_INVALID");
+        assert_eq!(code(None, "key", true), "TOKEN_INVALID");
+        let keyless = Record { tenant_key_hash: None, ..record(None) };
+        assert_eq!(code(Some(&keyless), "key", true), "TOKEN_INVALID");
+    }
+
+    #[test]
+    fn who_may_not_send_is_told_so_after_the_proof_and_not_before() {
+        let asleep = Record { tenant_is_active: false, ..record(Some(device(Some("own")))) };
+        assert_eq!(code(Some(&asleep), "own", true), "TENANT_SUSPENDED");
+        assert_eq!(code(Some(&asleep), "other", true), "TOKEN_INVALID");
+        for status in DeviceStatus::ALL {
+            let known = record(Some(Registered { status, ..device(Some("own")) }));
+            let expected = if status.may_send() { "accepted" } else { "DEVICE_REVOKED" };
+            assert_eq!(code(Some(&known), "own", true), expected);
+        }
+        let expired = Registered { subscription: Some("EXPIRED".to_owned()), ..device(Some("own")) };
+        assert_eq!(code(Some(&record(Some(expired))), "own", true), "SUBSCRIPTION_EXPIRED");
+    }
+}

@@ -1,0 +1,9 @@
+//! Devices: what they are, whom they belong to, and how a new one comes in.
+
+pub mod admission;
+mod device;
+pub mod provision;
+pub mod routes;
+pub mod store;
+
+pub use device::{DeviceId, DeviceStatus, SiteId};

@@ -1,0 +1,192 @@
+//! The batch writer: many devices wait for one COMMIT, and each hears of its own row.
+//!
+//! A COMMIT costs a write to disk, and a thousand devices that each wait for their own wait for each other. So readings
+//! go into a bounded queue and out of it in batches. There is no clock in it: whoever comes while nothing is being
+//! written is written at once, and whoever comes meanwhile goes with the next batch, which is the larger the more there
+//! is to do.
+//!
+//! - Nobody is told "stored" before the COMMIT that holds the row has been answered.
+//! - A queue that is full refuses at once. It is better to be told to come again than to wait for nothing.
+//! - A batch that fails because of a row in it is halved until that row is alone; its neighbours are stored.
+//! - Whoever has stopped waiting is written all the same: the device will send again, and it will be the same reading.
+//! - At the end, what is in the queue is still written.
+
+use super::partitions::Partitions;
+use super::store::{self, Reading};
+use crate::reply::Problem;
+use crate::tenants::TenantId;
+use plimsoll::{Database, Fault, deadline};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+/// The most rows of one statement.
+const BATCH: usize = 500;
+
+/// Readings that may wait.
+pub const QUEUE: usize = 5000;
+
+/// Batches that are written at a time, of the pool's ten connections.
+const LANES: usize = 4;
+
+/// The time that one batch has; less than a request's, so that the device still hears of it.
+const LONGEST: Duration = Duration::from_secs(12);
+
+struct Waiting {
+    tenant: TenantId,
+    reading: Reading,
+    fate: oneshot::Sender<Result<(), Problem>>,
+}
+
+/// The handle of the writer's task.
+pub struct Writer {
+    queue: mpsc::Sender<Waiting>,
+    stop: watch::Sender<bool>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    /// Starts the writer. It ends with [`Writer::stop`], or when its handle is dropped.
+    #[must_use]
+    pub fn start(db: Database, partitions: Partitions) -> Self {
+        Writer::with_queue(db, partitions, QUEUE)
+    }
+
+    /// The same with room for so many readings that wait.
+    #[must_use]
+    pub fn with_queue(db: Database, partitions: Partitions, room: usize) -> Self {
+        let (queue, waiting) = mpsc::channel(room);
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(run(db, partitions, waiting, stopped));
+        Writer { queue, stop, task: Mutex::new(Some(task)) }
+    }
+
+    /// Puts a reading into the queue and waits until the COMMIT that holds it has been answered.
+    ///
+    /// # Errors
+    /// What the device is to be told. After "503 OUTCOME_UNKNOWN" it may have been stored.
+    ///
+    /// # Cancel safety
+    /// Dropped, the reading is written all the same if it was in the queue already.
+    pub async fn store(&self, tenant: TenantId, reading: Reading) -> Result<(), Problem> {
+        let (fate, told) = oneshot::channel();
+        self.queue.try_send(Waiting { tenant, reading, fate }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Problem::unavailable(
+                "QUEUE_FULL",
+                "more readings arrive than can be written now; send again later",
+                Duration::from_secs(2),
+            ),
+            mpsc::error::TrySendError::Closed(_) => stopping(),
+        })?;
+        told.await.unwrap_or_else(|_| Err(stopping()))
+    }
+
+    /// Takes nothing more, writes what waits, and ends.
+    ///
+    /// # Cancel safety
+    /// Dropped, the writer goes on to its end by itself.
+    pub async fn stop(&self) {
+        self.stop.send_replace(true);
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task
+            && let Err(error) = task.await
+        {
+            tracing::error!("the writer ended badly: {error}");
+        }
+    }
+}
+
+fn stopping() -> Problem {
+    Problem::unavailable("STOPPING", "the service is stopping; send again", Duration::from_secs(1))
+}
+
+async fn run(
+    db: Database,
+    partitions: Partitions,
+    mut queue: mpsc::Receiver<Waiting>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let lanes = Arc::new(Semaphore::new(LANES));
+    let mut writing = JoinSet::new();
+    let mut is_open = true;
+    // The lane comes first: while none is free, the next batch grows in the queue.
+    while let Ok(lane) = Arc::clone(&lanes).acquire_owned().await {
+        while writing.try_join_next().is_some() {}
+        let mut batch = Vec::with_capacity(BATCH);
+        let taken = tokio::select! {
+            taken = queue.recv_many(&mut batch, BATCH) => taken,
+            // Also when the handle was dropped.
+            _ = stopped.changed(), if is_open => {
+                queue.close();
+                is_open = false;
+                continue;
+            }
+        };
+        if taken == 0 {
+            break;
+        }
+        let mut lane = Some(lane);
+        for (tenant, rows) in by_tenant(batch) {
+            let lane = match lane.take() {
+                Some(lane) => lane,
+                None => match Arc::clone(&lanes).acquire_owned().await {
+                    Ok(lane) => lane,
+                    Err(_) => return,
+                },
+            };
+            writing.spawn(write(db.clone(), partitions.clone(), tenant, rows, lane));
+        }
+    }
+    while writing.join_next().await.is_some() {}
+}
+
+fn by_tenant(batch: Vec<Waiting>) -> BTreeMap<TenantId, Vec<Waiting>> {
+    let mut tenants: BTreeMap<TenantId, Vec<Waiting>> = BTreeMap::new();
+    for waiting in batch {
+        tenants.entry(waiting.tenant.clone()).or_default().push(waiting);
+    }
+    tenants
+}
+
+/// Writes one tenant's rows of a batch, and tells each its fate.
+async fn write(
+    db: Database,
+    partitions: Partitions,
+    tenant: TenantId,
+    rows: Vec<Waiting>,
+    _lane: OwnedSemaphorePermit,
+) {
+    let mut parts = vec![rows];
+    let all = async {
+        while let Some(mut part) = parts.pop() {
+            let readings: Vec<&Reading> = part.iter().map(|waiting| &waiting.reading).collect();
+            match store::insert(&db, &partitions, &tenant, &readings).await {
+                Ok(()) => tell(part, &Ok(())),
+                Err(error) if part.len() > 1 && is_about_a_row(error.fault()) => {
+                    let half = part.split_off(part.len() / 2);
+                    parts.push(half);
+                    parts.push(part);
+                }
+                Err(error) => {
+                    tracing::warn!("{} readings of tenant {tenant} were not stored: {error}", part.len());
+                    tell(part, &Err(Problem::from(&error)));
+                }
+            }
+        }
+    };
+    deadline::within(LONGEST, all).await;
+}
+
+/// Whether the failure may lie in one of the rows, so that the others could be stored without it.
+fn is_about_a_row(fault: Fault) -> bool {
+    matches!(fault, Fault::Constraint | Fault::Data | Fault::Conversion)
+}
+
+fn tell(part: Vec<Waiting>, fate: &Result<(), Problem>) {
+    for waiting in part {
+        // Whoever is not there any more does not need it.
+        let _ = waiting.fate.send(fate.clone());
+    }
+}

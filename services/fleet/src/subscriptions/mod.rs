@@ -1,0 +1,3 @@
+//! Subscriptions: how many devices a tenant may have, and how many it has.
+
+pub mod store;
