@@ -12,7 +12,7 @@
 use crate::crowd::{self, crowd};
 use crate::noop::{self, Maker};
 use crate::options::Options;
-use crate::race::{Better, Figures, Race};
+use crate::race::{Better, Figures};
 use crate::report::Report;
 use anyhow::Result;
 use plimsoll::pool::{Ask, Pool};
@@ -124,11 +124,12 @@ pub async fn run(options: &Options) -> Result<Report> {
                 report.at_most(case, "time, of deadpool's, nobody waits", 1.0 / paired.ratio, bound);
             }
         }
-        let waits = Race::where_better_is(Better::Less)
+        let waits = options
+            .race(Better::Less)
             .with("plimsoll", || drill.long_wait(&ours))
             .with("deadpool", || drill.long_wait(&deadpool))
             .with("bb8", || drill.long_wait(&bb8))
-            .run(options.rounds())
+            .run()
             .await?;
         further(&mut report, case, "p99.9 of the wait", "us", &waits);
         if let Some(paired) = waits.against("deadpool") {
@@ -145,11 +146,12 @@ async fn cost(
     deadpool: &deadpool::managed::Pool<Maker>,
     bb8: &bb8::Pool<Maker>,
 ) -> Result<Figures> {
-    Race::where_better_is(Better::Less)
+    options
+        .race(Better::Less)
         .with("plimsoll", || drill.cost(ours))
         .with("deadpool", || drill.cost(deadpool))
         .with("bb8", || drill.cost(bb8))
-        .run(options.rounds())
+        .run()
         .await
 }
 

@@ -13,7 +13,7 @@
 
 use crate::options::Options;
 use crate::peers::{self, Place, Preparing};
-use crate::race::{Better, Race, quantile};
+use crate::race::{Better, quantile};
 use crate::report::Report;
 use anyhow::{Result, ensure};
 use plimsoll::Database;
@@ -154,12 +154,13 @@ async fn case(
     let sqlx = place.sqlx(1, false).await?;
     let tally = Tally::default();
     let times = options.times(OURS_IN_A_ROUND);
-    let figures = Race::where_better_is(Better::Less)
+    let figures = options
+        .short_race(Better::Less)
         .with("plimsoll", || tally.round(cluster, &ours, times))
         .with("deadpool", || once(&deadpool))
         .with("bb8", || once(&bb8))
         .with("sqlx", || once(&sqlx))
-        .run(options.few_rounds())
+        .run()
         .await?;
     let Innocents { sent, killed, failed_otherwise } = innocents(&ours, options.times(follow)).await;
 

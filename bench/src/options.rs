@@ -1,5 +1,6 @@
 //! What was asked for on the command line.
 
+use crate::race::{Better, Race};
 use anyhow::{Result, anyhow, bail};
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ usage: bench [acquire|query|transaction|cancel]... [--json] [--baseline FILE] [-
   --baseline FILE  fail when a ratio is more than 10 % worse than in FILE, the output of an earlier --json
   --rounds N       rounds in each case instead of 15 (cancel: 3, since a peer needs three seconds for one)
   --detail FILE    every further figure, as JSON lines
+  --only NAME      nobody else takes part (plimsoll, deadpool, bb8, sqlx ..): for a profiler, since it compares nothing
   --quick          fewer rounds, each of them shorter: tells whether it works, not how fast it is";
 
 /// The fewest rounds of which a median is worth printing.
@@ -32,6 +34,7 @@ pub struct Options {
     pub quick: bool,
     pub baseline: Option<PathBuf>,
     pub detail: Option<PathBuf>,
+    pub only: Option<String>,
     rounds: Option<usize>,
 }
 
@@ -51,6 +54,7 @@ impl Options {
                 "--quick" => options.quick = true,
                 "--baseline" => options.baseline = Some(value()?.into()),
                 "--detail" => options.detail = Some(value()?.into()),
+                "--only" => options.only = Some(value()?),
                 "--rounds" => {
                     let text = value()?;
                     let rounds = text.parse().ok().filter(|rounds| *rounds > 0);
@@ -67,13 +71,21 @@ impl Options {
         Ok(Some(options))
     }
 
-    /// How many rounds a case has.
-    pub fn rounds(&self) -> usize {
-        self.rounds.unwrap_or(if self.quick { QUICK_ROUNDS } else { ROUNDS })
+    /// A race with the usual number of rounds.
+    pub fn race(&self, better: Better) -> Race<'_> {
+        Race::new(better, self.rounds(), self.only.as_deref())
     }
 
     /// The same for a case in which one round takes many seconds.
-    pub fn few_rounds(&self) -> usize {
+    pub fn short_race(&self, better: Better) -> Race<'_> {
+        Race::new(better, self.few_rounds(), self.only.as_deref())
+    }
+
+    fn rounds(&self) -> usize {
+        self.rounds.unwrap_or(if self.quick { QUICK_ROUNDS } else { ROUNDS })
+    }
+
+    fn few_rounds(&self) -> usize {
         self.rounds.unwrap_or(if self.quick { 1 } else { 3 })
     }
 

@@ -9,7 +9,7 @@ use crate::crowd::{per_second, time};
 use crate::options::Options;
 use crate::peers::{self, Place, Preparing};
 use crate::pgbench;
-use crate::race::{Better, Race};
+use crate::race::Better;
 use crate::report::Report;
 use anyhow::{Context, Result};
 use plimsoll::Database;
@@ -39,7 +39,8 @@ pub async fn run(options: &Options) -> Result<Report> {
     let each = options.times(EACH);
 
     let mut report = Report::new("query", ABOUT);
-    let mut race = Race::where_better_is(Better::More)
+    let mut race = options
+        .race(Better::More)
         .with("plimsoll", || by_plimsoll(&ours, each))
         .with("deadpool", || by_deadpool(&deadpool, each))
         .with("bb8", || by_bb8(&bb8, each))
@@ -48,7 +49,7 @@ pub async fn run(options: &Options) -> Result<Report> {
     if let Some(program) = &pgbench {
         race = race.with("pgbench", || pgbench::rate(program, &place, CONNECTIONS, SCRIPT));
     }
-    let figures = race.run(options.rounds()).await?;
+    let figures = race.run().await?;
 
     report.row(CASE, "per s", &figures);
     for name in ["sqlx default", "pgbench"] {

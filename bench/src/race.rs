@@ -11,17 +11,23 @@ pub enum Better {
     Less,
 }
 
+/// Whom the others are compared with.
+pub const OURS: &str = "plimsoll";
+
 type Round<'a> = Box<dyn Fn() -> BoxFuture<'a, Result<f64>> + 'a>;
 
-/// Who takes part. The first is the one whom the others are compared with.
+/// Who takes part.
 pub struct Race<'a> {
     better: Better,
+    rounds: usize,
+    only: Option<&'a str>,
     entrants: Vec<(&'static str, Round<'a>)>,
 }
 
 impl<'a> Race<'a> {
-    pub fn where_better_is(better: Better) -> Self {
-        Race { better, entrants: Vec::new() }
+    /// A race of so many rounds, in which only this one runs if a name is given.
+    pub fn new(better: Better, rounds: usize, only: Option<&'a str>) -> Self {
+        Race { better, rounds, only, entrants: Vec::new() }
     }
 
     /// Adds one who takes part, by a function that runs one round and gives its figure.
@@ -31,13 +37,15 @@ impl<'a> Race<'a> {
         F: Fn() -> Fut + 'a,
         Fut: Future<Output = Result<f64>> + Send + 'a,
     {
-        self.entrants.push((name, Box::new(move || Box::pin(round()))));
+        if self.only.is_none_or(|only| only == name) {
+            self.entrants.push((name, Box::new(move || Box::pin(round()))));
+        }
         self
     }
 
     /// Runs a round that does not count, then those that do, each in the opposite order of the one before.
-    pub async fn run(self, rounds: usize) -> Result<Figures> {
-        let entrants = self.entrants;
+    pub async fn run(self) -> Result<Figures> {
+        let Race { rounds, entrants, .. } = self;
         let mut columns: Vec<Column> = Vec::new();
         for (name, round) in &entrants {
             round().await.with_context(|| format!("{name}, before the first round"))?;
@@ -86,9 +94,9 @@ impl Figures {
         self.column(name).map(|column| quantile(&column.figures, 0.5))
     }
 
-    /// The first beside one of the others, round by round.
+    /// Ours beside one of the others, round by round.
     pub fn against(&self, peer: &str) -> Option<Paired> {
-        let (ours, theirs) = (self.columns.first()?, self.column(peer)?);
+        let (ours, theirs) = (self.column(OURS)?, self.column(peer)?);
         let quotients: Vec<f64> = ours
             .figures
             .iter()
@@ -123,7 +131,7 @@ mod tests {
     use super::*;
 
     fn figures(better: Better) -> Figures {
-        let ours = Column { name: "ours", figures: vec![2.0, 40.0, 6.0] };
+        let ours = Column { name: OURS, figures: vec![2.0, 40.0, 6.0] };
         let theirs = Column { name: "theirs", figures: vec![1.0, 10.0, 2.0] };
         Figures { better, columns: vec![ours, theirs] }
     }

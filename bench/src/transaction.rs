@@ -16,7 +16,7 @@
 use crate::crowd::{per_second, time};
 use crate::options::Options;
 use crate::peers::{self, Place, Prepared, Preparing};
-use crate::race::{Better, Figures, Race};
+use crate::race::{Better, Figures};
 use crate::report::Report;
 use anyhow::{Context, Result};
 use plimsoll::Database;
@@ -38,7 +38,7 @@ const EACH_FAR: usize = 120;
 const ONE_WAY: Duration = Duration::from_micros(250);
 
 const MAKE: &str = "create table bench_row (id int8 primary key, n int8 not null, fill text not null) with (fillfactor = 30);
-    insert into bench_row select i, 0, repeat('x', 400) from generate_series(1, 1000) i; vacuum analyze bench_row";
+    insert into bench_row select i, 0, repeat('x', 400) from generate_series(1, 1000) i; analyze bench_row";
 const WRITE: &str = "update bench_row set n = n + 1 where id = $1";
 const READ: &str = "select n from bench_row where id = $1";
 const STATEMENTS: &[&str] = &[WRITE, READ];
@@ -88,8 +88,9 @@ impl Field {
     }
 
     /// All four, and deadpool without limits where the others have them.
-    async fn race(&self, drill: Drill, rounds: usize) -> Result<Figures> {
-        let mut race = Race::where_better_is(Better::More)
+    async fn race<'a>(&'a self, drill: Drill, options: &'a Options) -> Result<Figures> {
+        let mut race = options
+            .race(Better::More)
             .with("plimsoll", move || drill.by_plimsoll(&self.ours))
             .with("deadpool", move || drill.by_deadpool(&self.deadpool))
             .with("bb8", move || drill.by_bb8(&self.bb8))
@@ -98,7 +99,7 @@ impl Field {
             let bare = Drill { is_guarded: false, ..drill };
             race = race.with(UNGUARDED, move || bare.by_deadpool(&self.deadpool));
         }
-        race.run(rounds).await
+        race.run().await
     }
 }
 
@@ -109,17 +110,17 @@ pub async fn run(options: &Options) -> Result<Report> {
     server.execute("postgres", MAKE).await?;
     let place = Place::direct(&server);
     let mut report = Report::new("transaction", ABOUT);
-    let (rounds, each) = (options.rounds(), options.times(EACH));
+    let each = options.times(EACH);
 
     let near = Field::open(&place).await?;
-    let write = near.race(Drill { work: Work::Write, each, is_guarded: true }, rounds).await?;
+    let write = near.race(Drill { work: Work::Write, each, is_guarded: true }, options).await?;
     report.row("write", "per s", &write);
     judge(&mut report, "write", &write, "deadpool", 1.1);
     judge(&mut report, "write", &write, UNGUARDED, 0.85);
-    let read = near.race(Drill { work: Work::Read, each, is_guarded: false }, rounds).await?;
+    let read = near.race(Drill { work: Work::Read, each, is_guarded: false }, options).await?;
     report.row("read only", "per s", &read);
     judge(&mut report, "read only", &read, "deadpool", 1.0);
-    let one = near.race(Drill { work: Work::One, each, is_guarded: false }, rounds).await?;
+    let one = near.race(Drill { work: Work::One, each, is_guarded: false }, options).await?;
     report.row("one statement", "per s", &one);
     judge(&mut report, "one statement", &one, "deadpool", 1.25);
     drop(near);
@@ -136,7 +137,7 @@ async fn far(report: &mut Report, server: &Cluster, place: &Place, options: &Opt
     link.set(Fault::delay(Direction::Both, ONE_WAY));
     report.further(CASE, "a round trip of one client, as measured", round_trip(&field.ours).await?, "ms");
     let drill = Drill { work: Work::Read, each: options.times(EACH_FAR), is_guarded: false };
-    let figures = field.race(drill, options.rounds()).await?;
+    let figures = field.race(drill, options).await?;
     report.row(CASE, "per s", &figures);
     judge(report, CASE, &figures, "deadpool", 1.3);
     Ok(())

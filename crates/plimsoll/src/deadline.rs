@@ -4,7 +4,10 @@
 //! shared: whatever a request does, in however many steps, ends by then. It travels by task-local scope, so that code
 //! in between needs to know nothing of it; every wait in this crate takes the smaller of it and its own limit.
 
+use pin_project_lite::pin_project;
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -77,7 +80,7 @@ pub fn within<F: Future>(span: Duration, work: F) -> impl Future<Output = F::Out
 /// # Cancel safety
 /// Dropping the returned future drops `work`; the scope ends with it.
 pub fn until<F: Future>(deadline: Deadline, work: F) -> impl Future<Output = F::Output> {
-    CURRENT.scope(deadline.or_earlier(current()), work)
+    Scoped { deadline: Some(deadline), work }
 }
 
 /// Carries the present deadline into a future that will run on another task.
@@ -87,11 +90,27 @@ pub fn until<F: Future>(deadline: Deadline, work: F) -> impl Future<Output = F::
 /// # Cancel safety
 /// Dropping the returned future drops `work`.
 pub fn inherit<F: Future>(work: F) -> impl Future<Output = F::Output> {
-    let deadline = current();
-    async move {
-        match deadline {
-            Some(deadline) => CURRENT.scope(deadline, work).await,
-            None => work.await,
+    Scoped { deadline: current(), work }
+}
+
+pin_project! {
+    /// The surrounding deadline is looked at whenever this is polled: a future that was made outside a scope and is
+    /// awaited inside it belongs to the scope.
+    struct Scoped<F> {
+        deadline: Option<Deadline>,
+        #[pin]
+        work: F,
+    }
+}
+
+impl<F: Future> Future for Scoped<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        match this.deadline.map(|own| own.or_earlier(current())) {
+            Some(deadline) => CURRENT.sync_scope(deadline, || this.work.poll(cx)),
+            None => this.work.poll(cx),
         }
     }
 }

@@ -81,3 +81,8 @@ pub use tokio_postgres;
 pub use transaction::{Transaction, TransactionGuard};
 pub use wire::connect::Pooler;
 pub use wire::link::Activity;
+
+/// The README's example is compiled with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;

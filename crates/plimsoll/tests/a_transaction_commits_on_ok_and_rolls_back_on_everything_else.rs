@@ -349,7 +349,7 @@ async fn an_error_names_the_line_that_asked() {
     let line = line!() + 1;
     let error = pool.transaction(async |tx| tx.execute("SELECT 1 / 0", &[]).await).await.unwrap_err();
     assert!(error.sentence().contains(&format!("{here}:{line}")), "{error}");
-    let line = line!() + 1;
+    let line = line!() + 2;
     let error =
         pool.named("divide").transaction(async |tx| tx.query("SELECT 1 / 0", &[]).await).await.unwrap_err();
     assert!(error.sentence().contains(&format!("\"divide\" ({here}:{line})")), "{error}");

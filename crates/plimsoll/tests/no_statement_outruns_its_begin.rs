@@ -13,8 +13,23 @@ use ledger::{entries, ledger};
 use plimsoll::{Database, Error, Fault, Outcome, Phase, Transaction};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 const TASKS: u32 = 8;
+
+/// Cancels whatever runs in this database, so many times, twice in a millisecond.
+const STORM: &str = "
+    CREATE FUNCTION storm(rounds int) RETURNS int LANGUAGE plpgsql AS $$
+    DECLARE
+        pids int[] := ARRAY(SELECT pid FROM pg_stat_activity WHERE datname = current_database()
+                            AND pid <> pg_backend_pid() AND backend_type = 'client backend');
+    BEGIN
+        FOR round IN 1..rounds LOOP
+            PERFORM pg_cancel_backend(pid) FROM unnest(pids) AS pid;
+            PERFORM pg_sleep(0.0005);
+        END LOOP;
+        RETURN rounds * cardinality(pids);
+    END $$";
 
 /// How the transactions of a storm ended.
 #[derive(Debug, Default)]
@@ -51,6 +66,7 @@ async fn not_one_row_stays_of_transactions_that_all_roll_back() {
     let soak = std::env::var_os("PLIMSOLL_SOAK").is_some();
     let each: u32 = if soak { 7_500 } else { 750 };
     let db = ledger().await;
+    db.execute(STORM).await.unwrap();
     let size = usize::try_from(TASKS).unwrap();
     let pool = Database::connect(server::settings_for(&db).await.pool_max(size)).await.unwrap();
     let counts = Arc::new(Counts::default());
@@ -60,12 +76,9 @@ async fn not_one_row_stays_of_transactions_that_all_roll_back() {
         let (over, counts) = (Arc::clone(&over), Arc::clone(&counts));
         let cancels = server::bare(&db.url()).await;
         tokio::spawn(async move {
-            let sql = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity \
-                       WHERE datname = current_database() AND pid <> pg_backend_pid() \
-                       AND application_name <> 'plimsoll-embedded'";
             while !over.load(Ordering::Relaxed) {
-                let hit = cancels.query(sql, &[]).await.unwrap().len();
-                counts.cancels.fetch_add(u32::try_from(hit).unwrap(), Ordering::Relaxed);
+                let sent: i32 = cancels.query_one("SELECT storm(100)", &[]).await.unwrap().get(0);
+                counts.cancels.fetch_add(u32::try_from(sent).unwrap(), Ordering::Relaxed);
             }
         })
     };
@@ -79,7 +92,9 @@ async fn not_one_row_stays_of_transactions_that_all_roll_back() {
                         tx.execute(ledger::INSERT, &[&id]).await?;
                         Err::<(), _>(Error::abort("all of them roll back"))
                     };
-                    counts.count(&pool.transaction(work).await.unwrap_err());
+                    // With limits of its own, and with the transaction's id: the longest BEGIN there is.
+                    let call = pool.named("storm").resolvable().lock_timeout(Duration::from_secs(1));
+                    counts.count(&call.transaction(work).await.unwrap_err());
                 }
             })
         })

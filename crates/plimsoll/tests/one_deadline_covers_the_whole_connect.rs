@@ -8,7 +8,7 @@ use plimsoll::settings::TargetSessionAttrs;
 use plimsoll::{Database, Fault, Settings};
 use plimsoll_embedded::shared::{self, TestDatabase};
 use plimsoll_faults::{At, Direction, Fault as Broken, Proxy, Since};
-use server::PATIENCE;
+use server::{PATIENCE, until};
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_millis(600);
@@ -64,10 +64,18 @@ async fn a_server_that_stops_anywhere_in_the_handshake_is_given_up_and_leaves_no
         assert_eq!(error.fault(), Fault::ConnectTimeout, "at byte {bytes} of {whole}: {error}");
         db.close().await;
         drop(db);
-        // The wire stays stalled: only this side can have closed it.
-        tokio::time::timeout(PATIENCE, proxy.until_connections(0))
-            .await
-            .unwrap_or_else(|_| panic!("a connect that was given up at byte {bytes} is still open"));
+        // The wire to this side is still silent: only this side can have ended the session.
+        let sessions = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND application_name <> 'plimsoll-embedded'",
+            server.name()
+        );
+        until(&format!("a session that was given up at byte {bytes} ends"), PATIENCE, async || {
+            server::text(&server, &sessions).await == "0"
+        })
+        .await;
+        proxy.clear();
+        proxy.resume();
+        tokio::time::timeout(PATIENCE, proxy.until_connections(0)).await.unwrap();
     }
 }
 

@@ -137,11 +137,6 @@ fn an_inversion_names_both_settings_and_both_values() {
             "pool_timeout, which is 3s",
         ),
         (
-            base().deadlock_after(secs(3)).pool_timeout(secs(3)),
-            "deadlock_after is 3s",
-            "pool_timeout, which is 3s",
-        ),
-        (
             base().idle_timeout(secs(600)).max_lifetime(secs(300)),
             "idle_timeout is 10min",
             "max_lifetime, which is 5min",

@@ -73,7 +73,7 @@ pub(super) async fn acquire<M: Manage>(inner: &Arc<Inner<M>>, ask: Ask) -> Resul
                 asking = lease.reject();
                 if Instant::now() >= until {
                     let name = asking.as_ref().map_or_else(WorkName::here, |who| who.name.clone());
-                    return Err(refused(inner, &name, began, until, Refusal::TimedOut));
+                    return Err(refused(inner, &name, began, until, Refusal::TimedOut { entangled: None }));
                 }
             }
         }
@@ -149,7 +149,7 @@ fn join<M: Manage>(
     }
     let now = Instant::now();
     if until <= now {
-        return Joined::Refused(Refusal::TimedOut);
+        return Joined::Refused(Refusal::TimedOut { entangled: None });
     }
     // One may have come home since the fast path looked.
     if let Some(grant) = slots.lend(asking, now) {
@@ -221,6 +221,15 @@ fn full<M: Manage>(inner: &Inner<M>, name: &WorkName) -> Error {
     Error::new(Fault::QueueFull, Phase::Acquire, Outcome::NotStarted, sentence)
 }
 
+const ENTANGLED: &str = "every lease is held by a task that waits for another";
+
+/// The words that operators of other services already search their logs for.
+fn exhausted(seconds: f64) -> String {
+    format!(
+        "Failed to acquire database connection after {seconds:.0}s. Pool may be exhausted or database may be unresponsive."
+    )
+}
+
 /// The error of a waiter that was sent away: fault by the true cause, numbers first.
 fn refused<M: Manage>(
     inner: &Inner<M>,
@@ -236,46 +245,34 @@ fn refused<M: Manage>(
         slots.totals.failed += 1;
         (slots.total() - slots.opening(), inner.last_connect.lock().clone())
     };
-    let numbers = snapshot::sentence(inner);
-    let is_own_limit = deadline::current().is_none_or(|deadline| until < deadline.instant());
     let cannot_connect = match &last {
         LastConnect::Failed { fault, sentence, .. } if open == 0 => Some((*fault, sentence.clone())),
         _ => None,
     };
-    let (fault, sentence) = match (refusal, cannot_connect) {
-        (Refusal::Closed, _) => {
-            (Fault::PoolClosed, format!("acquire for {name} was refused: the pool is closed"))
+    let is_own_limit = deadline::current().is_none_or(|deadline| until < deadline.instant());
+    let (fault, why) = match (refusal, cannot_connect) {
+        (Refusal::Closed, _) => (Fault::PoolClosed, "was refused: the pool is closed".to_owned()),
+        (Refusal::Deadlock(leases), _) => {
+            (Fault::SelfDeadlock, format!("was ended after {seconds:.1} s: {ENTANGLED}: {leases}"))
         }
-        (Refusal::Deadlock(leases), _) => (
-            Fault::SelfDeadlock,
-            format!(
-                "acquire for {name} was ended after {seconds:.1} s: every lease is held by a task that waits for another: {leases}"
-            ),
-        ),
-        (Refusal::Hopeless, Some((fault, why))) => (
-            fault,
-            format!(
-                "acquire for {name} was refused after {seconds:.1} s: no connection can be opened: {why}"
-            ),
-        ),
-        (Refusal::TimedOut, Some((fault, why))) if is_own_limit => (
-            fault,
-            format!("acquire for {name} gave up after {seconds:.1} s: no connection could be opened: {why}"),
-        ),
-        (Refusal::TimedOut | Refusal::Hopeless, None) if is_own_limit => (
-            Fault::PoolExhausted,
-            format!(
-                "acquire for {name} gave up after {seconds:.1} s: {numbers}. Failed to acquire database connection \
-                 after {seconds:.0}s. Pool may be exhausted or database may be unresponsive."
-            ),
-        ),
-        (Refusal::TimedOut | Refusal::Hopeless, _) => (
-            Fault::DeadlinePassed,
-            format!(
-                "the deadline of {name} passed after {seconds:.1} s of waiting for a connection: {numbers}"
-            ),
-        ),
+        (Refusal::Hopeless, Some((fault, why))) => {
+            (fault, format!("was refused after {seconds:.1} s: no connection can be opened: {why}"))
+        }
+        (Refusal::TimedOut { .. }, Some((fault, why))) if is_own_limit => {
+            (fault, format!("gave up after {seconds:.1} s: no connection could be opened: {why}"))
+        }
+        (Refusal::TimedOut { entangled }, _) => {
+            let numbers = snapshot::sentence(inner);
+            let knot = entangled.map(|leases| format!("; {ENTANGLED}: {leases}")).unwrap_or_default();
+            if is_own_limit {
+                (Fault::PoolExhausted, format!("gave up after {seconds:.1} s: {numbers}{knot}. {}", exhausted(seconds)))
+            } else {
+                (Fault::DeadlinePassed, format!("was ended by its deadline after {seconds:.1} s: {numbers}{knot}"))
+            }
+        }
+        (Refusal::Hopeless, None) => (Fault::Unreachable, "was refused: no connection can be opened".to_owned()),
     };
+    let sentence = format!("acquire for {name} {why}");
     inner.events.tell(Event::AcquireFailed { work: name.to_string(), fault, waited });
     let error = Error::new(fault, Phase::Acquire, Outcome::NotStarted, sentence);
     match last {

@@ -50,7 +50,10 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<I
     let (places, next) = {
         let mut slots = inner.slots.lock();
         slots.armed = None;
-        wakers.extend(slots.waiters.expire(now));
+        if slots.waiters.earliest().is_some_and(|due| due <= now) {
+            let entangled = evidence(inner, &slots).map(|_| super::snapshot::name_leases(&slots.leases(), now));
+            wakers.extend(slots.waiters.expire(now, entangled));
+        }
         for slot in &mut slots.slots {
             let Some(handle) = slot.handle.clone() else { continue };
             match (slot.state, &mut slot.lease) {

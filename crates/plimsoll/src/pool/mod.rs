@@ -141,7 +141,7 @@ impl Default for Sizing {
             reclaim_timeout: Duration::from_secs(5),
             close_timeout: Duration::from_secs(10),
             leak_after: Some(Duration::from_secs(300)),
-            deadlock_after: Some(Duration::from_secs(1)),
+            deadlock_after: Some(Duration::from_secs(5)),
         }
     }
 }

@@ -61,7 +61,7 @@ impl Hall {
 
     /// Sends away everybody who waits.
     pub fn expire(&self) {
-        let wakers = self.slots.lock().waiters.expire(self.now);
+        let wakers = self.slots.lock().waiters.expire(self.now, None);
         wakers.into_iter().for_each(std::task::Waker::wake);
     }
 

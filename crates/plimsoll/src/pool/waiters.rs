@@ -37,8 +37,8 @@ pub(crate) struct Who {
 /// Why a waiter is sent away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// Its limit passed.
-    TimedOut,
+    /// Its limit passed; with the leases, where each was held by a task that was itself waiting.
+    TimedOut { entangled: Option<String> },
     /// The pool was closed.
     Closed,
     /// It is part of a deadlock: this text names the leases.
@@ -218,8 +218,8 @@ impl<G> Waiters<G> {
     }
 
     /// Sends away those whose time has come.
-    pub(crate) fn expire(&mut self, now: Instant) -> Vec<Waker> {
-        self.refuse_where(|until| until <= now, &Refusal::TimedOut)
+    pub(crate) fn expire(&mut self, now: Instant, entangled: Option<String>) -> Vec<Waker> {
+        self.refuse_where(|until| until <= now, &Refusal::TimedOut { entangled })
     }
 
     /// Sends everybody away.
@@ -296,8 +296,8 @@ mod tests {
         let early = waiters.push(who(), now + Duration::from_secs(1), Waker::noop().clone());
         let late = waiters.push(who(), now + Duration::from_secs(2), Waker::noop().clone());
         assert_eq!(waiters.earliest(), Some(now + Duration::from_secs(1)));
-        assert_eq!(waiters.expire(now + Duration::from_secs(1)).len(), 1);
-        assert_eq!(waiters.poll(early, Waker::noop()), Some(Turn::Refused(Refusal::TimedOut)));
+        assert_eq!(waiters.expire(now + Duration::from_secs(1), None).len(), 1);
+        assert_eq!(waiters.poll(early, Waker::noop()), Some(Turn::Refused(Refusal::TimedOut { entangled: None })));
         assert_eq!(waiters.poll(late, Waker::noop()), None);
         assert_eq!(waiters.len(), 1);
     }
@@ -345,7 +345,7 @@ mod tests {
                     Step::Cancel(which) => if let Some(ticket) = tickets.get(which) {
                         seen.extend(waiters.cancel(*ticket));
                     },
-                    Step::Expire(ms) => { waiters.expire(start + Duration::from_millis(ms)); }
+                    Step::Expire(ms) => { waiters.expire(start + Duration::from_millis(ms), None); }
                 }
             }
             for ticket in tickets {

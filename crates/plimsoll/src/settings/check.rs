@@ -250,12 +250,11 @@ fn pool_times(said: &Settings, wish: &Complete, problems: &mut Vec<Problem>) -> 
         let times = [one, other].into_iter().flatten().filter_map(Limit::duration);
         Limit::from(times.max())
     };
-    let floor = longest(said.tcp_user_timeout, said.deadlock_after);
+    let floor = said.tcp_user_timeout.unwrap_or(open);
     let pool_said = said.pool_timeout.map(Limit::After);
     let pool = Settled::new("pool_timeout", pool_said, Limit::After(wish.pool_timeout), floor, open);
-    let below_pool = |name, said, wish| Settled::new(name, said, wish, open, pool.limit);
-    let tcp_user = below_pool("tcp_user_timeout", said.tcp_user_timeout, wish.tcp_user_timeout);
-    let deadlock = below_pool("deadlock_after", said.deadlock_after, wish.deadlock_after);
+    let tcp_user =
+        Settled::new("tcp_user_timeout", said.tcp_user_timeout, wish.tcp_user_timeout, open, pool.limit);
 
     let floor = longest(said.idle_timeout, said.check_after_idle);
     let lifetime = Settled::new("max_lifetime", said.max_lifetime, wish.max_lifetime, floor, open);
@@ -268,7 +267,6 @@ fn pool_times(said: &Settings, wish: &Complete, problems: &mut Vec<Problem>) -> 
     let patient = |limit: Limit| limit.duration().map(|time| time.max(Duration::from_secs(1)));
     let tcp_inversion = said.tcp_user_timeout.and_then(|_| tcp_user.must_be_below(&pool));
     problems.extend(tcp_inversion);
-    problems.extend(deadlock.must_be_below(&pool));
     problems.extend(idle.must_be_below(&lifetime));
     problems.extend(check.must_be_below(if idle.limit == open { &lifetime } else { &idle }));
     Times {
@@ -281,7 +279,7 @@ fn pool_times(said: &Settings, wish: &Complete, problems: &mut Vec<Problem>) -> 
         idle: idle.limit.duration(),
         lifetime: lifetime.limit.duration(),
         check: check.limit.duration(),
-        deadlock: deadlock.limit.duration(),
+        deadlock: said.deadlock_after.unwrap_or(wish.deadlock_after).duration(),
     }
 }
 

@@ -55,7 +55,7 @@ These must be less than the next, and those that were not said follow those that
 - `lock_timeout` < `statement_timeout` < `client_statement_timeout` < `transaction_timeout`
 - `idle_in_transaction_session_timeout` < `transaction_timeout`
 - `client_connection_check_interval` and `deadline_margin` < `statement_timeout`
-- `tcp_user_timeout` and `deadlock_after` < `pool_timeout`
+- `tcp_user_timeout` < `pool_timeout`
 - `check_after_idle` < `idle_timeout` < `max_lifetime`
 - `pool_min` at most `pool_max`
 

@@ -189,8 +189,9 @@ settings! {
         leak_after: Limit, set (impl Into<Limit>), default limit(secs(300)), range Range::Times(ms(1), hours(24));
 
         /// How long every connection must have been quiet, and held by a task that waits for another one, before
-        /// it is called a deadlock; `off` for never. Must be below `pool_timeout`, or nobody would be told in time.
-        deadlock_after: Limit, set (impl Into<Limit>), default limit(secs(1)), range Range::Times(ms(1), hours(1));
+        /// it is called a deadlock and the youngest waiter is sent away; `off` for never. A wait that ends by its
+        /// own limit before that names the entanglement too.
+        deadlock_after: Limit, set (impl Into<Limit>), default limit(secs(5)), range Range::Times(ms(1), hours(1));
     }
 
     section "Limits" {

@@ -82,7 +82,9 @@ pub(crate) fn of_sql(sql: &[u8]) -> Residue {
                     *place = word;
                 }
                 words += 1;
-                found = found | of_word(word, previous);
+                if !(is(word, "set_config") && is_local(&lexer)) {
+                    found = found | of_word(word, previous);
+                }
                 previous = word;
             }
         }
@@ -113,6 +115,26 @@ fn of_head(head: &[&[u8]; 4]) -> Residue {
     }
 }
 
+/// `set_config(.., .., true)` is SET LOCAL by another name. The lexer stands behind the name; anything less plain than a
+/// last argument that is the bare word may be the session's.
+fn is_local(lexer: &Lexer<'_>) -> bool {
+    let mut ahead = lexer.clone();
+    if !matches!(ahead.next(), Some(Token::Open)) {
+        return false;
+    }
+    loop {
+        match ahead.next() {
+            Some(Token::Word(_)) => {}
+            Some(Token::Close) => break,
+            _ => return false,
+        }
+    }
+    let length = lexer.rest.len().saturating_sub(ahead.rest.len() + 1);
+    let arguments = lexer.rest.get(..length).unwrap_or_default();
+    let last = arguments.rsplit(|&c| c == b',').next().unwrap_or_default();
+    is(last.trim_ascii(), "true") && !arguments.windows(2).any(|pair| pair == b"--")
+}
+
 /// What a word anywhere tells.
 fn of_word(word: &[u8], previous: &[u8]) -> Residue {
     if is(word, "set_config") {
@@ -138,6 +160,7 @@ pub(crate) enum Token<'a> {
 }
 
 /// Reads SQL word by word; strings, quoted names, dollar quotes and comments are passed over.
+#[derive(Clone)]
 pub(crate) struct Lexer<'a> {
     rest: &'a [u8],
     length: usize,
@@ -277,6 +300,15 @@ mod tests {
             ("  /* c */ SET statement_timeout = 0", Residue::SETTING),
             ("select 1; reset all", Residue::SETTING),
             ("select set_config('x', 'y', false)", Residue::SETTING),
+            ("select pg_catalog.set_config('x', $1, true)", Residue::NONE),
+            ("select set_config('x', $1, TRUE ), set_config('y', $2, true)", Residue::NONE),
+            ("select set_config('x', 'y', true), set_config('y', 'z', false)", Residue::SETTING),
+            ("select set_config('x', 'y', $1)", Residue::SETTING),
+            ("select set_config('x', 'y', not true)", Residue::SETTING),
+            ("select set_config('x', 'y', $1 = true)", Residue::SETTING),
+            ("select set_config('x', 'y', f('a', true))", Residue::SETTING),
+            ("select set_config('x', 'y', false -- , true\n)", Residue::SETTING),
+            ("select set_config('x', 'y', 'a, true')", Residue::SETTING),
             ("LISTEN news", Residue::LISTEN),
             ("create temp table t (a int)", Residue::TEMPORARY),
             ("create local temporary table t (a int)", Residue::TEMPORARY),

@@ -1,0 +1,101 @@
+//! The role as which the service logs in: no superuser, bound by row-level security, and limited.
+//!
+//! The tables belong to somebody else, so that the service cannot lift the policies that hold it. The limits are written
+//! on the role: a pool says them to its own sessions, but whoever else logs in as this role (a person with `psql`, a
+//! script at night) is held by them too.
+//!
+//! A role belongs to the whole server, not to one database of it: several instances, and several fleets, may come to set
+//! it up at the same moment. Nothing is changed that is right already, and a collision is tried again.
+
+use plimsoll::{Database, Result};
+use std::time::Duration;
+
+/// The role's name.
+pub const NAME: &str = "fleet_app";
+
+/// What each of its sessions carries.
+pub const LIMITS: [(&str, &str); 4] = [
+    ("statement_timeout", "30s"),
+    ("lock_timeout", "5s"),
+    ("idle_in_transaction_session_timeout", "30s"),
+    ("client_connection_check_interval", "2s"),
+];
+
+const LOOK: &str = "
+    SELECT rolcanlogin AND NOT rolsuper AND NOT rolbypassrls, coalesce(rolconfig, '{}')
+    FROM pg_roles WHERE rolname = $1";
+
+const TRIES: u32 = 40;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Makes the role if it is not there, and sets right what is not right about it.
+///
+/// # Errors
+/// When the owner's login may not do what has to be done.
+///
+/// # Cancel safety
+/// Dropped, a part may have been done; the next call does the rest.
+pub async fn ensure(owner: &Database, password: Option<&str>) -> Result<()> {
+    let mut tried = 0;
+    loop {
+        tried += 1;
+        match set_right(owner, password).await {
+            Err(error) if tried < TRIES && is_collision(&error) => tokio::time::sleep(PAUSE).await,
+            result => return result,
+        }
+    }
+}
+
+async fn set_right(owner: &Database, password: Option<&str>) -> Result<()> {
+    let Some(row) = owner.query_opt(LOOK, &[&NAME]).await? else {
+        let password = password.map(in_sql).unwrap_or_default();
+        owner.execute(&format!("CREATE ROLE {NAME} LOGIN NOSUPERUSER NOBYPASSRLS{password}"), &[]).await?;
+        return set_limits(owner, &[]).await;
+    };
+    let is_plain: bool = row.try_get(0)?;
+    if !is_plain {
+        owner.execute(&format!("ALTER ROLE {NAME} LOGIN NOSUPERUSER NOBYPASSRLS"), &[]).await?;
+    }
+    set_limits(owner, &row.try_get::<_, Vec<String>>(1)?).await
+}
+
+async fn set_limits(owner: &Database, present: &[String]) -> Result<()> {
+    for (name, value) in LIMITS {
+        if !present.contains(&format!("{name}={value}")) {
+            owner.execute(&format!("ALTER ROLE {NAME} SET {name} = '{value}'"), &[]).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives the role this password; for when the one that it has is another.
+///
+/// # Errors
+/// When the owner's login may not do that.
+///
+/// # Cancel safety
+/// Dropped, it may have been done.
+pub async fn set_password(owner: &Database, password: &str) -> Result<()> {
+    let sql = format!("ALTER ROLE {NAME}{}", in_sql(password));
+    let mut tried = 0;
+    loop {
+        tried += 1;
+        match owner.execute(&sql, &[]).await {
+            Err(error) if tried < TRIES && is_collision(&error) => tokio::time::sleep(PAUSE).await,
+            result => return result.map(drop),
+        }
+    }
+}
+
+/// The password as the server keeps it: the statement may be in a log, the password never is.
+fn in_sql(password: &str) -> String {
+    format!(" PASSWORD '{}'", postgres_protocol::password::scram_sha_256(password.as_bytes()))
+}
+
+/// Somebody else was just making or changing the same role.
+fn is_collision(error: &plimsoll::Error) -> bool {
+    let Some(said) = error.as_db_error() else { return false };
+    // "tuple concurrently updated" has no code of its own.
+    matches!(said.code().code(), "42710" | "23505")
+        || (said.code().code() == "XX000" && said.message().contains("concurrently"))
+}

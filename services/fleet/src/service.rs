@@ -1,0 +1,66 @@
+//! What all handlers share.
+//!
+//! The service answers from its first moment, and its database may come an hour later. So there is a time in which
+//! there is a [`Service`] and no [`Ready`] yet; every handler that needs the database has to say what it does then, and
+//! it says 503.
+
+use crate::ingest::partitions::Partitions;
+use crate::ingest::writer::Writer;
+use crate::keyset::CursorKey;
+use crate::reply::{Problem, Reply};
+use plimsoll::Database;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// The service, for handlers. Cheap to clone.
+#[derive(Clone)]
+pub struct Service(Arc<Inner>);
+
+struct Inner {
+    auto_provision: bool,
+    ready: OnceLock<Ready>,
+}
+
+/// What there is once the database has been there.
+pub struct Ready {
+    /// The pool, as the service's own role.
+    pub db: Database,
+    /// The writer of readings.
+    pub writer: Writer,
+    /// The key that signs cursors.
+    pub cursors: CursorKey,
+    /// The days that have a partition.
+    pub partitions: Partitions,
+}
+
+impl Service {
+    pub(crate) fn new(auto_provision: bool) -> Self {
+        Service(Arc::new(Inner { auto_provision, ready: OnceLock::new() }))
+    }
+
+    /// What needs the database.
+    ///
+    /// # Errors
+    /// 503 until the database has been there for the first time.
+    pub fn ready(&self) -> Reply<&Ready> {
+        self.0.ready.get().ok_or_else(|| {
+            let detail = "the database has not been reached since the service started; send again later";
+            Problem::unavailable("STARTING", detail, Duration::from_secs(2))
+        })
+    }
+
+    pub(crate) fn is_ready(&self) -> Option<&Ready> {
+        self.0.ready.get()
+    }
+
+    /// Only the first counts.
+    pub(crate) fn set_ready(&self, ready: Ready) -> bool {
+        self.0.ready.set(ready).is_ok()
+    }
+
+    /// Whether a first message may register its device.
+    #[must_use]
+    pub fn auto_provision(&self) -> bool {
+        self.0.auto_provision
+    }
+}
