@@ -228,14 +228,41 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Error")
+        let mut shown = f.debug_struct("Error");
+        shown
             .field("code", &self.code())
             .field("fault", &self.0.fault)
             .field("phase", &self.0.phase)
             .field("outcome", &self.0.outcome)
-            .field("sentence", &self.0.sentence)
-            .field("source", &self.0.source)
-            .finish()
+            .field("sentence", &self.0.sentence);
+        match self.as_db_error() {
+            // Its detail and its context quote rows and parameters; whoever needs them asks for them.
+            Some(db) => shown.field("source", &format_args!("DbError({})", db.code().code())),
+            None => shown.field("source", &self.0.source),
+        };
+        shown.finish()
+    }
+}
+
+/// What the server said, fit for a log: its message without the values that it quotes.
+///
+/// The messages of class 22 repeat what was found wanting (`invalid input syntax for type integer: \"4711x\"`), which
+/// may be a parameter. Elsewhere what stands in quotes is the name of something.
+pub(crate) fn said(db: &DbError) -> String {
+    let code = db.code().code();
+    let message = if code.starts_with("22") { without_quotes(db.message()) } else { db.message().to_owned() };
+    format!("the server said \"{message}\" ({code})")
+}
+
+/// Whatever stands between the first quotation mark and the last is a value, or a part of one.
+fn without_quotes(message: &str) -> String {
+    match (message.find('"'), message.rfind('"')) {
+        (Some(first), Some(last)) if first < last => {
+            let (before, from_first) = message.split_at(first);
+            let after = from_first.get(last - first + 1..).unwrap_or_default();
+            format!("{before}...{after}")
+        }
+        _ => message.to_owned(),
     }
 }
 
@@ -290,7 +317,7 @@ impl Fault {
 impl From<tokio_postgres::Error> for Error {
     fn from(error: tokio_postgres::Error) -> Self {
         let said = match (error.as_db_error(), std::error::Error::source(&error)) {
-            (Some(db), _) => format!("the server said \"{}\" ({})", db.message(), db.code().code()),
+            (Some(db), _) => said(db),
             (None, Some(cause)) => format!("{error}: {cause}"),
             (None, None) => error.to_string(),
         };

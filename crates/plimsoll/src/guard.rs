@@ -12,7 +12,7 @@
 //! just then has happened, and its caller is told so.
 
 use crate::deadline::Deadline;
-use crate::error::{Error, Outcome, Phase, Result, fault_of};
+use crate::error::{Error, Outcome, Phase, Result, fault_of, said};
 use crate::event::{Event, StopReason};
 use crate::fault::Fault;
 use crate::name::WorkName;
@@ -153,7 +153,10 @@ impl Guard<'_> {
         let until = self.deadline.map_or(now + grace, |deadline| {
             deadline.instant().max(now + Duration::from_millis(50)).min(now + grace)
         });
-        self.tell_stopped(reason);
+        // A COMMIT is not stopped, only waited for no longer.
+        if phase != Phase::Commit {
+            self.tell_stopped(reason);
+        }
         link.abandon();
         let (_, answer) = future::join(link.stop(until), timeout_at(until, request)).await;
         match answer {
@@ -205,7 +208,7 @@ impl Guard<'_> {
         }
         let outcome = self.outcome_of(phase, fault, &error);
         let said = match error.as_db_error() {
-            Some(db) => format!("the server said \"{}\" ({})", db.message(), db.code().code()),
+            Some(db) => said(db),
             None => match (self.connection.link.ended(), std::error::Error::source(&error)) {
                 (Some(ended), _) if fault == Fault::ConnectionLost => {
                     if ended.fault.is_connectivity() {
@@ -242,6 +245,8 @@ impl Guard<'_> {
     fn outcome_of(&self, phase: Phase, fault: Fault, error: &tokio_postgres::Error) -> Outcome {
         let db = error.as_db_error();
         let by_server = db.is_some();
+        // What a foreign server, or a part of this one, could not say itself.
+        let is_unsure = db.is_some_and(|db| matches!(db.code().code(), "08007" | "40003"));
         let ends_session = db.is_some_and(|db| db.parsed_severity().is_none_or(|s| s != Severity::Error));
         match (phase, self.place) {
             (Phase::Prepare, Place::Alone) => Outcome::NotStarted,
@@ -251,7 +256,7 @@ impl Guard<'_> {
             _ if fault == Fault::Conversion && error.to_string().contains("parameter") => self.untouched(),
             (_, Place::Inside) => Outcome::RolledBack,
             // An error that ends the session may have come after the commit; one that does not, has undone it.
-            (_, Place::Alone) if by_server && !ends_session => Outcome::RolledBack,
+            (_, Place::Alone) if by_server && !ends_session && !is_unsure => Outcome::RolledBack,
             // Rows that could not be read were nevertheless made.
             (_, Place::Alone) if matches!(fault, Fault::Conversion | Fault::RowCount) => Outcome::Committed,
             (_, Place::Alone) => Outcome::Unknown,

@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::StopReason;
-use crate::guard::{Guard, Place, Watch};
+use crate::guard::{Answered, Guard, Place, Watch};
 use crate::statement::Params;
 use crate::statements::Query;
 use bytes::{Buf, Bytes};
@@ -22,15 +22,33 @@ struct Bounded<'a> {
     watch: Watch<'a>,
     end: Pin<Box<Sleep>>,
     reason: StopReason,
+    /// It was stopped before its first item came.
+    stopped: Option<StopReason>,
     /// Its end or its error was handed out.
     is_done: bool,
 }
 
 impl<'a> Bounded<'a> {
-    fn new(guard: Guard<'a>) -> Self {
-        let watch = Watch::new(&guard, Phase::Statement);
-        let (end, reason) = guard.stop_at(watch.began);
-        Bounded { guard, watch, end: Box::pin(sleep_until(end)), reason, is_done: false }
+    /// Opens a stream and goes on watching it.
+    ///
+    /// The server keeps the first of its answer back until there is more, so a slow statement may be stopped here
+    /// already, and its error then comes as the stream's first item.
+    async fn open<T>(
+        guard: Guard<'a>,
+        request: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<(T, Self)> {
+        let Answered { answer, stopped, began } = guard.listen(Phase::Statement, request).await?;
+        match answer {
+            Ok(stream) => Ok((stream, Bounded::new(guard, stopped, began))),
+            Err(error) => Err(guard.failed(Phase::Statement, error, stopped, began)),
+        }
+    }
+
+    fn new(guard: Guard<'a>, stopped: Option<StopReason>, began: Instant) -> Self {
+        let mut watch = Watch::new(&guard, Phase::Statement);
+        watch.began = began;
+        let (end, reason) = guard.stop_at(began);
+        Bounded { guard, watch, end: Box::pin(sleep_until(end)), reason, stopped, is_done: false }
     }
 
     /// The error once the limit has come, with nothing to be had at once.
@@ -61,7 +79,7 @@ impl<'a> Bounded<'a> {
     fn failed(&mut self, error: tokio_postgres::Error) -> Error {
         self.is_done = true;
         self.watch.is_over = self.guard.connection.link.is_quiet();
-        self.guard.failed(Phase::Statement, error, None, self.watch.began)
+        self.guard.failed(Phase::Statement, error, self.stopped, self.watch.began)
     }
 }
 
@@ -88,10 +106,9 @@ pub struct RowStream<'a> {
 impl<'a> RowStream<'a> {
     pub(crate) async fn open(guard: Guard<'a>, query: Query<'_>, params: Params<'_>) -> Result<Self> {
         let statement = prepared(&guard, query).await?;
-        let rows = guard
-            .run(Phase::Statement, guard.connection.client.query_raw(&statement, params.iter().copied()))
-            .await?;
-        Ok(RowStream { rows: Box::pin(rows), bounded: Bounded::new(guard) })
+        let request = guard.connection.client.query_raw(&statement, params.iter().copied());
+        let (rows, bounded) = Bounded::open(guard, request).await?;
+        Ok(RowStream { rows: Box::pin(rows), bounded })
     }
 }
 
@@ -110,6 +127,7 @@ impl Stream for RowStream<'_> {
             Poll::Ready(Some(Ok(row))) => Poll::Ready(Some(Ok(row))),
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(this.bounded.failed(error)))),
             Poll::Ready(None) => {
+                this.bounded.is_done = true;
                 this.bounded.watch.is_over = true;
                 Poll::Ready(None)
             }
@@ -127,8 +145,9 @@ pub struct CopyOut<'a> {
 impl<'a> CopyOut<'a> {
     pub(crate) async fn open(guard: Guard<'a>, sql: &str) -> Result<Self> {
         let statement = prepared(&guard, Query::Text(sql)).await?;
-        let bytes = guard.run(Phase::Statement, guard.connection.client.copy_out(&statement)).await?;
-        Ok(CopyOut { bytes: Box::pin(bytes), bounded: Bounded::new(guard) })
+        let request = guard.connection.client.copy_out(&statement);
+        let (bytes, bounded) = Bounded::open(guard, request).await?;
+        Ok(CopyOut { bytes: Box::pin(bytes), bounded })
     }
 }
 
@@ -147,6 +166,7 @@ impl Stream for CopyOut<'_> {
             Poll::Ready(Some(Ok(bytes))) => Poll::Ready(Some(Ok(bytes))),
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(this.bounded.failed(error)))),
             Poll::Ready(None) => {
+                this.bounded.is_done = true;
                 this.bounded.watch.is_over = true;
                 Poll::Ready(None)
             }
@@ -159,13 +179,29 @@ impl Stream for CopyOut<'_> {
 pub struct CopyIn<'a, B: Buf + Send + 'static> {
     sink: Pin<Box<CopyInSink<B>>>,
     bounded: Bounded<'a>,
+    /// Its end was sent; before that nothing of it can have been stored.
+    is_ending: bool,
 }
 
 impl<'a, B: Buf + Send + 'static> CopyIn<'a, B> {
     pub(crate) async fn open(guard: Guard<'a>, sql: &str) -> Result<Self> {
         let statement = prepared(&guard, Query::Text(sql)).await?;
-        let sink = guard.run(Phase::Statement, guard.connection.client.copy_in(&statement)).await?;
-        Ok(CopyIn { sink: Box::pin(sink), bounded: Bounded::new(guard) })
+        let request = guard.connection.client.copy_in(&statement);
+        let (sink, bounded) = Bounded::open(guard, request).await?;
+        Ok(CopyIn { sink: Box::pin(sink), bounded, is_ending: false })
+    }
+
+    fn failed(&mut self, error: tokio_postgres::Error) -> Error {
+        let error = self.bounded.failed(error);
+        self.known(error)
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        self.bounded.poll_end(cx).map(|error| self.known(error))
+    }
+
+    fn known(&self, error: Error) -> Error {
+        if self.is_ending { error } else { error.with_outcome(Outcome::RolledBack) }
     }
 
     /// Sends bytes, waiting while the server is behind.
@@ -188,13 +224,14 @@ impl<'a, B: Buf + Send + 'static> CopyIn<'a, B> {
     /// Dropped, the copy may have been stored.
     pub async fn finish(mut self) -> Result<u64> {
         let this = &mut self;
+        this.is_ending = true;
         std::future::poll_fn(|cx| match this.sink.as_mut().poll_finish(cx) {
             Poll::Ready(Ok(rows)) => {
                 this.bounded.watch.is_over = true;
                 Poll::Ready(Ok(rows))
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(this.bounded.failed(error))),
-            Poll::Pending => this.bounded.poll_end(cx).map(Err),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(this.failed(error))),
+            Poll::Pending => this.poll_end(cx).map(Err),
         })
         .await
     }
@@ -206,35 +243,36 @@ impl<B: Buf + Send + 'static> Sink<B> for CopyIn<'_, B> {
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let this = &mut *self;
         if let Some(error) = this.bounded.end() {
-            return Poll::Ready(Err(error));
+            return Poll::Ready(Err(this.known(error)));
         }
         match this.sink.as_mut().poll_ready(cx) {
-            Poll::Ready(result) => Poll::Ready(result.map_err(|error| this.bounded.failed(error))),
-            Poll::Pending => this.bounded.poll_end(cx).map(Err),
+            Poll::Ready(result) => Poll::Ready(result.map_err(|error| this.failed(error))),
+            Poll::Pending => this.poll_end(cx).map(Err),
         }
     }
 
     fn start_send(mut self: Pin<&mut Self>, item: B) -> Result<()> {
         let this = &mut *self;
-        this.sink.as_mut().start_send(item).map_err(|error| this.bounded.failed(error))
+        this.sink.as_mut().start_send(item).map_err(|error| this.failed(error))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let this = &mut *self;
         match this.sink.as_mut().poll_flush(cx) {
-            Poll::Ready(result) => Poll::Ready(result.map_err(|error| this.bounded.failed(error))),
-            Poll::Pending => this.bounded.poll_end(cx).map(Err),
+            Poll::Ready(result) => Poll::Ready(result.map_err(|error| this.failed(error))),
+            Poll::Pending => this.poll_end(cx).map(Err),
         }
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let this = &mut *self;
+        this.is_ending = true;
         match this.sink.as_mut().poll_finish(cx) {
             Poll::Ready(result) => {
                 this.bounded.watch.is_over = result.is_ok();
-                Poll::Ready(result.map(drop).map_err(|error| this.bounded.failed(error)))
+                Poll::Ready(result.map(drop).map_err(|error| this.failed(error)))
             }
-            Poll::Pending => this.bounded.poll_end(cx).map(Err),
+            Poll::Pending => this.poll_end(cx).map(Err),
         }
     }
 }

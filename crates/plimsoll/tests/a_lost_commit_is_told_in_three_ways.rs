@@ -148,6 +148,7 @@ async fn put_slowly(tx: Transaction) -> Result<u64> {
 
 fn settled(event: &Event) -> Option<(String, Outcome)> {
     match event {
+        Event::Stopped { .. } => panic!("a COMMIT is not stopped: {event:?}"),
         Event::CommitSettled { work, outcome } => Some((work.clone(), *outcome)),
         _ => None,
     }

@@ -224,6 +224,39 @@ async fn a_savepoint_that_fails_undoes_itself_and_the_rest_goes_on() {
 }
 
 #[tokio::test]
+async fn a_statement_that_was_dropped_inside_a_savepoint_is_undone_with_it() {
+    let db = ledger().await;
+    let pool = pool_of_one(&db).await;
+    let work = async |tx: Transaction| {
+        tx.execute(INSERT, &[&1]).await?;
+        let hurried = tx
+            .savepoint(async |inner: Transaction| {
+                inner.execute(INSERT, &[&2]).await?;
+                let patience = Duration::from_millis(50);
+                let slow = tokio::time::timeout(patience, inner.query("SELECT pg_sleep(60)", &[])).await;
+                slow.map_err(Error::abort)?
+            })
+            .await;
+        assert_eq!(hurried.unwrap_err().fault(), Fault::Aborted);
+        tx.execute(INSERT, &[&3]).await
+    };
+    pool.transaction(work).await.unwrap();
+    assert_eq!(entries(&db).await, [1, 3]);
+
+    // Without a savepoint the statement that was dropped has failed the whole, and that is told.
+    let work = async |tx: Transaction| {
+        tx.execute(INSERT, &[&4]).await?;
+        let slow = tx.query("SELECT pg_sleep(60)", &[]);
+        assert!(tokio::time::timeout(Duration::from_millis(50), slow).await.is_err());
+        Ok(())
+    };
+    let error = pool.transaction(work).await.unwrap_err();
+    assert_eq!((error.fault(), error.outcome()), (Fault::TransactionState, Outcome::RolledBack), "{error}");
+    comes_back_clean(&pool).await;
+    assert_eq!(entries(&db).await, [1, 3]);
+}
+
+#[tokio::test]
 async fn a_savepoint_may_be_the_first_thing_in_a_read_only_transaction() {
     let db = ledger().await;
     let pool = pool_of_one(&db).await;

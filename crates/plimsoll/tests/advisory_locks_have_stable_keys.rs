@@ -70,7 +70,8 @@ async fn two_transactions_exclude_each_other_until_the_first_ends() {
     });
     let waits = "SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
                  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    server::until("the next one waits", server::PATIENCE, async || server::text(&db, waits).await == "1").await;
+    server::until("the next one waits", server::PATIENCE, async || server::text(&db, waits).await == "1")
+        .await;
     first.commit().await.unwrap();
     waiting.await.unwrap().unwrap();
     assert_eq!(held(&db).await, 0, "a lock goes with its transaction");
@@ -99,8 +100,8 @@ async fn it_goes_with_a_transaction_that_was_rolled_back_or_dropped() {
 async fn behind_a_transaction_pooler_it_holds_and_the_session_form_is_refused() {
     let db = shared::database().await.unwrap();
     let bouncer = PgBouncer::in_front_of(&db).pool_mode(PoolMode::Transaction).start().await.unwrap();
-    let settings = server::settings(&bouncer.url(db.name()))
-        .pooler(plimsoll::settings::PoolerMode::Transaction);
+    let settings =
+        server::settings(&bouncer.url(db.name())).pooler(plimsoll::settings::PoolerMode::Transaction);
     let pool = Database::connect(settings).await.unwrap();
     let first = pool.begin().await.unwrap();
     first.advisory_lock(("device", "t1", 7)).await.unwrap();

@@ -40,7 +40,11 @@ async fn an_exhausted_pool_names_its_numbers_and_who_holds_it() {
     let error = ask.acquire().await.unwrap_err();
     let holder = format!("\"nightly report\" (errors_read_as_one_sentence.rs:{line})");
     let phrase = "Failed to acquire database connection after 1s. Pool may be exhausted or database may be unresponsive.";
-    reads(&error, Fault::PoolExhausted, &["acquire for \"place order\"", "gave up after 1.0 s", "1 of 1 lent", &holder, phrase]);
+    reads(
+        &error,
+        Fault::PoolExhausted,
+        &["acquire for \"place order\"", "gave up after 1.0 s", "1 of 1 lent", &holder, phrase],
+    );
 }
 
 #[tokio::test]
@@ -50,7 +54,11 @@ async fn a_server_that_is_away_is_named_with_what_it_said() {
     cluster.stop().await.unwrap();
     let pool = Database::connect(server::settings(&url)).await.unwrap();
     let error = pool.named("look").acquire_within(Duration::from_millis(300)).acquire().await.unwrap_err();
-    reads(&error, Fault::Unreachable, &["acquire for \"look\"", "no connection could be opened", &format!("127.0.0.1:{port}"), "refused"]);
+    reads(
+        &error,
+        Fault::Unreachable,
+        &["acquire for \"look\"", "no connection could be opened", &format!("127.0.0.1:{port}"), "refused"],
+    );
 }
 
 #[tokio::test]
@@ -62,13 +70,31 @@ async fn a_statement_names_its_work_its_time_and_what_the_server_said() {
     let said = "the server said \"canceling statement due to statement timeout\" (57014)";
     reads(&error, Fault::StatementTimeout, &["of \"slow look\"", "failed after 0.1", said]);
 
-    let by = deadline::within(Duration::from_millis(100), pool.named("slow look").query("SELECT pg_sleep(60)", &[]));
-    reads(&by.await.unwrap_err(), Fault::DeadlinePassed, &["of \"slow look\"", "was stopped because the deadline came"]);
+    let by = deadline::within(
+        Duration::from_millis(100),
+        pool.named("slow look").query("SELECT pg_sleep(60)", &[]),
+    );
+    reads(
+        &by.await.unwrap_err(),
+        Fault::DeadlinePassed,
+        &["of \"slow look\"", "was stopped because the deadline came"],
+    );
 
     pool.execute(INSERT, &[&4711]).await.unwrap();
     let error = pool.named("put").execute(INSERT, &[&4711]).await.unwrap_err();
     reads(&error, Fault::Constraint, &["of \"put\"", "entry_pkey", "(23505)"]);
     assert_eq!(error.as_db_error().unwrap().constraint(), Some("entry_pkey"));
+    assert!(
+        error.as_db_error().unwrap().detail().unwrap().contains("4711"),
+        "who asks for the detail gets it"
+    );
+
+    let call = pool.named("read number");
+    let error = call.query("SELECT $1::text::int", &[&"4711 \"apples\""]).await.unwrap_err();
+    reads(&error, Fault::Data, &["invalid input syntax for type integer: ...", "(22P02)"]);
+    let error =
+        pool.acquire().await.unwrap().as_ref().query("SELECT $1::text::int", &[&"x4711"]).await.unwrap_err();
+    reads(&error.into(), Fault::Data, &["invalid input syntax for type integer: ...", "(22P02)"]);
 }
 
 #[tokio::test]

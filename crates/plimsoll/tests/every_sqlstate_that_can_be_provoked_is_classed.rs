@@ -166,7 +166,8 @@ async fn locks_and_collisions_are_classed() {
     let (first, second) = tokio::join!(one.execute(update, &[&2]), async {
         let waits = "SELECT count(*) AS n FROM pg_locks WHERE NOT granted AND pid IN \
                      (SELECT pid FROM pg_stat_activity WHERE datname = current_database())";
-        server::until("the first waits", server::PATIENCE, async || server::text(&db, waits).await != "0").await;
+        server::until("the first waits", server::PATIENCE, async || server::text(&db, waits).await != "0")
+            .await;
         let answer = two.execute(update, &[&1]).await;
         two.rollback().await;
         answer
@@ -179,7 +180,8 @@ async fn locks_and_collisions_are_classed() {
 async fn who_stopped_a_statement_is_told_apart() {
     let (db, pool) = shop().await;
     let sleep = "SELECT pg_sleep(60)";
-    let error = pool.named("nap").statement_timeout(Duration::from_millis(100)).query(sleep, &[]).await.unwrap_err();
+    let error =
+        pool.named("nap").statement_timeout(Duration::from_millis(100)).query(sleep, &[]).await.unwrap_err();
     is(&error, "57014", Fault::StatementTimeout, Outcome::RolledBack);
     let strict = server::settings_for(&db).await.statement_timeout(Duration::from_millis(150));
     let strict = Database::connect(strict).await.unwrap();
@@ -219,14 +221,17 @@ async fn who_stopped_a_statement_is_told_apart() {
 async fn until_all_have_gone(db: &TestDatabase) {
     let sql = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() \
                AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
-    server::until("the server ended them", server::PATIENCE, async || server::text(db, sql).await == "0").await;
+    server::until("the server ended them", server::PATIENCE, async || server::text(db, sql).await == "0")
+        .await;
 }
 
 #[tokio::test]
 async fn sessions_that_the_server_ended_for_idleness_are_told_as_such() {
     let db = shared::database_from("sqlstates", SCHEMA).await.unwrap();
     let settings = server::settings_for(&db).await.pool_max(1);
-    let pool = Database::connect(settings.idle_in_transaction_session_timeout(Duration::from_millis(100))).await.unwrap();
+    let pool = Database::connect(settings.idle_in_transaction_session_timeout(Duration::from_millis(100)))
+        .await
+        .unwrap();
     let work = async |tx: Transaction| {
         tx.execute("DELETE FROM slot", &[]).await?;
         until_all_have_gone(&db).await;
@@ -307,7 +312,11 @@ fn every_fault_has_a_code_of_its_own_a_cause_and_a_remedy() {
         let advice = fault.advice();
         assert!(codes.insert(advice.code), "{} is used twice", advice.code);
         let parts: Vec<_> = advice.code.split('-').collect();
-        assert!(matches!(parts[..], ["PL", room, number] if room.len() == 3 && number.len() == 2), "{}", advice.code);
+        assert!(
+            matches!(parts[..], ["PL", room, number] if room.len() == 3 && number.len() == 2),
+            "{}",
+            advice.code
+        );
         assert!(advice.cause.len() > 10 && advice.remedy.len() > 3, "{fault:?}: {advice:?}");
         assert!(!advice.cause.ends_with('.') && !advice.remedy.ends_with('.'), "{fault:?}: {advice:?}");
     }

@@ -38,7 +38,7 @@ async fn a_server_that_accepts_and_says_nothing_is_given_up() {
         let db = Database::connect(settings).await.expect("a handle that heals");
         let took = began.elapsed();
         assert!(took >= LIMIT && took < LIMIT + Duration::from_secs(1), "{took:?}");
-        let error = db.acquire().await.unwrap_err();
+        let error = db.named("next").acquire_within(Duration::from_millis(20)).acquire().await.unwrap_err();
         assert_eq!(error.fault(), Fault::ConnectTimeout, "{error}");
         assert!(error.to_string().contains(stage), "{error}");
     }
@@ -60,7 +60,7 @@ async fn a_server_that_stops_anywhere_in_the_handshake_is_given_up_and_leaves_no
         let began = Instant::now();
         let db = Database::connect(settings).await.expect("a handle that heals");
         assert!(began.elapsed() < LIMIT + Duration::from_secs(1), "{:?} at byte {bytes}", began.elapsed());
-        let error = db.acquire().await.unwrap_err();
+        let error = db.named("next").acquire_within(Duration::from_millis(20)).acquire().await.unwrap_err();
         assert_eq!(error.fault(), Fault::ConnectTimeout, "at byte {bytes} of {whole}: {error}");
         db.close().await;
         drop(db);

@@ -79,7 +79,9 @@ async fn the_server_keeps_the_limit_too_where_it_can() {
     }
     // The driver's own methods, which nothing here bounds.
     let raw = lease.as_ref();
-    raw.batch_execute("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0").await.unwrap();
+    raw.batch_execute("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
+        .await
+        .unwrap();
     raw.batch_execute("BEGIN").await.unwrap();
     let began = Instant::now();
     let error = raw.batch_execute("SELECT pg_sleep(60)").await.unwrap_err();

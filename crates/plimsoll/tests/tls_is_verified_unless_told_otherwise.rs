@@ -7,7 +7,7 @@ mod server;
 use plimsoll::settings::{ChannelBinding, TlsMode};
 use plimsoll::{Database, Error, Fault, Settings, deadline};
 use plimsoll_embedded::Cluster;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use server::PATIENCE;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -19,14 +19,15 @@ struct Encrypted {
     _folder: tempfile::TempDir,
 }
 
-fn authority() -> CertifiedIssuer<'static, KeyPair> {
+fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
 async fn encrypted(name: &str) -> Encrypted {
-    let authority = authority();
+    let authority = authority("the one that is known");
     let key = KeyPair::generate().unwrap();
     let certificate =
         CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
@@ -97,7 +98,7 @@ async fn an_unknown_authority_is_refused_and_the_remedy_told() {
     let server = encrypted("localhost").await;
     let folder = tempfile::tempdir().unwrap();
     let stranger = folder.path().join("stranger.crt");
-    std::fs::write(&stranger, authority().pem()).unwrap();
+    std::fs::write(&stranger, authority("a stranger").pem()).unwrap();
     for mode in [TlsMode::VerifyFull, TlsMode::VerifyCa] {
         let error = refusal(settings(&server.cluster).sslmode(mode).sslrootcert(&stranger)).await;
         for part in ["sslrootcert=<file>", "UnknownIssuer"] {

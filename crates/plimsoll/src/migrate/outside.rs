@@ -45,6 +45,7 @@ impl Run<'_> {
         let began = Instant::now();
         let mut kept = 0;
         let result = async {
+            self.still_my_turn(&holder).await?;
             if was_begun {
                 self.drop_invalid(&worker, file, &before).await?;
             }
@@ -111,9 +112,11 @@ impl Run<'_> {
         }
     }
 
-    /// Proves that the lock is still held.
+    /// Proves that the lock is still held, and lets go of the holder's snapshot. A query of the driver's leaves its
+    /// portal open until the next one, and with it a snapshot, for which a concurrent build would wait for ever; one by
+    /// the simple protocol closes both.
     async fn still_my_turn(&self, holder: &TransactionGuard) -> Result<()> {
-        holder.query_one("SELECT 1", &[]).await.map(drop).map_err(|error| {
+        holder.script("SELECT 1").await.map_err(|error| {
             error.and(
                 "the connection that holds the migration lock was lost, so another program may have begun",
             )

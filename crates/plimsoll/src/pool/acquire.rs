@@ -58,101 +58,64 @@ pub(super) async fn acquire<M: Manage>(inner: &Arc<Inner<M>>, ask: Ask) -> Resul
     let runner = Runner::current();
     let who = Who { name: ask.name, runner, deadline: deadline.map(Deadline::instant) };
     let mut asking = Some(who);
+    let mut now = began;
     loop {
-        let grant = match take(inner, &mut asking, began, until) {
-            Some(grant) => grant,
-            None => {
-                let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
-                wait(inner, &mut asking, began, until, waker).await?
+        let joined = poll_fn(|cx| Poll::Ready(join(inner, &mut asking, now, until, cx.waker()))).await;
+        let grant = match joined {
+            Joined::Granted(grant) => grant,
+            Joined::Waiting(ticket, name) => {
+                match Wait::new(&inner.slots, ticket, |effects| inner.apply(effects)).await {
+                    Turn::Granted(grant) => grant,
+                    Turn::Refused(refusal) => return Err(refused(inner, &name, began, until, refusal)),
+                }
             }
+            Joined::Refused(refusal) => return Err(refused(inner, &name_of(&asking), began, until, refusal)),
+            Joined::Full => return Err(full(inner, &name_of(&asking))),
         };
         let mut lease = Lease::new(inner, grant.slot, grant.connection);
         match admit(inner, &mut lease, grant.idle_for, until).await {
             Admission::Lent => return Ok(lease),
             Admission::Rejected => {
                 asking = lease.reject();
-                if Instant::now() >= until {
-                    let name = asking.as_ref().map_or_else(WorkName::here, |who| who.name.clone());
-                    return Err(refused(inner, &name, began, until, Refusal::TimedOut { entangled: None }));
-                }
+                now = Instant::now();
             }
         }
     }
 }
 
-/// The fast path: whatever is idle now.
-fn take<M: Manage>(
-    inner: &Arc<Inner<M>>,
-    asking: &mut Option<Who>,
-    now: Instant,
-    until: Instant,
-) -> Option<Grant<M::Connection>> {
-    let lease_end = asking.as_ref().and_then(|who| who.deadline);
-    let mut slots = inner.slots.lock();
-    if slots.is_closed || until <= now {
-        return None;
-    }
-    let grant = slots.lend(asking, now)?;
-    let must_wake = lease_end.is_some_and(|end| clock::arm(&mut slots, end));
-    drop(slots);
-    if must_wake {
-        inner.alarm.notify_one();
-    }
-    Some(grant)
-}
-
-/// The slow path: a ticket, a connect if there is room, and patience.
-async fn wait<M: Manage>(
-    inner: &Arc<Inner<M>>,
-    asking: &mut Option<Who>,
-    began: Instant,
-    until: Instant,
-    waker: Waker,
-) -> Result<Grant<M::Connection>> {
-    let name = asking.as_ref().map_or_else(WorkName::here, |who| who.name.clone());
-    let ticket = match join(inner, asking, until, waker) {
-        Joined::Granted(grant) => return Ok(grant),
-        Joined::Waiting(ticket) => ticket,
-        Joined::Refused(refusal) => return Err(refused(inner, &name, began, until, refusal)),
-        Joined::Full => return Err(full(inner, &name)),
-    };
-    let turn = Wait::new(&inner.slots, ticket, |effects| inner.apply(effects)).await;
-    match turn {
-        Turn::Granted(grant) => {
-            let waited = began.elapsed();
-            let totals = &mut inner.slots.lock().totals;
-            totals.waited += 1;
-            totals.wait_total += waited;
-            totals.wait_longest = totals.wait_longest.max(waited);
-            Ok(grant)
-        }
-        Turn::Refused(refusal) => Err(refused(inner, &name, began, until, refusal)),
-    }
+fn name_of(asking: &Option<Who>) -> WorkName {
+    asking.as_ref().map_or_else(WorkName::here, |who| who.name.clone())
 }
 
 enum Joined<C> {
     Granted(Grant<C>),
-    Waiting(Ticket),
+    Waiting(Ticket, WorkName),
     Refused(Refusal),
     Full,
 }
 
+/// Whatever is idle now; else a ticket, and a connect if there is room. Takes the lock once.
 fn join<M: Manage>(
     inner: &Arc<Inner<M>>,
     asking: &mut Option<Who>,
+    now: Instant,
     until: Instant,
-    waker: Waker,
+    waker: &Waker,
 ) -> Joined<M::Connection> {
+    let lease_end = asking.as_ref().and_then(|who| who.deadline);
     let mut slots = inner.slots.lock();
     if slots.is_closed {
         return Joined::Refused(Refusal::Closed);
     }
-    let now = Instant::now();
     if until <= now {
         return Joined::Refused(Refusal::TimedOut { entangled: None });
     }
-    // One may have come home since the fast path looked.
     if let Some(grant) = slots.lend(asking, now) {
+        let must_wake = lease_end.is_some_and(|end| clock::arm(&mut slots, end));
+        drop(slots);
+        if must_wake {
+            inner.alarm.notify_one();
+        }
         return Joined::Granted(grant);
     }
     if slots.waiters.is_full() {
@@ -160,13 +123,11 @@ fn join<M: Manage>(
         return Joined::Full;
     }
     let Some(who) = asking.take() else { return Joined::Refused(Refusal::Closed) };
-    let lease_end = who.deadline;
-    let ticket = slots.waiters.push(who, until, waker);
-    let connects = {
-        let wanted = slots.wanted();
-        slots.begin_connects(wanted, now)
-    };
-    let mut alarm = until.min(lease_end.unwrap_or(until));
+    let name = who.name.clone();
+    let ticket = slots.waiters.push(who, now, until, waker.clone());
+    let wanted = slots.wanted();
+    let connects = slots.begin_connects(wanted, now);
+    let mut alarm = lease_end.map_or(until, |end| until.min(end));
     if let Some(after) = inner.sizing.deadlock_after {
         alarm = alarm.min(now + after / 4);
     }
@@ -179,7 +140,7 @@ fn join<M: Manage>(
     if must_wake {
         inner.alarm.notify_one();
     }
-    Joined::Waiting(ticket)
+    Joined::Waiting(ticket, name)
 }
 
 enum Admission {
@@ -265,12 +226,20 @@ fn refused<M: Manage>(
             let numbers = snapshot::sentence(inner);
             let knot = entangled.map(|leases| format!("; {ENTANGLED}: {leases}")).unwrap_or_default();
             if is_own_limit {
-                (Fault::PoolExhausted, format!("gave up after {seconds:.1} s: {numbers}{knot}. {}", exhausted(seconds)))
+                (
+                    Fault::PoolExhausted,
+                    format!("gave up after {seconds:.1} s: {numbers}{knot}. {}", exhausted(seconds)),
+                )
             } else {
-                (Fault::DeadlinePassed, format!("was ended by its deadline after {seconds:.1} s: {numbers}{knot}"))
+                (
+                    Fault::DeadlinePassed,
+                    format!("was ended by its deadline after {seconds:.1} s: {numbers}{knot}"),
+                )
             }
         }
-        (Refusal::Hopeless, None) => (Fault::Unreachable, "was refused: no connection can be opened".to_owned()),
+        (Refusal::Hopeless, None) => {
+            (Fault::Unreachable, "was refused: no connection can be opened".to_owned())
+        }
     };
     let sentence = format!("acquire for {name} {why}");
     inner.events.tell(Event::AcquireFailed { work: name.to_string(), fault, waited });

@@ -51,7 +51,8 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<I
         let mut slots = inner.slots.lock();
         slots.armed = None;
         if slots.waiters.earliest().is_some_and(|due| due <= now) {
-            let entangled = evidence(inner, &slots).map(|_| super::snapshot::name_leases(&slots.leases(), now));
+            let entangled =
+                evidence(inner, &slots).map(|_| super::snapshot::name_leases(&slots.leases(), now));
             wakers.extend(slots.waiters.expire(now, entangled));
         }
         for slot in &mut slots.slots {

@@ -45,7 +45,7 @@ impl Hall {
             let mut slots = self.slots.lock();
             match slots.lend(&mut who, self.now) {
                 Some(grant) => Ok(grant),
-                None => Err(who.take().map(|who| slots.waiters.push(who, self.now, waker))),
+                None => Err(who.take().map(|who| slots.waiters.push(who, self.now, self.now, waker))),
             }
         };
         let grant = match joined {

@@ -188,7 +188,11 @@ impl<C, H> Slots<C, H> {
             return Effects { wake: None, close: Some(connection) };
         };
         place.since = now;
-        if let Some((ticket, who)) = self.waiters.next() {
+        if let Some((ticket, who, waiting_since)) = self.waiters.next() {
+            let waited = now.saturating_duration_since(waiting_since);
+            self.totals.waited += 1;
+            self.totals.wait_total += waited;
+            self.totals.wait_longest = self.totals.wait_longest.max(waited);
             place.state = State::Lent;
             place.lease = Some(LeaseRecord { who, since: now, is_overdue: false, is_reported: false });
             self.lent += 1;
@@ -416,7 +420,7 @@ mod tests {
                     Some(grant) => self.held.push((grant.slot, grant.connection)),
                     None => {
                         if let Some(who) = who() {
-                            self.tickets.push(slots.waiters.push(who, now, Waker::noop().clone()));
+                            self.tickets.push(slots.waiters.push(who, now, now, Waker::noop().clone()));
                         }
                         self.opening.extend(slots.begin_connects(slots.wanted(), now));
                     }
@@ -505,7 +509,7 @@ mod tests {
         let now = Instant::now();
         let mut slots: Slots<u32, ()> = Slots::new(Limits { min: 0, max: 1, overflow: 1, connects: 9 }, 9);
         for number in 0..2 {
-            let ticket = slots.waiters.push(who().expect("somebody"), now, Waker::noop().clone());
+            let ticket = slots.waiters.push(who().expect("somebody"), now, now, Waker::noop().clone());
             let slot = slots.begin_connects(1, now).pop().expect("there is room");
             slots.connected(slot, number, (), None, now);
             assert!(matches!(slots.waiters.poll(ticket, Waker::noop()), Some(Turn::Granted(_))));

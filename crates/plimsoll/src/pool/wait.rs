@@ -11,16 +11,18 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::time::Instant;
 
-/// A place in a pool's queue, as a future. `after` is called with the effects of giving the place up.
+/// A place in a pool's queue, as a future. It must be polled first by the task whose waker is in the queue. `after` is called with the effects of giving the place up.
 pub(crate) struct Wait<'a, C, H, A: FnMut(Effects<C>)> {
     slots: &'a Mutex<Slots<C, H>>,
     ticket: Option<Ticket>,
+    /// The ticket was drawn with this task's waker a moment ago: whatever comes wakes it.
+    is_fresh: bool,
     after: A,
 }
 
 impl<'a, C, H, A: FnMut(Effects<C>)> Wait<'a, C, H, A> {
     pub(crate) fn new(slots: &'a Mutex<Slots<C, H>>, ticket: Ticket, after: A) -> Self {
-        Wait { slots, ticket: Some(ticket), after }
+        Wait { slots, ticket: Some(ticket), is_fresh: true, after }
     }
 }
 
@@ -29,6 +31,9 @@ impl<C, H, A: FnMut(Effects<C>) + Unpin> Future for Wait<'_, C, H, A> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn<Grant<C>>> {
         let this = self.get_mut();
+        if std::mem::take(&mut this.is_fresh) {
+            return Poll::Pending;
+        }
         let Some(ticket) = this.ticket else { return Poll::Pending };
         match this.slots.lock().waiters.poll(ticket, cx.waker()) {
             Some(turn) => {

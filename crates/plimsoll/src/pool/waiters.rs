@@ -68,6 +68,7 @@ struct Entry<G> {
     who: Option<Who>,
     runner: Option<Runner>,
     until: Instant,
+    since: Instant,
 }
 
 /// The queue.
@@ -102,11 +103,18 @@ impl<G> Waiters<G> {
     }
 
     /// Joins the queue. The caller has asked [`Waiters::is_full`].
-    pub(crate) fn push(&mut self, who: Who, until: Instant, waker: Waker) -> Ticket {
+    pub(crate) fn push(&mut self, who: Who, since: Instant, until: Instant, waker: Waker) -> Ticket {
         let serial = self.next_serial;
         self.next_serial += 1;
-        let entry =
-            Entry { serial, turn: None, waker: Some(waker), runner: Some(who.runner), who: Some(who), until };
+        let entry = Entry {
+            serial,
+            turn: None,
+            waker: Some(waker),
+            runner: Some(who.runner),
+            who: Some(who),
+            until,
+            since,
+        };
         let index = match self.free.pop() {
             Some(index) => {
                 if let Some(place) = self.entries.get_mut(index) {
@@ -179,14 +187,15 @@ impl<G> Waiters<G> {
         }
     }
 
-    /// Takes the longest waiting, with who it is. It must be given a turn by [`Waiters::settle`] at once.
-    pub(crate) fn next(&mut self) -> Option<(Ticket, Who)> {
+    /// Takes the longest waiting, with who it is and since when. It must be given a turn by [`Waiters::settle`] at once.
+    pub(crate) fn next(&mut self) -> Option<(Ticket, Who, Instant)> {
         while let Some(ticket) = self.queue.pop_front() {
             if let Some(entry) = self.entry(ticket) {
                 if entry.turn.is_none() {
                     if let Some(who) = entry.who.take() {
+                        let since = entry.since;
                         self.waiting -= 1;
-                        return Some((ticket, who));
+                        return Some((ticket, who, since));
                     }
                 }
             }
@@ -268,9 +277,9 @@ mod tests {
     fn first_come_is_first_served() {
         let now = Instant::now();
         let mut waiters = queue(9);
-        let tickets: Vec<_> = (0..3).map(|_| waiters.push(who(), now, Waker::noop().clone())).collect();
+        let tickets: Vec<_> = (0..3).map(|_| waiters.push(who(), now, now, Waker::noop().clone())).collect();
         for (number, ticket) in tickets.iter().enumerate() {
-            let (next, _) = waiters.next().expect("one waits");
+            let (next, _, _) = waiters.next().expect("one waits");
             assert_eq!(next, *ticket);
             waiters.settle(next, Turn::Granted(number as u32));
             assert_eq!(waiters.poll(next, Waker::noop()), Some(Turn::Granted(number as u32)));
@@ -282,8 +291,8 @@ mod tests {
     fn a_grant_that_was_not_fetched_comes_back() {
         let now = Instant::now();
         let mut waiters = queue(9);
-        let ticket = waiters.push(who(), now, Waker::noop().clone());
-        let (next, _) = waiters.next().expect("one waits");
+        let ticket = waiters.push(who(), now, now, Waker::noop().clone());
+        let (next, _, _) = waiters.next().expect("one waits");
         waiters.settle(next, Turn::Granted(7));
         assert_eq!(waiters.cancel(ticket), Some(7));
         assert_eq!(waiters.cancel(ticket), None, "a ticket is good once");
@@ -293,11 +302,14 @@ mod tests {
     fn those_whose_time_has_come_are_sent_away_and_the_others_stay() {
         let now = Instant::now();
         let mut waiters = queue(9);
-        let early = waiters.push(who(), now + Duration::from_secs(1), Waker::noop().clone());
-        let late = waiters.push(who(), now + Duration::from_secs(2), Waker::noop().clone());
+        let early = waiters.push(who(), now, now + Duration::from_secs(1), Waker::noop().clone());
+        let late = waiters.push(who(), now, now + Duration::from_secs(2), Waker::noop().clone());
         assert_eq!(waiters.earliest(), Some(now + Duration::from_secs(1)));
         assert_eq!(waiters.expire(now + Duration::from_secs(1), None).len(), 1);
-        assert_eq!(waiters.poll(early, Waker::noop()), Some(Turn::Refused(Refusal::TimedOut { entangled: None })));
+        assert_eq!(
+            waiters.poll(early, Waker::noop()),
+            Some(Turn::Refused(Refusal::TimedOut { entangled: None }))
+        );
         assert_eq!(waiters.poll(late, Waker::noop()), None);
         assert_eq!(waiters.len(), 1);
     }
@@ -333,9 +345,9 @@ mod tests {
                 match step {
                     Step::Push => {
                         let until = start + Duration::from_millis(at as u64);
-                        tickets.push(waiters.push(who(), until, Waker::noop().clone()));
+                        tickets.push(waiters.push(who(), start, until, Waker::noop().clone()));
                     }
-                    Step::Grant => if let Some((ticket, _)) = waiters.next() {
+                    Step::Grant => if let Some((ticket, _, _)) = waiters.next() {
                         waiters.settle(ticket, Turn::Granted(granted));
                         granted += 1;
                     },

@@ -206,7 +206,12 @@ fn tls_failure(plan: &Plan, host: &Host, error: io::Error) -> Error {
 
 /// The server said no, or hung up.
 fn refused(host: &Host, stage: &str, error: tokio_postgres::Error) -> Error {
-    let text = error.to_string();
+    let said = match (error.as_db_error(), std::error::Error::source(&error)) {
+        (Some(db), _) => format!("the server said \"{}\" ({})", db.message(), db.code().code()),
+        (None, Some(cause)) => cause.to_string(),
+        (None, None) => error.to_string(),
+    };
+    let kind = error.to_string();
     let fault = match fault_of(&error) {
         Fault::Privilege => Fault::Authentication,
         // What start-up carries besides names are the options.
@@ -214,16 +219,11 @@ fn refused(host: &Host, stage: &str, error: tokio_postgres::Error) -> Error {
         Fault::ConnectionLost if error.as_db_error().is_some_and(is_pooler_denial) => Fault::Authentication,
         // The driver's own complaints are about the password (missing, or of an unknown method) and about binding it
         // to TLS.
-        Fault::Driver if text.contains("channel binding") => Fault::Tls,
-        Fault::Driver if text.starts_with("authentication error") || text.starts_with("invalid config") => {
+        Fault::Driver if said.contains("channel binding") => Fault::Tls,
+        Fault::Driver if kind.starts_with("authentication error") || kind.starts_with("invalid config") => {
             Fault::Authentication
         }
         fault => fault,
-    };
-    let said = match (error.as_db_error(), std::error::Error::source(&error)) {
-        (Some(db), _) => format!("the server said \"{}\" ({})", db.message(), db.code().code()),
-        (None, Some(cause)) => cause.to_string(),
-        (None, None) => error.to_string(),
     };
     Error::new(
         fault,
@@ -236,7 +236,7 @@ fn refused(host: &Host, stage: &str, error: tokio_postgres::Error) -> Error {
 
 /// PgBouncer turns a wrong user, password or database away with the code of a protocol violation.
 fn is_pooler_denial(said: &DbError) -> bool {
-    ["authentication failed", "no such user", "no such database", "not allowed"]
+    ["authentication failed", "no such user", "no such database", "does not exist"]
         .iter()
         .any(|denial| said.message().contains(denial))
 }

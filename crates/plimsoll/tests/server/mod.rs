@@ -68,12 +68,26 @@ pub async fn event<T>(
 }
 
 /// A session that nothing guards, for what a guarded one would refuse or repair.
-#[expect(clippy::disallowed_methods, reason = "some promises are about what a bare driver would do")]
 pub async fn bare(url: &str) -> tokio_postgres::Client {
+    bare_with_driver(url).await.0
+}
+
+/// The same, with the task that moves its bytes: aborting that is what a killed program does to its socket.
+#[expect(clippy::disallowed_methods, reason = "some promises are about what a bare driver would do")]
+pub async fn bare_with_driver(url: &str) -> (tokio_postgres::Client, tokio::task::JoinHandle<()>) {
     let (client, connection) =
         tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("a bare session");
-    tokio::spawn(connection);
-    client
+    (client, tokio::spawn(async move { drop(connection.await) }))
+}
+
+/// The first value that a bare session answers, as text.
+pub async fn first(client: &tokio_postgres::Client, sql: &str) -> Result<String, tokio_postgres::Error> {
+    let messages = client.simple_query(sql).await?;
+    let found = messages.iter().find_map(|message| match message {
+        tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    });
+    Ok(found.unwrap_or_default())
 }
 
 /// The first column of the first row, as text.

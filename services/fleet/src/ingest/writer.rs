@@ -17,6 +17,7 @@ use crate::reply::Problem;
 use crate::tenants::TenantId;
 use plimsoll::{Database, Fault, deadline};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
@@ -38,11 +39,29 @@ struct Waiting {
     tenant: TenantId,
     reading: Reading,
     fate: oneshot::Sender<Result<(), Problem>>,
+    _counted: Counted,
+}
+
+/// One of those that wait, for as long as it lives.
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn one_more(waiting: &Arc<AtomicUsize>) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Counted(Arc::clone(waiting))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The handle of the writer's task.
 pub struct Writer {
     queue: mpsc::Sender<Waiting>,
+    waiting: Arc<AtomicUsize>,
     stop: watch::Sender<bool>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
@@ -60,7 +79,7 @@ impl Writer {
         let (queue, waiting) = mpsc::channel(room);
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(run(db, partitions, waiting, stopped));
-        Writer { queue, stop, task: Mutex::new(Some(task)) }
+        Writer { queue, waiting: Arc::default(), stop, task: Mutex::new(Some(task)) }
     }
 
     /// Puts a reading into the queue and waits until the COMMIT that holds it has been answered.
@@ -72,7 +91,8 @@ impl Writer {
     /// Dropped, the reading is written all the same if it was in the queue already.
     pub async fn store(&self, tenant: TenantId, reading: Reading) -> Result<(), Problem> {
         let (fate, told) = oneshot::channel();
-        self.queue.try_send(Waiting { tenant, reading, fate }).map_err(|error| match error {
+        let _counted = Counted::one_more(&self.waiting);
+        self.queue.try_send(Waiting { tenant, reading, fate, _counted }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Problem::unavailable(
                 "QUEUE_FULL",
                 "more readings arrive than can be written now; send again later",
@@ -81,6 +101,12 @@ impl Writer {
             mpsc::error::TrySendError::Closed(_) => stopping(),
         })?;
         told.await.unwrap_or_else(|_| Err(stopping()))
+    }
+
+    /// Readings that were taken and whose fate is not known yet.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// Takes nothing more, writes what waits, and ends.
