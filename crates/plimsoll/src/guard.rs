@@ -17,7 +17,7 @@ use crate::event::{Event, StopReason};
 use crate::fault::Fault;
 use crate::name::WorkName;
 use crate::postgres::Connection;
-use crate::wire::link::Stopped;
+use crate::wire::link::{Ended, Stopped};
 use futures_util::future;
 use std::future::Future;
 use std::time::Duration;
@@ -206,13 +206,15 @@ impl Guard<'_> {
         if fault.evicts() {
             self.connection.link.doom();
         }
-        let outcome = self.outcome_of(phase, fault, &error);
+        let mut outcome = self.outcome_of(phase, fault, &error);
         let said = match error.as_db_error() {
             Some(db) => said(db),
             None => match (self.connection.link.ended(), std::error::Error::source(&error)) {
                 (Some(ended), _) if fault == Fault::ConnectionLost => {
-                    if ended.fault.is_connectivity() {
-                        fault = ended.fault;
+                    fault = ended.reason();
+                    // The server ended a session that was at rest, so it never read what was sent last.
+                    if matches!(fault, Fault::TransactionTimeout | Fault::IdleSessionEnded) {
+                        outcome = Outcome::RolledBack;
                     }
                     ended.text
                 }
@@ -266,12 +268,7 @@ impl Guard<'_> {
     fn lost_before(&self, phase: Phase) -> Error {
         let ended = self.connection.link.ended();
         let why = ended.as_ref().map_or("closed", |ended| ended.text.as_str());
-        let fault = ended.as_ref().map_or(Fault::ConnectionLost, |ended| ended.fault);
-        let fault = if fault.is_connectivity() || fault == Fault::IdleSessionEnded {
-            fault
-        } else {
-            Fault::ConnectionLost
-        };
+        let fault = ended.as_ref().map_or(Fault::ConnectionLost, Ended::reason);
         self.error(
             fault,
             phase,

@@ -99,7 +99,7 @@ async fn an_older_program_leaves_a_newer_schema_alone() {
     let mut events = db.events();
     let report = db.migrate(&old).await.unwrap();
     assert_eq!((report.unknown, report.applied.len()), (vec![2], 0));
-    assert_eq!(events.recv().await.unwrap(), Event::SchemaAhead { version: 2, unknown: 1 });
+    while events.recv().await.unwrap() != (Event::SchemaAhead { version: 2, unknown: 1 }) {}
     assert!(db.schema_is_current(&old).await.unwrap());
     assert_eq!(db.schema_version().await.unwrap(), Some(2));
     assert_eq!(tables(&database).await, ["a", "b"]);

@@ -4,10 +4,12 @@
 
 mod server;
 
+use plimsoll::event::Event;
 use plimsoll::settings::{OnMissingGuardrail, PoolerMode};
 use plimsoll::{Database, Fault, Pooler, Settings};
 use plimsoll_embedded::shared::{self, TestDatabase};
 use plimsoll_embedded::{PgBouncer, PoolMode};
+use server::event;
 use std::time::Duration;
 
 /// A pooler that lends for a session, and drops start-up options without a word.
@@ -53,6 +55,15 @@ async fn a_lost_limit_is_degraded_where_that_was_allowed() {
         "{:?}",
         lease.missing_guardrails()
     );
+    let mut events = db.events();
+    let second = db.acquire().await.unwrap();
+    let missing = event("degraded", &mut events, |event| match event {
+        Event::Degraded { missing } => Some(missing.clone()),
+        _ => None,
+    })
+    .await;
+    assert!(missing.contains("statement_timeout is off instead of 200 ms"), "{missing}");
+    drop(second);
     // This program's own limit holds all the same.
     let error = lease.query("SELECT pg_sleep(20)", &[]).await.unwrap_err();
     assert_eq!(error.fault(), Fault::StatementTimeout, "{error}");
@@ -81,7 +92,10 @@ async fn a_session_pooler_carries_every_limit_and_keeps_it() {
             let lease = db.acquire().await.unwrap();
             assert!(lease.missing_guardrails().is_empty());
             let row = lease
-                .query_one("SELECT current_setting('statement_timeout'), current_setting('lock_timeout')", &[])
+                .query_one(
+                    "SELECT current_setting('statement_timeout'), current_setting('lock_timeout')",
+                    &[],
+                )
                 .await
                 .unwrap();
             assert_eq!((row.get::<_, String>(0), row.get::<_, String>(1)), ("30s".into(), "5s".into()));

@@ -5,8 +5,9 @@
 mod server;
 
 use plimsoll::{Database, Fault, Outcome, deadline};
-use plimsoll_embedded::{Cluster, StopMode};
+use plimsoll_embedded::{Cluster, PgBouncer, PoolMode, StopMode};
 use server::{PATIENCE, until};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -34,7 +35,10 @@ async fn a_handle_is_given_before_the_server_is_there() {
     cluster.start_again().await.unwrap();
     let started = Instant::now();
     let ready = tokio::time::timeout(PATIENCE, waiting).await.expect("ready").unwrap().unwrap();
-    assert!(ready.saturating_duration_since(started) < Duration::from_secs(3), "the pause is a second at the most");
+    assert!(
+        ready.saturating_duration_since(started) < Duration::from_secs(3),
+        "the pause is a second at the most"
+    );
     assert_eq!(db.query_one("SELECT 1", &[]).await.unwrap().get::<_, i32>(0), 1);
 }
 
@@ -73,17 +77,63 @@ async fn a_restart_under_load_heals_and_every_error_is_honest() {
         for task in tasks {
             told.extend(task.await.unwrap());
         }
-        let rows = cluster.execute("postgres", "SELECT worker, number FROM entry").await.unwrap();
-        let stored: std::collections::HashSet<(i32, i32)> =
-            rows.iter().map(|row| (row["worker"].parse().unwrap(), row["number"].parse().unwrap())).collect();
-        for (worker, number, outcome) in told {
-            match outcome {
-                Outcome::Committed => assert!(stored.contains(&(worker, number)), "lost: {worker} {number}"),
-                Outcome::NotStarted | Outcome::RolledBack => {
-                    assert!(!stored.contains(&(worker, number)), "{mode:?}: stored and denied: {worker} {number}");
-                }
-                _ => {}
+        assert_honest(&cluster, told, &format!("{mode:?}")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pooler_that_restarts_under_load_heals() {
+    let cluster = Cluster::start().await.unwrap();
+    cluster
+        .execute("postgres", "CREATE TABLE entry (worker int, number int, PRIMARY KEY (worker, number))")
+        .await
+        .unwrap();
+    let bouncer =
+        PgBouncer::in_front_of(&cluster).pool_mode(PoolMode::Transaction).setting("default_pool_size", "3");
+    let bouncer = bouncer.start().await.unwrap();
+    let settings = server::settings(&bouncer.url("postgres"))
+        .pool_timeout(Duration::from_secs(2))
+        .tcp_user_timeout(Duration::from_secs(1));
+    let db = Database::connect(settings).await.unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let written = Arc::new(AtomicU64::new(0));
+    let tasks: Vec<_> = (0..6_i32)
+        .map(|worker| tokio::spawn(work(db.clone(), worker, Arc::clone(&stop), Arc::clone(&written))))
+        .collect();
+    let written_more = async |than: u64| {
+        until("the workers go on", PATIENCE, async || written.load(Ordering::SeqCst) > than).await;
+    };
+    written_more(50).await;
+    bouncer.restart().await.unwrap();
+    written_more(written.load(Ordering::SeqCst) + 100).await;
+    stop.store(true, Ordering::SeqCst);
+    let mut told = Vec::new();
+    for task in tasks {
+        told.extend(task.await.unwrap());
+    }
+    assert_honest(&cluster, told, "a pooler's restart").await;
+}
+
+/// What was told to be stored is there, and what was told not to be is not.
+async fn assert_honest(cluster: &Cluster, told: Vec<(i32, i32, Outcome)>, after: &str) {
+    // What the dead pooler had under way may still be on its way to its end.
+    until("nothing is under way any more", PATIENCE, async || {
+        let busy = "SELECT 1 FROM pg_stat_activity WHERE state <> 'idle' AND pid <> pg_backend_pid() AND \
+                    backend_type = 'client backend'";
+        cluster.execute("postgres", busy).await.is_ok_and(|rows| rows.is_empty())
+    })
+    .await;
+    let rows = cluster.execute("postgres", "SELECT worker, number FROM entry").await.unwrap();
+    let stored: HashSet<(i32, i32)> =
+        rows.iter().map(|row| (row["worker"].parse().unwrap(), row["number"].parse().unwrap())).collect();
+    for (worker, number, outcome) in told {
+        let is_stored = stored.contains(&(worker, number));
+        match outcome {
+            Outcome::Committed => assert!(is_stored, "{after}: lost: {worker} {number}"),
+            Outcome::NotStarted | Outcome::RolledBack => {
+                assert!(!is_stored, "{after}: stored and denied: {worker} {number}");
             }
+            _ => {}
         }
     }
 }
@@ -110,10 +160,7 @@ async fn work(
                 told.push((worker, number, Outcome::Committed));
             }
             Err(error) => {
-                assert!(
-                    error.fault().is_connectivity(),
-                    "a restart is a matter of connectivity: {error}"
-                );
+                assert!(error.fault().is_connectivity(), "a restart is a matter of connectivity: {error}");
                 told.push((worker, number, error.outcome()));
             }
         }

@@ -35,7 +35,10 @@ async fn assert_nothing_is_left(bouncer: &PgBouncer, server: &TestDatabase, afte
         ("SHOW lock_timeout", "0"),
         ("SHOW search_path", "\"$user\", public"),
         ("SELECT count(*) FROM pg_prepared_statements", "0"),
-        ("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())", "0"),
+        (
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            "0",
+        ),
         ("SELECT count(*) FROM pg_cursors", "0"),
     ] {
         let messages = stranger.simple_query(question).await.unwrap();
@@ -69,17 +72,15 @@ async fn assert_limits_hold_and_nothing_leaks(db: &Database, bouncer: &PgBouncer
         .transaction(async |tx| {
             tx.advisory_lock("door").await?;
             tx.execute("UPDATE item SET name = 'x' WHERE id = 1", &[]).await?;
-            tx.query_one("SELECT current_setting('statement_timeout'), current_setting('lock_timeout')", &[]).await
+            tx.query_one("SELECT current_setting('statement_timeout'), current_setting('lock_timeout')", &[])
+                .await
         })
         .await
         .unwrap();
     assert_eq!((limits.get::<_, String>(0), limits.get::<_, String>(1)), ("500ms".into(), "300ms".into()));
     assert_nothing_is_left(bouncer, server, "a transaction").await;
 
-    let error = db
-        .transaction(async |tx| tx.query("SELECT pg_sleep(20)", &[]).await)
-        .await
-        .unwrap_err();
+    let error = db.transaction(async |tx| tx.query("SELECT pg_sleep(20)", &[]).await).await.unwrap_err();
     assert_eq!(error.fault(), Fault::StatementTimeout, "{error}");
     for wrong in ["SELECT nothing FROM item", "SELECT 1/0", "INSERT INTO item VALUES (1, 'again')"] {
         for _ in 0..2 {
@@ -116,8 +117,7 @@ async fn a_pooler_that_refuses_startup_options_is_found() {
 #[tokio::test]
 async fn a_pooler_that_drops_startup_options_without_a_word_is_found() {
     let server = shared::database().await.unwrap();
-    let bouncer =
-        pooler(&server, 1).setting("ignore_startup_parameters", "options").start().await.unwrap();
+    let bouncer = pooler(&server, 1).setting("ignore_startup_parameters", "options").start().await.unwrap();
     let db = Database::connect(settings(&bouncer, &server)).await.unwrap();
     assert_eq!(db.pooler(), Some(Pooler::Transaction));
     assert_limits_hold_and_nothing_leaks(&db, &bouncer, &server).await;
@@ -200,16 +200,23 @@ async fn four_hundred_statements_share_two_server_connections() {
         tasks.spawn(async move {
             match number % 4 {
                 0 => db.query_one("SELECT $1::int4", &[&number]).await.map(|row| row.get::<_, i32>(0)),
-                1 => db.query_one("SELECT $1::int4 + $2::int4", &[&(number - 1), &1]).await.map(|row| row.get(0)),
-                2 => db.named("read").read_only().query_one("SELECT $1::int4 AS n", &[&number]).await.map(|row| row.get(0)),
-                _ => {
-                    db.transaction(async |tx| {
+                1 => db
+                    .query_one("SELECT $1::int4 + $2::int4", &[&(number - 1), &1])
+                    .await
+                    .map(|row| row.get(0)),
+                2 => db
+                    .named("read")
+                    .read_only()
+                    .query_one("SELECT $1::int4 AS n", &[&number])
+                    .await
+                    .map(|row| row.get(0)),
+                _ => db
+                    .transaction(async |tx| {
                         let half = tx.query_one("SELECT ($1::int4 - 1) AS half", &[&number]).await?;
                         tx.query_one("SELECT $1::int4 + 1 AS whole", &[&half.get::<_, i32>(0)]).await
                     })
                     .await
-                    .map(|row| row.get(0))
-                }
+                    .map(|row| row.get(0)),
             }
             .map(|answer: i32| (number, answer))
         });

@@ -26,7 +26,10 @@ async fn a_connect_goes_on_when_its_caller_has_left() {
         assert_eq!(impatient.unwrap_err().fault(), Fault::DeadlinePassed);
     }
     assert_eq!(proxy.accepted(), 2, "one connect for all of them");
-    until("the connection has come, with nobody waiting", PATIENCE, async || db.pool_status().checked_in == 1).await;
+    until("the connection has come, with nobody waiting", PATIENCE, async || {
+        db.pool_status().checked_in == 1
+    })
+    .await;
     proxy.clear();
     let second = deadline::within(Duration::from_millis(1_000), db.acquire()).await.unwrap();
     second.query_one("SELECT 1", &[]).await.unwrap();
@@ -83,7 +86,11 @@ async fn five_hundred_waiters_are_served_by_a_few_connects_at_a_time() {
     is_over.store(true, Ordering::SeqCst);
     watch.await.unwrap();
     assert!(lost <= 1, "{lost} were lost");
-    assert!(most_connecting.load(Ordering::SeqCst) <= 3, "{} connects at once", most_connecting.load(Ordering::SeqCst));
+    assert!(
+        most_connecting.load(Ordering::SeqCst) <= 3,
+        "{} connects at once",
+        most_connecting.load(Ordering::SeqCst)
+    );
     assert!(most_there.load(Ordering::SeqCst) <= 12, "{} connections", most_there.load(Ordering::SeqCst));
     assert!(proxy.connections() <= 12, "{}", proxy.connections());
     let accepted = proxy.accepted() - accepted_before;

@@ -134,3 +134,13 @@ async fn the_servers_limit_comes_first_and_says_so() {
     let sum = db.transaction(async |tx| tx.query_one("SELECT 1 + 1", &[]).await).await.unwrap();
     assert_eq!(sum.get::<_, i32>(0), 2);
 }
+
+#[tokio::test]
+async fn a_version_that_was_said_too_high_costs_a_connect_and_no_limit() {
+    let server = shared::database().await.unwrap();
+    let db = Database::connect(settings_for(&server).await.server_version(17).pool_max(2)).await.unwrap();
+    let (first, second) = (db.acquire().await.unwrap(), db.acquire().await.unwrap());
+    assert_eq!(limits(&first).await, defaults(&first));
+    assert_eq!(limits(&second).await, defaults(&second));
+    assert_eq!(db.pool_status().connect_failures, 0);
+}

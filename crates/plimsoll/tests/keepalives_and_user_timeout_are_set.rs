@@ -75,7 +75,9 @@ async fn this_side_watches_the_server() {
             assert!(left > Duration::from_secs(20) && left <= Duration::from_secs(40), "{left:?}");
         }
         db.close().await;
-        server::until("the connection has gone", server::PATIENCE, async || keepalive_timers(cluster.port()).is_empty())
-            .await;
+        server::until("the connection has gone", server::PATIENCE, async || {
+            keepalive_timers(cluster.port()).is_empty()
+        })
+        .await;
     }
 }

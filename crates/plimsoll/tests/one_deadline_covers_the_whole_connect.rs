@@ -49,7 +49,9 @@ async fn a_server_that_stops_anywhere_in_the_handshake_is_given_up_and_leaves_no
     let server = shared::database().await.unwrap();
     let proxy = proxy(&server).await;
     // How long a whole handshake is.
-    let db = Database::connect(settings(&server).await.hosts(format!("127.0.0.1:{}", proxy.port()))).await.unwrap();
+    let db = Database::connect(settings(&server).await.hosts(format!("127.0.0.1:{}", proxy.port())))
+        .await
+        .unwrap();
     let whole = proxy.wires()[0].to_client.bytes;
     drop(db);
     tokio::time::timeout(PATIENCE, proxy.until_connections(0)).await.unwrap();

@@ -47,7 +47,9 @@ async fn no_more_are_kept_on_the_server_than_the_bound() {
 
 #[tokio::test]
 async fn a_statement_under_which_the_schema_changed_is_prepared_anew() {
-    let server = shared::database_from("stale", "CREATE TABLE item (id int); INSERT INTO item VALUES (1)").await.unwrap();
+    let server = shared::database_from("stale", "CREATE TABLE item (id int); INSERT INTO item VALUES (1)")
+        .await
+        .unwrap();
     let db = Database::connect(settings_for(&server).await.pool_max(1)).await.unwrap();
     let sql = "SELECT * FROM item";
     for _ in 0..3 {
@@ -72,7 +74,10 @@ async fn a_statement_under_which_the_schema_changed_is_prepared_anew() {
         db.query_one(find, &[&1_i32]).await.unwrap();
     }
     server.execute("ALTER TABLE item ALTER COLUMN id TYPE bigint").await.unwrap();
-    assert_eq!(db.query_one("SELECT id FROM item WHERE id = $1::int4", &[&1_i32]).await.unwrap().get::<_, i64>(0), 1);
+    assert_eq!(
+        db.query_one("SELECT id FROM item WHERE id = $1::int4", &[&1_i32]).await.unwrap().get::<_, i64>(0),
+        1
+    );
     server.execute("ALTER TABLE item ALTER COLUMN id TYPE text").await.unwrap();
     // It cannot serve the old type any more, and says so once and for all; the new one it serves at once.
     let error = db.query_one(find, &[&1_i32]).await.unwrap_err();
@@ -119,7 +124,9 @@ async fn behind_a_transaction_pooler_a_known_statement_takes_one_flight() {
     let server = shared::database().await.unwrap();
     let bouncer = PgBouncer::in_front_of(&server).pool_mode(PoolMode::Transaction).start().await.unwrap();
     let proxy = Proxy::in_front_of((bouncer.host(), bouncer.port())).await.unwrap();
-    let settings = server::settings(&bouncer.url(server.name())).hosts(format!("127.0.0.1:{}", proxy.port())).pool_max(1);
+    let settings = server::settings(&bouncer.url(server.name()))
+        .hosts(format!("127.0.0.1:{}", proxy.port()))
+        .pool_max(1);
     let db = Database::connect(settings).await.unwrap();
     let sent = || proxy.wires().iter().map(|wire| wire.to_server.messages).sum::<u64>();
     db.query_one("SELECT $1::int4 + 1", &[&1]).await.unwrap();

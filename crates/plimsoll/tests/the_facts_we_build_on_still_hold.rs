@@ -12,9 +12,8 @@ use tokio_postgres::error::SqlState;
 
 /// A pooler with one server connection, so that a stranger gets the same one.
 async fn pooler(server: &TestDatabase, settings: &[(&str, &str)]) -> PgBouncer {
-    let mut builder = PgBouncer::in_front_of(server)
-        .pool_mode(PoolMode::Transaction)
-        .setting("default_pool_size", "1");
+    let mut builder =
+        PgBouncer::in_front_of(server).pool_mode(PoolMode::Transaction).setting("default_pool_size", "1");
     for (name, value) in settings {
         builder = builder.setting(*name, *value);
     }
@@ -74,7 +73,11 @@ async fn a_role_default_reaches_a_pooler_only_with_a_new_server_connection() {
     let client = bare(&format!("postgres://{role}:x@127.0.0.1:{}/{role}", bouncer.port())).await;
     assert_eq!(first(&client, "SHOW statement_timeout").await.unwrap(), "0");
     server.execute(&format!("ALTER ROLE \"{role}\" SET statement_timeout = '900ms'")).await.unwrap();
-    assert_eq!(first(&client, "SHOW statement_timeout").await.unwrap(), "0", "the old connection keeps the old value");
+    assert_eq!(
+        first(&client, "SHOW statement_timeout").await.unwrap(),
+        "0",
+        "the old connection keeps the old value"
+    );
     bouncer.admin("RECONNECT").await.unwrap();
     until("the role's default is there", PATIENCE, async || {
         first(&client, "SHOW statement_timeout").await.unwrap() == "900ms"
@@ -100,7 +103,10 @@ async fn a_session_lock_outlives_its_client_behind_a_transaction_pooler() {
     .await;
     assert_eq!(server::text(&server, held).await, "1");
     let other = bare(&bouncer.url(server.name())).await;
-    other.batch_execute("SELECT pg_advisory_unlock_all(); BEGIN; SELECT pg_advisory_xact_lock(7); COMMIT").await.unwrap();
+    other
+        .batch_execute("SELECT pg_advisory_unlock_all(); BEGIN; SELECT pg_advisory_xact_lock(7); COMMIT")
+        .await
+        .unwrap();
     assert_eq!(server::text(&server, held).await, "0");
 }
 
@@ -143,7 +149,10 @@ const SLOW_COMMIT: &str = "
 async fn commit_is_not_bounded_by_the_statement_limit() {
     let server = shared::database_from("slow_commit", SLOW_COMMIT).await.unwrap();
     let client = bare(&server.url()).await;
-    client.batch_execute("SET statement_timeout = '200ms'; BEGIN; INSERT INTO slow VALUES (1)").await.unwrap();
+    client
+        .batch_execute("SET statement_timeout = '200ms'; BEGIN; INSERT INTO slow VALUES (1)")
+        .await
+        .unwrap();
     client.batch_execute("COMMIT").await.expect("COMMIT took longer than the limit, and was let");
     assert_eq!(server::text(&server, "SELECT count(*) FROM slow").await, "1");
 }
@@ -155,7 +164,10 @@ async fn commit_is_bounded_by_the_transaction_limit_where_there_is_one() {
         return;
     }
     let client = bare(&server.url()).await;
-    client.batch_execute("SET transaction_timeout = '200ms'; BEGIN; INSERT INTO slow VALUES (1)").await.unwrap();
+    client
+        .batch_execute("SET transaction_timeout = '200ms'; BEGIN; INSERT INTO slow VALUES (1)")
+        .await
+        .unwrap();
     let ended = client.batch_execute("COMMIT").await.unwrap_err();
     assert_eq!(ended.code().unwrap().code(), "25P04");
     assert_eq!(server::text(&server, "SELECT count(*) FROM slow").await, "0");
@@ -163,9 +175,12 @@ async fn commit_is_bounded_by_the_transaction_limit_where_there_is_one() {
 
 /// Clients die while their updates wait for a lock; how many of those updates are made all the same?
 async fn ghost_writes(check_interval: &str) -> u32 {
-    let server = shared::database_from("ghosts", "CREATE TABLE row (id int PRIMARY KEY, n int); INSERT INTO row VALUES (1, 0)")
-        .await
-        .unwrap();
+    let server = shared::database_from(
+        "ghosts",
+        "CREATE TABLE row (id int PRIMARY KEY, n int); INSERT INTO row VALUES (1, 0)",
+    )
+    .await
+    .unwrap();
     let holder = bare(&server.url()).await;
     holder.batch_execute("BEGIN; SELECT * FROM row FOR UPDATE").await.unwrap();
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
@@ -173,7 +188,10 @@ async fn ghost_writes(check_interval: &str) -> u32 {
     let mut drivers = Vec::new();
     for _ in 0..3 {
         let (client, driver) = bare_with_driver(&server.url()).await;
-        client.batch_execute(&format!("SET client_connection_check_interval = '{check_interval}'")).await.unwrap();
+        client
+            .batch_execute(&format!("SET client_connection_check_interval = '{check_interval}'"))
+            .await
+            .unwrap();
         drivers.push(driver);
         tokio::spawn(async move { client.batch_execute("UPDATE row SET n = n + 1").await });
     }
@@ -239,19 +257,29 @@ async fn startup_options_are_stronger_than_role_and_database_and_survive_reset()
     let client = bare(&with_options(&url, "-c statement_timeout=44s")).await;
     assert_eq!(first(&client, "SHOW statement_timeout").await.unwrap(), "44s");
     client.batch_execute("SET statement_timeout = 0; RESET ALL").await.unwrap();
-    assert_eq!(first(&client, "SHOW statement_timeout").await.unwrap(), "44s", "what start-up said is the session's default");
+    assert_eq!(
+        first(&client, "SHOW statement_timeout").await.unwrap(),
+        "44s",
+        "what start-up said is the session's default"
+    );
     // Another role's settings are not loaded by becoming it.
     let superuser = bare(&with_options(&server.url(), "-c statement_timeout=5s")).await;
     superuser.batch_execute(&format!("SET ROLE \"{role}\"")).await.unwrap();
     assert_eq!(first(&superuser, "SHOW statement_timeout").await.unwrap(), "5s");
     drop((client, superuser));
-    server.execute(&format!("DROP OWNED BY \"{role}\"; ALTER DATABASE \"{role}\" RESET ALL; DROP ROLE \"{role}\"")).await.unwrap();
+    server
+        .execute(&format!(
+            "DROP OWNED BY \"{role}\"; ALTER DATABASE \"{role}\" RESET ALL; DROP ROLE \"{role}\""
+        ))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn a_session_that_is_idle_for_too_long_is_ended_by_the_server() {
     let server = shared::database().await.unwrap();
-    let (client, driver) = bare_with_driver(&with_options(&server.url(), "-c idle_session_timeout=100ms")).await;
+    let (client, driver) =
+        bare_with_driver(&with_options(&server.url(), "-c idle_session_timeout=100ms")).await;
     tokio::time::timeout(PATIENCE, driver).await.expect("the server ends it").unwrap();
     assert!(client.is_closed());
 }

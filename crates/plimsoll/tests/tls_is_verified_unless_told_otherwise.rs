@@ -75,7 +75,11 @@ async fn assert_cancel_arrives(db: &Database) {
 async fn a_certificate_for_the_right_name_from_a_known_authority_is_accepted() {
     let server = encrypted("localhost").await;
     let settings = settings(&server.cluster).sslrootcert(&server.root).pool_max(1);
-    assert_eq!(settings.clone().check().unwrap().tls(), TlsMode::VerifyFull, "a root certificate is there to be used");
+    assert_eq!(
+        settings.clone().check().unwrap().tls(),
+        TlsMode::VerifyFull,
+        "a root certificate is there to be used"
+    );
     let db = Database::connect(settings).await.unwrap();
     assert!(is_encrypted(&db).await);
     assert_cancel_arrives(&db).await;
@@ -113,7 +117,8 @@ async fn an_unknown_authority_is_refused_and_the_remedy_told() {
 #[tokio::test]
 async fn encryption_to_whoever_answers_must_be_said() {
     let server = encrypted("db.example.org").await;
-    let db = Database::connect(settings(&server.cluster).sslmode(TlsMode::Require).pool_max(1)).await.unwrap();
+    let db =
+        Database::connect(settings(&server.cluster).sslmode(TlsMode::Require).pool_max(1)).await.unwrap();
     assert!(is_encrypted(&db).await);
     assert_cancel_arrives(&db).await;
     // On this machine it is used where it is offered.
@@ -156,11 +161,10 @@ async fn the_password_may_be_bound_to_the_encryption() {
     assert!(is_encrypted(&db).await);
 
     let plain = Cluster::start().await.unwrap();
-    let error = Database::connect(
-        settings(&plain).sslmode(TlsMode::Prefer).channel_binding(ChannelBinding::Require),
-    )
-    .await
-    .unwrap_err();
+    let error =
+        Database::connect(settings(&plain).sslmode(TlsMode::Prefer).channel_binding(ChannelBinding::Require))
+            .await
+            .unwrap_err();
     assert_eq!(error.fault(), Fault::Tls, "{error}");
     assert!(error.to_string().contains("channel binding"), "{error}");
 }
@@ -191,9 +195,8 @@ async fn a_wire_that_breaks_while_encryption_is_negotiated_heals() {
         );
         proxy.add_once(cut.since(plimsoll_faults::Since::Connected));
     }
-    let settings = settings(&server.cluster)
-        .hosts(format!("localhost:{}", proxy.port()))
-        .sslrootcert(&server.root);
+    let settings =
+        settings(&server.cluster).hosts(format!("localhost:{}", proxy.port())).sslrootcert(&server.root);
     let db = Database::connect(settings).await.expect("a broken wire is no broken certificate");
     tokio::time::timeout(PATIENCE, db.ready()).await.expect("healed").unwrap();
     assert!(is_encrypted(&db).await);

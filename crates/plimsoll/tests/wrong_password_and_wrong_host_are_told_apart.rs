@@ -72,8 +72,7 @@ async fn a_password_that_is_missing_is_called_missing() {
 #[tokio::test]
 async fn a_pooler_that_says_no_is_understood_too() {
     let server = shared::database().await.unwrap();
-    let bouncer =
-        PgBouncer::in_front_of(&server).pool_mode(PoolMode::Transaction).start().await.unwrap();
+    let bouncer = PgBouncer::in_front_of(&server).pool_mode(PoolMode::Transaction).start().await.unwrap();
     let through = server::settings(&bouncer.url(server.name()));
     let error = refusal(through.clone().password(WRONG)).await;
     assert_eq!(error.fault(), Fault::Authentication, "{error}");
@@ -148,10 +147,7 @@ async fn something_that_is_no_postgresql_is_not_called_a_wrong_password() {
 async fn a_password_that_is_asked_for_may_be_rotated() {
     let server = shared::database().await.unwrap();
     let role = server.name().to_owned();
-    server
-        .execute(&format!("CREATE ROLE \"{role}\" LOGIN PASSWORD 'first'"))
-        .await
-        .unwrap();
+    server.execute(&format!("CREATE ROLE \"{role}\" LOGIN PASSWORD 'first'")).await.unwrap();
     let asked = Arc::new(AtomicUsize::new(0));
     // The second answer is out of date by one: the password was rotated between asking and using.
     let answers = ["first", "first", "second", "second"];
@@ -184,7 +180,8 @@ async fn a_provider_that_fails_says_why_and_heals() {
             if is_first { Err(io::Error::other("the vault is sealed")) } else { Ok(Secret::from(right)) }
         }
     });
-    let db = Database::connect(settings(&server).await.password(password)).await.expect("a vault may be unsealed");
+    let db =
+        Database::connect(settings(&server).await.password(password)).await.expect("a vault may be unsealed");
     db.query_one("SELECT 1", &[]).await.unwrap();
     assert!(asked.load(Ordering::SeqCst) >= 2);
 }

@@ -73,13 +73,17 @@ pub(super) async fn acquire<M: Manage>(inner: &Arc<Inner<M>>, ask: Ask) -> Resul
             Joined::Full => return Err(full(inner, &name_of(&asking))),
         };
         let mut lease = Lease::new(inner, grant.slot, grant.connection);
-        match admit(inner, &mut lease, grant.idle_for, until).await {
-            Admission::Lent => return Ok(lease),
-            Admission::Rejected => {
-                asking = lease.reject();
-                now = Instant::now();
-            }
+        let is_fit = match admit(inner, &lease, grant.idle_for) {
+            Admission::Fit => true,
+            Admission::Dead => false,
+            // Boxed, because it is rare and would make every acquire larger.
+            Admission::Unsure => Box::pin(check(inner, &mut lease, until)).await,
+        };
+        if is_fit {
+            return Ok(lease);
         }
+        asking = lease.reject();
+        now = Instant::now();
     }
 }
 
@@ -144,32 +148,26 @@ fn join<M: Manage>(
 }
 
 enum Admission {
-    Lent,
-    Rejected,
+    Fit,
+    Dead,
+    Unsure,
 }
 
 /// A dead connection is never lent: what is known to have ended is turned away at once, and what was idle for long
-/// proves with the server that it lives.
-async fn admit<M: Manage>(
-    inner: &Arc<Inner<M>>,
-    lease: &mut Lease<M>,
-    idle_for: Duration,
-    until: Instant,
-) -> Admission {
+/// has to prove that it lives.
+fn admit<M: Manage>(inner: &Inner<M>, lease: &Lease<M>, idle_for: Duration) -> Admission {
     if lease.is_dead() {
-        return Admission::Rejected;
+        return Admission::Dead;
     }
-    let due = inner.sizing.check_after_idle.is_some_and(|after| idle_for >= after && !idle_for.is_zero());
-    if !due {
-        return Admission::Lent;
-    }
-    // A silent peer must not use up the whole wait: a living one answers within a second or is not worth having.
-    let check_until = until.min(Instant::now() + Duration::from_secs(1));
-    let Some(connection) = lease.connection_mut() else { return Admission::Rejected };
-    match tokio::time::timeout_at(check_until, inner.manager.check(connection)).await {
-        Ok(Ok(())) => Admission::Lent,
-        Ok(Err(_)) | Err(_) => Admission::Rejected,
-    }
+    let is_due = inner.sizing.check_after_idle.is_some_and(|after| idle_for >= after && !idle_for.is_zero());
+    if is_due { Admission::Unsure } else { Admission::Fit }
+}
+
+/// Asks the server. A silent one must not use up the whole wait: a living one answers within a second or is not worth
+/// having.
+async fn check<M: Manage>(inner: &Inner<M>, lease: &mut Lease<M>, until: Instant) -> bool {
+    let until = until.min(Instant::now() + Duration::from_secs(1));
+    matches!(tokio::time::timeout_at(until, inner.manager.check(lease)).await, Ok(Ok(())))
 }
 
 fn full<M: Manage>(inner: &Inner<M>, name: &WorkName) -> Error {

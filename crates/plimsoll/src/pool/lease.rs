@@ -21,10 +21,6 @@ impl<M: Manage> Lease<M> {
         Lease { inner: Arc::clone(inner), slot, connection: Some(connection) }
     }
 
-    pub(super) fn connection_mut(&mut self) -> Option<&mut M::Connection> {
-        self.connection.as_mut()
-    }
-
     /// The pool that lent it.
     pub(crate) fn pool(&self) -> Pool<M> {
         Pool { inner: Arc::clone(&self.inner) }

@@ -24,7 +24,7 @@ pub use acquire::Ask;
 pub use lease::{Home, Lease};
 pub use snapshot::{LeaseStatus, PoolStatus};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::event::Events;
 use slots::{Limits, Slots};
 use std::future::Future;
@@ -218,8 +218,8 @@ impl<M: Manage> Pool<M> {
     ///
     /// # Cancel safety
     /// Dropping it leaves the queue; what had been granted goes to the next. A connect that it caused goes on.
-    pub async fn acquire(&self, ask: Ask) -> Result<Lease<M>, Error> {
-        acquire::acquire(&self.inner, ask).await
+    pub fn acquire(&self, ask: Ask) -> impl Future<Output = Result<Lease<M>>> + Send + use<'_, M> {
+        acquire::acquire(&self.inner, ask)
     }
 
     /// Changes how many connections there may be. More are opened when wanted; fewer as they come back.

@@ -4,7 +4,7 @@
 //! full jitter so that those who collided do not collide again, and never past the deadline.
 
 use crate::deadline;
-use crate::error::Result;
+use crate::error::{Phase, Result};
 use std::future::Future;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -27,7 +27,9 @@ pub(crate) async fn run<T, Fut: Future<Output = Result<T>>>(work: impl Fn() -> F
             Err(error) => error,
         };
         tried += 1;
-        if !error.may_run_again() || tried >= TRIES {
+        // Whoever got no connection has waited for it as long as it may: another such wait heals no more than the first.
+        let waited_already = error.phase() == Phase::Acquire;
+        if !error.may_run_again() || waited_already || tried >= TRIES {
             return Err(if tried > 1 { error.and(format!("tried {tried} times")) } else { error });
         }
         let pause = pause(tried, fastrand::f64());

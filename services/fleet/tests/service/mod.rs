@@ -14,36 +14,36 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How long a state may take to come about.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running service with everything around it.
-pub struct Fleet {
-    pub running: Running,
-    pub reached: Reached,
-    pub device: Device,
-    pub database: TestDatabase,
-    pub folder: TempDir,
+pub(crate) struct Fleet {
+    pub(crate) running: Running,
+    pub(crate) reached: Reached,
+    pub(crate) device: Device,
+    pub(crate) database: TestDatabase,
+    pub(crate) folder: TempDir,
 }
 
 /// Somebody who talks to a service over HTTP.
 #[derive(Clone)]
-pub struct Device {
-    pub http: Client,
-    pub url: String,
-    pub key: String,
-    pub token: String,
+pub(crate) struct Device {
+    pub(crate) http: Client,
+    pub(crate) url: String,
+    pub(crate) key: String,
+    pub(crate) token: String,
 }
 
 /// An answer, read to its end.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub kind: String,
-    pub retry_after: Option<u64>,
-    pub body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) kind: String,
+    pub(crate) retry_after: Option<u64>,
+    pub(crate) body: Value,
 }
 
-pub fn config(url: &str, folder: &Path) -> Config {
+pub(crate) fn config(url: &str, folder: &Path) -> Config {
     Config {
         listen: "127.0.0.1:0".parse().unwrap(),
         data: folder.to_owned(),
@@ -56,12 +56,12 @@ pub fn config(url: &str, folder: &Path) -> Config {
 }
 
 /// A service on a fresh database, ready.
-pub async fn start() -> Fleet {
+pub(crate) async fn start() -> Fleet {
     start_with(|_| {}).await
 }
 
 /// The same, with a configuration that `change` has changed.
-pub async fn start_with(change: impl FnOnce(&mut Config)) -> Fleet {
+pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Fleet {
     let database = shared::database().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(&database.url(), folder.path());
@@ -74,16 +74,16 @@ pub async fn start_with(change: impl FnOnce(&mut Config)) -> Fleet {
 
 impl Fleet {
     /// One number out of the database, asked as the superuser.
-    pub async fn number(&self, sql: &str) -> i64 {
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
         number(&self.database, sql).await
     }
 
-    pub async fn readings(&self) -> i64 {
+    pub(crate) async fn readings(&self) -> i64 {
         self.number("SELECT count(*) AS n FROM telemetry").await
     }
 
     /// Keeps every write to telemetry waiting until the guard is rolled back.
-    pub async fn hold_writes(&self) -> TransactionGuard {
+    pub(crate) async fn hold_writes(&self) -> TransactionGuard {
         let owner = Database::connect(Settings::from_url(self.database.url()).unwrap()).await.unwrap();
         let hold = owner.begin().await.unwrap();
         hold.batch_execute("LOCK TABLE telemetry IN SHARE MODE").await.unwrap();
@@ -91,20 +91,20 @@ impl Fleet {
     }
 
     /// Waits until so many writes to telemetry wait for a lock.
-    pub async fn until_writes_wait(&self, count: i64) {
+    pub(crate) async fn until_writes_wait(&self, count: i64) {
         let sql = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database()
                    AND wait_event_type = 'Lock' AND query LIKE '%INSERT INTO telemetry%'";
         until("a write waits", async || self.number(sql).await >= count).await;
     }
 }
 
-pub async fn number(database: &TestDatabase, sql: &str) -> i64 {
+pub(crate) async fn number(database: &TestDatabase, sql: &str) -> i64 {
     let rows = database.execute(sql).await.unwrap();
     rows[0]["n"].parse().unwrap()
 }
 
 /// Waits for a state, and says which one did not come about.
-pub async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
     let end = Instant::now() + PATIENCE;
     while !is_so().await {
         assert!(Instant::now() < end, "not within {PATIENCE:?}: {what}");
@@ -113,17 +113,17 @@ pub async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut()
 }
 
 impl Device {
-    pub fn of(url: String, credentials: Credentials) -> Self {
+    pub(crate) fn of(url: String, credentials: Credentials) -> Self {
         let http = Client::builder().timeout(PATIENCE).build().unwrap();
         Device { http, url, key: credentials.provisioning_key, token: credentials.access_token }
     }
 
     /// Sends a reading with the tenant's key, as JSON text.
-    pub async fn send(&self, device: &str, body: impl Into<String>) -> Answer {
+    pub(crate) async fn send(&self, device: &str, body: impl Into<String>) -> Answer {
         self.send_to(&format!("/ingest/tenant/test/device/{device}/telemetry"), Some(&self.key), body.into()).await
     }
 
-    pub async fn send_to(&self, path: &str, token: Option<&str>, body: impl Into<reqwest::Body>) -> Answer {
+    pub(crate) async fn send_to(&self, path: &str, token: Option<&str>, body: impl Into<reqwest::Body>) -> Answer {
         let mut request = self.http.post(format!("{}{path}", self.url)).body(body);
         if let Some(token) = token {
             request = request.header("X-Provision-Token", token);
@@ -132,11 +132,11 @@ impl Device {
     }
 
     /// Asks for something with the tenant's access token.
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.get_as(path, Some(&self.token)).await
     }
 
-    pub async fn get_as(&self, path: &str, token: Option<&str>) -> Answer {
+    pub(crate) async fn get_as(&self, path: &str, token: Option<&str>) -> Answer {
         let mut request = self.http.get(format!("{}{path}", self.url));
         if let Some(token) = token {
             request = request.header("Authorization", format!("Bearer {token}"));
@@ -157,19 +157,19 @@ impl Answer {
     }
 
     /// The code of a refusal.
-    pub fn code(&self) -> &str {
+    pub(crate) fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
     }
 
     #[track_caller]
-    pub fn accepted(self) -> Value {
+    pub(crate) fn accepted(self) -> Value {
         assert_eq!(self.status, 202, "{self:?}");
         self.body
     }
 
     /// A refusal has its form, whatever it is about, and tells nothing of what is inside.
     #[track_caller]
-    pub fn refused(&self, status: u16, code: &str) {
+    pub(crate) fn refused(&self, status: u16, code: &str) {
         assert_eq!((self.status, self.code()), (status, code), "{self:?}");
         assert_eq!(self.kind, "application/problem+json");
         assert_eq!(self.body["status"], status);

@@ -1,0 +1,71 @@
+//! The service answers while its database is away: it lives, refuses readings for a while, and takes them again when
+//! the database is back.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod service;
+
+use plimsoll_embedded::{Cluster, StopMode};
+use service::Device;
+use std::time::{Duration, Instant};
+
+const READING: &str = r#"{"temperature": 25}"#;
+
+async fn refuses_for_now(device: &Device) {
+    let begun = Instant::now();
+    let answer = device.send("d1", READING).await;
+    assert!(begun.elapsed() < Duration::from_secs(15), "an answer within a request's time");
+    assert_eq!((answer.status, answer.retry_after.is_some()), (503, true), "{answer:?}");
+    assert_eq!(device.get_as("/healthz", None).await.status, 200);
+}
+
+#[tokio::test]
+async fn and_heals_when_it_comes_back() {
+    let cluster = Cluster::start().await.unwrap();
+    cluster.create_database("fleet").await.unwrap();
+    cluster.stop_mode(StopMode::Fast).await.unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let begun = Instant::now();
+    let running = fleet::start(service::config(&cluster.url("fleet"), folder.path())).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(2), "it does not wait for the database");
+    let credentials = fleet::demo::Credentials::of_folder(folder.path()).unwrap();
+    let device = Device::of(running.url(), credentials);
+    refuses_for_now(&device).await;
+    device.send("d1", READING).await.refused(503, "STARTING");
+    device.get("/api/v1/customer/devices").await.refused(503, "STARTING");
+
+    cluster.start_again().await.unwrap();
+    tokio::time::timeout(service::PATIENCE, running.ready()).await.unwrap().unwrap();
+    device.send("d1", READING).await.accepted();
+
+    cluster.stop_mode(StopMode::Immediate).await.unwrap();
+    refuses_for_now(&device).await;
+    cluster.start_again().await.unwrap();
+    service::until("a reading is taken again", async || device.send("d1", READING).await.status == 202).await;
+    let rows = cluster.execute("fleet", "SELECT count(*) AS n FROM telemetry").await.unwrap();
+    assert!(rows[0]["n"].parse::<i64>().unwrap() >= 2);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn it_ends_with_the_reason_when_waiting_heals_nothing() {
+    let fleet = service::start().await;
+    let mut config = service::config(&fleet.database.url(), fleet.folder.path());
+    let nobody = plimsoll::Settings::from_url(fleet.database.url()).unwrap().user("nobody").password("wrong");
+    config.database = fleet::Source::Given(Box::new(nobody));
+    let running = fleet::start(config).await.unwrap();
+    let ended = tokio::time::timeout(service::PATIENCE, running.ready()).await.unwrap();
+    let error = ended.err().expect("a wrong password does not heal").to_string();
+    assert!(error.contains("PL-CON-04"), "{error}");
+}
+
+#[tokio::test]
+async fn a_taken_port_is_said_at_once() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = service::config("postgresql://a:b@127.0.0.1:1/c", folder.path());
+    config.listen = taken.local_addr().unwrap();
+    let error = fleet::start(config).await.err().expect("the port is taken").to_string();
+    let port = taken.local_addr().unwrap().port().to_string();
+    assert!(error.contains(&format!("port {port} is taken")) && error.contains("FLEET_LISTEN"), "{error}");
+}
