@@ -117,7 +117,7 @@ impl<'a> Call<'a> {
             let lease = self.db.pool().acquire(ask).await?;
             Ok(PooledConnection::new(lease, self.name.clone(), deadline::current()))
         };
-        scoped(self.within, lend).await
+        deadline::from_start(self.within, lend).await
     }
 
     /// Runs a statement and gives its rows.
@@ -185,7 +185,7 @@ impl<'a> Call<'a> {
                 }
             }
         };
-        scoped(within, work).await
+        deadline::from_start(within, work).await
     }
 
     /// Runs a transaction: commit on `Ok`, roll back on `Err`, drop or panic. Runs once.
@@ -207,7 +207,7 @@ impl<'a> Call<'a> {
     {
         let within = self.within;
         let begin = self.begin;
-        scoped(within, async move {
+        deadline::from_start(within, async move {
             let lease = Call { within: None, ..self }.acquire().await?;
             transaction::run(lease, begin, work).await
         })
@@ -232,7 +232,7 @@ impl<'a> Call<'a> {
     {
         let within = self.within;
         let begin = self.begin;
-        scoped(within, async move {
+        deadline::from_start(within, async move {
             let once = || async {
                 let lease = Call { within: None, ..self.clone() }.acquire().await?;
                 transaction::run(lease, begin, &work).await
@@ -251,18 +251,10 @@ impl<'a> Call<'a> {
     pub async fn begin(self) -> Result<TransactionGuard> {
         let within = self.within;
         let begin = self.begin;
-        scoped(within, async move {
+        deadline::from_start(within, async move {
             let lease = Call { within: None, ..self }.acquire().await?;
             transaction::begin(lease, begin).await
         })
         .await
-    }
-}
-
-/// Inside a deadline, if there is one.
-async fn scoped<T>(within: Option<Duration>, work: impl Future<Output = T>) -> T {
-    match within {
-        Some(span) => deadline::within(span, work).await,
-        None => work.await,
     }
 }

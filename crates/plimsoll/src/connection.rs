@@ -129,6 +129,7 @@ impl PooledConnection {
             place,
             is_transaction_limit: false,
             server_limit: self.lease.shared.plan.statement_timeout(),
+            is_read_only: false,
         }
     }
 

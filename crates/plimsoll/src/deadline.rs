@@ -80,7 +80,12 @@ pub fn within<F: Future>(span: Duration, work: F) -> impl Future<Output = F::Out
 /// # Cancel safety
 /// Dropping the returned future drops `work`; the scope ends with it.
 pub fn until<F: Future>(deadline: Deadline, work: F) -> impl Future<Output = F::Output> {
-    Scoped { deadline: Some(deadline), work }
+    Scoped { span: None, deadline: Some(deadline), work }
+}
+
+/// As [`within`], but counted from the first poll; without a span, in the surrounding scope alone.
+pub(crate) fn from_start<F: Future>(span: Option<Duration>, work: F) -> impl Future<Output = F::Output> {
+    Scoped { span, deadline: None, work }
 }
 
 /// Carries the present deadline into a future that will run on another task.
@@ -90,13 +95,14 @@ pub fn until<F: Future>(deadline: Deadline, work: F) -> impl Future<Output = F::
 /// # Cancel safety
 /// Dropping the returned future drops `work`.
 pub fn inherit<F: Future>(work: F) -> impl Future<Output = F::Output> {
-    Scoped { deadline: current(), work }
+    Scoped { span: None, deadline: current(), work }
 }
 
 pin_project! {
     /// The surrounding deadline is looked at whenever this is polled: a future that was made outside a scope and is
     /// awaited inside it belongs to the scope.
     struct Scoped<F> {
+        span: Option<Duration>,
         deadline: Option<Deadline>,
         #[pin]
         work: F,
@@ -108,6 +114,9 @@ impl<F: Future> Future for Scoped<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
+        if let Some(span) = this.span.take() {
+            *this.deadline = Some(Deadline::after(span));
+        }
         match this.deadline.map(|own| own.or_earlier(current())) {
             Some(deadline) => CURRENT.sync_scope(deadline, || this.work.poll(cx)),
             None => this.work.poll(cx),

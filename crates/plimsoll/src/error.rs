@@ -58,6 +58,7 @@ impl fmt::Display for Phase {
 
 /// What became of the work that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Outcome {
     /// Nothing was sent to the server.
     NotStarted,

@@ -89,6 +89,7 @@ pub enum Fault {
 
 /// What may be done about a fault by running the same work again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Again {
     /// Running it again gives the same answer, or might do it twice.
     Never,

@@ -47,6 +47,8 @@ pub(crate) struct Guard<'a> {
     pub(crate) is_transaction_limit: bool,
     /// The server's limit on one statement, as far as it was told one.
     pub(crate) server_limit: Option<Duration>,
+    /// Whether the work was declared to write nothing.
+    pub(crate) is_read_only: bool,
 }
 
 impl Guard<'_> {
@@ -59,6 +61,8 @@ impl Guard<'_> {
         phase: Phase,
         request: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T> {
+        // Pinned here, so that it is not copied once more on its way down; it has a kilobyte.
+        let request = std::pin::pin!(request);
         let Answered { answer, stopped, began } = self.listen(phase, request).await?;
         answer.map_err(|error| self.failed(phase, error, stopped, began))
     }
@@ -78,7 +82,8 @@ impl Guard<'_> {
                 watch.is_over = true;
                 Ok(Answered { answer, stopped: None, began: watch.began })
             }
-            Err(_) => self.stop(phase, request, reason, watch).await,
+            // In a box, as is whatever else is rare: it would make every statement's future larger, and copied for it.
+            Err(_) => Box::pin(self.stop(phase, request, reason, watch)).await,
         }
     }
 
@@ -97,7 +102,7 @@ impl Guard<'_> {
             ));
         }
         if link.needs_settling() {
-            self.settle(phase).await?;
+            Box::pin(self.settle(phase)).await?;
         }
         Ok(())
     }
@@ -203,6 +208,10 @@ impl Guard<'_> {
         if fault == Fault::CancelledByOther {
             fault = self.who_cancelled(stopped, began);
         }
+        if fault == Fault::ReadOnlyServer && self.is_read_only {
+            // The server keeps what was asked for; that says nothing about the server.
+            fault = Fault::Usage;
+        }
         if fault.evicts() {
             self.connection.link.doom();
         }
@@ -223,8 +232,13 @@ impl Guard<'_> {
             },
         };
         let why = stopped.map(|reason| format!(" and was stopped because {reason}")).unwrap_or_default();
-        let sentence =
-            format!("{phase} of {} failed after {:.3} s{why}: {said}", self.work, elapsed.as_secs_f64());
+        let declared =
+            if fault == Fault::Usage { "; the work was declared read_only and wanted to write" } else { "" };
+        let sentence = format!(
+            "{phase} of {} failed after {:.3} s{why}: {said}{declared}",
+            self.work,
+            elapsed.as_secs_f64()
+        );
         self.error(fault, phase, outcome, sentence).caused_by(error)
     }
 

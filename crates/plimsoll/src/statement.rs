@@ -168,7 +168,7 @@ impl Guard<'_> {
             let is_resolved = |known: &Known| matches!(&kept, Some(Kept::Seen(here)) if here == known);
             return match known {
                 Some(known) if known.is_plain || is_resolved(&known) => Ok(Way::Typed(known)),
-                _ => self.learn(sql).await.map(Way::Typed),
+                _ => Box::pin(self.learn(sql)).await.map(Way::Typed),
             };
         }
         match known {
@@ -176,7 +176,7 @@ impl Guard<'_> {
                 connection.statements.keep(sql, Kept::Seen(known.clone()));
                 Ok(Way::Typed(known))
             }
-            _ => self.prepare(sql, &[]).await.map(Way::Prepared),
+            _ => Box::pin(self.prepare(sql, &[])).await.map(Way::Prepared),
         }
     }
 
@@ -253,7 +253,7 @@ impl Guard<'_> {
         let connection = self.connection;
         let client = &connection.client;
         let server_limit = begin.statement_limit(connection, self.deadline, self.limit);
-        let bounded = Guard { server_limit, ..*self };
+        let bounded = Guard { server_limit, is_read_only: begin.read_only, ..*self };
         let begin = begin.sql(connection, self.deadline, self.limit);
         let kept = connection.statements.get(sql);
         let known = connection.shared.types.get(sql);

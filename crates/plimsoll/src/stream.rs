@@ -187,7 +187,13 @@ impl<'a, B: Buf + Send + 'static> CopyIn<'a, B> {
     pub(crate) async fn open(guard: Guard<'a>, sql: &str) -> Result<Self> {
         let statement = prepared(&guard, Query::Text(sql)).await?;
         let request = guard.connection.client.copy_in(&statement);
-        let (sink, bounded) = Bounded::open(guard, request).await?;
+        let opened = Bounded::open(guard, request).await;
+        if opened.is_err() {
+            // Refused at its start (a view, a read-only transaction) it is told to fail once more by the driver, which
+            // then meets an answer that it does not expect: this connection is over, and better now than later.
+            guard.connection.link.abort();
+        }
+        let (sink, bounded) = opened?;
         Ok(CopyIn { sink: Box::pin(sink), bounded, is_ending: false })
     }
 

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use plimsoll::migrate::{MigrateOptions, Migrations};
-use plimsoll::{Database, Fault, Outcome, Phase, Settings, deadline};
+use plimsoll::{Database, Outcome, Phase, Settings, deadline};
 use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_faults::{Direction, Fault, Proxy, When};
 use std::time::{Duration, Instant};
 
 async fn fresh() -> (TestDatabase, Database) {
@@ -40,7 +41,7 @@ async fn a_failing_statement_is_named_and_its_file_is_rolled_back() {
         ("003_c.sql", "CREATE TABLE c (id int)"),
     ]);
     let error = db.migrate(&broken).await.unwrap_err();
-    assert_eq!((error.fault(), error.phase()), (Fault::Migration, Phase::Migrate));
+    assert_eq!((error.fault(), error.phase()), (plimsoll::Fault::Migration, Phase::Migrate));
     assert_eq!(error.outcome(), Outcome::RolledBack);
     assert_eq!(error.sqlstate().unwrap().code(), "42703");
     let said = error.to_string();
@@ -150,4 +151,52 @@ async fn a_lock_that_is_not_to_be_had_holds_nobody_up_and_is_tried_for_again() {
     assert!(others.elapsed() < Duration::from_secs(2), "{:?}", others.elapsed());
     reader.rollback().await;
     assert_eq!(task.await.unwrap().unwrap().applied.len(), 1);
+}
+
+static ONE: Migrations = Migrations::embedded(&[("001_a.sql", "CREATE TABLE a (id int)")]);
+/// None of these bears to be run twice.
+static TWO: Migrations = Migrations::embedded(&[
+    ("001_a.sql", "CREATE TABLE a (id int)"),
+    ("002_b.sql", "CREATE TABLE b (id int); INSERT INTO a VALUES (1)"),
+]);
+
+#[tokio::test]
+async fn a_commit_whose_answer_was_lost_is_looked_up_in_the_history() {
+    for which in ["the history's own", "the second file's"] {
+        let database = shared::database().await.unwrap();
+        let wire = Proxy::in_front_of(format!("127.0.0.1:{}", database.server().port())).await.unwrap();
+        let settings =
+            Settings::from_url(database.url()).unwrap().hosts(format!("127.0.0.1:{}", wire.port()));
+        let db = Database::connect(settings).await.unwrap();
+        if which == "the second file's" {
+            db.migrate(&ONE).await.unwrap();
+        }
+        // With its end, since BEGIN says READ COMMITTED.
+        wire.set_once(Fault::on_message(Direction::ToServer, b'Q', "COMMIT\0", When::AnswerDropped));
+        let options = MigrateOptions::default().retry_pause(Duration::from_millis(10));
+        let report = db.migrate_with(&TWO, options).await.unwrap();
+        assert_eq!(wire.struck(), 1, "{which}");
+        assert_eq!(report.applied.len() + report.skipped.len() + report.already, 2, "{which}: {report:?}");
+        assert_eq!(report.skipped.len(), usize::from(which != "the history's own"), "{which}: {report:?}");
+        assert_eq!(one(&database, "SELECT count(*) FROM a").await, "1", "{which}");
+        assert!(db.schema_is_current(&TWO).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_killed_in_a_file_costs_a_second_try() {
+    let (database, db) = fresh().await;
+    // A sequence remembers across a rollback.
+    database.execute("CREATE SEQUENCE tries").await.unwrap();
+    let files = Migrations::embedded(&[(
+        "001_a.sql",
+        "CREATE TABLE a (id int);
+         SELECT CASE WHEN nextval('tries') < 3 THEN pg_terminate_backend(pg_backend_pid()) END;
+         INSERT INTO a VALUES (1)",
+    )]);
+    let options = MigrateOptions::default().retry_pause(Duration::from_millis(10));
+    let report = db.migrate_with(&files, options).await.unwrap();
+    assert_eq!(report.applied.len(), 1);
+    assert_eq!(one(&database, "SELECT last_value FROM tries").await, "3");
+    assert_eq!(one(&database, "SELECT count(*) FROM a").await, "1");
 }

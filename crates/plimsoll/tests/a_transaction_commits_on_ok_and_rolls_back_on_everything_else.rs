@@ -262,7 +262,7 @@ async fn a_savepoint_may_be_the_first_thing_in_a_read_only_transaction() {
     let pool = pool_of_one(&db).await;
     let work = async |tx: Transaction| {
         let refused = tx.savepoint(async |inner: Transaction| inner.execute(INSERT, &[&1]).await).await;
-        assert_eq!(refused.unwrap_err().fault(), Fault::ReadOnlyServer);
+        assert_eq!(refused.unwrap_err().fault(), Fault::Usage);
         tx.savepoint(async |inner: Transaction| inner.query_one("SELECT 7", &[]).await).await
     };
     let row = pool.named("look").read_only().transaction(work).await.unwrap();

@@ -63,8 +63,9 @@ async fn step(db: &Database, kind: usize, n: i32) {
         }
         _ => {
             if let Ok(lease) = db.acquire().await {
-                let _ =
-                    lease.batch_execute("begin; update account set balance = 0 where id = 0; set work_mem = '1MB'").await;
+                let _ = lease
+                    .batch_execute("begin; update account set balance = 0 where id = 0; set work_mem = '1MB'")
+                    .await;
             }
         }
     }

@@ -90,9 +90,10 @@ async fn what_only_a_transaction_can_say_is_classed() {
 
     let write = async |tx: Transaction| tx.execute("DELETE FROM item", &[]).await;
     let error = pool.named("look").read_only().transaction(write).await.unwrap_err();
-    is(&error, "25006", Fault::ReadOnlyServer, Outcome::RolledBack);
+    is(&error, "25006", Fault::Usage, Outcome::RolledBack);
+    assert!(error.sentence().contains("declared read_only"), "{error}");
     let error = pool.named("look").read_only().execute("DELETE FROM item", &[]).await.unwrap_err();
-    is(&error, "25006", Fault::ReadOnlyServer, Outcome::RolledBack);
+    is(&error, "25006", Fault::Usage, Outcome::RolledBack);
 
     let after_a_failure = async |tx: Transaction| {
         let _passed_over = tx.query("SELECT 1 / 0", &[]).await;
@@ -107,6 +108,31 @@ async fn what_only_a_transaction_can_say_is_classed() {
     };
     let error = pool.transaction(as_another).await.unwrap_err();
     is(&error, "42501", Fault::Privilege, Outcome::RolledBack);
+}
+
+#[tokio::test]
+async fn a_server_that_only_reads_is_told_from_work_that_only_reads_and_its_connection_is_given_up() {
+    let (db, pool) = shop().await;
+    pool.execute("UPDATE item SET price = 3", &[]).await.unwrap();
+    // As a server that was demoted: the sessions after this can only read.
+    db.execute(&format!("ALTER DATABASE {} SET default_transaction_read_only = on", db.name()))
+        .await
+        .unwrap();
+    let there = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    db.execute(there).await.unwrap();
+    until_all_have_gone(&db).await;
+    let delete = "DELETE FROM item";
+    for _ in 0..2 {
+        let lease = pool.acquire().await.unwrap();
+        let error = lease.execute(delete, &[]).await.unwrap_err();
+        is(&error, "25006", Fault::ReadOnlyServer, Outcome::RolledBack);
+        drop(lease);
+        until_all_have_gone(&db).await;
+    }
+    let error = pool.transaction(async |tx| tx.execute(delete, &[]).await).await.unwrap_err();
+    is(&error, "25006", Fault::ReadOnlyServer, Outcome::RolledBack);
+    until_all_have_gone(&db).await;
 }
 
 #[tokio::test]

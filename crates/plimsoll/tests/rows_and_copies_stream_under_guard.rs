@@ -177,6 +177,32 @@ async fn a_copy_that_was_dropped_or_given_bad_rows_stores_nothing() {
 }
 
 #[tokio::test]
+async fn a_copy_that_is_refused_at_its_start_says_why_and_the_pool_goes_on() {
+    let db = ledger().await;
+    let pool = pool_of_one(&db).await;
+    for _ in 0..5 {
+        let lease = pool.acquire().await.unwrap();
+        let error = lease.copy_in::<Bytes>("COPY nowhere FROM STDIN").await.err().unwrap();
+        assert_eq!((error.fault(), error.outcome()), (Fault::BadStatement, Outcome::RolledBack), "{error}");
+        let error = lease.query("SELECT 1", &[]).await.unwrap_err();
+        assert_eq!((error.fault(), error.outcome()), (Fault::ConnectionLost, Outcome::NotStarted), "{error}");
+        drop(lease);
+        assert_eq!(pool.query_one("SELECT 7", &[]).await.unwrap().get::<_, i32>(0), 7);
+
+        let inside = async |tx: Transaction| {
+            tx.execute(INSERT, &[&1]).await?;
+            tx.copy_in("COPY nowhere FROM STDIN", async |copy: plimsoll::CopyIn<'_, Bytes>| {
+                copy.finish().await
+            })
+            .await
+        };
+        let error = pool.transaction(inside).await.unwrap_err();
+        assert_eq!((error.fault(), error.outcome()), (Fault::BadStatement, Outcome::RolledBack), "{error}");
+        assert!(entries(&db).await.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn a_copy_that_is_not_finished_by_its_deadline_stores_nothing() {
     let db = ledger().await;
     let pool = pool_of_one(&db).await;

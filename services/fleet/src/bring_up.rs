@@ -126,7 +126,8 @@ fn app_password(config: &Config, owner: &Plan) -> Option<Secret> {
 }
 
 fn app_settings(given: &Given, password: Option<Secret>) -> Settings {
-    let mut settings = given.owner.clone().user(role::NAME).application_name("fleet").profile(Profile::Service);
+    let mut settings =
+        given.owner.clone().user(role::NAME).application_name("fleet").profile(Profile::Service);
     if !given.config.pool_timeout_is_said {
         settings = settings.pool_timeout(POOL_TIMEOUT);
     }

@@ -38,7 +38,10 @@ impl Credentials {
         match fs::read(folder.join(FILE)) {
             Ok(text) => serde_json::from_slice(&text).map_err(|problem| {
                 let file = folder.join(FILE);
-                io::Error::new(io::ErrorKind::InvalidData, format!("{} cannot be read ({problem}): correct or delete it", file.display()))
+                io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("{} cannot be read ({problem}): correct or delete it", file.display()),
+                )
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let new = Credentials {
@@ -81,10 +84,8 @@ impl Credentials {
 /// All or nothing.
 pub async fn seed(owner: &Database, credentials: &Credentials) -> Result<()> {
     let tenant = TenantId::parse(TENANT).ok_or_else(|| Error::abort("the demo tenant's name is none"))?;
-    let (key, token) = (
-        TokenHash::of(&credentials.provisioning_key).hex(),
-        TokenHash::of(&credentials.access_token).hex(),
-    );
+    let (key, token) =
+        (TokenHash::of(&credentials.provisioning_key).hex(), TokenHash::of(&credentials.access_token).hex());
     let call = owner.named("seed the first tenant");
     let work = async |tx: TenantTx| seed_tenant(&tx, &key, &token).await;
     transaction::retrying(call, &tenant, work).await

@@ -195,7 +195,10 @@ impl Running {
             Ok(Ok(Err(error))) => tracing::error!("the HTTP server failed: {error}"),
             Ok(Err(error)) => tracing::error!("the HTTP server ended badly: {error}"),
             Err(_) => {
-                tracing::warn!("requests were still under way after {} s; they are cut off", PATIENCE.as_secs());
+                tracing::warn!(
+                    "requests were still under way after {} s; they are cut off",
+                    PATIENCE.as_secs()
+                );
                 aborting.abort();
             }
         }

@@ -41,7 +41,12 @@ async fn and_is_not_lost() {
     assert_eq!((first.status(), first.code()), (StatusCode::SERVICE_UNAVAILABLE, "QUEUE_FULL"));
     hold.rollback().await;
     let (stored, refused): (Vec<_>, Vec<_>) = storing.join_all().await.into_iter().partition(Result::is_ok);
-    assert!(stored.len() >= ROOM && !refused.is_empty(), "{} stored, {} refused", stored.len(), refused.len());
+    assert!(
+        stored.len() >= ROOM && !refused.is_empty(),
+        "{} stored, {} refused",
+        stored.len(),
+        refused.len()
+    );
     assert_eq!(fleet.readings().await, i64::try_from(stored.len()).unwrap());
     writer.stop().await;
     let late = writer.store(tenant, reading(1)).await.unwrap_err();

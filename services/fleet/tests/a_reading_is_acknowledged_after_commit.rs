@@ -21,7 +21,12 @@ async fn what_was_acknowledged_is_there() {
     );
     let told = fleet.device.send_to(path, Some(&fleet.device.key), body).await.accepted();
     assert_eq!(told["seq"], 17);
-    assert_eq!(fleet.number("SELECT count(*) AS n FROM telemetry WHERE seq = 17 AND metrics = '{\"on\":true}'").await, 1);
+    assert_eq!(
+        fleet
+            .number("SELECT count(*) AS n FROM telemetry WHERE seq = 17 AND metrics = '{\"on\":true}'")
+            .await,
+        1
+    );
     fleet.running.stop().await;
 }
 

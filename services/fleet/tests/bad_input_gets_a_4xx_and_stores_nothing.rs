@@ -42,7 +42,12 @@ fn bad_bodies() -> Vec<(&'static str, u16, &'static str, Vec<u8>)> {
         ("an empty key", 400, "METRIC_KEY_INVALID", metric("", json!(1))),
         ("NUL in a key", 400, "METRIC_KEY_INVALID", br#"{"a\u0000b": 1}"#.to_vec()),
         ("a new line in a key", 400, "METRIC_KEY_INVALID", metric("a\nb", json!(1))),
-        ("no metrics", 400, "INVALID_METRICS", envelope(|b| drop(b.as_object_mut().unwrap().remove("metrics"))).into_bytes()),
+        (
+            "no metrics",
+            400,
+            "INVALID_METRICS",
+            envelope(|b| drop(b.as_object_mut().unwrap().remove("metrics"))).into_bytes(),
+        ),
         ("metrics as list", 400, "INVALID_METRICS", with("metrics", json!([1]))),
         ("version 2", 400, "UNSUPPORTED_ENVELOPE_VERSION", with("version", json!("2"))),
         ("a negative seq", 400, "INVALID_SEQ", with("seq", json!(-1))),
@@ -91,7 +96,11 @@ async fn each_in_its_own_way() {
     assert_eq!(fleet.number("SELECT count(*) AS n FROM device_registry").await, 0);
 
     // And the device at another site than it was registered at.
-    fleet.database.execute("INSERT INTO sites (tenant_id, site_id, name) VALUES ('test', 'b', 'b')").await.unwrap();
+    fleet
+        .database
+        .execute("INSERT INTO sites (tenant_id, site_id, name) VALUES ('test', 'b', 'b')")
+        .await
+        .unwrap();
     device.send("d1", good).await.accepted();
     device.send("d1", envelope(|body| body["site_id"] = json!("b"))).await.refused(400, "SITE_MISMATCH");
     for status in ["INACTIVE", "SUSPENDED", "REVOKED", "DELETED"] {

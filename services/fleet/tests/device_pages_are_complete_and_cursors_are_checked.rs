@@ -55,7 +55,10 @@ async fn devices_that_come_and_go_in_between_shift_nothing() {
                   INSERT INTO device_registry (tenant_id, device_id, site_id) VALUES ('test', 'a', 'default')";
     fleet.database.execute(change).await.unwrap();
     let (second, end) = page(&fleet, &format!("{LIST}?after={}", next.unwrap())).await;
-    assert_eq!((first.join(" "), second.join(" "), end), ("d1 d10 d2 d3".into(), "d4 d5 d6 d7 d8 d9".into(), None));
+    assert_eq!(
+        (first.join(" "), second.join(" "), end),
+        ("d1 d10 d2 d3".into(), "d4 d5 d6 d7 d8 d9".into(), None)
+    );
 }
 
 #[tokio::test]

@@ -37,7 +37,10 @@ async fn of_the_same_device() {
     let fleet = service::start().await;
     let (accepted, others) = send_all(from_one(&fleet, |_| "d1".to_owned())).await;
     assert_eq!(accepted, 100, "{others:?}");
-    assert_eq!((fleet.number(DEVICES).await, fleet.number(COUNTED).await, fleet.number(LOGGED).await), (1, 1, 1));
+    assert_eq!(
+        (fleet.number(DEVICES).await, fleet.number(COUNTED).await, fleet.number(LOGGED).await),
+        (1, 1, 1)
+    );
     assert_eq!(fleet.readings().await, 100, "the message that registered it was processed like the others");
 }
 
@@ -95,7 +98,7 @@ impl Process {
     fn start(url: &str, folder: &Path) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fleet"));
         command.env("DATABASE_URL", url).env("FLEET_DATA", folder).env("FLEET_LISTEN", "127.0.0.1:0");
-        command.env("FLEET_DEMO", "on").env("AUTO_PROVISION", "1");
+        command.env("FLEET_DEMO", "on").env("AUTO_PROVISION", "1").env("PLIMSOLL_POOL_TIMEOUT", "14s");
         command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
     }
 
@@ -134,12 +137,18 @@ async fn to_two_processes() {
     let same = (0..100).map(|n| (devices[n % 2].clone(), "same".to_owned()));
     let (accepted, others) = send_all(same.collect()).await;
     assert_eq!(accepted, 100, "{others:?}");
-    assert_eq!((service::number(&database, DEVICES).await, service::number(&database, COUNTED).await), (1, 1));
+    assert_eq!(
+        (service::number(&database, DEVICES).await, service::number(&database, COUNTED).await),
+        (1, 1)
+    );
     // Every id comes to both.
     let distinct = (0..200).map(|n| (devices[n % 2].clone(), format!("d{}", n / 2)));
     let (accepted, others) = send_all(distinct.collect()).await;
     assert_eq!(accepted, 200, "{others:?}");
-    assert_eq!((service::number(&database, DEVICES).await, service::number(&database, COUNTED).await), (101, 101));
+    assert_eq!(
+        (service::number(&database, DEVICES).await, service::number(&database, COUNTED).await),
+        (101, 101)
+    );
     one.end().await;
     two.end().await;
 }

@@ -45,7 +45,10 @@ async fn seen(db: &Database, table: &str) -> i64 {
 async fn without_a_tenant_there_are_no_rows() {
     let (fleet, db) = two_tenants().await;
     for table in TABLES {
-        assert!(fleet.number(&format!("SELECT count(*) AS n FROM {table}")).await >= 2, "{table} has rows of both");
+        assert!(
+            fleet.number(&format!("SELECT count(*) AS n FROM {table}")).await >= 2,
+            "{table} has rows of both"
+        );
         assert_eq!(seen(&db, table).await, 0, "{table}");
     }
     // Nor after a tenant was there: the setting ended with its transaction.
@@ -113,7 +116,8 @@ async fn every_table_of_a_tenants_is_held_by_a_policy_and_the_role_stands_under_
           AND NOT (c.relrowsecurity AND c.relforcerowsecurity)";
     let rows = fleet.database.execute(unguarded).await.unwrap();
     assert_eq!(rows[0]["n"], "0", "{:?}", rows[0].get("tables"));
-    let partitions = "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'telemetry'::regclass";
+    let partitions =
+        "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'telemetry'::regclass";
     let partitions = fleet.database.execute(partitions).await.unwrap();
     assert!(partitions.len() >= 4, "{partitions:?}");
     for partition in partitions {

@@ -26,7 +26,7 @@ async fn with_plain_psql() {
     let took = begun.elapsed();
     assert!(!ended_well);
     assert_eq!(said, "ERROR:  canceling statement due to statement timeout");
-    assert!((Duration::from_secs(29)..Duration::from_secs(34)).contains(&took), "{took:?}");
+    assert!(took >= Duration::from_secs(29), "{took:?}");
 }
 
 #[tokio::test]

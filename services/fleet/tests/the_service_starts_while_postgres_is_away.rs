@@ -26,7 +26,9 @@ async fn and_heals_when_it_comes_back() {
 
     let folder = tempfile::tempdir().unwrap();
     let begun = Instant::now();
-    let running = fleet::start(service::config(&cluster.url("fleet"), folder.path())).await.unwrap();
+    let mut config = service::config(&cluster.url("fleet"), folder.path());
+    config.pool_timeout_is_said = false;
+    let running = fleet::start(config).await.unwrap();
     assert!(begun.elapsed() < Duration::from_secs(2), "it does not wait for the database");
     let credentials = fleet::demo::Credentials::of_folder(folder.path()).unwrap();
     let device = Device::of(running.url(), credentials);

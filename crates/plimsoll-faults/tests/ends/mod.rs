@@ -1,6 +1,7 @@
 //! The two ends of a wire, both in the test's hand: a plain TCP client and a plain TCP server that speak as much of
 //! PostgreSQL's protocol as framing needs.
 
+#![allow(unreachable_pub, reason = "shared by test files; nothing is published")]
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its part of this one")]
 
 use std::io;

@@ -1,5 +1,6 @@
 //! A real PostgreSQL at the other end of the wire.
 
+#![allow(unreachable_pub, reason = "shared by test files; nothing is published")]
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its part of this one")]
 
 use plimsoll_embedded::shared::{self, TestDatabase};

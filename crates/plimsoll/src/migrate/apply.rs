@@ -63,13 +63,17 @@ impl Failure {
         Failure { error, place: Some((statement.number, line)), kept: None }
     }
 
-    /// Whether the file may be begun anew: what failed may pass, and nothing of it stays, or the history will tell.
+    /// Whether the file may be begun anew.
     fn may_pass(&self) -> bool {
-        let error = &self.error;
-        let is_lost_commit = error.phase() == Phase::Commit && error.outcome() == Outcome::Unknown;
-        let is_elsewhere = matches!(error.phase(), Phase::Acquire | Phase::Connect | Phase::Migrate);
-        self.kept.is_none() && !is_elsewhere && (error.may_run_again() || is_lost_commit)
+        self.kept.is_none() && may_pass(&self.error)
     }
+}
+
+/// Whether what failed may pass, and nothing of it stays, or the history will tell.
+fn may_pass(error: &Error) -> bool {
+    let is_lost_commit = error.phase() == Phase::Commit && error.outcome() == Outcome::Unknown;
+    let is_elsewhere = matches!(error.phase(), Phase::Acquire | Phase::Connect | Phase::Migrate);
+    !is_elsewhere && (error.may_run_again() || is_lost_commit)
 }
 
 impl<'a> Run<'a> {
@@ -100,7 +104,9 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         self.refuse_impossible(&todo)?;
-        report.baselined = self.prepare().await?;
+        if history.is_empty() {
+            report.baselined = self.prepare().await?;
+        }
         for file in todo.pending {
             match self.patiently(file).await {
                 Ok(Done::Applied(took)) => {
@@ -145,8 +151,21 @@ impl<'a> Run<'a> {
         if problems.is_empty() { Ok(()) } else { Err(refused(problems)) }
     }
 
-    /// Makes the history and enters the baseline.
+    /// Makes the history and enters the baseline, and tries again as with a file.
     async fn prepare(&self) -> Result<Vec<i64>> {
+        let mut tried = 0;
+        loop {
+            match self.make_history().await {
+                Err(error) if may_pass(&error) && tried < self.options.retries => {
+                    tried += 1;
+                    self.pause(tried).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn make_history(&self) -> Result<Vec<i64>> {
         let Some(tx) = self.turn(None).await? else { return Ok(Vec::new()) };
         let (history, has_tables) = self.history.look_inside(&tx).await?;
         tx.script(&self.history.create).await.map_err(|error| {

@@ -176,7 +176,8 @@ pub struct Applied {
 pub struct Report {
     /// The files that this call applied.
     pub applied: Vec<Applied>,
-    /// Versions that another program applied while this one waited for it.
+    /// Versions that were found applied when it was their turn: by another program, or by this one in a COMMIT whose
+    /// answer was lost.
     pub skipped: Vec<i64>,
     /// How many files were applied before.
     pub already: usize,

@@ -24,6 +24,7 @@ const HOLDER: &str = "SELECT pg_catalog.format('backend %s, application %s, in t
     pg_catalog.to_char(activity.xact_start AT TIME ZONE 'UTC', 'HH24:MI:SS')) \
     FROM pg_catalog.pg_locks AS lock JOIN pg_catalog.pg_stat_activity AS activity USING (pid) \
     WHERE lock.locktype = 'advisory' AND lock.granted AND lock.objsubid = 1 \
+    AND lock.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) \
     AND ((lock.classid::bigint << 32) | lock.objid::bigint) = $1 LIMIT 1";
 
 impl Run<'_> {

@@ -190,14 +190,13 @@ impl<G> Waiters<G> {
     /// Takes the longest waiting, with who it is and since when. It must be given a turn by [`Waiters::settle`] at once.
     pub(crate) fn next(&mut self) -> Option<(Ticket, Who, Instant)> {
         while let Some(ticket) = self.queue.pop_front() {
-            if let Some(entry) = self.entry(ticket) {
-                if entry.turn.is_none() {
-                    if let Some(who) = entry.who.take() {
-                        let since = entry.since;
-                        self.waiting -= 1;
-                        return Some((ticket, who, since));
-                    }
-                }
+            if let Some(entry) = self.entry(ticket)
+                && entry.turn.is_none()
+                && let Some(who) = entry.who.take()
+            {
+                let since = entry.since;
+                self.waiting -= 1;
+                return Some((ticket, who, since));
             }
         }
         None
@@ -351,9 +350,10 @@ mod tests {
                         waiters.settle(ticket, Turn::Granted(granted));
                         granted += 1;
                     },
-                    Step::Poll(which) => if let Some(ticket) = tickets.get(which) {
-                        if let Some(Turn::Granted(grant)) = waiters.poll(*ticket, Waker::noop()) { seen.push(grant); }
-                    },
+                    Step::Poll(which) => {
+                        let turn = tickets.get(which).and_then(|ticket| waiters.poll(*ticket, Waker::noop()));
+                        if let Some(Turn::Granted(grant)) = turn { seen.push(grant); }
+                    }
                     Step::Cancel(which) => if let Some(ticket) = tickets.get(which) {
                         seen.extend(waiters.cancel(*ticket));
                     },

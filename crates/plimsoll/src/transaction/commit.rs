@@ -39,7 +39,7 @@ pub(super) async fn commit(core: &Core) -> Result<()> {
     match answer {
         Ok(()) if lease.inner().link.seen.last_tag() == "ROLLBACK" => Err(swallowed(core, &lease).await),
         Ok(()) => Ok(()),
-        Err(error) => settle(core, lease, error).await,
+        Err(error) => Box::pin(settle(core, lease, error)).await,
     }
 }
 

@@ -48,6 +48,7 @@ pub(crate) struct Core {
     is_own_limit: bool,
     /// The server's limit on each statement, as BEGIN stamped it.
     server_limit: Option<Duration>,
+    is_read_only: bool,
     /// This program's own limits do not hold in it.
     takes_its_time: bool,
     /// The BEGIN that has not been sent yet: it travels with the first statement.
@@ -102,6 +103,7 @@ impl Core {
             place: Place::Inside,
             is_transaction_limit: self.is_own_limit && deadline == self.deadline,
             server_limit: self.server_limit,
+            is_read_only: self.is_read_only,
             limit: lease.guard().limit.filter(|_| !self.takes_its_time),
             ..lease.guard()
         }
@@ -166,6 +168,7 @@ async fn open(lease: PooledConnection, begin: Begin) -> Result<Arc<Core>> {
             true => begin.statement_timeout,
             false => begin.statement_limit(lease.inner(), deadline, None),
         },
+        is_read_only: begin.read_only,
         takes_its_time: begin.takes_its_time,
         unsent: Mutex::new(None),
         savepoints: AtomicU32::new(0),

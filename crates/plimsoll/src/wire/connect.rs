@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout_at};
 
 /// What stands between us and the server, once that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Pooler {
     /// Nothing, or something that is not noticed: sessions are ours.
     None,

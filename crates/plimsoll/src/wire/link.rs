@@ -28,6 +28,7 @@ const POLLING: u8 = 2;
 
 /// What the task that drives a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Activity {
     /// It has sent and delivered everything, and sleeps.
     Idle,

@@ -165,6 +165,8 @@ struct Watch {
     owed: VecDeque<Owed>,
     executes: bool,
     ends: bool,
+    /// A COPY was told to fail.
+    fails: bool,
     ready: bool,
     named_residue: HashSet<Vec<u8>>,
 }
@@ -180,6 +182,7 @@ impl<S> Tap<S> {
                 owed: VecDeque::with_capacity(4),
                 executes: false,
                 ends: false,
+                fails: false,
                 ready: false,
                 named_residue: HashSet::new(),
             },
@@ -252,8 +255,12 @@ impl Watch {
                 }
             }
             b'E' | b'F' => self.executes = true,
+            b'f' => self.fails = true,
             b'S' => {
                 let kind = match (std::mem::take(&mut self.executes), std::mem::take(&mut self.ends)) {
+                    // It ends by itself. A cancel could come before the server has read the Sync that travelled with
+                    // the Execute; that would be answered then, and the driver counts on its being swallowed.
+                    _ if std::mem::take(&mut self.fails) => Owed::Light,
                     (true, true) => Owed::End,
                     (true, false) => Owed::Execute,
                     (false, _) => Owed::Light,
@@ -435,6 +442,17 @@ mod tests {
         assert_eq!((seen.owed(), seen.owed_work()), (1, 1));
         watch.received(&message(b'Z', b"I"), &seen);
         assert_eq!((seen.owed(), seen.owed_work()), (0, 0));
+    }
+
+    #[test]
+    fn a_copy_that_was_told_to_fail_ends_by_itself_and_is_not_cancelled() {
+        let (mut watch, seen) = started();
+        watch.sent(&[message(b'E', b"\0"), message(b'S', b"")].concat(), &seen);
+        watch.received(&message(b'G', b""), &seen);
+        watch.sent(&[message(b'd', b"row"), message(b'f', b"\0"), message(b'S', b"")].concat(), &seen);
+        assert_eq!((seen.owed(), seen.owed_work()), (1, 0));
+        watch.received(&message(b'Z', b"I"), &seen);
+        assert_eq!(seen.owed(), 0);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A database with one table, what is in it once everybody who writes has ended, and a wire to it that may break.
 
+#![allow(unreachable_pub, reason = "shared by test files; nothing is published")]
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
 use plimsoll_embedded::shared::{self, TestDatabase};

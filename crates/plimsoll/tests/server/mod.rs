@@ -4,6 +4,7 @@
 //! Nobody here sleeps for a time in which something should have come about: a state is looked at until it is there,
 //! an event is awaited, and either wait has a limit and says what it waited for.
 
+#![allow(unreachable_pub, reason = "shared by test files; nothing is published")]
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
 use plimsoll::event::Event;

@@ -65,13 +65,19 @@ pub fn decide(record: Option<&Record>, shown: &TokenHash, auto_provision: bool) 
     match &record.device {
         Some(device) => admit(device),
         None if auto_provision => Admission::ToBeProvisioned,
-        None => forbidden("UNREGISTERED_DEVICE", "the device is not registered, and devices are not registered by themselves here"),
+        None => forbidden(
+            "UNREGISTERED_DEVICE",
+            "the device is not registered, and devices are not registered by themselves here",
+        ),
     }
 }
 
 fn admit(device: &Registered) -> Admission {
     if !device.status.may_send() {
-        return forbidden("DEVICE_REVOKED", "the device is registered, but may not send in its present state");
+        return forbidden(
+            "DEVICE_REVOKED",
+            "the device is registered, but may not send in its present state",
+        );
     }
     match device.subscription.as_deref() {
         Some("SUSPENDED") => forbidden("SUBSCRIPTION_SUSPENDED", "the device's subscription is suspended"),

@@ -53,7 +53,9 @@ pub async fn provision(
         Ok(Provisioned::Made) => tracing::info!("Auto-provisioned device {device} for tenant {tenant}"),
         Ok(Provisioned::Existed) => {}
         Ok(Provisioned::NoCapacity) => {
-            tracing::warn!("Auto-provision failed for {device}: no subscription of tenant {tenant} has capacity");
+            tracing::warn!(
+                "Auto-provision failed for {device}: no subscription of tenant {tenant} has capacity"
+            );
         }
         Ok(Provisioned::UnknownSite) => {
             tracing::warn!("Auto-provision failed for {device}: tenant {tenant} has no such site");

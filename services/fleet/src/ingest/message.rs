@@ -85,7 +85,8 @@ fn version(version: Option<&Value>) -> Result<(), Problem> {
 }
 
 fn time(ts: &Value, now: Timestamp) -> Result<Timestamp, Problem> {
-    let unreadable = || Problem::bad_request("INVALID_TS", "ts is a time in ISO 8601, such as 2025-01-01T12:00:00Z");
+    let unreadable =
+        || Problem::bad_request("INVALID_TS", "ts is a time in ISO 8601, such as 2025-01-01T12:00:00Z");
     let text = ts.as_str().ok_or_else(unreadable)?;
     let time = match text.parse::<Timestamp>() {
         Ok(time) => time,
@@ -108,7 +109,9 @@ fn time(ts: &Value, now: Timestamp) -> Result<Timestamp, Problem> {
 
 fn seq(seq: &Value) -> Result<i64, Problem> {
     let number = seq.as_i64().filter(|seq| *seq >= 0);
-    number.ok_or_else(|| Problem::bad_request("INVALID_SEQ", "seq is a whole number from 0 to 9223372036854775807"))
+    number.ok_or_else(|| {
+        Problem::bad_request("INVALID_SEQ", "seq is a whole number from 0 to 9223372036854775807")
+    })
 }
 
 fn site(site: &Value) -> Result<SiteId, Problem> {
@@ -125,7 +128,10 @@ fn metrics(map: Map<String, Value>) -> Result<String, Problem> {
     }
     for (key, value) in &map {
         if key.chars().nth(LONGEST_KEY).is_some() {
-            return Err(Problem::bad_request("METRIC_KEY_TOO_LONG", "a metric's name has 128 characters at most"));
+            return Err(Problem::bad_request(
+                "METRIC_KEY_TOO_LONG",
+                "a metric's name has 128 characters at most",
+            ));
         }
         if key.is_empty() || key.chars().any(char::is_control) {
             let detail = "a metric's name is not empty and has no control characters";
@@ -159,12 +165,17 @@ mod tests {
 
     #[test]
     fn an_envelope_says_when_where_and_in_which_order() {
-        let text = r#"{"version":"1","ts":"2025-06-15T13:00:00+02:00","site_id":"a","seq":7,"metrics":{"t":1.5}}"#;
+        let text =
+            r#"{"version":"1","ts":"2025-06-15T13:00:00+02:00","site_id":"a","seq":7,"metrics":{"t":1.5}}"#;
         let message = read(text).unwrap();
         assert_eq!(message.time, Some("2025-06-15T11:00:00Z".parse().unwrap()));
         assert_eq!((message.seq, message.site), (Some(7), SiteId::parse("a")));
         let unzoned = read(r#"{"ts":"2025-06-15T11:00:00.25","metrics":{"t":1}}"#).unwrap();
-        assert_eq!(unzoned.time, Some("2025-06-15T11:00:00.25Z".parse().unwrap()), "UTC where no zone is said");
+        assert_eq!(
+            unzoned.time,
+            Some("2025-06-15T11:00:00.25Z".parse().unwrap()),
+            "UTC where no zone is said"
+        );
     }
 
     #[test]

@@ -49,8 +49,10 @@ fn ids(path: Result<Path<(String, String)>, PathRejection>) -> Reply<(TenantId, 
     let Path((tenant, device)) = path.map_err(|_| refused("INVALID_PATH", "the path is not UTF-8")())?;
     let tenant = TenantId::parse(&tenant)
         .ok_or_else(refused("INVALID_TENANT_ID", "a tenant's id has up to 64 letters, digits, _ and -"))?;
-    let device = DeviceId::parse(&device)
-        .ok_or_else(refused("INVALID_DEVICE_ID", "a device's id has up to 128 letters, digits, . _ : and -"))?;
+    let device = DeviceId::parse(&device).ok_or_else(refused(
+        "INVALID_DEVICE_ID",
+        "a device's id has up to 128 letters, digits, . _ : and -",
+    ))?;
     Ok((tenant, device))
 }
 
@@ -109,9 +111,11 @@ async fn admit(
         }
         Admission::Accepted(site) => Ok(site),
         Admission::Refused(problem) => Err(problem),
-        Admission::ToBeProvisioned => {
-            Err(Problem::unavailable("BUSY", "the device is just being registered; send again", std::time::Duration::from_secs(1)))
-        }
+        Admission::ToBeProvisioned => Err(Problem::unavailable(
+            "BUSY",
+            "the device is just being registered; send again",
+            std::time::Duration::from_secs(1),
+        )),
     }
 }
 
@@ -135,7 +139,11 @@ fn reading(message: Message, device: &DeviceId, site: SiteId, now: Timestamp) ->
 fn own_seq() -> Reply<i64> {
     let random = getrandom::u64().map_err(|_| {
         tracing::error!("the operating system gives no random bytes");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "the service could not number the message")
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "INTERNAL",
+            "the service could not number the message",
+        )
     })?;
     Ok(-1 - i64::try_from(random >> 11).unwrap_or_default())
 }

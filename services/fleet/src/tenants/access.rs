@@ -10,8 +10,7 @@ use crate::reply::{Problem, Reply};
 use axum::http::{HeaderMap, header};
 use plimsoll::Database;
 
-const HASHES: &str =
-    "SELECT k.token_hash FROM tenant_access_tokens k JOIN tenants t USING (tenant_id)
+const HASHES: &str = "SELECT k.token_hash FROM tenant_access_tokens k JOIN tenants t USING (tenant_id)
      WHERE k.tenant_id = $1 AND k.revoked_at IS NULL AND t.status = 'ACTIVE'";
 
 const LONGEST: usize = 512;
@@ -28,9 +27,11 @@ pub async fn tenant_of(db: &Database, headers: &HeaderMap) -> Reply<TenantId> {
         return Err(Problem::unauthorized("TOKEN_MISSING", "show a token: Authorization: Bearer <token>"));
     };
     let refused = || Problem::unauthorized("TOKEN_INVALID", "this token is not accepted");
-    let tenant = token.rsplit_once('.').and_then(|(tenant, _)| TenantId::parse(tenant)).ok_or_else(refused)?;
+    let tenant =
+        token.rsplit_once('.').and_then(|(tenant, _)| TenantId::parse(tenant)).ok_or_else(refused)?;
     let call = db.named("check access token").read_only();
-    let rows = transaction::retrying(call, &tenant, async |tx: TenantTx| tx.query(HASHES, &[&tx.tenant()]).await);
+    let rows =
+        transaction::retrying(call, &tenant, async |tx: TenantTx| tx.query(HASHES, &[&tx.tenant()]).await);
     let shown = TokenHash::of(token);
     let mut known = false;
     for row in rows.await? {

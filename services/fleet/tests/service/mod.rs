@@ -1,4 +1,5 @@
 //! A fleet service in this process, on a database of its own, and a device to talk to it.
+#![allow(unreachable_pub, reason = "shared by test files; nothing is published")]
 #![allow(dead_code, reason = "each test uses what it needs")]
 
 use fleet::bring_up::Reached;
@@ -15,6 +16,9 @@ use tempfile::TempDir;
 
 /// How long a state may take to come about.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a request may wait for a connection.
+const POOL_TIMEOUT: Duration = Duration::from_secs(14);
 
 /// A running service with everything around it.
 pub(crate) struct Fleet {
@@ -47,11 +51,12 @@ pub(crate) fn config(url: &str, folder: &Path) -> Config {
     Config {
         listen: "127.0.0.1:0".parse().unwrap(),
         data: folder.to_owned(),
-        database: Source::Given(Box::new(Settings::from_url(url).unwrap())),
+        // A machine that is busy with other tests takes its time; a request still has no more than its own.
+        database: Source::Given(Box::new(Settings::from_url(url).unwrap().pool_timeout(POOL_TIMEOUT))),
         demo: true,
         auto_provision: true,
         app_password: None,
-        pool_timeout_is_said: false,
+        pool_timeout_is_said: true,
     }
 }
 
@@ -120,10 +125,16 @@ impl Device {
 
     /// Sends a reading with the tenant's key, as JSON text.
     pub(crate) async fn send(&self, device: &str, body: impl Into<String>) -> Answer {
-        self.send_to(&format!("/ingest/tenant/test/device/{device}/telemetry"), Some(&self.key), body.into()).await
+        self.send_to(&format!("/ingest/tenant/test/device/{device}/telemetry"), Some(&self.key), body.into())
+            .await
     }
 
-    pub(crate) async fn send_to(&self, path: &str, token: Option<&str>, body: impl Into<reqwest::Body>) -> Answer {
+    pub(crate) async fn send_to(
+        &self,
+        path: &str,
+        token: Option<&str>,
+        body: impl Into<reqwest::Body>,
+    ) -> Answer {
         let mut request = self.http.post(format!("{}{path}", self.url)).body(body);
         if let Some(token) = token {
             request = request.header("X-Provision-Token", token);
