@@ -135,7 +135,8 @@ impl Manage for Postgres {
     }
 
     fn overdue(&self, link: &Arc<Link>, who: &WorkName) {
-        if link.is_quiet() {
+        // A COMMIT is let finish, and what is about to be sent is seen at the next look.
+        if link.seen.owed_work() == 0 {
             return;
         }
         link.abandon();

@@ -212,9 +212,10 @@ impl Guard<'_> {
         let seen = &connection.link.seen;
         let was_clean = seen.residue().is_none();
         // Names that others left on this server would collide with the driver's.
-        let names = seen.lookups().into_iter().fold(FORGET_NAMES.to_owned(), |text, (name, sql)| {
-            format!("{text}; PREPARE {name} AS {sql}")
-        });
+        let names = seen
+            .lookups()
+            .into_iter()
+            .fold(FORGET_NAMES.to_owned(), |text, (name, sql)| format!("{text}; PREPARE {name} AS {sql}"));
         self.run(Phase::Prepare, client.batch_execute(&names)).await?;
         let statement = self.run(Phase::Prepare, client.prepare(sql)).await?;
         let known = connection.shared.types.learn(sql, &statement);

@@ -4,11 +4,12 @@
 
 mod server;
 
+use bytes::BytesMut;
 use plimsoll::{Database, Fault, Outcome};
 use plimsoll_embedded::shared::{self, TestDatabase};
 use plimsoll_embedded::{PgBouncer, PoolMode};
 use server::settings_for;
-use tokio_postgres::types::{FromSql, Type};
+use tokio_postgres::types::{FromSql, IsNull, Kind, ToSql, Type, to_sql_checked};
 
 /// Any value of a type that the program does not know, as its bytes.
 struct Opaque(Vec<u8>);
@@ -21,6 +22,29 @@ impl<'a> FromSql<'a> for Opaque {
         true
     }
 }
+
+/// A label of an enum.
+#[derive(Debug)]
+struct Label(&'static str);
+
+impl ToSql for Label {
+    fn to_sql(
+        &self,
+        _: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        out.extend_from_slice(self.0.as_bytes());
+        Ok(IsNull::No)
+    }
+    fn accepts(ty: &Type) -> bool {
+        matches!(ty.kind(), Kind::Enum(_))
+    }
+    to_sql_checked!();
+}
+
+const MAKE_ANEW: &str = "ALTER TABLE person DROP COLUMN mood, DROP COLUMN moods; DROP TYPE mood; \
+     CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy'); \
+     ALTER TABLE person ADD COLUMN mood mood DEFAULT 'ok', ADD COLUMN moods mood[] DEFAULT '{sad}'";
 
 const TYPES: &str = "
     CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
@@ -116,14 +140,31 @@ async fn assert_a_type_may_be_made_anew(db: &Database, server: &TestDatabase) {
                 lease.query_one(typed, &[]).await.unwrap_or_else(|error| panic!("round {round}: {error}"));
             }
         }
-        server
-            .execute(
-                "ALTER TABLE person DROP COLUMN mood, DROP COLUMN moods; DROP TYPE mood; \
-                 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy'); \
-                 ALTER TABLE person ADD COLUMN mood mood DEFAULT 'ok', ADD COLUMN moods mood[] DEFAULT '{sad}'",
-            )
-            .await
-            .unwrap();
+        server.execute(MAKE_ANEW).await.unwrap();
+    }
+}
+
+/// The same where the type is that of a parameter, which is known before the statement runs.
+async fn assert_a_parameter_may_be_made_anew(db: &Database, server: &TestDatabase) {
+    let sql = "INSERT INTO person (mood) VALUES ($1) RETURNING mood";
+    for round in 0..4 {
+        for _ in 0..3 {
+            let before = count(server, "person").await;
+            db.query_one(sql, &[&Label("sad")])
+                .await
+                .unwrap_or_else(|error| panic!("round {round}: {error}"));
+            assert_eq!(count(server, "person").await, before + 1, "round {round}");
+        }
+        server.execute(MAKE_ANEW).await.unwrap();
+        if round % 2 == 1 {
+            // In a transaction it has failed by the time that it is known, and is told so; run again it fits.
+            let before = count(server, "person").await;
+            db.retrying(async |tx| tx.query_one(sql, &[&Label("ok")]).await)
+                .await
+                .unwrap_or_else(|error| panic!("round {round}, in a transaction: {error}"));
+            assert_eq!(count(server, "person").await, before + 1, "round {round}, in a transaction");
+            server.execute(MAKE_ANEW).await.unwrap();
+        }
     }
 }
 
@@ -184,6 +225,7 @@ async fn through_a_transaction_pooler_a_type_may_be_made_anew() {
     let bouncer = pooler(&server).await;
     let db = through(&bouncer, &server).await;
     assert_a_type_may_be_made_anew(&db, &server).await;
+    assert_a_parameter_may_be_made_anew(&db, &server).await;
 }
 
 #[tokio::test]
@@ -200,5 +242,6 @@ async fn directly_each_insert_stores_one_row() {
     let db = Database::connect(settings_for(&server).await).await.unwrap();
     assert_each_runs_once(&db, &server).await;
     assert_a_type_may_be_made_anew(&db, &server).await;
+    assert_a_parameter_may_be_made_anew(&db, &server).await;
     assert_a_plain_column_may_become_an_enum(&db, &server).await;
 }

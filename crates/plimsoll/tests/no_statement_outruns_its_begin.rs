@@ -113,3 +113,33 @@ async fn not_one_row_stays_of_transactions_that_all_roll_back() {
     );
     assert!(counts.aborted.load(Ordering::Relaxed) > 0, "nothing ever came through: {counts:?}");
 }
+
+#[tokio::test]
+async fn a_begin_that_failed_lets_nothing_through() {
+    let db = ledger().await;
+    let pool = Database::connect(server::settings_for(&db).await.pool_max(1)).await.unwrap();
+    // A limit that the server refuses: BEGIN and its limits are one message, and fail as one.
+    let too_long = Duration::from_millis(u64::from(u32::MAX));
+    for read_only in [false, true] {
+        let call = || {
+            let call = pool.named("limit").lock_timeout(too_long);
+            if read_only { call.read_only() } else { call }
+        };
+        let insert = async |tx: Transaction| tx.execute(ledger::INSERT, &[&1]).await;
+        let error = call().transaction(insert).await.unwrap_err();
+        assert_eq!(error.sqlstate().map(|state| state.code()), Some("22023"), "{error}");
+        assert!(matches!(error.outcome(), Outcome::RolledBack | Outcome::NotStarted), "{error}");
+
+        // The error is passed over, and what comes behind it is refused here before the server would commit it.
+        let stubborn = async |tx: Transaction| {
+            let _passed_over = tx.query("SELECT 1", &[]).await;
+            let second = tx.execute(ledger::INSERT, &[&2]).await;
+            assert!(second.is_err(), "a statement without a transaction");
+            Ok(())
+        };
+        let error = call().transaction(stubborn).await.unwrap_err();
+        assert!(matches!(error.outcome(), Outcome::RolledBack | Outcome::NotStarted), "{error}");
+        assert_eq!(pool.acquire().await.unwrap().wire().transaction_status, 'I');
+    }
+    assert!(entries(&db).await.is_empty());
+}

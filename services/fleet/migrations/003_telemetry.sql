@@ -22,12 +22,13 @@ GRANT SELECT, INSERT ON telemetry TO fleet_app;
 
 -- Makes the partition of a day if it is not there, and says whether it did. The service's role owns no table, so this
 -- runs as the owner; that is why it takes a date and nothing else, and only one near today. The caller holds an
--- advisory lock, so that two do not make the same one.
+-- advisory lock, so that two do not make the same one. Names carry their schema and the search path is empty, so that
+-- nobody can put a table of their own in the way.
 --
 -- A new table is filled in and then attached: ATTACH lets reading and writing of the other days go on meanwhile, while
 -- CREATE .. PARTITION OF would stop all of it.
 CREATE FUNCTION ensure_telemetry_partition(day date) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 DECLARE
     name      text := 'telemetry_' || to_char(day, 'YYYYMMDD');
     today     date := (now() AT TIME ZONE 'UTC')::date;
@@ -40,11 +41,14 @@ BEGIN
     IF day NOT BETWEEN today - 40 AND today + 10 THEN
         RAISE EXCEPTION 'no partition is made for %: it is too far from today', day USING ERRCODE = '22008';
     END IF;
-    EXECUTE format('CREATE TABLE %I (LIKE telemetry INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)', name);
-    EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', name);
-    EXECUTE format('ALTER TABLE %I ADD CONSTRAINT of_its_day CHECK (time >= %L AND time < %L)', name, day_begin, day_end);
-    EXECUTE format('ALTER TABLE telemetry ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name, day_begin, day_end);
-    EXECUTE format('ALTER TABLE %I DROP CONSTRAINT of_its_day', name);
+    EXECUTE format('CREATE TABLE public.%I (LIKE public.telemetry
+                        INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)', name);
+    EXECUTE format('ALTER TABLE public.%I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', name);
+    EXECUTE format('ALTER TABLE public.%I ADD CONSTRAINT of_its_day CHECK (time >= %L AND time < %L)',
+                   name, day_begin, day_end);
+    EXECUTE format('ALTER TABLE public.telemetry ATTACH PARTITION public.%I FOR VALUES FROM (%L) TO (%L)',
+                   name, day_begin, day_end);
+    EXECUTE format('ALTER TABLE public.%I DROP CONSTRAINT of_its_day', name);
     RETURN true;
 END
 $$;

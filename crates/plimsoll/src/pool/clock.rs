@@ -17,6 +17,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+/// How often a lease that has outlived its deadline is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
 /// Sets the clock to this instant if it would come later; whether it must be woken for that.
 pub(super) fn arm<C, H>(slots: &mut Slots<C, H>, at: Instant) -> bool {
     let is_earlier = slots.armed.is_none_or(|armed| at < armed);
@@ -59,8 +62,8 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<I
             let Some(handle) = slot.handle.clone() else { continue };
             match (slot.state, &mut slot.lease) {
                 (State::Lent, Some(lease)) => {
-                    if lease.who.deadline.is_some_and(|deadline| deadline <= now) && !lease.is_overdue {
-                        lease.is_overdue = true;
+                    if lease.due.is_some_and(|due| due <= now) {
+                        lease.due = Some(now + LOOK_AGAIN);
                         overdue.push((handle, lease.who.name.clone()));
                     }
                     events.extend(leak(lease, inner.sizing.leak_after, now));
@@ -106,10 +109,9 @@ fn next_alarm<M: Manage>(
 ) -> Option<Instant> {
     let leases = slots.slots.iter().filter_map(|slot| match (slot.state, &slot.lease) {
         (State::Lent, Some(lease)) => {
-            let deadline = lease.who.deadline.filter(|_| !lease.is_overdue);
             let leak =
                 inner.sizing.leak_after.filter(|_| !lease.is_reported).map(|after| lease.since + after);
-            deadline.into_iter().chain(leak).min()
+            lease.due.into_iter().chain(leak).min()
         }
         (State::Returning, _) => {
             Some((slot.since + inner.sizing.reclaim_timeout).max(now + Duration::from_millis(10)))

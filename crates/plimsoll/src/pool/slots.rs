@@ -36,10 +36,16 @@ pub(crate) struct Limits {
 pub(crate) struct LeaseRecord {
     pub(crate) who: Who,
     pub(crate) since: Instant,
-    /// Whether the deadline was acted upon.
-    pub(crate) is_overdue: bool,
+    /// When to look whether something runs past the deadline: first at the deadline, then again and again.
+    pub(crate) due: Option<Instant>,
     /// Whether it was reported as held for long.
     pub(crate) is_reported: bool,
+}
+
+impl LeaseRecord {
+    fn new(who: Who, now: Instant) -> Self {
+        LeaseRecord { due: who.deadline, who, since: now, is_reported: false }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,8 +170,7 @@ impl<C, H> Slots<C, H> {
         let idle_for = now.saturating_duration_since(place.since);
         place.state = State::Lent;
         place.since = now;
-        place.lease =
-            who.take().map(|who| LeaseRecord { who, since: now, is_overdue: false, is_reported: false });
+        place.lease = who.take().map(|who| LeaseRecord::new(who, now));
         self.lent += 1;
         self.totals.acquired += 1;
         Some(Grant { slot, connection, idle_for })
@@ -194,7 +199,7 @@ impl<C, H> Slots<C, H> {
             self.totals.wait_total += waited;
             self.totals.wait_longest = self.totals.wait_longest.max(waited);
             place.state = State::Lent;
-            place.lease = Some(LeaseRecord { who, since: now, is_overdue: false, is_reported: false });
+            place.lease = Some(LeaseRecord::new(who, now));
             self.lent += 1;
             self.totals.acquired += 1;
             let grant = Grant { slot, connection, idle_for: Duration::ZERO };

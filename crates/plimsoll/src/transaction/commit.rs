@@ -4,7 +4,7 @@
 //! happened. That is said as [`Outcome::Unknown`] and never retried. A transaction that fetched its id with BEGIN can
 //! be resolved: once its backend is gone, the server knows whether that id committed.
 
-use super::Core;
+use super::{Adrift, Core};
 use crate::connection::PooledConnection;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
@@ -28,8 +28,14 @@ pub(super) async fn commit(core: &Core) -> Result<()> {
         // Nothing was asked inside it, so nothing was sent.
         return Ok(());
     }
-    if core.was_ended_from_within(&lease) {
-        return Err(core.ended_from_within(Phase::Commit, Outcome::Unknown));
+    match core.adrift(&lease) {
+        Some(Adrift::NeverBegun) => {
+            return Err(core.not_open(Adrift::NeverBegun, Phase::Commit, Outcome::RolledBack));
+        }
+        Some(Adrift::EndedFromWithin) => {
+            return Err(core.not_open(Adrift::EndedFromWithin, Phase::Commit, Outcome::Unknown));
+        }
+        None => {}
     }
     let guard = Guard { place: Place::Alone, ..core.guard(&lease) };
     if guard.connection.link.seen.status() == b'E' {
@@ -61,7 +67,7 @@ async fn swallowed(core: &Core, lease: &PooledConnection) -> Error {
 /// the side.
 pub(super) async fn roll_back(core: &Core) -> Outcome {
     let Some(lease) = core.take() else { return Outcome::RolledBack };
-    if core.was_ended_from_within(&lease) {
+    if core.adrift(&lease) == Some(Adrift::EndedFromWithin) {
         return Outcome::Unknown;
     }
     if core.unsent.lock().take().is_none() {

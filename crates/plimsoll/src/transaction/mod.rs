@@ -29,7 +29,7 @@ use parking_lot::Mutex;
 use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_postgres::{Row, SimpleQueryMessage};
@@ -53,6 +53,8 @@ pub(crate) struct Core {
     takes_its_time: bool,
     /// The BEGIN that has not been sent yet: it travels with the first statement.
     unsent: Mutex<Option<String>>,
+    /// BEGIN was sent and the server said yes.
+    has_begun: AtomicBool,
     savepoints: AtomicU32,
     xid: Mutex<Option<String>>,
 }
@@ -68,28 +70,38 @@ impl Core {
                 format!("the transaction of {} has ended; its handle was used afterwards", self.work),
             ));
         };
-        if self.was_ended_from_within(&lease) {
-            return Err(self.ended_from_within(Phase::Statement, Outcome::NotStarted));
+        match self.adrift(&lease) {
+            Some(adrift) => Err(self.not_open(adrift, Phase::Statement, Outcome::NotStarted)),
+            None => Ok(lease),
         }
-        Ok(lease)
     }
 
-    /// Whether a statement of the transaction itself was its COMMIT or ROLLBACK: what is sent now would stay by itself.
-    fn was_ended_from_within(&self, lease: &PooledConnection) -> bool {
+    /// Why there is no transaction on the server, if there is none: what was sent now would commit by itself.
+    fn adrift(&self, lease: &PooledConnection) -> Option<Adrift> {
         let link = &lease.inner().link;
-        link.seen.status() == b'I' && link.is_quiet() && !link.is_closed() && self.unsent.lock().is_none()
+        let is_idle = link.seen.status() == b'I' && link.is_quiet() && !link.is_closed();
+        if !is_idle || self.unsent.lock().is_some() {
+            return None;
+        }
+        Some(if self.has_begun.load(Ordering::Acquire) {
+            Adrift::EndedFromWithin
+        } else {
+            Adrift::NeverBegun
+        })
     }
 
-    fn ended_from_within(&self, phase: Phase, outcome: Outcome) -> Error {
-        Error::new(
-            Fault::TransactionState,
-            phase,
-            outcome,
-            format!(
-                "the transaction of {} was ended by a statement of its own; leave COMMIT and ROLLBACK to whoever opened it",
-                self.work
+    fn not_open(&self, adrift: Adrift, phase: Phase, outcome: Outcome) -> Error {
+        let work = &self.work;
+        let sentence = match adrift {
+            Adrift::NeverBegun => {
+                format!("the transaction of {work} could not be begun, and the error was passed over")
+            }
+            Adrift::EndedFromWithin => format!(
+                "the transaction of {work} was ended by a statement of its own; leave COMMIT and ROLLBACK to whoever \
+                 opened it"
             ),
-        )
+        };
+        Error::new(Fault::TransactionState, phase, outcome, sentence)
     }
 
     fn guard<'a>(&'a self, lease: &'a PooledConnection) -> Guard<'a> {
@@ -126,10 +138,25 @@ impl Core {
     async fn send_begin(&self, guard: &Guard<'_>) -> Result<()> {
         let unsent = self.unsent.lock().take();
         match unsent {
-            Some(begin) => send_begin(guard, &begin).await.map(drop),
+            Some(begin) => self.send(guard, &begin).await.map(drop),
             None => Ok(()),
         }
     }
+
+    async fn send(&self, guard: &Guard<'_>, begin: &str) -> Result<Option<String>> {
+        let id = send_begin(guard, begin).await?;
+        self.has_begun.store(true, Ordering::Release);
+        Ok(id)
+    }
+}
+
+/// Why a handle has no transaction behind it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Adrift {
+    /// Its BEGIN failed, or was given up.
+    NeverBegun,
+    /// A statement inside was its COMMIT or ROLLBACK.
+    EndedFromWithin,
 }
 
 async fn send_begin(guard: &Guard<'_>, begin: &str) -> Result<Option<String>> {
@@ -171,13 +198,14 @@ async fn open(lease: PooledConnection, begin: Begin) -> Result<Arc<Core>> {
         is_read_only: begin.read_only,
         takes_its_time: begin.takes_its_time,
         unsent: Mutex::new(None),
+        has_begun: AtomicBool::new(false),
         savepoints: AtomicU32::new(0),
         xid: Mutex::new(None),
     };
     if begin.read_only {
         *core.unsent.lock() = Some(sql);
     } else {
-        let xid = send_begin(&core.guard(&lease), &sql).await?;
+        let xid = core.send(&core.guard(&lease), &sql).await?;
         *core.xid.lock() = xid.filter(|_| begin.with_id);
     }
     *core.lease.lock() = Some(Arc::new(lease));
@@ -284,7 +312,7 @@ impl Transaction {
         let guard = self.core.guard(&lease);
         let unsent = self.core.unsent.lock().take();
         if let Some(begin) = unsent {
-            return first::<S>(&guard, &begin, query, params).await;
+            return first::<S>(&self.core, &guard, &begin, query, params).await;
         }
         guard.statement::<S>(query, params).await
     }
@@ -401,6 +429,7 @@ impl Transaction {
 
 /// The first statement of a READ ONLY transaction, along with its BEGIN.
 async fn first<S: Shape>(
+    core: &Core,
     guard: &Guard<'_>,
     begin: &str,
     query: Query<'_>,
@@ -415,11 +444,12 @@ async fn first<S: Shape>(
         },
     };
     let Some(statement) = statement else {
-        send_begin(guard, begin).await?;
+        core.send(guard, begin).await?;
         return guard.statement::<S>(query, params).await;
     };
     let flight = future::join(client.batch_execute(begin), S::prepared(client, &statement, params));
     let Answered { answer, stopped, began } = guard.listen(Phase::Statement, flight).await?;
+    core.has_begun.store(answer.0.is_ok(), Ordering::Release);
     match answer {
         (Ok(()), Ok(out)) => Ok(out),
         (Err(error), _) => Err(guard.failed(Phase::Begin, error, stopped, began)),
