@@ -131,6 +131,10 @@ impl Guard<'_> {
                 self.forget(sql);
                 match self.place {
                     Place::Alone => self.send_text::<S>(sql, params).await,
+                    // PostgreSQL has no code of its own for a type that is gone.
+                    Place::Inside if error.fault() == Fault::Server => {
+                        Err(error.with_fault(Fault::StalePlan))
+                    }
                     Place::Inside => Err(error),
                 }
             }

@@ -4,7 +4,7 @@
 
 mod server;
 
-use plimsoll::{Database, Fault, Outcome, deadline};
+use plimsoll::{Database, Fault, Outcome, Pooler, deadline};
 use plimsoll_embedded::{Cluster, PgBouncer, PoolMode, StopMode};
 use server::{PATIENCE, until};
 use std::collections::HashSet;
@@ -112,6 +112,30 @@ async fn a_pooler_that_restarts_under_load_heals() {
         told.extend(task.await.unwrap());
     }
     assert_honest(&cluster, told, "a pooler's restart").await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_behind_a_pooler_heals_too() {
+    let cluster = Cluster::start().await.unwrap();
+    cluster.stop_mode(StopMode::Fast).await.unwrap();
+    let bouncer = PgBouncer::in_front_of(&cluster)
+        .pool_mode(PoolMode::Transaction)
+        .setting("server_login_retry", "1")
+        .start()
+        .await
+        .unwrap();
+    let settings = server::settings(&bouncer.url("postgres"))
+        .connect_timeout(Duration::from_secs(1))
+        .pool_timeout(Duration::from_millis(1_500))
+        .tcp_user_timeout(Duration::from_secs(1));
+    let db = Database::connect(settings).await.expect("a handle that heals");
+    let error = db.acquire().await.unwrap_err();
+    assert!(error.fault().is_connectivity(), "{error}");
+    assert_eq!(error.outcome(), Outcome::NotStarted);
+    cluster.start_again().await.unwrap();
+    tokio::time::timeout(PATIENCE, db.ready()).await.expect("ready").unwrap();
+    assert_eq!(db.query_one("SELECT 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    assert_eq!(db.pooler(), Some(Pooler::Transaction));
 }
 
 /// What was told to be stored is there, and what was told not to be is not.

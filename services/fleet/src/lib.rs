@@ -10,7 +10,7 @@
 //! # The map
 //! | room | what is in it |
 //! |---|---|
-//! | [`config`], [`start`], [`bring_up`], [`service`] | what was said, the order of starting and stopping, what handlers share |
+//! | [`config`], [`mod@start`], [`bring_up`], [`service`] | what was said, the order of starting and stopping, what handlers share |
 //! | [`role`], [`schema`], [`demo`], `own` | the login role, the migrations, the tenant of the first hour, the database of one's own |
 //! | [`tenants`] | whose everything is; the only transaction in which a tenant's rows are seen |
 //! | [`devices`], [`subscriptions`] | the registry, and the count |

@@ -13,7 +13,6 @@ const PASSWORD: &str = "said-to-both";
 
 #[tokio::test]
 async fn with_two_connections_to_the_server() {
-    tracing_subscriber::fmt().with_env_filter("info").with_writer(std::io::stderr).init();
     let cluster = Cluster::start().await.unwrap();
     cluster.create_database("fleet").await.unwrap();
     let bouncer = PgBouncer::in_front_of(&cluster)

@@ -4,7 +4,7 @@
 //! happened. That is said as [`Outcome::Unknown`] and never retried. A transaction that fetched its id with BEGIN can
 //! be resolved: once its backend is gone, the server knows whether that id committed.
 
-use super::{Adrift, Core};
+use super::open::{Adrift, Core};
 use crate::connection::PooledConnection;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;

@@ -10,14 +10,13 @@
 //! task has under way at that moment is stopped, and the connection goes back with it.
 
 mod commit;
+mod open;
 mod savepoint;
 
 use crate::begin::Begin;
 use crate::connection::{PooledConnection, at_most_one, one, refuse_session_state};
-use crate::deadline::{self, Deadline};
 use crate::error::{Error, Outcome, Phase, Result};
-use crate::fault::Fault;
-use crate::guard::{Answered, Guard, Place, give_up};
+use crate::guard::{Answered, Guard};
 use crate::lock::{self, LockKey};
 use crate::name::WorkName;
 use crate::statement::{Count, Params, Rows, Shape};
@@ -25,200 +24,16 @@ use crate::statements::{AsQuery, Kept, Query};
 use crate::stream::{CopyIn, CopyOut, RowStream};
 use bytes::Buf;
 use futures_util::future;
-use parking_lot::Mutex;
+use open::{Core, Ending, open};
 use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Duration;
-use tokio::time::Instant;
-use tokio_postgres::{Row, SimpleQueryMessage};
+use std::sync::atomic::Ordering;
+use tokio_postgres::Row;
 
 /// An open transaction. Owned, so that it goes wherever the closure goes; inert once the closure has ended.
 pub struct Transaction {
     core: Arc<Core>,
-}
-
-/// What the handle and whoever ends the transaction share.
-pub(crate) struct Core {
-    /// Taken out when the transaction ends. A statement in flight has a share in it.
-    lease: Mutex<Option<Arc<PooledConnection>>>,
-    work: WorkName,
-    deadline: Option<Deadline>,
-    is_own_limit: bool,
-    /// The server's limit on each statement, as BEGIN stamped it.
-    server_limit: Option<Duration>,
-    is_read_only: bool,
-    /// This program's own limits do not hold in it.
-    takes_its_time: bool,
-    /// The BEGIN that has not been sent yet: it travels with the first statement.
-    unsent: Mutex<Option<String>>,
-    /// BEGIN was sent and the server said yes.
-    has_begun: AtomicBool,
-    savepoints: AtomicU32,
-    xid: Mutex<Option<String>>,
-}
-
-impl Core {
-    /// The lease, while the transaction is open.
-    fn lease(&self) -> Result<Arc<PooledConnection>> {
-        let Some(lease) = self.lease.lock().clone() else {
-            return Err(Error::new(
-                Fault::Usage,
-                Phase::Statement,
-                Outcome::NotStarted,
-                format!("the transaction of {} has ended; its handle was used afterwards", self.work),
-            ));
-        };
-        match self.adrift(&lease) {
-            Some(adrift) => Err(self.not_open(adrift, Phase::Statement, Outcome::NotStarted)),
-            None => Ok(lease),
-        }
-    }
-
-    /// Why there is no transaction on the server, if there is none: what was sent now would commit by itself.
-    fn adrift(&self, lease: &PooledConnection) -> Option<Adrift> {
-        let link = &lease.inner().link;
-        let is_idle = link.seen.status() == b'I' && link.is_quiet() && !link.is_closed();
-        if !is_idle || self.unsent.lock().is_some() {
-            return None;
-        }
-        Some(if self.has_begun.load(Ordering::Acquire) {
-            Adrift::EndedFromWithin
-        } else {
-            Adrift::NeverBegun
-        })
-    }
-
-    fn not_open(&self, adrift: Adrift, phase: Phase, outcome: Outcome) -> Error {
-        let work = &self.work;
-        let sentence = match adrift {
-            Adrift::NeverBegun => {
-                format!("the transaction of {work} could not be begun, and the error was passed over")
-            }
-            Adrift::EndedFromWithin => format!(
-                "the transaction of {work} was ended by a statement of its own; leave COMMIT and ROLLBACK to whoever \
-                 opened it"
-            ),
-        };
-        Error::new(Fault::TransactionState, phase, outcome, sentence)
-    }
-
-    fn guard<'a>(&'a self, lease: &'a PooledConnection) -> Guard<'a> {
-        let deadline = match (self.deadline, deadline::current()) {
-            (Some(own), current) => Some(own.or_earlier(current)),
-            (None, current) => current,
-        };
-        Guard {
-            work: &self.work,
-            deadline,
-            place: Place::Inside,
-            is_transaction_limit: self.is_own_limit && deadline == self.deadline,
-            server_limit: self.server_limit,
-            is_read_only: self.is_read_only,
-            limit: lease.guard().limit.filter(|_| !self.takes_its_time),
-            ..lease.guard()
-        }
-    }
-
-    /// Takes the lease out, once. `None` when another task still has a statement under way: that is stopped, and
-    /// whoever waits for it gives the lease back.
-    fn take(&self) -> Option<PooledConnection> {
-        let shared = self.lease.lock().take()?;
-        match Arc::try_unwrap(shared) {
-            Ok(lease) => Some(lease),
-            Err(shared) => {
-                give_up(shared.inner(), &self.work, Phase::Statement, false);
-                None
-            }
-        }
-    }
-
-    /// Sends the BEGIN that was held back, if it was.
-    async fn send_begin(&self, guard: &Guard<'_>) -> Result<()> {
-        let unsent = self.unsent.lock().take();
-        match unsent {
-            Some(begin) => self.send(guard, &begin).await.map(drop),
-            None => Ok(()),
-        }
-    }
-
-    async fn send(&self, guard: &Guard<'_>, begin: &str) -> Result<Option<String>> {
-        let id = send_begin(guard, begin).await?;
-        self.has_begun.store(true, Ordering::Release);
-        Ok(id)
-    }
-}
-
-/// Why a handle has no transaction behind it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Adrift {
-    /// Its BEGIN failed, or was given up.
-    NeverBegun,
-    /// A statement inside was its COMMIT or ROLLBACK.
-    EndedFromWithin,
-}
-
-async fn send_begin(guard: &Guard<'_>, begin: &str) -> Result<Option<String>> {
-    let alone = Guard { place: Place::Alone, ..*guard };
-    let messages = alone
-        .run(Phase::Begin, guard.connection.client.simple_query(begin))
-        .await
-        .map_err(|error| error.with_outcome(Outcome::NotStarted))?;
-    Ok(messages.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.try_get(0).ok().flatten().map(str::to_owned),
-        _ => None,
-    }))
-}
-
-/// Opens a transaction on a lease.
-async fn open(lease: PooledConnection, begin: Begin) -> Result<Arc<Core>> {
-    let now = Instant::now();
-    let own = lease.inner().shared.plan.transaction_timeout().filter(|_| !begin.takes_its_time);
-    let own = own.and_then(|limit| now.checked_add(limit));
-    let scope = match (lease.deadline(), deadline::current()) {
-        (Some(lease), current) => Some(lease.or_earlier(current)),
-        (None, current) => current,
-    };
-    let own = own.map(Deadline::at);
-    let is_own_limit = own.is_some_and(|own| scope.is_none_or(|scope| own < scope));
-    let deadline = if is_own_limit { own } else { scope };
-    let work = lease.work().clone();
-    let sql = begin.sql(lease.inner(), deadline, None);
-    let core = Core {
-        lease: Mutex::new(None),
-        work,
-        deadline,
-        is_own_limit,
-        // Who takes his time lifts the server's limit, or says another.
-        server_limit: match begin.takes_its_time {
-            true => begin.statement_timeout,
-            false => begin.statement_limit(lease.inner(), deadline, None),
-        },
-        is_read_only: begin.read_only,
-        takes_its_time: begin.takes_its_time,
-        unsent: Mutex::new(None),
-        has_begun: AtomicBool::new(false),
-        savepoints: AtomicU32::new(0),
-        xid: Mutex::new(None),
-    };
-    if begin.read_only {
-        *core.unsent.lock() = Some(sql);
-    } else {
-        let xid = core.send(&core.guard(&lease), &sql).await?;
-        *core.xid.lock() = xid.filter(|_| begin.with_id);
-    }
-    *core.lease.lock() = Some(Arc::new(lease));
-    Ok(Arc::new(core))
-}
-
-/// Ends the transaction when its closure was dropped or panicked: the lease goes back, and is rolled back there.
-struct Ending(Arc<Core>);
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        drop(self.0.take());
-    }
 }
 
 /// Runs a closure in a transaction.
@@ -264,7 +79,7 @@ impl Transaction {
     /// Runs a statement that gives exactly one row. As [`Transaction::query`].
     ///
     /// # Errors
-    /// [`Fault::RowCount`] for another number of rows; the transaction has then not failed.
+    /// [`Fault::RowCount`](crate::Fault::RowCount) for another number of rows; the transaction has then not failed.
     pub async fn query_one(&self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<Row> {
         one(self.query(statement, params).await?, &self.core.work, Outcome::RolledBack)
     }
@@ -272,7 +87,7 @@ impl Transaction {
     /// Runs a statement that gives one row or none. As [`Transaction::query`].
     ///
     /// # Errors
-    /// [`Fault::RowCount`] for more rows than one; the transaction has then not failed.
+    /// [`Fault::RowCount`](crate::Fault::RowCount) for more rows than one; the transaction has then not failed.
     pub async fn query_opt(
         &self,
         statement: &(impl AsQuery + ?Sized),
@@ -343,7 +158,7 @@ impl Transaction {
     /// [`LockKey`]. The wait is bounded by `lock_timeout`.
     ///
     /// # Errors
-    /// [`Fault::LockTimeout`] when another holds it for too long.
+    /// [`Fault::LockTimeout`](crate::Fault::LockTimeout) when another holds it for too long.
     ///
     /// # Cancel safety
     /// Dropped, the lock may have been taken; it goes with the transaction.
