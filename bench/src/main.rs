@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -p bench -- [acquire|query|transaction|cancel] [--json] [--baseline FILE] [--rounds N]
-//!                                 [--detail FILE] [--quick]
+//!                                 [--detail FILE] [--only NAME] [--quick]
 //! ```
 //! Without a name all four run.
 //!

@@ -5,7 +5,7 @@ use anyhow::{Result, anyhow, bail};
 use std::path::PathBuf;
 
 pub const USAGE: &str = "\
-usage: bench [acquire|query|transaction|cancel]... [--json] [--baseline FILE] [--rounds N] [--detail FILE] [--quick]
+usage: bench [acquire|query|transaction|cancel]... [--json] [--baseline FILE] [--rounds N] [--detail FILE] [--only NAME] [--quick]
 
   without a name all four run
   --json           one JSON object a row on the standard output; everything else goes to the standard error

@@ -6,6 +6,7 @@ use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::{Event, Events};
 use crate::fault::Fault;
 use crate::name::WorkName;
+use crate::pool::watchdog::Watchdog;
 use crate::pool::{Ask, LastConnect, Pool, PoolStatus, Sizing, connects};
 use crate::postgres::{Postgres, Shared};
 use crate::settings::{Plan, Settings};
@@ -57,10 +58,14 @@ impl Database {
             types: TypeCache::new(plan.type_cache()),
             events: events.clone(),
             runtime: Handle::current(),
+            watchdog: Arc::new(Watchdog::new()),
             plan: Arc::clone(&plan),
         });
         let manager = Postgres { connector: Connector::new(Arc::clone(&plan))?, shared: Arc::clone(&shared) };
-        let db = Database { pool: Pool::with_events(manager, sizing(&plan), events), shared };
+        let db = Database {
+            pool: Pool::with_events(manager, sizing(&plan), events, Arc::clone(&shared.watchdog)),
+            shared,
+        };
         db.first_connect().await?;
         Ok(db)
     }

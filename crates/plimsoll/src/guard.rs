@@ -17,9 +17,11 @@ use crate::event::{Event, StopReason};
 use crate::fault::Fault;
 use crate::name::WorkName;
 use crate::postgres::Connection;
-use crate::wire::link::{Ended, Stopped};
+use crate::wire::link::{Ended, Link, Stopped};
 use futures_util::future;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::error::Severity;
@@ -77,14 +79,34 @@ impl Guard<'_> {
         let mut watch = Watch::new(self, phase);
         let (stop_at, reason) = self.stop_at(watch.began);
         let mut request = std::pin::pin!(request);
-        match timeout_at(stop_at, request.as_mut()).await {
-            Ok(answer) => {
+        match self.until(stop_at, request.as_mut()).await {
+            Some(answer) => {
                 watch.is_over = true;
                 Ok(Answered { answer, stopped: None, began: watch.began })
             }
             // In a box, as is whatever else is rare: it would make every statement's future larger, and copied for it.
-            Err(_) => Box::pin(self.stop(phase, request, reason, watch)).await,
+            None => Box::pin(self.stop(phase, request, reason, watch)).await,
         }
+    }
+
+    /// Waits for an answer until this time. The pool's clock watches that, since a timer of its own would cost a
+    /// statement more than anything else here; only what is pipelined on one lease gets one.
+    async fn until<T>(&self, stop_at: Instant, mut request: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+        let link = &*self.connection.link;
+        let watchdog = &self.connection.shared.watchdog;
+        if !link.listen(watchdog.number(stop_at)) {
+            return Box::pin(timeout_at(stop_at, request)).await.ok();
+        }
+        let _listening = Listening(link);
+        watchdog.arm(stop_at);
+        poll_fn(|cx| {
+            if let Poll::Ready(answer) = request.as_mut().poll(cx) {
+                return Poll::Ready(Some(answer));
+            }
+            link.wake_when_due(cx.waker());
+            if Instant::now() >= stop_at { Poll::Ready(None) } else { Poll::Pending }
+        })
+        .await
     }
 
     /// What must be so before anything is sent.
@@ -314,6 +336,15 @@ impl Guard<'_> {
     fn tell_stopped(&self, reason: StopReason) {
         let pid = self.connection.pid();
         self.connection.shared.events.tell(Event::Stopped { work: self.work.to_string(), pid, reason });
+    }
+}
+
+/// Somebody listens on this link.
+struct Listening<'a>(&'a Link);
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        self.0.listened();
     }
 }
 

@@ -4,6 +4,7 @@ use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::{Event, Events, Found, StopReason};
 use crate::fault::Fault;
 use crate::name::WorkName;
+use crate::pool::watchdog::Watchdog;
 use crate::pool::{Home, Manage, Verdict};
 use crate::settings::Plan;
 use crate::statements::{StatementCache, TypeCache};
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) events: Events,
     pub(crate) types: TypeCache,
     pub(crate) runtime: Handle,
+    pub(crate) watchdog: Arc<Watchdog>,
 }
 
 /// One connection: the driver's client, its link, and what is known of the session.
@@ -132,6 +134,10 @@ impl Manage for Postgres {
                 }
             }
         }));
+    }
+
+    fn ring(&self, link: &Arc<Link>, now: u64) -> u64 {
+        link.ring(now)
     }
 
     fn overdue(&self, link: &Arc<Link>, who: &WorkName) {

@@ -294,6 +294,7 @@ impl Guard<'_> {
         let client = &self.connection.client;
         // Polled in this order, so queued in this order.
         let flight = future::join3(client.batch_execute(begin), statement, client.batch_execute("COMMIT"));
+        let flight = std::pin::pin!(flight);
         let Answered { answer, stopped, began } = self.listen(Phase::Statement, flight).await?;
         match answer {
             (_, Ok(out), Ok(())) => Ok(out),

@@ -8,7 +8,7 @@ use super::lease::Lease;
 use super::slots::Grant;
 use super::wait::Wait;
 use super::waiters::{Refusal, Runner, Ticket, Turn, Who};
-use super::{Inner, LastConnect, Manage, clock, connects, snapshot};
+use super::{Inner, LastConnect, Manage, connects, snapshot};
 use crate::deadline::{self, Deadline};
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::Event;
@@ -115,10 +115,9 @@ fn join<M: Manage>(
         return Joined::Refused(Refusal::TimedOut { entangled: None });
     }
     if let Some(grant) = slots.lend(asking, now) {
-        let must_wake = lease_end.is_some_and(|end| clock::arm(&mut slots, end));
         drop(slots);
-        if must_wake {
-            inner.alarm.notify_one();
+        if let Some(end) = lease_end {
+            inner.watchdog.arm(end);
         }
         return Joined::Granted(grant);
     }
@@ -138,12 +137,9 @@ fn join<M: Manage>(
     if let Some(back_off) = slots.back_off {
         alarm = alarm.min(back_off);
     }
-    let must_wake = clock::arm(&mut slots, alarm);
     drop(slots);
+    inner.watchdog.arm(alarm);
     connects::start(inner, connects);
-    if must_wake {
-        inner.alarm.notify_one();
-    }
     Joined::Waiting(ticket, name)
 }
 

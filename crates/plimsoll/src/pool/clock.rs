@@ -7,6 +7,7 @@
 use super::connects;
 use super::slots::{LeaseRecord, Slots, State};
 use super::waiters::Refusal;
+use super::watchdog::NEVER;
 use super::{Inner, Manage};
 use crate::event::Event;
 use crate::name::WorkName;
@@ -19,15 +20,6 @@ use tokio::time::{Instant, timeout_at};
 
 /// How often a lease that has outlived its deadline is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
-
-/// Sets the clock to this instant if it would come later; whether it must be woken for that.
-pub(super) fn arm<C, H>(slots: &mut Slots<C, H>, at: Instant) -> bool {
-    let is_earlier = slots.armed.is_none_or(|armed| at < armed);
-    if is_earlier {
-        slots.armed = Some(at);
-    }
-    is_earlier
-}
 
 /// Runs until the pool is gone.
 ///
@@ -50,9 +42,11 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<I
     let mut overdue: Vec<(M::Handle, WorkName)> = Vec::new();
     let mut stuck: Vec<M::Handle> = Vec::new();
     let mut events: Vec<Event> = Vec::new();
+    inner.watchdog.disarm();
+    let number = inner.watchdog.number(now);
+    let mut ring = NEVER;
     let (places, next) = {
         let mut slots = inner.slots.lock();
-        slots.armed = None;
         if slots.waiters.earliest().is_some_and(|due| due <= now) {
             let entangled =
                 evidence(inner, &slots).map(|_| super::snapshot::name_leases(&slots.leases(), now));
@@ -62,6 +56,7 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<I
             let Some(handle) = slot.handle.clone() else { continue };
             match (slot.state, &mut slot.lease) {
                 (State::Lent, Some(lease)) => {
+                    ring = ring.min(inner.manager.ring(&handle, number));
                     if lease.due.is_some_and(|due| due <= now) {
                         lease.due = Some(now + LOOK_AGAIN);
                         overdue.push((handle, lease.who.name.clone()));
@@ -81,15 +76,14 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<I
         let wanted = slots.wanted();
         let places = slots.begin_connects(wanted, now);
         let next = next_alarm(inner, &slots, now);
-        slots.armed = next;
-        (places, next)
+        (places, next.into_iter().chain(inner.watchdog.instant(ring)).min())
     };
     wakers.into_iter().for_each(Waker::wake);
     connects::start(inner, places);
     overdue.iter().for_each(|(handle, who)| inner.manager.overdue(handle, who));
     stuck.iter().for_each(|handle| inner.manager.abandon(handle));
     events.into_iter().for_each(|event| inner.events.tell(event));
-    next
+    inner.watchdog.rest_until(next)
 }
 
 /// Reported once per lease.

@@ -101,7 +101,6 @@ fn failed<M: Manage>(inner: &Arc<Inner<M>>, error: &Error) {
         let pause = slots.pause.unwrap_or(FIRST_PAUSE);
         let until = now + pause.mul_f64(0.5 + 0.5 * fastrand::f64());
         slots.back_off = Some(until);
-        super::clock::arm(&mut slots, until);
         let is_alone = slots.total() == slots.opening();
         if error.fault().heals_by_waiting() || !is_alone {
             Vec::new()
@@ -110,7 +109,7 @@ fn failed<M: Manage>(inner: &Arc<Inner<M>>, error: &Error) {
         }
     };
     wakers.into_iter().for_each(std::task::Waker::wake);
-    inner.alarm.notify_one();
+    inner.watchdog.alarm.notify_one();
     inner.changed.notify_waiters();
 }
 

@@ -2,7 +2,7 @@
 
 use super::slots::Effects;
 use super::waiters::Who;
-use super::{Inner, Manage, Pool, Verdict, clock, connects};
+use super::{Inner, Manage, Pool, Verdict, connects};
 use crate::name::WorkName;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -77,14 +77,8 @@ impl<M: Manage> Drop for Lease<M> {
             Verdict::Clean => self.inner.take_home(self.slot, connection),
             Verdict::Unsettled => {
                 let now = Instant::now();
-                let (work, must_wake) = {
-                    let mut slots = self.inner.slots.lock();
-                    let work = slots.begin_return(self.slot, now);
-                    (work, clock::arm(&mut slots, now + self.inner.sizing.reclaim_timeout))
-                };
-                if must_wake {
-                    self.inner.alarm.notify_one();
-                }
+                let work = self.inner.slots.lock().begin_return(self.slot, now);
+                self.inner.watchdog.arm(now + self.inner.sizing.reclaim_timeout);
                 let home = Home { inner: Arc::clone(&self.inner), slot: self.slot, work, is_spent: false };
                 self.inner.manager.reclaim(connection, home);
             }

@@ -19,6 +19,7 @@ pub(crate) mod snapshot;
 pub(crate) mod sync;
 pub(crate) mod wait;
 pub(crate) mod waiters;
+pub(crate) mod watchdog;
 
 pub use acquire::Ask;
 pub use lease::{Home, Lease};
@@ -33,6 +34,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use watchdog::Watchdog;
 
 /// What a pool needs to know of the connections it lends.
 pub trait Manage: Send + Sync + Sized + 'static {
@@ -70,6 +72,14 @@ pub trait Manage: Send + Sync + Sized + 'static {
 
     /// Takes a connection that came back not clean, makes it clean on the side and sends it home.
     fn reclaim(&self, connection: Self::Connection, home: Home<Self>);
+
+    /// Rings if a limit that was set on a lent connection has come; says when the next comes, as a number of the
+    /// pool's watchdog. Must not wait: it is asked under the pool's lock.
+    #[doc(hidden)]
+    fn ring(&self, handle: &Self::Handle, now: u64) -> u64 {
+        let _ = (handle, now);
+        u64::MAX
+    }
 
     /// A lease has outlived its deadline: stop whatever runs on it.
     fn overdue(&self, handle: &Self::Handle, who: &crate::name::WorkName);
@@ -170,8 +180,8 @@ pub(crate) struct Inner<M: Manage> {
     pub(crate) sizing: Sizing,
     pub(crate) slots: sync::Mutex<Slots<M::Connection, M::Handle>>,
     pub(crate) last_connect: sync::Mutex<LastConnect>,
-    /// Wakes the clock, which holds it without holding the pool.
-    pub(crate) alarm: Arc<Notify>,
+    /// Tells the clock when to look.
+    pub(crate) watchdog: Arc<Watchdog>,
     /// Whenever a connection came home, went or could not be opened.
     pub(crate) changed: Notify,
     pub(crate) runtime: Handle,
@@ -186,10 +196,10 @@ impl<M: Manage> Pool<M> {
     /// Outside a tokio runtime.
     #[must_use]
     pub fn new(manager: M, sizing: Sizing) -> Self {
-        Pool::with_events(manager, sizing, Events::default())
+        Pool::with_events(manager, sizing, Events::default(), Arc::new(Watchdog::new()))
     }
 
-    pub(crate) fn with_events(manager: M, sizing: Sizing, events: Events) -> Self {
+    pub(crate) fn with_events(manager: M, sizing: Sizing, events: Events, watchdog: Arc<Watchdog>) -> Self {
         let limits = Limits {
             min: sizing.min.min(sizing.max),
             max: sizing.max.max(1),
@@ -200,13 +210,13 @@ impl<M: Manage> Pool<M> {
             manager,
             slots: sync::Mutex::new(Slots::new(limits, sizing.max_waiting)),
             last_connect: sync::Mutex::new(LastConnect::Never),
-            alarm: Arc::new(Notify::new()),
+            watchdog,
             changed: Notify::new(),
             runtime: Handle::current(),
             events,
             sizing,
         });
-        inner.runtime.spawn(clock::run(Arc::downgrade(&inner), Arc::clone(&inner.alarm)));
+        inner.runtime.spawn(clock::run(Arc::downgrade(&inner), Arc::clone(&inner.watchdog.alarm)));
         inner.runtime.spawn(janitor::run(Arc::downgrade(&inner)));
         Pool { inner }
     }

@@ -25,7 +25,7 @@ pub(super) async fn close<M: Manage>(inner: &Arc<Inner<M>>) {
         };
         handles.iter().for_each(|handle| inner.manager.abandon(handle));
     }
-    inner.alarm.notify_one();
+    inner.watchdog.alarm.notify_one();
 }
 
 async fn emptied<M: Manage>(inner: &Arc<Inner<M>>) {

@@ -113,8 +113,6 @@ pub(crate) struct Slots<C, H> {
     pub(crate) back_off: Option<Instant>,
     /// How long the last pause after a failed connect was; none since one succeeded.
     pub(crate) pause: Option<Duration>,
-    /// Until when the clock sleeps.
-    pub(crate) armed: Option<Instant>,
 }
 
 impl<C, H> Slots<C, H> {
@@ -132,7 +130,6 @@ impl<C, H> Slots<C, H> {
             returning: 0,
             back_off: None,
             pause: None,
-            armed: None,
         }
     }
 

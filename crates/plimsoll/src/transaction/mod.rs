@@ -263,6 +263,7 @@ async fn first<S: Shape>(
         return guard.statement::<S>(query, params).await;
     };
     let flight = future::join(client.batch_execute(begin), S::prepared(client, &statement, params));
+    let flight = std::pin::pin!(flight);
     let Answered { answer, stopped, began } = guard.listen(Phase::Statement, flight).await?;
     core.has_begun.store(answer.0.is_ok(), Ordering::Release);
     match answer {

@@ -14,7 +14,7 @@ use super::tap::Seen;
 use crate::fault::Fault;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Wake;
 use std::time::Duration;
@@ -98,6 +98,11 @@ pub(crate) struct Link {
     abandoned: AtomicBool,
     barrier_owed: AtomicBool,
     doomed: AtomicBool,
+    /// When the statement that is listened for must end, as a number of the pool's watchdog.
+    due: AtomicU64,
+    /// Whom to wake then.
+    listener: AtomicWaker,
+    is_listened_to: AtomicBool,
     /// Whose COMMIT nobody waits for any more.
     orphan: Mutex<Option<String>>,
     has_orphan: AtomicBool,
@@ -122,9 +127,42 @@ impl Link {
             abandoned: AtomicBool::new(false),
             barrier_owed: AtomicBool::new(false),
             doomed: AtomicBool::new(false),
+            due: AtomicU64::new(u64::MAX),
+            listener: AtomicWaker::new(),
+            is_listened_to: AtomicBool::new(false),
             orphan: Mutex::new(None),
             has_orphan: AtomicBool::new(false),
         }
+    }
+
+    /// Begins to listen for an answer until `due`; false if somebody else does already.
+    pub(crate) fn listen(&self, due: u64) -> bool {
+        if self.is_listened_to.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        self.due.store(due, Ordering::SeqCst);
+        true
+    }
+
+    /// Ends the listening.
+    pub(crate) fn listened(&self) {
+        self.due.store(u64::MAX, Ordering::SeqCst);
+        self.is_listened_to.store(false, Ordering::Release);
+    }
+
+    /// Has this waker called when the listening must end.
+    pub(crate) fn wake_when_due(&self, waker: &std::task::Waker) {
+        self.listener.register(waker);
+    }
+
+    /// Rings if the listening must end by now; else says when it must.
+    pub(crate) fn ring(&self, now: u64) -> u64 {
+        let due = self.due.load(Ordering::SeqCst);
+        if due > now {
+            return due;
+        }
+        self.listener.wake();
+        u64::MAX
     }
 
     /// Somebody stopped waiting for his COMMIT: it is let finish, and its outcome told.

@@ -33,7 +33,8 @@ pub(crate) struct Seen {
     last_read: AtomicU64,
     answered: AtomicU64,
     born: Instant,
-    last_tag: Mutex<String>,
+    /// Thirty-two bytes of it, four words; only the driver writes them.
+    last_tag: [AtomicU64; 4],
     committed: AtomicBool,
     lookups: Mutex<Vec<(String, String)>>,
 }
@@ -52,7 +53,7 @@ impl Seen {
             last_read: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             born: Instant::now(),
-            last_tag: Mutex::new(String::new()),
+            last_tag: Default::default(),
             committed: AtomicBool::new(false),
             lookups: Mutex::new(Vec::new()),
         }
@@ -120,7 +121,9 @@ impl Seen {
 
     /// The command tag of the last statement that was answered.
     pub(crate) fn last_tag(&self) -> String {
-        self.last_tag.lock().clone()
+        let bytes: Vec<u8> =
+            self.last_tag.iter().flat_map(|word| word.load(Ordering::Acquire).to_le_bytes()).collect();
+        String::from_utf8_lossy(cstring(&bytes).0).into_owned()
     }
 
     /// Whether the last COMMIT or ROLLBACK that was answered was a COMMIT.
@@ -326,9 +329,14 @@ impl Watch {
                 if self.owed.front() == Some(&Owed::End) {
                     seen.committed.store(tag == b"COMMIT", Ordering::Release);
                 }
-                let mut last = seen.last_tag.lock();
-                last.clear();
-                last.push_str(std::str::from_utf8(tag).unwrap_or_default());
+                let words = tag.chunks(8).map(|bytes| {
+                    let mut word = [0; 8];
+                    bytes.iter().zip(&mut word).for_each(|(byte, place)| *place = *byte);
+                    u64::from_le_bytes(word)
+                });
+                for (place, word) in seen.last_tag.iter().zip(words.chain(std::iter::repeat(0))) {
+                    place.store(word, Ordering::Release);
+                }
             }
             // After start-up, a reported setting that changes was changed by somebody.
             b'S' if self.ready && !frame.body.starts_with(b"in_hot_standby\0") => {
