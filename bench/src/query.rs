@@ -21,7 +21,7 @@ const CASE: &str = "64 tasks";
 const TASKS: usize = 64;
 const CONNECTIONS: usize = 16;
 /// Operations of one task in one round.
-const EACH: usize = 150;
+const EACH: usize = 500;
 
 const SQL: &str = "select $1::int8";
 const SCRIPT: &str = "\\set number 7\nselect :number::int8;\n";

@@ -15,8 +15,18 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "call",
         &[
-            "statements", "postgres", "guard", "begin", "statement", "stream", "lock", "connection", "resolve",
-            "transaction/", "call", "database",
+            "statements",
+            "postgres",
+            "guard",
+            "begin",
+            "statement",
+            "stream",
+            "lock",
+            "connection",
+            "resolve",
+            "transaction/",
+            "call",
+            "database",
         ],
     ),
     ("watch", &["migrate/"]),
@@ -50,7 +60,10 @@ fn named(line: &str) -> Vec<String> {
                 .chars()
                 .take_while(|c| c.is_ascii_alphanumeric() || *c == '_' || *c == ':')
                 .collect();
-            path.split("::").take_while(|part| part.starts_with(|c: char| c.is_ascii_lowercase())).collect::<Vec<_>>().join("/")
+            path.split("::")
+                .take_while(|part| part.starts_with(|c: char| c.is_ascii_lowercase()))
+                .collect::<Vec<_>>()
+                .join("/")
         })
         .filter(|path| !path.is_empty())
         .collect()
