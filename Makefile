@@ -70,9 +70,10 @@ check:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 	$(CARGO) deny check bans licenses sources
 
+# PgBouncer takes part, which only the tests' set-up brings. ARGS="query --json" runs less, and prints otherwise.
 bench:
-	@scripts/setup run
-	$(CARGO) run --release -p bench
+	@scripts/setup test
+	$(CARGO) run --release -p bench -- $(ARGS)
 
 docs:
 	@scripts/setup check

@@ -172,7 +172,6 @@ const EACH: &[(&str, &str)] = &[
     ("deadline_margin", "50ms"),
     ("on_missing_guardrail", "degraded"),
     ("pooler", "session"),
-    ("pooler_prepared_statements", "true"),
     ("statement_cache", "10"),
     ("type_cache", "20"),
 ];
@@ -225,7 +224,6 @@ fn in_code() -> Settings {
         .deadline_margin(ms(50))
         .on_missing_guardrail(OnMissingGuardrail::Degraded)
         .pooler(PoolerMode::Session)
-        .pooler_prepared_statements(true)
         .statement_cache(10)
         .type_cache(20)
 }

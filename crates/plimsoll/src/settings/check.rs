@@ -152,7 +152,6 @@ fn assemble(said: Settings, wish: Complete, hosts: Vec<Host>, problems: &mut Vec
         deadline_margin: _,
         on_missing_guardrail,
         pooler,
-        pooler_prepared_statements,
         statement_cache,
         type_cache,
         problems: _,
@@ -207,7 +206,6 @@ fn assemble(said: Settings, wish: Complete, hosts: Vec<Host>, problems: &mut Vec
         deadline_margin: limits.margin,
         on_missing_guardrail: on_missing_guardrail.unwrap_or(wish.on_missing_guardrail),
         pooler,
-        pooler_prepared_statements: pooler_prepared_statements.unwrap_or(wish.pooler_prepared_statements),
         statement_cache: statement_cache.unwrap_or(wish.statement_cache),
         type_cache: type_cache.unwrap_or(wish.type_cache),
     }

@@ -124,8 +124,6 @@ plan! {
 
         /// What stands between.
         pooler: PoolerMode,
-        /// Whether the pooler can carry named statements across transactions.
-        pooler_prepared_statements: bool,
 
         /// Prepared statements kept on each connection.
         statement_cache: usize,

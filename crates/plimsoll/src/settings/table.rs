@@ -127,8 +127,8 @@ settings! {
             range Range::Times(secs(1), hours(1));
 
         /// The server's major version, if it is known beforehand. From 17 on, `transaction_timeout` then travels
-        /// with the connect instead of costing one more round trip after it. Saying 17 or more to an older server
-        /// makes it refuse the connection.
+        /// with the connect instead of costing one more round trip after it. Said too high, it costs one
+        /// more connect, once.
         server_version: u16, otherwise "unknown; asked at connect", range Range::Numbers(14, 99);
     }
 
@@ -238,10 +238,6 @@ settings! {
         /// `USE_PGBOUNCER=true` means `transaction`. Unless a connection profile is said, `transaction` brings the
         /// sizes and times of the profile `pooler`, and so does `auto` where a host has port 6432 or 6543.
         pooler: PoolerMode, default PoolerMode::Auto;
-
-        /// Whether the pooler carries named statements across transactions (PgBouncer 1.21 and later with
-        /// `max_prepared_statements` above 0).
-        pooler_prepared_statements: bool, default false;
     }
 
     section "Statements" {
