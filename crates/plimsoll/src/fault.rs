@@ -436,7 +436,7 @@ impl Fault {
             ),
             Fault::ReadOnlyServer => (
                 "PL-LNK-04",
-                "the server is a standby, or was demoted",
+                "the server is a standby, was demoted, or is not of the kind that target_session_attrs asks for",
                 "connect with target_session_attrs=read-write",
             ),
             Fault::Constraint => (

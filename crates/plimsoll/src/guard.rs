@@ -104,7 +104,9 @@ impl Guard<'_> {
                 return Poll::Ready(Some(answer));
             }
             link.wake_when_due(cx.waker());
-            if Instant::now() >= stop_at { Poll::Ready(None) } else { Poll::Pending }
+            // The bell may still be that of the statement before.
+            let is_over = link.has_rung() && Instant::now() >= stop_at;
+            if is_over { Poll::Ready(None) } else { Poll::Pending }
         })
         .await
     }

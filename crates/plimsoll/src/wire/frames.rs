@@ -62,6 +62,18 @@ impl Frames {
     /// Takes the next bytes and calls `each` for every message that ends in them.
     pub(crate) fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(Frame<'_>)) {
         while !self.broken && !bytes.is_empty() {
+            // Nearly always a message lies in one piece.
+            if self.have == 0
+                && !self.untyped_first
+                && let Some((&[kind, a, b, c, d], after)) = bytes.split_first_chunk::<5>()
+                && let Some(length) =
+                    usize::try_from(i32::from_be_bytes([a, b, c, d])).ok().and_then(|l| l.checked_sub(4))
+                && let Some((body, rest)) = after.split_at_checked(length)
+            {
+                each(Frame { kind, body, whole: true });
+                bytes = rest;
+                continue;
+            }
             let header_length = if self.untyped_first { 4 } else { 5 };
             if self.have < header_length {
                 bytes = self.read_header(bytes, header_length);

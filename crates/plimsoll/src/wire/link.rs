@@ -10,13 +10,13 @@
 //! the end of a poll that finds it clean.
 
 use super::cancel::{self, Target};
-use super::tap::Seen;
+use super::seen::Seen;
 use crate::fault::Fault;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::Wake;
+use std::task::{Wake, Waker};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
@@ -85,6 +85,7 @@ pub(crate) struct Link {
     target: Target,
     cancels: Arc<Semaphore>,
     activity: AtomicU8,
+    driver_waker: OnceLock<Waker>,
     task: AtomicWaker,
     changed: Notify,
     watchers: AtomicU32,
@@ -103,6 +104,7 @@ pub(crate) struct Link {
     /// Whom to wake then.
     listener: AtomicWaker,
     is_listened_to: AtomicBool,
+    has_rung: AtomicBool,
     /// Whose COMMIT nobody waits for any more.
     orphan: Mutex<Option<String>>,
     has_orphan: AtomicBool,
@@ -115,6 +117,7 @@ impl Link {
             target,
             cancels,
             activity: AtomicU8::new(WOKEN),
+            driver_waker: OnceLock::new(),
             task: AtomicWaker::new(),
             changed: Notify::new(),
             watchers: AtomicU32::new(0),
@@ -130,6 +133,7 @@ impl Link {
             due: AtomicU64::new(u64::MAX),
             listener: AtomicWaker::new(),
             is_listened_to: AtomicBool::new(false),
+            has_rung: AtomicBool::new(false),
             orphan: Mutex::new(None),
             has_orphan: AtomicBool::new(false),
         }
@@ -140,6 +144,7 @@ impl Link {
         if self.is_listened_to.swap(true, Ordering::AcqRel) {
             return false;
         }
+        self.has_rung.store(false, Ordering::Release);
         self.due.store(due, Ordering::SeqCst);
         true
     }
@@ -155,12 +160,18 @@ impl Link {
         self.listener.register(waker);
     }
 
+    /// Whether the listening must end.
+    pub(crate) fn has_rung(&self) -> bool {
+        self.has_rung.load(Ordering::Acquire)
+    }
+
     /// Rings if the listening must end by now; else says when it must.
     pub(crate) fn ring(&self, now: u64) -> u64 {
         let due = self.due.load(Ordering::SeqCst);
         if due > now {
             return due;
         }
+        self.has_rung.store(true, Ordering::Release);
         self.listener.wake();
         u64::MAX
     }
@@ -289,7 +300,10 @@ impl Link {
     // ---- what the driver's task reports ----
 
     pub(crate) fn poll_begins(&self, waker: &std::task::Waker) {
-        self.task.register(waker);
+        // A task keeps its waker for life, so it is cloned once; should a runtime ever hand out another, it is followed.
+        if !self.driver_waker.get_or_init(|| waker.clone()).will_wake(waker) {
+            self.task.register(waker);
+        }
         self.activity.store(POLLING, Ordering::SeqCst);
     }
 
@@ -423,6 +437,9 @@ impl Wake for Link {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.activity.store(WOKEN, Ordering::SeqCst);
+        if let Some(waker) = self.driver_waker.get() {
+            waker.wake_by_ref();
+        }
         self.task.wake();
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod handshake;
 pub(crate) mod link;
 pub(crate) mod recycle;
 pub(crate) mod residue;
+pub(crate) mod seen;
 pub(crate) mod socket;
 pub(crate) mod tap;
 #[cfg(feature = "tls")]

@@ -7,140 +7,14 @@
 
 use super::frames::{Frame, Frames};
 use super::residue::{self, Residue};
-use parking_lot::Mutex;
+use super::seen::Seen;
 use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsStream};
-
-/// What the tap has seen, for whoever asks from another task.
-///
-/// Every field is written by the driver's task alone. A reader that finds the driver idle sees all of them as of then.
-#[derive(Debug)]
-pub(crate) struct Seen {
-    status: AtomicU8,
-    owed: AtomicU32,
-    owed_work: AtomicU32,
-    blocked: AtomicBool,
-    broken: AtomicBool,
-    residue: AtomicU32,
-    pid: AtomicI32,
-    secret: AtomicI32,
-    last_read: AtomicU64,
-    answered: AtomicU64,
-    born: Instant,
-    /// Thirty-two bytes of it, four words; only the driver writes them.
-    last_tag: [AtomicU64; 4],
-    committed: AtomicBool,
-    lookups: Mutex<Vec<(String, String)>>,
-}
-
-impl Seen {
-    pub(crate) fn new() -> Self {
-        Seen {
-            status: AtomicU8::new(b'?'),
-            owed: AtomicU32::new(0),
-            owed_work: AtomicU32::new(0),
-            blocked: AtomicBool::new(false),
-            broken: AtomicBool::new(false),
-            residue: AtomicU32::new(0),
-            pid: AtomicI32::new(0),
-            secret: AtomicI32::new(0),
-            last_read: AtomicU64::new(0),
-            answered: AtomicU64::new(0),
-            born: Instant::now(),
-            last_tag: Default::default(),
-            committed: AtomicBool::new(false),
-            lookups: Mutex::new(Vec::new()),
-        }
-    }
-
-    /// The status byte of the last ReadyForQuery: `I` idle, `T` in a transaction, `E` in a failed one, `?` none yet.
-    pub(crate) fn status(&self) -> u8 {
-        self.status.load(Ordering::Acquire)
-    }
-
-    /// Requests whose ReadyForQuery has not come.
-    pub(crate) fn owed(&self) -> u32 {
-        self.owed.load(Ordering::Acquire)
-    }
-
-    /// Those of them that run something which may be cancelled.
-    pub(crate) fn owed_work(&self) -> u32 {
-        self.owed_work.load(Ordering::Acquire)
-    }
-
-    /// Whether bytes wait for room in the socket, so that the counts are not the whole truth.
-    pub(crate) fn is_blocked(&self) -> bool {
-        self.blocked.load(Ordering::Acquire)
-    }
-
-    /// Whether the bytes stopped making sense.
-    pub(crate) fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::Acquire)
-    }
-
-    /// What statements since the last reset may have left in the session.
-    pub(crate) fn residue(&self) -> Residue {
-        Residue::from_bits(self.residue.load(Ordering::Acquire))
-    }
-
-    /// Forgets the residue; called when a reset was answered and nothing else was sent.
-    pub(crate) fn forget_residue(&self) {
-        self.residue.store(0, Ordering::Release);
-    }
-
-    /// Adds what a caller knows to have been left.
-    pub(crate) fn add_residue(&self, residue: Residue) {
-        self.residue.fetch_or(residue.bits(), Ordering::AcqRel);
-    }
-
-    /// The backend's process id, as the server (or a pooler) gave it.
-    pub(crate) fn pid(&self) -> i32 {
-        self.pid.load(Ordering::Acquire)
-    }
-
-    /// The key that a cancel request must show.
-    pub(crate) fn secret(&self) -> i32 {
-        self.secret.load(Ordering::Acquire)
-    }
-
-    /// How many requests have been answered.
-    pub(crate) fn answered(&self) -> u64 {
-        self.answered.load(Ordering::Acquire)
-    }
-
-    /// How long ago anything was read from the server.
-    pub(crate) fn silent_for(&self) -> Duration {
-        self.born.elapsed().saturating_sub(Duration::from_nanos(self.last_read.load(Ordering::Acquire)))
-    }
-
-    /// The command tag of the last statement that was answered.
-    pub(crate) fn last_tag(&self) -> String {
-        let bytes: Vec<u8> =
-            self.last_tag.iter().flat_map(|word| word.load(Ordering::Acquire).to_le_bytes()).collect();
-        String::from_utf8_lossy(cstring(&bytes).0).into_owned()
-    }
-
-    /// Whether the last COMMIT or ROLLBACK that was answered was a COMMIT.
-    pub(crate) fn has_committed(&self) -> bool {
-        self.committed.load(Ordering::Acquire)
-    }
-
-    /// The statements by which the driver looks types up, by the names that it gave them for good.
-    pub(crate) fn lookups(&self) -> Vec<(String, String)> {
-        self.lookups.lock().clone()
-    }
-
-    /// Nothing owed, nothing waiting to be written.
-    pub(crate) fn is_settled(&self) -> bool {
-        self.owed() == 0 && !self.is_blocked() && !self.is_broken()
-    }
-}
 
 /// What one ReadyForQuery is owed for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -165,6 +39,11 @@ pub(crate) struct Tap<S> {
 struct Watch {
     sent: Frames,
     received: Frames,
+    books: Books,
+}
+
+/// What was asked and is not answered yet.
+struct Books {
     owed: VecDeque<Owed>,
     executes: bool,
     ends: bool,
@@ -182,19 +61,21 @@ impl<S> Tap<S> {
             watch: Watch {
                 sent: Frames::of_client(),
                 received: Frames::of_server(),
-                owed: VecDeque::with_capacity(4),
-                executes: false,
-                ends: false,
-                fails: false,
-                ready: false,
-                named_residue: HashSet::new(),
+                books: Books {
+                    owed: VecDeque::with_capacity(4),
+                    executes: false,
+                    ends: false,
+                    fails: false,
+                    ready: false,
+                    named_residue: HashSet::new(),
+                },
             },
         }
     }
 }
 
 /// The text up to a zero byte, and what follows.
-fn cstring(bytes: &[u8]) -> (&[u8], &[u8]) {
+pub(super) fn cstring(bytes: &[u8]) -> (&[u8], &[u8]) {
     match bytes.iter().position(|&b| b == 0) {
         Some(at) => (bytes.get(..at).unwrap_or_default(), bytes.get(at + 1..).unwrap_or_default()),
         None => (bytes, &[]),
@@ -219,15 +100,26 @@ fn note_lookup(name: &[u8], sql: &[u8], seen: &Seen) {
 
 impl Watch {
     fn sent(&mut self, bytes: &[u8], seen: &Seen) {
-        let mut frames = std::mem::replace(&mut self.sent, Frames::of_server());
-        frames.feed(bytes, |frame| self.on_sent(&frame, seen));
-        if frames.is_broken() {
-            seen.broken.store(true, Ordering::Release);
-        }
-        self.sent = frames;
+        self.sent.feed(bytes, |frame| self.books.on_sent(&frame, seen));
         self.publish(seen);
     }
 
+    fn received(&mut self, bytes: &[u8], seen: &Seen) {
+        let since_birth = u64::try_from(seen.born.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        seen.last_read.store(since_birth, Ordering::Release);
+        self.received.feed(bytes, |frame| self.books.on_received(&frame, seen));
+        self.publish(seen);
+    }
+
+    fn publish(&self, seen: &Seen) {
+        if self.sent.is_broken() || self.received.is_broken() {
+            seen.broken.store(true, Ordering::Release);
+        }
+        self.books.publish(seen, u32::from(self.sent.is_midway()));
+    }
+}
+
+impl Books {
     fn on_sent(&mut self, frame: &Frame<'_>, seen: &Seen) {
         match frame.kind {
             0 => self.owed.push_back(Owed::Light),
@@ -287,18 +179,6 @@ impl Watch {
         }
     }
 
-    fn received(&mut self, bytes: &[u8], seen: &Seen) {
-        let since_birth = u64::try_from(seen.born.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        seen.last_read.store(since_birth, Ordering::Release);
-        let mut frames = std::mem::replace(&mut self.received, Frames::of_server());
-        frames.feed(bytes, |frame| self.on_received(&frame, seen));
-        if frames.is_broken() {
-            seen.broken.store(true, Ordering::Release);
-        }
-        self.received = frames;
-        self.publish(seen);
-    }
-
     fn on_received(&mut self, frame: &Frame<'_>, seen: &Seen) {
         match frame.kind {
             b'Z' => {
@@ -346,17 +226,13 @@ impl Watch {
         }
     }
 
-    fn publish(&self, seen: &Seen) {
-        let count = |wanted: &[Owed]| {
-            u32::try_from(self.owed.iter().filter(|owed| wanted.contains(owed)).count()).unwrap_or(u32::MAX)
-        };
+    fn publish(&self, seen: &Seen, midway: u32) {
+        let works = self.owed.iter().filter(|owed| matches!(owed, Owed::Execute | Owed::Query)).count();
         // A COPY that was begun and not ended is work, although no answer is owed until its end was sent.
         let copying = u32::from(self.executes);
-        seen.owed_work.store(count(&[Owed::Execute, Owed::Query]) + copying, Ordering::Release);
-        seen.owed.store(
-            u32::try_from(self.owed.len()).unwrap_or(u32::MAX) + copying + u32::from(self.sent.is_midway()),
-            Ordering::Release,
-        );
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX / 2);
+        seen.owed_work.store(number(works) + copying, Ordering::Release);
+        seen.owed.store(number(self.owed.len()) + copying + midway, Ordering::Release);
     }
 }
 

@@ -1,0 +1,132 @@
+//! What the tap has seen of a connection, readable from any task without a lock.
+
+use super::residue::Residue;
+use super::tap::cstring;
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// What the tap has seen, for whoever asks from another task.
+///
+/// Every field is written by the driver's task alone. A reader that finds the driver idle sees all of them as of then.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(super) status: AtomicU8,
+    pub(super) owed: AtomicU32,
+    pub(super) owed_work: AtomicU32,
+    pub(super) blocked: AtomicBool,
+    pub(super) broken: AtomicBool,
+    pub(super) residue: AtomicU32,
+    pub(super) pid: AtomicI32,
+    pub(super) secret: AtomicI32,
+    pub(super) last_read: AtomicU64,
+    pub(super) answered: AtomicU64,
+    pub(super) born: Instant,
+    /// Thirty-two bytes of it, four words; only the driver writes them.
+    pub(super) last_tag: [AtomicU64; 4],
+    pub(super) committed: AtomicBool,
+    pub(super) lookups: Mutex<Vec<(String, String)>>,
+}
+
+impl Seen {
+    pub(crate) fn new() -> Self {
+        Seen {
+            status: AtomicU8::new(b'?'),
+            owed: AtomicU32::new(0),
+            owed_work: AtomicU32::new(0),
+            blocked: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
+            residue: AtomicU32::new(0),
+            pid: AtomicI32::new(0),
+            secret: AtomicI32::new(0),
+            last_read: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
+            born: Instant::now(),
+            last_tag: Default::default(),
+            committed: AtomicBool::new(false),
+            lookups: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// The status byte of the last ReadyForQuery: `I` idle, `T` in a transaction, `E` in a failed one, `?` none yet.
+    pub(crate) fn status(&self) -> u8 {
+        self.status.load(Ordering::Acquire)
+    }
+
+    /// Requests whose ReadyForQuery has not come.
+    pub(crate) fn owed(&self) -> u32 {
+        self.owed.load(Ordering::Acquire)
+    }
+
+    /// Those of them that run something which may be cancelled.
+    pub(crate) fn owed_work(&self) -> u32 {
+        self.owed_work.load(Ordering::Acquire)
+    }
+
+    /// Whether bytes wait for room in the socket, so that the counts are not the whole truth.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Acquire)
+    }
+
+    /// Whether the bytes stopped making sense.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    /// What statements since the last reset may have left in the session.
+    pub(crate) fn residue(&self) -> Residue {
+        Residue::from_bits(self.residue.load(Ordering::Acquire))
+    }
+
+    /// Forgets the residue; called when a reset was answered and nothing else was sent.
+    pub(crate) fn forget_residue(&self) {
+        self.residue.store(0, Ordering::Release);
+    }
+
+    /// Adds what a caller knows to have been left.
+    pub(crate) fn add_residue(&self, residue: Residue) {
+        self.residue.fetch_or(residue.bits(), Ordering::AcqRel);
+    }
+
+    /// The backend's process id, as the server (or a pooler) gave it.
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid.load(Ordering::Acquire)
+    }
+
+    /// The key that a cancel request must show.
+    pub(crate) fn secret(&self) -> i32 {
+        self.secret.load(Ordering::Acquire)
+    }
+
+    /// How many requests have been answered.
+    pub(crate) fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Acquire)
+    }
+
+    /// How long ago anything was read from the server.
+    pub(crate) fn silent_for(&self) -> Duration {
+        self.born.elapsed().saturating_sub(Duration::from_nanos(self.last_read.load(Ordering::Acquire)))
+    }
+
+    /// The command tag of the last statement that was answered.
+    pub(crate) fn last_tag(&self) -> String {
+        let bytes: Vec<u8> =
+            self.last_tag.iter().flat_map(|word| word.load(Ordering::Acquire).to_le_bytes()).collect();
+        String::from_utf8_lossy(cstring(&bytes).0).into_owned()
+    }
+
+    /// Whether the last COMMIT or ROLLBACK that was answered was a COMMIT.
+    pub(crate) fn has_committed(&self) -> bool {
+        self.committed.load(Ordering::Acquire)
+    }
+
+    /// The statements by which the driver looks types up, by the names that it gave them for good.
+    pub(crate) fn lookups(&self) -> Vec<(String, String)> {
+        self.lookups.lock().clone()
+    }
+
+    /// Nothing owed, nothing waiting to be written.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.owed() == 0 && !self.is_blocked() && !self.is_broken()
+    }
+}
