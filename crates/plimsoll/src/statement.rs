@@ -260,13 +260,20 @@ impl Guard<'_> {
         let server_limit = begin.statement_limit(connection, self.deadline, self.limit);
         let bounded = Guard { server_limit, is_read_only: begin.read_only, ..*self };
         let begin = begin.sql(connection, self.deadline, self.limit);
-        let kept = connection.statements.get(sql);
+        let mut kept = connection.statements.get(sql);
         let known = connection.shared.types.get(sql);
+        if let (Some(Kept::Seen(_)), false) = (&kept, connection.is_pooled_by_transaction()) {
+            // Used before on a session that is ours: worth a name by now.
+            kept = Some(Kept::Prepared(Box::pin(self.prepare(sql, &[])).await?));
+        }
         let answer = match (kept, known) {
             (Some(Kept::Prepared(statement)), _) => {
                 bounded.flight(&begin, S::prepared(client, &statement, params)).await
             }
-            (_, Some(known)) if known.is_plain => {
+            (kept, Some(known)) if known.is_plain => {
+                if kept.is_none() && !connection.is_pooled_by_transaction() {
+                    connection.statements.keep(sql, Kept::Seen(known.clone()));
+                }
                 let params = typed(params, &known.params)?;
                 bounded.flight(&begin, S::typed(client, sql, &params)).await
             }
