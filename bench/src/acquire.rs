@@ -1,7 +1,7 @@
 //! Lending and giving back, with connections that cost nothing.
 //!
 //! One operation is: acquire, read a number out of the connection, give it back. With 1 and 2 tasks nothing is in the
-//! way and nobody ever waits. With 64 and 256 tasks the holder lets others run once ([`tokio::task::yield_now`]) before
+//! way and nobody ever waits. With 64 and 256 tasks the holder lets others run once ([`crate::crowd::give_way`]) before
 //! it gives back, the same for all: without that, no task would ever stop while it holds something, two threads would
 //! never hold more than two of 16, and a queue of 256 would be a queue of none. (Those figures are printed as well, as
 //! "nobody waits".) The time of one operation is the time of all divided by their number.
@@ -9,7 +9,7 @@
 //! How long a task waited is taken in passes of their own, because reading the clock twice costs as much as the
 //! acquire.
 
-use crate::crowd::{self, crowd};
+use crate::crowd::{self, crowd, give_way};
 use crate::noop::{self, Maker};
 use crate::options::Options;
 use crate::race::{Better, Figures};
@@ -47,7 +47,7 @@ macro_rules! lender {
                 let waited = began.map_or(0, |began| began.elapsed().as_nanos() as u64);
                 black_box(connection.0);
                 if stay {
-                    tokio::task::yield_now().await;
+                    give_way().await;
                 }
                 drop(connection);
                 Ok(waited)
