@@ -96,7 +96,7 @@ impl PooledConnection {
         WireState {
             transaction_status: char::from(link.seen.status()),
             replies_owed: link.seen.owed(),
-            silent_for: link.seen.silent_for(),
+            silent_for: link.seen.silent_for(std::time::Instant::now()),
             last_tag: link.seen.last_tag(),
             driver: link.activity(),
         }

@@ -6,13 +6,22 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::panic::Location;
+use std::sync::Arc;
 
-/// What a piece of work is called: the given name, else the call site.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// What a piece of work is called: the given name, else the call site. Cheap to clone.
+#[derive(Clone, Debug)]
 pub struct WorkName {
-    given: Option<Cow<'static, str>>,
+    given: Given,
     site: &'static Location<'static>,
+}
+
+#[derive(Clone, Debug)]
+enum Given {
+    Nothing,
+    Static(&'static str),
+    Shared(Arc<str>),
 }
 
 impl WorkName {
@@ -20,20 +29,28 @@ impl WorkName {
     #[track_caller]
     #[must_use]
     pub fn here() -> Self {
-        WorkName { given: None, site: Location::caller() }
+        WorkName { given: Given::Nothing, site: Location::caller() }
     }
 
     /// Names a piece of work in the caller's words; the call site is kept beside it.
     #[track_caller]
     #[must_use]
     pub fn given(name: impl Into<Cow<'static, str>>) -> Self {
-        WorkName { given: Some(name.into()), site: Location::caller() }
+        let given = match name.into() {
+            Cow::Borrowed(name) => Given::Static(name),
+            Cow::Owned(name) => Given::Shared(name.into()),
+        };
+        WorkName { given, site: Location::caller() }
     }
 
     /// The name that was given, if any.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
-        self.given.as_deref()
+        match &self.given {
+            Given::Nothing => None,
+            Given::Static(name) => Some(name),
+            Given::Shared(name) => Some(name),
+        }
     }
 
     /// Where in the source the work was asked for.
@@ -43,11 +60,26 @@ impl WorkName {
     }
 }
 
+impl PartialEq for WorkName {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name() && self.site == other.site
+    }
+}
+
+impl Eq for WorkName {}
+
+impl Hash for WorkName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+        self.site.hash(state);
+    }
+}
+
 impl fmt::Display for WorkName {
     /// `"place order" (orders.rs:88)`, or `orders.rs:88` when no name was given.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let file = self.site.file().rsplit(['/', '\\']).next().unwrap_or_default();
-        match &self.given {
+        match self.name() {
             Some(name) => write!(f, "\"{name}\" ({file}:{})", self.site.line()),
             None => write!(f, "{file}:{}", self.site.line()),
         }

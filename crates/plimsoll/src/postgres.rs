@@ -89,6 +89,10 @@ impl Manage for Postgres {
         link.seen.answered()
     }
 
+    fn silent_for(&self, link: &Arc<Link>, now: Instant) -> Option<Duration> {
+        Some(link.seen.silent_for(now.into_std()))
+    }
+
     async fn check(&self, connection: &mut Box<Connection>) -> Result<()> {
         connection.client.batch_execute("").await.map_err(|error| {
             Error::new(

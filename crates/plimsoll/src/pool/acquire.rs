@@ -5,7 +5,8 @@
 //! gives up at any point loses nothing for the others.
 
 use super::lease::Lease;
-use super::slots::Grant;
+use super::slots::{Grant, Slots};
+use super::sync::MutexGuard;
 use super::wait::Wait;
 use super::waiters::{Refusal, Runner, Ticket, Turn, Who};
 use super::{Inner, LastConnect, Manage, connects, snapshot};
@@ -16,6 +17,7 @@ use crate::fault::Fault;
 use crate::name::WorkName;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -51,86 +53,126 @@ impl Ask {
 
 pub(super) async fn acquire<M: Manage>(inner: &Arc<Inner<M>>, ask: Ask) -> Result<Lease<M>> {
     let began = Instant::now();
-    let deadline = deadline::current();
+    let deadline = deadline::current().map(Deadline::instant);
     let limit = ask.limit.unwrap_or(inner.sizing.acquire_timeout);
-    let own_end = began.checked_add(limit).unwrap_or(began + Duration::from_secs(365 * 24 * 3600));
-    let until = Deadline::at(own_end).or_earlier(deadline).instant();
-    let runner = Runner::current();
-    let who = Who { name: ask.name, runner, deadline: deadline.map(Deadline::instant) };
-    let mut asking = Some(who);
+    // Made where it is stored and not before: it is large, and copying what was just written stalls the processor.
+    let who = || Who { name: ask.name.clone(), runner: Runner::current(), deadline };
     let mut now = began;
     loop {
-        let joined = poll_fn(|cx| Poll::Ready(join(inner, &mut asking, now, until, cx.waker()))).await;
+        let times = Times { now, began, limit, deadline };
+        let joined = poll_fn(|cx| Poll::Ready(join(inner, who, times, cx.waker()))).await;
         let grant = match joined {
             Joined::Granted(grant) => grant,
-            Joined::Waiting(ticket, name) => {
+            Joined::Waiting(ticket) => {
                 match Wait::new(&inner.slots, ticket, |effects| inner.apply(effects)).await {
                     Turn::Granted(grant) => grant,
-                    Turn::Refused(refusal) => return Err(refused(inner, &name, began, until, refusal)),
+                    Turn::Refused(refusal) => {
+                        return Err(refused(inner, &ask.name, began, times.end(), refusal));
+                    }
                 }
             }
-            Joined::Refused(refusal) => return Err(refused(inner, &name_of(&asking), began, until, refusal)),
-            Joined::Full => return Err(full(inner, &name_of(&asking))),
+            Joined::Refused(refusal) => {
+                return Err(refused(inner, &ask.name, began, times.end(), refusal));
+            }
+            Joined::Full => return Err(full(inner, &ask.name)),
         };
-        let mut lease = Lease::new(inner, grant.slot, grant.connection);
-        let is_fit = match admit(inner, &lease, grant.idle_for) {
+        let Grant { slot, connection, unused_for, is_expired } = grant;
+        let mut lease = Lease::new(inner, slot, connection);
+        let is_fit = match admit(inner, &lease, unused_for) {
+            _ if is_expired => false,
             Admission::Fit => true,
             Admission::Dead => false,
             // Boxed, because it is rare and would make every acquire larger.
-            Admission::Unsure => Box::pin(check(inner, &mut lease, until)).await,
+            Admission::Unsure => Box::pin(check(inner, &mut lease, times.end())).await,
         };
         if is_fit {
             return Ok(lease);
         }
-        asking = lease.reject();
+        lease.reject();
         now = Instant::now();
+        let until = times.end();
+        if until <= now {
+            let refusal = Refusal::TimedOut { entangled: None };
+            return Err(refused(inner, &ask.name, began, until, refusal));
+        }
     }
-}
-
-fn name_of(asking: &Option<Who>) -> WorkName {
-    asking.as_ref().map_or_else(WorkName::here, |who| who.name.clone())
 }
 
 enum Joined<C> {
     Granted(Grant<C>),
-    Waiting(Ticket, WorkName),
+    Waiting(Ticket<Grant<C>>),
     Refused(Refusal),
     Full,
 }
 
+/// The times of one wait.
+#[derive(Clone, Copy)]
+struct Times {
+    now: Instant,
+    began: Instant,
+    limit: Duration,
+    deadline: Option<Instant>,
+}
+
+impl Times {
+    /// When it ends: by its own limit or the deadline, whichever is earlier.
+    fn end(self) -> Instant {
+        let far = Duration::from_secs(365 * 24 * 3600);
+        let own = self.began.checked_add(self.limit).unwrap_or(self.began + far);
+        self.deadline.map_or(own, |deadline| own.min(deadline))
+    }
+}
+
 /// Whatever is idle now; else a ticket, and a connect if there is room. Takes the lock once.
+#[inline]
 fn join<M: Manage>(
     inner: &Arc<Inner<M>>,
-    asking: &mut Option<Who>,
+    who: impl Fn() -> Who,
+    times: Times,
+    waker: &Waker,
+) -> Joined<M::Connection> {
+    let Times { now, limit, deadline, .. } = times;
+    // How long there would be to wait matters only to one who has to.
+    let is_in_time = deadline.is_none_or(|deadline| now < deadline) && !limit.is_zero();
+    let mut slots = inner.slots.lock();
+    if is_in_time
+        && !slots.is_closed
+        && let Some(grant) = slots.lend(&who, now)
+    {
+        drop(slots);
+        if let Some(deadline) = deadline {
+            inner.watchdog.arm(deadline);
+        }
+        return Joined::Granted(grant);
+    }
+    queue(inner, slots, &who, now, times.end(), waker)
+}
+
+/// The rest of [`join`], out of the way of those who need not wait.
+#[inline(never)]
+fn queue<M: Manage>(
+    inner: &Arc<Inner<M>>,
+    mut slots: MutexGuard<'_, Slots<M::Connection, M::Handle>>,
+    who: &dyn Fn() -> Who,
     now: Instant,
     until: Instant,
     waker: &Waker,
 ) -> Joined<M::Connection> {
-    let lease_end = asking.as_ref().and_then(|who| who.deadline);
-    let mut slots = inner.slots.lock();
     if slots.is_closed {
         return Joined::Refused(Refusal::Closed);
     }
     if until <= now {
         return Joined::Refused(Refusal::TimedOut { entangled: None });
     }
-    if let Some(grant) = slots.lend(asking, now) {
-        drop(slots);
-        if let Some(end) = lease_end {
-            inner.watchdog.arm(end);
-        }
-        return Joined::Granted(grant);
-    }
     if slots.waiters.is_full() {
         slots.totals.failed += 1;
         return Joined::Full;
     }
-    let Some(who) = asking.take() else { return Joined::Refused(Refusal::Closed) };
-    let name = who.name.clone();
-    let ticket = slots.waiters.push(who, now, until, waker.clone());
+    inner.is_crowded.store(true, Ordering::Relaxed);
+    let ticket = slots.waiters.push(who(), now, until, waker.clone());
     let wanted = slots.wanted();
     let connects = slots.begin_connects(wanted, now);
-    let mut alarm = lease_end.map_or(until, |end| until.min(end));
+    let mut alarm = until;
     if let Some(after) = inner.sizing.deadlock_after {
         alarm = alarm.min(now + after / 4);
     }
@@ -140,7 +182,7 @@ fn join<M: Manage>(
     drop(slots);
     inner.watchdog.arm(alarm);
     connects::start(inner, connects);
-    Joined::Waiting(ticket, name)
+    Joined::Waiting(ticket)
 }
 
 enum Admission {
@@ -149,13 +191,18 @@ enum Admission {
     Unsure,
 }
 
-/// A dead connection is never lent: what is known to have ended is turned away at once, and what was idle for long
-/// has to prove that it lives.
-fn admit<M: Manage>(inner: &Inner<M>, lease: &Lease<M>, idle_for: Duration) -> Admission {
-    if lease.is_dead() {
+/// A dead connection is never lent: what is known to have ended is turned away at once, and what nothing was heard of
+/// for long has to prove that it lives.
+fn admit<M: Manage>(inner: &Inner<M>, lease: &Lease<M>, unused_for: Duration) -> Admission {
+    let handle = inner.manager.handle(lease);
+    if inner.manager.is_dead(handle) {
         return Admission::Dead;
     }
-    let is_due = inner.sizing.check_after_idle.is_some_and(|after| idle_for >= after && !idle_for.is_zero());
+    let is_due = inner.sizing.check_after_idle.is_some_and(|after| {
+        unused_for >= after
+            && !unused_for.is_zero()
+            && inner.manager.silent_for(handle, Instant::now()).is_none_or(|silent| silent >= after)
+    });
     if is_due { Admission::Unsure } else { Admission::Fit }
 }
 

@@ -31,8 +31,10 @@ fn period<M: Manage>(inner: &Inner<M>) -> Duration {
 /// One round of upkeep.
 pub(super) fn tidy<M: Manage>(inner: &Arc<Inner<M>>) {
     let reaped = {
-        let mut slots = inner.slots.lock();
-        slots.reap(Instant::now(), inner.sizing.idle_timeout, |handle| inner.manager.is_dead(handle))
+        let now = Instant::now();
+        let is_dead = |handle: &M::Handle| inner.manager.is_dead(handle);
+        let silent_for = |handle: &M::Handle| inner.manager.silent_for(handle, now);
+        inner.slots.lock().reap(now, inner.sizing.idle_timeout, is_dead, silent_for)
     };
     if !reaped.is_empty() {
         inner.changed.notify_waiters();

@@ -1,11 +1,11 @@
 //! What is lent, and how it comes home.
 
 use super::slots::Effects;
-use super::waiters::Who;
 use super::{Inner, Manage, Pool, Verdict, connects};
 use crate::name::WorkName;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 
 /// A lent connection. Dropping it gives it back: at once when it is proven clean, else on the side.
@@ -26,25 +26,15 @@ impl<M: Manage> Lease<M> {
         Pool { inner: Arc::clone(&self.inner) }
     }
 
-    pub(super) fn is_dead(&self) -> bool {
-        self.connection
-            .as_ref()
-            .is_none_or(|connection| self.inner.manager.is_dead(self.inner.manager.handle(connection)))
-    }
-
-    /// Turns down a connection that was not fit to be lent; gives back who had asked.
-    pub(super) fn reject(mut self) -> Option<Who> {
+    /// Turns down a connection that was not fit to be lent.
+    pub(super) fn reject(mut self) {
         self.connection = None;
-        let who = {
+        {
             let mut slots = self.inner.slots.lock();
             slots.totals.acquired = slots.totals.acquired.saturating_sub(1);
-            let who =
-                slots.slots.get_mut(self.slot).and_then(|slot| slot.lease.take()).map(|lease| lease.who);
             slots.vacate(self.slot);
-            who
-        };
+        }
         connects::refill(&self.inner);
-        who
     }
 }
 
@@ -123,8 +113,16 @@ impl<M: Manage> Drop for Home<M> {
 impl<M: Manage> Inner<M> {
     /// A clean connection: to the next in line, or to rest.
     fn take_home(self: &Arc<Self>, slot: usize, connection: M::Connection) {
-        let now = Instant::now();
-        let effects = self.slots.lock().offer(slot, connection, now);
+        // Read before the lock is taken, so that nobody waits for it who waits for the lock.
+        let is_crowded = self.is_crowded.load(Ordering::Relaxed);
+        let now = is_crowded.then(Instant::now);
+        let effects = {
+            let mut slots = self.slots.lock();
+            if is_crowded && slots.waiters.len() == 0 {
+                self.is_crowded.store(false, Ordering::Relaxed);
+            }
+            slots.offer(slot, connection, || now.unwrap_or_else(Instant::now))
+        };
         self.apply(effects);
     }
 
@@ -137,15 +135,23 @@ impl<M: Manage> Inner<M> {
 
     /// Does what must not be done under the lock.
     pub(crate) fn apply(self: &Arc<Self>, effects: Effects<M::Connection>) {
-        let Effects { wake, close } = effects;
-        if let Some(waker) = wake {
-            waker.wake();
-            return;
-        }
-        if let Some(connection) = close {
-            drop(connection);
-            self.changed.notify_waiters();
-            connects::refill(self);
+        let mut effects = effects;
+        loop {
+            match effects {
+                Effects::None => return,
+                Effects::HandOver(handover) => match handover.deliver() {
+                    Ok(waker) => return waker.wake(),
+                    Err(None) => return,
+                    // Whoever was to have it has left just now.
+                    Err(Some(grant)) => effects = self.slots.lock().give_up(grant, Instant::now()),
+                },
+                Effects::Close(connection) => {
+                    drop(connection);
+                    self.changed.notify_waiters();
+                    connects::refill(self);
+                    return;
+                }
+            }
         }
     }
 }

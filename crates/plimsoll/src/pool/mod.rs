@@ -13,6 +13,7 @@ pub(crate) mod janitor;
 pub(crate) mod lease;
 #[cfg(plimsoll_loom)]
 pub mod model;
+pub(crate) mod seat;
 pub(crate) mod shutdown;
 pub(crate) mod slots;
 pub(crate) mod snapshot;
@@ -30,6 +31,7 @@ use crate::event::Events;
 use slots::{Limits, Slots};
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -60,6 +62,13 @@ pub trait Manage: Send + Sync + Sized + 'static {
 
     /// A number that grows with everything that a connection does.
     fn progress(&self, handle: &Self::Handle) -> u64;
+
+    /// How long nothing was heard on a connection, if that is known: what was heard of a moment ago needs no check
+    /// and has not been idle, however long ago it was lent. Must not wait.
+    fn silent_for(&self, handle: &Self::Handle, now: Instant) -> Option<Duration> {
+        let _ = (handle, now);
+        None
+    }
 
     /// Proves with the server that a connection which was idle for long is alive.
     ///
@@ -180,6 +189,8 @@ pub(crate) struct Inner<M: Manage> {
     pub(crate) sizing: Sizing,
     pub(crate) slots: sync::Mutex<Slots<M::Connection, M::Handle>>,
     pub(crate) last_connect: sync::Mutex<LastConnect>,
+    /// Whether somebody waits, as a hint that needs no lock: whoever gives back then reads the clock beforehand.
+    pub(crate) is_crowded: AtomicBool,
     /// Tells the clock when to look.
     pub(crate) watchdog: Arc<Watchdog>,
     /// Whenever a connection came home, went or could not be opened.
@@ -210,6 +221,7 @@ impl<M: Manage> Pool<M> {
             manager,
             slots: sync::Mutex::new(Slots::new(limits, sizing.max_waiting)),
             last_connect: sync::Mutex::new(LastConnect::Never),
+            is_crowded: AtomicBool::new(false),
             watchdog,
             changed: Notify::new(),
             runtime: Handle::current(),

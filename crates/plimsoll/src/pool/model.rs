@@ -32,7 +32,7 @@ impl Hall {
         let limits = Limits { min: 0, max: count, overflow: 0, connects: count };
         let mut slots = Slots::new(limits, usize::MAX);
         for (number, slot) in (0..).zip(slots.begin_connects(count, now)) {
-            slots.connected(slot, number, (), None, now);
+            let _ = slots.connected(slot, number, (), None, now);
         }
         Hall { slots: Arc::new(Mutex::new(slots)), now }
     }
@@ -40,23 +40,34 @@ impl Hall {
     /// Lends a number, waiting for one if need be.
     pub async fn acquire(&self) -> Held {
         let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
-        let mut who = Some(Who { name: WorkName::here(), runner: Runner::current(), deadline: None });
+        let who = || Who { name: WorkName::here(), runner: Runner::current(), deadline: None };
         let joined = {
             let mut slots = self.slots.lock();
-            match slots.lend(&mut who, self.now) {
+            match slots.lend(who, self.now) {
                 Some(grant) => Ok(grant),
-                None => Err(who.take().map(|who| slots.waiters.push(who, self.now, self.now, waker))),
+                None => Err(slots.waiters.push(who(), self.now, self.now, waker)),
             }
         };
         let grant = match joined {
             Ok(grant) => Some(grant),
-            Err(None) => None,
-            Err(Some(ticket)) => match Wait::new(&self.slots, ticket, wake).await {
+            Err(ticket) => match Wait::new(&self.slots, ticket, |effects| self.apply(effects)).await {
                 Turn::Granted(grant) => Some(grant),
                 Turn::Refused(_) => None,
             },
         };
         Held { hall: self.clone(), grant }
+    }
+
+    /// As in the pool: lays what was granted on its seat, or offers it again if that was left meanwhile.
+    fn apply(&self, effects: Effects<u32>) {
+        let mut effects = effects;
+        while let Effects::HandOver(handover) = effects {
+            match handover.deliver() {
+                Ok(waker) => return waker.wake(),
+                Err(None) => return,
+                Err(Some(grant)) => effects = self.slots.lock().give_up(grant, self.now),
+            }
+        }
     }
 
     /// Sends away everybody who waits.
@@ -73,12 +84,6 @@ impl Hall {
     }
 }
 
-fn wake(effects: Effects<u32>) {
-    if let Some(waker) = effects.wake {
-        waker.wake();
-    }
-}
-
 impl Held {
     /// The number; none if the wait was ended.
     #[must_use]
@@ -90,8 +95,8 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some(grant) = self.grant.take() {
-            let effects = self.hall.slots.lock().offer(grant.slot, grant.connection, self.hall.now);
-            wake(effects);
+            let effects = self.hall.slots.lock().offer(grant.slot, grant.connection, || self.hall.now);
+            self.hall.apply(effects);
         }
     }
 }

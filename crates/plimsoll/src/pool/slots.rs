@@ -12,8 +12,10 @@
 //! Counts are kept where the state changes and nowhere else, so they cannot drift. Idle connections are lent last in,
 //! first out: hot ones stay hot, and what is not needed grows old and is closed.
 
-use super::waiters::{Refusal, Ticket, Turn, Waiters, Who};
+use super::seat::Seat;
+use super::waiters::{Next, Refusal, Turn, Waiters, Who};
 use crate::name::WorkName;
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -63,7 +65,8 @@ pub(crate) struct Slot<C, H> {
     connection: Option<C>,
     pub(crate) handle: Option<H>,
     pub(crate) expires: Option<Instant>,
-    /// Since when it is in this state.
+    /// Since when it is in this state; idle ones keep the time at which they were lent last, because the clock costs as
+    /// much as all the rest of a return.
     pub(crate) since: Instant,
     pub(crate) lease: Option<LeaseRecord>,
 }
@@ -73,15 +76,38 @@ pub(crate) struct Slot<C, H> {
 pub(crate) struct Grant<C> {
     pub(crate) slot: usize,
     pub(crate) connection: C,
-    /// How long it had been idle; zero when it came from a return or a connect.
-    pub(crate) idle_for: Duration,
+    /// How long ago it was lent or opened before, which is at least as long as it has been idle.
+    pub(crate) unused_for: Duration,
+    /// Its time has come; whoever gets it turns it down.
+    pub(crate) is_expired: bool,
 }
 
 /// What to do once the lock is released.
-pub(crate) struct Effects<C> {
-    pub(crate) wake: Option<Waker>,
-    /// A connection that is no longer wanted: dropping it closes it.
-    pub(crate) close: Option<C>,
+#[must_use = "a connection is on its way"]
+pub(crate) enum Effects<C> {
+    /// It was laid down.
+    None,
+    /// It goes to a waiter.
+    HandOver(HandOver<C>),
+    /// It is no longer wanted: dropping it closes it.
+    Close(C),
+}
+
+/// A connection and the seat of the waiter that is to have it.
+pub(crate) struct HandOver<C> {
+    grant: Grant<C>,
+    seat: Arc<Seat<Grant<C>>>,
+}
+
+impl<C> HandOver<C> {
+    /// Lays the connection on the seat and says whom to wake. If the waiter has left meanwhile the connection is given
+    /// back, for [`Slots::give_up`].
+    pub(crate) fn deliver(self) -> Result<Waker, Option<Grant<C>>> {
+        self.seat.answer(Turn::Granted(self.grant)).map_err(|turn| match turn {
+            Turn::Granted(grant) => Some(grant),
+            Turn::Refused(_) => None,
+        })
+    }
 }
 
 /// Running totals since the pool began.
@@ -160,53 +186,65 @@ impl<C, H> Slots<C, H> {
     }
 
     /// Lends the connection that was used last, if any is idle.
-    pub(crate) fn lend(&mut self, who: &mut Option<Who>, now: Instant) -> Option<Grant<C>> {
+    #[inline]
+    pub(crate) fn lend(&mut self, who: impl FnOnce() -> Who, now: Instant) -> Option<Grant<C>> {
         let slot = self.idle.pop()?;
         let place = self.slots.get_mut(slot)?;
         let connection = place.connection.take()?;
-        let idle_for = now.saturating_duration_since(place.since);
+        let unused_for = now.saturating_duration_since(place.since);
+        let is_expired = place.expires.is_some_and(|expires| expires <= now);
         place.state = State::Lent;
         place.since = now;
-        place.lease = who.take().map(|who| LeaseRecord::new(who, now));
+        place.lease = Some(LeaseRecord::new(who(), now));
         self.lent += 1;
         self.totals.acquired += 1;
-        Some(Grant { slot, connection, idle_for })
+        Some(Grant { slot, connection, unused_for, is_expired })
     }
 
     /// Lends to the longest waiting, or lays the connection down, or gives it back to be closed.
     ///
-    /// The slot is [`State::Lent`], [`State::Opening`] or [`State::Returning`].
-    pub(crate) fn offer(&mut self, slot: usize, connection: C, now: Instant) -> Effects<C> {
-        let has_expired =
-            self.slots.get(slot).is_none_or(|place| place.expires.is_some_and(|expires| expires <= now));
-        let is_surplus =
-            self.total() > self.limits.max && self.waiters.len() == 0 || self.total() > self.ceiling();
-        if self.is_closed || has_expired || is_surplus {
+    /// The slot is [`State::Lent`], [`State::Opening`] or [`State::Returning`]. The time is asked for only when somebody
+    /// waits; where it is not, a connection that is too old is closed by the next round of upkeep, or turned down by the next
+    /// who gets it.
+    pub(crate) fn offer(&mut self, slot: usize, connection: C, now: impl FnOnce() -> Instant) -> Effects<C> {
+        let total = self.total();
+        let is_surplus = total > self.limits.max && self.waiters.len() == 0 || total > self.ceiling();
+        if self.is_closed || is_surplus {
             self.vacate(slot);
-            return Effects { wake: None, close: Some(connection) };
+            return Effects::Close(connection);
         }
+        if self.waiters.len() == 0 {
+            return self.rest(slot, connection);
+        }
+        let now = now();
+        if self.slots.get(slot).is_none_or(|place| place.expires.is_some_and(|expires| expires <= now)) {
+            self.vacate(slot);
+            return Effects::Close(connection);
+        }
+        let Some(Next { who, since, seat }) = self.waiters.next() else { return self.rest(slot, connection) };
         self.leave(slot);
-        let Some(place) = self.slots.get_mut(slot) else {
-            return Effects { wake: None, close: Some(connection) };
-        };
+        let Some(place) = self.slots.get_mut(slot) else { return Effects::Close(connection) };
+        let waited = now.saturating_duration_since(since);
+        self.totals.waited += 1;
+        self.totals.wait_total += waited;
+        self.totals.wait_longest = self.totals.wait_longest.max(waited);
+        let unused_for = now.saturating_duration_since(place.since);
+        place.state = State::Lent;
         place.since = now;
-        if let Some((ticket, who, waiting_since)) = self.waiters.next() {
-            let waited = now.saturating_duration_since(waiting_since);
-            self.totals.waited += 1;
-            self.totals.wait_total += waited;
-            self.totals.wait_longest = self.totals.wait_longest.max(waited);
-            place.state = State::Lent;
-            place.lease = Some(LeaseRecord::new(who, now));
-            self.lent += 1;
-            self.totals.acquired += 1;
-            let grant = Grant { slot, connection, idle_for: Duration::ZERO };
-            return Effects { wake: self.waiters.settle(ticket, Turn::Granted(grant)), close: None };
-        }
+        place.lease = Some(LeaseRecord::new(who, now));
+        self.lent += 1;
+        self.totals.acquired += 1;
+        Effects::HandOver(HandOver { grant: Grant { slot, connection, unused_for, is_expired: false }, seat })
+    }
+
+    fn rest(&mut self, slot: usize, connection: C) -> Effects<C> {
+        self.leave(slot);
+        let Some(place) = self.slots.get_mut(slot) else { return Effects::Close(connection) };
         place.state = State::Idle;
         place.lease = None;
         place.connection = Some(connection);
         self.idle.push(slot);
-        Effects { wake: None, close: None }
+        Effects::None
     }
 
     /// A lent connection is on its way back and not clean yet; says whose it was.
@@ -268,11 +306,12 @@ impl<C, H> Slots<C, H> {
         if let Some(place) = self.slots.get_mut(slot) {
             place.handle = Some(handle);
             place.expires = expires;
+            place.since = now;
         }
         self.totals.opened += 1;
         self.back_off = None;
         self.pause = None;
-        self.offer(slot, connection, now)
+        self.offer(slot, connection, || now)
     }
 
     /// The connection of this slot is gone; the permission is free again.
@@ -312,6 +351,7 @@ impl<C, H> Slots<C, H> {
         now: Instant,
         idle_limit: Option<Duration>,
         is_dead: impl Fn(&H) -> bool,
+        silent_for: impl Fn(&H) -> Option<Duration>,
     ) -> Vec<C> {
         let mut surplus = self.total().saturating_sub(self.limits.min);
         let mut reaped = Vec::new();
@@ -320,7 +360,10 @@ impl<C, H> Slots<C, H> {
             let Some(place) = self.slots.get(slot) else { continue };
             let dead = place.handle.as_ref().is_some_and(&is_dead);
             let expired = place.expires.is_some_and(|expires| expires <= now);
-            let idled = idle_limit.is_some_and(|limit| now.saturating_duration_since(place.since) >= limit);
+            let idled = idle_limit.is_some_and(|limit| {
+                now.saturating_duration_since(place.since) >= limit
+                    && place.handle.as_ref().and_then(&silent_for).is_none_or(|silent| silent >= limit)
+            });
             let above = self.total() > self.limits.max;
             if dead || expired || above || (idled && surplus > 0) {
                 surplus = surplus.saturating_sub(1);
@@ -332,15 +375,10 @@ impl<C, H> Slots<C, H> {
         reaped
     }
 
-    /// A waiter gave up: what had been granted to it goes to the next.
-    pub(crate) fn give_up(&mut self, ticket: Ticket, now: Instant) -> Effects<C> {
-        match self.waiters.cancel(ticket) {
-            Some(grant) => {
-                self.totals.acquired = self.totals.acquired.saturating_sub(1);
-                self.offer(grant.slot, grant.connection, now)
-            }
-            None => Effects { wake: None, close: None },
-        }
+    /// What had been granted to a waiter that has left goes to the next.
+    pub(crate) fn give_up(&mut self, grant: Grant<C>, now: Instant) -> Effects<C> {
+        self.totals.acquired = self.totals.acquired.saturating_sub(1);
+        self.offer(grant.slot, grant.connection, || now)
     }
 
     /// Closes: nobody waits any more, nothing idles any more.
@@ -375,13 +413,13 @@ impl<C, H> Slots<C, H> {
 mod tests {
     use super::*;
     use crate::name::WorkName;
-    use crate::pool::waiters::Runner;
+    use crate::pool::waiters::{Runner, Ticket};
     use proptest::prelude::*;
 
     const LIMITS: Limits = Limits { min: 1, max: 3, overflow: 1, connects: 2 };
 
-    fn who() -> Option<Who> {
-        Some(Who { name: WorkName::here(), runner: Runner::current(), deadline: None })
+    fn who() -> Who {
+        Who { name: WorkName::here(), runner: Runner::current(), deadline: None }
     }
 
     #[derive(Clone, Debug)]
@@ -394,6 +432,7 @@ mod tests {
         Settle,
         Lose,
         GiveUp,
+        Deliver,
         Reap,
     }
 
@@ -401,7 +440,7 @@ mod tests {
         prop_oneof![
             4 => Just(Step::Acquire), 3 => Just(Step::Connect), 1 => Just(Step::Fail), 4 => Just(Step::Return),
             1 => Just(Step::Dirty), 1 => Just(Step::Settle), 1 => Just(Step::Lose), 1 => Just(Step::GiveUp),
-            1 => Just(Step::Reap),
+            3 => Just(Step::Deliver), 1 => Just(Step::Reap),
         ]
     }
 
@@ -412,18 +451,17 @@ mod tests {
         opening: Vec<usize>,
         held: Vec<(usize, u32)>,
         returning: Vec<(usize, u32)>,
-        tickets: Vec<Ticket>,
+        tickets: Vec<Ticket<Grant<u32>>>,
+        underway: Vec<HandOver<u32>>,
     }
 
     impl World {
         fn run(&mut self, slots: &mut Slots<u32, ()>, step: &Step, now: Instant) {
             match step {
-                Step::Acquire => match slots.lend(&mut who(), now) {
+                Step::Acquire => match slots.lend(who, now) {
                     Some(grant) => self.held.push((grant.slot, grant.connection)),
                     None => {
-                        if let Some(who) = who() {
-                            self.tickets.push(slots.waiters.push(who, now, now, Waker::noop().clone()));
-                        }
+                        self.tickets.push(slots.waiters.push(who(), now, now, Waker::noop().clone()));
                         self.opening.extend(slots.begin_connects(slots.wanted(), now));
                     }
                 },
@@ -431,7 +469,8 @@ mod tests {
                     if let Some(slot) = self.opening.pop() {
                         self.made += 1;
                         let expires = now.checked_add(Duration::from_secs(3));
-                        slots.connected(slot, self.made, (), expires, now);
+                        let effects = slots.connected(slot, self.made, (), expires, now);
+                        self.take(effects);
                     }
                 }
                 Step::Fail => {
@@ -441,7 +480,8 @@ mod tests {
                 }
                 Step::Return => {
                     if let Some((slot, connection)) = self.held.pop() {
-                        slots.offer(slot, connection, now);
+                        let effects = slots.offer(slot, connection, || now);
+                        self.take(effects);
                     }
                 }
                 Step::Dirty => {
@@ -452,7 +492,8 @@ mod tests {
                 }
                 Step::Settle => {
                     if let Some((slot, connection)) = self.returning.pop() {
-                        slots.offer(slot, connection, now);
+                        let effects = slots.offer(slot, connection, || now);
+                        self.take(effects);
                     }
                 }
                 Step::Lose => {
@@ -462,19 +503,39 @@ mod tests {
                 }
                 Step::GiveUp => {
                     if let Some(ticket) = self.tickets.pop() {
-                        slots.give_up(ticket, now);
+                        match ticket.leave() {
+                            Some(grant) => {
+                                let effects = slots.give_up(grant, now);
+                                self.take(effects);
+                            }
+                            None => slots.waiters.remove(&ticket),
+                        }
+                    }
+                }
+                Step::Deliver => {
+                    for handover in std::mem::take(&mut self.underway) {
+                        if let Err(Some(grant)) = handover.deliver() {
+                            let effects = slots.give_up(grant, now);
+                            self.take(effects);
+                        }
                     }
                 }
                 Step::Reap => {
-                    slots.reap(now, Some(Duration::from_secs(2)), |()| false);
+                    slots.reap(now, Some(Duration::from_secs(2)), |()| false, |()| None);
                 }
             }
-            self.fetch(slots);
+            self.fetch();
         }
 
-        fn fetch(&mut self, slots: &mut Slots<u32, ()>) {
+        fn take(&mut self, effects: Effects<u32>) {
+            if let Effects::HandOver(handover) = effects {
+                self.underway.push(handover);
+            }
+        }
+
+        fn fetch(&mut self) {
             let held = &mut self.held;
-            self.tickets.retain(|ticket| match slots.waiters.poll(*ticket, Waker::noop()) {
+            self.tickets.retain(|ticket| match ticket.poll(Waker::noop()) {
                 Some(Turn::Granted(grant)) => {
                     held.push((grant.slot, grant.connection));
                     false
@@ -493,7 +554,7 @@ mod tests {
             let mut world = World::default();
             for (second, step) in steps.iter().enumerate() {
                 world.run(&mut slots, step, start + Duration::from_millis(300 * second as u64));
-                prop_assert_eq!(slots.lent(), world.held.len());
+                prop_assert_eq!(slots.lent(), world.held.len() + world.underway.len());
                 prop_assert_eq!(slots.returning(), world.returning.len());
                 prop_assert_eq!(slots.opening(), world.opening.len());
                 prop_assert!(slots.total() <= slots.ceiling());
@@ -511,13 +572,16 @@ mod tests {
         let now = Instant::now();
         let mut slots: Slots<u32, ()> = Slots::new(Limits { min: 0, max: 1, overflow: 1, connects: 9 }, 9);
         for number in 0..2 {
-            let ticket = slots.waiters.push(who().expect("somebody"), now, now, Waker::noop().clone());
+            let ticket = slots.waiters.push(who(), now, now, Waker::noop().clone());
             let slot = slots.begin_connects(1, now).pop().expect("there is room");
-            slots.connected(slot, number, (), None, now);
-            assert!(matches!(slots.waiters.poll(ticket, Waker::noop()), Some(Turn::Granted(_))));
+            let Effects::HandOver(handover) = slots.connected(slot, number, (), None, now) else {
+                panic!("somebody waits")
+            };
+            assert!(handover.deliver().is_ok());
+            assert!(matches!(ticket.poll(Waker::noop()), Some(Turn::Granted(_))));
         }
-        assert!(slots.offer(1, 1, now).close.is_some());
-        assert!(slots.offer(0, 0, now).close.is_none());
+        assert!(matches!(slots.offer(1, 1, || now), Effects::Close(1)));
+        assert!(matches!(slots.offer(0, 0, || now), Effects::None));
         assert_eq!(slots.total(), 1);
     }
 }

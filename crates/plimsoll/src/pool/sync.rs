@@ -1,14 +1,16 @@
 //! The mutex of the pool's core: the ordinary one, or loom's when the hand-off is model-checked.
 
 #[cfg(not(plimsoll_loom))]
-pub(crate) use parking_lot::Mutex;
+pub(crate) use parking_lot::{Mutex, MutexGuard};
 
 #[cfg(plimsoll_loom)]
 pub(crate) use checked::Mutex;
+#[cfg(plimsoll_loom)]
+pub(crate) use loom::sync::MutexGuard;
 
 #[cfg(plimsoll_loom)]
 mod checked {
-    use loom::sync::MutexGuard;
+    use super::MutexGuard;
 
     /// loom's mutex in the shape of the ordinary one.
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);

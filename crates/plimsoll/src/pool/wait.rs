@@ -1,7 +1,7 @@
 //! Waiting for a turn.
 //!
 //! The future holds a ticket. Dropped before its turn it leaves the queue; dropped after the grant and before the
-//! fetch, what was granted goes to the next in line: that is why the grant lies under the ticket and not in a channel.
+//! fetch, what was granted goes to the next in line: that is why the grant lies on a seat and not in a channel.
 
 use super::slots::{Effects, Grant, Slots};
 use super::sync::Mutex;
@@ -11,17 +11,18 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::time::Instant;
 
-/// A place in a pool's queue, as a future. It must be polled first by the task whose waker is in the queue. `after` is called with the effects of giving the place up.
+/// A place in a pool's queue, as a future. It must be polled first by the task whose waker is in the queue. `after` is
+/// called with the effects of giving the place up.
 pub(crate) struct Wait<'a, C, H, A: FnMut(Effects<C>)> {
     slots: &'a Mutex<Slots<C, H>>,
-    ticket: Option<Ticket>,
+    ticket: Option<Ticket<Grant<C>>>,
     /// The ticket was drawn with this task's waker a moment ago: whatever comes wakes it.
     is_fresh: bool,
     after: A,
 }
 
 impl<'a, C, H, A: FnMut(Effects<C>)> Wait<'a, C, H, A> {
-    pub(crate) fn new(slots: &'a Mutex<Slots<C, H>>, ticket: Ticket, after: A) -> Self {
+    pub(crate) fn new(slots: &'a Mutex<Slots<C, H>>, ticket: Ticket<Grant<C>>, after: A) -> Self {
         Wait { slots, ticket: Some(ticket), is_fresh: true, after }
     }
 }
@@ -34,8 +35,7 @@ impl<C, H, A: FnMut(Effects<C>) + Unpin> Future for Wait<'_, C, H, A> {
         if std::mem::take(&mut this.is_fresh) {
             return Poll::Pending;
         }
-        let Some(ticket) = this.ticket else { return Poll::Pending };
-        match this.slots.lock().waiters.poll(ticket, cx.waker()) {
+        match this.ticket.as_ref().and_then(|ticket| ticket.poll(cx.waker())) {
             Some(turn) => {
                 this.ticket = None;
                 Poll::Ready(turn)
@@ -47,9 +47,14 @@ impl<C, H, A: FnMut(Effects<C>) + Unpin> Future for Wait<'_, C, H, A> {
 
 impl<C, H, A: FnMut(Effects<C>)> Drop for Wait<'_, C, H, A> {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            let effects = self.slots.lock().give_up(ticket, Instant::now());
-            (self.after)(effects);
+        let Some(ticket) = self.ticket.take() else { return };
+        match ticket.leave() {
+            Some(grant) => {
+                let effects = self.slots.lock().give_up(grant, Instant::now());
+                (self.after)(effects);
+            }
+            // Somebody who took it out of the queue a moment ago finds the seat left.
+            None => self.slots.lock().waiters.remove(&ticket),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Who waits for a connection, in the order in which they came. Pure: no clock, no lock, no runtime.
 //!
-//! A waiter gets a *ticket* and asks with it whether its turn has come. What it is granted is kept here, under its
-//! ticket, until it is fetched: a waiter that is dropped between the grant and the fetch gives its ticket back, and
-//! the grant with it, so nothing that was handed over can be lost. There is no timer per waiter; one clock for the
-//! whole pool expires those whose time has come.
+//! A waiter gets a *ticket*: a number in the queue, and a [`Seat`] on which its answer will lie. There is no timer per
+//! waiter; one clock for the whole pool expires those whose time has come.
 
+use super::seat::Seat;
 use crate::name::WorkName;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::task::Waker;
 use std::thread::ThreadId;
 use tokio::time::Instant;
@@ -47,35 +47,48 @@ pub(crate) enum Refusal {
     Hopeless,
 }
 
-/// A place in the queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket {
-    index: usize,
-    serial: u64,
-}
-
-/// The answer to a ticket.
+/// The answer to a waiter.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Turn<G> {
     Granted(G),
     Refused(Refusal),
 }
 
-struct Entry<G> {
+/// A place in the queue, and the seat on which the answer will lie.
+pub(crate) struct Ticket<G> {
     serial: u64,
-    turn: Option<Turn<G>>,
-    waker: Option<Waker>,
-    who: Option<Who>,
-    runner: Option<Runner>,
-    until: Instant,
-    since: Instant,
+    seat: Arc<Seat<G>>,
 }
 
-/// The queue.
+impl<G> Ticket<G> {
+    /// Asks whether the turn has come.
+    pub(crate) fn poll(&self, waker: &Waker) -> Option<Turn<G>> {
+        self.seat.poll(waker)
+    }
+
+    /// Leaves the seat. What had been granted must go to somebody else.
+    pub(crate) fn leave(&self) -> Option<G> {
+        self.seat.leave()
+    }
+}
+
+/// Whoever is next in line, taken out of the queue. Its seat must be given an answer at once.
+pub(crate) struct Next<G> {
+    pub(crate) who: Who,
+    pub(crate) since: Instant,
+    pub(crate) seat: Arc<Seat<G>>,
+}
+
+struct Entry<G> {
+    serial: u64,
+    until: Instant,
+    /// None when it has left from the middle of the queue.
+    next: Option<Next<G>>,
+}
+
+/// The queue, in the order of serial numbers.
 pub(crate) struct Waiters<G> {
-    entries: Vec<Entry<G>>,
-    free: Vec<usize>,
-    queue: VecDeque<Ticket>,
+    queue: VecDeque<Entry<G>>,
     waiting: usize,
     limit: usize,
     next_serial: u64,
@@ -83,14 +96,7 @@ pub(crate) struct Waiters<G> {
 
 impl<G> Waiters<G> {
     pub(crate) fn new(limit: usize) -> Self {
-        Waiters {
-            entries: Vec::new(),
-            free: Vec::new(),
-            queue: VecDeque::new(),
-            waiting: 0,
-            limit,
-            next_serial: 0,
-        }
+        Waiters { queue: VecDeque::new(), waiting: 0, limit, next_serial: 0 }
     }
 
     /// How many wait.
@@ -103,129 +109,54 @@ impl<G> Waiters<G> {
     }
 
     /// Joins the queue. The caller has asked [`Waiters::is_full`].
-    pub(crate) fn push(&mut self, who: Who, since: Instant, until: Instant, waker: Waker) -> Ticket {
+    pub(crate) fn push(&mut self, who: Who, since: Instant, until: Instant, waker: Waker) -> Ticket<G> {
         let serial = self.next_serial;
         self.next_serial += 1;
-        let entry = Entry {
-            serial,
-            turn: None,
-            waker: Some(waker),
-            runner: Some(who.runner),
-            who: Some(who),
-            until,
-            since,
-        };
-        let index = match self.free.pop() {
-            Some(index) => {
-                if let Some(place) = self.entries.get_mut(index) {
-                    *place = entry;
-                }
-                index
-            }
-            None => {
-                self.entries.push(entry);
-                self.entries.len() - 1
-            }
-        };
-        let ticket = Ticket { index, serial };
-        self.queue.push_back(ticket);
+        let seat = Seat::new(waker);
+        let next = Next { who, since, seat: Arc::clone(&seat) };
+        self.queue.push_back(Entry { serial, until, next: Some(next) });
         self.waiting += 1;
-        ticket
+        Ticket { serial, seat }
     }
 
-    fn entry(&mut self, ticket: Ticket) -> Option<&mut Entry<G>> {
-        self.entries.get_mut(ticket.index).filter(|entry| entry.serial == ticket.serial)
-    }
-
-    /// Asks whether the turn has come; if so the ticket is spent.
-    pub(crate) fn poll(&mut self, ticket: Ticket, waker: &Waker) -> Option<Turn<G>> {
-        let entry = self.entry(ticket)?;
-        let Some(turn) = entry.turn.take() else {
-            match &mut entry.waker {
-                Some(known) => known.clone_from(waker),
-                none => *none = Some(waker.clone()),
-            }
-            return None;
-        };
-        self.retire(ticket);
-        Some(turn)
-    }
-
-    /// Gives a ticket back unspent. What had been granted to it must go to somebody else.
-    pub(crate) fn cancel(&mut self, ticket: Ticket) -> Option<G> {
-        let entry = self.entry(ticket)?;
-        let turn = entry.turn.take();
-        let was_waiting = turn.is_none();
-        self.retire(ticket);
-        if was_waiting {
+    /// Takes out a waiter that has left its seat, if it is still in the queue.
+    pub(crate) fn remove(&mut self, ticket: &Ticket<G>) {
+        let Ok(at) = self.queue.binary_search_by_key(&ticket.serial, |entry| entry.serial) else { return };
+        if self.queue.get_mut(at).and_then(|entry| entry.next.take()).is_some() {
             self.waiting -= 1;
             self.sweep();
         }
-        match turn {
-            Some(Turn::Granted(grant)) => Some(grant),
-            Some(Turn::Refused(_)) | None => None,
-        }
     }
 
-    fn retire(&mut self, ticket: Ticket) {
-        if let Some(entry) = self.entry(ticket) {
-            entry.serial = u64::MAX;
-            entry.waker = None;
-            entry.who = None;
-            entry.runner = None;
-            self.free.push(ticket.index);
-        }
-    }
-
-    /// Tickets that were given back are skipped when their turn comes; this keeps them from piling up.
+    /// Entries that were emptied are skipped when their turn comes; this keeps them from piling up.
     fn sweep(&mut self) {
         if self.queue.len() > 2 * self.waiting + 16 {
-            let entries = &self.entries;
-            self.queue.retain(|ticket| {
-                entries.get(ticket.index).is_some_and(|e| e.serial == ticket.serial && e.turn.is_none())
-            });
+            self.queue.retain(|entry| entry.next.is_some());
         }
     }
 
-    /// Takes the longest waiting, with who it is and since when. It must be given a turn by [`Waiters::settle`] at once.
-    pub(crate) fn next(&mut self) -> Option<(Ticket, Who, Instant)> {
-        while let Some(ticket) = self.queue.pop_front() {
-            if let Some(entry) = self.entry(ticket)
-                && entry.turn.is_none()
-                && let Some(who) = entry.who.take()
-            {
-                let since = entry.since;
+    /// Takes the longest waiting out of the queue.
+    pub(crate) fn next(&mut self) -> Option<Next<G>> {
+        while let Some(entry) = self.queue.pop_front() {
+            if entry.next.is_some() {
                 self.waiting -= 1;
-                return Some((ticket, who, since));
+                return entry.next;
             }
         }
         None
     }
 
-    /// Gives a waiter its turn; returns whom to wake once no lock is held.
-    pub(crate) fn settle(&mut self, ticket: Ticket, turn: Turn<G>) -> Option<Waker> {
-        let entry = self.entry(ticket)?;
-        entry.turn = Some(turn);
-        entry.waker.take()
-    }
-
     /// When the next of them gives up.
     pub(crate) fn earliest(&self) -> Option<Instant> {
-        self.live().map(|entry| entry.until).min()
+        self.queue.iter().filter(|entry| entry.next.is_some()).map(|entry| entry.until).min()
     }
 
     /// Which tasks wait.
     pub(crate) fn runners(&self) -> impl Iterator<Item = Runner> + '_ {
-        self.live().filter_map(|entry| entry.runner)
+        self.queue.iter().filter_map(|entry| entry.next.as_ref()).map(|next| next.who.runner)
     }
 
-    fn live(&self) -> impl Iterator<Item = &Entry<G>> {
-        self.entries
-            .iter()
-            .filter(|entry| entry.serial != u64::MAX && entry.turn.is_none() && entry.who.is_some())
-    }
-
-    /// Sends away those whose time has come.
+    /// Sends away those whose time has come; returns whom to wake once no lock is held.
     pub(crate) fn expire(&mut self, now: Instant, entangled: Option<String>) -> Vec<Waker> {
         self.refuse_where(|until| until <= now, &Refusal::TimedOut { entangled })
     }
@@ -237,20 +168,18 @@ impl<G> Waiters<G> {
 
     /// Sends the last one away.
     pub(crate) fn refuse_youngest(&mut self, why: Refusal) -> Option<Waker> {
-        let youngest = self.queue.iter().rev().copied().find(|ticket| {
-            self.entries.get(ticket.index).is_some_and(|e| e.serial == ticket.serial && e.turn.is_none())
-        })?;
+        let next = self.queue.iter_mut().rev().find_map(|entry| entry.next.take())?;
         self.waiting -= 1;
-        self.settle(youngest, Turn::Refused(why))
+        // One that has just left by itself needs no answer.
+        next.seat.answer(Turn::Refused(why)).ok()
     }
 
     fn refuse_where(&mut self, due: impl Fn(Instant) -> bool, why: &Refusal) -> Vec<Waker> {
         let mut wakers = Vec::new();
-        for entry in &mut self.entries {
-            if entry.serial != u64::MAX && entry.turn.is_none() && entry.who.is_some() && due(entry.until) {
-                entry.turn = Some(Turn::Refused(why.clone()));
+        for entry in self.queue.iter_mut().filter(|entry| due(entry.until)) {
+            if let Some(next) = entry.next.take() {
                 self.waiting -= 1;
-                wakers.extend(entry.waker.take());
+                wakers.extend(next.seat.answer(Turn::Refused(why.clone())).ok());
             }
         }
         self.sweep();
@@ -278,10 +207,9 @@ mod tests {
         let mut waiters = queue(9);
         let tickets: Vec<_> = (0..3).map(|_| waiters.push(who(), now, now, Waker::noop().clone())).collect();
         for (number, ticket) in tickets.iter().enumerate() {
-            let (next, _, _) = waiters.next().expect("one waits");
-            assert_eq!(next, *ticket);
-            waiters.settle(next, Turn::Granted(number as u32));
-            assert_eq!(waiters.poll(next, Waker::noop()), Some(Turn::Granted(number as u32)));
+            let next = waiters.next().expect("one waits");
+            assert!(next.seat.answer(Turn::Granted(number as u32)).is_ok());
+            assert_eq!(ticket.poll(Waker::noop()), Some(Turn::Granted(number as u32)));
         }
         assert!(waiters.next().is_none());
     }
@@ -291,10 +219,20 @@ mod tests {
         let now = Instant::now();
         let mut waiters = queue(9);
         let ticket = waiters.push(who(), now, now, Waker::noop().clone());
-        let (next, _, _) = waiters.next().expect("one waits");
-        waiters.settle(next, Turn::Granted(7));
-        assert_eq!(waiters.cancel(ticket), Some(7));
-        assert_eq!(waiters.cancel(ticket), None, "a ticket is good once");
+        let next = waiters.next().expect("one waits");
+        assert!(next.seat.answer(Turn::Granted(7)).is_ok());
+        assert_eq!(ticket.leave(), Some(7));
+        assert_eq!(ticket.leave(), None, "a ticket is good once");
+    }
+
+    #[test]
+    fn a_grant_for_one_that_has_left_comes_back_to_the_giver() {
+        let now = Instant::now();
+        let mut waiters = queue(9);
+        let ticket = waiters.push(who(), now, now, Waker::noop().clone());
+        let next = waiters.next().expect("one waits");
+        assert_eq!(ticket.leave(), None);
+        assert_eq!(next.seat.answer(Turn::Granted(7)).err(), Some(Turn::Granted(7)));
     }
 
     #[test]
@@ -305,11 +243,8 @@ mod tests {
         let late = waiters.push(who(), now, now + Duration::from_secs(2), Waker::noop().clone());
         assert_eq!(waiters.earliest(), Some(now + Duration::from_secs(1)));
         assert_eq!(waiters.expire(now + Duration::from_secs(1), None).len(), 1);
-        assert_eq!(
-            waiters.poll(early, Waker::noop()),
-            Some(Turn::Refused(Refusal::TimedOut { entangled: None }))
-        );
-        assert_eq!(waiters.poll(late, Waker::noop()), None);
+        assert_eq!(early.poll(Waker::noop()), Some(Turn::Refused(Refusal::TimedOut { entangled: None })));
+        assert_eq!(late.poll(Waker::noop()), None);
         assert_eq!(waiters.len(), 1);
     }
 
@@ -338,7 +273,7 @@ mod tests {
         fn no_grant_is_lost(steps in prop::collection::vec(step(), 0..120)) {
             let start = Instant::now();
             let mut waiters = queue(usize::MAX);
-            let mut tickets = Vec::new();
+            let mut tickets: Vec<Ticket<u32>> = Vec::new();
             let (mut granted, mut seen) = (0u32, Vec::new());
             for (at, step) in steps.into_iter().enumerate() {
                 match step {
@@ -346,22 +281,26 @@ mod tests {
                         let until = start + Duration::from_millis(at as u64);
                         tickets.push(waiters.push(who(), start, until, Waker::noop().clone()));
                     }
-                    Step::Grant => if let Some((ticket, _, _)) = waiters.next() {
-                        waiters.settle(ticket, Turn::Granted(granted));
-                        granted += 1;
+                    Step::Grant => if let Some(next) = waiters.next() {
+                        match next.seat.answer(Turn::Granted(granted)) {
+                            Ok(_) => granted += 1,
+                            Err(turn) => prop_assert!(false, "{turn:?} came back from one in the queue"),
+                        }
                     },
                     Step::Poll(which) => {
-                        let turn = tickets.get(which).and_then(|ticket| waiters.poll(*ticket, Waker::noop()));
+                        let turn = tickets.get(which).and_then(|ticket| ticket.poll(Waker::noop()));
                         if let Some(Turn::Granted(grant)) = turn { seen.push(grant); }
                     }
                     Step::Cancel(which) => if let Some(ticket) = tickets.get(which) {
-                        seen.extend(waiters.cancel(*ticket));
+                        seen.extend(ticket.leave());
+                        waiters.remove(ticket);
                     },
                     Step::Expire(ms) => { waiters.expire(start + Duration::from_millis(ms), None); }
                 }
             }
             for ticket in tickets {
-                seen.extend(waiters.cancel(ticket));
+                seen.extend(ticket.leave());
+                waiters.remove(&ticket);
             }
             seen.sort_unstable();
             prop_assert_eq!(seen, (0..granted).collect::<Vec<_>>());

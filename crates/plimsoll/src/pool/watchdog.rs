@@ -41,7 +41,8 @@ impl Watchdog {
     /// it sees that, or this sees it disarmed.
     pub(crate) fn arm(&self, at: Instant) {
         let at = self.number(at);
-        if at < self.armed.fetch_min(at, Ordering::SeqCst) {
+        // Looked at first, because nearly always that is all, and a write would take the line from everybody else.
+        if at < self.armed.load(Ordering::SeqCst) && at < self.armed.fetch_min(at, Ordering::SeqCst) {
             self.alarm.notify_one();
         }
     }

@@ -104,8 +104,9 @@ impl Seen {
     }
 
     /// How long ago anything was read from the server.
-    pub(crate) fn silent_for(&self) -> Duration {
-        self.born.elapsed().saturating_sub(Duration::from_nanos(self.last_read.load(Ordering::Acquire)))
+    pub(crate) fn silent_for(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.born)
+            .saturating_sub(Duration::from_nanos(self.last_read.load(Ordering::Acquire)))
     }
 
     /// The command tag of the last statement that was answered.
