@@ -37,9 +37,10 @@ mod fault;
 pub mod framing;
 mod pace;
 mod proxy;
+mod shape;
 mod shared;
 mod wire;
 
-pub use fault::{At, Cut, Direction, Fault, Since, When};
+pub use fault::{At, Cut, Direction, Fault, SEGMENT, Since, When};
 pub use proxy::Proxy;
 pub use shared::{Passed, WireReport};

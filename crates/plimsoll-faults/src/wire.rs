@@ -2,7 +2,7 @@
 //!
 //! Each way has a reader, which stamps what it reads with the time at which it is due, and a writer, which waits for
 //! that time and then asks how much may pass. The queue between them is what makes a delay latency and not
-//! throughput. Ends of stream and resets travel through the same queue: a stalled or slow wire does not tell them
+//! throughput. Only what narrows the way (a throttle, slices) makes the writer wait piece by piece. Ends of stream and resets travel through the same queue: a stalled or slow wire does not tell them
 //! any sooner than the bytes before them.
 //!
 //! All of it is one future. Dropping it closes both sockets.
@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 
 use crate::course::Then;
 use crate::fault::{Cut, Way};
+use crate::shape::{self, Flow};
 use crate::shared::Shared;
 
 const CHUNK: usize = 16 * 1024;
@@ -30,6 +31,27 @@ enum Parcel {
     Bytes(Bytes),
     EndOfStream,
     Broken,
+}
+
+/// A parcel on its way.
+struct Sent {
+    due: Instant,
+    /// How often the wire had been healed by then: what was sent before a heal waits no longer.
+    heals: u64,
+    parcel: Parcel,
+}
+
+impl Parcel {
+    /// The first segment, and the rest.
+    fn split(self, at: usize) -> (Self, Option<Self>) {
+        match self {
+            Parcel::Bytes(mut bytes) if bytes.len() > at => {
+                let first = bytes.split_to(at);
+                (Parcel::Bytes(first), Some(Parcel::Bytes(bytes)))
+            }
+            whole => (whole, None),
+        }
+    }
 }
 
 /// Takes the connection out of the list however its future ends.
@@ -49,7 +71,10 @@ pub(crate) async fn carry(shared: Arc<Shared>, id: u64, mut client: TcpStream, t
     let listed = Listed { shared, id };
     let shared = &listed.shared;
     let connected = tokio::select! {
-        connected = TcpStream::connect(target) => connected.ok(),
+        connected = async {
+            shared.until_reachable().await;
+            TcpStream::connect(target).await
+        } => connected.ok(),
         _ = shared.until_cut(id) => None,
     };
     let Some(mut server) = connected else {
@@ -71,16 +96,54 @@ pub(crate) async fn carry(shared: Arc<Shared>, id: u64, mut client: TcpStream, t
             )
         } => ended.map(|_| ()),
     };
-    match ended {
-        Ok(()) => {}
-        Err(Cut::Reset) => {
+    if let Err(how) = ended
+        && let Some(kept) = end(how, client, server).await
+    {
+        keep(shared, id, kept).await;
+    }
+}
+
+/// Ends both sides, or one of them; answers with the one that is not told.
+async fn end(how: Cut, mut client: TcpStream, mut server: TcpStream) -> Option<TcpStream> {
+    match how {
+        Cut::Reset => {
             reset(&client);
             reset(&server);
         }
-        Err(Cut::Close) => {
+        Cut::Close => {
             close(&mut client).await;
             close(&mut server).await;
         }
+        Cut::ResetClient => {
+            reset(&client);
+            close(&mut server).await;
+        }
+        Cut::ResetServer => {
+            reset(&server);
+            close(&mut client).await;
+        }
+        Cut::ClientGone => {
+            reset(&client);
+            return Some(server);
+        }
+        Cut::ServerGone => {
+            reset(&server);
+            return Some(client);
+        }
+    }
+    None
+}
+
+/// Keeps the one side of a half-open connection: silent, and whatever it says is lost. Until it ends, or is told.
+async fn keep(shared: &Shared, id: u64, mut side: TcpStream) {
+    let mut lost = [0; CHUNK];
+    let told = tokio::select! {
+        how = shared.until_cut(id) => how,
+        () = async { while side.read(&mut lost).await.is_ok_and(|read| read > 0) {} } => return,
+    };
+    match told {
+        Cut::Close => close(&mut side).await,
+        _ => reset(&side),
     }
 }
 
@@ -88,7 +151,7 @@ pub(crate) async fn carry(shared: Arc<Shared>, id: u64, mut client: TcpStream, t
 async fn pump(shared: &Shared, id: u64, way: Way, from: ReadHalf<'_>, to: WriteHalf<'_>) -> Result<(), Cut> {
     let (into, out) = mpsc::channel(IN_FLIGHT);
     let reader = async {
-        read(shared, way, from, into).await;
+        read(shared, id, way, from, into).await;
         std::future::pending().await
     };
     tokio::select! {
@@ -97,9 +160,10 @@ async fn pump(shared: &Shared, id: u64, way: Way, from: ReadHalf<'_>, to: WriteH
     }
 }
 
-async fn read(shared: &Shared, way: Way, mut from: ReadHalf<'_>, into: mpsc::Sender<(Instant, Parcel)>) {
+async fn read(shared: &Shared, id: u64, way: Way, mut from: ReadHalf<'_>, into: mpsc::Sender<Sent>) {
+    let mut dice = shape::dice(shared.seed, id, way);
     let mut buffer = BytesMut::new();
-    let mut last_due = Instant::now();
+    let (mut last_due, mut last_heals) = (Instant::now(), 0);
     loop {
         buffer.reserve(CHUNK);
         let parcel = match from.read_buf(&mut buffer).await {
@@ -107,10 +171,22 @@ async fn read(shared: &Shared, way: Way, mut from: ReadHalf<'_>, into: mpsc::Sen
             Ok(_) => Parcel::Bytes(buffer.split().freeze()),
             Err(_) => Parcel::Broken,
         };
-        // A delay that has been taken back lets nothing overtake what is on its way.
-        last_due = last_due.max(Instant::now() + shared.delay(way));
         let last = !matches!(parcel, Parcel::Bytes(_));
-        if into.send((last_due, parcel)).await.is_err() || last {
+        let mut rest = Some(parcel);
+        while let Some(parcel) = rest {
+            let (parcel, behind) = parcel.split(shared.segment(way));
+            rest = behind;
+            let (fate, heals) = shared.fate(id, way, &mut dice);
+            let now = Instant::now();
+            // What was on its way when the wire was healed has arrived.
+            let no_sooner = if heals == last_heals { last_due } else { now };
+            // A delay that has been taken back lets nothing overtake what is on its way.
+            (last_due, last_heals) = (no_sooner.max(now + fate.later), heals);
+            if into.send(Sent { due: last_due, heals, parcel }).await.is_err() {
+                return;
+            }
+        }
+        if last {
             return;
         }
     }
@@ -120,20 +196,21 @@ async fn write(
     shared: &Shared,
     id: u64,
     way: Way,
-    mut out: mpsc::Receiver<(Instant, Parcel)>,
+    mut out: mpsc::Receiver<Sent>,
     mut to: WriteHalf<'_>,
 ) -> Result<(), Cut> {
     let mut waiting = BytesMut::new();
-    while let Some((due, parcel)) = out.recv().await {
-        shared.clock.until(due).await;
+    let mut flow = Flow::default();
+    while let Some(Sent { due, heals, parcel }) = out.recv().await {
+        shared.until_due(due, heals).await;
         match parcel {
             Parcel::Bytes(bytes) if waiting.is_empty() => {
-                let rest = pass(shared, id, way, bytes, &mut to).await?;
+                let rest = pass(shared, id, way, bytes, &mut flow, &mut to).await?;
                 waiting.extend_from_slice(&rest);
             }
             Parcel::Bytes(bytes) => {
                 waiting.extend_from_slice(&bytes);
-                let rest = pass(shared, id, way, waiting.split().freeze(), &mut to).await?;
+                let rest = pass(shared, id, way, waiting.split().freeze(), &mut flow, &mut to).await?;
                 waiting.extend_from_slice(&rest);
             }
             Parcel::EndOfStream => {
@@ -156,12 +233,14 @@ async fn pass(
     id: u64,
     way: Way,
     mut bytes: Bytes,
+    flow: &mut Flow,
     to: &mut WriteHalf<'_>,
 ) -> Result<Bytes, Cut> {
     while bytes.has_remaining() {
-        shared.until_moving(id, way).await;
-        let step = shared.step(id, way, &bytes);
+        let shape = shared.until_room(id, way, flow).await;
+        let step = shared.step(id, way, &bytes, shape.room());
         let part = bytes.split_to(step.pass.min(bytes.len()));
+        flow.passed(&shape, part.len(), Instant::now());
         if step.deliver && !part.is_empty() {
             to.write_all(&part).await.map_err(|_| Cut::Reset)?;
         }
