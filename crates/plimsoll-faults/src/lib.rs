@@ -36,11 +36,13 @@ mod course;
 mod fault;
 pub mod framing;
 mod pace;
+mod process;
 mod proxy;
 mod shape;
 mod shared;
 mod wire;
 
 pub use fault::{At, Cut, Direction, Fault, SEGMENT, Since, When};
+pub use process::{Process, ProcessError};
 pub use proxy::Proxy;
 pub use shared::{Passed, WireReport};
