@@ -18,6 +18,14 @@ const PIECES_PER_SECOND: u64 = 200;
 /// What being late is made up for. It is also how much of its rate a throttled way may save up while nothing is sent.
 const FORGIVEN: Duration = Duration::from_millis(20);
 
+/// So long that nobody waits for its end: longer waits are cut down to it, since the clock ends somewhere.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// So much after `from`.
+pub(crate) fn after(from: Instant, by: Duration) -> Instant {
+    from.checked_add(by.min(FOREVER)).unwrap_or(from)
+}
+
 /// What becomes of one segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fate {
@@ -42,11 +50,11 @@ pub(crate) fn fate(faults: &[Armed], way: Way, dice: &mut Rng) -> Fate {
             Fault::Delay { direction, by, spread } if direction.covers(way) => {
                 fate.later = fate.later.saturating_add(drawn(by, spread, dice));
             }
-            Fault::Loss { direction, per_million, resent_after } if direction.covers(way) => {
-                if dice.u32(0..1_000_000) < per_million {
-                    fate.lost += 1;
-                    fate.later = fate.later.saturating_add(resent_after);
-                }
+            Fault::Loss { direction, per_million, resent_after }
+                if direction.covers(way) && dice.u32(0..1_000_000) < per_million =>
+            {
+                fate.lost += 1;
+                fate.later = fate.later.saturating_add(resent_after);
             }
             _ => {}
         }
@@ -119,7 +127,7 @@ pub(crate) struct Flow {
 impl Flow {
     /// When the next piece may pass; `None` is at once.
     pub(crate) fn due(&self, shape: &Shape) -> Option<Instant> {
-        let paused = self.last.filter(|_| shape.slice.is_some()).map(|last| last + shape.pause);
+        let paused = self.last.filter(|_| shape.slice.is_some()).map(|last| after(last, shape.pause));
         let throttled = self.level.filter(|_| shape.bytes_per_second.is_some());
         paused.max(throttled)
     }
@@ -135,6 +143,6 @@ impl Flow {
         let from = self.level.map_or(now, |level| level.max(soonest));
         let nanos =
             u128::try_from(bytes).unwrap_or(u128::MAX).saturating_mul(1_000_000_000) / u128::from(rate);
-        self.level = from.checked_add(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)));
+        self.level = Some(after(from, Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))));
     }
 }

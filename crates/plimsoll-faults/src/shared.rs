@@ -126,6 +126,10 @@ impl Shared {
 
     /// Waits until `look` finds what it looks for; looks again whenever something has changed.
     async fn until<T>(&self, mut look: impl FnMut(&mut State) -> Option<T>) -> T {
+        // Mostly it is there already, and nobody has to listen for the bell.
+        if let Some(found) = look(&mut self.state.lock()) {
+            return found;
+        }
         let mut bell = self.bell.subscribe();
         loop {
             if let Some(found) = look(&mut self.state.lock()) {
@@ -275,11 +279,16 @@ impl Shared {
 
     /// Waits until the next piece may pass; says how wide the way is then.
     pub(crate) async fn until_room(&self, id: u64, way: Way, flow: &Flow) -> Shape {
+        let open = |state: &mut State| state.moves(id, way).then(|| Shape::of(&state.faults, way));
+        let wait = |shape: &Shape| flow.due(shape).filter(|due| *due > Instant::now());
+        let shape = self.until(open).await;
+        if wait(&shape).is_none() {
+            return shape;
+        }
         loop {
             let mut bell = self.bell.subscribe();
-            let open = |state: &mut State| state.moves(id, way).then(|| Shape::of(&state.faults, way));
             let shape = self.until(open).await;
-            match flow.due(&shape).filter(|due| *due > Instant::now()) {
+            match wait(&shape) {
                 None => return shape,
                 Some(due) => tokio::select! {
                     () = self.clock.until(due) => {}

@@ -181,7 +181,7 @@ async fn read(shared: &Shared, id: u64, way: Way, mut from: ReadHalf<'_>, into: 
             // What was on its way when the wire was healed has arrived.
             let no_sooner = if heals == last_heals { last_due } else { now };
             // A delay that has been taken back lets nothing overtake what is on its way.
-            (last_due, last_heals) = (no_sooner.max(now + fate.later), heals);
+            (last_due, last_heals) = (no_sooner.max(shape::after(now, fate.later)), heals);
             if into.send(Sent { due: last_due, heals, parcel }).await.is_err() {
                 return;
             }

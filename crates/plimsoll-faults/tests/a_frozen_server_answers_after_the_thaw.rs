@@ -1,5 +1,7 @@
 //! A PostgreSQL that stands still: every process of it, no connection closed, and no answer lost.
 
+#![allow(clippy::unwrap_used, reason = "what a test calls is part of the test")]
+
 use std::time::Duration;
 
 use plimsoll_embedded::Cluster;

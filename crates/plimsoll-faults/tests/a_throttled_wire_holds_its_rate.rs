@@ -8,7 +8,7 @@ use plimsoll_faults::{At, Direction, Fault, Since};
 use tokio::io::AsyncWriteExt;
 
 #[tokio::test]
-async fn within_a_tenth() {
+async fn within_a_tenth_at_the_least() {
     let (listener, wire) = ends::wire().await;
     let (mut client, mut server) = ends::connect(&listener, &wire).await;
     wire.set(Fault::throttle(Direction::ToServer, 200_000));

@@ -1,5 +1,7 @@
 //! Chance that can be had again: the seed decides which segments are lost, and the share is the one that was asked for.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "what a test calls is part of the test")]
+
 mod ends;
 
 use std::time::{Duration, Instant};
