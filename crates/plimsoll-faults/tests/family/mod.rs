@@ -3,18 +3,18 @@
 #![allow(unreachable_pub, reason = "shared by test files; nothing is published")]
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its part of this one")]
 
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use plimsoll_faults::Process;
-
-/// A shell that runs a script. It ends with the test, and its children with it.
+/// A shell that runs a script, in a process group of its own. It ends with the test, and its children with it.
 pub(crate) struct Family(Child);
 
 impl Family {
     pub(crate) fn of(script: &str) -> Self {
         let mut command = Command::new("sh");
         command.args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.process_group(0);
         Self(command.spawn().unwrap())
     }
 
@@ -31,11 +31,9 @@ impl Family {
 
 impl Drop for Family {
     fn drop(&mut self) {
-        let pids = Process::attach_tree(self.pid()).map(|process| process.pids()).unwrap_or_default();
-        // In the order of ages, so that whoever would start another is gone first.
-        for pid in pids {
-            let _gone = Command::new("kill").args(["-9", &pid.to_string()]).status();
-        }
+        // One signal for the whole group: a list of children would miss the one that is being born.
+        let group = format!("-{}", self.pid());
+        let _gone = Command::new("kill").args(["-9", "--", &group]).stderr(Stdio::null()).status();
         let _reaped = self.0.wait();
     }
 }
