@@ -45,11 +45,12 @@
 //!   [`Process`] thaws it.
 //!
 //! The map: [`Fault`] says what shall break; [`framing`] finds the messages (pure); `course` decides how many bytes
-//! may pass (pure); `shape` decides how late and how narrow (pure); `wire` moves the bytes of one connection; `pace`
-//! waits more finely than the runtime's timer; [`Proxy`] is the handle. Beside the wire, `process` stops and starts
+//! may pass (pure); `shape` decides how late and how narrow (pure); `wire` moves the bytes of one connection and
+//! `ending` ends it; `pace` waits more finely than the runtime's timer; [`Proxy`] is the handle. Beside the wire, `process` stops and starts
 //! what is handed to it, and `script` is the schedule: text, dice, and the clock that plays it.
 
 mod course;
+mod ending;
 mod fault;
 pub mod framing;
 mod pace;

@@ -12,18 +12,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
-use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 
 use crate::course::Then;
+use crate::ending;
 use crate::fault::{Cut, Way};
 use crate::shape::{self, Flow};
 use crate::shared::Shared;
 
-const CHUNK: usize = 16 * 1024;
+pub(crate) const CHUNK: usize = 16 * 1024;
 /// Chunks on their way in one direction; beyond it the sender feels back pressure, as on a real link.
 const IN_FLIGHT: usize = 256;
 
@@ -78,7 +78,7 @@ pub(crate) async fn carry(shared: Arc<Shared>, id: u64, mut client: TcpStream, t
         _ = shared.until_cut(id) => None,
     };
     let Some(mut server) = connected else {
-        reset(&client);
+        ending::reset(&client);
         return;
     };
     // Without these the kernel would add delays of its own; failing to set them breaks nothing.
@@ -88,62 +88,21 @@ pub(crate) async fn carry(shared: Arc<Shared>, id: u64, mut client: TcpStream, t
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
     let ended = tokio::select! {
-        how = shared.until_cut(id) => Err(how),
+        how = shared.until_cut(id) => Err((how, false)),
         ended = async {
             tokio::try_join!(
                 pump(shared, id, Way::ToServer, from_client, to_server),
                 pump(shared, id, Way::ToClient, from_server, to_client),
             )
-        } => ended.map(|_| ()),
+        } => ended.map(|_| ()).map_err(|how| (how, true)),
     };
-    if let Err(how) = ended
-        && let Some(kept) = end(how, client, server).await
-    {
-        keep(shared, id, kept).await;
+    let Err((how, at_a_place)) = ended else { return };
+    if at_a_place {
+        ending::until_sent(&client).await;
+        ending::until_sent(&server).await;
     }
-}
-
-/// Ends both sides, or one of them; answers with the one that is not told.
-async fn end(how: Cut, mut client: TcpStream, mut server: TcpStream) -> Option<TcpStream> {
-    match how {
-        Cut::Reset => {
-            reset(&client);
-            reset(&server);
-        }
-        Cut::Close => {
-            close(&mut client).await;
-            close(&mut server).await;
-        }
-        Cut::ResetClient => {
-            reset(&client);
-            close(&mut server).await;
-        }
-        Cut::ResetServer => {
-            reset(&server);
-            close(&mut client).await;
-        }
-        Cut::ClientGone => {
-            reset(&client);
-            return Some(server);
-        }
-        Cut::ServerGone => {
-            reset(&server);
-            return Some(client);
-        }
-    }
-    None
-}
-
-/// Keeps the one side of a half-open connection: silent, and whatever it says is lost. Until it ends, or is told.
-async fn keep(shared: &Shared, id: u64, mut side: TcpStream) {
-    let mut lost = [0; CHUNK];
-    let told = tokio::select! {
-        how = shared.until_cut(id) => how,
-        () = async { while side.read(&mut lost).await.is_ok_and(|read| read > 0) {} } => return,
-    };
-    match told {
-        Cut::Close => close(&mut side).await,
-        _ => reset(&side),
+    if let Some(kept) = ending::end(how, client, server).await {
+        ending::keep(shared, id, kept).await;
     }
 }
 
@@ -251,17 +210,4 @@ async fn pass(
         }
     }
     Ok(bytes)
-}
-
-/// Makes the coming close a reset.
-fn reset(stream: &TcpStream) {
-    // It fails only on a socket that is gone already.
-    let _ = SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
-}
-
-/// Ends the stream in order. What the peer has sent is read first: closing on unread bytes would be a reset.
-async fn close(stream: &mut TcpStream) {
-    let _ = stream.shutdown().await;
-    let mut unread = [0; CHUNK];
-    while stream.try_read(&mut unread).is_ok_and(|read| read > 0) {}
 }

@@ -5,7 +5,7 @@ mod session;
 
 use std::time::{Duration, Instant};
 
-use plimsoll_faults::{Direction, Fault, When};
+use plimsoll_faults::{At, Direction, Fault, When};
 use tokio::io::AsyncWriteExt;
 
 #[tokio::test]
@@ -42,6 +42,19 @@ async fn a_message_is_found_by_its_contents_though_it_passes_in_bytes() {
         client.write_all(&sent).await.unwrap();
         assert_eq!(ends::read_out(&mut server).await.0, sent[..passes], "{when:?}");
         assert_eq!(wire.struck(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_reset_throws_away_none_of_the_pieces_before_it() {
+    // More pieces than TCP sends without the receiver's word, at every length up to there and beyond.
+    for n in 0..60 {
+        let (listener, wire) = ends::wire().await;
+        let (mut client, mut server) = ends::connect_ready(&listener, &wire).await;
+        wire.set(Fault::slice(Direction::Both, 1));
+        wire.add(Fault::cut(Direction::ToServer, At::AfterBytes(n)));
+        client.write_all(&ends::query(&"x".repeat(80))).await.unwrap();
+        assert_eq!(ends::read_out(&mut server).await.0.len() as u64, n);
     }
 }
 
