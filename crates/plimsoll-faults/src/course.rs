@@ -70,6 +70,9 @@ pub(crate) struct Course {
     dropping: Option<Dropping>,
     /// Stalls that this connection has already met.
     spent: Vec<u64>,
+    /// The message under way in each direction (to the server, to the client) that a fault has found and strikes at
+    /// its end; it passes in several parts.
+    found: (Option<u64>, Option<u64>),
 }
 
 enum Verdict {
@@ -98,6 +101,7 @@ impl Course {
             owed: 0,
             dropping: None,
             spent: Vec::new(),
+            found: (None, None),
         }
     }
 
@@ -105,8 +109,9 @@ impl Course {
         self.client.opaque() || self.server.opaque()
     }
 
-    /// Judges the longest stretch of `input` that one answer covers.
-    pub(crate) fn step(&mut self, way: Way, input: &[u8], faults: &[Armed]) -> Step {
+    /// Judges the longest stretch of `input` that one answer covers. Everything in `input` is looked at; no more than
+    /// `room` bytes of it pass.
+    pub(crate) fn step(&mut self, way: Way, input: &[u8], room: usize, faults: &[Armed]) -> Step {
         let deliver = self.delivers(way);
         let mut pass = 0;
         loop {
@@ -117,31 +122,58 @@ impl Course {
             if self.delivers(way) != deliver {
                 return Step { pass, deliver, then: Then::Go, met: None };
             }
-            match self.first_strike(way, piece, rest, faults) {
-                (Verdict::Passes, _) => {}
-                (Verdict::NeedMore, _) => return Step { pass, deliver, then: Then::NeedMore, met: None },
-                (Verdict::Strikes(taken, strike), id) => {
-                    self.advance(way, rest.get(..taken).unwrap_or(rest));
-                    pass += taken;
-                    match strike {
-                        Strike::Cut(how) => {
-                            return Step { pass, deliver, then: Then::Cut(how), met: Some(id) };
-                        }
-                        Strike::Stall => {
-                            self.spent.push(id);
-                            return Step { pass, deliver, then: Then::Stall, met: Some(id) };
-                        }
-                        Strike::DropAnswer(how) => {
-                            self.drop_answer(piece.kind, how, id);
-                            return Step { pass, deliver, then: Then::Go, met: Some(id) };
-                        }
-                    }
+            let (verdict, id) = self.first_strike(way, piece, rest, faults);
+            let taken = match verdict {
+                Verdict::Passes => piece.len,
+                Verdict::NeedMore => return Step { pass, deliver, then: Then::NeedMore, met: None },
+                Verdict::Strikes(taken, _) => taken,
+            };
+            let left = room.saturating_sub(pass);
+            if taken > left {
+                if let Verdict::Strikes(_, strike) = verdict {
+                    self.foresee(way, piece, strike, id);
                 }
+                self.advance(way, rest.get(..left).unwrap_or(rest));
+                return Step { pass: pass + left, deliver, then: Then::Go, met: None };
             }
-            pass += piece.len;
-            if let Some(done) = self.advance(way, rest.get(..piece.len).unwrap_or(rest)) {
+            let done = self.advance(way, rest.get(..taken).unwrap_or(rest));
+            pass += taken;
+            if let Verdict::Strikes(_, strike) = verdict {
+                let then = self.strike(piece.kind, strike, id);
+                return Step { pass, deliver, then, met: Some(id) };
+            }
+            if let Some(done) = done {
                 return Step { pass, deliver, then: Then::Cut(done.how), met: Some(done.fault) };
             }
+        }
+    }
+
+    fn strike(&mut self, kind: Kind, strike: Strike, id: u64) -> Then {
+        match strike {
+            Strike::Cut(how) => Then::Cut(how),
+            Strike::Stall => {
+                self.spent.push(id);
+                Then::Stall
+            }
+            Strike::DropAnswer(how) => {
+                self.drop_answer(kind, how, id);
+                Then::Go
+            }
+        }
+    }
+
+    /// A message was found that shall be struck at its end, and only its first part passes now. (A place is found again
+    /// by counting; a message's contents are whole only once.)
+    fn foresee(&mut self, way: Way, piece: Piece, strike: Strike, id: u64) {
+        if piece.starts && piece.ends && !matches!(strike, Strike::Stall) {
+            *self.found_on(way) = Some(id);
+        }
+    }
+
+    fn found_on(&mut self, way: Way) -> &mut Option<u64> {
+        match way {
+            Way::ToServer => &mut self.found.0,
+            Way::ToClient => &mut self.found.1,
         }
     }
 
@@ -188,7 +220,11 @@ impl Course {
                 self.place(way, piece, *at, *since, armed, Strike::Stall)
             }
             Fault::OnMessage { direction, kind, containing, when, how } if direction.covers(way) => {
-                if piece.kind != Kind::Typed(*kind) || !piece.starts || self.dropping.is_some() {
+                let found = match way {
+                    Way::ToServer => self.found.0,
+                    Way::ToClient => self.found.1,
+                } == Some(armed.id);
+                if piece.kind != Kind::Typed(*kind) || !(piece.starts || found) || self.dropping.is_some() {
                     return Verdict::Passes;
                 }
                 if !piece.ends {
@@ -196,7 +232,7 @@ impl Course {
                     return if hold { Verdict::NeedMore } else { Verdict::Passes };
                 }
                 let body = rest.get(5..piece.len).unwrap_or_default();
-                if !containing.as_ref().is_none_or(|wanted| contains(body, wanted)) {
+                if !found && !containing.as_ref().is_none_or(|wanted| contains(body, wanted)) {
                     return Verdict::Passes;
                 }
                 match (when, way) {
@@ -261,6 +297,7 @@ impl Course {
             return None;
         }
         passed.messages += 1;
+        *self.found_on(way) = None;
         match (way, piece.kind) {
             (Way::ToServer, Kind::Startup) if self.client.asked_for_encryption() => {
                 self.server.expect_answer();

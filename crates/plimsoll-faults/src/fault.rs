@@ -6,6 +6,9 @@
 
 use std::time::Duration;
 
+/// The longest segment of [`Fault::Loss`]: what fits into one Ethernet frame.
+pub const SEGMENT: usize = 1448;
+
 /// Which way the bytes travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -61,12 +64,30 @@ pub enum Since {
 
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Cut {
     /// A reset (RST), as from a crashed host or a firewall: both ends get an error.
     #[default]
     Reset,
     /// An orderly close (FIN), as from a process that exits: both ends read the end of the stream.
     Close,
+    /// A reset for the client; the server reads the end of the stream.
+    ResetClient,
+    /// A reset for the server; the client reads the end of the stream.
+    ResetServer,
+    /// Half open: the client's end is gone (its own socket is reset), and the server is not told. Its side stays open
+    /// and silent, and what it sends is lost, until it closes, or until [`Proxy::heal`](crate::Proxy::heal) lets the
+    /// truth through, which is a reset.
+    ClientGone,
+    /// Half open the other way: the server's end is gone (its own socket is reset), and the client is not told.
+    ServerGone,
+}
+
+impl Cut {
+    /// Whether one end is not told.
+    pub(crate) fn is_half(self) -> bool {
+        matches!(self, Cut::ClientGone | Cut::ServerGone)
+    }
 }
 
 /// The moment at which [`Fault::OnMessage`] cuts.
@@ -83,6 +104,9 @@ pub enum When {
 }
 
 /// Something that shall go wrong on the wire.
+///
+/// Faults that last (delay, loss, throttle, slice, blackhole) hold for every connection as long as they are armed, and
+/// combine with one another and with any cut. However they combine, the order of the bytes is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -93,6 +117,46 @@ pub enum Fault {
         direction: Direction,
         /// One way's latency.
         by: Duration,
+        /// The latency is drawn for each chunk, evenly from `by - spread` to `by + spread`, and is never below zero.
+        /// A chunk does not overtake the one before it.
+        spread: Duration,
+    },
+    /// A share of the segments is lost and sent again: each arrives later by `resent_after`, and all that is behind
+    /// it has to wait, as on a TCP link, which keeps the order. A segment is what was read at one time, and at most
+    /// [`SEGMENT`] bytes of it. Losses of several faults add up.
+    Loss {
+        /// Which way.
+        direction: Direction,
+        /// So many of a million segments: 10 000 is 1 %.
+        per_million: u32,
+        /// What the sender's kernel would take to notice and to send again; Linux takes 200 ms or more.
+        resent_after: Duration,
+    },
+    /// Each connection carries at most so many bytes in a second. Of several throttles the narrowest holds.
+    Throttle {
+        /// Which way; each way has the rate for itself.
+        direction: Direction,
+        /// The rate; 0 counts as 1, since for nothing at all there is [`Fault::Blackhole`].
+        bytes_per_second: u64,
+    },
+    /// Bytes are handed on in small pieces. Of several the smallest piece and the longest pause hold.
+    Slice {
+        /// Which way.
+        direction: Direction,
+        /// The longest piece; 0 counts as 1.
+        bytes: usize,
+        /// How long to wait after each piece. Without a pause a slow reader may find several pieces at once.
+        pause: Duration,
+    },
+    /// Nothing passes and nothing is closed. A new connection is accepted and gets nowhere (whichever way is black): the
+    /// server does not hear of it. When the fault is disarmed everything arrives, late: bytes, ends, new connections.
+    /// A TCP link would have sent them again until then.
+    ///
+    /// It is the proxy's kernel that acknowledges what is sent, so a sender's own kernel notices nothing, and
+    /// neither keepalives nor `tcp_user_timeout` strike; up to a few MiB can be written before the sender has to wait.
+    Blackhole {
+        /// Which way.
+        direction: Direction,
     },
     /// The connection is cut at a place.
     CutAt {
@@ -134,9 +198,29 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Later by `by`, one way or both.
+    /// Later by `by`, one way or both; see [`jitter`](Self::jitter).
     pub fn delay(direction: Direction, by: Duration) -> Self {
-        Fault::Delay { direction, by }
+        Fault::Delay { direction, by, spread: Duration::ZERO }
+    }
+
+    /// A share of the segments (0.01 is 1 %) lost, and sent again after this long.
+    pub fn loss(direction: Direction, share: f64, resent_after: Duration) -> Self {
+        Fault::Loss { direction, per_million: per_million(share), resent_after }
+    }
+
+    /// At most so many bytes in a second on each connection.
+    pub fn throttle(direction: Direction, bytes_per_second: u64) -> Self {
+        Fault::Throttle { direction, bytes_per_second }
+    }
+
+    /// In pieces of at most so many bytes; see [`pausing`](Self::pausing).
+    pub fn slice(direction: Direction, bytes: usize) -> Self {
+        Fault::Slice { direction, bytes, pause: Duration::ZERO }
+    }
+
+    /// Nothing passes and nothing is closed, until this is disarmed.
+    pub fn blackhole(direction: Direction) -> Self {
+        Fault::Blackhole { direction }
     }
 
     /// A reset at a place, counted since the server was first ready.
@@ -173,4 +257,29 @@ impl Fault {
         }
         self
     }
+
+    /// The same delay, drawn for each chunk from so much below to so much above. Other faults stay as they are.
+    #[must_use]
+    pub fn jitter(mut self, above_and_below: Duration) -> Self {
+        if let Fault::Delay { spread, .. } = &mut self {
+            *spread = above_and_below;
+        }
+        self
+    }
+
+    /// The same slices, with a pause after each. Other faults stay as they are.
+    #[must_use]
+    pub fn pausing(mut self, after_each: Duration) -> Self {
+        if let Fault::Slice { pause, .. } = &mut self {
+            *pause = after_each;
+        }
+        self
+    }
+}
+
+/// A share as a whole number, which can be compared and printed exactly.
+fn per_million(share: f64) -> u32 {
+    let million = (share * 1e6).round().clamp(0.0, 1e6);
+    // A share that is no number becomes 0.
+    million as u32
 }

@@ -1,4 +1,4 @@
-//! One broken wire, on purpose.
+//! Trouble on purpose: a broken wire, a server that stands still, and a script of both.
 //!
 //! Most of what goes wrong between a service and its database goes wrong on the wire, at a moment nobody chose:
 //! after COMMIT was sent and before its answer arrived, in the middle of a message, or not at all, the line just
@@ -18,28 +18,51 @@
 //! # }
 //! ```
 //!
+//! [`Process`] freezes, thaws and kills the server itself, and [`Script`] plays one trouble after another:
+//!
+//! ```no_run
+//! use plimsoll_faults::{Process, Proxy, Script};
+//!
+//! # async fn example(wire: Proxy, postmaster: u32) -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Process::attach_tree(postmaster)?;
+//! let night: Script = "2s freeze\n 12s thaw\n 15s cut\n 20s delay 50ms +-20ms\n 25s heal".parse()?;
+//! night.play(&wire, &server).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! What it keeps to:
 //!
 //! - **Loopback only.** It listens on 127.0.0.1 and refuses a target that is another machine.
 //! - **Exact.** Messages are counted by PostgreSQL's own framing, however TCP splits them; a fault falls between
 //!   two bytes that the caller named. A delay is latency and not throughput: what is sent together arrives
 //!   together, later.
+//! - **In order.** Like TCP it may be late, slow or silent, and never mixes up bytes or loses some in the middle.
+//! - **To be had again.** Chance comes from a seed that can be read back ([`Proxy::seed`], [`Script::seed`]).
 //! - **Apart.** The proxy lives in a thread of its own. A program that blocks or drops its runtime does not stall
 //!   the wire, and a slow wire does not stall the program.
-//! - **Gone when dropped.** Dropping [`Proxy`] closes every socket and ends the thread before it returns.
+//! - **Gone when dropped.** Dropping [`Proxy`] closes every socket and ends the thread before it returns; dropping
+//!   [`Process`] thaws it.
 //!
 //! The map: [`Fault`] says what shall break; [`framing`] finds the messages (pure); `course` decides how many bytes
-//! may pass (pure); `wire` moves the bytes of one connection; `pace` waits more finely than the runtime's timer;
-//! [`Proxy`] is the handle.
+//! may pass (pure); `shape` decides how late and how narrow (pure); `wire` moves the bytes of one connection and
+//! `ending` ends it; `pace` waits more finely than the runtime's timer; [`Proxy`] is the handle. Beside the wire, `process` stops and starts
+//! what is handed to it, and `script` is the schedule: text, dice, and the clock that plays it.
 
 mod course;
+mod ending;
 mod fault;
 pub mod framing;
 mod pace;
+mod process;
 mod proxy;
+mod script;
+mod shape;
 mod shared;
 mod wire;
 
-pub use fault::{At, Cut, Direction, Fault, Since, When};
+pub use fault::{At, Cut, Direction, Fault, SEGMENT, Since, When};
+pub use process::{Process, ProcessError};
 pub use proxy::Proxy;
+pub use script::{Play, PlayError, Script, ScriptError, Step, Trouble, What};
 pub use shared::{Passed, WireReport};

@@ -37,6 +37,13 @@ impl Proxy {
     /// The target need not be up: a connection that cannot be carried on is reset, as if the server had gone.
     /// Dropped before it is done, this leaves nothing behind.
     pub async fn in_front_of(target: impl ToSocketAddrs) -> io::Result<Self> {
+        Self::seeded(target, fastrand::u64(..)).await
+    }
+
+    /// The same, with dice that fall the same way each time: the n-th segment that connection c reads one way while the
+    /// same faults are armed meets the same latency and the same losses. Which bytes make a segment is TCP's chance,
+    /// but for a client and a server that wait for each other's messages.
+    pub async fn seeded(target: impl ToSocketAddrs, seed: u64) -> io::Result<Self> {
         let mut targets = tokio::net::lookup_host(target).await?;
         let target = targets.next().ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, "the proxy's target has no address")
@@ -51,7 +58,7 @@ impl Proxy {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let addr = listener.local_addr()?;
-        let shared = Shared::new();
+        let shared = Shared::new(seed);
         let (stop, stopped) = oneshot::channel();
         let (tell, started) = oneshot::channel();
         let theirs = Arc::clone(&shared);
@@ -75,13 +82,18 @@ impl Proxy {
         self.addr.port()
     }
 
+    /// What its dice were set to, to be told when a test fails, and given to [`seeded`](Self::seeded) to see it again.
+    pub fn seed(&self) -> u64 {
+        self.shared.seed
+    }
+
     /// Arms this fault and no other.
     pub fn set(&self, fault: Fault) {
         self.shared.arm(fault, false, true);
     }
 
-    /// Arms this fault and no other, for the first connection that meets it; then the wire is whole again. (A delay
-    /// is met all the time and stays.)
+    /// Arms this fault and no other, for the first connection that meets it; then the wire is whole again. (A
+    /// fault that lasts, such as a delay, is met all the time and stays.)
     pub fn set_once(&self, fault: Fault) {
         self.shared.arm(fault, true, true);
     }
@@ -96,9 +108,16 @@ impl Proxy {
         self.shared.arm(fault, true, false);
     }
 
-    /// Disarms every fault. What is stalled stays so until [`resume`](Self::resume); what is cut stays cut.
+    /// Disarms every fault. What a blackhole held passes now. What is stalled stays so until [`resume`](Self::resume);
+    /// what is delayed arrives when it was due; what is cut stays cut.
     pub fn clear(&self) {
         self.shared.disarm();
+    }
+
+    /// Makes the wire whole: disarms every fault, ends every stall, and lets everything that was held or is still on
+    /// its way arrive now. A half-open connection is reset: its other end is gone, and now that is heard.
+    pub fn heal(&self) {
+        self.shared.heal();
     }
 
     /// Resets every connection that is open now; says how many that were.
@@ -111,12 +130,18 @@ impl Proxy {
         self.shared.cut_all(Cut::Close)
     }
 
+    /// Ends every connection that is open now in this way; says how many that were. One that is half open already is
+    /// closed or reset.
+    pub fn end_all(&self, how: Cut) -> usize {
+        self.shared.cut_all(how)
+    }
+
     /// Silences the wire: no byte, end or reset passes either way, on present connections and new ones.
     pub fn stall_all(&self) {
         self.shared.stall_all();
     }
 
-    /// Ends every silence, whether from [`stall_all`](Self::stall_all) or from a fault. What had to wait passes now.
+    /// Ends every stall, whether from [`stall_all`](Self::stall_all) or from a fault. What had to wait passes now.
     pub fn resume(&self) {
         self.shared.resume();
     }
@@ -131,7 +156,8 @@ impl Proxy {
         self.shared.accepted()
     }
 
-    /// How often a fault has struck: a cut was made, a stall begun, a connection refused.
+    /// How often a fault has struck: a cut was made, a stall begun, a segment lost, a new
+    /// connection refused or caught in a blackhole.
     pub fn struck(&self) -> u64 {
         self.shared.struck()
     }

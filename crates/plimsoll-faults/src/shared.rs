@@ -3,14 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
+use fastrand::Rng;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::course::{Armed, Course, Step, Then};
 use crate::fault::{Cut, Fault, Way};
 use crate::pace::Clock;
+use crate::shape::{self, Fate, Flow, Shape};
 
 /// What has passed one way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,17 +40,34 @@ pub struct WireReport {
     pub to_server_since_ready: Passed,
     /// Answers, counted since the server was first ready (nothing before that).
     pub to_client_since_ready: Passed,
+    /// Segments lost and sent again, both ways together.
+    pub lost: u64,
 }
 
 #[derive(Debug)]
 struct Line {
     course: Course,
+    /// How it shall end; taken by the wire.
     cut: Option<Cut>,
+    /// One end is gone, and the other has not been told.
+    half_open: bool,
     stalled_to_server: bool,
     stalled_to_client: bool,
+    lost: u64,
 }
 
 impl Line {
+    fn new(id: u64) -> Self {
+        Self {
+            course: Course::new(id),
+            cut: None,
+            half_open: false,
+            stalled_to_server: false,
+            stalled_to_client: false,
+            lost: 0,
+        }
+    }
+
     fn stalled(&mut self, way: Way) -> &mut bool {
         match way {
             Way::ToServer => &mut self.stalled_to_server,
@@ -65,6 +84,26 @@ struct State {
     all_stalled: bool,
     accepted: u64,
     struck: u64,
+    heals: u64,
+}
+
+impl State {
+    fn unstall(&mut self) {
+        self.all_stalled = false;
+        for line in self.lines.values_mut() {
+            line.stalled_to_server = false;
+            line.stalled_to_client = false;
+        }
+    }
+
+    fn moves(&mut self, id: u64, way: Way) -> bool {
+        let stalled = self.lines.get_mut(&id).is_some_and(|line| *line.stalled(way));
+        !self.all_stalled && !stalled && !shape::is_black(&self.faults, way)
+    }
+
+    fn is_reachable(&self) -> bool {
+        ![Way::ToServer, Way::ToClient].iter().any(|way| shape::is_black(&self.faults, *way))
+    }
 }
 
 #[derive(Debug)]
@@ -72,15 +111,25 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     bell: watch::Sender<()>,
     pub(crate) clock: Clock,
+    pub(crate) seed: u64,
 }
 
 impl Shared {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), bell: watch::Sender::new(()), clock: Clock::default() })
+    pub(crate) fn new(seed: u64) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::default(),
+            bell: watch::Sender::new(()),
+            clock: Clock::default(),
+            seed,
+        })
     }
 
     /// Waits until `look` finds what it looks for; looks again whenever something has changed.
     async fn until<T>(&self, mut look: impl FnMut(&mut State) -> Option<T>) -> T {
+        // Mostly it is there already, and nobody has to listen for the bell.
+        if let Some(found) = look(&mut self.state.lock()) {
+            return found;
+        }
         let mut bell = self.bell.subscribe();
         loop {
             if let Some(found) = look(&mut self.state.lock()) {
@@ -130,11 +179,18 @@ impl Shared {
     }
 
     pub(crate) fn resume(&self) {
+        self.change(State::unstall);
+    }
+
+    pub(crate) fn heal(&self) {
         self.change(|state| {
-            state.all_stalled = false;
+            state.faults.clear();
+            state.unstall();
+            state.heals += 1;
             for line in state.lines.values_mut() {
-                line.stalled_to_server = false;
-                line.stalled_to_client = false;
+                if line.half_open || line.cut.is_some_and(Cut::is_half) {
+                    line.cut = Some(Cut::Reset);
+                }
             }
         });
     }
@@ -152,7 +208,7 @@ impl Shared {
     }
 
     pub(crate) fn wires(&self) -> Vec<WireReport> {
-        self.state.lock().lines.iter().map(|(id, line)| report(*id, &line.course)).collect()
+        self.state.lock().lines.iter().map(|(id, line)| report(*id, line)).collect()
     }
 
     pub(crate) async fn until_struck(&self, times: u64) {
@@ -178,9 +234,10 @@ impl Shared {
                 return None;
             }
             let id = state.accepted;
-            let course = Course::new(id);
-            let line = Line { course, cut: None, stalled_to_server: false, stalled_to_client: false };
-            state.lines.insert(id, line);
+            state.lines.insert(id, Line::new(id));
+            if !state.is_reachable() {
+                state.struck += 1;
+            }
             Some(id)
         })
     }
@@ -189,30 +246,74 @@ impl Shared {
         self.change(|state| state.lines.remove(&id));
     }
 
-    /// How much later the bytes read now shall arrive.
-    pub(crate) fn delay(&self, way: Way) -> Duration {
-        let state = self.state.lock();
-        let delays = state.faults.iter().filter_map(|armed| match armed.fault {
-            Fault::Delay { direction, by } if direction.covers(way) => Some(by),
-            _ => None,
-        });
-        delays.fold(Duration::ZERO, Duration::saturating_add)
+    /// The longest segment that has a fate of its own.
+    pub(crate) fn segment(&self, way: Way) -> usize {
+        shape::segment(&self.state.lock().faults, way)
+    }
+
+    /// Draws what becomes of the segment read now, and says how often the wire has been healed by now.
+    pub(crate) fn fate(&self, id: u64, way: Way, dice: &mut Rng) -> (Fate, u64) {
+        let mut state = self.state.lock();
+        let fate = shape::fate(&state.faults, way, dice);
+        let heals = state.heals;
+        if fate.lost > 0 {
+            state.struck += fate.lost;
+            if let Some(line) = state.lines.get_mut(&id) {
+                line.lost += fate.lost;
+            }
+            drop(state);
+            self.bell.send_replace(());
+        }
+        (fate, heals)
+    }
+
+    /// Waits until a segment is due, or the wire has been healed since it was read.
+    pub(crate) async fn until_due(&self, due: Instant, heals: u64) {
+        if due > Instant::now() {
+            tokio::select! {
+                () = self.clock.until(due) => {}
+                () = self.until(|state| (state.heals > heals).then_some(())) => {}
+            }
+        }
+    }
+
+    /// Waits until the next piece may pass; says how wide the way is then.
+    pub(crate) async fn until_room(&self, id: u64, way: Way, flow: &Flow) -> Shape {
+        let open = |state: &mut State| state.moves(id, way).then(|| Shape::of(&state.faults, way));
+        let wait = |shape: &Shape| flow.due(shape).filter(|due| *due > Instant::now());
+        let shape = self.until(open).await;
+        if wait(&shape).is_none() {
+            return shape;
+        }
+        loop {
+            let mut bell = self.bell.subscribe();
+            let shape = self.until(open).await;
+            match wait(&shape) {
+                None => return shape,
+                Some(due) => tokio::select! {
+                    () = self.clock.until(due) => {}
+                    _ = bell.changed() => {}
+                },
+            }
+        }
     }
 
     /// Judges what may pass and books it.
-    pub(crate) fn step(&self, id: u64, way: Way, input: &[u8]) -> Step {
+    pub(crate) fn step(&self, id: u64, way: Way, input: &[u8], room: usize) -> Step {
         let mut guard = self.state.lock();
         let state = &mut *guard;
         let Some(line) = state.lines.get_mut(&id) else {
             return Step { pass: 0, deliver: false, then: Then::Cut(Cut::Reset), met: None };
         };
         let was_ready = line.course.at_ready.is_some();
-        let step = line.course.step(way, input, &state.faults);
+        let step = line.course.step(way, input, room, &state.faults);
         let mut rings = line.course.at_ready.is_some() != was_ready;
         if let Some(met) = step.met {
             state.faults.retain(|armed| armed.id != met || !armed.once);
-            if step.then == Then::Stall {
-                *line.stalled(way) = true;
+            match step.then {
+                Then::Stall => *line.stalled(way) = true,
+                Then::Cut(how) => line.half_open = how.is_half(),
+                Then::Go | Then::NeedMore => {}
             }
             if step.then != Then::Go {
                 state.struck += 1;
@@ -226,22 +327,30 @@ impl Shared {
         step
     }
 
-    /// Waits while this way of this connection is stalled.
+    /// Waits while this way of this connection is silent.
     pub(crate) async fn until_moving(&self, id: u64, way: Way) {
-        self.until(|state| {
-            let stalled = state.lines.get_mut(&id).is_some_and(|line| *line.stalled(way));
-            (!state.all_stalled && !stalled).then_some(())
-        })
-        .await;
+        self.until(|state| state.moves(id, way).then_some(())).await;
     }
 
-    /// Waits until somebody cuts this connection.
+    /// Waits while new connections get nowhere.
+    pub(crate) async fn until_reachable(&self) {
+        self.until(|state| state.is_reachable().then_some(())).await;
+    }
+
+    /// Waits until somebody cuts this connection, and takes that on.
     pub(crate) async fn until_cut(&self, id: u64) -> Cut {
-        self.until(|state| state.lines.get(&id).and_then(|line| line.cut)).await
+        self.until(|state| {
+            let line = state.lines.get_mut(&id)?;
+            let how = line.cut.take()?;
+            line.half_open = how.is_half();
+            Some(how)
+        })
+        .await
     }
 }
 
-fn report(connection: u64, course: &Course) -> WireReport {
+fn report(connection: u64, line: &Line) -> WireReport {
+    let course = &line.course;
     let since = |now: Passed, then: Option<Passed>| {
         then.map_or_else(Passed::default, |then| Passed {
             messages: now.messages - then.messages,
@@ -256,5 +365,6 @@ fn report(connection: u64, course: &Course) -> WireReport {
         to_client: course.to_client,
         to_server_since_ready: since(course.to_server, course.at_ready.map(|(up, _)| up)),
         to_client_since_ready: since(course.to_client, course.at_ready.map(|(_, down)| down)),
+        lost: line.lost,
     }
 }
