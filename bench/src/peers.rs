@@ -65,7 +65,7 @@ impl Place {
     }
 
     /// Ours as it comes, apart from its size.
-    fn settings(&self, size: usize) -> Settings {
+    pub fn settings(&self, size: usize) -> Settings {
         Settings::default()
             .hosts(format!("{}:{}", self.host, self.port))
             .user(&self.user)

@@ -20,6 +20,7 @@ type Round<'a, T> = Box<dyn Fn() -> BoxFuture<'a, Result<T>> + 'a>;
 pub struct Race<'a, T = f64> {
     better: Better,
     rounds: usize,
+    is_rehearsed: bool,
     only: Option<&'a str>,
     entrants: Vec<(&'static str, Round<'a, T>)>,
 }
@@ -27,7 +28,7 @@ pub struct Race<'a, T = f64> {
 impl<'a, T> Race<'a, T> {
     /// A race of so many rounds, in which only this one runs if a name is given.
     pub fn new(better: Better, rounds: usize, only: Option<&'a str>) -> Self {
-        Race { better, rounds, only, entrants: Vec::new() }
+        Race { better, rounds, is_rehearsed: true, only, entrants: Vec::new() }
     }
 
     /// Adds one who takes part, by a function that runs one round and gives its figure.
@@ -43,12 +44,21 @@ impl<'a, T> Race<'a, T> {
         self
     }
 
+    /// Leaves out the round that does not count: for rounds that warm up by themselves and are long.
+    #[must_use]
+    pub fn unrehearsed(mut self) -> Self {
+        self.is_rehearsed = false;
+        self
+    }
+
     /// Runs a round that does not count, then those that do, each in the opposite order of the one before.
     pub async fn laps(self) -> Result<Laps<T>> {
-        let Race { rounds, entrants, .. } = self;
+        let Race { rounds, is_rehearsed, entrants, .. } = self;
         let mut columns = Vec::new();
         for (name, round) in &entrants {
-            round().await.with_context(|| format!("{name}, before the first round"))?;
+            if is_rehearsed {
+                round().await.with_context(|| format!("{name}, before the first round"))?;
+            }
             columns.push(Column { name, figures: Vec::with_capacity(rounds) });
         }
         for number in 0..rounds {
@@ -94,6 +104,11 @@ impl<T> Laps<T> {
             figures: column.figures.iter().map(&of).collect(),
         };
         Figures { better, columns: self.columns.iter().map(column).collect() }
+    }
+
+    /// The rounds of each who took part.
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, &[T])> {
+        self.columns.iter().map(|column| (column.name, column.figures.as_slice()))
     }
 }
 
