@@ -1,10 +1,10 @@
 //! Plimsoll beside its peers, in one run, on one server.
 //!
 //! ```text
-//! cargo run --release -p bench -- [acquire|query|transaction|cancel] [--json] [--baseline FILE] [--rounds N]
-//!                                 [--detail FILE] [--only NAME] [--quick]
+//! cargo run --release -p bench -- [acquire|query|transaction|cancel|overhead|outage] [--json]
+//!                                 [--baseline FILE] [--rounds N] [--detail FILE] [--only NAME] [--quick]
 //! ```
-//! Without a name all four run.
+//! Without a name all six run.
 //!
 //! # Why the ratio and not the figure
 //!
@@ -28,6 +28,8 @@
 //! | `query` | acquire and one prepared statement, 64 tasks on 16 connections | each the fastest way that it has |
 //! | `transaction` | a connection for each transaction, 8 tasks | separate messages, since none of them has anything else |
 //! | `cancel` | drop a long statement, then ask for the next connection | nothing: they wait for the statement to end |
+//! | `overhead` | one prepared statement, a connection for each task | the bare driver in a column of its own: what is left to gain |
+//! | `outage` | 200 calls a second while the server stands still, and after | a time limit around the call |
 //!
 //! Ours runs as it comes: deadline, lease record, call site, wire tap, verified limits. Each file says exactly what one
 //! operation is, and where a peer was given more than its default.
@@ -45,6 +47,8 @@ mod cancel;
 mod crowd;
 mod noop;
 mod options;
+mod outage;
+mod overhead;
 mod peers;
 mod pgbench;
 mod query;
@@ -96,6 +100,8 @@ async fn measure(options: &Options) -> Result<Vec<Report>> {
             Bench::Query => query::run(options).await?,
             Bench::Transaction => transaction::run(options).await?,
             Bench::Cancel => cancel::run(options).await?,
+            Bench::Overhead => overhead::run(options).await?,
+            Bench::Outage => outage::run(options).await?,
         };
         report.print(options.json)?;
         reports.push(report);

@@ -5,18 +5,21 @@ use anyhow::{Result, anyhow, bail};
 use std::path::PathBuf;
 
 pub const USAGE: &str = "\
-usage: bench [acquire|query|transaction|cancel]... [--json] [--baseline FILE] [--rounds N] [--detail FILE] [--only NAME] [--quick]
+usage: bench [acquire|query|transaction|cancel|overhead|outage]... [--json] [--baseline FILE] [--rounds N] [--detail FILE]
+             [--only NAME] [--quick]
 
-  without a name all four run
+  without a name all six run
   --json           one JSON object a row on the standard output; everything else goes to the standard error
   --baseline FILE  fail when a ratio is more than 10 % worse than in FILE, the output of an earlier --json
-  --rounds N       rounds in each case instead of 15 (cancel: 3, since a peer needs three seconds for one)
+  --rounds N       rounds in each case instead of 15 (overhead: 30; cancel and outage: 3, since theirs are long)
   --detail FILE    every further figure, as JSON lines
-  --only NAME      nobody else takes part (plimsoll, deadpool, bb8, sqlx ..): for a profiler, since it compares nothing
+  --only NAME      nobody else takes part (plimsoll, deadpool, bb8, sqlx, driver ..): for a profiler, since it compares nothing
   --quick          fewer rounds, each of them shorter: tells whether it works, not how fast it is";
 
 /// The fewest rounds of which a median is worth printing.
 const ROUNDS: usize = 15;
+/// Where a percent or two is the question.
+const MANY_ROUNDS: usize = 30;
 const QUICK_ROUNDS: usize = 5;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +28,14 @@ pub enum Bench {
     Query,
     Transaction,
     Cancel,
+    Overhead,
+    Outage,
+}
+
+impl Bench {
+    /// The one that freezes the server comes last: what it leaves behind meets nobody.
+    const ALL: [Bench; 6] =
+        [Bench::Acquire, Bench::Query, Bench::Transaction, Bench::Cancel, Bench::Overhead, Bench::Outage];
 }
 
 #[derive(Debug, Default)]
@@ -50,6 +61,8 @@ impl Options {
                 "query" => options.benches.push(Bench::Query),
                 "transaction" => options.benches.push(Bench::Transaction),
                 "cancel" => options.benches.push(Bench::Cancel),
+                "overhead" => options.benches.push(Bench::Overhead),
+                "outage" => options.benches.push(Bench::Outage),
                 "--json" => options.json = true,
                 "--quick" => options.quick = true,
                 "--baseline" => options.baseline = Some(value()?.into()),
@@ -66,23 +79,28 @@ impl Options {
             }
         }
         if options.benches.is_empty() {
-            options.benches = vec![Bench::Acquire, Bench::Query, Bench::Transaction, Bench::Cancel];
+            options.benches = Bench::ALL.to_vec();
         }
         Ok(Some(options))
     }
 
     /// A race with the usual number of rounds.
-    pub fn race(&self, better: Better) -> Race<'_> {
-        Race::new(better, self.rounds(), self.only.as_deref())
+    pub fn race<T>(&self, better: Better) -> Race<'_, T> {
+        Race::new(better, self.rounds(ROUNDS), self.only.as_deref())
+    }
+
+    /// The same for a case in which the difference is small.
+    pub fn long_race<T>(&self, better: Better) -> Race<'_, T> {
+        Race::new(better, self.rounds(MANY_ROUNDS), self.only.as_deref())
     }
 
     /// The same for a case in which one round takes many seconds.
-    pub fn short_race(&self, better: Better) -> Race<'_> {
+    pub fn short_race<T>(&self, better: Better) -> Race<'_, T> {
         Race::new(better, self.few_rounds(), self.only.as_deref())
     }
 
-    fn rounds(&self) -> usize {
-        self.rounds.unwrap_or(if self.quick { QUICK_ROUNDS } else { ROUNDS })
+    fn rounds(&self, full: usize) -> usize {
+        self.rounds.unwrap_or(if self.quick { QUICK_ROUNDS } else { full })
     }
 
     fn few_rounds(&self) -> usize {

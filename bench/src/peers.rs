@@ -61,7 +61,12 @@ impl Place {
     }
 
     pub async fn plimsoll(&self, size: usize) -> Result<Database> {
-        let settings = Settings::default()
+        Ok(Database::connect(self.settings(size)).await?)
+    }
+
+    /// Ours as it comes, apart from its size.
+    pub fn settings(&self, size: usize) -> Settings {
+        Settings::default()
             .hosts(format!("{}:{}", self.host, self.port))
             .user(&self.user)
             .password(self.password.as_str())
@@ -69,8 +74,21 @@ impl Place {
             .pooler(self.pooler)
             .pool_min(size)
             .pool_max(size)
-            .max_overflow(0);
-        Ok(Database::connect(settings).await?)
+            .max_overflow(0)
+    }
+
+    /// The driver's own clients, each with its statements, and nothing around them.
+    pub async fn bare(&self, count: usize, statements: &'static [&'static str]) -> Result<Vec<Prepared>> {
+        let maker = self.preparing(statements);
+        let mut clients = Vec::with_capacity(count);
+        for _ in 0..count {
+            clients.push(bb8::ManageConnection::connect(&maker).await?);
+        }
+        Ok(clients)
+    }
+
+    fn preparing(&self, statements: &'static [&'static str]) -> Preparing {
+        Preparing { inner: PostgresConnectionManager::new(self.driver(), NoTls), statements }
     }
 
     fn driver(&self) -> tokio_postgres::Config {
@@ -91,13 +109,12 @@ impl Place {
         statements: &'static [&'static str],
     ) -> Result<bb8::Pool<Preparing>> {
         let size = u32::try_from(size)?;
-        let manager = Preparing { inner: PostgresConnectionManager::new(self.driver(), NoTls), statements };
         let pool = bb8::Pool::builder()
             .max_size(size)
             .min_idle(size)
             .test_on_check_out(false)
             .connection_timeout(PATIENCE)
-            .build(manager)
+            .build(self.preparing(statements))
             .await?;
         Ok(pool)
     }

@@ -14,20 +14,21 @@ pub enum Better {
 /// Whom the others are compared with.
 pub const OURS: &str = "plimsoll";
 
-type Round<'a> = Box<dyn Fn() -> BoxFuture<'a, Result<f64>> + 'a>;
+type Round<'a, T> = Box<dyn Fn() -> BoxFuture<'a, Result<T>> + 'a>;
 
-/// Who takes part.
-pub struct Race<'a> {
+/// Who takes part. A round gives one figure, or something from which several are taken ([`Race::laps`]).
+pub struct Race<'a, T = f64> {
     better: Better,
     rounds: usize,
+    is_rehearsed: bool,
     only: Option<&'a str>,
-    entrants: Vec<(&'static str, Round<'a>)>,
+    entrants: Vec<(&'static str, Round<'a, T>)>,
 }
 
-impl<'a> Race<'a> {
+impl<'a, T> Race<'a, T> {
     /// A race of so many rounds, in which only this one runs if a name is given.
     pub fn new(better: Better, rounds: usize, only: Option<&'a str>) -> Self {
-        Race { better, rounds, only, entrants: Vec::new() }
+        Race { better, rounds, is_rehearsed: true, only, entrants: Vec::new() }
     }
 
     /// Adds one who takes part, by a function that runs one round and gives its figure.
@@ -35,7 +36,7 @@ impl<'a> Race<'a> {
     pub fn with<F, Fut>(mut self, name: &'static str, round: F) -> Self
     where
         F: Fn() -> Fut + 'a,
-        Fut: Future<Output = Result<f64>> + Send + 'a,
+        Fut: Future<Output = Result<T>> + Send + 'a,
     {
         if self.only.is_none_or(|only| only == name) {
             self.entrants.push((name, Box::new(move || Box::pin(round()))));
@@ -43,12 +44,21 @@ impl<'a> Race<'a> {
         self
     }
 
+    /// Leaves out the round that does not count: for rounds that warm up by themselves and are long.
+    #[must_use]
+    pub fn unrehearsed(mut self) -> Self {
+        self.is_rehearsed = false;
+        self
+    }
+
     /// Runs a round that does not count, then those that do, each in the opposite order of the one before.
-    pub async fn run(self) -> Result<Figures> {
-        let Race { rounds, entrants, .. } = self;
-        let mut columns: Vec<Column> = Vec::new();
+    pub async fn laps(self) -> Result<Laps<T>> {
+        let Race { rounds, is_rehearsed, entrants, .. } = self;
+        let mut columns = Vec::new();
         for (name, round) in &entrants {
-            round().await.with_context(|| format!("{name}, before the first round"))?;
+            if is_rehearsed {
+                round().await.with_context(|| format!("{name}, before the first round"))?;
+            }
             columns.push(Column { name, figures: Vec::with_capacity(rounds) });
         }
         for number in 0..rounds {
@@ -63,14 +73,43 @@ impl<'a> Race<'a> {
                 column.figures.push(figure);
             }
         }
-        Ok(Figures { better: self.better, columns })
+        Ok(Laps { columns })
     }
 }
 
-/// The figures of one who took part, round by round.
-struct Column {
+impl Race<'_> {
+    /// Runs a round that does not count, then those that do, each in the opposite order of the one before.
+    pub async fn run(self) -> Result<Figures> {
+        let better = self.better;
+        Ok(self.laps().await?.figures(better, |figure| *figure))
+    }
+}
+
+/// What one who took part came to, round by round.
+struct Column<T = f64> {
     name: &'static str,
-    figures: Vec<f64>,
+    figures: Vec<T>,
+}
+
+/// What everybody's rounds came to, where that is more than a figure.
+pub struct Laps<T> {
+    columns: Vec<Column<T>>,
+}
+
+impl<T> Laps<T> {
+    /// One figure of each round.
+    pub fn figures(&self, better: Better, of: impl Fn(&T) -> f64) -> Figures {
+        let column = |column: &Column<T>| Column {
+            name: column.name,
+            figures: column.figures.iter().map(&of).collect(),
+        };
+        Figures { better, columns: self.columns.iter().map(column).collect() }
+    }
+
+    /// The rounds of each who took part.
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, &[T])> {
+        self.columns.iter().map(|column| (column.name, column.figures.as_slice()))
+    }
 }
 
 /// All figures of one case.
@@ -84,7 +123,7 @@ pub struct Figures {
 pub struct Paired {
     /// Their median; above 1 when ours is better.
     pub ratio: f64,
-    /// The distance of their quartiles over the median.
+    /// The distance of their quartiles over the median; 1 where that cannot be told.
     pub spread: f64,
 }
 
@@ -94,7 +133,8 @@ impl Figures {
         self.column(name).map(|column| quantile(&column.figures, 0.5))
     }
 
-    /// Ours beside one of the others, round by round.
+    /// Ours beside one of the others, round by round. Two zeros are equal; a single one makes a ratio of 0 or of
+    /// infinity, of which no more can be said than that.
     pub fn against(&self, peer: &str) -> Option<Paired> {
         let (ours, theirs) = (self.column(OURS)?, self.column(peer)?);
         let quotients: Vec<f64> = ours
@@ -102,13 +142,21 @@ impl Figures {
             .iter()
             .zip(&theirs.figures)
             .map(|(ours, theirs)| match self.better {
+                _ if ours == theirs => 1.0,
                 Better::More => ours / theirs,
                 Better::Less => theirs / ours,
             })
             .collect();
         let ratio = quantile(&quotients, 0.5);
         let spread = (quantile(&quotients, 0.75) - quantile(&quotients, 0.25)) / ratio;
-        Some(Paired { ratio, spread })
+        Some(Paired { ratio, spread: if spread.is_finite() { spread } else { 1.0 } })
+    }
+
+    /// What ours took more than another, round by round; the median is that of [`OURS`].
+    pub fn beyond(&self, other: &str) -> Option<Figures> {
+        let (ours, theirs) = (self.column(OURS)?, self.column(other)?);
+        let more = ours.figures.iter().zip(&theirs.figures).map(|(ours, theirs)| ours - theirs).collect();
+        Some(Figures { better: self.better, columns: vec![Column { name: OURS, figures: more }] })
     }
 
     fn column(&self, name: &str) -> Option<&Column> {
@@ -123,7 +171,8 @@ pub fn quantile(values: &[f64], part: f64) -> f64 {
     let at = part * sorted.len().saturating_sub(1) as f64;
     let below = sorted.get(at.floor() as usize).copied().unwrap_or(f64::NAN);
     let above = sorted.get(at.ceil() as usize).copied().unwrap_or(below);
-    below + (above - below) * at.fract()
+    // Two infinities have no distance.
+    if below == above { below } else { below + (above - below) * at.fract() }
 }
 
 #[cfg(test)]
@@ -140,6 +189,26 @@ mod tests {
     fn quotients_are_taken_within_a_round_and_above_one_is_always_ours() {
         assert_eq!(figures(Better::More).against("theirs").map(|paired| paired.ratio), Some(3.0));
         assert_eq!(figures(Better::Less).against("theirs").map(|paired| paired.ratio), Some(1.0 / 3.0));
+    }
+
+    #[test]
+    fn two_zeros_are_equal_and_a_single_one_is_not_called_a_number() {
+        let column = |name, figures: &[f64]| Column { name, figures: figures.to_vec() };
+        let against = |ours: &[f64], theirs: &[f64]| {
+            let columns = vec![column(OURS, ours), column("theirs", theirs)];
+            Figures { better: Better::Less, columns }
+                .against("theirs")
+                .map(|paired| (paired.ratio, paired.spread))
+        };
+        assert_eq!(against(&[0.0, 0.0], &[0.0, 0.0]), Some((1.0, 0.0)));
+        assert_eq!(against(&[0.0, 0.0], &[2.0, 3.0]), Some((f64::INFINITY, 1.0)));
+    }
+
+    #[test]
+    fn a_difference_is_taken_within_a_round() {
+        let more = figures(Better::Less).beyond("theirs").unwrap();
+        assert_eq!(more.median(OURS), Some(4.0));
+        assert!(more.against("theirs").is_none());
     }
 
     #[test]

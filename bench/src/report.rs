@@ -9,6 +9,12 @@ use std::path::Path;
 /// The peers that have a column. Others (a default, a variant) are told as further figures.
 pub const PEERS: [&str; 3] = ["deadpool", "bb8", "sqlx"];
 
+/// The driver without any pool: the ceiling and not a peer. Its column is there only where it took part.
+pub const DRIVER: &str = "driver";
+
+/// The width of a case.
+const CASE: usize = 26;
+
 /// One row; also the line of JSON, whose fields are fixed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Row {
@@ -19,6 +25,8 @@ pub struct Row {
     pub deadpool: Option<f64>,
     pub bb8: Option<f64>,
     pub sqlx: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub driver: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ratio_to_best_peer: Option<f64>,
     pub spread: f64,
@@ -64,11 +72,14 @@ impl Report {
         self.rows.iter()
     }
 
-    /// Adds a row: medians, and the ratio to the peer that comes closest.
+    /// Adds a row: medians, and the ratio to the peer that comes closest, or to the bare driver. A ratio that is not a
+    /// number is left out.
     pub fn row(&mut self, case: &str, unit: &str, figures: &Figures) {
         let best = PEERS
-            .iter()
+            .into_iter()
+            .chain([DRIVER])
             .filter_map(|peer| figures.against(peer))
+            .filter(|paired| paired.ratio.is_finite())
             .min_by(|one, other| one.ratio.total_cmp(&other.ratio));
         self.rows.push(Row {
             bench: self.bench.to_owned(),
@@ -78,6 +89,7 @@ impl Report {
             deadpool: figures.median("deadpool").map(rounded),
             bb8: figures.median("bb8").map(rounded),
             sqlx: figures.median("sqlx").map(rounded),
+            driver: figures.median(DRIVER).map(rounded),
             ratio_to_best_peer: best.map(|paired| rounded(paired.ratio)),
             spread: rounded(best.map_or(0.0, |paired| paired.spread)),
         });
@@ -120,41 +132,33 @@ impl Report {
 
     fn text(&self) -> String {
         let mut text = format!("\n{}: {}\n\n", self.bench, self.about);
-        let head = ["case", "unit", "plimsoll", "deadpool", "bb8", "sqlx", "ratio", "spread"];
-        let [case, unit, ours, deadpool, bb8, sqlx, ratio, spread] = head;
-        let mut line = |cells: [&str; 8]| {
-            let [case, unit, rest @ ..] = cells;
-            let _ = write!(text, "  {case:<24}{unit:<7}");
-            rest.iter().for_each(|cell| {
+        let has_driver = self.rows.iter().any(|row| row.driver.is_some());
+        let mut line = |case: &str, unit: &str, peers: [&str; 4], driver: &str, rest: [&str; 2]| {
+            let _ = write!(text, "  {case:<CASE$}{unit:<7}");
+            let driver = has_driver.then_some(driver);
+            for cell in peers.into_iter().chain(driver).chain(rest) {
                 let _ = write!(text, "{cell:>10}");
-            });
+            }
             text.push('\n');
         };
-        line([case, unit, ours, deadpool, bb8, sqlx, ratio, spread]);
+        line("case", "unit", ["plimsoll", "deadpool", "bb8", "sqlx"], DRIVER, ["ratio", "spread"]);
         for row in &self.rows {
             let cell = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), shown);
-            let spread = format!("{:.0} %", row.spread * 100.0);
-            line([
-                &row.case,
-                &row.unit,
-                &shown(row.plimsoll),
-                &cell(row.deadpool),
-                &cell(row.bb8),
-                &cell(row.sqlx),
-                &cell(row.ratio_to_best_peer),
-                &spread,
-            ]);
+            let peers = [&shown(row.plimsoll), &cell(row.deadpool), &cell(row.bb8), &cell(row.sqlx)];
+            let (ratio, spread) = (cell(row.ratio_to_best_peer), format!("{:.0} %", row.spread * 100.0));
+            line(&row.case, &row.unit, peers.map(String::as_str), &cell(row.driver), [&ratio, &spread]);
         }
         text.push('\n');
         for further in &self.further {
             let value = shown(further.value);
-            let _ = writeln!(text, "  {:<24}{:<58}{value:>10} {}", further.case, further.what, further.unit);
+            let _ =
+                writeln!(text, "  {:<CASE$}{:<58}{value:>10} {}", further.case, further.what, further.unit);
         }
-        let _ = writeln!(text, "\n  {:<24}{:<44}{:>10}{:>10}", "case", "target", "bound", "value");
+        let _ = writeln!(text, "\n  {:<CASE$}{:<44}{:>10}{:>10}", "case", "target", "bound", "value");
         for target in &self.targets {
             let Target { case, what, bound, value, met, .. } = target;
             let met = if *met { "met" } else { "MISSED" };
-            let _ = writeln!(text, "  {case:<24}{what:<44}{bound:>10}{:>10}  {met}", shown(*value));
+            let _ = writeln!(text, "  {case:<CASE$}{what:<44}{bound:>10}{:>10}  {met}", shown(*value));
         }
         text
     }

@@ -1,0 +1,251 @@
+//! What guarding costs: ours with everything on, beside the driver with nothing around it.
+//!
+//! 16 tasks run one prepared statement, one at a time, each with a connection of its own. Ours takes that connection
+//! from a pool of 16 for each statement, inside a deadline, and gives it back: lease record, call site, clock, tap on
+//! the wire, limits. Since there are as many connections as tasks, nobody ever waits for one, and what is compared is
+//! work and not queueing. The bare driver's tasks each keep a client and a prepared statement. No peer takes part; the
+//! driver has a column of its own, and the ratio is to it.
+//!
+//! The server takes most of the time of such a statement, also on this machine, so throughput alone would flatter us.
+//! What this process spends of the processor is therefore measured as well: its own clock (all threads, none of the
+//! server's), over the statements of a round, ours less the driver's of the same round.
+//!
+//! Two more passes tell what a deadline costs an acquire. Beside them stand the figures that the same two promises,
+//! time limits and recording, cost a service in Python, for orientation: other hardware, other work, and milliseconds.
+
+use crate::crowd::{per_second, time};
+use crate::options::Options;
+use crate::peers::{self, Place, Prepared};
+use crate::race::{Better, Figures, OURS};
+use crate::report::{DRIVER, Report};
+use anyhow::{Context, Result};
+use plimsoll::{Database, deadline};
+use rustix::time::{ClockId, clock_gettime};
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const ABOUT: &str = "`select $1::int8`, prepared; 16 tasks, each with a connection of its own, TCP";
+const TASKS: usize = 16;
+/// Statements of one task in one round.
+const EACH: usize = 2_000;
+/// Acquires of one round.
+const ACQUIRES: usize = 50_000;
+const DEADLINE: Duration = Duration::from_secs(2);
+
+const SQL: &str = "select $1::int8";
+const NUMBER: i64 = 7;
+
+/// What the same promises cost elsewhere.
+const ELSEWHERE: &str = "a Python service's before and after";
+const NO_DEADLINE: &str = "without a deadline";
+
+/// One round.
+struct Lap {
+    rate: f64,
+    /// Of one statement, in microseconds.
+    cpu: f64,
+}
+
+impl Lap {
+    /// From one statement to the next of the same task, in microseconds.
+    fn query(&self) -> f64 {
+        TASKS as f64 * 1e6 / self.rate
+    }
+}
+
+pub async fn run(options: &Options) -> Result<Report> {
+    let server = peers::server().await?;
+    let place = Place::direct(&server);
+    let ours = place.plimsoll(TASKS).await?;
+    let deadpool = place.deadpool(TASKS)?;
+    let bare: Vec<_> = place.bare(TASKS, &[SQL]).await?.into_iter().map(Arc::new).collect();
+    let each = options.times(EACH);
+
+    let mut report = Report::new("overhead", ABOUT);
+    let laps = options
+        .long_race(Better::More)
+        .with(OURS, || by_plimsoll(&ours, each))
+        .with(DRIVER, || by_driver(&bare, each))
+        .laps()
+        .await?;
+    let rates = laps.figures(Better::More, |lap| lap.rate);
+    report.row("throughput", "per s", &rates);
+    if let Some(paired) = rates.against(DRIVER) {
+        report.at_least("throughput", "over the bare driver", paired.ratio, 0.97);
+    }
+
+    let cpu = laps.figures(Better::Less, |lap| lap.cpu);
+    for name in [OURS, DRIVER] {
+        if let Some(value) = cpu.median(name) {
+            report.further("client CPU", format!("of one call, {name}"), value, "us");
+        }
+    }
+    if let Some(more) = cpu.beyond(DRIVER) {
+        report.row("client CPU", "us", &more);
+        let more = more.median(OURS).unwrap_or(f64::NAN);
+        report.at_most("client CPU", "more than the driver, a call", more, 1.5);
+    }
+
+    let query = laps.figures(Better::Less, Lap::query);
+    for (entrant, name) in [(OURS, "plimsoll"), (DRIVER, "bare driver")] {
+        mean(&mut report, "query", name, query.median(entrant));
+        more(&mut report, "query", name, &query, entrant);
+    }
+    elsewhere(&mut report, "query", 45.2, 45.7);
+    acquires(&mut report, options, &ours, &deadpool).await?;
+    Ok(report)
+}
+
+/// The driver has nothing to acquire; ours is held against itself outside any deadline, and against a pool that keeps
+/// no time at all.
+async fn acquires(
+    report: &mut Report,
+    options: &Options,
+    ours: &Database,
+    deadpool: &deadpool_postgres::Pool,
+) -> Result<()> {
+    let times = options.times(ACQUIRES);
+    let figures = options
+        .race(Better::Less)
+        .with(OURS, || acquire_by_deadline(ours, times))
+        .with(NO_DEADLINE, || acquire(ours, times))
+        .with("deadpool", || acquire_of_deadpool(deadpool, times))
+        .run()
+        .await?;
+    let names = [
+        (OURS, "plimsoll in a deadline"),
+        (NO_DEADLINE, "plimsoll without a deadline"),
+        ("deadpool", "deadpool without time limits"),
+    ];
+    for (entrant, name) in names {
+        mean(report, "acquire", name, figures.median(entrant));
+        more(report, "acquire", name, &figures, entrant);
+    }
+    elsewhere(report, "acquire", 12.5, 12.8);
+    Ok(())
+}
+
+fn mean(report: &mut Report, case: &str, name: &str, value: Option<f64>) {
+    if let Some(value) = value {
+        report.further(case, format!("mean, {name}"), value, "us");
+    }
+}
+
+/// By how many percent ours takes more than this one, of the same rounds.
+fn more(report: &mut Report, case: &str, name: &str, figures: &Figures, entrant: &str) {
+    let other = Some(entrant).filter(|entrant| *entrant != OURS);
+    if let Some(paired) = other.and_then(|entrant| figures.against(entrant)) {
+        report.further(case, format!("more than {name}"), percent(1.0 / paired.ratio), "%");
+    }
+}
+
+fn elsewhere(report: &mut Report, case: &str, before: f64, after: f64) {
+    report.further(case, format!("{ELSEWHERE}: before"), before, "ms");
+    report.further(case, format!("{ELSEWHERE}: after"), after, "ms");
+    report.further(case, format!("{ELSEWHERE}: more"), percent(after / before), "%");
+}
+
+/// By how many percent something is more, of which this is the quotient.
+fn percent(quotient: f64) -> f64 {
+    (quotient - 1.0) * 100.0
+}
+
+async fn by_plimsoll(db: &Database, each: usize) -> Result<Lap> {
+    let spent = cpu();
+    let took = time(TASKS, |_| {
+        let db = db.clone();
+        async move {
+            for _ in 0..each {
+                let row = deadline::within(DEADLINE, db.query_one(SQL, &[&NUMBER])).await?;
+                black_box(row.try_get::<_, i64>(0)?);
+            }
+            Ok(())
+        }
+    });
+    lap(took.await?, cpu().saturating_sub(spent), each)
+}
+
+async fn by_driver(clients: &[Arc<Prepared>], each: usize) -> Result<Lap> {
+    let spent = cpu();
+    let took = time(TASKS, |task| {
+        let client = clients.get(task).cloned();
+        async move {
+            let client = client.context("a task without its client")?;
+            let statement = client.statements.first().context("a client without its statement")?;
+            for _ in 0..each {
+                let row = client.client.query_one(statement, &[&NUMBER]).await?;
+                black_box(row.try_get::<_, i64>(0)?);
+            }
+            Ok(())
+        }
+    });
+    lap(took.await?, cpu().saturating_sub(spent), each)
+}
+
+fn lap(took: Duration, spent: Duration, each: usize) -> Result<Lap> {
+    let calls = TASKS * each;
+    Ok(Lap { rate: per_second(calls, took), cpu: spent.as_secs_f64() * 1e6 / calls as f64 })
+}
+
+/// What all threads of this process have spent of the processor, user and system.
+fn cpu() -> Duration {
+    let now = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::try_from(now).unwrap_or_default()
+}
+
+/// Microseconds of one acquire with its release, by one task; the others idle.
+async fn acquire_by_deadline(db: &Database, times: usize) -> Result<f64> {
+    let began = Instant::now();
+    for _ in 0..times {
+        drop(black_box(deadline::within(DEADLINE, db.acquire()).await?));
+    }
+    Ok(a_time(began, times))
+}
+
+async fn acquire(db: &Database, times: usize) -> Result<f64> {
+    let began = Instant::now();
+    for _ in 0..times {
+        drop(black_box(db.acquire().await?));
+    }
+    Ok(a_time(began, times))
+}
+
+async fn acquire_of_deadpool(pool: &deadpool_postgres::Pool, times: usize) -> Result<f64> {
+    let began = Instant::now();
+    for _ in 0..times {
+        drop(black_box(pool.get().await?));
+    }
+    Ok(a_time(began, times))
+}
+
+fn a_time(began: Instant, times: usize) -> f64 {
+    began.elapsed().as_secs_f64() * 1e6 / times as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percent_is_what_comes_on_top() {
+        assert!((percent(12.8 / 12.5) - 2.4).abs() < 1e-9);
+        assert!(percent(0.9) < 0.0);
+    }
+
+    #[test]
+    fn the_time_of_a_query_is_that_between_two_of_one_task() {
+        let lap = lap(Duration::from_secs(2), Duration::from_secs(1), 1_000).unwrap();
+        assert_eq!((lap.rate, lap.query()), (8_000.0, 2_000.0));
+        assert_eq!(lap.cpu, 62.5);
+    }
+
+    #[test]
+    fn this_process_has_spent_something() {
+        let before = cpu();
+        assert!(!before.is_zero());
+        let sum: u64 = (0..2_000_000u64).map(black_box).sum();
+        black_box(sum);
+        assert!(cpu() > before);
+    }
+}
