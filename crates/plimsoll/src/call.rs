@@ -114,8 +114,14 @@ impl<'a> Call<'a> {
             if let Some(span) = self.acquire_within {
                 ask = ask.within(span);
             }
-            let lease = self.db.pool().acquire(ask).await?;
-            Ok(PooledConnection::new(lease, self.name.clone(), deadline::current()))
+            let permit = self.db.permit(&self.name)?;
+            match self.db.pool().acquire(ask).await {
+                Ok(lease) => Ok(PooledConnection::new(lease, self.name.clone(), deadline::current(), permit)),
+                Err(error) => {
+                    permit.failed(&error);
+                    Err(error)
+                }
+            }
         };
         deadline::from_start(self.within, lend).await
     }

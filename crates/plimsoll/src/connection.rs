@@ -6,6 +6,8 @@
 //! seen on the wire, and undone on return.
 
 use crate::begin::Begin;
+use crate::breaker::Permit;
+use crate::breaker::circuit::Answer;
 use crate::deadline::{self, Deadline};
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
@@ -22,6 +24,7 @@ use crate::wire::residue::{self, Residue};
 use bytes::Buf;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
 
@@ -49,11 +52,27 @@ pub struct PooledConnection {
     lease: Lease<Postgres>,
     work: WorkName,
     deadline: Option<Deadline>,
+    /// Dropped with the lease: by then it is known whether the server said anything.
+    _permit: Permit,
 }
 
 impl PooledConnection {
-    pub(crate) fn new(lease: Lease<Postgres>, work: WorkName, deadline: Option<Deadline>) -> Self {
-        PooledConnection { lease, work, deadline }
+    pub(crate) fn new(
+        lease: Lease<Postgres>,
+        work: WorkName,
+        deadline: Option<Deadline>,
+        mut permit: Permit,
+    ) -> Self {
+        permit.judged_by(|| {
+            let link = Arc::clone(&lease.link);
+            let before = link.seen.answered();
+            Box::new(move || match link.seen.answered() {
+                after if after > before => Answer::Answered,
+                _ if link.is_closed() => Answer::Failed,
+                _ => Answer::Unknown,
+            })
+        });
+        PooledConnection { lease, work, deadline, _permit: permit }
     }
 
     /// The pool that it came from.

@@ -1,10 +1,13 @@
 //! The handle that a program clones.
 
+use crate::breaker::{BreakerStatus, CircuitBreaker, Permit};
 use crate::call::Call;
 use crate::connection::PooledConnection;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::{Event, Events};
 use crate::fault::Fault;
+use crate::health::Checkup;
+use crate::heartbeat;
 use crate::name::WorkName;
 use crate::pool::watchdog::Watchdog;
 use crate::pool::{Ask, LastConnect, Pool, PoolStatus, Sizing, connects};
@@ -14,6 +17,7 @@ use crate::statement::Params;
 use crate::statements::{AsQuery, TypeCache};
 use crate::transaction::{Transaction, TransactionGuard};
 use crate::wire::connect::{Connector, Pooler};
+use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
@@ -22,6 +26,9 @@ use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Row;
+
+/// What the name of the heartbeat's connection ends in.
+const HEARTBEAT: &str = " (heartbeat)";
 
 /// A database: one guarded pool and everything that goes through it. Cheap to clone.
 #[derive(Clone)]
@@ -59,6 +66,9 @@ impl Database {
             events: events.clone(),
             runtime: Handle::current(),
             watchdog: Arc::new(Watchdog::new()),
+            breaker: Arc::new(CircuitBreaker::new(plan.breaker(), plan.breaker_after(), events.clone())),
+            reserved: Mutex::new(None),
+            checkup: Checkup::default(),
             plan: Arc::clone(&plan),
         });
         let manager = Postgres { connector: Connector::new(Arc::clone(&plan))?, shared: Arc::clone(&shared) };
@@ -67,7 +77,20 @@ impl Database {
             shared,
         };
         db.first_connect().await?;
+        db.start_heartbeat()?;
         Ok(db)
+    }
+
+    fn start_heartbeat(&self) -> Result<()> {
+        let plan = &self.shared.plan;
+        // PostgreSQL keeps 63 bytes of a name, and this end is what tells it from the others.
+        let own = plan.application_name();
+        let kept = (0..=own.len().min(63 - HEARTBEAT.len())).rev().find_map(|end| own.get(..end));
+        let name = format!("{}{HEARTBEAT}", kept.unwrap_or_default());
+        let connector = Connector::new(Arc::new(plan.shown_as(name)))?;
+        let pool = Arc::downgrade(&self.pool.inner);
+        self.shared.runtime.spawn(heartbeat::run(pool, Arc::clone(&self.shared), connector));
+        Ok(())
     }
 
     /// Opens one connection, and tells what waiting heals from what it does not.
@@ -351,6 +374,23 @@ impl Database {
         self.pool.inner.manager.connector.pooler()
     }
 
+    /// What the circuit breaker does with calls now, and why.
+    #[must_use]
+    pub fn breaker(&self) -> BreakerStatus {
+        self.shared.breaker.status()
+    }
+
+    /// Refuses every call from now on, as if the server were away, until [`Database::resume`]. What is lent is left
+    /// alone.
+    pub fn isolate(&self) {
+        self.shared.breaker.isolate();
+    }
+
+    /// Ends [`Database::isolate`].
+    pub fn resume(&self) {
+        self.shared.breaker.resume();
+    }
+
     /// Closes the pool: waiters are sent away, idle connections closed, lent ones waited for and then ended. Always
     /// returns, within `close_timeout`.
     ///
@@ -368,6 +408,14 @@ impl Database {
 
     pub(crate) fn pool(&self) -> &Pool<Postgres> {
         &self.pool
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub(crate) fn permit(&self, work: &WorkName) -> Result<Permit> {
+        self.shared.breaker.permit(work)
     }
 
     pub(crate) fn tell(&self, event: Event) {

@@ -83,6 +83,30 @@ pub enum Event {
         /// The leases.
         leases: String,
     },
+    /// The circuit breaker opened: calls are refused at once from now on.
+    BreakerOpened {
+        /// Why.
+        reason: String,
+        /// Whether it only counts what it would refuse.
+        is_dark: bool,
+    },
+    /// The server answers again: a few calls go through, and more with each that is answered.
+    BreakerHalfOpened {
+        /// How long it had been open.
+        after: Duration,
+    },
+    /// The circuit breaker closed: everything goes through.
+    BreakerClosed {
+        /// How long it had not been closed.
+        after: Duration,
+        /// Calls that it has refused since the beginning.
+        refused: u64,
+    },
+    /// This program stood still: nothing ran for that long. What came late by it is not the database's fault.
+    Stalled {
+        /// For how long.
+        by: Duration,
+    },
     /// A connection does not carry all its limits, and that was allowed.
     Degraded {
         /// Which are missing.
@@ -199,6 +223,22 @@ fn log(event: &Event) {
         Event::SelfDeadlock { leases } => {
             tracing::error!(target: "plimsoll", "every lease is held by a task that waits for another: {leases}");
         }
+        Event::BreakerOpened { reason, is_dark: false } => {
+            tracing::error!(target: "plimsoll", "circuit breaker opened, failing fast: {reason}");
+        }
+        Event::BreakerOpened { reason, is_dark: true } => {
+            tracing::warn!(target: "plimsoll", "circuit breaker would have opened: {reason}");
+        }
+        Event::BreakerHalfOpened { after } => {
+            tracing::info!(target: "plimsoll", ms = after.as_millis(), "the server answers again; circuit breaker half open");
+        }
+        Event::BreakerClosed { after, refused } => {
+            tracing::info!(target: "plimsoll", ms = after.as_millis(), refused, "circuit breaker closed");
+        }
+        Event::Stalled { by } => tracing::warn!(
+            target: "plimsoll", ms = by.as_millis(),
+            "this program stood still; what came late by that is not the database's fault"
+        ),
         Event::Degraded { missing } => {
             tracing::warn!(target: "plimsoll", "degraded: {missing}");
         }
@@ -233,6 +273,9 @@ fn count(event: &Event) {
         Event::CommitSettled { .. } => metrics::counter!("plimsoll_commits_settled_total").increment(1),
         Event::HeldLong { .. } => metrics::counter!("plimsoll_held_long_total").increment(1),
         Event::SelfDeadlock { .. } => metrics::counter!("plimsoll_self_deadlocks_total").increment(1),
+        Event::BreakerOpened { .. } => metrics::counter!("plimsoll_breaker_trips_total").increment(1),
+        Event::BreakerHalfOpened { .. } | Event::BreakerClosed { .. } => {}
+        Event::Stalled { by } => metrics::histogram!("plimsoll_stalled_seconds").record(by.as_secs_f64()),
         Event::Degraded { .. } => metrics::counter!("plimsoll_degraded_total").increment(1),
         Event::Migrated { .. } => metrics::counter!("plimsoll_migrated_total").increment(1),
         Event::SchemaAhead { .. } => metrics::counter!("plimsoll_schema_ahead_total").increment(1),

@@ -21,6 +21,8 @@ pub enum Fault {
     SelfDeadlock,
     /// The pool was closed.
     PoolClosed,
+    /// The circuit breaker is open: the server does not answer, or was isolated.
+    CircuitOpen,
     /// The request's deadline passed.
     DeadlinePassed,
     /// The server could not be reached: refused, no route, no such host.
@@ -110,12 +112,13 @@ pub struct Advice {
 
 impl Fault {
     /// Every fault, in the order of the reference.
-    pub const ALL: [Fault; 37] = [
+    pub const ALL: [Fault; 38] = [
         Fault::Settings,
         Fault::PoolExhausted,
         Fault::QueueFull,
         Fault::SelfDeadlock,
         Fault::PoolClosed,
+        Fault::CircuitOpen,
         Fault::DeadlinePassed,
         Fault::Unreachable,
         Fault::ConnectTimeout,
@@ -219,6 +222,7 @@ impl Fault {
             | Fault::QueueFull
             | Fault::SelfDeadlock
             | Fault::PoolClosed
+            | Fault::CircuitOpen
             | Fault::DeadlinePassed
             | Fault::Tls
             | Fault::Authentication
@@ -279,6 +283,7 @@ impl Fault {
             | Fault::QueueFull
             | Fault::SelfDeadlock
             | Fault::PoolClosed
+            | Fault::CircuitOpen
             | Fault::DeadlinePassed
             | Fault::Tls
             | Fault::Authentication
@@ -352,6 +357,11 @@ impl Fault {
                 "PL-ACQ-04",
                 "the pool was closed, usually by shutdown",
                 "stop calling after close, or keep the Database alive",
+            ),
+            Fault::CircuitOpen => (
+                "PL-BRK-01",
+                "the server is frozen, down or unreachable, or somebody isolated it",
+                "look at the server; calls go through again as soon as it answers, within a second at most",
             ),
             Fault::DeadlinePassed => (
                 "PL-DEA-01",

@@ -42,6 +42,7 @@
 //! | [`LockKey`] | keys of advisory locks, the same in every process and in SQL |
 
 mod begin;
+mod breaker;
 mod call;
 mod connection;
 mod database;
@@ -50,6 +51,8 @@ mod error;
 pub mod event;
 mod fault;
 mod guard;
+mod health;
+mod heartbeat;
 mod lock;
 pub mod migrate;
 mod name;
@@ -66,11 +69,14 @@ mod transaction;
 mod wire;
 
 pub use begin::Isolation;
+pub use breaker::BreakerStatus;
+pub use breaker::circuit::BreakerState;
 pub use call::Call;
 pub use connection::{PooledConnection, WireState};
 pub use database::Database;
 pub use error::{BoxError, Error, Outcome, Phase, Result};
 pub use fault::{Advice, Again, Fault};
+pub use health::{Health, HealthState, Readiness};
 pub use lock::{KeyPart, LockKey};
 pub use name::WorkName;
 pub use settings::Settings;

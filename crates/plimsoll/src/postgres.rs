@@ -1,17 +1,20 @@
 //! PostgreSQL connections, as the pool lends them.
 
+use crate::breaker::CircuitBreaker;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::{Event, Events, Found, StopReason};
 use crate::fault::Fault;
+use crate::health::Checkup;
 use crate::name::WorkName;
 use crate::pool::watchdog::Watchdog;
 use crate::pool::{Home, Manage, Verdict};
 use crate::settings::Plan;
 use crate::statements::{StatementCache, TypeCache};
 use crate::wire::connect::{Connector, Pooler};
-use crate::wire::handshake::Session;
+use crate::wire::handshake::{Ready, Session};
 use crate::wire::link::{Link, Rest};
 use crate::wire::recycle::{self, Unfit};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -25,6 +28,10 @@ pub(crate) struct Shared {
     pub(crate) types: TypeCache,
     pub(crate) runtime: Handle,
     pub(crate) watchdog: Arc<Watchdog>,
+    pub(crate) breaker: Arc<CircuitBreaker>,
+    /// The connection that the heartbeat asks on, for whoever else has a short question about the server.
+    pub(crate) reserved: Mutex<Option<Arc<Ready>>>,
+    pub(crate) checkup: Checkup,
 }
 
 /// One connection: the driver's client, its link, and what is known of the session.
@@ -58,7 +65,15 @@ impl Manage for Postgres {
 
     async fn connect(&self, until: Instant) -> Result<Box<Connection>> {
         let began = Instant::now();
-        let ready = self.connector.connect(until).await?;
+        let breaker = &self.shared.breaker;
+        let ready = match self.connector.connect(until).await {
+            Ok(ready) => ready,
+            Err(error) => {
+                breaker.connect_failed(error.fault(), error.sentence());
+                return Err(error);
+            }
+        };
+        breaker.heard(Instant::now());
         let events = &self.shared.events;
         events.tell(Event::Connected { pid: ready.link.seen.pid(), took: began.elapsed() });
         if !ready.session.degraded.is_empty() {

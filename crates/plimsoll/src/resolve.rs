@@ -4,6 +4,7 @@
 //! progress" and the question is asked again; then it is final. Holds on the same server and its physical standbys
 //! that have caught up, not after a fail-over that lost data.
 
+use crate::breaker::Permit;
 use crate::connection::PooledConnection;
 use crate::deadline::Deadline;
 use crate::error::{Outcome, Result};
@@ -48,7 +49,7 @@ pub(crate) async fn outcome_of(
 
 async fn ask(pool: &Pool<Postgres>, xid: &str, work: &WorkName) -> Result<Option<String>> {
     let lease = pool.acquire(Ask::by(work.clone())).await?;
-    let connection = PooledConnection::new(lease, work.clone(), None);
+    let connection = PooledConnection::new(lease, work.clone(), None, Permit::unasked());
     let row = connection.query_one(ASK, &[&xid]).await?;
     Ok(row.try_get(0)?)
 }

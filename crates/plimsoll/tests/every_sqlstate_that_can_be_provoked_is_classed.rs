@@ -243,10 +243,11 @@ async fn who_stopped_a_statement_is_told_apart() {
     is(&error, "57P01", Fault::ServerShutdown, Outcome::RolledBack);
 }
 
-/// Waits until no backend but the asking one is left in the database.
+/// Waits until no backend but the asking one and the heartbeat's is left in the database.
 async fn until_all_have_gone(db: &TestDatabase) {
     let sql = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() \
-               AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
+               AND pid <> pg_backend_pid() AND backend_type = 'client backend' \
+               AND application_name NOT LIKE '%(heartbeat)'";
     server::until("the server ended them", server::PATIENCE, async || server::text(db, sql).await == "0")
         .await;
 }

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use plimsoll::secret::{Password, Secret};
 use plimsoll::settings::{
-    Address, ChannelBinding, OnMissingGuardrail, Plan, PoolerMode, Profile, Settings, SettingsError,
-    TargetSessionAttrs, TlsMode, TlsRoots, table,
+    Address, ChannelBinding, GuardMode, OnMissingGuardrail, Plan, PoolerMode, Profile, Settings,
+    SettingsError, TargetSessionAttrs, TlsMode, TlsRoots, table,
 };
 
 fn from_vars(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
@@ -163,6 +163,9 @@ const EACH: &[(&str, &str)] = &[
     ("close_timeout", "20s"),
     ("leak_after", "off"),
     ("deadlock_after", "2s"),
+    ("breaker", "dark"),
+    ("breaker_after", "3s"),
+    ("heartbeat", "1s"),
     ("lock_timeout", "4s"),
     ("statement_timeout", "20s"),
     ("client_statement_timeout", "24s"),
@@ -215,6 +218,9 @@ fn in_code() -> Settings {
         .close_timeout(secs(20))
         .leak_after(None)
         .deadlock_after(secs(2))
+        .breaker(GuardMode::Dark)
+        .breaker_after(secs(3))
+        .heartbeat(secs(1))
         .lock_timeout(secs(4))
         .statement_timeout(secs(20))
         .client_statement_timeout(secs(24))

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::definition::{Definition, Kind};
-use super::duration::Limit;
+use super::duration::{self, Limit};
 use super::handshake::{startup_options, tls};
 use super::host::{DEFAULT_PORT, Host};
 use super::order::{Chain, Said, Settled, Wish};
@@ -108,6 +108,7 @@ fn assemble(said: Settings, wish: Complete, hosts: Vec<Host>, problems: &mut Vec
     let sizes = pool_sizes(&said, &wish, problems);
     let times = pool_times(&said, &wish, problems);
     let limits = limits(&said, &wish, problems);
+    let beat = beat(&said, &wish, problems);
     let tls = tls(&said, &wish, &hosts, problems);
     let Settings {
         profile: _,
@@ -143,6 +144,9 @@ fn assemble(said: Settings, wish: Complete, hosts: Vec<Host>, problems: &mut Vec
         close_timeout,
         leak_after,
         deadlock_after: _,
+        breaker,
+        breaker_after: _,
+        heartbeat: _,
         lock_timeout: _,
         statement_timeout: _,
         client_statement_timeout: _,
@@ -197,6 +201,9 @@ fn assemble(said: Settings, wish: Complete, hosts: Vec<Host>, problems: &mut Vec
         close_timeout: close_timeout.unwrap_or(wish.close_timeout),
         leak_after: leak_after.unwrap_or(wish.leak_after).duration(),
         deadlock_after: times.deadlock,
+        breaker: breaker.unwrap_or(wish.breaker),
+        breaker_after: beat.after,
+        heartbeat: beat.heartbeat,
         lock_timeout: limits.chain.lock.limit.duration(),
         statement_timeout: limits.chain.statement.limit.duration(),
         client_statement_timeout: limits.chain.client.limit.duration(),
@@ -209,6 +216,33 @@ fn assemble(said: Settings, wish: Complete, hosts: Vec<Host>, problems: &mut Vec
         statement_cache: statement_cache.unwrap_or(wish.statement_cache),
         type_cache: type_cache.unwrap_or(wish.type_cache),
     }
+}
+
+struct Beat {
+    after: Duration,
+    heartbeat: Option<Duration>,
+}
+
+/// The breaker's patience, and how often the server is asked; what was not said follows what was.
+fn beat(said: &Settings, wish: &Complete, problems: &mut Vec<Problem>) -> Beat {
+    let unsaid = said.heartbeat.is_none();
+    let after = match (said.breaker_after, said.heartbeat.and_then(Limit::duration)) {
+        (Some(after), _) => after,
+        (None, heartbeat) => wish.breaker_after.max(heartbeat.unwrap_or_default() * 2),
+    };
+    let heartbeat = match said.heartbeat.unwrap_or(wish.heartbeat).duration() {
+        Some(heartbeat) if unsaid => Some(heartbeat.min(after / 2)),
+        other => other,
+    };
+    if let Some(heartbeat) = heartbeat.filter(|heartbeat| *heartbeat * 2 > after) {
+        problems.push(Problem::new(
+            "breaker_after",
+            duration::show(after),
+            format!("at least twice heartbeat, which is {}", duration::show(heartbeat)),
+            "raise breaker_after or lower heartbeat",
+        ));
+    }
+    Beat { after, heartbeat }
 }
 
 struct Sizes {

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::host::Host;
-use super::words::{ChannelBinding, OnMissingGuardrail, PoolerMode, TargetSessionAttrs, TlsMode};
+use super::words::{ChannelBinding, GuardMode, OnMissingGuardrail, PoolerMode, TargetSessionAttrs, TlsMode};
 use crate::secret::Password;
 
 /// The certificates that a server's is held against.
@@ -105,6 +105,13 @@ plan! {
         /// How long every lease must have been quiet and held by a waiting task to be called a deadlock.
         deadlock_after: Option<Duration>,
 
+        /// Whether the circuit breaker refuses calls.
+        breaker: GuardMode,
+        /// How long the server must have owed an answer and given none before it opens.
+        breaker_after: Duration,
+        /// Silence after which the server is asked for a sign of life.
+        heartbeat: Option<Duration>,
+
         /// The server's limit on waiting for one lock.
         lock_timeout: Option<Duration>,
         /// The server's limit on one statement.
@@ -156,6 +163,11 @@ impl Plan {
     /// The password, if one is needed.
     pub fn password(&self) -> Option<&Password> {
         self.password.as_ref()
+    }
+
+    /// The same plan under another name in `pg_stat_activity`.
+    pub(crate) fn shown_as(&self, application_name: String) -> Self {
+        Plan { application_name, ..self.clone() }
     }
 
     /// Whether a host has one of the ports that poolers use: the last hint where `pooler` is `auto`.

@@ -17,7 +17,9 @@ use super::duration::Limit;
 use super::host::Host;
 use super::problem::Problem;
 use super::value::{Value, put};
-use super::words::{ChannelBinding, OnMissingGuardrail, PoolerMode, Profile, TargetSessionAttrs, TlsMode};
+use super::words::{
+    ChannelBinding, GuardMode, OnMissingGuardrail, PoolerMode, Profile, TargetSessionAttrs, TlsMode,
+};
 use crate::secret::Password;
 
 /// Every setting, in the order in which they are documented.
@@ -192,6 +194,22 @@ settings! {
         /// it is called a deadlock and the youngest waiter is sent away; `off` for never. A wait that ends by its
         /// own limit before that names the entanglement too.
         deadlock_after: Limit, set (impl Into<Limit>), default limit(secs(5)), range Range::Times(ms(1), hours(1));
+    }
+
+    section "Breaker" {
+        /// The circuit breaker: while the server does not answer, calls fail at once instead of waiting for it.
+        /// `dark` counts what it would have refused and refuses nothing.
+        breaker: GuardMode, default GuardMode::On;
+
+        /// How long the server must have owed answers and given none, to anybody, before the breaker opens. A stall
+        /// that is shorter passes unnoticed. A slow statement is no silence, because the heartbeat beside it is
+        /// answered. Must be at least twice `heartbeat`.
+        breaker_after: Duration, default ms(900), range Range::Times(ms(100), hours(1));
+
+        /// Silence after which the server is asked for a sign of life, on a connection of its own (one more than
+        /// `pool_max` and `max_overflow`, shown as "... (heartbeat)"). `off` spares that connection; then only
+        /// connects that fail open the breaker, and a frozen server is noticed by the limits of each call alone.
+        heartbeat: Limit, set (impl Into<Limit>), default limit(ms(200)), range Range::Times(ms(20), hours(1));
     }
 
     section "Limits" {

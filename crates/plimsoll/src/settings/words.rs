@@ -94,6 +94,16 @@ words! {
         Degraded = "degraded",
     }
 
+    /// Whether a guard that may refuse calls does so.
+    GuardMode {
+        /// It refuses.
+        On = "on",
+        /// It counts what it would have refused, and refuses nothing.
+        Dark = "dark",
+        /// It does not even count.
+        Off = "off",
+    }
+
     /// A named set of values, for a size of pool, a kind of connection or a pace of work.
     ///
     /// A profile is weaker than anything that was said, irrespective of the order in which the two were said.

@@ -264,6 +264,12 @@ fn share_of(until: Instant, attempts: usize) -> Instant {
     now + until.saturating_duration_since(now) / u32::try_from(attempts).unwrap_or(u32::MAX).max(1)
 }
 
+/// A connect that was given up as a whole.
+pub(crate) fn late(limit: std::time::Duration) -> Error {
+    let sentence = format!("connect gave up after {:.1} s: the server gave no answer", limit.as_secs_f64());
+    Error::new(Fault::ConnectTimeout, Phase::Connect, Outcome::NotStarted, sentence)
+}
+
 fn gave_up(host: &Host, begun: Instant, stage: &Stage) -> Error {
     Error::new(
         Fault::ConnectTimeout,

@@ -103,6 +103,12 @@ impl Seen {
         self.answered.load(Ordering::Acquire)
     }
 
+    /// When anything was last read from the server.
+    pub(crate) fn heard_at(&self) -> tokio::time::Instant {
+        let at = Duration::from_nanos(self.last_read.load(Ordering::Acquire));
+        tokio::time::Instant::from_std(self.born.checked_add(at).unwrap_or(self.born))
+    }
+
     /// How long ago anything was read from the server.
     pub(crate) fn silent_for(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.born)

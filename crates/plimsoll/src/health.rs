@@ -1,0 +1,238 @@
+//! How the database is: a short answer that is never older than what is known, and never waits for a pool.
+//!
+//! Three questions that are often mixed up. *Live*: does this program run? The database has no say in that, or its
+//! outage restarts every program. *Ready*: would a call go through now? Answered from what the heartbeat knows, without
+//! asking anybody, so that it can be asked often and is red within a second of a freeze. *Health*: what does the
+//! database itself say? Asked on the reserved connection, by one caller for all, and kept for a minute; but the first
+//! connectivity fault or change of the breaker makes it void. A pool that is used up is not a database that is down.
+
+use crate::breaker::circuit::BreakerState;
+use crate::database::Database;
+use crate::error::{Error, Outcome, Phase, Result};
+use crate::fault::Fault;
+use crate::wire::handshake::Ready;
+use parking_lot::Mutex;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+use tokio_postgres::SimpleQueryMessage;
+
+/// How long an answer is good while nothing contradicts it.
+const GOOD_FOR: Duration = Duration::from_secs(60);
+/// The longest that asking may take.
+const LIMIT: Duration = Duration::from_secs(3);
+/// Silence after which calls are not sent here any more.
+const TOO_SILENT: Duration = Duration::from_millis(500);
+/// Lent connections above this part of all are worth a warning.
+const CROWDED: f64 = 0.9;
+
+/// The catalogues that no role needs a right for; behind a pooler it is the server's answer all the same.
+const ASK: &str = "SELECT count(*), current_setting('max_connections') \
+                   FROM pg_catalog.pg_stat_activity WHERE datname = current_database()";
+
+/// How the database is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum HealthState {
+    /// It answers.
+    Healthy,
+    /// It answers, and something is wrong nevertheless.
+    Degraded,
+    /// It does not answer.
+    Down,
+}
+
+impl fmt::Display for HealthState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            HealthState::Healthy => "healthy",
+            HealthState::Degraded => "degraded",
+            HealthState::Down => "down",
+        })
+    }
+}
+
+/// What was found when the database was asked how it is.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Health {
+    /// In one word.
+    pub state: HealthState,
+    /// Why it is not healthy, in words fit for everybody: they hold no text of the server's.
+    pub reasons: Vec<String>,
+    /// How old this answer is.
+    pub age: Duration,
+    /// How long the database took to answer.
+    pub latency: Option<Duration>,
+    /// Connections to this database, everybody's.
+    pub connections: Option<u32>,
+    /// Connections that the server has at the most.
+    pub max_connections: Option<u32>,
+}
+
+/// Whether calls should be sent here now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Readiness {
+    /// Whether they should.
+    pub is_ready: bool,
+    /// Why not.
+    pub reason: Option<String>,
+}
+
+/// The last answer, and the one caller who is asking.
+#[derive(Default)]
+pub(crate) struct Checkup {
+    last: Mutex<Option<Last>>,
+    asking: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone)]
+struct Last {
+    at: Instant,
+    /// What the breaker had counted when the question went out.
+    changes: u64,
+    health: Health,
+}
+
+impl Last {
+    fn told(&self, now: Instant) -> Health {
+        Health { age: now.saturating_duration_since(self.at), ..self.health.clone() }
+    }
+}
+
+impl Checkup {
+    fn last(&self) -> Option<Last> {
+        self.last.lock().clone()
+    }
+}
+
+impl Database {
+    /// Whether a call would go through now, as far as that is known without asking: no I/O, no waiting.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        let breaker = self.breaker();
+        let not = |reason: String| Readiness { is_ready: false, reason: Some(reason) };
+        if self.is_closed() {
+            return not("the pool is closed".to_owned());
+        }
+        match (breaker.state, breaker.silent_for) {
+            (BreakerState::Open | BreakerState::Isolated, _) => {
+                let lasts = breaker.open_for.unwrap_or_default().as_secs_f64();
+                not(format!("the circuit breaker has been {} for {lasts:.1} s", breaker.state))
+            }
+            (_, Some(silent)) if silent >= TOO_SILENT => {
+                not(format!("the database has given no answer for {:.1} s", silent.as_secs_f64()))
+            }
+            _ => Readiness { is_ready: true, reason: None },
+        }
+    }
+
+    /// How the database is. An answer is kept for 60 s, unless a connectivity fault or a change of the breaker made it
+    /// void; `force` asks in any case. It is asked on a connection of its own, past the breaker, by one caller for all
+    /// who want to know, within 3 s.
+    ///
+    /// # Cancel safety
+    /// Dropped, somebody else asks.
+    pub async fn health(&self, force: bool) -> Health {
+        let asked = Instant::now();
+        let checkup = &self.shared().checkup;
+        let changes = self.shared().breaker.changes();
+        let is_good = |last: &Last| {
+            last.changes == changes && !force && asked.saturating_duration_since(last.at) < GOOD_FOR
+        };
+        if let Some(last) = checkup.last().filter(is_good) {
+            return last.told(asked);
+        }
+        let _asking = checkup.asking.lock().await;
+        // Whoever asked meanwhile has asked for this one too.
+        if let Some(last) = checkup.last().filter(|last| last.at >= asked) {
+            return last.told(Instant::now());
+        }
+        let at = Instant::now();
+        let changes = self.shared().breaker.changes();
+        let health = self.ask_how_it_is().await;
+        *checkup.last.lock() = Some(Last { at, changes, health: health.clone() });
+        health
+    }
+
+    async fn ask_how_it_is(&self) -> Health {
+        let began = Instant::now();
+        let mut health = Health {
+            state: HealthState::Healthy,
+            reasons: Vec::new(),
+            age: Duration::ZERO,
+            latency: None,
+            connections: None,
+            max_connections: None,
+        };
+        match self.question(began + LIMIT).await {
+            Ok((connections, max_connections)) => {
+                self.shared().breaker.heard(Instant::now());
+                health.latency = Some(began.elapsed());
+                health.connections = connections;
+                health.max_connections = max_connections;
+                health.reasons = self.warnings();
+                if !health.reasons.is_empty() {
+                    health.state = HealthState::Degraded;
+                }
+            }
+            Err(error) => {
+                tracing::error!(target: "plimsoll", code = error.code(), "Postgres health check failed: {error}");
+                health.state = HealthState::Down;
+                health.reasons.push(format!(
+                    "Database unhealthy: {} {}",
+                    error.code(),
+                    error.fault().advice().cause
+                ));
+            }
+        }
+        health
+    }
+
+    async fn question(&self, until: Instant) -> Result<(Option<u32>, Option<u32>)> {
+        let late = || {
+            Error::new(
+                Fault::ConnectTimeout,
+                Phase::Statement,
+                Outcome::NotStarted,
+                format!("the database gave no answer within {} s", LIMIT.as_secs()),
+            )
+        };
+        let asked = async {
+            let reserved = self.shared().reserved.lock().clone();
+            let ready: Arc<Ready> = match reserved {
+                Some(ready) if !ready.link.is_closed() => ready,
+                _ => Arc::new(self.pool().inner.manager.connector.connect(until).await?),
+            };
+            ready.client.simple_query(ASK).await.map_err(Error::from)
+        };
+        let messages = timeout_at(until, asked).await.map_err(|_| late())??;
+        let number = |column| {
+            messages.iter().find_map(|message| match message {
+                SimpleQueryMessage::Row(row) => row.try_get(column).ok().flatten()?.parse().ok(),
+                _ => None,
+            })
+        };
+        Ok((number(0), number(1)))
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let pool = self.pool_status();
+        let mut reasons = Vec::new();
+        if pool.checked_out >= pool.maximum && pool.waiting > 0 {
+            reasons.push(format!(
+                "pool exhausted: {} of {} connections lent, {} callers waiting",
+                pool.checked_out, pool.maximum, pool.waiting
+            ));
+        } else if pool.checked_out as f64 > CROWDED * pool.maximum as f64 {
+            reasons.push(format!("{} of {} connections lent", pool.checked_out, pool.maximum));
+        }
+        let breaker = self.breaker().state;
+        if breaker != BreakerState::Closed {
+            reasons.push(format!("the circuit breaker is {breaker}"));
+        }
+        reasons
+    }
+}

@@ -1,0 +1,194 @@
+//! A server that stands still answers nobody, and callers are told so at once instead of waiting for it: within a
+//! second of the freeze, with the reason and since when. What only looks like it is left alone: a short stall, slow
+//! statements on every connection, a pile-up behind a lock. And it is over as soon as the server answers again.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod server;
+
+use plimsoll::settings::GuardMode;
+use plimsoll::{BreakerState, Database, Fault, HealthState, Outcome, deadline};
+use plimsoll_embedded::{Cluster, StopMode, shared};
+use plimsoll_faults::Process;
+use server::{PATIENCE, until};
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+struct Scene {
+    cluster: Cluster,
+    server: Process,
+    db: Database,
+}
+
+async fn scene() -> Scene {
+    let cluster = Cluster::start().await.unwrap();
+    let db = Database::connect(server::settings(&cluster.url("postgres")).pool_max(4)).await.unwrap();
+    db.query_one("SELECT 1", &[]).await.unwrap();
+    let server = Process::attach_tree(cluster.pid().unwrap()).unwrap();
+    let scene = Scene { cluster, server, db };
+    scene.has_its_own_connection().await;
+    scene
+}
+
+impl Scene {
+    async fn has_its_own_connection(&self) {
+        let count =
+            "SELECT count(*)::text AS n FROM pg_stat_activity WHERE application_name LIKE '%(heartbeat)'";
+        until("the heartbeat has a connection", PATIENCE, async || {
+            self.cluster.execute("postgres", count).await.unwrap()[0]["n"] == "1"
+        })
+        .await;
+    }
+
+    async fn is(&self, state: BreakerState, limit: Duration) {
+        until(&format!("the breaker is {state}"), limit, async || self.db.breaker().state == state).await;
+    }
+
+    /// Callers that come every 5 ms, each with 2 s; gives the faults of those who failed.
+    fn load(&self, span: Duration) -> tokio::task::JoinHandle<Vec<Fault>> {
+        let db = self.db.clone();
+        tokio::spawn(async move {
+            let mut calls = JoinSet::new();
+            let end = Instant::now() + span;
+            let mut ticks = tokio::time::interval(Duration::from_millis(5));
+            while Instant::now() < end {
+                ticks.tick().await;
+                let db = db.clone();
+                calls.spawn(async move {
+                    deadline::within(2 * SECOND, db.query_one("SELECT 1", &[])).await.err().map(|e| e.fault())
+                });
+            }
+            calls.join_all().await.into_iter().flatten().collect()
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn circuit_breaker_fail_fast() {
+    let scene = scene().await;
+    let load = scene.load(Duration::from_millis(1_500));
+    scene.server.freeze().await.unwrap();
+    let frozen = Instant::now();
+    until("readiness is red", SECOND, async || !scene.db.readiness().is_ready).await;
+    scene.is(BreakerState::Open, PATIENCE).await;
+    let after = frozen.elapsed();
+    assert!(after < Duration::from_millis(1_200), "it took {after:?}");
+
+    let asked = Instant::now();
+    let error = scene.db.named("place order").query_one("SELECT 1", &[]).await.unwrap_err();
+    assert!(asked.elapsed() < Duration::from_millis(50), "{:?}", asked.elapsed());
+    assert_eq!((error.fault(), error.outcome()), (Fault::CircuitOpen, Outcome::NotStarted));
+    let text = error.to_string();
+    for part in ["PL-BRK-01", "\"place order\"", "failing fast", "has owed answers and given none for"] {
+        assert!(text.contains(part), "{part} is missing: {text}");
+    }
+    let health = scene.db.health(false).await;
+    assert_eq!(health.state, HealthState::Down, "{health:?}");
+
+    let faults = load.await.unwrap();
+    assert!(faults.contains(&Fault::CircuitOpen), "{faults:?}");
+    scene.server.thaw().unwrap();
+    let thawed = Instant::now();
+    until("calls go through", PATIENCE, async || scene.db.query_one("SELECT 1", &[]).await.is_ok()).await;
+    assert!(thawed.elapsed() < SECOND, "it took {:?} after the thaw", thawed.elapsed());
+    scene.is(BreakerState::Closed, SECOND).await;
+    assert!(scene.db.readiness().is_ready);
+    assert_eq!(scene.db.health(false).await.state, HealthState::Healthy, "what was known is void");
+    let status = scene.db.breaker();
+    assert!(status.trips == 1 && status.refused > 1, "{status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn and_a_stall_that_is_short_passes_unnoticed() {
+    let scene = scene().await;
+    let load = scene.load(Duration::from_millis(1_600));
+    for _ in 0..2 {
+        scene.server.freeze().await.unwrap();
+        // The promise is about this very time.
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        scene.server.thaw().unwrap();
+        until("it answers", PATIENCE, async || scene.db.query_one("SELECT 1", &[]).await.is_ok()).await;
+    }
+    assert_eq!(load.await.unwrap(), Vec::<Fault>::new());
+    assert_eq!(scene.db.breaker().trips, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn and_slow_statements_on_every_connection_are_not_taken_for_it() {
+    let fresh = shared::database().await.unwrap();
+    let settings = server::settings_for(&fresh).await.pool_max(3).breaker_after(Duration::from_millis(400));
+    let db = Database::connect(settings).await.unwrap();
+    let mut calls = JoinSet::new();
+    for _ in 0..3 {
+        let db = db.clone();
+        calls.spawn(async move { db.execute("SELECT pg_sleep(2.5)", &[]).await.map(drop) });
+    }
+    while let Some(slow) = calls.join_next().await {
+        slow.unwrap().unwrap();
+    }
+    assert_eq!(db.breaker().trips, 0, "{:?}", db.breaker());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn and_a_pile_up_behind_a_lock_is_not_taken_for_it() {
+    let fresh = shared::database().await.unwrap();
+    fresh.execute("CREATE TABLE counter (n int); INSERT INTO counter VALUES (0)").await.unwrap();
+    let settings = server::settings_for(&fresh).await.pool_max(3).breaker_after(Duration::from_millis(400));
+    let db = Database::connect(settings).await.unwrap();
+    let blocker = server::bare(&fresh.url()).await;
+    blocker.batch_execute("BEGIN; UPDATE counter SET n = n + 1").await.unwrap();
+    let mut calls = JoinSet::new();
+    for _ in 0..9 {
+        let db = db.clone();
+        calls.spawn(async move { db.execute("UPDATE counter SET n = n + 1", &[]).await.map(drop) });
+    }
+    // The promise is about time that passes while nothing moves.
+    tokio::time::sleep(2 * SECOND).await;
+    assert_eq!(db.breaker().trips, 0, "{:?}", db.breaker());
+    blocker.batch_execute("COMMIT").await.unwrap();
+    while let Some(call) = calls.join_next().await {
+        call.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_gone_opens_it_too_and_one_that_is_back_closes_it() {
+    let scene = scene().await;
+    scene.cluster.stop_mode(StopMode::Immediate).await.unwrap();
+    scene.is(BreakerState::Open, PATIENCE).await;
+    let error = scene.db.query_one("SELECT 1", &[]).await.unwrap_err();
+    assert_eq!(error.fault(), Fault::CircuitOpen, "{error}");
+    assert!(error.to_string().contains("no connection could be opened"), "{error}");
+    scene.cluster.start_again().await.unwrap();
+    scene.is(BreakerState::Closed, 4 * SECOND).await;
+    scene.db.query_one("SELECT 1", &[]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_the_dark_it_counts_and_refuses_nothing() {
+    let cluster = Cluster::start().await.unwrap();
+    let settings = server::settings(&cluster.url("postgres")).breaker(GuardMode::Dark);
+    let db = Database::connect(settings).await.unwrap();
+    db.query_one("SELECT 1", &[]).await.unwrap();
+    cluster.stop_mode(StopMode::Immediate).await.unwrap();
+    until("it would have opened", PATIENCE, async || db.breaker().trips > 0).await;
+    let error = deadline::within(SECOND, db.query_one("SELECT 1", &[])).await.unwrap_err();
+    assert_ne!(error.fault(), Fault::CircuitOpen, "{error}");
+    assert_eq!(db.breaker().refused, 1, "and it counted that call");
+}
+
+#[tokio::test]
+async fn isolated_by_hand_it_refuses_until_it_is_resumed() {
+    let fresh = shared::database().await.unwrap();
+    let db = server::database(&fresh).await;
+    let held = db.acquire().await.unwrap();
+    db.isolate();
+    let error = db.query_one("SELECT 1", &[]).await.unwrap_err();
+    assert_eq!(error.fault(), Fault::CircuitOpen, "{error}");
+    assert!(error.to_string().contains("isolated by hand"), "{error}");
+    held.query_one("SELECT 1", &[]).await.expect("what is lent is left alone");
+    assert!(!db.readiness().is_ready);
+    db.resume();
+    db.query_one("SELECT 1", &[]).await.unwrap();
+}
