@@ -8,7 +8,6 @@ use crate::error::{Outcome, Result};
 use crate::fault::Fault;
 use crate::name::WorkName;
 use crate::pool::Ask;
-use crate::retry;
 use crate::statement::{Count, Params, Rows, Shape};
 use crate::statements::{AsQuery, Query};
 use crate::transaction::{self, Transaction, TransactionGuard};
@@ -214,13 +213,17 @@ impl<'a> Call<'a> {
     }
 
     /// Runs a transaction, and runs it again when it was rolled back for certain by something that may pass:
-    /// a collision, a deadlock, a lost connection. Up to five times, after pauses with full jitter, by the deadline.
+    /// a collision, a deadlock, a lost connection. Up to five times, after pauses with full jitter, by the deadline,
+    /// and as far as the retry budget of the [`Database`] allows.
+    ///
+    /// Inside other work that is tried again it runs once: whoever is around it tries again with everything.
     ///
     /// The closure must bear being run again: whatever it does outside the transaction happens each time. A closure
     /// that captures is written `async |tx| ..`, not `async move |tx| ..`.
     ///
     /// # Errors
-    /// That of the last run. [`Outcome::Unknown`] is never run again.
+    /// That of the last run, with the number of tries ([`Error::attempts`](crate::Error::attempts)), why there was no
+    /// other, and what the first failed with if that was something else. [`Outcome::Unknown`] is never run again.
     ///
     /// # Cancel safety
     /// As [`Call::transaction`].
@@ -231,13 +234,13 @@ impl<'a> Call<'a> {
         Fut: Future<Output = Result<T>> + Send,
     {
         let within = self.within;
-        let begin = self.begin;
+        let call = Call { within: None, ..self };
         deadline::from_start(within, async move {
             let once = || async {
-                let lease = Call { within: None, ..self.clone() }.acquire().await?;
-                transaction::run(lease, begin, &work).await
+                let lease = call.clone().acquire().await?;
+                transaction::run(lease, call.begin, &work).await
             };
-            retry::run(once).await
+            call.db.retries().run(&call.name, once).await
         })
     }
 

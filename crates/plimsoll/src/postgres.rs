@@ -6,6 +6,7 @@ use crate::fault::Fault;
 use crate::name::WorkName;
 use crate::pool::watchdog::Watchdog;
 use crate::pool::{Home, Manage, Verdict};
+use crate::retry::Retries;
 use crate::settings::Plan;
 use crate::statements::{StatementCache, TypeCache};
 use crate::wire::connect::{Connector, Pooler};
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) types: TypeCache,
     pub(crate) runtime: Handle,
     pub(crate) watchdog: Arc<Watchdog>,
+    pub(crate) retries: Retries,
 }
 
 /// One connection: the driver's client, its link, and what is known of the session.

@@ -9,7 +9,18 @@ use std::path::{Path, PathBuf};
 /// Floors from the top of the table down; a path ending in `/` stands for everything below it that has no entry.
 const FLOORS: &[(&str, &[&str])] = &[
     ("words", &["name", "deadline", "secret", "fault", "error", "event", "settings/"]),
-    ("rules", &["pool/sync", "pool/waiters", "pool/slots", "pool/wait", "pool/watchdog", "retry/"]),
+    (
+        "rules",
+        &[
+            "pool/sync",
+            "pool/waiters",
+            "pool/slots",
+            "pool/wait",
+            "pool/watchdog",
+            "retry/budget",
+            "retry/backoff",
+        ],
+    ),
     ("wire", &["wire/"]),
     ("pool", &["pool/"]),
     (
@@ -25,6 +36,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "connection",
             "resolve",
             "transaction/",
+            "retry/",
             "call",
             "database",
         ],
