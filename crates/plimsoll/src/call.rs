@@ -6,8 +6,10 @@ use crate::database::Database;
 use crate::deadline;
 use crate::error::{Outcome, Result};
 use crate::fault::Fault;
+use crate::idempotent::Idempotent;
 use crate::name::WorkName;
 use crate::pool::Ask;
+use crate::retry::Safe;
 use crate::statement::{Count, Params, Rows, Shape};
 use crate::statements::{AsQuery, Query};
 use crate::transaction::{self, Transaction, TransactionGuard};
@@ -187,6 +189,18 @@ impl<'a> Call<'a> {
         deadline::from_start(within, work).await
     }
 
+    /// The same for a statement that may run twice: one deadline covers all tries.
+    pub(crate) async fn run_again<S: Shape>(self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
+        let within = self.within;
+        let call = Call { within: None, ..self };
+        let once = || call.clone().run::<S>(query, params);
+        deadline::from_start(within, call.db.retries().run(&call.name, Safe::Twice, once)).await
+    }
+
+    pub(crate) fn name(&self) -> &WorkName {
+        &self.name
+    }
+
     /// Runs a transaction: commit on `Ok`, roll back on `Err`, drop or panic. Runs once.
     ///
     /// # Errors
@@ -210,6 +224,19 @@ impl<'a> Call<'a> {
             let lease = Call { within: None, ..self }.acquire().await?;
             transaction::run(lease, begin, work).await
         })
+    }
+
+    /// Declares that the statement may run twice, also long after one another, and leave the same as if it had run
+    /// once. Then it runs again when its answer was lost.
+    ///
+    /// ```no_run
+    /// # async fn example(db: &plimsoll::Database, id: &str) -> plimsoll::Result<()> {
+    /// let seen = "INSERT INTO device VALUES ($1) ON CONFLICT DO NOTHING";
+    /// db.named("device seen").idempotent().execute(seen, &[&id]).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn idempotent(self) -> Idempotent<'a> {
+        Idempotent::new(self)
     }
 
     /// Runs a transaction, and runs it again when it was rolled back for certain by something that may pass:
@@ -240,7 +267,7 @@ impl<'a> Call<'a> {
                 let lease = call.clone().acquire().await?;
                 transaction::run(lease, call.begin, &work).await
             };
-            call.db.retries().run(&call.name, once).await
+            call.db.retries().run(&call.name, Safe::RolledBack, once).await
         })
     }
 

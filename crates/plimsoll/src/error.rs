@@ -211,7 +211,8 @@ impl Error {
             && matches!(self.0.outcome, Outcome::NotStarted | Outcome::RolledBack)
     }
 
-    /// How often the work was tried: 1 unless it was run again, as [`Call::retrying`](crate::Call::retrying) does.
+    /// How often the work was tried: 1 unless it was run again, as [`Call::retrying`](crate::Call::retrying) and
+    /// [`Call::idempotent`](crate::Call::idempotent) do.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.0.attempts

@@ -38,6 +38,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "transaction/",
             "retry/",
             "call",
+            "idempotent",
             "database",
         ],
     ),

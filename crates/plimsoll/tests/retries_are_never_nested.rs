@@ -49,6 +49,22 @@ async fn a_transaction_inside_a_transaction_runs_as_often_as_the_outer() {
 }
 
 #[tokio::test]
+async fn an_idempotent_statement_inside_a_transaction_runs_once() {
+    let (_db, pool) = colliding().await;
+    let outer = AtomicU32::new(0);
+    pool.retrying(async |_| {
+        outer.fetch_add(1, Ordering::Relaxed);
+        let error = pool.named("inner").idempotent().query(COLLIDE, &[]).await.unwrap_err();
+        assert!(error.sentence().ends_with(SAYS_SO), "{error}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(outer.load(Ordering::Relaxed), 1);
+    assert_eq!(pool.retry_status().retries, 0);
+}
+
+#[tokio::test]
 async fn what_would_not_run_again_anyway_says_nothing_of_it() {
     let (_db, pool) = colliding().await;
     pool.retrying(async |_| {

@@ -1,7 +1,8 @@
 //! Running work again, when that is certain to be safe.
 //!
 //! Only faults that may pass are tried again, and only where nothing of the try before stays: it was rolled back for
-//! certain or never began.
+//! certain or never began. The one exception is a statement whose author declared that twice is the same as once
+//! ([`Idempotent`](crate::Idempotent)): there a lost answer may be fetched again too.
 //!
 //! *One layer.* A retry inside a retry multiplies: five times five tries for one request, and the budget sees both as
 //! ordinary. So work that is run here is marked, and whoever would retry inside it runs once: the outer one, which
@@ -9,7 +10,8 @@
 //!
 //! *Nothing is hidden.* The error says how often it was tried and why no more. A later try may fail with something
 //! else (a breaker that has opened by then), which would send whoever reads it to the wrong place; so what the first
-//! one failed with is said too.
+//! one failed with is said too. And an answer that was lost once stays lost: if any try may have happened, the
+//! outcome of the whole is unknown, unless the last is certain to have happened.
 //!
 //! What is decided here is pure and lies in `budget` and `backoff`; this file is the loop around it.
 
@@ -35,10 +37,23 @@ tokio::task_local! {
     static RETRYING: ();
 }
 
-/// Whether an error lets its work run again. Whoever got no connection has waited for it as long as it may: another
-/// such wait heals no more than the first.
-fn allows(error: &Error) -> bool {
-    error.phase() != Phase::Acquire && error.may_run_again()
+/// What may run again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Safe {
+    /// What was rolled back for certain, or never began.
+    RolledBack,
+    /// That, and what may have happened, since twice is the same as once.
+    Twice,
+}
+
+impl Safe {
+    fn allows(self, error: &Error) -> bool {
+        // Whoever got no connection has waited for it as long as it may: another such wait heals no more than the
+        // first.
+        let waited_already = error.phase() == Phase::Acquire;
+        let lost_answer = error.outcome() == Outcome::Unknown && error.fault().is_connectivity();
+        !waited_already && (error.may_run_again() || self == Safe::Twice && lost_answer)
+    }
 }
 
 /// Retries of all the work of one [`Database`](crate::Database).
@@ -62,10 +77,11 @@ impl Retries {
     pub(crate) async fn run<T, Fut: Future<Output = Result<T>>>(
         &self,
         name: &WorkName,
+        safe: Safe,
         work: impl Fn() -> Fut,
     ) -> Result<T> {
         if RETRYING.try_with(|()| ()).is_ok() {
-            return work().await.map_err(once_only);
+            return work().await.map_err(|error| once_only(error, safe));
         }
         self.budget.lock().note_call(Instant::now());
         let mut tries = Tries::default();
@@ -76,7 +92,7 @@ impl Retries {
             };
             tries.count(&error);
             let pause = backoff::pause(tries.made, fastrand::f64());
-            if let Err(reason) = self.another(&tries, &error, pause) {
+            if let Err(reason) = self.another(&tries, safe, &error, pause) {
                 if let Stop::Spent(_) = reason {
                     self.tell(name, &error, tries.made, false);
                 }
@@ -89,8 +105,8 @@ impl Retries {
     }
 
     /// Whether there is another try after this error; the budget is asked last, so that nothing is taken in vain.
-    fn another(&self, tries: &Tries, error: &Error, pause: Duration) -> Result<(), Stop> {
-        if !allows(error) {
+    fn another(&self, tries: &Tries, safe: Safe, error: &Error, pause: Duration) -> Result<(), Stop> {
+        if !safe.allows(error) {
             return Err(Stop::NotSafe);
         }
         if tries.made >= backoff::TRIES {
@@ -176,8 +192,8 @@ fn together(before: Option<Outcome>, last: Outcome) -> Outcome {
 }
 
 /// What is said of work that would have been tried again, had it not been inside a retry already.
-fn once_only(error: Error) -> Error {
-    if allows(&error) {
+fn once_only(error: Error, safe: Safe) -> Error {
+    if safe.allows(&error) {
         return error.and("tried once only, because the work around it is itself tried again");
     }
     error
