@@ -6,9 +6,10 @@ use crate::database::Database;
 use crate::deadline;
 use crate::error::{Outcome, Result};
 use crate::fault::Fault;
+use crate::idempotent::Idempotent;
 use crate::name::WorkName;
 use crate::pool::Ask;
-use crate::retry;
+use crate::retry::Safe;
 use crate::statement::{Count, Params, Rows, Shape};
 use crate::statements::{AsQuery, Query};
 use crate::transaction::{self, Transaction, TransactionGuard};
@@ -194,6 +195,18 @@ impl<'a> Call<'a> {
         deadline::from_start(within, work).await
     }
 
+    /// The same for a statement that may run twice: one deadline covers all tries.
+    pub(crate) async fn run_again<S: Shape>(self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
+        let within = self.within;
+        let call = Call { within: None, ..self };
+        let once = || call.clone().run::<S>(query, params);
+        deadline::from_start(within, call.db.retries().run(&call.name, Safe::Twice, once)).await
+    }
+
+    pub(crate) fn name(&self) -> &WorkName {
+        &self.name
+    }
+
     /// Runs a transaction: commit on `Ok`, roll back on `Err`, drop or panic. Runs once.
     ///
     /// # Errors
@@ -219,14 +232,31 @@ impl<'a> Call<'a> {
         })
     }
 
+    /// Declares that the statement may run twice, also long after one another, and leave the same as if it had run
+    /// once. Then it runs again when its answer was lost.
+    ///
+    /// ```no_run
+    /// # async fn example(db: &plimsoll::Database, id: &str) -> plimsoll::Result<()> {
+    /// let seen = "INSERT INTO device VALUES ($1) ON CONFLICT DO NOTHING";
+    /// db.named("device seen").idempotent().execute(seen, &[&id]).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn idempotent(self) -> Idempotent<'a> {
+        Idempotent::new(self)
+    }
+
     /// Runs a transaction, and runs it again when it was rolled back for certain by something that may pass:
-    /// a collision, a deadlock, a lost connection. Up to five times, after pauses with full jitter, by the deadline.
+    /// a collision, a deadlock, a lost connection. Up to five times, after pauses with full jitter, by the deadline,
+    /// and as far as the retry budget of the [`Database`] allows.
+    ///
+    /// Inside other work that is tried again it runs once: whoever is around it tries again with everything.
     ///
     /// The closure must bear being run again: whatever it does outside the transaction happens each time. A closure
     /// that captures is written `async |tx| ..`, not `async move |tx| ..`.
     ///
     /// # Errors
-    /// That of the last run. [`Outcome::Unknown`] is never run again.
+    /// That of the last run, with the number of tries ([`Error::attempts`](crate::Error::attempts)), why there was no
+    /// other, and what the first failed with if that was something else. [`Outcome::Unknown`] is never run again.
     ///
     /// # Cancel safety
     /// As [`Call::transaction`].
@@ -237,13 +267,13 @@ impl<'a> Call<'a> {
         Fut: Future<Output = Result<T>> + Send,
     {
         let within = self.within;
-        let begin = self.begin;
+        let call = Call { within: None, ..self };
         deadline::from_start(within, async move {
             let once = || async {
-                let lease = Call { within: None, ..self.clone() }.acquire().await?;
-                transaction::run(lease, begin, &work).await
+                let lease = call.clone().acquire().await?;
+                transaction::run(lease, call.begin, &work).await
             };
-            retry::run(once).await
+            call.db.retries().run(&call.name, Safe::RolledBack, once).await
         })
     }
 

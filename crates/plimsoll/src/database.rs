@@ -12,6 +12,7 @@ use crate::name::WorkName;
 use crate::pool::watchdog::Watchdog;
 use crate::pool::{Ask, LastConnect, Pool, PoolStatus, Sizing, connects};
 use crate::postgres::{Postgres, Shared};
+use crate::retry::{Retries, RetryStatus};
 use crate::settings::{Plan, Settings};
 use crate::statement::Params;
 use crate::statements::{AsQuery, TypeCache};
@@ -69,6 +70,7 @@ impl Database {
             breaker: Arc::new(CircuitBreaker::new(plan.breaker(), plan.breaker_after(), events.clone())),
             reserved: Mutex::new(None),
             checkup: Checkup::default(),
+            retries: Retries::new(&plan, events.clone()),
             plan: Arc::clone(&plan),
         });
         let manager = Postgres { connector: Connector::new(Arc::clone(&plan))?, shared: Arc::clone(&shared) };
@@ -281,7 +283,8 @@ impl Database {
         self.here().transaction(work)
     }
 
-    /// Runs a transaction, and again when it was rolled back for certain: see [`Call::retrying`].
+    /// Runs a transaction, and again when it was rolled back for certain: see [`Call::retrying`]. All calls of this
+    /// handle and its clones share one budget of retries: [`Database::retry_status`].
     ///
     /// ```no_run
     /// use axum::{extract::State, http::StatusCode};
@@ -351,6 +354,12 @@ impl Database {
         self.pool.status()
     }
 
+    /// How often work ran again, how often that was refused, and how many retries there may be now.
+    #[must_use]
+    pub fn retry_status(&self) -> RetryStatus {
+        self.shared.retries.status()
+    }
+
     /// Changes how many connections there may be.
     pub fn resize(&self, min: usize, max: usize) {
         self.pool.resize(min, max);
@@ -416,6 +425,10 @@ impl Database {
 
     pub(crate) fn permit(&self, work: &WorkName) -> Result<Permit> {
         self.shared.breaker.permit(work)
+    }
+
+    pub(crate) fn retries(&self) -> &Retries {
+        &self.shared.retries
     }
 
     pub(crate) fn tell(&self, event: Event) {

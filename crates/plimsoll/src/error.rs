@@ -91,6 +91,7 @@ struct Inner {
     sentence: String,
     sqlstate: Option<SqlState>,
     source: Option<BoxError>,
+    attempts: u32,
 }
 
 impl Error {
@@ -103,6 +104,7 @@ impl Error {
             sentence: sentence.into(),
             sqlstate: None,
             source: None,
+            attempts: 1,
         }))
     }
 
@@ -145,6 +147,12 @@ impl Error {
 
     pub(crate) fn with_fault(mut self, fault: Fault) -> Self {
         self.0.fault = fault;
+        self
+    }
+
+    /// How often the work was tried in all, this failure included.
+    pub(crate) fn after_tries(mut self, attempts: u32) -> Self {
+        self.0.attempts = attempts;
         self
     }
 
@@ -201,6 +209,13 @@ impl Error {
     pub fn may_run_again(&self) -> bool {
         self.0.fault.again() == Again::IfRolledBack
             && matches!(self.0.outcome, Outcome::NotStarted | Outcome::RolledBack)
+    }
+
+    /// How often the work was tried: 1 unless it was run again, as [`Call::retrying`](crate::Call::retrying) and
+    /// [`Call::idempotent`](crate::Call::idempotent) do.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
     }
 
     /// The sentence without code, cause and remedy.

@@ -124,6 +124,24 @@ pub enum Event {
         /// How many there are.
         unknown: usize,
     },
+    /// Work that failed runs again.
+    Retried {
+        /// Whose it is.
+        work: String,
+        /// With what it failed.
+        fault: Fault,
+        /// How often it was tried so far.
+        tried: u32,
+    },
+    /// Work that might have run again does not, because the retry budget is spent.
+    RetryRefused {
+        /// Whose it is.
+        work: String,
+        /// With what it failed.
+        fault: Fault,
+        /// How often it was tried.
+        tried: u32,
+    },
 }
 
 /// Why something was stopped on the server.
@@ -249,6 +267,12 @@ fn log(event: &Event) {
             target: "plimsoll", version, unknown,
             "the schema is ahead of this program, which does not know these migrations; they are left alone"
         ),
+        Event::Retried { work, fault, tried } => {
+            tracing::debug!(target: "plimsoll", work, code = fault.code(), tried, "it failed and is tried again");
+        }
+        Event::RetryRefused { work, fault, tried } => tracing::warn!(
+            target: "plimsoll", work, code = fault.code(), tried, "not tried again: the retry budget is spent"
+        ),
     }
 }
 
@@ -279,5 +303,11 @@ fn count(event: &Event) {
         Event::Degraded { .. } => metrics::counter!("plimsoll_degraded_total").increment(1),
         Event::Migrated { .. } => metrics::counter!("plimsoll_migrated_total").increment(1),
         Event::SchemaAhead { .. } => metrics::counter!("plimsoll_schema_ahead_total").increment(1),
+        Event::Retried { fault, .. } => {
+            metrics::counter!("plimsoll_retries_total", "code" => fault.code()).increment(1);
+        }
+        Event::RetryRefused { fault, .. } => {
+            metrics::counter!("plimsoll_retries_refused_total", "code" => fault.code()).increment(1);
+        }
     }
 }

@@ -8,6 +8,7 @@ use crate::health::Checkup;
 use crate::name::WorkName;
 use crate::pool::watchdog::Watchdog;
 use crate::pool::{Home, Manage, Verdict};
+use crate::retry::Retries;
 use crate::settings::Plan;
 use crate::statements::{StatementCache, TypeCache};
 use crate::wire::connect::{Connector, Pooler};
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     /// The connection that the heartbeat asks on, for whoever else has a short question about the server.
     pub(crate) reserved: Mutex<Option<Arc<Ready>>>,
     pub(crate) checkup: Checkup,
+    pub(crate) retries: Retries,
 }
 
 /// One connection: the driver's client, its link, and what is known of the session.

@@ -20,7 +20,9 @@ const EACH: i32 = 10;
 async fn a_storm_of_collisions_converges_and_counts_each_success_once() {
     let db = ledger().await;
     db.execute("CREATE TABLE counter (n int); INSERT INTO counter VALUES (0)").await.unwrap();
-    let pool = server::database(&db).await;
+    // Here five tries are the limit, and not the budget.
+    let settings = server::settings_for(&db).await.retry_share(1.0).retry_floor(1_000);
+    let pool = Database::connect(settings).await.unwrap();
     let tasks: Vec<_> = (0..TASKS)
         .map(|_| {
             let pool = pool.clone();

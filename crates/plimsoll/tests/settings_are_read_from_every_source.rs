@@ -175,6 +175,8 @@ const EACH: &[(&str, &str)] = &[
     ("deadline_margin", "50ms"),
     ("on_missing_guardrail", "degraded"),
     ("pooler", "session"),
+    ("retry_share", "0.1"),
+    ("retry_floor", "5"),
     ("statement_cache", "10"),
     ("type_cache", "20"),
 ];
@@ -230,6 +232,8 @@ fn in_code() -> Settings {
         .deadline_margin(ms(50))
         .on_missing_guardrail(OnMissingGuardrail::Degraded)
         .pooler(PoolerMode::Session)
+        .retry_share(0.1)
+        .retry_floor(5)
         .statement_cache(10)
         .type_cache(20)
 }

@@ -156,6 +156,8 @@ fn assemble(said: Settings, wish: Complete, hosts: Vec<Host>, problems: &mut Vec
         deadline_margin: _,
         on_missing_guardrail,
         pooler,
+        retry_share,
+        retry_floor,
         statement_cache,
         type_cache,
         problems: _,
@@ -213,6 +215,8 @@ fn assemble(said: Settings, wish: Complete, hosts: Vec<Host>, problems: &mut Vec
         deadline_margin: limits.margin,
         on_missing_guardrail: on_missing_guardrail.unwrap_or(wish.on_missing_guardrail),
         pooler,
+        retry_share: retry_share.unwrap_or(wish.retry_share),
+        retry_floor: retry_floor.unwrap_or(wish.retry_floor),
         statement_cache: statement_cache.unwrap_or(wish.statement_cache),
         type_cache: type_cache.unwrap_or(wish.type_cache),
     }

@@ -132,6 +132,11 @@ plan! {
         /// What stands between.
         pooler: PoolerMode,
 
+        /// Retries over 10 s, as a share of the calls that may run again.
+        retry_share: f64,
+        /// Retries over 10 s that are allowed beyond that share.
+        retry_floor: u32,
+
         /// Prepared statements kept on each connection.
         statement_cache: usize,
         /// Types kept of those looked up in the catalogue.

@@ -258,6 +258,17 @@ settings! {
         pooler: PoolerMode, default PoolerMode::Auto;
     }
 
+    section "Retry" {
+        /// Retries that all calls of a `Database` together may make, as a share of those calls that may run again,
+        /// over 10 s. `0` leaves only `retry_floor`. When everything fails at once, it is this that keeps a load from
+        /// becoming five times that load.
+        retry_share: f64, default 0.2, range Range::Fractions(0.0, 1.0);
+
+        /// Retries over 10 s that are allowed beyond the share, for programs that make few calls: ten are all the
+        /// tries of two calls, and one a second. With `0` here and in `retry_share` nothing runs again.
+        retry_floor: u32, default 10, range Range::Numbers(0, 100_000);
+    }
+
     section "Statements" {
         /// Prepared statements kept on each connection.
         statement_cache: usize, default 256, range Range::Numbers(0, 65_536);

@@ -1,0 +1,60 @@
+//! How long to wait before another try, and whether one still fits.
+//!
+//! Those who collided once collide again if they wait equally long, so the wait is drawn by lot between nothing and
+//! a ceiling (full jitter: of the usual kinds the one that spreads best). The ceiling doubles from 10 ms, about one
+//! small transaction, to half a second: what has not passed by then is not a collision any more.
+
+use std::time::Duration;
+
+/// The most tries there are, the first included.
+pub(crate) const TRIES: u32 = 5;
+const FIRST: Duration = Duration::from_millis(10);
+const LONGEST: Duration = Duration::from_millis(500);
+
+/// The pause after this many tries, by a lot between 0 and 1.
+pub(crate) fn pause(tried: u32, lot: f64) -> Duration {
+    let ceiling = FIRST.saturating_mul(1 << tried.min(10).saturating_sub(1)).min(LONGEST);
+    ceiling.mul_f64(lot.clamp(0.0, 1.0))
+}
+
+/// Whether another try could begin after the pause. A statement ends by this margin before its deadline, so one that
+/// begins within the margin could only say that it had no time, instead of what went wrong.
+pub(crate) fn fits(remaining: Option<Duration>, pause: Duration, margin: Duration) -> bool {
+    remaining.is_none_or(|remaining| remaining > pause.saturating_add(margin.min(remaining / 4)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(count: u64) -> Duration {
+        Duration::from_millis(count)
+    }
+
+    #[test]
+    fn pauses_double_up_to_a_ceiling_and_the_jitter_is_full() {
+        assert_eq!(pause(1, 1.0), ms(10));
+        assert_eq!(pause(2, 1.0), ms(20));
+        assert_eq!(pause(9, 1.0), LONGEST);
+        assert_eq!(pause(3, 0.0), Duration::ZERO);
+        assert_eq!(pause(u32::MAX, 7.0), LONGEST);
+    }
+
+    #[test]
+    fn a_try_fits_if_it_can_begin_before_the_margin() {
+        assert!(fits(None, ms(500), ms(100)));
+        assert!(fits(Some(ms(121)), ms(20), ms(30)));
+        assert!(!fits(Some(ms(50)), ms(40), ms(100)));
+        assert!(fits(Some(ms(50)), ms(30), ms(100)), "a short deadline is not eaten up by its margin");
+        assert!(!fits(Some(Duration::ZERO), Duration::ZERO, ms(100)));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_pause_is_longer_than_the_ceiling(tried in 0u32.., lot in proptest::num::f64::ANY) {
+            // A lot that is no number is a defect of whoever drew it, and is no reason to panic.
+            let lot = if lot.is_nan() { 0.0 } else { lot };
+            proptest::prop_assert!(pause(tried, lot) <= LONGEST);
+        }
+    }
+}
