@@ -10,7 +10,7 @@ use crate::health::Checkup;
 use crate::heartbeat;
 use crate::name::WorkName;
 use crate::pool::watchdog::Watchdog;
-use crate::pool::{Ask, LastConnect, Pool, PoolStatus, Sizing, connects};
+use crate::pool::{Ask, LastConnect, Pool, PoolStatus, Shutdown, Sizing, connects};
 use crate::postgres::{Postgres, Shared};
 use crate::retry::{Retries, RetryStatus};
 use crate::settings::{Plan, Settings};
@@ -401,12 +401,32 @@ impl Database {
     }
 
     /// Closes the pool: waiters are sent away, idle connections closed, lent ones waited for and then ended. Always
-    /// returns, within `close_timeout`.
+    /// returns: see [`Database::shutdown`].
     ///
     /// # Cancel safety
     /// Dropped, the waiting stops; the pool stays closed.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.shutdown().await;
+    }
+
+    /// [`Database::close`] that tells how it went. In three steps: nothing is lent any more and what is out may finish,
+    /// up to `close_timeout`; what runs on then is stopped on the server, confirmed (a COMMIT is let finish); what does
+    /// not come back even then is ended. Always returns, within `close_timeout` and `reclaim_timeout` together.
+    ///
+    /// ```no_run
+    /// # async fn example(db: plimsoll::Database) -> Result<(), Box<dyn std::error::Error>> {
+    /// tokio::signal::ctrl_c().await?;
+    /// tokio::select! {
+    ///     report = db.shutdown() => println!("{} statements had to be stopped", report.cancelled),
+    ///     _ = tokio::signal::ctrl_c() => println!("asked twice: leaving at once"),
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Dropped, the waiting stops; the pool stays closed.
+    pub async fn shutdown(&self) -> Shutdown {
+        self.pool.close().await
     }
 
     /// Whether [`Database::close`] was called.

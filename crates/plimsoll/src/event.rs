@@ -154,6 +154,8 @@ pub enum StopReason {
     Deadline,
     /// Its own limit came.
     Limit,
+    /// The pool is being closed, and the time to finish is over.
+    Shutdown,
 }
 
 impl fmt::Display for StopReason {
@@ -162,6 +164,7 @@ impl fmt::Display for StopReason {
             StopReason::Dropped => "its caller dropped it",
             StopReason::Deadline => "the deadline came",
             StopReason::Limit => "its limit came",
+            StopReason::Shutdown => "the pool is being closed",
         })
     }
 }

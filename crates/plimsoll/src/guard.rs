@@ -117,12 +117,14 @@ impl Guard<'_> {
         if link.is_closed() {
             return Err(self.lost_before(phase));
         }
-        if self.deadline.is_some_and(|deadline| deadline.has_passed(Instant::now())) {
+        // With less than the floor no answer would be back in time; the server is not even asked.
+        let floor = self.connection.shared.plan.deadline_floor();
+        if self.deadline.is_some_and(|deadline| deadline.remaining(Instant::now()) <= floor) {
             return Err(self.error(
                 self.fault_of_stop(StopReason::Deadline),
                 phase,
                 self.untouched(),
-                format!("the deadline of {} had passed before this {phase} was sent", self.work),
+                format!("the deadline of {} had passed, or nearly, before this {phase} was sent", self.work),
             ));
         }
         if link.needs_settling() {
@@ -215,6 +217,7 @@ impl Guard<'_> {
         match reason {
             StopReason::Deadline if self.is_transaction_limit => Fault::TransactionTimeout,
             StopReason::Deadline | StopReason::Dropped => Fault::DeadlinePassed,
+            StopReason::Shutdown => Fault::PoolClosed,
             StopReason::Limit => Fault::StatementTimeout,
         }
     }

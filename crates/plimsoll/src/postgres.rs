@@ -162,20 +162,31 @@ impl Manage for Postgres {
     }
 
     fn overdue(&self, link: &Arc<Link>, who: &WorkName) {
-        // A COMMIT is let finish, and what is about to be sent is seen at the next look.
-        if link.seen.owed_work() == 0 {
-            return;
-        }
-        link.abandon();
-        let reason = StopReason::Deadline;
-        self.shared.events.tell(Event::Stopped { work: who.to_string(), pid: link.seen.pid(), reason });
-        let link = Arc::clone(link);
-        let limit = self.shared.plan.reclaim_timeout();
-        self.shared.runtime.spawn(async move { link.stop(Instant::now() + limit).await });
+        self.stop(link, who.to_string(), StopReason::Deadline);
+    }
+
+    fn cancel(&self, link: &Arc<Link>, who: Option<&WorkName>) -> bool {
+        self.stop(link, who.map(ToString::to_string).unwrap_or_default(), StopReason::Shutdown)
     }
 
     fn abandon(&self, link: &Arc<Link>) {
         link.abort();
+    }
+}
+
+impl Postgres {
+    /// Stops whatever runs on a connection, on the side; says whether anything did.
+    fn stop(&self, link: &Arc<Link>, work: String, reason: StopReason) -> bool {
+        // A COMMIT is let finish, and what is about to be sent is seen at the next look.
+        if link.seen.owed_work() == 0 {
+            return false;
+        }
+        link.abandon();
+        self.shared.events.tell(Event::Stopped { work, pid: link.seen.pid(), reason });
+        let link = Arc::clone(link);
+        let limit = self.shared.plan.reclaim_timeout();
+        self.shared.runtime.spawn(async move { link.stop(Instant::now() + limit).await });
+        true
     }
 }
 

@@ -108,6 +108,34 @@ async fn close_ends_even_what_never_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_runs_on_at_the_end_is_stopped_on_the_server_and_a_commit_is_not() {
+    let fresh = shared::database().await.unwrap();
+    let setup = "CREATE TABLE slow (n int); CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS \
+                 'BEGIN PERFORM pg_sleep(0.8); RETURN NULL; END'; CREATE CONSTRAINT TRIGGER nap AFTER INSERT ON slow \
+                 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nap()";
+    fresh.execute(setup).await.unwrap();
+    let settings = server::settings_for(&fresh).await.pool_max(3).close_timeout(Duration::from_millis(200));
+    let db = Database::connect(settings).await.unwrap();
+    let (sleeper, writer) = (db.clone(), db.clone());
+    let sleeps = tokio::spawn(async move { sleeper.execute("SELECT pg_sleep(30)", &[]).await });
+    let commits = tokio::spawn(async move {
+        writer.transaction(async |tx| tx.execute("INSERT INTO slow VALUES (1)", &[]).await).await
+    });
+    let at_work = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() \
+                   AND state = 'active' AND query IN ('COMMIT', 'SELECT pg_sleep(30)')";
+    server::until("both are at it", server::PATIENCE, async || server::text(&fresh, at_work).await == "2")
+        .await;
+    let report = db.shutdown().await;
+    assert_eq!((report.cancelled, report.ended), (1, 0), "{report:?}");
+    assert!(report.took < Duration::from_secs(5), "{report:?}");
+    let error = sleeps.await.unwrap().unwrap_err();
+    assert_eq!(error.outcome(), plimsoll::Outcome::RolledBack, "{error}");
+    assert_eq!(commits.await.unwrap().expect("a COMMIT is let finish"), 1);
+    assert_eq!(server::text(&fresh, at_work).await, "0", "nothing runs on");
+    assert_eq!(server::text(&fresh, "SELECT count(*)::text FROM slow").await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pool_that_nobody_has_closes_its_connections() {
     let fresh = shared::database().await.unwrap();
     let db = Database::connect(server::settings_for(&fresh).await.pool_min(2)).await.unwrap();

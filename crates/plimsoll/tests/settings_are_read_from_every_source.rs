@@ -173,6 +173,7 @@ const EACH: &[(&str, &str)] = &[
     ("idle_in_transaction_session_timeout", "15s"),
     ("client_connection_check_interval", "500ms"),
     ("deadline_margin", "50ms"),
+    ("deadline_floor", "3ms"),
     ("on_missing_guardrail", "degraded"),
     ("pooler", "session"),
     ("retry_share", "0.1"),
@@ -223,6 +224,7 @@ fn in_code() -> Settings {
         .breaker(GuardMode::Dark)
         .breaker_after(secs(3))
         .heartbeat(secs(1))
+        .deadline_floor(Duration::from_millis(3))
         .lock_timeout(secs(4))
         .statement_timeout(secs(20))
         .client_statement_timeout(secs(24))

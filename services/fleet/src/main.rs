@@ -41,7 +41,11 @@ async fn run() -> Result<(), Box<dyn Error>> {
         _ = terminated.recv() => Ok(()),
     };
     say("fleet stops: what was accepted is being written");
-    running.stop().await;
+    tokio::select! {
+        () = running.stop() => {}
+        // Whoever asks twice does not want to wait; what was acknowledged is stored already.
+        _ = interrupted.recv() => say("fleet leaves at once"),
+    }
     Ok(ended?)
 }
 

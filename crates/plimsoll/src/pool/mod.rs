@@ -24,6 +24,7 @@ pub(crate) mod watchdog;
 
 pub use acquire::Ask;
 pub use lease::{Home, Lease};
+pub use shutdown::Shutdown;
 pub use snapshot::{LeaseStatus, PoolStatus};
 
 use crate::error::Result;
@@ -92,6 +93,12 @@ pub trait Manage: Send + Sync + Sized + 'static {
 
     /// A lease has outlived its deadline: stop whatever runs on it.
     fn overdue(&self, handle: &Self::Handle, who: &crate::name::WorkName);
+
+    /// The pool ends: stop whatever runs on a lent connection; says whether anything did.
+    fn cancel(&self, handle: &Self::Handle, who: Option<&crate::name::WorkName>) -> bool {
+        let _ = (handle, who);
+        false
+    }
 
     /// A return takes longer than its limit: end the connection.
     fn abandon(&self, handle: &Self::Handle);
@@ -260,13 +267,13 @@ impl<M: Manage> Pool<M> {
         snapshot::status(&self.inner)
     }
 
-    /// Closes the pool: waiters are sent away, idle connections closed, lent ones waited for up to the limit and then
-    /// ended. It always returns.
+    /// Closes the pool: waiters are sent away, idle connections closed, lent ones waited for up to the limit; what
+    /// runs on then is stopped, and what does not come back is ended. It always returns.
     ///
     /// # Cancel safety
     /// Dropping it stops the waiting; the pool stays closed.
-    pub async fn close(&self) {
-        shutdown::close(&self.inner).await;
+    pub async fn close(&self) -> Shutdown {
+        shutdown::close(&self.inner).await
     }
 
     /// Whether [`Pool::close`] was called.

@@ -354,6 +354,8 @@ impl<C, H> Slots<C, H> {
         silent_for: impl Fn(&H) -> Option<Duration>,
     ) -> Vec<C> {
         let mut surplus = self.total().saturating_sub(self.limits.min);
+        // A clock that jumped makes all of them old at once. Nobody is helped by a pool that is emptied in one moment.
+        let mut may_age_out = self.total().div_ceil(4);
         let mut reaped = Vec::new();
         // The oldest idle lie at the bottom of the stack.
         for slot in self.idle.clone() {
@@ -365,7 +367,9 @@ impl<C, H> Slots<C, H> {
                     && place.handle.as_ref().and_then(&silent_for).is_none_or(|silent| silent >= limit)
             });
             let above = self.total() > self.limits.max;
-            if dead || expired || above || (idled && surplus > 0) {
+            let aged_out = (expired || (idled && surplus > 0)) && may_age_out > 0;
+            if dead || above || aged_out {
+                may_age_out = may_age_out.saturating_sub(usize::from(!dead && !above));
                 surplus = surplus.saturating_sub(1);
                 let connection = self.slots.get_mut(slot).and_then(|place| place.connection.take());
                 self.vacate(slot);
@@ -565,6 +569,25 @@ mod tests {
                 prop_assert!(slots.idle() == 0 || slots.waiters.len() == 0, "idle while somebody waits");
             }
         }
+    }
+
+    #[test]
+    fn a_clock_that_jumps_does_not_empty_the_pool_at_once() {
+        let start = Instant::now();
+        let hour = Duration::from_secs(3600);
+        let limits = Limits { min: 2, max: 20, overflow: 0, connects: 20 };
+        let mut slots: Slots<u32, ()> = Slots::new(limits, 9);
+        for (number, slot) in (0..).zip(slots.begin_connects(20, start)) {
+            let effects = slots.connected(slot, number, (), start.checked_add(hour / 2), start);
+            assert!(matches!(effects, Effects::None));
+        }
+        let mut left = 20_usize;
+        while left > 0 {
+            let reaped = slots.reap(start + hour, Some(hour / 6), |()| false, |()| None).len();
+            assert!((1..=left.div_ceil(4)).contains(&reaped), "{reaped} of {left} at once");
+            left -= reaped;
+        }
+        assert_eq!(slots.total(), 0);
     }
 
     #[test]

@@ -126,6 +126,8 @@ plan! {
         client_connection_check_interval: Option<Duration>,
         /// How much earlier than a deadline a statement is stopped, so that the answer still arrives in time.
         deadline_margin: Duration,
+        /// Less than this before a deadline, and nothing is sent any more.
+        deadline_floor: Duration,
         /// What to do with a connection on which a guardrail was found missing.
         on_missing_guardrail: OnMissingGuardrail,
 

@@ -247,6 +247,10 @@ settings! {
         /// time. Must be below `statement_timeout`.
         deadline_margin: Duration, default ms(100), range Range::Times(ms(0), secs(10));
 
+        /// With less time than this before a caller's deadline, nothing is sent any more: the answer would not be
+        /// back in time, and the server would have worked for nobody.
+        deadline_floor: Duration, default ms(1), range Range::Times(ms(0), secs(1));
+
         /// What to do with a connection on which one of these limits was found missing when it was read back.
         on_missing_guardrail: OnMissingGuardrail, default OnMissingGuardrail::Error;
     }
