@@ -4,6 +4,7 @@
 #   make run        start the fleet service on a database of its own (or on DATABASE_URL)
 #   make test       every test; FAIL_FAST=1 stops at the first failure
 #   make test-all   the same on the installed PostgreSQL, on 17 and on 18
+#   make soak       the long parts with many seeds; SEEDS=200 SEED=1 choose how many, and from which on
 #   make p0         the four tests of the database baseline, with what each one measured
 #   make check      format, lints, feature sets, documentation, licences
 #   make bench      Plimsoll beside its peers
@@ -26,7 +27,7 @@ endif
 LOOM_TESTS := $(wildcard crates/plimsoll/tests/loom*.rs)
 
 .DEFAULT_GOAL := test
-.PHONY: run test test-all p0 check bench docs clean
+.PHONY: run test test-all soak p0 check bench docs clean
 
 run:
 	@scripts/setup run
@@ -55,6 +56,14 @@ test-all:
 			$(CARGO) nextest run --workspace --exclude bench $(NEXTEST_FLAGS) ) || $(ON_FAILURE); \
 	done; \
 	exit $$failed
+
+# A seed that fails is printed with what it played; SEED=that SEEDS=1 plays it again.
+SEEDS ?= 200
+SEED ?= 1
+soak:
+	@scripts/setup test
+	PLIMSOLL_SEEDS=$(SEEDS) PLIMSOLL_SEED=$(SEED) $(CARGO) test -p plimsoll \
+		--test nothing_acknowledged_is_lost_or_doubled -- --nocapture
 
 p0:
 	@scripts/setup run

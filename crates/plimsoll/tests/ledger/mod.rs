@@ -3,6 +3,8 @@
 #![allow(unreachable_pub, reason = "shared by test files; nothing is published")]
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
+pub mod account;
+
 use plimsoll_embedded::shared::{self, TestDatabase};
 use plimsoll_faults::Proxy;
 
