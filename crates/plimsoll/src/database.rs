@@ -16,6 +16,7 @@ use crate::transaction::{Transaction, TransactionGuard};
 use crate::wire::connect::{Connector, Pooler};
 use std::borrow::Cow;
 use std::future::Future;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -333,6 +334,23 @@ impl Database {
         self.pool.resize(min, max);
     }
 
+    /// Lends no connection from now on, for a time in which the database must be left alone. Callers wait, by their own
+    /// limits, and whose limit comes meanwhile is told of the pause; what is lent goes on and comes home.
+    pub fn pause(&self) {
+        self.pool.pause();
+    }
+
+    /// Lends again, first to those who wait.
+    pub fn resume(&self) {
+        self.pool.resume();
+    }
+
+    /// Whether [`Database::pause`] holds.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.pool.is_paused()
+    }
+
     /// Events from now on. A subscriber that is slow misses some, and is told how many.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Event> {
@@ -392,5 +410,9 @@ fn sizing(plan: &Plan) -> Sizing {
         close_timeout: plan.close_timeout(),
         leak_after: plan.leak_after(),
         deadlock_after: plan.deadlock_after(),
+        priority_reserve: plan.priority_reserve(),
+        max_per_name: NonZeroUsize::new(plan.max_per_name()),
+        admission: plan.admission(),
+        deadline_margin: plan.deadline_margin(),
     }
 }

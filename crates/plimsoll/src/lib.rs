@@ -73,6 +73,7 @@ pub use error::{BoxError, Error, Outcome, Phase, Result};
 pub use fault::{Advice, Again, Fault};
 pub use lock::{KeyPart, LockKey};
 pub use name::WorkName;
+pub use pool::Priority;
 pub use settings::Settings;
 pub use statement::Params;
 pub use statements::AsQuery;

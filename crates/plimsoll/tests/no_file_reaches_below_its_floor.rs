@@ -9,7 +9,21 @@ use std::path::{Path, PathBuf};
 /// Floors from the top of the table down; a path ending in `/` stands for everything below it that has no entry.
 const FLOORS: &[(&str, &[&str])] = &[
     ("words", &["name", "deadline", "secret", "fault", "error", "event", "settings/"]),
-    ("rules", &["pool/sync", "pool/waiters", "pool/slots", "pool/wait", "pool/watchdog", "retry/"]),
+    (
+        "rules",
+        &[
+            "pool/sync",
+            "pool/admission",
+            "pool/lane",
+            "pool/bulkhead",
+            "pool/waiters",
+            "pool/gate",
+            "pool/slots",
+            "pool/wait",
+            "pool/watchdog",
+            "retry/",
+        ],
+    ),
     ("wire", &["wire/"]),
     ("pool", &["pool/"]),
     (

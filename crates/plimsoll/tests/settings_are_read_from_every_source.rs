@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use plimsoll::secret::{Password, Secret};
 use plimsoll::settings::{
-    Address, ChannelBinding, OnMissingGuardrail, Plan, PoolerMode, Profile, Settings, SettingsError,
-    TargetSessionAttrs, TlsMode, TlsRoots, table,
+    Address, AdmissionMode, ChannelBinding, OnMissingGuardrail, Plan, PoolerMode, Profile, Settings,
+    SettingsError, TargetSessionAttrs, TlsMode, TlsRoots, table,
 };
 
 fn from_vars(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
@@ -151,6 +151,9 @@ const EACH: &[(&str, &str)] = &[
     ("pool_max", "12"),
     ("max_overflow", "5"),
     ("max_waiting", "77"),
+    ("priority_reserve", "2"),
+    ("max_per_name", "6"),
+    ("admission", "dark"),
     ("pool_timeout", "11s"),
     ("connect_timeout", "4s"),
     ("idle_timeout", "5min"),
@@ -203,6 +206,9 @@ fn in_code() -> Settings {
         .pool_max(12)
         .max_overflow(5)
         .max_waiting(77)
+        .priority_reserve(2)
+        .max_per_name(6)
+        .admission(AdmissionMode::Dark)
         .pool_timeout(secs(11))
         .connect_timeout(secs(4))
         .idle_timeout(secs(300))

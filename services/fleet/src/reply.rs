@@ -88,7 +88,7 @@ impl From<&Error> for Problem {
             )
         };
         match error.fault() {
-            Fault::PoolExhausted | Fault::QueueFull | Fault::SelfDeadlock => Problem::unavailable(
+            Fault::PoolExhausted | Fault::QueueFull | Fault::Overloaded | Fault::SelfDeadlock => Problem::unavailable(
                 "OVERLOADED",
                 "more is asked of the database than it can take now; send again later",
                 Duration::from_secs(1),

@@ -45,7 +45,9 @@ pub use plan::{Keepalives, Plan, TlsRoots};
 pub use problem::{Problem, SettingsError};
 pub use reference::reference;
 pub use table::{Settings, table};
-pub use words::{ChannelBinding, OnMissingGuardrail, PoolerMode, Profile, TargetSessionAttrs, TlsMode};
+pub use words::{
+    AdmissionMode, ChannelBinding, OnMissingGuardrail, PoolerMode, Profile, TargetSessionAttrs, TlsMode,
+};
 
 use std::fmt;
 use std::path::Path;

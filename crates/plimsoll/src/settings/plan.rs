@@ -12,7 +12,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::host::Host;
-use super::words::{ChannelBinding, OnMissingGuardrail, PoolerMode, TargetSessionAttrs, TlsMode};
+use super::words::{
+    AdmissionMode, ChannelBinding, OnMissingGuardrail, PoolerMode, TargetSessionAttrs, TlsMode,
+};
 use crate::secret::Password;
 
 /// The certificates that a server's is held against.
@@ -80,6 +82,12 @@ plan! {
         max_overflow: usize,
         /// Callers that may wait for a connection at a time.
         max_waiting: usize,
+        /// Connections that are lent to the highest priority only.
+        priority_reserve: usize,
+        /// Connections that one work name may hold at a time; 0 for as many as there are.
+        max_per_name: usize,
+        /// What becomes of callers who cannot be served in time.
+        admission: AdmissionMode,
         /// The longest wait for a connection.
         pool_timeout: Duration,
         /// The longest one connect may take, TLS and authentication included.

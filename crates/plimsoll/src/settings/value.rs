@@ -14,7 +14,9 @@ use super::definition::{Kind, Range};
 use super::duration::{self, Bare, Limit};
 use super::host::Host;
 use super::problem::STARS;
-use super::words::{ChannelBinding, OnMissingGuardrail, PoolerMode, Profile, TargetSessionAttrs, TlsMode};
+use super::words::{
+    AdmissionMode, ChannelBinding, OnMissingGuardrail, PoolerMode, Profile, TargetSessionAttrs, TlsMode,
+};
 use crate::secret::{Password, Secret};
 
 /// A type that a setting can have.
@@ -68,7 +70,7 @@ macro_rules! word_values { ($($word:ty),+) => { $(
         }
     }
 )+ } }
-word_values!(TlsMode, ChannelBinding, TargetSessionAttrs, PoolerMode, OnMissingGuardrail);
+word_values!(AdmissionMode, TlsMode, ChannelBinding, TargetSessionAttrs, PoolerMode, OnMissingGuardrail);
 
 impl Value for f64 {
     const KIND: Kind = Kind::Fraction;

@@ -86,6 +86,16 @@ words! {
         Transaction = "transaction",
     }
 
+    /// What becomes of a caller who, by the queue before it, cannot be served in time.
+    AdmissionMode {
+        /// It is refused at once.
+        On = "on",
+        /// It waits; that it would have been refused is counted and told.
+        Dark = "dark",
+        /// It waits.
+        Off = "off",
+    }
+
     /// What to do with a connection on which a guardrail was found missing.
     OnMissingGuardrail {
         /// Refuse it.
