@@ -74,7 +74,9 @@ async fn whoever_stands_aside_keeps_its_limit_and_leaves_no_trace() {
     let held = db.named("export").at_most(1).acquire().await.unwrap();
     for _ in 0..3 {
         let call = db.named("export").at_most(1).acquire_within(Duration::from_millis(30));
-        assert_eq!(call.acquire().await.unwrap_err().fault(), Fault::PoolExhausted);
+        let error = call.acquire().await.unwrap_err();
+        assert_eq!(error.fault(), Fault::PoolExhausted);
+        assert!(error.to_string().contains("its name holds the 1 that it may, 1 of 5 lent"), "{error}");
         let call = db.named("export").at_most(1).acquire();
         assert!(tokio::time::timeout(Duration::from_millis(10), call).await.is_err(), "and dropped");
     }

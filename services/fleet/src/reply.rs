@@ -91,7 +91,7 @@ impl From<&Error> for Problem {
             Fault::PoolExhausted | Fault::QueueFull | Fault::Overloaded | Fault::SelfDeadlock => Problem::unavailable(
                 "OVERLOADED",
                 "more is asked of the database than it can take now; send again later",
-                Duration::from_secs(1),
+                error.retry_after().unwrap_or(Duration::from_secs(1)),
             ),
             Fault::Unreachable
             | Fault::ConnectTimeout

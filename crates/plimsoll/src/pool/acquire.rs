@@ -114,7 +114,7 @@ pub(super) async fn acquire<M: Manage>(inner: &Arc<Inner<M>>, ask: Ask) -> Resul
         now = Instant::now();
         let until = times.end();
         if until <= now {
-            let refusal = Refusal::TimedOut { entangled: None };
+            let refusal = Refusal::TimedOut { entangled: None, cap: None };
             return Err(refused(inner, &ask.name, began, until, refusal));
         }
     }
@@ -187,7 +187,7 @@ fn queue<M: Manage>(
         return Joined::Refused(Refusal::Closed);
     }
     if until <= now {
-        return Joined::Refused(Refusal::TimedOut { entangled: None });
+        return Joined::Refused(Refusal::TimedOut { entangled: None, cap: None });
     }
     let who = who();
     let deadline = who.deadline;
@@ -301,6 +301,28 @@ fn exhausted(seconds: f64) -> String {
     )
 }
 
+struct TimedOut {
+    seconds: f64,
+    is_own_limit: bool,
+    is_paused: bool,
+    entangled: Option<String>,
+    cap: Option<NonZeroUsize>,
+    numbers: String,
+}
+
+/// Whose time it was, and what else stood in the way; a pause or a cap is no exhaustion.
+fn timed_out(how: TimedOut) -> (Fault, String) {
+    let TimedOut { seconds, is_own_limit, is_paused, entangled, cap, numbers } = how;
+    let capped = cap.map(|cap| format!("its name holds the {cap} that it may, ")).unwrap_or_default();
+    let knot = entangled.map(|leases| format!("; {ENTANGLED}: {leases}")).unwrap_or_default();
+    let numbers = format!("{capped}{numbers}{knot}");
+    if !is_own_limit {
+        return (Fault::DeadlinePassed, format!("was ended by its deadline after {seconds:.1} s: {numbers}"));
+    }
+    let known = if is_paused || cap.is_some() { String::new() } else { format!(". {}", exhausted(seconds)) };
+    (Fault::PoolExhausted, format!("gave up after {seconds:.1} s: {numbers}{known}"))
+}
+
 /// The error of a waiter that was sent away: fault by the true cause, numbers first.
 fn refused<M: Manage>(
     inner: &Inner<M>,
@@ -335,22 +357,9 @@ fn refused<M: Manage>(
         (Refusal::TimedOut { .. }, Some((fault, why))) if is_own_limit => {
             (fault, format!("gave up after {seconds:.1} s: no connection could be opened: {why}"))
         }
-        (Refusal::TimedOut { entangled }, _) => {
+        (Refusal::TimedOut { entangled, cap }, _) => {
             let numbers = snapshot::sentence(inner);
-            let knot = entangled.map(|leases| format!("; {ENTANGLED}: {leases}")).unwrap_or_default();
-            if is_paused && is_own_limit {
-                (Fault::PoolExhausted, format!("gave up after {seconds:.1} s: {numbers}"))
-            } else if is_own_limit {
-                (
-                    Fault::PoolExhausted,
-                    format!("gave up after {seconds:.1} s: {numbers}{knot}. {}", exhausted(seconds)),
-                )
-            } else {
-                (
-                    Fault::DeadlinePassed,
-                    format!("was ended by its deadline after {seconds:.1} s: {numbers}{knot}"),
-                )
-            }
+            timed_out(TimedOut { seconds, is_own_limit, is_paused, entangled, cap, numbers })
         }
         // Answered above.
         (Refusal::Overloaded(_), _) => (Fault::Overloaded, "was refused".to_owned()),

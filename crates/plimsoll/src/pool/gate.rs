@@ -222,3 +222,129 @@ impl<C, H> Slots<C, H> {
         Some(now.saturating_duration_since(lease.since))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::WorkName;
+    use crate::pool::slots::Limits;
+    use crate::pool::waiters::Runner;
+
+    const MS: Duration = Duration::from_millis(1);
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+    /// One connection, lent, and so many in the queue without a deadline.
+    struct World {
+        slots: Slots<u32, ()>,
+        tickets: Vec<Ticket<Grant<u32>>>,
+        now: Instant,
+    }
+
+    impl World {
+        fn new(mode: AdmissionMode, waiting: usize) -> Self {
+            let now = Instant::now();
+            let limits = Limits { min: 0, max: 1, overflow: 0, connects: 1 };
+            let slots = Slots::new(limits, 10_000).with_rules(Rules { mode, ..Rules::default() });
+            let mut world = World { slots, tickets: Vec::new(), now };
+            for slot in world.slots.begin_connects(1, now) {
+                let _ = world.slots.connected(slot, 0, (), None, now);
+            }
+            assert!(matches!(world.enter(None), Entrance::Granted(_)));
+            (0..waiting).for_each(|_| world.queue(None));
+            world
+        }
+
+        fn enter(&mut self, deadline: Option<Duration>) -> Entrance<u32> {
+            let deadline = deadline.map(|span| self.now + span);
+            let who = Who {
+                name: WorkName::here(),
+                runner: Runner::current(),
+                deadline,
+                priority: Priority::Normal,
+                cap: None,
+            };
+            self.slots.enter(who, self.now, self.now + YEAR, Waker::noop())
+        }
+
+        fn queue(&mut self, deadline: Option<Duration>) {
+            let Entrance::Waiting(ticket) = self.enter(deadline) else { panic!("it does not wait") };
+            self.tickets.push(ticket);
+        }
+
+        /// The lease ends after 10 ms, so many times over.
+        fn pass_on(&mut self, times: usize) {
+            for _ in 0..times {
+                self.now += 10 * MS;
+                let mut effects = self.slots.offer(0, 0, || self.now);
+                while let Effects::After(_, then) = effects {
+                    effects = *then;
+                }
+                if let Effects::HandOver(handover) = effects {
+                    assert!(handover.deliver().is_ok());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_newcomer_that_cannot_be_served_in_time_is_refused_and_one_that_can_is_not() {
+        let mut world = World::new(AdmissionMode::On, 40);
+        world.pass_on(20);
+        // Twenty wait; 210 ms until its turn, and 10 ms of work.
+        let Entrance::Overloaded(overload) = world.enter(Some(200 * MS)) else { panic!("it is let in") };
+        assert_eq!((overload.forecast.place, overload.forecast.wait), (21, 210 * MS));
+        world.queue(Some(250 * MS));
+        assert_eq!(world.slots.refusals.overloaded.total, 1);
+    }
+
+    #[test]
+    fn dark_counts_and_off_does_not() {
+        for (mode, counted) in [(AdmissionMode::Dark, 1), (AdmissionMode::Off, 0)] {
+            let mut world = World::new(mode, 40);
+            world.pass_on(20);
+            world.queue(Some(20 * MS));
+            assert_eq!(world.slots.refusals.would_be.total, counted, "{mode}");
+            assert_eq!(world.slots.refusals.overloaded.total, 0, "{mode}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_refused_in_a_queue_that_begins_anew_after_a_burst() {
+        let mut world = World::new(AdmissionMode::On, 40);
+        world.pass_on(40);
+        assert_eq!(
+            world.slots.waiters.len(),
+            0,
+            "the burst is over; the last of it still holds the connection"
+        );
+        world.queue(Some(MS));
+        world.queue(Some(MS));
+    }
+
+    #[test]
+    fn nobody_is_served_who_has_no_time_left_for_its_work() {
+        let mut world = World::new(AdmissionMode::On, 40);
+        world.pass_on(20);
+        world.queue(Some(250 * MS));
+        world.queue(None);
+        // It all takes longer than was foretold: the turn comes 5 ms before the deadline of the first of the two.
+        world.pass_on(19);
+        world.now += 45 * MS;
+        world.pass_on(2);
+        let [.., late, last] = world.tickets.as_slice() else { panic!("there are more") };
+        let turn = late.poll(Waker::noop());
+        assert!(matches!(turn, Some(Turn::Refused(Refusal::Overloaded(_)))), "{turn:?}");
+        assert!(matches!(last.poll(Waker::noop()), Some(Turn::Granted(_))), "the next has its turn");
+    }
+
+    #[test]
+    fn a_pause_lends_nothing_and_a_resume_serves_those_who_wait() {
+        let mut world = World::new(AdmissionMode::On, 1);
+        world.slots.pause();
+        world.pass_on(1);
+        assert_eq!((world.slots.idle(), world.slots.waiters.len()), (1, 1));
+        assert!(matches!(world.slots.serve_idle(world.now), Effects::None));
+        world.slots.resume();
+        assert!(matches!(world.slots.serve_idle(world.now), Effects::HandOver(_)));
+    }
+}

@@ -51,8 +51,9 @@ pub(crate) struct Who {
 /// Why a waiter is sent away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// Its limit passed; with the leases, where each was held by a task that was itself waiting.
-    TimedOut { entangled: Option<String> },
+    /// Its limit passed; with the leases, where each was held by a task that was itself waiting, and with the cap at
+    /// which its name was, if it stood aside.
+    TimedOut { entangled: Option<String>, cap: Option<NonZeroUsize> },
     /// The pool was closed.
     Closed,
     /// It is part of a deadlock: this text names the leases.
@@ -61,6 +62,16 @@ pub(crate) enum Refusal {
     Overloaded(Overload),
     /// No connection can be opened, and waiting does not heal that.
     Hopeless,
+}
+
+impl Refusal {
+    /// The same for one that stood aside.
+    fn aside(mut self, its: Option<NonZeroUsize>) -> Self {
+        if let Refusal::TimedOut { cap, .. } = &mut self {
+            *cap = its;
+        }
+        self
+    }
 }
 
 /// The answer to a waiter.
@@ -253,7 +264,7 @@ impl<G> Waiters<G> {
 
     /// Sends away those whose time has come; returns whom to wake once no lock is held.
     pub(crate) fn expire(&mut self, now: Instant, entangled: Option<String>) -> Vec<Waker> {
-        self.refuse_where(|until| until <= now, &Refusal::TimedOut { entangled })
+        self.refuse_where(|until| until <= now, &Refusal::TimedOut { entangled, cap: None })
     }
 
     /// Sends everybody away.
@@ -284,7 +295,11 @@ impl<G> Waiters<G> {
             lane.remove_where(&due, &mut gone);
         }
         gone.iter().skip(aside).for_each(|next| self.done(&next.who));
-        gone.into_iter().filter_map(|next| next.seat.answer(Turn::Refused(why.clone())).ok()).collect()
+        let answer = |(at, next): (usize, Next<G>)| {
+            let why = if at < aside { why.clone().aside(next.who.cap) } else { why.clone() };
+            next.seat.answer(Turn::Refused(why)).ok()
+        };
+        gone.into_iter().enumerate().filter_map(answer).collect()
     }
 }
 
@@ -348,7 +363,10 @@ mod tests {
         let late = waiters.push(who(), now, now + Duration::from_secs(2), Waker::noop().clone());
         assert_eq!(waiters.earliest(), Some(now + Duration::from_secs(1)));
         assert_eq!(waiters.expire(now + Duration::from_secs(1), None).len(), 1);
-        assert_eq!(early.poll(Waker::noop()), Some(Turn::Refused(Refusal::TimedOut { entangled: None })));
+        assert_eq!(
+            early.poll(Waker::noop()),
+            Some(Turn::Refused(Refusal::TimedOut { entangled: None, cap: None }))
+        );
         assert_eq!(late.poll(Waker::noop()), None);
         assert_eq!(waiters.len(), 1);
     }
