@@ -29,6 +29,15 @@ impl Default for Rules {
     }
 }
 
+/// When a newcomer comes, and what it can be told by.
+#[derive(Clone, Copy)]
+pub(crate) struct Arrival {
+    pub(crate) now: Instant,
+    pub(crate) until: Instant,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) priority: Priority,
+}
+
 /// What becomes of a newcomer that finds nothing to be lent at once.
 pub(crate) enum Entrance<C> {
     Granted(Grant<C>),
@@ -125,34 +134,52 @@ impl<C, H> Slots<C, H> {
     }
 
     /// Lends, queues or refuses one that the fast path had nothing for. The pool is open and there is time.
-    pub(crate) fn enter(&mut self, who: Who, now: Instant, until: Instant, waker: &Waker) -> Entrance<C> {
-        let is_in = self.waiters.enter(&who);
-        if !is_in {
-            return self.stand_aside(who, now, until, waker);
+    pub(crate) fn enter(
+        &mut self,
+        who: &dyn Fn() -> Who,
+        times: Arrival,
+        is_capped: bool,
+        waker: &Waker,
+    ) -> Entrance<C> {
+        let Arrival { now, until, .. } = times;
+        // For all others the fast path has just found that nothing is idle.
+        if is_capped || self.is_gated {
+            let who = who();
+            if !self.waiters.enter(&who) {
+                return self.stand_aside(who, now, until, waker);
+            }
+            if let Some(grant) = self.lend_idle(&who, now) {
+                return Entrance::Granted(grant);
+            }
         }
-        if let Some(grant) = self.lend_idle(&who, now) {
-            return Entrance::Granted(grant);
+        match self.shut_out(times, now) {
+            None => Entrance::Waiting(self.waiters.push(who(), now, until, waker.clone())),
+            Some(refused) => {
+                self.waiters.done(&who());
+                refused
+            }
         }
+    }
+
+    /// Whether the queue is too long for one that has been let in, or for what time it has.
+    fn shut_out(&mut self, times: Arrival, now: Instant) -> Option<Entrance<C>> {
+        let Arrival { until, priority, deadline, .. } = times;
         if self.waiters.in_line() == 0 {
             self.pace.begin();
         }
-        let forecast = self.forecast(who.priority, now);
-        if self.waiters.is_full(who.priority) {
-            self.waiters.done(&who);
+        let forecast = self.forecast(priority, now);
+        if self.waiters.is_full(priority) {
             self.count_refusal(Reason::QueueFull, now);
-            return Entrance::Full(forecast);
+            return Some(Entrance::Full(forecast));
         }
-        let budget = Budget { until, deadline: who.deadline, margin: self.rules.margin };
-        match forecast.and_then(|forecast| forecast.overruns(budget, now)) {
-            Some(overload) if self.rules.mode == AdmissionMode::On => {
-                self.waiters.done(&who);
-                self.count_refusal(Reason::Overloaded, now);
-                return Entrance::Overloaded(overload);
-            }
-            Some(_) => self.count_refusal(Reason::WouldBe, now),
-            None => {}
+        let budget = Budget { until, deadline, margin: self.rules.margin };
+        let overload = forecast?.overruns(budget, now)?;
+        if self.rules.mode == AdmissionMode::On {
+            self.count_refusal(Reason::Overloaded, now);
+            return Some(Entrance::Overloaded(overload));
         }
-        Entrance::Waiting(self.waiters.push(who, now, until, waker.clone()))
+        self.count_refusal(Reason::WouldBe, now);
+        None
     }
 
     /// For one whose name is at its cap.
@@ -256,14 +283,14 @@ mod tests {
 
         fn enter(&mut self, deadline: Option<Duration>) -> Entrance<u32> {
             let deadline = deadline.map(|span| self.now + span);
-            let who = Who {
-                name: WorkName::here(),
-                runner: Runner::current(),
-                deadline,
-                priority: Priority::Normal,
-                cap: None,
-            };
-            self.slots.enter(who, self.now, self.now + YEAR, Waker::noop())
+            let priority = Priority::Normal;
+            let who =
+                || Who { name: WorkName::here(), runner: Runner::current(), deadline, priority, cap: None };
+            if let Some(grant) = self.slots.lend(who, self.now) {
+                return Entrance::Granted(grant);
+            }
+            let arrival = Arrival { now: self.now, until: self.now + YEAR, deadline, priority };
+            self.slots.enter(&who, arrival, false, Waker::noop())
         }
 
         fn queue(&mut self, deadline: Option<Duration>) {

@@ -482,7 +482,7 @@ mod tests {
     use super::*;
     use crate::name::WorkName;
     use crate::pool::admission::Priority;
-    use crate::pool::gate::Entrance;
+    use crate::pool::gate::{Arrival, Entrance};
     use crate::pool::waiters::{Runner, Ticket};
     use proptest::prelude::*;
     use std::num::NonZeroUsize;
@@ -546,8 +546,9 @@ mod tests {
         fn run(&mut self, slots: &mut Slots<u32, ()>, step: &Step, now: Instant) {
             match step {
                 Step::Acquire(priority, is_capped) => {
-                    let who = with(*priority, is_capped.then_some(CAP));
-                    match slots.enter(who, now, now, Waker::noop()) {
+                    let who = || with(*priority, is_capped.then_some(CAP));
+                    let arrival = Arrival { now, until: now, deadline: None, priority: *priority };
+                    match slots.enter(&who, arrival, *is_capped, Waker::noop()) {
                         Entrance::Granted(grant) => self.held.push((grant.slot, grant.connection)),
                         Entrance::Waiting(ticket) => {
                             self.tickets.push(ticket);
@@ -658,6 +659,7 @@ mod tests {
             let mut world = World::default();
             for (second, step) in steps.iter().enumerate() {
                 world.run(&mut slots, step, start + Duration::from_millis(300 * second as u64));
+                prop_assert_eq!(slots.waiters.len(), slots.waiters.count());
                 prop_assert_eq!(slots.lent(), world.held.len() + world.underway.len());
                 prop_assert_eq!(slots.returning(), world.returning.len());
                 prop_assert_eq!(slots.opening(), world.opening.len());

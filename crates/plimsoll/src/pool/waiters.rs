@@ -115,6 +115,8 @@ pub(crate) struct Waiters<G> {
     normal: Lane<G>,
     low: Lane<G>,
     bulkhead: Bulkhead<G>,
+    /// All of them together: every return asks, and should find it in one place.
+    waiting: usize,
     limit: usize,
     next_serial: u64,
     turns: u32,
@@ -127,6 +129,7 @@ impl<G> Waiters<G> {
             normal: Lane::default(),
             low: Lane::default(),
             bulkhead: Bulkhead::default(),
+            waiting: 0,
             limit,
             next_serial: 0,
             turns: 0,
@@ -134,7 +137,14 @@ impl<G> Waiters<G> {
     }
 
     /// How many wait, those who stand aside included.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
+        self.waiting
+    }
+
+    /// The same, counted.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
         self.in_line() + self.bulkhead.len()
     }
 
@@ -186,6 +196,7 @@ impl<G> Waiters<G> {
     /// Joins the line. The caller has asked [`Waiters::is_full`], and [`Waiters::enter`].
     pub(crate) fn push(&mut self, who: Who, since: Instant, until: Instant, waker: Waker) -> Ticket<G> {
         let (ticket, entry) = self.draw(who, since, until, waker);
+        self.waiting += 1;
         self.lane(ticket.priority).join(entry);
         ticket
     }
@@ -200,6 +211,7 @@ impl<G> Waiters<G> {
     ) -> Ticket<G> {
         let name = who.name.clone();
         let (ticket, entry) = self.draw(who, since, until, waker);
+        self.waiting += 1;
         self.bulkhead.stand_aside(&name, entry);
         ticket
     }
@@ -224,28 +236,37 @@ impl<G> Waiters<G> {
     /// Takes out a waiter that has left its seat, if it is still in the queue.
     pub(crate) fn remove(&mut self, ticket: &Ticket<G>) {
         if let Some(next) = self.lane(ticket.priority).remove(ticket.serial) {
+            self.waiting -= 1;
             self.done(&next.who);
-        } else if let Some(name) = &ticket.capped {
-            self.bulkhead.remove(name, ticket.serial);
+        } else if let Some(name) = &ticket.capped
+            && self.bulkhead.remove(name, ticket.serial).is_some()
+        {
+            self.waiting -= 1;
         }
     }
 
     /// Takes whoever's turn it is out of the queue; only one of the highest, if it must be one.
     pub(crate) fn next(&mut self, must_be_high: bool) -> Option<Next<G>> {
         self.turns = self.turns.wrapping_add(1);
-        if must_be_high {
-            return self.high.next();
-        }
-        if self.turns.is_multiple_of(FAIR_TURN) {
-            let firsts = [
-                (self.high.first(), Priority::High),
-                (self.normal.first(), Priority::Normal),
-                (self.low.first(), Priority::Low),
-            ];
-            let longest = firsts.into_iter().filter_map(|(first, whose)| Some((first?, whose))).min();
-            return longest.and_then(|(_, whose)| self.lane(whose).next());
-        }
-        self.high.next().or_else(|| self.normal.next()).or_else(|| self.low.next())
+        let next = if must_be_high {
+            self.high.next()
+        } else if self.turns.is_multiple_of(FAIR_TURN) {
+            self.longest_waiting()
+        } else {
+            self.high.next().or_else(|| self.normal.next()).or_else(|| self.low.next())
+        };
+        self.waiting -= usize::from(next.is_some());
+        next
+    }
+
+    fn longest_waiting(&mut self) -> Option<Next<G>> {
+        let firsts = [
+            (self.high.first(), Priority::High),
+            (self.normal.first(), Priority::Normal),
+            (self.low.first(), Priority::Low),
+        ];
+        let (_, whose) = firsts.into_iter().filter_map(|(first, whose)| Some((first?, whose))).min()?;
+        self.lane(whose).next()
     }
 
     fn lanes(&self) -> [&Lane<G>; 3] {
@@ -281,6 +302,7 @@ impl<G> Waiters<G> {
         ];
         let (serial, whose) = lasts.into_iter().filter_map(|(last, whose)| Some((last?, whose))).max()?;
         let next = self.lane(whose).remove(serial)?;
+        self.waiting -= 1;
         self.done(&next.who);
         // One that has just left by itself needs no answer.
         next.seat.answer(Turn::Refused(why)).ok()
@@ -294,6 +316,7 @@ impl<G> Waiters<G> {
         for lane in [&mut self.high, &mut self.normal, &mut self.low] {
             lane.remove_where(&due, &mut gone);
         }
+        self.waiting -= gone.len();
         gone.iter().skip(aside).for_each(|next| self.done(&next.who));
         let answer = |(at, next): (usize, Next<G>)| {
             let why = if at < aside { why.clone().aside(next.who.cap) } else { why.clone() };
