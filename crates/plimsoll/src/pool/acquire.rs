@@ -5,8 +5,9 @@
 //! gives up at any point loses nothing for the others.
 
 use super::admission::{Forecast, Overload, Priority};
-use super::gate::Entrance;
+use super::gate::{Arrival, Entrance};
 use super::lease::Lease;
+use super::seat::Seat;
 use super::slots::{Grant, Slots};
 use super::sync::MutexGuard;
 use super::wait::Wait;
@@ -78,10 +79,11 @@ pub(super) async fn acquire<M: Manage>(inner: &Arc<Inner<M>>, ask: Ask) -> Resul
     // Made where it is stored and not before: it is large, and copying what was just written stalls the processor.
     let who =
         || Who { name: ask.name.clone(), runner: Runner::current(), deadline, priority: ask.priority, cap };
+    let claim = Claim { priority: ask.priority, is_capped: cap.is_some() };
     let mut now = began;
     loop {
         let times = Times { now, began, limit, deadline };
-        let joined = poll_fn(|cx| Poll::Ready(join(inner, who, cap.is_some(), times, cx.waker()))).await;
+        let joined = poll_fn(|cx| Poll::Ready(join(inner, who, claim, times, cx.waker()))).await;
         let grant = match joined {
             Joined::Granted(grant) => grant,
             Joined::Waiting(ticket) => {
@@ -128,6 +130,13 @@ enum Joined<C> {
     Overloaded(Overload),
 }
 
+/// What the door has to know of a caller, beside who it is.
+#[derive(Clone, Copy)]
+struct Claim {
+    priority: Priority,
+    is_capped: bool,
+}
+
 /// The times of one wait.
 #[derive(Clone, Copy)]
 struct Times {
@@ -151,17 +160,19 @@ impl Times {
 fn join<M: Manage>(
     inner: &Arc<Inner<M>>,
     who: impl Fn() -> Who,
-    is_capped: bool,
+    claim: Claim,
     times: Times,
     waker: &Waker,
 ) -> Joined<M::Connection> {
     let Times { now, limit, deadline, .. } = times;
     // How long there would be to wait matters only to one who has to.
     let is_in_time = deadline.is_none_or(|deadline| now < deadline) && !limit.is_zero();
+    // Where somebody waits already, so will this one: its seat is made before the lock is taken, and not under it.
+    let seat = inner.is_crowded.load(Ordering::Relaxed).then(|| Seat::new(waker.clone()));
     let mut slots = inner.slots.lock();
     if is_in_time
         && !slots.is_gated
-        && !is_capped
+        && !claim.is_capped
         && let Some(grant) = slots.lend(&who, now)
     {
         drop(slots);
@@ -170,7 +181,9 @@ fn join<M: Manage>(
         }
         return Joined::Granted(grant);
     }
-    queue(inner, slots, &who, now, times.end(), waker)
+    let arrival = Arrival { now, until: times.end(), deadline, priority: claim.priority };
+    let seat = seat.unwrap_or_else(|| Seat::new(waker.clone()));
+    queue(inner, slots, &who, arrival, claim.is_capped, seat)
 }
 
 /// The rest of [`join`], out of the way of those who need not wait.
@@ -179,19 +192,18 @@ fn queue<M: Manage>(
     inner: &Arc<Inner<M>>,
     mut slots: MutexGuard<'_, Slots<M::Connection, M::Handle>>,
     who: &dyn Fn() -> Who,
-    now: Instant,
-    until: Instant,
-    waker: &Waker,
+    arrival: Arrival,
+    is_capped: bool,
+    seat: Arc<Seat<Grant<M::Connection>>>,
 ) -> Joined<M::Connection> {
+    let Arrival { now, until, deadline, .. } = arrival;
     if slots.is_closed {
         return Joined::Refused(Refusal::Closed);
     }
     if until <= now {
         return Joined::Refused(Refusal::TimedOut { entangled: None, cap: None });
     }
-    let who = who();
-    let deadline = who.deadline;
-    let entrance = slots.enter(who, now, until, waker);
+    let entrance = slots.enter(who, arrival, is_capped, seat);
     let untold = std::mem::take(&mut slots.untold);
     let ticket = match entrance {
         Entrance::Waiting(ticket) => ticket,

@@ -6,9 +6,11 @@
 //! larger pool, a name below its cap) ends in [`Slots::serve_idle`].
 
 use super::admission::{Budget, Forecast, Overload, Priority, Reason};
+use super::seat::Seat;
 use super::slots::{Effects, Grant, HandOver, LeaseRecord, Slots, State};
 use super::waiters::{Next, Refusal, Ticket, Turn, Who};
 use crate::settings::GuardMode;
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -27,6 +29,15 @@ impl Default for Rules {
     fn default() -> Self {
         Rules { reserve: 0, mode: GuardMode::On, margin: Duration::ZERO }
     }
+}
+
+/// When a newcomer comes, and what it can be told by.
+#[derive(Clone, Copy)]
+pub(crate) struct Arrival {
+    pub(crate) now: Instant,
+    pub(crate) until: Instant,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) priority: Priority,
 }
 
 /// What becomes of a newcomer that finds nothing to be lent at once.
@@ -125,44 +136,68 @@ impl<C, H> Slots<C, H> {
     }
 
     /// Lends, queues or refuses one that the fast path had nothing for. The pool is open and there is time.
-    pub(crate) fn enter(&mut self, who: Who, now: Instant, until: Instant, waker: &Waker) -> Entrance<C> {
-        let is_in = self.waiters.enter(&who);
-        if !is_in {
-            return self.stand_aside(who, now, until, waker);
+    pub(crate) fn enter(
+        &mut self,
+        who: &dyn Fn() -> Who,
+        times: Arrival,
+        is_capped: bool,
+        seat: Arc<Seat<Grant<C>>>,
+    ) -> Entrance<C> {
+        let Arrival { now, until, .. } = times;
+        // For all others the fast path has just found that nothing is idle.
+        if is_capped || self.is_gated {
+            let who = who();
+            if !self.waiters.enter(&who) {
+                return self.stand_aside(who, now, until, seat);
+            }
+            if let Some(grant) = self.lend_idle(&who, now) {
+                return Entrance::Granted(grant);
+            }
         }
-        if let Some(grant) = self.lend_idle(&who, now) {
-            return Entrance::Granted(grant);
+        match self.shut_out(times, now) {
+            None => Entrance::Waiting(self.waiters.push(who(), now, until, seat)),
+            Some(refused) => {
+                self.waiters.done(&who());
+                refused
+            }
         }
+    }
+
+    /// Whether the queue is too long for one that has been let in, or for what time it has.
+    fn shut_out(&mut self, times: Arrival, now: Instant) -> Option<Entrance<C>> {
+        let Arrival { until, priority, deadline, .. } = times;
         if self.waiters.in_line() == 0 {
             self.pace.begin();
         }
-        let forecast = self.forecast(who.priority, now);
-        if self.waiters.is_full(who.priority) {
-            self.waiters.done(&who);
+        let forecast = self.forecast(priority, now);
+        if self.waiters.is_full(priority) {
             self.count_refusal(Reason::QueueFull, now);
-            return Entrance::Full(forecast);
+            return Some(Entrance::Full(forecast));
         }
-        let budget = Budget { until, deadline: who.deadline, margin: self.rules.margin };
-        match forecast.and_then(|forecast| forecast.overruns(budget, now)) {
-            Some(overload) if self.rules.mode == GuardMode::On => {
-                self.waiters.done(&who);
-                self.count_refusal(Reason::Overloaded, now);
-                return Entrance::Overloaded(overload);
-            }
-            Some(_) => self.count_refusal(Reason::WouldBe, now),
-            None => {}
+        let budget = Budget { until, deadline, margin: self.rules.margin };
+        let overload = forecast?.overruns(budget, now)?;
+        if self.rules.mode == GuardMode::On {
+            self.count_refusal(Reason::Overloaded, now);
+            return Some(Entrance::Overloaded(overload));
         }
-        Entrance::Waiting(self.waiters.push(who, now, until, waker.clone()))
+        self.count_refusal(Reason::WouldBe, now);
+        None
     }
 
     /// For one whose name is at its cap.
-    fn stand_aside(&mut self, who: Who, now: Instant, until: Instant, waker: &Waker) -> Entrance<C> {
+    fn stand_aside(
+        &mut self,
+        who: Who,
+        now: Instant,
+        until: Instant,
+        seat: Arc<Seat<Grant<C>>>,
+    ) -> Entrance<C> {
         self.totals.capped += 1;
         if self.waiters.is_full(who.priority) || self.waiters.is_full_aside() {
             self.count_refusal(Reason::QueueFull, now);
             return Entrance::Full(None);
         }
-        Entrance::Waiting(self.waiters.stand_aside(who, now, until, waker.clone()))
+        Entrance::Waiting(self.waiters.stand_aside(who, now, until, seat))
     }
 
     /// What is idle, if nobody in line could have it and this one may.
@@ -213,14 +248,6 @@ impl<C, H> Slots<C, H> {
         self.count_wait(now.saturating_duration_since(since));
         Effects::HandOver(HandOver::new(grant, seat)).after(late)
     }
-
-    /// How long what comes back was held, if it was lent.
-    pub(super) fn held(&self, slot: usize, now: Instant) -> Option<Duration> {
-        let place = self.slots.get(slot)?;
-        let is_back = matches!(place.state, State::Lent | State::Returning);
-        let lease: &LeaseRecord = place.lease.as_ref().filter(|_| is_back)?;
-        Some(now.saturating_duration_since(lease.since))
-    }
 }
 
 #[cfg(test)]
@@ -256,14 +283,14 @@ mod tests {
 
         fn enter(&mut self, deadline: Option<Duration>) -> Entrance<u32> {
             let deadline = deadline.map(|span| self.now + span);
-            let who = Who {
-                name: WorkName::here(),
-                runner: Runner::current(),
-                deadline,
-                priority: Priority::Normal,
-                cap: None,
-            };
-            self.slots.enter(who, self.now, self.now + YEAR, Waker::noop())
+            let priority = Priority::Normal;
+            let who =
+                || Who { name: WorkName::here(), runner: Runner::current(), deadline, priority, cap: None };
+            if let Some(grant) = self.slots.lend(who, self.now) {
+                return Entrance::Granted(grant);
+            }
+            let arrival = Arrival { now: self.now, until: self.now + YEAR, deadline, priority };
+            self.slots.enter(&who, arrival, false, Seat::new(Waker::noop().clone()))
         }
 
         fn queue(&mut self, deadline: Option<Duration>) {

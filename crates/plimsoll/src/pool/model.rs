@@ -2,6 +2,7 @@
 //! of a runtime around them.
 
 use super::admission::Priority;
+use super::seat::Seat;
 use super::slots::{Effects, Grant, Limits, Slots};
 use super::sync::Mutex;
 use super::wait::Wait;
@@ -52,7 +53,7 @@ impl Hall {
             let mut slots = self.slots.lock();
             match slots.lend(who, self.now) {
                 Some(grant) => Ok(grant),
-                None => Err(slots.waiters.push(who(), self.now, self.now, waker)),
+                None => Err(slots.waiters.push(who(), self.now, self.now, Seat::new(waker))),
             }
         };
         let grant = match joined {

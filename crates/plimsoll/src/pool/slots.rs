@@ -98,6 +98,7 @@ pub(crate) enum Effects<C> {
 }
 
 impl<C> Effects<C> {
+    #[cold]
     pub(super) fn after(self, wakers: Vec<Waker>) -> Self {
         if wakers.is_empty() { self } else { Effects::After(wakers, Box::new(self)) }
     }
@@ -259,13 +260,13 @@ impl<C, H> Slots<C, H> {
             self.vacate(slot);
             return Effects::Close(connection);
         }
-        let held = self.held(slot, now);
+        let was_held = self.slots.get(slot).is_some_and(|place| place.state == State::Lent);
         self.end_lease(slot);
-        self.hand_over(slot, connection, held, now)
+        self.hand_over(slot, connection, was_held, now)
     }
 
     /// To whoever's turn it is; somebody waits, but perhaps not for this.
-    fn hand_over(&mut self, slot: usize, connection: C, held: Option<Duration>, now: Instant) -> Effects<C> {
+    fn hand_over(&mut self, slot: usize, connection: C, was_held: bool, now: Instant) -> Effects<C> {
         let mut late = Vec::new();
         let Some(Next { who, since, seat }) = self.next_in_time(now, &mut late) else {
             return self.rest(slot, connection).after(late);
@@ -281,9 +282,11 @@ impl<C, H> Slots<C, H> {
         self.totals.acquired += 1;
         self.count_lent(priority);
         self.count_wait(now.saturating_duration_since(since));
-        self.pace.handed_over(held, now);
-        Effects::HandOver(HandOver::new(Grant { slot, connection, unused_for, is_expired: false }, seat))
-            .after(late)
+        self.pace.handed_over(was_held.then_some(unused_for), now);
+        let given =
+            Effects::HandOver(HandOver::new(Grant { slot, connection, unused_for, is_expired: false }, seat));
+        // Nearly always nobody was late, and moving it once more is not for nothing.
+        if late.is_empty() { given } else { given.after(late) }
     }
 
     pub(super) fn count_wait(&mut self, waited: Duration) {
@@ -449,7 +452,7 @@ impl<C, H> Slots<C, H> {
         }
         // It was held by nobody, which says nothing of how long a lease lasts.
         self.end_lease(grant.slot);
-        self.hand_over(grant.slot, grant.connection, None, now)
+        self.hand_over(grant.slot, grant.connection, false, now)
     }
 
     /// Closes: nobody waits any more, nothing idles any more.
@@ -486,7 +489,7 @@ mod tests {
     use super::*;
     use crate::name::WorkName;
     use crate::pool::admission::Priority;
-    use crate::pool::gate::Entrance;
+    use crate::pool::gate::{Arrival, Entrance};
     use crate::pool::waiters::{Runner, Ticket};
     use proptest::prelude::*;
     use std::num::NonZeroUsize;
@@ -550,8 +553,9 @@ mod tests {
         fn run(&mut self, slots: &mut Slots<u32, ()>, step: &Step, now: Instant) {
             match step {
                 Step::Acquire(priority, is_capped) => {
-                    let who = with(*priority, is_capped.then_some(CAP));
-                    match slots.enter(who, now, now, Waker::noop()) {
+                    let who = || with(*priority, is_capped.then_some(CAP));
+                    let arrival = Arrival { now, until: now, deadline: None, priority: *priority };
+                    match slots.enter(&who, arrival, *is_capped, Seat::new(Waker::noop().clone())) {
                         Entrance::Granted(grant) => self.held.push((grant.slot, grant.connection)),
                         Entrance::Waiting(ticket) => {
                             self.tickets.push(ticket);
@@ -662,6 +666,7 @@ mod tests {
             let mut world = World::default();
             for (second, step) in steps.iter().enumerate() {
                 world.run(&mut slots, step, start + Duration::from_millis(300 * second as u64));
+                prop_assert_eq!(slots.waiters.len(), slots.waiters.count());
                 prop_assert_eq!(slots.lent(), world.held.len() + world.underway.len());
                 prop_assert_eq!(slots.returning(), world.returning.len());
                 prop_assert_eq!(slots.opening(), world.opening.len());
@@ -706,7 +711,7 @@ mod tests {
         let now = Instant::now();
         let mut slots: Slots<u32, ()> = Slots::new(Limits { min: 0, max: 1, overflow: 1, connects: 9 }, 9);
         for number in 0..2 {
-            let ticket = slots.waiters.push(who(), now, now, Waker::noop().clone());
+            let ticket = slots.waiters.push(who(), now, now, Seat::new(Waker::noop().clone()));
             let slot = slots.begin_connects(1, now).pop().expect("there is room");
             let Effects::HandOver(handover) = slots.connected(slot, number, (), None, now) else {
                 panic!("somebody waits")

@@ -115,6 +115,8 @@ pub(crate) struct Waiters<G> {
     normal: Lane<G>,
     low: Lane<G>,
     bulkhead: Bulkhead<G>,
+    /// All of them together: every return asks, and should find it in one place.
+    waiting: usize,
     limit: usize,
     next_serial: u64,
     turns: u32,
@@ -127,6 +129,7 @@ impl<G> Waiters<G> {
             normal: Lane::default(),
             low: Lane::default(),
             bulkhead: Bulkhead::default(),
+            waiting: 0,
             limit,
             next_serial: 0,
             turns: 0,
@@ -134,7 +137,14 @@ impl<G> Waiters<G> {
     }
 
     /// How many wait, those who stand aside included.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
+        self.waiting
+    }
+
+    /// The same, counted.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
         self.in_line() + self.bulkhead.len()
     }
 
@@ -184,8 +194,9 @@ impl<G> Waiters<G> {
     }
 
     /// Joins the line. The caller has asked [`Waiters::is_full`], and [`Waiters::enter`].
-    pub(crate) fn push(&mut self, who: Who, since: Instant, until: Instant, waker: Waker) -> Ticket<G> {
-        let (ticket, entry) = self.draw(who, since, until, waker);
+    pub(crate) fn push(&mut self, who: Who, since: Instant, until: Instant, seat: Arc<Seat<G>>) -> Ticket<G> {
+        let (ticket, entry) = self.draw(who, since, until, seat);
+        self.waiting += 1;
         self.lane(ticket.priority).join(entry);
         ticket
     }
@@ -196,18 +207,24 @@ impl<G> Waiters<G> {
         who: Who,
         since: Instant,
         until: Instant,
-        waker: Waker,
+        seat: Arc<Seat<G>>,
     ) -> Ticket<G> {
         let name = who.name.clone();
-        let (ticket, entry) = self.draw(who, since, until, waker);
+        let (ticket, entry) = self.draw(who, since, until, seat);
+        self.waiting += 1;
         self.bulkhead.stand_aside(&name, entry);
         ticket
     }
 
-    fn draw(&mut self, who: Who, since: Instant, until: Instant, waker: Waker) -> (Ticket<G>, Entry<G>) {
+    fn draw(
+        &mut self,
+        who: Who,
+        since: Instant,
+        until: Instant,
+        seat: Arc<Seat<G>>,
+    ) -> (Ticket<G>, Entry<G>) {
         let serial = self.next_serial;
         self.next_serial += 1;
-        let seat = Seat::new(waker);
         let capped = who.cap.map(|_| who.name.clone());
         let ticket = Ticket { serial, priority: who.priority, capped, seat: Arc::clone(&seat) };
         (ticket, Entry::new(serial, until, Next { who, since, seat }))
@@ -224,28 +241,37 @@ impl<G> Waiters<G> {
     /// Takes out a waiter that has left its seat, if it is still in the queue.
     pub(crate) fn remove(&mut self, ticket: &Ticket<G>) {
         if let Some(next) = self.lane(ticket.priority).remove(ticket.serial) {
+            self.waiting -= 1;
             self.done(&next.who);
-        } else if let Some(name) = &ticket.capped {
-            self.bulkhead.remove(name, ticket.serial);
+        } else if let Some(name) = &ticket.capped
+            && self.bulkhead.remove(name, ticket.serial).is_some()
+        {
+            self.waiting -= 1;
         }
     }
 
     /// Takes whoever's turn it is out of the queue; only one of the highest, if it must be one.
     pub(crate) fn next(&mut self, must_be_high: bool) -> Option<Next<G>> {
         self.turns = self.turns.wrapping_add(1);
-        if must_be_high {
-            return self.high.next();
-        }
-        if self.turns.is_multiple_of(FAIR_TURN) {
-            let firsts = [
-                (self.high.first(), Priority::High),
-                (self.normal.first(), Priority::Normal),
-                (self.low.first(), Priority::Low),
-            ];
-            let longest = firsts.into_iter().filter_map(|(first, whose)| Some((first?, whose))).min();
-            return longest.and_then(|(_, whose)| self.lane(whose).next());
-        }
-        self.high.next().or_else(|| self.normal.next()).or_else(|| self.low.next())
+        let next = if must_be_high {
+            self.high.next()
+        } else if self.turns.is_multiple_of(FAIR_TURN) {
+            self.longest_waiting()
+        } else {
+            self.high.next().or_else(|| self.normal.next()).or_else(|| self.low.next())
+        };
+        self.waiting -= usize::from(next.is_some());
+        next
+    }
+
+    fn longest_waiting(&mut self) -> Option<Next<G>> {
+        let firsts = [
+            (self.high.first(), Priority::High),
+            (self.normal.first(), Priority::Normal),
+            (self.low.first(), Priority::Low),
+        ];
+        let (_, whose) = firsts.into_iter().filter_map(|(first, whose)| Some((first?, whose))).min()?;
+        self.lane(whose).next()
     }
 
     fn lanes(&self) -> [&Lane<G>; 3] {
@@ -281,6 +307,7 @@ impl<G> Waiters<G> {
         ];
         let (serial, whose) = lasts.into_iter().filter_map(|(last, whose)| Some((last?, whose))).max()?;
         let next = self.lane(whose).remove(serial)?;
+        self.waiting -= 1;
         self.done(&next.who);
         // One that has just left by itself needs no answer.
         next.seat.answer(Turn::Refused(why)).ok()
@@ -294,6 +321,7 @@ impl<G> Waiters<G> {
         for lane in [&mut self.high, &mut self.normal, &mut self.low] {
             lane.remove_where(&due, &mut gone);
         }
+        self.waiting -= gone.len();
         gone.iter().skip(aside).for_each(|next| self.done(&next.who));
         let answer = |(at, next): (usize, Next<G>)| {
             let why = if at < aside { why.clone().aside(next.who.cap) } else { why.clone() };
@@ -325,7 +353,8 @@ mod tests {
     fn first_come_is_first_served() {
         let now = Instant::now();
         let mut waiters = queue(9);
-        let tickets: Vec<_> = (0..3).map(|_| waiters.push(who(), now, now, Waker::noop().clone())).collect();
+        let tickets: Vec<_> =
+            (0..3).map(|_| waiters.push(who(), now, now, Seat::new(Waker::noop().clone()))).collect();
         for (number, ticket) in tickets.iter().enumerate() {
             let next = waiters.next(false).expect("one waits");
             assert!(next.seat.answer(Turn::Granted(number as u32)).is_ok());
@@ -338,7 +367,7 @@ mod tests {
     fn a_grant_that_was_not_fetched_comes_back() {
         let now = Instant::now();
         let mut waiters = queue(9);
-        let ticket = waiters.push(who(), now, now, Waker::noop().clone());
+        let ticket = waiters.push(who(), now, now, Seat::new(Waker::noop().clone()));
         let next = waiters.next(false).expect("one waits");
         assert!(next.seat.answer(Turn::Granted(7)).is_ok());
         assert_eq!(ticket.leave(), Some(7));
@@ -349,7 +378,7 @@ mod tests {
     fn a_grant_for_one_that_has_left_comes_back_to_the_giver() {
         let now = Instant::now();
         let mut waiters = queue(9);
-        let ticket = waiters.push(who(), now, now, Waker::noop().clone());
+        let ticket = waiters.push(who(), now, now, Seat::new(Waker::noop().clone()));
         let next = waiters.next(false).expect("one waits");
         assert_eq!(ticket.leave(), None);
         assert_eq!(next.seat.answer(Turn::Granted(7)).err(), Some(Turn::Granted(7)));
@@ -359,8 +388,8 @@ mod tests {
     fn those_whose_time_has_come_are_sent_away_and_the_others_stay() {
         let now = Instant::now();
         let mut waiters = queue(9);
-        let early = waiters.push(who(), now, now + Duration::from_secs(1), Waker::noop().clone());
-        let late = waiters.push(who(), now, now + Duration::from_secs(2), Waker::noop().clone());
+        let early = waiters.push(who(), now, now + Duration::from_secs(1), Seat::new(Waker::noop().clone()));
+        let late = waiters.push(who(), now, now + Duration::from_secs(2), Seat::new(Waker::noop().clone()));
         assert_eq!(waiters.earliest(), Some(now + Duration::from_secs(1)));
         assert_eq!(waiters.expire(now + Duration::from_secs(1), None).len(), 1);
         assert_eq!(
@@ -377,7 +406,7 @@ mod tests {
         let mut waiters = queue(usize::MAX);
         let tickets: Vec<_> = priorities
             .iter()
-            .map(|priority| waiters.push(with(*priority), now, now, Waker::noop().clone()))
+            .map(|priority| waiters.push(with(*priority), now, now, Seat::new(Waker::noop().clone())))
             .collect();
         let mut served = Vec::new();
         while let Some(next) = waiters.next(false) {
@@ -407,11 +436,11 @@ mod tests {
         let mut waiters = queue(20);
         for _ in 0..18 {
             assert!(!waiters.is_full(Priority::Low));
-            waiters.push(who(), now, now, Waker::noop().clone());
+            waiters.push(who(), now, now, Seat::new(Waker::noop().clone()));
         }
         assert!(waiters.is_full(Priority::Normal) && !waiters.is_full(Priority::High));
-        waiters.push(with(Priority::High), now, now, Waker::noop().clone());
-        waiters.push(with(Priority::High), now, now, Waker::noop().clone());
+        waiters.push(with(Priority::High), now, now, Seat::new(Waker::noop().clone()));
+        waiters.push(with(Priority::High), now, now, Seat::new(Waker::noop().clone()));
         assert!(waiters.is_full(Priority::High));
     }
 
@@ -422,8 +451,8 @@ mod tests {
         let capped = || Who { cap: NonZeroUsize::new(1), ..who() };
         let (inside, aside) = (capped(), capped());
         assert!(waiters.enter(&inside) && !waiters.enter(&aside));
-        let first = waiters.stand_aside(aside, now, now, Waker::noop().clone());
-        let second = waiters.push(who(), now, now, Waker::noop().clone());
+        let first = waiters.stand_aside(aside, now, now, Seat::new(Waker::noop().clone()));
+        let second = waiters.push(who(), now, now, Seat::new(Waker::noop().clone()));
         assert_eq!((waiters.len(), waiters.in_line()), (2, 1));
         waiters.done(&inside);
         assert_eq!(waiters.in_line(), 2);
@@ -465,7 +494,7 @@ mod tests {
                 match step {
                     Step::Push(priority) => {
                         let until = start + Duration::from_millis(at as u64);
-                        tickets.push(waiters.push(with(priority), start, until, Waker::noop().clone()));
+                        tickets.push(waiters.push(with(priority), start, until, Seat::new(Waker::noop().clone())));
                     }
                     Step::Grant => if let Some(next) = waiters.next(false) {
                         match next.seat.answer(Turn::Granted(granted)) {
