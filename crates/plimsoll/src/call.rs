@@ -8,7 +8,7 @@ use crate::error::{Outcome, Result};
 use crate::fault::Fault;
 use crate::idempotent::Idempotent;
 use crate::name::WorkName;
-use crate::pool::Ask;
+use crate::pool::{Ask, Priority};
 use crate::retry::Safe;
 use crate::statement::{Count, Params, Rows, Shape};
 use crate::statements::{AsQuery, Query};
@@ -38,11 +38,21 @@ pub struct Call<'a> {
     begin: Begin,
     within: Option<Duration>,
     acquire_within: Option<Duration>,
+    priority: Priority,
+    at_most: Option<usize>,
 }
 
 impl<'a> Call<'a> {
     pub(crate) fn new(db: &'a Database, name: WorkName) -> Self {
-        Call { db, name, begin: Begin::default(), within: None, acquire_within: None }
+        Call {
+            db,
+            name,
+            begin: Begin::default(),
+            within: None,
+            acquire_within: None,
+            priority: Priority::Normal,
+            at_most: None,
+        }
     }
 
     /// Writes nothing: the server refuses a write, and a transaction needs one round trip less.
@@ -102,6 +112,22 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// Before others in the queue for a connection, or after them.
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// How many connections work of this name may hold at a time, at least one; one more waits until one of them comes
+    /// back, while work of other names passes it by. Only calls that say a cap are counted. Without it the setting
+    /// `max_per_name` holds.
+    ///
+    /// Within such work, do not ask for another connection by the same name: the cap may never let it in.
+    pub fn at_most(mut self, count: usize) -> Self {
+        self.at_most = Some(count);
+        self
+    }
+
     /// Lends a connection.
     ///
     /// # Errors
@@ -111,7 +137,10 @@ impl<'a> Call<'a> {
     /// As [`Database::acquire`].
     pub async fn acquire(self) -> Result<PooledConnection> {
         let lend = async {
-            let mut ask = Ask::by(self.name.clone());
+            let mut ask = Ask::by(self.name.clone()).priority(self.priority);
+            if let Some(count) = self.at_most {
+                ask = ask.at_most(count);
+            }
             if let Some(span) = self.acquire_within {
                 ask = ask.within(span);
             }

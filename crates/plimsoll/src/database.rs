@@ -21,6 +21,7 @@ use crate::wire::connect::{Connector, Pooler};
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::future::Future;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -365,6 +366,24 @@ impl Database {
         self.pool.resize(min, max);
     }
 
+    /// Lends no connection from now on, for a time in which the database must be left alone. Callers wait, by their own
+    /// limits, and whose limit comes meanwhile is told of the pause; what is lent goes on and comes home.
+    pub fn pause(&self) {
+        self.pool.pause();
+    }
+
+    /// Lends again, first to those who wait; ends [`Database::pause`] and [`Database::isolate`] alike.
+    pub fn resume(&self) {
+        self.shared.breaker.resume();
+        self.pool.resume();
+    }
+
+    /// Whether [`Database::pause`] holds.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.pool.is_paused()
+    }
+
     /// Events from now on. A subscriber that is slow misses some, and is told how many.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Event> {
@@ -393,11 +412,6 @@ impl Database {
     /// alone.
     pub fn isolate(&self) {
         self.shared.breaker.isolate();
-    }
-
-    /// Ends [`Database::isolate`].
-    pub fn resume(&self) {
-        self.shared.breaker.resume();
     }
 
     /// Closes the pool: waiters are sent away, idle connections closed, lent ones waited for and then ended. Always
@@ -473,5 +487,9 @@ fn sizing(plan: &Plan) -> Sizing {
         close_timeout: plan.close_timeout(),
         leak_after: plan.leak_after(),
         deadlock_after: plan.deadlock_after(),
+        priority_reserve: plan.priority_reserve(),
+        max_per_name: NonZeroUsize::new(plan.max_per_name()),
+        admission: plan.admission(),
+        deadline_margin: plan.deadline_margin(),
     }
 }

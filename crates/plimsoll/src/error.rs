@@ -8,6 +8,7 @@
 use crate::fault::{Again, Fault};
 use std::fmt;
 use std::io;
+use std::time::Duration;
 use tokio_postgres::error::{DbError, SqlState};
 
 /// The result of everything in this crate.
@@ -90,6 +91,7 @@ struct Inner {
     outcome: Outcome,
     sentence: String,
     sqlstate: Option<SqlState>,
+    retry_after: Option<Duration>,
     source: Option<BoxError>,
     attempts: u32,
 }
@@ -103,6 +105,7 @@ impl Error {
             outcome,
             sentence: sentence.into(),
             sqlstate: None,
+            retry_after: None,
             source: None,
             attempts: 1,
         }))
@@ -142,6 +145,12 @@ impl Error {
     /// The SQLSTATE of a failure that was seen elsewhere and is only reported here.
     pub(crate) fn with_sqlstate(mut self, code: &str) -> Self {
         self.0.sqlstate = Some(SqlState::from_code(code));
+        self
+    }
+
+    /// When it may be worth while to come back.
+    pub(crate) fn with_retry_after(mut self, span: Duration) -> Self {
+        self.0.retry_after = Some(span);
         self
     }
 
@@ -216,6 +225,12 @@ impl Error {
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.0.attempts
+    }
+
+    /// When it may be worth while to come back, where that is known: for a `Retry-After`.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
     }
 
     /// The sentence without code, cause and remedy.

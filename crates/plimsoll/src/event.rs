@@ -37,6 +37,15 @@ pub enum Event {
         /// How long it had waited.
         waited: Duration,
     },
+    /// Callers were refused at once; told at most once a second for each reason, and not for each caller.
+    Refused {
+        /// Why.
+        fault: Fault,
+        /// How many, since the last of these events.
+        count: u64,
+        /// They were not refused in truth, since admission is dark.
+        is_dark: bool,
+    },
     /// A statement or transaction was stopped on the server because its time was up or nobody waited for it any more.
     Stopped {
         /// Whose it was.
@@ -225,6 +234,12 @@ fn log(event: &Event) {
                 target: "plimsoll", work, code = fault.code(), ms = waited.as_millis(), "no connection was lent"
             ),
         },
+        Event::Refused { fault, count, is_dark: true } => tracing::info!(
+            target: "plimsoll", code = fault.code(), count, "would have been refused; admission is dark"
+        ),
+        Event::Refused { fault, count, is_dark: false } => {
+            tracing::warn!(target: "plimsoll", code = fault.code(), count, "refused at once");
+        }
         Event::Stopped { work, pid, reason } => {
             tracing::info!(target: "plimsoll", work, pid, "stopped on the server: {reason}");
         }
@@ -291,6 +306,11 @@ fn count(event: &Event) {
         }
         Event::AcquireFailed { fault, .. } => {
             metrics::counter!("plimsoll_acquire_failures_total", "code" => fault.code()).increment(1);
+        }
+        Event::Refused { fault, count, is_dark } => {
+            let name =
+                if *is_dark { "plimsoll_would_refuse_total" } else { "plimsoll_acquire_failures_total" };
+            metrics::counter!(name, "code" => fault.code()).increment(*count);
         }
         Event::Stopped { .. } => metrics::counter!("plimsoll_stopped_total").increment(1),
         Event::Reclaimed { .. } => metrics::counter!("plimsoll_reclaimed_total").increment(1),

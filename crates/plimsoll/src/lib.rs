@@ -81,6 +81,7 @@ pub use health::{Health, HealthState, Readiness};
 pub use idempotent::Idempotent;
 pub use lock::{KeyPart, LockKey};
 pub use name::WorkName;
+pub use pool::Priority;
 pub use retry::RetryStatus;
 pub use settings::Settings;
 pub use statement::Params;

@@ -13,7 +13,11 @@ const FLOORS: &[(&str, &[&str])] = &[
         "rules",
         &[
             "pool/sync",
+            "pool/admission",
+            "pool/lane",
+            "pool/bulkhead",
             "pool/waiters",
+            "pool/gate",
             "pool/slots",
             "pool/wait",
             "pool/seat",

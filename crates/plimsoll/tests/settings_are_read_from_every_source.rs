@@ -151,6 +151,9 @@ const EACH: &[(&str, &str)] = &[
     ("pool_max", "12"),
     ("max_overflow", "5"),
     ("max_waiting", "77"),
+    ("priority_reserve", "2"),
+    ("max_per_name", "6"),
+    ("admission", "dark"),
     ("pool_timeout", "11s"),
     ("connect_timeout", "4s"),
     ("idle_timeout", "5min"),
@@ -209,6 +212,9 @@ fn in_code() -> Settings {
         .pool_max(12)
         .max_overflow(5)
         .max_waiting(77)
+        .priority_reserve(2)
+        .max_per_name(6)
+        .admission(GuardMode::Dark)
         .pool_timeout(secs(11))
         .connect_timeout(secs(4))
         .idle_timeout(secs(300))

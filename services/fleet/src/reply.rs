@@ -88,12 +88,15 @@ impl From<&Error> for Problem {
             )
         };
         match error.fault() {
-            Fault::PoolExhausted | Fault::QueueFull | Fault::SelfDeadlock => Problem::unavailable(
-                "OVERLOADED",
-                "more is asked of the database than it can take now; send again later",
-                Duration::from_secs(1),
-            ),
-            Fault::Unreachable
+            Fault::PoolExhausted | Fault::QueueFull | Fault::Overloaded | Fault::SelfDeadlock => {
+                Problem::unavailable(
+                    "OVERLOADED",
+                    "more is asked of the database than it can take now; send again later",
+                    error.retry_after().unwrap_or(Duration::from_secs(1)),
+                )
+            }
+            Fault::CircuitOpen
+            | Fault::Unreachable
             | Fault::ConnectTimeout
             | Fault::ConnectionLost
             | Fault::ServerShutdown

@@ -22,6 +22,9 @@ use tokio::time::Instant;
 /// The words that operators of other services already search their logs for.
 const FAILING_FAST: &str = "Database unhealthy - failing fast";
 
+/// The server is asked at least this often while it is open.
+const COME_BACK: Duration = Duration::from_secs(1);
+
 /// What a breaker says of itself.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -104,7 +107,8 @@ impl CircuitBreaker {
                 });
                 let sentence =
                     format!("{work} was refused at once: the breaker has been {state}{why}. {FAILING_FAST}");
-                Err(Error::new(Fault::CircuitOpen, Phase::Acquire, Outcome::NotStarted, sentence))
+                Err(Error::new(Fault::CircuitOpen, Phase::Acquire, Outcome::NotStarted, sentence)
+                    .with_retry_after(COME_BACK))
             }
         }
     }

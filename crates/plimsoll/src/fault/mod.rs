@@ -42,6 +42,8 @@ faults! {
     PoolExhausted,
     /// Too many callers were waiting already.
     QueueFull,
+    /// It could not have been served in time, and was told so at once.
+    Overloaded,
     /// Every lease is held by a task that waits for another lease.
     SelfDeadlock,
     /// The pool was closed.
@@ -203,6 +205,7 @@ impl Fault {
             Fault::Settings
             | Fault::PoolExhausted
             | Fault::QueueFull
+            | Fault::Overloaded
             | Fault::SelfDeadlock
             | Fault::PoolClosed
             | Fault::CircuitOpen
@@ -264,6 +267,7 @@ impl Fault {
             Fault::Settings
             | Fault::PoolExhausted
             | Fault::QueueFull
+            | Fault::Overloaded
             | Fault::SelfDeadlock
             | Fault::PoolClosed
             | Fault::CircuitOpen
@@ -330,6 +334,11 @@ impl Fault {
                 "PL-ACQ-02",
                 "far more work arrives than the pool can carry",
                 "shed load earlier, or raise max_waiting if callers can afford the wait",
+            ),
+            Fault::Overloaded => (
+                "PL-ACQ-05",
+                "more work arrives than the pool can carry, and the queue is longer than the time that was left",
+                "come back after retry_after, give the request more time, or shed load earlier",
             ),
             Fault::SelfDeadlock => (
                 "PL-ACQ-03",

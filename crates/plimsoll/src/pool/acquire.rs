@@ -4,6 +4,8 @@
 //! limit for the clock to watch. Whatever is granted is in a [`Lease`] before the next `await`, so that a caller who
 //! gives up at any point loses nothing for the others.
 
+use super::admission::{Forecast, Overload, Priority};
+use super::gate::Entrance;
 use super::lease::Lease;
 use super::slots::{Grant, Slots};
 use super::sync::MutexGuard;
@@ -16,6 +18,7 @@ use crate::event::Event;
 use crate::fault::Fault;
 use crate::name::WorkName;
 use std::future::poll_fn;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
@@ -27,13 +30,15 @@ use tokio::time::Instant;
 pub struct Ask {
     pub(crate) name: WorkName,
     pub(crate) limit: Option<Duration>,
+    pub(crate) priority: Priority,
+    pub(crate) cap: Option<NonZeroUsize>,
 }
 
 impl Ask {
     /// For this work, by the pool's own limit.
     #[must_use]
     pub fn by(name: WorkName) -> Self {
-        Ask { name, limit: None }
+        Ask { name, limit: None, priority: Priority::Normal, cap: None }
     }
 
     /// For the work of whoever calls this.
@@ -49,18 +54,34 @@ impl Ask {
         self.limit = Some(limit);
         self
     }
+
+    /// Before those that are less urgent.
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Only while this work's name holds fewer connections than so many, at least one.
+    #[must_use]
+    pub fn at_most(mut self, count: usize) -> Self {
+        self.cap = NonZeroUsize::new(count.max(1));
+        self
+    }
 }
 
 pub(super) async fn acquire<M: Manage>(inner: &Arc<Inner<M>>, ask: Ask) -> Result<Lease<M>> {
     let began = Instant::now();
     let deadline = deadline::current().map(Deadline::instant);
     let limit = ask.limit.unwrap_or(inner.sizing.acquire_timeout);
+    let cap = ask.cap.or(inner.sizing.max_per_name);
     // Made where it is stored and not before: it is large, and copying what was just written stalls the processor.
-    let who = || Who { name: ask.name.clone(), runner: Runner::current(), deadline };
+    let who =
+        || Who { name: ask.name.clone(), runner: Runner::current(), deadline, priority: ask.priority, cap };
     let mut now = began;
     loop {
         let times = Times { now, began, limit, deadline };
-        let joined = poll_fn(|cx| Poll::Ready(join(inner, who, times, cx.waker()))).await;
+        let joined = poll_fn(|cx| Poll::Ready(join(inner, who, cap.is_some(), times, cx.waker()))).await;
         let grant = match joined {
             Joined::Granted(grant) => grant,
             Joined::Waiting(ticket) => {
@@ -74,7 +95,8 @@ pub(super) async fn acquire<M: Manage>(inner: &Arc<Inner<M>>, ask: Ask) -> Resul
             Joined::Refused(refusal) => {
                 return Err(refused(inner, &ask.name, began, times.end(), refusal));
             }
-            Joined::Full => return Err(full(inner, &ask.name)),
+            Joined::Full(forecast) => return Err(full(inner, &ask.name, forecast)),
+            Joined::Overloaded(overload) => return Err(overloaded(&ask.name, overload)),
         };
         let Grant { slot, connection, unused_for, is_expired } = grant;
         let mut lease = Lease::new(inner, slot, connection);
@@ -92,7 +114,7 @@ pub(super) async fn acquire<M: Manage>(inner: &Arc<Inner<M>>, ask: Ask) -> Resul
         now = Instant::now();
         let until = times.end();
         if until <= now {
-            let refusal = Refusal::TimedOut { entangled: None };
+            let refusal = Refusal::TimedOut { entangled: None, cap: None };
             return Err(refused(inner, &ask.name, began, until, refusal));
         }
     }
@@ -102,7 +124,8 @@ enum Joined<C> {
     Granted(Grant<C>),
     Waiting(Ticket<Grant<C>>),
     Refused(Refusal),
-    Full,
+    Full(Option<Forecast>),
+    Overloaded(Overload),
 }
 
 /// The times of one wait.
@@ -128,6 +151,7 @@ impl Times {
 fn join<M: Manage>(
     inner: &Arc<Inner<M>>,
     who: impl Fn() -> Who,
+    is_capped: bool,
     times: Times,
     waker: &Waker,
 ) -> Joined<M::Connection> {
@@ -136,7 +160,8 @@ fn join<M: Manage>(
     let is_in_time = deadline.is_none_or(|deadline| now < deadline) && !limit.is_zero();
     let mut slots = inner.slots.lock();
     if is_in_time
-        && !slots.is_closed
+        && !slots.is_gated
+        && !is_capped
         && let Some(grant) = slots.lend(&who, now)
     {
         drop(slots);
@@ -162,14 +187,21 @@ fn queue<M: Manage>(
         return Joined::Refused(Refusal::Closed);
     }
     if until <= now {
-        return Joined::Refused(Refusal::TimedOut { entangled: None });
+        return Joined::Refused(Refusal::TimedOut { entangled: None, cap: None });
     }
-    if slots.waiters.is_full() {
-        slots.totals.failed += 1;
-        return Joined::Full;
-    }
+    let who = who();
+    let deadline = who.deadline;
+    let entrance = slots.enter(who, now, until, waker);
+    let untold = std::mem::take(&mut slots.untold);
+    let ticket = match entrance {
+        Entrance::Waiting(ticket) => ticket,
+        decided => {
+            drop(slots);
+            inner.tell_refusals(untold);
+            return decide(inner, decided, deadline);
+        }
+    };
     inner.is_crowded.store(true, Ordering::Relaxed);
-    let ticket = slots.waiters.push(who(), now, until, waker.clone());
     let wanted = slots.wanted();
     let connects = slots.begin_connects(wanted, now);
     let mut alarm = until;
@@ -180,9 +212,29 @@ fn queue<M: Manage>(
         alarm = alarm.min(back_off);
     }
     drop(slots);
+    inner.tell_refusals(untold);
     inner.watchdog.arm(alarm);
     connects::start(inner, connects);
     Joined::Waiting(ticket)
+}
+
+/// What needs no waiting: lent or refused at once.
+fn decide<M: Manage>(
+    inner: &Inner<M>,
+    entrance: Entrance<M::Connection>,
+    deadline: Option<Instant>,
+) -> Joined<M::Connection> {
+    match entrance {
+        Entrance::Granted(grant) => {
+            if let Some(deadline) = deadline {
+                inner.watchdog.arm(deadline);
+            }
+            Joined::Granted(grant)
+        }
+        Entrance::Waiting(ticket) => Joined::Waiting(ticket),
+        Entrance::Full(forecast) => Joined::Full(forecast),
+        Entrance::Overloaded(overload) => Joined::Overloaded(overload),
+    }
 }
 
 enum Admission {
@@ -213,14 +265,31 @@ async fn check<M: Manage>(inner: &Inner<M>, lease: &mut Lease<M>, until: Instant
     matches!(tokio::time::timeout_at(until, inner.manager.check(lease)).await, Ok(Ok(())))
 }
 
-fn full<M: Manage>(inner: &Inner<M>, name: &WorkName) -> Error {
+/// Refusals at the door are told of as a number once a second, not each by an event of its own.
+fn full<M: Manage>(inner: &Inner<M>, name: &WorkName, forecast: Option<Forecast>) -> Error {
     let sentence = format!("acquire for {name} was refused at once: {}", snapshot::sentence(inner));
-    inner.events.tell(Event::AcquireFailed {
-        work: name.to_string(),
-        fault: Fault::QueueFull,
-        waited: Duration::ZERO,
-    });
-    Error::new(Fault::QueueFull, Phase::Acquire, Outcome::NotStarted, sentence)
+    let error = Error::new(Fault::QueueFull, Phase::Acquire, Outcome::NotStarted, sentence);
+    match forecast {
+        Some(forecast) => error.with_retry_after(forecast.wait),
+        None => error,
+    }
+}
+
+/// The place, the wait and what is left: whoever reads it sees what would have had to be otherwise.
+fn overloaded(name: &WorkName, overload: Overload) -> Error {
+    let Overload { forecast: Forecast { place, wait, service }, remaining } = overload;
+    let [wait, service, remaining] = [wait, service, remaining].map(|span| span.as_millis());
+    let why = match place {
+        0 => format!(
+            "was refused when its turn came: a lease usually lasts {service} ms, and {remaining} ms were left"
+        ),
+        place => format!(
+            "was refused at once: at place {place} of the queue it would wait for {wait} ms, a lease usually \
+             lasts {service} ms, and {remaining} ms were left"
+        ),
+    };
+    Error::new(Fault::Overloaded, Phase::Acquire, Outcome::NotStarted, format!("acquire for {name} {why}"))
+        .with_retry_after(overload.retry_after())
 }
 
 const ENTANGLED: &str = "every lease is held by a task that waits for another";
@@ -232,6 +301,28 @@ fn exhausted(seconds: f64) -> String {
     )
 }
 
+struct TimedOut {
+    seconds: f64,
+    is_own_limit: bool,
+    is_paused: bool,
+    entangled: Option<String>,
+    cap: Option<NonZeroUsize>,
+    numbers: String,
+}
+
+/// Whose time it was, and what else stood in the way; a pause or a cap is no exhaustion.
+fn timed_out(how: TimedOut) -> (Fault, String) {
+    let TimedOut { seconds, is_own_limit, is_paused, entangled, cap, numbers } = how;
+    let capped = cap.map(|cap| format!("its name holds the {cap} that it may, ")).unwrap_or_default();
+    let knot = entangled.map(|leases| format!("; {ENTANGLED}: {leases}")).unwrap_or_default();
+    let numbers = format!("{capped}{numbers}{knot}");
+    if !is_own_limit {
+        return (Fault::DeadlinePassed, format!("was ended by its deadline after {seconds:.1} s: {numbers}"));
+    }
+    let known = if is_paused || cap.is_some() { String::new() } else { format!(". {}", exhausted(seconds)) };
+    (Fault::PoolExhausted, format!("gave up after {seconds:.1} s: {numbers}{known}"))
+}
+
 /// The error of a waiter that was sent away: fault by the true cause, numbers first.
 fn refused<M: Manage>(
     inner: &Inner<M>,
@@ -240,12 +331,15 @@ fn refused<M: Manage>(
     until: Instant,
     refusal: Refusal,
 ) -> Error {
+    if let Refusal::Overloaded(overload) = refusal {
+        return overloaded(name, overload);
+    }
     let waited = began.elapsed();
     let seconds = waited.as_secs_f64();
-    let (open, last) = {
+    let (open, is_paused, last) = {
         let mut slots = inner.slots.lock();
         slots.totals.failed += 1;
-        (slots.total() - slots.opening(), inner.last_connect.lock().clone())
+        (slots.total() - slots.opening(), slots.is_paused, inner.last_connect.lock().clone())
     };
     let cannot_connect = match &last {
         LastConnect::Failed { fault, sentence, .. } if open == 0 => Some((*fault, sentence.clone())),
@@ -263,21 +357,12 @@ fn refused<M: Manage>(
         (Refusal::TimedOut { .. }, Some((fault, why))) if is_own_limit => {
             (fault, format!("gave up after {seconds:.1} s: no connection could be opened: {why}"))
         }
-        (Refusal::TimedOut { entangled }, _) => {
+        (Refusal::TimedOut { entangled, cap }, _) => {
             let numbers = snapshot::sentence(inner);
-            let knot = entangled.map(|leases| format!("; {ENTANGLED}: {leases}")).unwrap_or_default();
-            if is_own_limit {
-                (
-                    Fault::PoolExhausted,
-                    format!("gave up after {seconds:.1} s: {numbers}{knot}. {}", exhausted(seconds)),
-                )
-            } else {
-                (
-                    Fault::DeadlinePassed,
-                    format!("was ended by its deadline after {seconds:.1} s: {numbers}{knot}"),
-                )
-            }
+            timed_out(TimedOut { seconds, is_own_limit, is_paused, entangled, cap, numbers })
         }
+        // Answered above.
+        (Refusal::Overloaded(_), _) => (Fault::Overloaded, "was refused".to_owned()),
         (Refusal::Hopeless, None) => {
             (Fault::Unreachable, "was refused: no connection can be opened".to_owned())
         }

@@ -79,6 +79,7 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<I
         (places, next.into_iter().chain(inner.watchdog.instant(ring)).min())
     };
     wakers.into_iter().for_each(Waker::wake);
+    inner.serve_idle();
     connects::start(inner, places);
     overdue.iter().for_each(|(handle, who)| inner.manager.overdue(handle, who));
     stuck.iter().for_each(|handle| inner.manager.abandon(handle));
@@ -162,7 +163,7 @@ fn evidence<M: Manage>(
     inner: &Inner<M>,
     slots: &Slots<M::Connection, M::Handle>,
 ) -> Option<Vec<(Instant, u64)>> {
-    if slots.waiters.len() == 0 || slots.lent() < slots.ceiling() {
+    if slots.is_paused || slots.waiters.len() == 0 || slots.lent() < slots.ceiling() {
         return None;
     }
     let waiting: HashSet<_> = slots.waiters.runners().collect();

@@ -26,6 +26,8 @@ pub(super) fn start<M: Manage>(inner: &Arc<Inner<M>>, places: Vec<usize>) {
 
 /// Begins as many connects as are wanted now.
 pub(super) fn refill<M: Manage>(inner: &Arc<Inner<M>>) {
+    // A place that was given free may have been what somebody of that name waited for.
+    inner.serve_idle();
     let places = {
         let mut slots = inner.slots.lock();
         let wanted = slots.wanted();

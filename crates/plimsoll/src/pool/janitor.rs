@@ -30,12 +30,17 @@ fn period<M: Manage>(inner: &Inner<M>) -> Duration {
 
 /// One round of upkeep.
 pub(super) fn tidy<M: Manage>(inner: &Arc<Inner<M>>) {
-    let reaped = {
-        let now = Instant::now();
+    let now = Instant::now();
+    let (reaped, untold) = {
         let is_dead = |handle: &M::Handle| inner.manager.is_dead(handle);
         let silent_for = |handle: &M::Handle| inner.manager.silent_for(handle, now);
-        inner.slots.lock().reap(now, inner.sizing.idle_timeout, is_dead, silent_for)
+        let mut slots = inner.slots.lock();
+        let due = slots.refusals.due(now);
+        slots.untold.extend(due);
+        let untold = std::mem::take(&mut slots.untold);
+        (slots.reap(now, inner.sizing.idle_timeout, is_dead, silent_for), untold)
     };
+    inner.tell_refusals(untold);
     if !reaped.is_empty() {
         inner.changed.notify_waiters();
     }

@@ -6,6 +6,7 @@ use crate::name::WorkName;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Waker;
 use tokio::time::Instant;
 
 /// A lent connection. Dropping it gives it back: at once when it is proven clean, else on the side.
@@ -133,6 +134,23 @@ impl<M: Manage> Inner<M> {
         connects::refill(self);
     }
 
+    /// What lies idle goes to those who wait and may have it. Nearly always there is not both.
+    pub(super) fn serve_idle(self: &Arc<Self>) {
+        loop {
+            let effects = {
+                let mut slots = self.slots.lock();
+                if slots.idle() == 0 || slots.servable() == 0 {
+                    return;
+                }
+                slots.serve_idle(Instant::now())
+            };
+            if matches!(effects, Effects::None) {
+                return;
+            }
+            self.apply(effects);
+        }
+    }
+
     /// Does what must not be done under the lock.
     pub(crate) fn apply(self: &Arc<Self>, effects: Effects<M::Connection>) {
         let mut effects = effects;
@@ -145,6 +163,10 @@ impl<M: Manage> Inner<M> {
                     // Whoever was to have it has left just now.
                     Err(Some(grant)) => effects = self.slots.lock().give_up(grant, Instant::now()),
                 },
+                Effects::After(wakers, then) => {
+                    wakers.into_iter().for_each(Waker::wake);
+                    effects = *then;
+                }
                 Effects::Close(connection) => {
                     drop(connection);
                     self.changed.notify_waiters();

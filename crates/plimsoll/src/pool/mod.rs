@@ -7,9 +7,13 @@
 //! with connections that cost nothing.
 
 pub(crate) mod acquire;
+pub(crate) mod admission;
+pub(crate) mod bulkhead;
 pub(crate) mod clock;
 pub(crate) mod connects;
+pub(crate) mod gate;
 pub(crate) mod janitor;
+pub(crate) mod lane;
 pub(crate) mod lease;
 #[cfg(plimsoll_loom)]
 pub mod model;
@@ -23,14 +27,19 @@ pub(crate) mod waiters;
 pub(crate) mod watchdog;
 
 pub use acquire::Ask;
+pub use admission::Priority;
 pub use lease::{Home, Lease};
 pub use shutdown::Shutdown;
 pub use snapshot::{LeaseStatus, PoolStatus};
 
 use crate::error::Result;
-use crate::event::Events;
+use crate::event::{Event, Events};
+use crate::settings::GuardMode;
+use admission::Reason;
+use gate::Rules;
 use slots::{Limits, Slots};
 use std::future::Future;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -148,6 +157,14 @@ pub struct Sizing {
     pub leak_after: Option<Duration>,
     /// How long every lease must have been quiet and held by a waiting task to be called a deadlock.
     pub deadlock_after: Option<Duration>,
+    /// Connections that are lent to [`Priority::High`] only.
+    pub priority_reserve: usize,
+    /// Connections that one work name may hold, unless it asks for another cap.
+    pub max_per_name: Option<NonZeroUsize>,
+    /// Whether those who cannot be served in time are refused at once.
+    pub admission: GuardMode,
+    /// How much earlier than a deadline a statement is stopped, at the most.
+    pub deadline_margin: Duration,
 }
 
 impl Default for Sizing {
@@ -168,6 +185,10 @@ impl Default for Sizing {
             close_timeout: Duration::from_secs(10),
             leak_after: Some(Duration::from_secs(300)),
             deadlock_after: Some(Duration::from_secs(5)),
+            priority_reserve: 0,
+            max_per_name: None,
+            admission: GuardMode::On,
+            deadline_margin: Duration::ZERO,
         }
     }
 }
@@ -206,6 +227,16 @@ pub(crate) struct Inner<M: Manage> {
     pub(crate) events: Events,
 }
 
+impl<M: Manage> Inner<M> {
+    /// Tells how many were refused, by reason.
+    pub(crate) fn tell_refusals(&self, untold: Vec<(Reason, u64)>) {
+        for (reason, count) in untold {
+            let is_dark = reason == Reason::WouldBe;
+            self.events.tell(Event::Refused { fault: reason.fault(), count, is_dark });
+        }
+    }
+}
+
 impl<M: Manage> Pool<M> {
     /// Makes a pool and starts its clock and its janitor on the current runtime. It connects nothing by itself before
     /// it is asked, except to keep the minimum.
@@ -224,9 +255,14 @@ impl<M: Manage> Pool<M> {
             overflow: sizing.overflow,
             connects: sizing.connect_limit.max(1),
         };
+        let rules = Rules {
+            reserve: sizing.priority_reserve,
+            mode: sizing.admission,
+            margin: sizing.deadline_margin,
+        };
         let inner = Arc::new(Inner {
             manager,
-            slots: sync::Mutex::new(Slots::new(limits, sizing.max_waiting)),
+            slots: sync::Mutex::new(Slots::new(limits, sizing.max_waiting).with_rules(rules)),
             last_connect: sync::Mutex::new(LastConnect::Never),
             is_crowded: AtomicBool::new(false),
             watchdog,
@@ -259,6 +295,23 @@ impl<M: Manage> Pool<M> {
             slots.limits.min = min.min(slots.limits.max);
         }
         janitor::tidy(&self.inner);
+    }
+
+    /// Lends nothing from now on. Callers wait, by their own limits; what is lent comes home and stays there.
+    pub fn pause(&self) {
+        self.inner.slots.lock().pause();
+    }
+
+    /// Lends again, first to those who wait.
+    pub fn resume(&self) {
+        self.inner.slots.lock().resume();
+        connects::refill(&self.inner);
+    }
+
+    /// Whether [`Pool::pause`] holds.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.inner.slots.lock().is_paused
     }
 
     /// What the pool looks like now.

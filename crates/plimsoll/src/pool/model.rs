@@ -1,6 +1,7 @@
 //! The hand-off alone, for the model checker: the same slots, waiters and waiting future as in the pool, with nothing
 //! of a runtime around them.
 
+use super::admission::Priority;
 use super::slots::{Effects, Grant, Limits, Slots};
 use super::sync::Mutex;
 use super::wait::Wait;
@@ -40,7 +41,13 @@ impl Hall {
     /// Lends a number, waiting for one if need be.
     pub async fn acquire(&self) -> Held {
         let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
-        let who = || Who { name: WorkName::here(), runner: Runner::current(), deadline: None };
+        let who = || Who {
+            name: WorkName::here(),
+            runner: Runner::current(),
+            deadline: None,
+            priority: Priority::Normal,
+            cap: None,
+        };
         let joined = {
             let mut slots = self.slots.lock();
             match slots.lend(who, self.now) {

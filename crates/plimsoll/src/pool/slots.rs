@@ -12,6 +12,8 @@
 //! Counts are kept where the state changes and nowhere else, so they cannot drift. Idle connections are lent last in,
 //! first out: hot ones stay hot, and what is not needed grows old and is closed.
 
+use super::admission::{Pace, Reason, Refusals};
+use super::gate::Rules;
 use super::seat::Seat;
 use super::waiters::{Next, Refusal, Turn, Waiters, Who};
 use crate::name::WorkName;
@@ -91,6 +93,14 @@ pub(crate) enum Effects<C> {
     HandOver(HandOver<C>),
     /// It is no longer wanted: dropping it closes it.
     Close(C),
+    /// These are to be woken, having been sent away; and then there is this.
+    After(Vec<Waker>, Box<Effects<C>>),
+}
+
+impl<C> Effects<C> {
+    pub(super) fn after(self, wakers: Vec<Waker>) -> Self {
+        if wakers.is_empty() { self } else { Effects::After(wakers, Box::new(self)) }
+    }
 }
 
 /// A connection and the seat of the waiter that is to have it.
@@ -100,6 +110,10 @@ pub(crate) struct HandOver<C> {
 }
 
 impl<C> HandOver<C> {
+    pub(super) fn new(grant: Grant<C>, seat: Arc<Seat<Grant<C>>>) -> Self {
+        HandOver { grant, seat }
+    }
+
     /// Lays the connection on the seat and says whom to wake. If the waiter has left meanwhile the connection is given
     /// back, for [`Slots::give_up`].
     pub(crate) fn deliver(self) -> Result<Waker, Option<Grant<C>>> {
@@ -121,6 +135,7 @@ pub(crate) struct Totals {
     pub(crate) connect_failures: u64,
     pub(crate) wait_total: Duration,
     pub(crate) wait_longest: Duration,
+    pub(crate) capped: u64,
 }
 
 /// Everything that the pool's one lock protects.
@@ -131,7 +146,17 @@ pub(crate) struct Slots<C, H> {
     pub(crate) waiters: Waiters<Grant<C>>,
     pub(crate) limits: Limits,
     pub(crate) is_closed: bool,
+    pub(crate) is_paused: bool,
+    /// The fast path is barred: see [`gate`](super::gate).
+    pub(crate) is_gated: bool,
+    pub(crate) rules: Rules,
+    pub(crate) pace: Pace,
     pub(crate) totals: Totals,
+    pub(crate) refusals: Refusals,
+    /// Refusals of which an event is due.
+    pub(crate) untold: Vec<(Reason, u64)>,
+    /// Leases of others than the highest priority, counted where some are kept for that.
+    pub(super) lent_to_others: usize,
     opening: usize,
     lent: usize,
     returning: usize,
@@ -150,6 +175,13 @@ impl<C, H> Slots<C, H> {
             waiters: Waiters::new(max_waiting),
             limits,
             is_closed: false,
+            is_paused: false,
+            is_gated: false,
+            rules: Rules::default(),
+            pace: Pace::default(),
+            refusals: Refusals::default(),
+            untold: Vec::new(),
+            lent_to_others: 0,
             totals: Totals::default(),
             opening: 0,
             lent: 0,
@@ -157,6 +189,12 @@ impl<C, H> Slots<C, H> {
             back_off: None,
             pause: None,
         }
+    }
+
+    pub(crate) fn with_rules(mut self, rules: Rules) -> Self {
+        self.rules = rules;
+        self.update_gate();
+        self
     }
 
     /// Connections that exist or are being opened.
@@ -208,12 +246,12 @@ impl<C, H> Slots<C, H> {
     /// who gets it.
     pub(crate) fn offer(&mut self, slot: usize, connection: C, now: impl FnOnce() -> Instant) -> Effects<C> {
         let total = self.total();
-        let is_surplus = total > self.limits.max && self.waiters.len() == 0 || total > self.ceiling();
-        if self.is_closed || is_surplus {
+        if self.is_closed || total > self.ceiling() {
             self.vacate(slot);
             return Effects::Close(connection);
         }
         if self.waiters.len() == 0 {
+            self.end_lease(slot);
             return self.rest(slot, connection);
         }
         let now = now();
@@ -221,23 +259,45 @@ impl<C, H> Slots<C, H> {
             self.vacate(slot);
             return Effects::Close(connection);
         }
-        let Some(Next { who, since, seat }) = self.waiters.next() else { return self.rest(slot, connection) };
+        let held = self.held(slot, now);
+        self.end_lease(slot);
+        self.hand_over(slot, connection, held, now)
+    }
+
+    /// To whoever's turn it is; somebody waits, but perhaps not for this.
+    fn hand_over(&mut self, slot: usize, connection: C, held: Option<Duration>, now: Instant) -> Effects<C> {
+        let mut late = Vec::new();
+        let Some(Next { who, since, seat }) = self.next_in_time(now, &mut late) else {
+            return self.rest(slot, connection).after(late);
+        };
         self.leave(slot);
-        let Some(place) = self.slots.get_mut(slot) else { return Effects::Close(connection) };
-        let waited = now.saturating_duration_since(since);
-        self.totals.waited += 1;
-        self.totals.wait_total += waited;
-        self.totals.wait_longest = self.totals.wait_longest.max(waited);
+        let Some(place) = self.slots.get_mut(slot) else { return Effects::Close(connection).after(late) };
         let unused_for = now.saturating_duration_since(place.since);
+        let priority = who.priority;
         place.state = State::Lent;
         place.since = now;
         place.lease = Some(LeaseRecord::new(who, now));
         self.lent += 1;
         self.totals.acquired += 1;
-        Effects::HandOver(HandOver { grant: Grant { slot, connection, unused_for, is_expired: false }, seat })
+        self.count_lent(priority);
+        self.count_wait(now.saturating_duration_since(since));
+        self.pace.handed_over(held, now);
+        Effects::HandOver(HandOver::new(Grant { slot, connection, unused_for, is_expired: false }, seat))
+            .after(late)
     }
 
+    pub(super) fn count_wait(&mut self, waited: Duration) {
+        self.totals.waited += 1;
+        self.totals.wait_total += waited;
+        self.totals.wait_longest = self.totals.wait_longest.max(waited);
+    }
+
+    /// Lays it down, or closes it if it is one too many.
     fn rest(&mut self, slot: usize, connection: C) -> Effects<C> {
+        if self.total() > self.limits.max {
+            self.vacate(slot);
+            return Effects::Close(connection);
+        }
         self.leave(slot);
         let Some(place) = self.slots.get_mut(slot) else { return Effects::Close(connection) };
         place.state = State::Idle;
@@ -254,7 +314,8 @@ impl<C, H> Slots<C, H> {
         place.state = State::Returning;
         place.since = now;
         self.returning += 1;
-        place.lease.take().map(|lease| lease.who.name)
+        // The lease is kept: until the connection is home its name is not rid of it.
+        place.lease.as_ref().map(|lease| lease.who.name.clone())
     }
 
     /// Takes permissions for as many connects as are wanted now.
@@ -271,7 +332,7 @@ impl<C, H> Slots<C, H> {
     /// How many connects would serve those who wait and keep the minimum.
     pub(crate) fn wanted(&self) -> usize {
         let for_minimum = self.limits.min.saturating_sub(self.total() - self.opening);
-        self.waiters.len().max(for_minimum)
+        self.servable().max(for_minimum)
     }
 
     fn open_slot(&mut self, now: Instant) -> usize {
@@ -323,6 +384,7 @@ impl<C, H> Slots<C, H> {
         if place.state != State::Opening || place.handle.is_some() {
             self.totals.closed += 1;
         }
+        self.end_lease(slot);
         self.leave(slot);
         if let Some(place) = self.slots.get_mut(slot) {
             place.state = State::Vacant;
@@ -382,12 +444,18 @@ impl<C, H> Slots<C, H> {
     /// What had been granted to a waiter that has left goes to the next.
     pub(crate) fn give_up(&mut self, grant: Grant<C>, now: Instant) -> Effects<C> {
         self.totals.acquired = self.totals.acquired.saturating_sub(1);
-        self.offer(grant.slot, grant.connection, || now)
+        if self.is_closed || self.waiters.len() == 0 || self.total() > self.ceiling() {
+            return self.offer(grant.slot, grant.connection, || now);
+        }
+        // It was held by nobody, which says nothing of how long a lease lasts.
+        self.end_lease(grant.slot);
+        self.hand_over(grant.slot, grant.connection, None, now)
     }
 
     /// Closes: nobody waits any more, nothing idles any more.
     pub(crate) fn close(&mut self) -> (Vec<Waker>, Vec<C>) {
         self.is_closed = true;
+        self.update_gate();
         let wakers = self.waiters.refuse_all(&Refusal::Closed);
         let idle: Vec<usize> = std::mem::take(&mut self.idle);
         let mut closed = Vec::new();
@@ -417,18 +485,32 @@ impl<C, H> Slots<C, H> {
 mod tests {
     use super::*;
     use crate::name::WorkName;
+    use crate::pool::admission::Priority;
+    use crate::pool::gate::Entrance;
     use crate::pool::waiters::{Runner, Ticket};
     use proptest::prelude::*;
+    use std::num::NonZeroUsize;
 
     const LIMITS: Limits = Limits { min: 1, max: 3, overflow: 1, connects: 2 };
 
     fn who() -> Who {
-        Who { name: WorkName::here(), runner: Runner::current(), deadline: None }
+        with(Priority::Normal, None)
     }
+
+    fn with(priority: Priority, cap: Option<usize>) -> Who {
+        let cap = cap.and_then(NonZeroUsize::new);
+        Who { name: WorkName::here(), runner: Runner::current(), deadline: None, priority, cap }
+    }
+
+    /// The cap that all capped work in the world below shares.
+    const CAP: usize = 2;
+    const RESERVE: usize = 1;
 
     #[derive(Clone, Debug)]
     enum Step {
-        Acquire,
+        Acquire(Priority, bool),
+        Pause,
+        Resume,
         Connect,
         Fail,
         Return,
@@ -440,9 +522,14 @@ mod tests {
         Reap,
     }
 
+    fn acquire() -> impl Strategy<Value = Step> {
+        let priority = prop_oneof![Just(Priority::High), Just(Priority::Normal), Just(Priority::Low)];
+        (priority, any::<bool>()).prop_map(|(priority, is_capped)| Step::Acquire(priority, is_capped))
+    }
+
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
-            4 => Just(Step::Acquire), 3 => Just(Step::Connect), 1 => Just(Step::Fail), 4 => Just(Step::Return),
+            4 => acquire(), 1 => Just(Step::Pause), 2 => Just(Step::Resume), 3 => Just(Step::Connect), 1 => Just(Step::Fail), 4 => Just(Step::Return),
             1 => Just(Step::Dirty), 1 => Just(Step::Settle), 1 => Just(Step::Lose), 1 => Just(Step::GiveUp),
             3 => Just(Step::Deliver), 1 => Just(Step::Reap),
         ]
@@ -462,13 +549,19 @@ mod tests {
     impl World {
         fn run(&mut self, slots: &mut Slots<u32, ()>, step: &Step, now: Instant) {
             match step {
-                Step::Acquire => match slots.lend(who, now) {
-                    Some(grant) => self.held.push((grant.slot, grant.connection)),
-                    None => {
-                        self.tickets.push(slots.waiters.push(who(), now, now, Waker::noop().clone()));
-                        self.opening.extend(slots.begin_connects(slots.wanted(), now));
+                Step::Acquire(priority, is_capped) => {
+                    let who = with(*priority, is_capped.then_some(CAP));
+                    match slots.enter(who, now, now, Waker::noop()) {
+                        Entrance::Granted(grant) => self.held.push((grant.slot, grant.connection)),
+                        Entrance::Waiting(ticket) => {
+                            self.tickets.push(ticket);
+                            self.opening.extend(slots.begin_connects(slots.wanted(), now));
+                        }
+                        Entrance::Full(_) | Entrance::Overloaded(_) => {}
                     }
-                },
+                }
+                Step::Pause => slots.pause(),
+                Step::Resume => slots.resume(),
                 Step::Connect => {
                     if let Some(slot) = self.opening.pop() {
                         self.made += 1;
@@ -512,7 +605,10 @@ mod tests {
                                 let effects = slots.give_up(grant, now);
                                 self.take(effects);
                             }
-                            None => slots.waiters.remove(&ticket),
+                            None => {
+                                let effects = slots.quit(&ticket, now);
+                                self.take(effects);
+                            }
                         }
                     }
                 }
@@ -526,6 +622,13 @@ mod tests {
                 }
                 Step::Reap => {
                     slots.reap(now, Some(Duration::from_secs(2)), |()| false, |()| None);
+                }
+            }
+            // As the pool does after whatever gives a place free.
+            loop {
+                match slots.serve_idle(now) {
+                    Effects::None => break,
+                    effects => self.take(effects),
                 }
             }
             self.fetch();
@@ -554,7 +657,8 @@ mod tests {
         #[test]
         fn counts_never_drift_and_nothing_is_lent_twice(steps in prop::collection::vec(step(), 0..200)) {
             let start = Instant::now();
-            let mut slots: Slots<u32, ()> = Slots::new(LIMITS, 100);
+            let rules = Rules { reserve: RESERVE, ..Rules::default() };
+            let mut slots: Slots<u32, ()> = Slots::new(LIMITS, 100).with_rules(rules);
             let mut world = World::default();
             for (second, step) in steps.iter().enumerate() {
                 world.run(&mut slots, step, start + Duration::from_millis(300 * second as u64));
@@ -566,7 +670,14 @@ mod tests {
                 held.sort_unstable();
                 held.dedup();
                 prop_assert_eq!(held.len(), world.held.len(), "one connection in two hands");
-                prop_assert!(slots.idle() == 0 || slots.waiters.len() == 0, "idle while somebody waits");
+                prop_assert!(slots.idle() == 0 || slots.servable() == 0, "idle while somebody may have it");
+                let kept = |take: &dyn Fn(&Who) -> bool| {
+                    slots.slots.iter().filter_map(|slot| slot.lease.as_ref()).filter(|l| take(&l.who)).count()
+                };
+                prop_assert!(kept(&|who| who.cap.is_some()) <= CAP, "a name holds more than it may");
+                let others = kept(&|who| who.priority != Priority::High);
+                prop_assert!(others <= slots.ceiling() - RESERVE, "the reserve was lent");
+                prop_assert_eq!(others, slots.lent_to_others);
             }
         }
     }

@@ -43,6 +43,16 @@ pub struct PoolStatus {
     pub closed: u64,
     /// Connects that failed.
     pub connect_failures: u64,
+    /// How often a caller was refused because the queue was full.
+    pub refused_full: u64,
+    /// How often a caller was refused because it could not have been served in time.
+    pub refused_overloaded: u64,
+    /// How often that would have been so; counted where admission is dark.
+    pub would_refuse: u64,
+    /// How often a caller stood aside because its name held as many as it may.
+    pub capped: u64,
+    /// Whether nothing is lent at present.
+    pub is_paused: bool,
     /// The time that served callers waited, all together.
     pub wait_total: Duration,
     /// The longest of those waits.
@@ -82,6 +92,11 @@ pub(super) fn status<M: Manage>(inner: &Inner<M>) -> PoolStatus {
         opened: totals.opened,
         closed: totals.closed,
         connect_failures: totals.connect_failures,
+        refused_full: slots.refusals.full.total,
+        refused_overloaded: slots.refusals.overloaded.total,
+        would_refuse: slots.refusals.would_be.total,
+        capped: totals.capped,
+        is_paused: slots.is_paused,
         wait_total: totals.wait_total,
         wait_longest: totals.wait_longest,
         leases: slots
@@ -100,7 +115,8 @@ pub(super) fn sentence<M: Manage>(inner: &Inner<M>) -> String {
     let now = Instant::now();
     let last = inner.last_connect.lock().clone();
     let slots = inner.slots.lock();
-    let mut text = format!("{} of {} lent", slots.lent(), slots.ceiling());
+    let paused = if slots.is_paused { "the pool is paused, " } else { "" };
+    let mut text = format!("{paused}{} of {} lent", slots.lent(), slots.ceiling());
     for (count, what) in [
         (slots.idle(), "idle"),
         (slots.opening(), "being opened"),

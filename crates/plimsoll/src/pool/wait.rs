@@ -54,7 +54,11 @@ impl<C, H, A: FnMut(Effects<C>)> Drop for Wait<'_, C, H, A> {
                 (self.after)(effects);
             }
             // Somebody who took it out of the queue a moment ago finds the seat left.
-            None => self.slots.lock().waiters.remove(&ticket),
+            None => {
+                let now = Instant::now();
+                let effects = self.slots.lock().quit(&ticket, now);
+                (self.after)(effects);
+            }
         }
     }
 }

@@ -1,15 +1,26 @@
-//! Who waits for a connection, in the order in which they came. Pure: no clock, no lock, no runtime.
+//! Who waits for a connection, and whose turn it is. Pure: no clock, no lock, no runtime.
+//!
+//! There is a line for each priority, first in first out, and the highest is served first; but every eighth turn goes
+//! to the one that has waited longest of all, so that nobody starves behind a stream of those who are more urgent. A
+//! tenth of the places is kept for the highest: a queue that is full of exports still has room for the urgent. Those
+//! whose name is at its cap stand aside (see [`bulkhead`](super::bulkhead)), and a line need not step over them.
 //!
 //! A waiter gets a *ticket*: a number in the queue, and a [`Seat`] on which its answer will lie. There is no timer per
 //! waiter; one clock for the whole pool expires those whose time has come.
 
+use super::admission::{Overload, Priority};
+use super::bulkhead::Bulkhead;
+use super::lane::{Entry, Lane};
 use super::seat::Seat;
 use crate::name::WorkName;
-use std::collections::VecDeque;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::task::Waker;
 use std::thread::ThreadId;
 use tokio::time::Instant;
+
+/// Every so many turns the longest waiting of all is served, whatever its priority.
+const FAIR_TURN: u32 = 8;
 
 /// Which task does something; a thread stands for what runs outside any task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,19 +43,35 @@ pub(crate) struct Who {
     pub(crate) runner: Runner,
     /// When the request's deadline is, if it has one: the lease ends by then.
     pub(crate) deadline: Option<Instant>,
+    pub(crate) priority: Priority,
+    /// How many connections its name may hold.
+    pub(crate) cap: Option<NonZeroUsize>,
 }
 
 /// Why a waiter is sent away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// Its limit passed; with the leases, where each was held by a task that was itself waiting.
-    TimedOut { entangled: Option<String> },
+    /// Its limit passed; with the leases, where each was held by a task that was itself waiting, and with the cap at
+    /// which its name was, if it stood aside.
+    TimedOut { entangled: Option<String>, cap: Option<NonZeroUsize> },
     /// The pool was closed.
     Closed,
     /// It is part of a deadlock: this text names the leases.
     Deadlock(String),
+    /// Its turn has come, but too late for its work.
+    Overloaded(Overload),
     /// No connection can be opened, and waiting does not heal that.
     Hopeless,
+}
+
+impl Refusal {
+    /// The same for one that stood aside.
+    fn aside(mut self, its: Option<NonZeroUsize>) -> Self {
+        if let Refusal::TimedOut { cap, .. } = &mut self {
+            *cap = its;
+        }
+        self
+    }
 }
 
 /// The answer to a waiter.
@@ -57,6 +84,9 @@ pub(crate) enum Turn<G> {
 /// A place in the queue, and the seat on which the answer will lie.
 pub(crate) struct Ticket<G> {
     serial: u64,
+    priority: Priority,
+    /// Its name, if that is capped: it may stand aside.
+    capped: Option<WorkName>,
     seat: Arc<Seat<G>>,
 }
 
@@ -79,86 +109,162 @@ pub(crate) struct Next<G> {
     pub(crate) seat: Arc<Seat<G>>,
 }
 
-struct Entry<G> {
-    serial: u64,
-    until: Instant,
-    /// None when it has left from the middle of the queue.
-    next: Option<Next<G>>,
-}
-
-/// The queue, in the order of serial numbers.
+/// The queue: a line for each priority, and those who stand aside.
 pub(crate) struct Waiters<G> {
-    queue: VecDeque<Entry<G>>,
-    waiting: usize,
+    high: Lane<G>,
+    normal: Lane<G>,
+    low: Lane<G>,
+    bulkhead: Bulkhead<G>,
     limit: usize,
     next_serial: u64,
+    turns: u32,
 }
 
 impl<G> Waiters<G> {
     pub(crate) fn new(limit: usize) -> Self {
-        Waiters { queue: VecDeque::new(), waiting: 0, limit, next_serial: 0 }
+        Waiters {
+            high: Lane::default(),
+            normal: Lane::default(),
+            low: Lane::default(),
+            bulkhead: Bulkhead::default(),
+            limit,
+            next_serial: 0,
+            turns: 0,
+        }
     }
 
-    /// How many wait.
+    /// How many wait, those who stand aside included.
     pub(crate) fn len(&self) -> usize {
-        self.waiting
+        self.in_line() + self.bulkhead.len()
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.waiting >= self.limit
+    /// How many wait for the next connection.
+    #[inline]
+    pub(crate) fn in_line(&self) -> usize {
+        self.high.len() + self.normal.len() + self.low.len()
     }
 
-    /// Joins the queue. The caller has asked [`Waiters::is_full`].
+    /// How many wait for it with the highest priority.
+    pub(crate) fn urgent(&self) -> usize {
+        self.high.len()
+    }
+
+    /// How many are served before one of this priority that joins now.
+    pub(crate) fn ahead_of(&self, priority: Priority) -> usize {
+        match priority {
+            Priority::High => self.high.len(),
+            Priority::Normal => self.high.len() + self.normal.len(),
+            Priority::Low => self.in_line(),
+        }
+    }
+
+    /// Whether there is no place for one of this priority. The last tenth is kept for the highest.
+    pub(crate) fn is_full(&self, priority: Priority) -> bool {
+        let kept = if priority == Priority::High { 0 } else { self.limit / 10 };
+        self.len() >= self.limit - kept
+    }
+
+    /// Whether there is no place aside: those whose name is at its cap may not fill the queue of all the others.
+    pub(crate) fn is_full_aside(&self) -> bool {
+        self.bulkhead.len() >= self.limit.div_ceil(2)
+    }
+
+    /// Lets one in, if its name's cap allows. Whoever was let in leaves by [`Waiters::done`], [`Waiters::remove`] or by
+    /// being refused.
+    pub(crate) fn enter(&mut self, who: &Who) -> bool {
+        self.bulkhead.enter(who)
+    }
+
+    /// One that was let in, and is in no line any more, has ended: one of its name takes its old place in line.
+    pub(crate) fn done(&mut self, who: &Who) {
+        if let Some(entry) = self.bulkhead.leave(who) {
+            let priority = entry.next().map(|next| next.who.priority).unwrap_or_default();
+            self.lane(priority).join(entry);
+        }
+    }
+
+    /// Joins the line. The caller has asked [`Waiters::is_full`], and [`Waiters::enter`].
     pub(crate) fn push(&mut self, who: Who, since: Instant, until: Instant, waker: Waker) -> Ticket<G> {
+        let (ticket, entry) = self.draw(who, since, until, waker);
+        self.lane(ticket.priority).join(entry);
+        ticket
+    }
+
+    /// Stands aside, having not been let in.
+    pub(crate) fn stand_aside(
+        &mut self,
+        who: Who,
+        since: Instant,
+        until: Instant,
+        waker: Waker,
+    ) -> Ticket<G> {
+        let name = who.name.clone();
+        let (ticket, entry) = self.draw(who, since, until, waker);
+        self.bulkhead.stand_aside(&name, entry);
+        ticket
+    }
+
+    fn draw(&mut self, who: Who, since: Instant, until: Instant, waker: Waker) -> (Ticket<G>, Entry<G>) {
         let serial = self.next_serial;
         self.next_serial += 1;
         let seat = Seat::new(waker);
-        let next = Next { who, since, seat: Arc::clone(&seat) };
-        self.queue.push_back(Entry { serial, until, next: Some(next) });
-        self.waiting += 1;
-        Ticket { serial, seat }
+        let capped = who.cap.map(|_| who.name.clone());
+        let ticket = Ticket { serial, priority: who.priority, capped, seat: Arc::clone(&seat) };
+        (ticket, Entry::new(serial, until, Next { who, since, seat }))
+    }
+
+    fn lane(&mut self, priority: Priority) -> &mut Lane<G> {
+        match priority {
+            Priority::High => &mut self.high,
+            Priority::Normal => &mut self.normal,
+            Priority::Low => &mut self.low,
+        }
     }
 
     /// Takes out a waiter that has left its seat, if it is still in the queue.
     pub(crate) fn remove(&mut self, ticket: &Ticket<G>) {
-        let Ok(at) = self.queue.binary_search_by_key(&ticket.serial, |entry| entry.serial) else { return };
-        if self.queue.get_mut(at).and_then(|entry| entry.next.take()).is_some() {
-            self.waiting -= 1;
-            self.sweep();
+        if let Some(next) = self.lane(ticket.priority).remove(ticket.serial) {
+            self.done(&next.who);
+        } else if let Some(name) = &ticket.capped {
+            self.bulkhead.remove(name, ticket.serial);
         }
     }
 
-    /// Entries that were emptied are skipped when their turn comes; this keeps them from piling up.
-    fn sweep(&mut self) {
-        if self.queue.len() > 2 * self.waiting + 16 {
-            self.queue.retain(|entry| entry.next.is_some());
+    /// Takes whoever's turn it is out of the queue; only one of the highest, if it must be one.
+    pub(crate) fn next(&mut self, must_be_high: bool) -> Option<Next<G>> {
+        self.turns = self.turns.wrapping_add(1);
+        if must_be_high {
+            return self.high.next();
         }
+        if self.turns.is_multiple_of(FAIR_TURN) {
+            let firsts = [
+                (self.high.first(), Priority::High),
+                (self.normal.first(), Priority::Normal),
+                (self.low.first(), Priority::Low),
+            ];
+            let longest = firsts.into_iter().filter_map(|(first, whose)| Some((first?, whose))).min();
+            return longest.and_then(|(_, whose)| self.lane(whose).next());
+        }
+        self.high.next().or_else(|| self.normal.next()).or_else(|| self.low.next())
     }
 
-    /// Takes the longest waiting out of the queue.
-    pub(crate) fn next(&mut self) -> Option<Next<G>> {
-        while let Some(entry) = self.queue.pop_front() {
-            if entry.next.is_some() {
-                self.waiting -= 1;
-                return entry.next;
-            }
-        }
-        None
+    fn lanes(&self) -> [&Lane<G>; 3] {
+        [&self.high, &self.normal, &self.low]
     }
 
     /// When the next of them gives up.
     pub(crate) fn earliest(&self) -> Option<Instant> {
-        self.queue.iter().filter(|entry| entry.next.is_some()).map(|entry| entry.until).min()
+        self.lanes().into_iter().filter_map(Lane::earliest).chain(self.bulkhead.earliest()).min()
     }
 
     /// Which tasks wait.
     pub(crate) fn runners(&self) -> impl Iterator<Item = Runner> + '_ {
-        self.queue.iter().filter_map(|entry| entry.next.as_ref()).map(|next| next.who.runner)
+        self.lanes().into_iter().flat_map(Lane::runners).chain(self.bulkhead.runners())
     }
 
     /// Sends away those whose time has come; returns whom to wake once no lock is held.
     pub(crate) fn expire(&mut self, now: Instant, entangled: Option<String>) -> Vec<Waker> {
-        self.refuse_where(|until| until <= now, &Refusal::TimedOut { entangled })
+        self.refuse_where(|until| until <= now, &Refusal::TimedOut { entangled, cap: None })
     }
 
     /// Sends everybody away.
@@ -166,24 +272,34 @@ impl<G> Waiters<G> {
         self.refuse_where(|_| true, why)
     }
 
-    /// Sends the last one away.
+    /// Sends the last one in line away.
     pub(crate) fn refuse_youngest(&mut self, why: Refusal) -> Option<Waker> {
-        let next = self.queue.iter_mut().rev().find_map(|entry| entry.next.take())?;
-        self.waiting -= 1;
+        let lasts = [
+            (self.high.last(), Priority::High),
+            (self.normal.last(), Priority::Normal),
+            (self.low.last(), Priority::Low),
+        ];
+        let (serial, whose) = lasts.into_iter().filter_map(|(last, whose)| Some((last?, whose))).max()?;
+        let next = self.lane(whose).remove(serial)?;
+        self.done(&next.who);
         // One that has just left by itself needs no answer.
         next.seat.answer(Turn::Refused(why)).ok()
     }
 
     fn refuse_where(&mut self, due: impl Fn(Instant) -> bool, why: &Refusal) -> Vec<Waker> {
-        let mut wakers = Vec::new();
-        for entry in self.queue.iter_mut().filter(|entry| due(entry.until)) {
-            if let Some(next) = entry.next.take() {
-                self.waiting -= 1;
-                wakers.extend(next.seat.answer(Turn::Refused(why.clone())).ok());
-            }
+        let mut gone = Vec::new();
+        // Those aside first, so that none is let in that is to be sent away.
+        self.bulkhead.remove_where(&due, &mut gone);
+        let aside = gone.len();
+        for lane in [&mut self.high, &mut self.normal, &mut self.low] {
+            lane.remove_where(&due, &mut gone);
         }
-        self.sweep();
-        wakers
+        gone.iter().skip(aside).for_each(|next| self.done(&next.who));
+        let answer = |(at, next): (usize, Next<G>)| {
+            let why = if at < aside { why.clone().aside(next.who.cap) } else { why.clone() };
+            next.seat.answer(Turn::Refused(why)).ok()
+        };
+        gone.into_iter().enumerate().filter_map(answer).collect()
     }
 }
 
@@ -194,7 +310,11 @@ mod tests {
     use std::time::Duration;
 
     fn who() -> Who {
-        Who { name: WorkName::here(), runner: Runner::current(), deadline: None }
+        with(Priority::Normal)
+    }
+
+    fn with(priority: Priority) -> Who {
+        Who { name: WorkName::here(), runner: Runner::current(), deadline: None, priority, cap: None }
     }
 
     fn queue(limit: usize) -> Waiters<u32> {
@@ -207,11 +327,11 @@ mod tests {
         let mut waiters = queue(9);
         let tickets: Vec<_> = (0..3).map(|_| waiters.push(who(), now, now, Waker::noop().clone())).collect();
         for (number, ticket) in tickets.iter().enumerate() {
-            let next = waiters.next().expect("one waits");
+            let next = waiters.next(false).expect("one waits");
             assert!(next.seat.answer(Turn::Granted(number as u32)).is_ok());
             assert_eq!(ticket.poll(Waker::noop()), Some(Turn::Granted(number as u32)));
         }
-        assert!(waiters.next().is_none());
+        assert!(waiters.next(false).is_none());
     }
 
     #[test]
@@ -219,7 +339,7 @@ mod tests {
         let now = Instant::now();
         let mut waiters = queue(9);
         let ticket = waiters.push(who(), now, now, Waker::noop().clone());
-        let next = waiters.next().expect("one waits");
+        let next = waiters.next(false).expect("one waits");
         assert!(next.seat.answer(Turn::Granted(7)).is_ok());
         assert_eq!(ticket.leave(), Some(7));
         assert_eq!(ticket.leave(), None, "a ticket is good once");
@@ -230,7 +350,7 @@ mod tests {
         let now = Instant::now();
         let mut waiters = queue(9);
         let ticket = waiters.push(who(), now, now, Waker::noop().clone());
-        let next = waiters.next().expect("one waits");
+        let next = waiters.next(false).expect("one waits");
         assert_eq!(ticket.leave(), None);
         assert_eq!(next.seat.answer(Turn::Granted(7)).err(), Some(Turn::Granted(7)));
     }
@@ -243,14 +363,80 @@ mod tests {
         let late = waiters.push(who(), now, now + Duration::from_secs(2), Waker::noop().clone());
         assert_eq!(waiters.earliest(), Some(now + Duration::from_secs(1)));
         assert_eq!(waiters.expire(now + Duration::from_secs(1), None).len(), 1);
-        assert_eq!(early.poll(Waker::noop()), Some(Turn::Refused(Refusal::TimedOut { entangled: None })));
+        assert_eq!(
+            early.poll(Waker::noop()),
+            Some(Turn::Refused(Refusal::TimedOut { entangled: None, cap: None }))
+        );
         assert_eq!(late.poll(Waker::noop()), None);
         assert_eq!(waiters.len(), 1);
     }
 
+    /// Puts these in line and says in which order they are served.
+    fn order(priorities: &[Priority]) -> Vec<usize> {
+        let now = Instant::now();
+        let mut waiters = queue(usize::MAX);
+        let tickets: Vec<_> = priorities
+            .iter()
+            .map(|priority| waiters.push(with(*priority), now, now, Waker::noop().clone()))
+            .collect();
+        let mut served = Vec::new();
+        while let Some(next) = waiters.next(false) {
+            assert!(next.seat.answer(Turn::Granted(0)).is_ok());
+            served.extend(tickets.iter().position(|ticket| ticket.poll(Waker::noop()).is_some()));
+        }
+        served
+    }
+
+    #[test]
+    fn the_highest_is_first_and_within_a_priority_the_first_to_come() {
+        use Priority::{High, Low, Normal};
+        assert_eq!(order(&[Low, Normal, High, Low, Normal, High]), [2, 5, 1, 4, 0, 3]);
+    }
+
+    #[test]
+    fn every_eighth_turn_goes_to_the_longest_waiting_of_all() {
+        let mut priorities = vec![Priority::Low, Priority::Normal];
+        priorities.resize(30, Priority::High);
+        let served = order(&priorities);
+        assert_eq!((served[7], served[15]), (0, 1), "{served:?}");
+    }
+
+    #[test]
+    fn the_last_tenth_of_the_places_is_kept_for_the_highest() {
+        let now = Instant::now();
+        let mut waiters = queue(20);
+        for _ in 0..18 {
+            assert!(!waiters.is_full(Priority::Low));
+            waiters.push(who(), now, now, Waker::noop().clone());
+        }
+        assert!(waiters.is_full(Priority::Normal) && !waiters.is_full(Priority::High));
+        waiters.push(with(Priority::High), now, now, Waker::noop().clone());
+        waiters.push(with(Priority::High), now, now, Waker::noop().clone());
+        assert!(waiters.is_full(Priority::High));
+    }
+
+    #[test]
+    fn whoever_stood_aside_is_let_in_at_its_old_place() {
+        let now = Instant::now();
+        let mut waiters = queue(20);
+        let capped = || Who { cap: NonZeroUsize::new(1), ..who() };
+        let (inside, aside) = (capped(), capped());
+        assert!(waiters.enter(&inside) && !waiters.enter(&aside));
+        let first = waiters.stand_aside(aside, now, now, Waker::noop().clone());
+        let second = waiters.push(who(), now, now, Waker::noop().clone());
+        assert_eq!((waiters.len(), waiters.in_line()), (2, 1));
+        waiters.done(&inside);
+        assert_eq!(waiters.in_line(), 2);
+        for ticket in [first, second] {
+            let next = waiters.next(false).expect("one waits");
+            assert!(next.seat.answer(Turn::Granted(1)).is_ok());
+            assert!(ticket.poll(Waker::noop()).is_some());
+        }
+    }
+
     #[derive(Clone, Debug)]
     enum Step {
-        Push,
+        Push(Priority),
         Grant,
         Poll(usize),
         Cancel(usize),
@@ -259,7 +445,7 @@ mod tests {
 
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
-            3 => Just(Step::Push),
+            3 => prop_oneof![Just(Priority::High), Just(Priority::Normal), Just(Priority::Low)].prop_map(Step::Push),
             3 => Just(Step::Grant),
             2 => (0usize..20).prop_map(Step::Poll),
             2 => (0usize..20).prop_map(Step::Cancel),
@@ -277,11 +463,11 @@ mod tests {
             let (mut granted, mut seen) = (0u32, Vec::new());
             for (at, step) in steps.into_iter().enumerate() {
                 match step {
-                    Step::Push => {
+                    Step::Push(priority) => {
                         let until = start + Duration::from_millis(at as u64);
-                        tickets.push(waiters.push(who(), start, until, Waker::noop().clone()));
+                        tickets.push(waiters.push(with(priority), start, until, Waker::noop().clone()));
                     }
-                    Step::Grant => if let Some(next) = waiters.next() {
+                    Step::Grant => if let Some(next) = waiters.next(false) {
                         match next.seat.answer(Turn::Granted(granted)) {
                             Ok(_) => granted += 1,
                             Err(turn) => prop_assert!(false, "{turn:?} came back from one in the queue"),

@@ -132,6 +132,9 @@ fn assemble(said: Settings, wish: Complete, hosts: Vec<Host>, problems: &mut Vec
         pool_max: _,
         max_overflow: _,
         max_waiting,
+        priority_reserve: _,
+        max_per_name,
+        admission,
         pool_timeout: _,
         connect_timeout,
         idle_timeout: _,
@@ -192,6 +195,9 @@ fn assemble(said: Settings, wish: Complete, hosts: Vec<Host>, problems: &mut Vec
         pool_max: sizes.most,
         max_overflow: sizes.overflow,
         max_waiting: max_waiting.unwrap_or(wish.max_waiting),
+        priority_reserve: sizes.reserve,
+        max_per_name: max_per_name.unwrap_or(wish.max_per_name),
+        admission: admission.unwrap_or(wish.admission),
         pool_timeout: times.pool,
         connect_timeout: connect_timeout.unwrap_or(wish.connect_timeout),
         idle_timeout: times.idle,
@@ -255,6 +261,7 @@ struct Sizes {
     least: usize,
     most: usize,
     overflow: usize,
+    reserve: usize,
 }
 
 /// The bounds of the pool; an unsaid one follows the said one.
@@ -269,7 +276,18 @@ fn pool_sizes(said: &Settings, wish: &Complete, problems: &mut Vec<Problem>) -> 
             "lower pool_min or raise pool_max",
         ));
     }
-    Sizes { least, most, overflow: said.max_overflow.unwrap_or(wish.max_overflow) }
+    let overflow = said.max_overflow.unwrap_or(wish.max_overflow);
+    let reserve = said.priority_reserve.unwrap_or(wish.priority_reserve);
+    let total = most.saturating_add(overflow);
+    if reserve >= total {
+        problems.push(Problem::new(
+            "priority_reserve",
+            reserve.to_string(),
+            format!("below pool_max and max_overflow together, which is {total}"),
+            "lower priority_reserve, or nothing is left for other work",
+        ));
+    }
+    Sizes { least, most, overflow, reserve }
 }
 
 struct Times {

@@ -80,6 +80,12 @@ plan! {
         max_overflow: usize,
         /// Callers that may wait for a connection at a time.
         max_waiting: usize,
+        /// Connections that are lent to the highest priority only.
+        priority_reserve: usize,
+        /// Connections that one work name may hold at a time; 0 for as many as there are.
+        max_per_name: usize,
+        /// What becomes of callers who cannot be served in time.
+        admission: GuardMode,
         /// The longest wait for a connection.
         pool_timeout: Duration,
         /// The longest one connect may take, TLS and authentication included.

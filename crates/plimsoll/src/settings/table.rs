@@ -146,8 +146,21 @@ settings! {
 
         /// Callers that may wait for a connection at a time; one more is refused at once. With 30 connections and
         /// 30 s, the thousandth in the queue is served in time only while statements take less than 0.9 s: a longer
-        /// queue would promise what it cannot keep.
+        /// queue would promise what it cannot keep. The last tenth of the places is kept for the highest priority.
         max_waiting: usize, default 1_000, range Range::Numbers(0, 1_000_000);
+
+        /// Connections that are lent to work of the highest priority only. Must be below `pool_max` and
+        /// `max_overflow` together.
+        priority_reserve: usize, default 0, range Range::Numbers(0, 10_000);
+
+        /// Connections that work of one name may hold at a time, unless it asks for another number; `0` for as many
+        /// as there are. One more waits until one of them comes back, while others pass it by.
+        max_per_name: usize, default 0, range Range::Numbers(0, 10_000);
+
+        /// What becomes of a caller that, by the pace of the queue before it, cannot be served before its deadline or
+        /// its patience ends: with `on` it is refused at once and told when to come back; with `dark` it waits, and is
+        /// only counted; with `off` it waits.
+        admission: GuardMode, default GuardMode::On;
 
         /// The longest wait for a connection.
         pool_timeout: Duration, default secs(30), range Range::Times(ms(10), hours(1)),

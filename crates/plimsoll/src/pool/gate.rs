@@ -1,0 +1,350 @@
+//! Who may be lent what lies idle, and who may join the queue. Pure: `now` is an argument.
+//!
+//! Nearly always the answer is "whoever comes", and the fast path finds that out from one flag. What may stand in the
+//! way is here: a pause, the connections that are kept for the highest priority, the cap on a name, and a forecast
+//! that does not fit. So that nothing idles while somebody waits who may have it, whatever opens a way (a resume, a
+//! larger pool, a name below its cap) ends in [`Slots::serve_idle`].
+
+use super::admission::{Budget, Forecast, Overload, Priority, Reason};
+use super::slots::{Effects, Grant, HandOver, LeaseRecord, Slots, State};
+use super::waiters::{Next, Refusal, Ticket, Turn, Who};
+use crate::settings::GuardMode;
+use std::task::Waker;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What is let in, and what is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// Connections that are lent to the highest priority only.
+    pub(crate) reserve: usize,
+    pub(crate) mode: GuardMode,
+    /// How much earlier than its deadline a statement is stopped, at the most.
+    pub(crate) margin: Duration,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Rules { reserve: 0, mode: GuardMode::On, margin: Duration::ZERO }
+    }
+}
+
+/// What becomes of a newcomer that finds nothing to be lent at once.
+pub(crate) enum Entrance<C> {
+    Granted(Grant<C>),
+    Waiting(Ticket<Grant<C>>),
+    Full(Option<Forecast>),
+    Overloaded(Overload),
+}
+
+impl<C, H> Slots<C, H> {
+    /// Whether the fast path is barred: somebody has to ask here.
+    pub(super) fn update_gate(&mut self) {
+        self.is_gated = self.is_closed || self.is_paused || self.rules.reserve > 0;
+    }
+
+    /// Lends nothing any more until [`Slots::resume`].
+    pub(crate) fn pause(&mut self) {
+        self.is_paused = true;
+        self.update_gate();
+    }
+
+    /// Lends again; [`Slots::serve_idle`] gives what lies idle to those who wait.
+    pub(crate) fn resume(&mut self) {
+        self.is_paused = false;
+        // Nothing moved meanwhile, which says nothing of the pace.
+        self.pace.begin();
+        self.update_gate();
+    }
+
+    /// How many more may be lent to others than the highest priority. Where all are kept, one is not.
+    fn left_for_others(&self) -> usize {
+        if self.rules.reserve == 0 {
+            return usize::MAX;
+        }
+        self.ceiling().saturating_sub(self.rules.reserve).max(1).saturating_sub(self.lent_to_others)
+    }
+
+    /// How many of those in line could be served if there were connections enough.
+    pub(crate) fn servable(&self) -> usize {
+        if self.is_paused {
+            return 0;
+        }
+        let urgent = self.waiters.urgent();
+        let others = self.waiters.in_line() - urgent;
+        urgent + others.min(self.left_for_others())
+    }
+
+    /// Whoever's turn it is, and those whose turn came too late for them.
+    pub(super) fn next_in_time(&mut self, now: Instant, late: &mut Vec<Waker>) -> Option<Next<Grant<C>>> {
+        while self.servable() > 0 {
+            let next = self.waiters.next(self.left_for_others() == 0)?;
+            let Some(overload) = self.too_late(&next.who, now) else { return Some(next) };
+            self.waiters.done(&next.who);
+            self.count_refusal(Reason::Overloaded, now);
+            late.extend(next.seat.answer(Turn::Refused(Refusal::Overloaded(overload))).ok());
+        }
+        None
+    }
+
+    /// Whether what is left before the deadline is less than the work usually takes.
+    fn too_late(&self, who: &Who, now: Instant) -> Option<Overload> {
+        if self.rules.mode != GuardMode::On {
+            return None;
+        }
+        let deadline = who.deadline?;
+        let forecast = Forecast { place: 0, wait: Duration::ZERO, ..self.pace.forecast(0, now)? };
+        let budget = Budget { until: deadline, deadline: Some(deadline), margin: self.rules.margin };
+        forecast.overruns(budget, now)
+    }
+
+    /// A lease begins, for whomever it is.
+    #[inline]
+    pub(super) fn count_lent(&mut self, priority: Priority) {
+        if self.rules.reserve > 0 && priority != Priority::High {
+            self.lent_to_others += 1;
+        }
+    }
+
+    /// A lease has ended, if this place had one; a name below its cap lets the next of it into the line.
+    #[inline]
+    pub(super) fn end_lease(&mut self, slot: usize) {
+        let Some(Some(lease)) = self.slots.get_mut(slot).map(|place| &mut place.lease) else { return };
+        if lease.who.cap.is_some() || self.rules.reserve > 0 {
+            self.end_counted(slot);
+        }
+    }
+
+    #[inline(never)]
+    fn end_counted(&mut self, slot: usize) {
+        let Some(lease) = self.slots.get_mut(slot).and_then(|place| place.lease.take()) else { return };
+        if self.rules.reserve > 0 && lease.who.priority != Priority::High {
+            self.lent_to_others -= 1;
+        }
+        self.waiters.done(&lease.who);
+    }
+
+    /// Lends, queues or refuses one that the fast path had nothing for. The pool is open and there is time.
+    pub(crate) fn enter(&mut self, who: Who, now: Instant, until: Instant, waker: &Waker) -> Entrance<C> {
+        let is_in = self.waiters.enter(&who);
+        if !is_in {
+            return self.stand_aside(who, now, until, waker);
+        }
+        if let Some(grant) = self.lend_idle(&who, now) {
+            return Entrance::Granted(grant);
+        }
+        if self.waiters.in_line() == 0 {
+            self.pace.begin();
+        }
+        let forecast = self.forecast(who.priority, now);
+        if self.waiters.is_full(who.priority) {
+            self.waiters.done(&who);
+            self.count_refusal(Reason::QueueFull, now);
+            return Entrance::Full(forecast);
+        }
+        let budget = Budget { until, deadline: who.deadline, margin: self.rules.margin };
+        match forecast.and_then(|forecast| forecast.overruns(budget, now)) {
+            Some(overload) if self.rules.mode == GuardMode::On => {
+                self.waiters.done(&who);
+                self.count_refusal(Reason::Overloaded, now);
+                return Entrance::Overloaded(overload);
+            }
+            Some(_) => self.count_refusal(Reason::WouldBe, now),
+            None => {}
+        }
+        Entrance::Waiting(self.waiters.push(who, now, until, waker.clone()))
+    }
+
+    /// For one whose name is at its cap.
+    fn stand_aside(&mut self, who: Who, now: Instant, until: Instant, waker: &Waker) -> Entrance<C> {
+        self.totals.capped += 1;
+        if self.waiters.is_full(who.priority) || self.waiters.is_full_aside() {
+            self.count_refusal(Reason::QueueFull, now);
+            return Entrance::Full(None);
+        }
+        Entrance::Waiting(self.waiters.stand_aside(who, now, until, waker.clone()))
+    }
+
+    /// What is idle, if nobody in line could have it and this one may.
+    fn lend_idle(&mut self, who: &Who, now: Instant) -> Option<Grant<C>> {
+        let is_free = who.priority == Priority::High || self.left_for_others() > 0;
+        if self.is_paused || self.servable() > 0 || !is_free {
+            return None;
+        }
+        let grant = self.lend(|| who.clone(), now)?;
+        self.count_lent(who.priority);
+        Some(grant)
+    }
+
+    /// What a newcomer has to expect. Nothing is foretold while the pool still grows: its pace is not yet its own.
+    fn forecast(&self, priority: Priority, now: Instant) -> Option<Forecast> {
+        if self.rules.mode == GuardMode::Off || self.is_paused || self.opening() > 0 {
+            return None;
+        }
+        self.pace.forecast(self.waiters.ahead_of(priority), now)
+    }
+
+    /// Counts; an event is due when there is something to tell of.
+    pub(crate) fn count_refusal(&mut self, reason: Reason, now: Instant) {
+        self.totals.failed += u64::from(reason != Reason::WouldBe);
+        if let Some(count) = self.refusals.of(reason).add(now) {
+            self.untold.push((reason, count));
+        }
+    }
+
+    /// A waiter has left its seat: takes it out of the queue. If it made way for one of its name, that is served.
+    pub(crate) fn quit(&mut self, ticket: &Ticket<Grant<C>>, now: Instant) -> Effects<C> {
+        self.waiters.remove(ticket);
+        self.serve_idle(now)
+    }
+
+    /// Gives one idle connection to whoever may have it, if there are both. To be called until nothing comes of it.
+    pub(crate) fn serve_idle(&mut self, now: Instant) -> Effects<C> {
+        if self.is_closed || self.idle() == 0 || self.servable() == 0 {
+            return Effects::None;
+        }
+        let mut late = Vec::new();
+        let Some(Next { who, since, seat }) = self.next_in_time(now, &mut late) else {
+            return Effects::None.after(late);
+        };
+        let priority = who.priority;
+        let Some(grant) = self.lend(|| who, now) else { return Effects::None.after(late) };
+        self.count_lent(priority);
+        self.count_wait(now.saturating_duration_since(since));
+        Effects::HandOver(HandOver::new(grant, seat)).after(late)
+    }
+
+    /// How long what comes back was held, if it was lent.
+    pub(super) fn held(&self, slot: usize, now: Instant) -> Option<Duration> {
+        let place = self.slots.get(slot)?;
+        let is_back = matches!(place.state, State::Lent | State::Returning);
+        let lease: &LeaseRecord = place.lease.as_ref().filter(|_| is_back)?;
+        Some(now.saturating_duration_since(lease.since))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::WorkName;
+    use crate::pool::slots::Limits;
+    use crate::pool::waiters::Runner;
+
+    const MS: Duration = Duration::from_millis(1);
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+    /// One connection, lent, and so many in the queue without a deadline.
+    struct World {
+        slots: Slots<u32, ()>,
+        tickets: Vec<Ticket<Grant<u32>>>,
+        now: Instant,
+    }
+
+    impl World {
+        fn new(mode: GuardMode, waiting: usize) -> Self {
+            let now = Instant::now();
+            let limits = Limits { min: 0, max: 1, overflow: 0, connects: 1 };
+            let slots = Slots::new(limits, 10_000).with_rules(Rules { mode, ..Rules::default() });
+            let mut world = World { slots, tickets: Vec::new(), now };
+            for slot in world.slots.begin_connects(1, now) {
+                let _ = world.slots.connected(slot, 0, (), None, now);
+            }
+            assert!(matches!(world.enter(None), Entrance::Granted(_)));
+            (0..waiting).for_each(|_| world.queue(None));
+            world
+        }
+
+        fn enter(&mut self, deadline: Option<Duration>) -> Entrance<u32> {
+            let deadline = deadline.map(|span| self.now + span);
+            let who = Who {
+                name: WorkName::here(),
+                runner: Runner::current(),
+                deadline,
+                priority: Priority::Normal,
+                cap: None,
+            };
+            self.slots.enter(who, self.now, self.now + YEAR, Waker::noop())
+        }
+
+        fn queue(&mut self, deadline: Option<Duration>) {
+            let Entrance::Waiting(ticket) = self.enter(deadline) else { panic!("it does not wait") };
+            self.tickets.push(ticket);
+        }
+
+        /// The lease ends after 10 ms, so many times over.
+        fn pass_on(&mut self, times: usize) {
+            for _ in 0..times {
+                self.now += 10 * MS;
+                let mut effects = self.slots.offer(0, 0, || self.now);
+                while let Effects::After(_, then) = effects {
+                    effects = *then;
+                }
+                if let Effects::HandOver(handover) = effects {
+                    assert!(handover.deliver().is_ok());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_newcomer_that_cannot_be_served_in_time_is_refused_and_one_that_can_is_not() {
+        let mut world = World::new(GuardMode::On, 40);
+        world.pass_on(20);
+        // Twenty wait; 210 ms until its turn, and 10 ms of work.
+        let Entrance::Overloaded(overload) = world.enter(Some(200 * MS)) else { panic!("it is let in") };
+        assert_eq!((overload.forecast.place, overload.forecast.wait), (21, 210 * MS));
+        world.queue(Some(250 * MS));
+        assert_eq!(world.slots.refusals.overloaded.total, 1);
+    }
+
+    #[test]
+    fn dark_counts_and_off_does_not() {
+        for (mode, counted) in [(GuardMode::Dark, 1), (GuardMode::Off, 0)] {
+            let mut world = World::new(mode, 40);
+            world.pass_on(20);
+            world.queue(Some(20 * MS));
+            assert_eq!(world.slots.refusals.would_be.total, counted, "{mode}");
+            assert_eq!(world.slots.refusals.overloaded.total, 0, "{mode}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_refused_in_a_queue_that_begins_anew_after_a_burst() {
+        let mut world = World::new(GuardMode::On, 40);
+        world.pass_on(40);
+        assert_eq!(
+            world.slots.waiters.len(),
+            0,
+            "the burst is over; the last of it still holds the connection"
+        );
+        world.queue(Some(MS));
+        world.queue(Some(MS));
+    }
+
+    #[test]
+    fn nobody_is_served_who_has_no_time_left_for_its_work() {
+        let mut world = World::new(GuardMode::On, 40);
+        world.pass_on(20);
+        world.queue(Some(250 * MS));
+        world.queue(None);
+        // It all takes longer than was foretold: the turn comes 5 ms before the deadline of the first of the two.
+        world.pass_on(19);
+        world.now += 45 * MS;
+        world.pass_on(2);
+        let [.., late, last] = world.tickets.as_slice() else { panic!("there are more") };
+        let turn = late.poll(Waker::noop());
+        assert!(matches!(turn, Some(Turn::Refused(Refusal::Overloaded(_)))), "{turn:?}");
+        assert!(matches!(last.poll(Waker::noop()), Some(Turn::Granted(_))), "the next has its turn");
+    }
+
+    #[test]
+    fn a_pause_lends_nothing_and_a_resume_serves_those_who_wait() {
+        let mut world = World::new(GuardMode::On, 1);
+        world.slots.pause();
+        world.pass_on(1);
+        assert_eq!((world.slots.idle(), world.slots.waiters.len()), (1, 1));
+        assert!(matches!(world.slots.serve_idle(world.now), Effects::None));
+        world.slots.resume();
+        assert!(matches!(world.slots.serve_idle(world.now), Effects::HandOver(_)));
+    }
+}
