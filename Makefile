@@ -8,7 +8,7 @@
 #   make p0         the four tests of the database baseline, with what each one measured
 #   make check      format, lints, feature sets, documentation, licences
 #   make bench      Plimsoll beside its peers
-#   make docs       write the generated page docs/settings.md
+#   make docs       write the generated pages docs/settings.md and docs/errors.md
 #   make clean      remove what was built, the downloaded PostgreSQL versions included
 
 SHELL := /bin/bash
@@ -86,7 +86,8 @@ bench:
 
 docs:
 	@scripts/setup check
-	PLIMSOLL_BLESS=1 $(CARGO) test --quiet -p plimsoll --test settings_reference_is_the_table
+	PLIMSOLL_BLESS=1 $(CARGO) test --quiet -p plimsoll \
+		--test settings_reference_is_the_table --test error_reference_is_the_table
 
 clean:
 	$(CARGO) clean

@@ -96,3 +96,8 @@ pub use wire::link::Activity;
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 pub struct Readme;
+
+/// The guide's recipes are compiled as well.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guides/timeouts.md")]
+pub struct Timeouts;

@@ -7,10 +7,35 @@
 
 use std::io;
 
-/// The class of a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Fault {
+mod reference;
+
+/// Makes of each fault and what is written about it: the variant, its place in [`Fault::ALL`] and its meaning in the
+/// error reference, so that a fault cannot be without any of them.
+macro_rules! faults {
+    ($( $(#[doc = $doc:literal])+ $name:ident, )+) => {
+        /// The class of a failure.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Fault {
+            $( $(#[doc = $doc])+ $name, )+
+        }
+
+        impl Fault {
+            /// Every fault.
+            pub const ALL: [Fault; [$( Fault::$name ),+].len()] = [$( Fault::$name ),+];
+
+            /// What it means, in a sentence.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self {
+                    $( Fault::$name => concat!($( $doc ),+).trim_ascii(), )+
+                }
+            }
+        }
+    };
+}
+
+faults! {
     /// The settings contradict themselves or hold a value out of range.
     Settings,
     /// No connection became free within the limit.
@@ -113,49 +138,6 @@ pub struct Advice {
 }
 
 impl Fault {
-    /// Every fault, in the order of the reference.
-    pub const ALL: [Fault; 39] = [
-        Fault::Settings,
-        Fault::PoolExhausted,
-        Fault::QueueFull,
-        Fault::Overloaded,
-        Fault::SelfDeadlock,
-        Fault::PoolClosed,
-        Fault::CircuitOpen,
-        Fault::DeadlinePassed,
-        Fault::Unreachable,
-        Fault::ConnectTimeout,
-        Fault::Tls,
-        Fault::Authentication,
-        Fault::TooManyConnections,
-        Fault::NotAccepting,
-        Fault::GuardrailMissing,
-        Fault::ConnectionLost,
-        Fault::ServerShutdown,
-        Fault::IdleSessionEnded,
-        Fault::StatementTimeout,
-        Fault::TransactionTimeout,
-        Fault::LockTimeout,
-        Fault::CancelledByOther,
-        Fault::SerializationFailure,
-        Fault::Deadlock,
-        Fault::ReadOnlyServer,
-        Fault::Constraint,
-        Fault::Data,
-        Fault::BadStatement,
-        Fault::Privilege,
-        Fault::TransactionState,
-        Fault::StalePlan,
-        Fault::ServerResources,
-        Fault::Server,
-        Fault::Conversion,
-        Fault::RowCount,
-        Fault::Usage,
-        Fault::Driver,
-        Fault::Migration,
-        Fault::Aborted,
-    ];
-
     /// The fault behind a SQLSTATE. Source: PostgreSQL's appendix A; the classes are the first two characters.
     ///
     /// 57014 is "query canceled" for the server's own timeout and for anybody's cancel alike; the caller of this
