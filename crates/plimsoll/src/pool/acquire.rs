@@ -97,8 +97,8 @@ pub(super) async fn acquire<M: Manage>(inner: &Arc<Inner<M>>, ask: Ask) -> Resul
             Joined::Refused(refusal) => {
                 return Err(refused(inner, &ask.name, began, times.end(), refusal));
             }
-            Joined::Full(forecast) => return Err(full(inner, &ask.name, forecast)),
-            Joined::Overloaded(overload) => return Err(overloaded(&ask.name, overload)),
+            Joined::Full(forecast) => return Err(full(inner, &ask.name, forecast.map(|forecast| *forecast))),
+            Joined::Overloaded(overload) => return Err(overloaded(&ask.name, *overload)),
         };
         let Grant { slot, connection, unused_for, is_expired } = grant;
         let mut lease = Lease::new(inner, slot, connection);
@@ -126,8 +126,8 @@ enum Joined<C> {
     Granted(Grant<C>),
     Waiting(Ticket<Grant<C>>),
     Refused(Refusal),
-    Full(Option<Forecast>),
-    Overloaded(Overload),
+    Full(Option<Box<Forecast>>),
+    Overloaded(Box<Overload>),
 }
 
 /// What the door has to know of a caller, beside who it is.
@@ -344,7 +344,7 @@ fn refused<M: Manage>(
     refusal: Refusal,
 ) -> Error {
     if let Refusal::Overloaded(overload) = refusal {
-        return overloaded(name, overload);
+        return overloaded(name, *overload);
     }
     let waited = began.elapsed();
     let seconds = waited.as_secs_f64();

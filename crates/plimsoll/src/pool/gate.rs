@@ -7,7 +7,7 @@
 
 use super::admission::{Budget, Forecast, Overload, Priority, Reason};
 use super::seat::Seat;
-use super::slots::{Effects, Grant, HandOver, LeaseRecord, Slots, State};
+use super::slots::{Effects, Grant, HandOver, Slots};
 use super::waiters::{Next, Refusal, Ticket, Turn, Who};
 use crate::settings::GuardMode;
 use std::sync::Arc;
@@ -44,8 +44,8 @@ pub(crate) struct Arrival {
 pub(crate) enum Entrance<C> {
     Granted(Grant<C>),
     Waiting(Ticket<Grant<C>>),
-    Full(Option<Forecast>),
-    Overloaded(Overload),
+    Full(Option<Box<Forecast>>),
+    Overloaded(Box<Overload>),
 }
 
 impl<C, H> Slots<C, H> {
@@ -93,7 +93,7 @@ impl<C, H> Slots<C, H> {
             let Some(overload) = self.too_late(&next.who, now) else { return Some(next) };
             self.waiters.done(&next.who);
             self.count_refusal(Reason::Overloaded, now);
-            late.extend(next.seat.answer(Turn::Refused(Refusal::Overloaded(overload))).ok());
+            late.extend(next.seat.answer(Turn::Refused(Refusal::Overloaded(Box::new(overload)))).ok());
         }
         None
     }
@@ -172,13 +172,13 @@ impl<C, H> Slots<C, H> {
         let forecast = self.forecast(priority, now);
         if self.waiters.is_full(priority) {
             self.count_refusal(Reason::QueueFull, now);
-            return Some(Entrance::Full(forecast));
+            return Some(Entrance::Full(forecast.map(Box::new)));
         }
         let budget = Budget { until, deadline, margin: self.rules.margin };
         let overload = forecast?.overruns(budget, now)?;
         if self.rules.mode == GuardMode::On {
             self.count_refusal(Reason::Overloaded, now);
-            return Some(Entrance::Overloaded(overload));
+            return Some(Entrance::Overloaded(Box::new(overload)));
         }
         self.count_refusal(Reason::WouldBe, now);
         None

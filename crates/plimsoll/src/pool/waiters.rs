@@ -59,7 +59,7 @@ pub(crate) enum Refusal {
     /// It is part of a deadlock: this text names the leases.
     Deadlock(String),
     /// Its turn has come, but too late for its work.
-    Overloaded(Overload),
+    Overloaded(Box<Overload>),
     /// No connection can be opened, and waiting does not heal that.
     Hopeless,
 }
