@@ -24,9 +24,6 @@ const ENOUGH: u32 = 16;
 /// Hand-overs that a mean remembers, as a power of two.
 const MEMORY: u32 = 5;
 
-/// Of so many hand-overs one is looked at, once the means are there.
-const SAMPLED: u32 = 8;
-
 /// The age at which the last hand-over says nothing any more.
 const STALE: Duration = Duration::from_secs(3);
 
@@ -71,8 +68,6 @@ pub(crate) struct Pace {
     gap: Mean,
     held: Mean,
     last: Option<Instant>,
-    /// Hand-overs since then.
-    since: u32,
 }
 
 impl Pace {
@@ -83,16 +78,10 @@ impl Pace {
 
     /// Something was handed to a waiter; it had been held for so long by the one before, if by anybody.
     pub(crate) fn handed_over(&mut self, held: Option<Duration>, now: Instant) {
-        self.since += 1;
-        // Where much is known, every eighth tells as much as all of them.
-        if self.gap.count >= ENOUGH && self.since < SAMPLED {
-            return;
-        }
         if let Some(last) = self.last {
-            self.gap.add(now.saturating_duration_since(last) / self.since);
+            self.gap.add(now.saturating_duration_since(last));
         }
         self.last = Some(now);
-        self.since = 0;
         if let Some(held) = held {
             let usual = self.held.span();
             let most = if self.held.count == 0 { held } else { usual * 2 + Duration::from_millis(1) };
