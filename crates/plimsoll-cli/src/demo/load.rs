@@ -2,8 +2,8 @@
 //!
 //! The load is open: the world outside a service does not wait with its next request until the last one was answered. A
 //! closed load (so many tasks, each with one request at a time) would send ten requests into a freeze and report ten
-//! slow ones. The time of a request runs from the moment at which it was due to be made and was, before its task had a
-//! turn, so whatever keeps the runtime busy counts too.
+//! slow ones. The time of a request runs from the moment at which it was made, before its task had a turn, so whatever
+//! keeps the runtime busy counts too; after a hold-up all that are due are made at once.
 
 use super::lane::Lane;
 use super::request::Caller;

@@ -76,14 +76,16 @@ fn sentence(lane: &Figures) -> String {
             verdict.unanswered, verdict.repeated, verdict.strangers
         )
     };
+    // Two lines, each of which fits into 80 columns.
     format!(
-        "{}: {} acknowledged, {} stored, {} lost, {} doubled, {} phantoms, {} unknown, of these {} stored{numbers}",
+        "{}: {} acknowledged, {} stored: {} lost, {} doubled, {} phantoms\n{:>10}{} unknown, of these {} stored{numbers}",
         lane.name,
         count(verdict.acknowledged),
         count(verdict.stored),
         count(verdict.lost),
         count(verdict.doubled),
         count(verdict.phantoms),
+        "",
         count(verdict.unknown),
         count(verdict.unknown_stored)
     )

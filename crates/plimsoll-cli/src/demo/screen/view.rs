@@ -167,13 +167,13 @@ fn keys() -> Line<'static> {
         ("f", "freeze"),
         ("t", "thaw"),
         ("k", "kill"),
-        ("s", "slow wire"),
-        ("c", "cut wires"),
-        ("h", "heal wires"),
+        ("s", "slow"),
+        ("c", "cut"),
+        ("h", "heal the wires"),
         ("q", "quit"),
     ];
     let spans = keys.into_iter().flat_map(|(key, what)| {
-        [Span::raw(format!(" {key} ")).reversed().bold(), Span::raw(format!(" {what}  "))]
+        [Span::raw(format!(" {key} ")).reversed().bold(), Span::raw(format!(" {what} "))]
     });
     Line::from(spans.collect::<Vec<_>>())
 }
