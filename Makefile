@@ -2,6 +2,7 @@
 # nothing is.
 #
 #   make run        start the fleet service on a database of its own (or on DATABASE_URL)
+#   make demo       sixty seconds beside a plain pool: freeze, kill and cut a private server and look on
 #   make test       every test; FAIL_FAST=1 stops at the first failure
 #   make test-all   the same on the installed PostgreSQL, on 17 and on 18
 #   make soak       the long parts with many seeds; SEEDS=200 SEED=1 choose how many, and from which on
@@ -27,11 +28,16 @@ endif
 LOOM_TESTS := $(wildcard crates/plimsoll/tests/loom*.rs)
 
 .DEFAULT_GOAL := test
-.PHONY: run test test-all soak p0 check bench docs clean
+.PHONY: run demo test test-all soak p0 check bench docs clean
 
 run:
 	@scripts/setup run
 	$(CARGO) run -p fleet
+
+# It brings its own server whatever DATABASE_URL says. ARGS="--unattended --markdown" makes the README's table.
+demo:
+	@env -u DATABASE_URL scripts/setup run
+	$(CARGO) run --release -p plimsoll-cli -- demo $(ARGS)
 
 test:
 	@scripts/setup test

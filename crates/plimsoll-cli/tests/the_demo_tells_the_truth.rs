@@ -1,0 +1,64 @@
+//! A night of freeze, cut, lost answers and kill, on a real server: the figures add up, and whoever was told "it is
+//! stored" finds it stored, once.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step fails the test")]
+
+use std::collections::BTreeMap;
+use std::process::{Command, Output, Stdio};
+
+const NIGHT: &str = "
+    1s freeze
+    3s thaw
+    4s cut
+    5s once on-message to-server Q COMMIT answer-dropped
+    6s kill
+";
+
+/// Rows by their name, and the figures of the plain lane and of plimsoll.
+fn rows(output: &Output) -> BTreeMap<String, [u64; 2]> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines = text.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| ")?.strip_suffix(" |")?.split(" | ");
+        let name = cells.next()?.to_owned();
+        let mut number = || cells.next()?.replace(',', "").parse::<u64>().ok();
+        Some((name, [number()?, number()?]))
+    });
+    lines.collect()
+}
+
+#[test]
+fn on_a_short_script() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("night");
+    std::fs::write(&script, NIGHT).unwrap();
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+    demo.args(["demo", "--markdown", "--seconds", "10", "--rate", "50", "--pool", "4", "--script"])
+        .arg(&script);
+    let output = demo.stdin(Stdio::null()).output().unwrap();
+    let progress = String::from_utf8_lossy(&output.stderr).into_owned();
+    let rows = rows(&output);
+    let told = format!("{rows:#?}\n{progress}");
+    assert_eq!(output.status.code(), Some(0), "{told}");
+
+    for lane in 0..2 {
+        let of = |name: &str| rows.get(name).unwrap_or_else(|| panic!("no row {name}: {told}"))[lane];
+        let ends =
+            of("acknowledged") + of("refused, nothing was begun") + of("failed for certain") + of("unknown");
+        assert_eq!(of("requests"), ends, "{told}");
+        // Ten seconds of fifty requests, give or take what a busy machine makes late.
+        assert!((450..=505).contains(&of("requests")), "{told}");
+        assert!(of("acknowledged") > 100, "most of the time nothing was broken: {told}");
+        assert!(of("acknowledged") < of("requests"), "the troubles were real: {told}");
+        let present = of("acknowledged") - of("lost: acknowledged and not stored")
+            + of("of these stored")
+            + of("phantoms: told no and stored");
+        assert_eq!(of("doubled: stored more than once"), 0, "{told}");
+        assert_eq!(of("stored"), present, "{told}");
+    }
+    let ours = |name: &str| rows[name][1];
+    assert_eq!(ours("lost: acknowledged and not stored"), 0, "{told}");
+    assert_eq!(ours("phantoms: told no and stored"), 0, "{told}");
+    for step in ["the server is frozen", "the server is thawed", "cut: ", "the server is killed", "is back"] {
+        assert!(progress.contains(step), "{step}: {progress}");
+    }
+}
