@@ -107,7 +107,7 @@ async fn settle(core: &Core, lease: PooledConnection, error: Error) -> Result<()
     let pool = lease.pool();
     // A COMMIT that is only late goes on: whoever ended its connection now might undo it.
     drop(lease);
-    match resolve::outcome_of(&pool, &xid, &core.work, core.deadline).await {
+    match resolve::outcome_of(&pool, &xid, &core.work, core.began, core.deadline).await {
         Outcome::Committed => {
             tracing::info!(target: "plimsoll", work = %core.work, pid, "a COMMIT whose answer was lost had committed");
             Ok(())

@@ -37,6 +37,7 @@ pub(super) struct Core {
     pub(super) has_begun: AtomicBool,
     pub(super) savepoints: AtomicU32,
     pub(super) xid: Mutex<Option<String>>,
+    pub(super) began: Instant,
 }
 
 impl Core {
@@ -181,6 +182,7 @@ pub(super) async fn open(lease: PooledConnection, begin: Begin) -> Result<Arc<Co
         has_begun: AtomicBool::new(false),
         savepoints: AtomicU32::new(0),
         xid: Mutex::new(None),
+        began: now,
     };
     if begin.read_only {
         *core.unsent.lock() = Some(sql);
