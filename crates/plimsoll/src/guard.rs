@@ -16,6 +16,7 @@ use crate::error::{Error, Outcome, Phase, Result, fault_of, said};
 use crate::event::{Event, StopReason};
 use crate::fault::Fault;
 use crate::name::WorkName;
+use crate::pool::moment::Moment;
 use crate::postgres::Connection;
 use crate::wire::link::{Ended, Link, Stopped};
 use futures_util::future;
@@ -94,11 +95,12 @@ impl Guard<'_> {
     async fn until<T>(&self, stop_at: Instant, mut request: Pin<&mut impl Future<Output = T>>) -> Option<T> {
         let link = &*self.connection.link;
         let watchdog = &self.connection.shared.watchdog;
-        if !link.listen(watchdog.number(stop_at)) {
+        let due = Moment::from(stop_at);
+        if !link.listen(due.number()) {
             return Box::pin(timeout_at(stop_at, request)).await.ok();
         }
         let _listening = Listening(link);
-        watchdog.arm(stop_at);
+        watchdog.arm(due);
         poll_fn(|cx| {
             if let Poll::Ready(answer) = request.as_mut().poll(cx) {
                 return Poll::Ready(Some(answer));

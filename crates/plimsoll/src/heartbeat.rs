@@ -166,7 +166,7 @@ impl Heart {
             sight.is_owed |= is_out && link.seen.owed_work() > 0;
         }
         sight.is_busy |=
-            std::mem::replace(&mut self.acquired, slots.totals.acquired) != slots.totals.acquired;
+            std::mem::replace(&mut self.acquired, slots.served.acquired) != slots.served.acquired;
         Some(sight)
     }
 

@@ -7,13 +7,14 @@
 use super::admission::{Forecast, Overload, Priority};
 use super::gate::{Arrival, Entrance};
 use super::lease::Lease;
+use super::moment::Moment;
 use super::seat::Seat;
 use super::slots::{Grant, Slots};
 use super::sync::MutexGuard;
 use super::wait::Wait;
 use super::waiters::{Refusal, Runner, Ticket, Turn, Who};
 use super::{Inner, LastConnect, Manage, connects, snapshot};
-use crate::deadline::{self, Deadline};
+use crate::deadline;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::Event;
 use crate::fault::Fault;
@@ -72,8 +73,8 @@ impl Ask {
 }
 
 pub(super) async fn acquire<M: Manage>(inner: &Arc<Inner<M>>, ask: Ask) -> Result<Lease<M>> {
-    let began = Instant::now();
-    let deadline = deadline::current().map(Deadline::instant);
+    let began = Moment::now();
+    let deadline = deadline::current().map(|deadline| Moment::from(deadline.instant()));
     let limit = ask.limit.unwrap_or(inner.sizing.acquire_timeout);
     let cap = ask.cap.or(inner.sizing.max_per_name);
     // Made where it is stored and not before: it is large, and copying what was just written stalls the processor.
@@ -107,13 +108,13 @@ pub(super) async fn acquire<M: Manage>(inner: &Arc<Inner<M>>, ask: Ask) -> Resul
             Admission::Fit => true,
             Admission::Dead => false,
             // Boxed, because it is rare and would make every acquire larger.
-            Admission::Unsure => Box::pin(check(inner, &mut lease, times.end())).await,
+            Admission::Unsure => Box::pin(check(inner, &mut lease, times.end().instant())).await,
         };
         if is_fit {
             return Ok(lease);
         }
         lease.reject();
-        now = Instant::now();
+        now = Moment::now();
         let until = times.end();
         if until <= now {
             let refusal = Refusal::TimedOut { entangled: None, cap: None };
@@ -140,17 +141,16 @@ struct Claim {
 /// The times of one wait.
 #[derive(Clone, Copy)]
 struct Times {
-    now: Instant,
-    began: Instant,
+    now: Moment,
+    began: Moment,
     limit: Duration,
-    deadline: Option<Instant>,
+    deadline: Option<Moment>,
 }
 
 impl Times {
     /// When it ends: by its own limit or the deadline, whichever is earlier.
-    fn end(self) -> Instant {
-        let far = Duration::from_secs(365 * 24 * 3600);
-        let own = self.began.checked_add(self.limit).unwrap_or(self.began + far);
+    fn end(self) -> Moment {
+        let own = self.began + self.limit;
         self.deadline.map_or(own, |deadline| own.min(deadline))
     }
 }
@@ -213,7 +213,10 @@ fn queue<M: Manage>(
             return decide(inner, decided, deadline);
         }
     };
-    inner.is_crowded.store(true, Ordering::Relaxed);
+    // Nearly always it is known already, and a write would take the line from everybody else.
+    if !inner.is_crowded.load(Ordering::Relaxed) {
+        inner.is_crowded.store(true, Ordering::Relaxed);
+    }
     let wanted = slots.wanted();
     let connects = slots.begin_connects(wanted, now);
     let mut alarm = until;
@@ -234,7 +237,7 @@ fn queue<M: Manage>(
 fn decide<M: Manage>(
     inner: &Inner<M>,
     entrance: Entrance<M::Connection>,
-    deadline: Option<Instant>,
+    deadline: Option<Moment>,
 ) -> Joined<M::Connection> {
     match entrance {
         Entrance::Granted(grant) => {
@@ -339,14 +342,14 @@ fn timed_out(how: TimedOut) -> (Fault, String) {
 fn refused<M: Manage>(
     inner: &Inner<M>,
     name: &WorkName,
-    began: Instant,
-    until: Instant,
+    began: Moment,
+    until: Moment,
     refusal: Refusal,
 ) -> Error {
     if let Refusal::Overloaded(overload) = refusal {
         return overloaded(name, *overload);
     }
-    let waited = began.elapsed();
+    let waited = Moment::now().since(began);
     let seconds = waited.as_secs_f64();
     let (open, is_paused, last) = {
         let mut slots = inner.slots.lock();
@@ -357,7 +360,7 @@ fn refused<M: Manage>(
         LastConnect::Failed { fault, sentence, .. } if open == 0 => Some((*fault, sentence.clone())),
         _ => None,
     };
-    let is_own_limit = deadline::current().is_none_or(|deadline| until < deadline.instant());
+    let is_own_limit = deadline::current().is_none_or(|deadline| until < Moment::from(deadline.instant()));
     let (fault, why) = match (refusal, cannot_connect) {
         (Refusal::Closed, _) => (Fault::PoolClosed, "was refused: the pool is closed".to_owned()),
         (Refusal::Deadlock(leases), _) => {

@@ -14,15 +14,18 @@
 //! - a lease far longer than usual counts as twice the usual, for one long report among a thousand short statements
 //!   says nothing of the next.
 
+use super::moment::Moment;
 use crate::fault::Fault;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// Hand-overs before a forecast is made.
 const ENOUGH: u32 = 16;
 
 /// Hand-overs that a mean remembers, as a power of two.
 const MEMORY: u32 = 5;
+
+/// In nanoseconds.
+const MILLISECOND: u64 = 1_000_000;
 
 /// The age at which the last hand-over says nothing any more.
 const STALE: Duration = Duration::from_secs(3);
@@ -47,8 +50,8 @@ struct Mean {
 }
 
 impl Mean {
-    fn add(&mut self, span: Duration) {
-        let step = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX) - self.nanos;
+    fn add(&mut self, nanos: u64) {
+        let step = i64::try_from(nanos).unwrap_or(i64::MAX) - self.nanos;
         if self.count < 1 << MEMORY {
             self.count += 1;
             self.nanos += step / i64::from(self.count);
@@ -67,7 +70,7 @@ impl Mean {
 pub(crate) struct Pace {
     gap: Mean,
     held: Mean,
-    last: Option<Instant>,
+    last: Option<Moment>,
 }
 
 impl Pace {
@@ -76,22 +79,24 @@ impl Pace {
         *self = Pace::default();
     }
 
-    /// Something was handed to a waiter; it had been held for so long by the one before, if by anybody.
-    pub(crate) fn handed_over(&mut self, held: Option<Duration>, now: Instant) {
+    /// Something was handed to a waiter; since this moment the one before had held it, if anybody did.
+    #[inline]
+    pub(crate) fn handed_over(&mut self, held_since: Option<Moment>, now: Moment) {
         if let Some(last) = self.last {
-            self.gap.add(now.saturating_duration_since(last));
+            self.gap.add(now.nanos_since(last));
         }
         self.last = Some(now);
-        if let Some(held) = held {
-            let usual = self.held.span();
-            let most = if self.held.count == 0 { held } else { usual * 2 + Duration::from_millis(1) };
+        if let Some(since) = held_since {
+            let held = now.nanos_since(since);
+            let usual = u64::try_from(self.held.nanos).unwrap_or(0);
+            let most = if self.held.count == 0 { held } else { usual.saturating_mul(2) + MILLISECOND };
             self.held.add(held.min(most));
         }
     }
 
     /// What is to be expected with so many ahead; nothing while too little is known, or nothing moves.
-    pub(crate) fn forecast(&self, ahead: usize, now: Instant) -> Option<Forecast> {
-        let age = now.saturating_duration_since(self.last?);
+    pub(crate) fn forecast(&self, ahead: usize, now: Moment) -> Option<Forecast> {
+        let age = now.since(self.last?);
         if self.gap.count < ENOUGH || self.held.count == 0 || age > STALE {
             return None;
         }
@@ -115,9 +120,9 @@ pub(crate) struct Forecast {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
     /// When it gives up waiting.
-    pub(crate) until: Instant,
+    pub(crate) until: Moment,
     /// When its work must have ended.
-    pub(crate) deadline: Option<Instant>,
+    pub(crate) deadline: Option<Moment>,
     /// How much earlier than its deadline a statement is stopped, at the most.
     pub(crate) margin: Duration,
 }
@@ -132,9 +137,9 @@ pub(crate) struct Overload {
 
 impl Forecast {
     /// Whether it does not fit: the wait into the patience, wait and work into the deadline.
-    pub(crate) fn overruns(self, budget: Budget, now: Instant) -> Option<Overload> {
-        let patience = budget.until.saturating_duration_since(now);
-        let remaining = budget.deadline.map(|deadline| deadline.saturating_duration_since(now));
+    pub(crate) fn overruns(self, budget: Budget, now: Moment) -> Option<Overload> {
+        let patience = budget.until.since(now);
+        let remaining = budget.deadline.map(|deadline| deadline.since(now));
         // As the guard does: a short deadline is not eaten up by its margin.
         let work = self.service + budget.margin.min(self.service / 3);
         let fits = self.wait <= patience
@@ -174,21 +179,20 @@ impl Reason {
 pub(crate) struct Tally {
     pub(crate) total: u64,
     untold: u64,
-    told: Option<Instant>,
+    told: Option<Moment>,
 }
 
 impl Tally {
     /// One more; says how many are to be told of now, if any.
-    pub(crate) fn add(&mut self, now: Instant) -> Option<u64> {
+    pub(crate) fn add(&mut self, now: Moment) -> Option<u64> {
         self.total += 1;
         self.untold += 1;
         self.due(now)
     }
 
     /// How many are to be told of now, if any.
-    pub(crate) fn due(&mut self, now: Instant) -> Option<u64> {
-        let is_due =
-            self.told.is_none_or(|told| now.saturating_duration_since(told) >= Duration::from_secs(1));
+    pub(crate) fn due(&mut self, now: Moment) -> Option<u64> {
+        let is_due = self.told.is_none_or(|told| now.since(told) >= Duration::from_secs(1));
         if self.untold == 0 || !is_due {
             return None;
         }
@@ -215,7 +219,7 @@ impl Refusals {
     }
 
     /// What has not been told of yet and is due.
-    pub(crate) fn due(&mut self, now: Instant) -> Vec<(Reason, u64)> {
+    pub(crate) fn due(&mut self, now: Moment) -> Vec<(Reason, u64)> {
         [Reason::QueueFull, Reason::Overloaded, Reason::WouldBe]
             .into_iter()
             .filter_map(|reason| Some((reason, self.of(reason).due(now)?)))
@@ -229,17 +233,21 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
+    fn ago(span: Duration, now: Moment) -> Moment {
+        Moment::from(now.instant() - span)
+    }
+
     /// A pool of ten whose leases last 10 ms, after so many hand-overs.
-    fn paced(count: u32) -> (Pace, Instant) {
-        let (mut pace, mut now) = (Pace::default(), Instant::now());
+    fn paced(count: u32) -> (Pace, Moment) {
+        let (mut pace, mut now) = (Pace::default(), Moment::now());
         for _ in 0..count {
-            now += MS;
-            pace.handed_over(Some(10 * MS), now);
+            now = now + MS;
+            pace.handed_over(Some(ago(10 * MS, now)), now);
         }
         (pace, now)
     }
 
-    fn budget(now: Instant, wait: Duration, deadline: Option<Duration>) -> Budget {
+    fn budget(now: Moment, wait: Duration, deadline: Option<Duration>) -> Budget {
         Budget { until: now + wait, deadline: deadline.map(|span| now + span), margin: 100 * MS }
     }
 
@@ -276,14 +284,14 @@ mod tests {
     #[test]
     fn one_long_lease_among_short_ones_says_nothing_of_the_next() {
         let (mut pace, mut now) = paced(100);
-        now += MS;
-        pace.handed_over(Some(Duration::from_secs(60)), now);
+        now = now + MS;
+        pace.handed_over(Some(ago(Duration::from_secs(60), now)), now);
         let forecast = pace.forecast(0, now).expect("enough is known");
         assert!(forecast.service < 11 * MS, "{forecast:?}");
         // When all are long, it is soon believed.
         for _ in 0..300 {
-            now += MS;
-            pace.handed_over(Some(Duration::from_secs(60)), now);
+            now = now + MS;
+            pace.handed_over(Some(ago(Duration::from_secs(60), now)), now);
         }
         assert!(pace.forecast(0, now).expect("known").service > Duration::from_secs(20));
     }
@@ -291,7 +299,7 @@ mod tests {
     #[test]
     fn a_flood_is_told_of_once_a_second_with_its_count() {
         let mut tally = Tally::default();
-        let start = Instant::now();
+        let start = Moment::now();
         let told: Vec<u64> =
             (0..3000).filter_map(|ms| tally.add(start + Duration::from_millis(ms))).collect();
         assert_eq!(told, [1, 1000, 1000]);

@@ -8,11 +8,11 @@
 //! A name is counted only by those calls that carry a cap, so one that nobody capped costs nothing.
 
 use super::lane::{Entry, Lane};
+use super::moment::Moment;
 use super::waiters::{Next, Runner, Who};
 use crate::name::WorkName;
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
-use tokio::time::Instant;
 
 /// What is counted as one name: the words that were given, wherever they were said; else the place in the source.
 struct Kind(WorkName);
@@ -107,14 +107,14 @@ impl<G> Bulkhead<G> {
     }
 
     /// Everybody leaves who stands aside and whose time this says has come.
-    pub(crate) fn remove_where(&mut self, due: impl Fn(Instant) -> bool, into: &mut Vec<Next<G>>) {
+    pub(crate) fn remove_where(&mut self, due: impl Fn(Moment) -> bool, into: &mut Vec<Next<G>>) {
         let before = into.len();
         self.holds.values_mut().for_each(|hold| hold.aside.remove_where(&due, into));
         self.aside -= into.len() - before;
     }
 
     /// When the next of those who stand aside gives up.
-    pub(crate) fn earliest(&self) -> Option<Instant> {
+    pub(crate) fn earliest(&self) -> Option<Moment> {
         self.holds.values().filter_map(|hold| hold.aside.earliest()).min()
     }
 

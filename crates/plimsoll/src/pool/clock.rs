@@ -5,9 +5,9 @@
 //! looks at everything, and sleeps again. Only a limit that is earlier than the clock's own wakes it.
 
 use super::connects;
+use super::moment::Moment;
 use super::slots::{LeaseRecord, Slots, State};
 use super::waiters::Refusal;
-use super::watchdog::NEVER;
 use super::{Inner, Manage};
 use crate::event::Event;
 use crate::name::WorkName;
@@ -30,21 +30,20 @@ pub(super) async fn run<M: Manage>(pool: Weak<Inner<M>>, alarm: Arc<Notify>) {
         let Some(inner) = pool.upgrade() else { return };
         let next = look(&inner, &mut suspicion);
         drop(inner);
-        let at = next.unwrap_or_else(|| Instant::now() + Duration::from_secs(5));
+        let at = next.map_or_else(|| Instant::now() + Duration::from_secs(5), Moment::instant);
         let _ = timeout_at(at, alarm.notified()).await;
     }
 }
 
 /// Does what is due, and says when to look again.
-fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<Instant> {
-    let now = Instant::now();
+fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<Moment> {
+    let now = Moment::now();
     let mut wakers: Vec<Waker> = Vec::new();
     let mut overdue: Vec<(M::Handle, WorkName)> = Vec::new();
     let mut stuck: Vec<M::Handle> = Vec::new();
     let mut events: Vec<Event> = Vec::new();
     inner.watchdog.disarm();
-    let number = inner.watchdog.number(now);
-    let mut ring = NEVER;
+    let mut ring = Moment::NEVER;
     let (places, next) = {
         let mut slots = inner.slots.lock();
         if slots.waiters.earliest().is_some_and(|due| due <= now) {
@@ -56,7 +55,7 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<I
             let Some(handle) = slot.handle.clone() else { continue };
             match (slot.state, &mut slot.lease) {
                 (State::Lent, Some(lease)) => {
-                    ring = ring.min(inner.manager.ring(&handle, number));
+                    ring = ring.min(Moment::numbered(inner.manager.ring(&handle, now.number())));
                     if lease.due.is_some_and(|due| due <= now) {
                         lease.due = Some(now + LOOK_AGAIN);
                         overdue.push((handle, lease.who.name.clone()));
@@ -76,7 +75,7 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<I
         let wanted = slots.wanted();
         let places = slots.begin_connects(wanted, now);
         let next = next_alarm(inner, &slots, now);
-        (places, next.into_iter().chain(inner.watchdog.instant(ring)).min())
+        (places, next.into_iter().chain((ring != Moment::NEVER).then_some(ring)).min())
     };
     wakers.into_iter().for_each(Waker::wake);
     inner.serve_idle();
@@ -88,8 +87,8 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<I
 }
 
 /// Reported once per lease.
-fn leak(lease: &mut LeaseRecord, after: Option<Duration>, now: Instant) -> Option<Event> {
-    let held = now.saturating_duration_since(lease.since);
+fn leak(lease: &mut LeaseRecord, after: Option<Duration>, now: Moment) -> Option<Event> {
+    let held = now.since(lease.since);
     if lease.is_reported || held < after? {
         return None;
     }
@@ -100,8 +99,8 @@ fn leak(lease: &mut LeaseRecord, after: Option<Duration>, now: Instant) -> Optio
 fn next_alarm<M: Manage>(
     inner: &Inner<M>,
     slots: &Slots<M::Connection, M::Handle>,
-    now: Instant,
-) -> Option<Instant> {
+    now: Moment,
+) -> Option<Moment> {
     let leases = slots.slots.iter().filter_map(|slot| match (slot.state, &slot.lease) {
         (State::Lent, Some(lease)) => {
             let leak =
@@ -130,8 +129,8 @@ fn next_alarm<M: Manage>(
 /// another of its branches waits shows progress, or ends its lease, and is left alone.
 #[derive(Default)]
 struct Suspicion {
-    since: Option<Instant>,
-    evidence: Vec<(Instant, u64)>,
+    since: Option<Moment>,
+    evidence: Vec<(Moment, u64)>,
 }
 
 impl Suspicion {
@@ -139,7 +138,7 @@ impl Suspicion {
         &mut self,
         inner: &Inner<M>,
         slots: &Slots<M::Connection, M::Handle>,
-        now: Instant,
+        now: Moment,
     ) -> Option<String> {
         let after = inner.sizing.deadlock_after?;
         let Some(evidence) = evidence(inner, slots) else {
@@ -151,7 +150,7 @@ impl Suspicion {
             self.evidence = evidence;
             return None;
         }
-        if self.since.is_none_or(|since| now.saturating_duration_since(since) < after) {
+        if self.since.is_none_or(|since| now.since(since) < after) {
             return None;
         }
         self.since = None;
@@ -162,7 +161,7 @@ impl Suspicion {
 fn evidence<M: Manage>(
     inner: &Inner<M>,
     slots: &Slots<M::Connection, M::Handle>,
-) -> Option<Vec<(Instant, u64)>> {
+) -> Option<Vec<(Moment, u64)>> {
     if slots.is_paused || slots.waiters.len() == 0 || slots.lent() < slots.ceiling() {
         return None;
     }

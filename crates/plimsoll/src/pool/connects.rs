@@ -5,6 +5,7 @@
 //! it. At most a few run at a time, and after a failure none begins before a jittered pause is over, so that a
 //! database that comes back is not knocked over by those who waited for it.
 
+use super::moment::Moment;
 use super::{Inner, LastConnect, Manage};
 use crate::error::Error;
 use crate::event::Event;
@@ -31,7 +32,7 @@ pub(super) fn refill<M: Manage>(inner: &Arc<Inner<M>>) {
     let places = {
         let mut slots = inner.slots.lock();
         let wanted = slots.wanted();
-        slots.begin_connects(wanted, Instant::now())
+        slots.begin_connects(wanted, Moment::now())
     };
     start(inner, places);
 }
@@ -69,7 +70,7 @@ async fn open<M: Manage>(mut opening: Opening<M>) {
 }
 
 fn arrived<M: Manage>(inner: &Arc<Inner<M>>, slot: usize, connection: M::Connection) {
-    let now = Instant::now();
+    let now = Moment::now();
     *inner.last_connect.lock() = LastConnect::Ok(now);
     let handle = inner.manager.handle(&connection).clone();
     let expires = lifetime(inner, now);
@@ -81,14 +82,14 @@ fn arrived<M: Manage>(inner: &Arc<Inner<M>>, slot: usize, connection: M::Connect
 
 /// When a connection that is born now must go. The jitter is drawn here, once: drawn at each look, it would shorten
 /// every life to the shortest draw.
-fn lifetime<M: Manage>(inner: &Inner<M>, now: Instant) -> Option<Instant> {
+fn lifetime<M: Manage>(inner: &Inner<M>, now: Moment) -> Option<Moment> {
     let whole = inner.sizing.max_lifetime?;
     let share = (inner.sizing.lifetime_jitter.clamp(0.0, 1.0) * fastrand::f64()).clamp(0.0, 1.0);
-    now.checked_add(whole.mul_f64(1.0 - share))
+    Some(now + whole.mul_f64(1.0 - share))
 }
 
 fn failed<M: Manage>(inner: &Arc<Inner<M>>, error: &Error) {
-    let now = Instant::now();
+    let now = Moment::now();
     *inner.last_connect.lock() = LastConnect::Failed {
         at: now,
         fault: error.fault(),
@@ -120,7 +121,7 @@ pub(crate) fn at_least_one<M: Manage>(inner: &Arc<Inner<M>>) {
     let places = {
         let mut slots = inner.slots.lock();
         let wanted = slots.wanted().max(usize::from(slots.total() == 0));
-        slots.begin_connects(wanted, Instant::now())
+        slots.begin_connects(wanted, Moment::now())
     };
     start(inner, places);
 }

@@ -6,6 +6,7 @@
 //! larger pool, a name below its cap) ends in [`Slots::serve_idle`].
 
 use super::admission::{Budget, Forecast, Overload, Priority, Reason};
+use super::moment::Moment;
 use super::seat::Seat;
 use super::slots::{Effects, Grant, HandOver, Slots};
 use super::waiters::{Next, Refusal, Ticket, Turn, Who};
@@ -13,7 +14,6 @@ use crate::settings::GuardMode;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// What is let in, and what is kept.
 #[derive(Clone, Copy, Debug)]
@@ -34,9 +34,9 @@ impl Default for Rules {
 /// When a newcomer comes, and what it can be told by.
 #[derive(Clone, Copy)]
 pub(crate) struct Arrival {
-    pub(crate) now: Instant,
-    pub(crate) until: Instant,
-    pub(crate) deadline: Option<Instant>,
+    pub(crate) now: Moment,
+    pub(crate) until: Moment,
+    pub(crate) deadline: Option<Moment>,
     pub(crate) priority: Priority,
 }
 
@@ -87,7 +87,7 @@ impl<C, H> Slots<C, H> {
     }
 
     /// Whoever's turn it is, and those whose turn came too late for them.
-    pub(super) fn next_in_time(&mut self, now: Instant, late: &mut Vec<Waker>) -> Option<Next<Grant<C>>> {
+    pub(super) fn next_in_time(&mut self, now: Moment, late: &mut Vec<Waker>) -> Option<Next<Grant<C>>> {
         while self.servable() > 0 {
             let next = self.waiters.next(self.left_for_others() == 0)?;
             let Some(overload) = self.too_late(&next.who, now) else { return Some(next) };
@@ -99,7 +99,7 @@ impl<C, H> Slots<C, H> {
     }
 
     /// Whether what is left before the deadline is less than the work usually takes.
-    fn too_late(&self, who: &Who, now: Instant) -> Option<Overload> {
+    fn too_late(&self, who: &Who, now: Moment) -> Option<Overload> {
         if self.rules.mode != GuardMode::On {
             return None;
         }
@@ -164,7 +164,7 @@ impl<C, H> Slots<C, H> {
     }
 
     /// Whether the queue is too long for one that has been let in, or for what time it has.
-    fn shut_out(&mut self, times: Arrival, now: Instant) -> Option<Entrance<C>> {
+    fn shut_out(&mut self, times: Arrival, now: Moment) -> Option<Entrance<C>> {
         let Arrival { until, priority, deadline, .. } = times;
         if self.waiters.in_line() == 0 {
             self.pace.begin();
@@ -188,8 +188,8 @@ impl<C, H> Slots<C, H> {
     fn stand_aside(
         &mut self,
         who: Who,
-        now: Instant,
-        until: Instant,
+        now: Moment,
+        until: Moment,
         seat: Arc<Seat<Grant<C>>>,
     ) -> Entrance<C> {
         self.totals.capped += 1;
@@ -201,7 +201,7 @@ impl<C, H> Slots<C, H> {
     }
 
     /// What is idle, if nobody in line could have it and this one may.
-    fn lend_idle(&mut self, who: &Who, now: Instant) -> Option<Grant<C>> {
+    fn lend_idle(&mut self, who: &Who, now: Moment) -> Option<Grant<C>> {
         let is_free = who.priority == Priority::High || self.left_for_others() > 0;
         if self.is_paused || self.servable() > 0 || !is_free {
             return None;
@@ -212,7 +212,7 @@ impl<C, H> Slots<C, H> {
     }
 
     /// What a newcomer has to expect. Nothing is foretold while the pool still grows: its pace is not yet its own.
-    fn forecast(&self, priority: Priority, now: Instant) -> Option<Forecast> {
+    fn forecast(&self, priority: Priority, now: Moment) -> Option<Forecast> {
         if self.rules.mode == GuardMode::Off || self.is_paused || self.opening() > 0 {
             return None;
         }
@@ -220,7 +220,7 @@ impl<C, H> Slots<C, H> {
     }
 
     /// Counts; an event is due when there is something to tell of.
-    pub(crate) fn count_refusal(&mut self, reason: Reason, now: Instant) {
+    pub(crate) fn count_refusal(&mut self, reason: Reason, now: Moment) {
         self.totals.failed += u64::from(reason != Reason::WouldBe);
         if let Some(count) = self.refusals.of(reason).add(now) {
             self.untold.push((reason, count));
@@ -228,13 +228,13 @@ impl<C, H> Slots<C, H> {
     }
 
     /// A waiter has left its seat: takes it out of the queue. If it made way for one of its name, that is served.
-    pub(crate) fn quit(&mut self, ticket: &Ticket<Grant<C>>, now: Instant) -> Effects<C> {
+    pub(crate) fn quit(&mut self, ticket: &Ticket<Grant<C>>, now: Moment) -> Effects<C> {
         self.waiters.remove(ticket);
         self.serve_idle(now)
     }
 
     /// Gives one idle connection to whoever may have it, if there are both. To be called until nothing comes of it.
-    pub(crate) fn serve_idle(&mut self, now: Instant) -> Effects<C> {
+    pub(crate) fn serve_idle(&mut self, now: Moment) -> Effects<C> {
         if self.is_closed || self.idle() == 0 || self.servable() == 0 {
             return Effects::None;
         }
@@ -245,7 +245,7 @@ impl<C, H> Slots<C, H> {
         let priority = who.priority;
         let Some(grant) = self.lend(|| who, now) else { return Effects::None.after(late) };
         self.count_lent(priority);
-        self.count_wait(now.saturating_duration_since(since));
+        self.count_wait(now.nanos_since(since));
         Effects::HandOver(HandOver::new(grant, seat)).after(late)
     }
 }
@@ -264,12 +264,12 @@ mod tests {
     struct World {
         slots: Slots<u32, ()>,
         tickets: Vec<Ticket<Grant<u32>>>,
-        now: Instant,
+        now: Moment,
     }
 
     impl World {
         fn new(mode: GuardMode, waiting: usize) -> Self {
-            let now = Instant::now();
+            let now = Moment::now();
             let limits = Limits { min: 0, max: 1, overflow: 0, connects: 1 };
             let slots = Slots::new(limits, 10_000).with_rules(Rules { mode, ..Rules::default() });
             let mut world = World { slots, tickets: Vec::new(), now };
@@ -301,7 +301,7 @@ mod tests {
         /// The lease ends after 10 ms, so many times over.
         fn pass_on(&mut self, times: usize) {
             for _ in 0..times {
-                self.now += 10 * MS;
+                self.now = self.now + 10 * MS;
                 let mut effects = self.slots.offer(0, 0, || self.now);
                 while let Effects::After(_, then) = effects {
                     effects = *then;
@@ -356,7 +356,7 @@ mod tests {
         world.queue(None);
         // It all takes longer than was foretold: the turn comes 5 ms before the deadline of the first of the two.
         world.pass_on(19);
-        world.now += 45 * MS;
+        world.now = world.now + 45 * MS;
         world.pass_on(2);
         let [.., late, last] = world.tickets.as_slice() else { panic!("there are more") };
         let turn = late.poll(Waker::noop());

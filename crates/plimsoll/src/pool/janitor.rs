@@ -1,9 +1,9 @@
 //! Upkeep: closes what is too old, idle for too long or dead, and keeps the minimum warm.
 
+use super::moment::Moment;
 use super::{Inner, Manage, connects};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// Runs until the pool is gone.
 pub(super) async fn run<M: Manage>(pool: Weak<Inner<M>>) {
@@ -30,10 +30,10 @@ fn period<M: Manage>(inner: &Inner<M>) -> Duration {
 
 /// One round of upkeep.
 pub(super) fn tidy<M: Manage>(inner: &Arc<Inner<M>>) {
-    let now = Instant::now();
+    let now = Moment::now();
     let (reaped, untold) = {
         let is_dead = |handle: &M::Handle| inner.manager.is_dead(handle);
-        let silent_for = |handle: &M::Handle| inner.manager.silent_for(handle, now);
+        let silent_for = |handle: &M::Handle| inner.manager.silent_for(handle, now.instant());
         let mut slots = inner.slots.lock();
         let due = slots.refusals.due(now);
         slots.untold.extend(due);

@@ -4,20 +4,20 @@
 //! numbers: so whoever leaves from the middle is found by halving, and of two lines it is known whose first has waited
 //! longer. One that leaves only empties its entry, which is skipped when its turn comes; that costs no moving about.
 
+use super::moment::Moment;
 use super::waiters::{Next, Runner};
 use std::collections::VecDeque;
-use tokio::time::Instant;
 
 /// A place in a line.
 pub(crate) struct Entry<G> {
     pub(crate) serial: u64,
-    pub(crate) until: Instant,
+    pub(crate) until: Moment,
     /// None when it has left from the middle of the line.
     next: Option<Next<G>>,
 }
 
 impl<G> Entry<G> {
-    pub(crate) fn new(serial: u64, until: Instant, next: Next<G>) -> Self {
+    pub(crate) fn new(serial: u64, until: Moment, next: Next<G>) -> Self {
         Entry { serial, until, next: Some(next) }
     }
 
@@ -30,12 +30,14 @@ impl<G> Entry<G> {
 /// The line, in the order of serial numbers.
 pub(crate) struct Lane<G> {
     line: VecDeque<Entry<G>>,
-    waiting: usize,
+    /// Entries that were emptied. Counted instead of those who stand here, because this hardly ever changes: the line's
+    /// own length is written anyway.
+    emptied: usize,
 }
 
 impl<G> Default for Lane<G> {
     fn default() -> Self {
-        Lane { line: VecDeque::new(), waiting: 0 }
+        Lane { line: VecDeque::new(), emptied: 0 }
     }
 }
 
@@ -43,12 +45,11 @@ impl<G> Lane<G> {
     /// How many stand in it.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.waiting
+        self.line.len() - self.emptied
     }
 
     /// Joins the line at the place of its number: nearly always the end.
     pub(crate) fn join(&mut self, entry: Entry<G>) {
-        self.waiting += 1;
         match self.line.back() {
             Some(last) if last.serial > entry.serial => {
                 let at = self.line.partition_point(|known| known.serial < entry.serial);
@@ -62,9 +63,9 @@ impl<G> Lane<G> {
     pub(crate) fn pop(&mut self) -> Option<Entry<G>> {
         while let Some(entry) = self.line.pop_front() {
             if entry.next.is_some() {
-                self.waiting -= 1;
                 return Some(entry);
             }
+            self.emptied -= 1;
         }
         None
     }
@@ -78,6 +79,7 @@ impl<G> Lane<G> {
     pub(crate) fn first(&mut self) -> Option<u64> {
         while self.line.front().is_some_and(|entry| entry.next.is_none()) {
             self.line.pop_front();
+            self.emptied -= 1;
         }
         self.line.front().map(|entry| entry.serial)
     }
@@ -91,23 +93,23 @@ impl<G> Lane<G> {
     pub(crate) fn remove(&mut self, serial: u64) -> Option<Next<G>> {
         let at = self.line.binary_search_by_key(&serial, |entry| entry.serial).ok()?;
         let next = self.line.get_mut(at)?.next.take()?;
-        self.waiting -= 1;
+        self.emptied += 1;
         self.sweep();
         Some(next)
     }
 
     /// Everybody whose time this says has come leaves.
-    pub(crate) fn remove_where(&mut self, due: impl Fn(Instant) -> bool, into: &mut Vec<Next<G>>) {
+    pub(crate) fn remove_where(&mut self, due: impl Fn(Moment) -> bool, into: &mut Vec<Next<G>>) {
         let before = into.len();
         into.extend(
             self.line.iter_mut().filter(|entry| due(entry.until)).filter_map(|entry| entry.next.take()),
         );
-        self.waiting -= into.len() - before;
+        self.emptied += into.len() - before;
         self.sweep();
     }
 
     /// When the next of them gives up.
-    pub(crate) fn earliest(&self) -> Option<Instant> {
+    pub(crate) fn earliest(&self) -> Option<Moment> {
         self.line.iter().filter(|entry| entry.next.is_some()).map(|entry| entry.until).min()
     }
 
@@ -118,8 +120,9 @@ impl<G> Lane<G> {
 
     /// Entries that were emptied are skipped when their turn comes; this keeps them from piling up.
     fn sweep(&mut self) {
-        if self.line.len() > 2 * self.waiting + 16 {
+        if self.emptied > self.len() + 16 {
             self.line.retain(|entry| entry.next.is_some());
+            self.emptied = 0;
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What is lent, and how it comes home.
 
+use super::moment::Moment;
 use super::slots::Effects;
 use super::{Inner, Manage, Pool, Verdict, connects};
 use crate::name::WorkName;
@@ -7,7 +8,6 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
-use tokio::time::Instant;
 
 /// A lent connection. Dropping it gives it back: at once when it is proven clean, else on the side.
 pub struct Lease<M: Manage> {
@@ -32,7 +32,7 @@ impl<M: Manage> Lease<M> {
         self.connection = None;
         {
             let mut slots = self.inner.slots.lock();
-            slots.totals.acquired = slots.totals.acquired.saturating_sub(1);
+            slots.served.acquired = slots.served.acquired.saturating_sub(1);
             slots.vacate(self.slot);
         }
         connects::refill(&self.inner);
@@ -67,7 +67,7 @@ impl<M: Manage> Drop for Lease<M> {
         match self.inner.manager.verdict(&mut connection) {
             Verdict::Clean => self.inner.take_home(self.slot, connection),
             Verdict::Unsettled => {
-                let now = Instant::now();
+                let now = Moment::now();
                 let work = self.inner.slots.lock().begin_return(self.slot, now);
                 self.inner.watchdog.arm(now + self.inner.sizing.reclaim_timeout);
                 let home = Home { inner: Arc::clone(&self.inner), slot: self.slot, work, is_spent: false };
@@ -116,13 +116,13 @@ impl<M: Manage> Inner<M> {
     fn take_home(self: &Arc<Self>, slot: usize, connection: M::Connection) {
         // Read before the lock is taken, so that nobody waits for it who waits for the lock.
         let is_crowded = self.is_crowded.load(Ordering::Relaxed);
-        let now = is_crowded.then(Instant::now);
+        let now = is_crowded.then(Moment::now);
         let effects = {
             let mut slots = self.slots.lock();
             if is_crowded && slots.waiters.len() == 0 {
                 self.is_crowded.store(false, Ordering::Relaxed);
             }
-            slots.offer(slot, connection, || now.unwrap_or_else(Instant::now))
+            slots.offer(slot, connection, || now.unwrap_or_else(Moment::now))
         };
         self.apply(effects);
     }
@@ -142,7 +142,7 @@ impl<M: Manage> Inner<M> {
                 if slots.idle() == 0 || slots.servable() == 0 {
                     return;
                 }
-                slots.serve_idle(Instant::now())
+                slots.serve_idle(Moment::now())
             };
             if matches!(effects, Effects::None) {
                 return;
@@ -161,7 +161,7 @@ impl<M: Manage> Inner<M> {
                     Ok(waker) => return waker.wake(),
                     Err(None) => return,
                     // Whoever was to have it has left just now.
-                    Err(Some(grant)) => effects = self.slots.lock().give_up(grant, Instant::now()),
+                    Err(Some(grant)) => effects = self.slots.lock().give_up(grant, Moment::now()),
                 },
                 Effects::After(wakers, then) => {
                     wakers.into_iter().for_each(Waker::wake);

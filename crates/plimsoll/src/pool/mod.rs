@@ -17,6 +17,7 @@ pub(crate) mod lane;
 pub(crate) mod lease;
 #[cfg(plimsoll_loom)]
 pub mod model;
+pub(crate) mod moment;
 pub(crate) mod seat;
 pub(crate) mod shutdown;
 pub(crate) mod slots;
@@ -37,6 +38,7 @@ use crate::event::{Event, Events};
 use crate::settings::GuardMode;
 use admission::Reason;
 use gate::Rules;
+use moment::Moment;
 use slots::{Limits, Slots};
 use std::future::Future;
 use std::num::NonZeroUsize;
@@ -197,8 +199,8 @@ impl Default for Sizing {
 #[derive(Clone, Debug)]
 pub(crate) enum LastConnect {
     Never,
-    Ok(Instant),
-    Failed { at: Instant, fault: crate::fault::Fault, sentence: String, sqlstate: Option<String> },
+    Ok(Moment),
+    Failed { at: Moment, fault: crate::fault::Fault, sentence: String, sqlstate: Option<String> },
 }
 
 /// A pool of one kind of connection.

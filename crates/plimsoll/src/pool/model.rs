@@ -2,6 +2,7 @@
 //! of a runtime around them.
 
 use super::admission::Priority;
+use super::moment::Moment;
 use super::seat::Seat;
 use super::slots::{Effects, Grant, Limits, Slots};
 use super::sync::Mutex;
@@ -11,13 +12,12 @@ use crate::name::WorkName;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
-use tokio::time::Instant;
 
 /// A pool of numbers.
 #[derive(Clone)]
 pub struct Hall {
     slots: Arc<Mutex<Slots<u32, ()>>>,
-    now: Instant,
+    now: Moment,
 }
 
 /// A lent number.
@@ -30,7 +30,7 @@ impl Hall {
     /// A pool of so many numbers, all idle.
     #[must_use]
     pub fn new(count: usize) -> Self {
-        let now = Instant::now();
+        let now = Moment::now();
         let limits = Limits { min: 0, max: count, overflow: 0, connects: count };
         let mut slots = Slots::new(limits, usize::MAX);
         for (number, slot) in (0..).zip(slots.begin_connects(count, now)) {

@@ -1,10 +1,10 @@
 //! What the pool looks like now, as numbers and as a sentence.
 
+use super::moment::Moment;
 use super::slots::LeaseRecord;
 use super::{Inner, LastConnect, Manage};
 use std::fmt::Write;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// The numbers of a pool at one moment.
 ///
@@ -72,10 +72,10 @@ pub struct LeaseStatus {
 }
 
 pub(super) fn status<M: Manage>(inner: &Inner<M>) -> PoolStatus {
-    let now = Instant::now();
+    let now = Moment::now();
     let slots = inner.slots.lock();
     let existing = slots.total() - slots.opening();
-    let totals = slots.totals;
+    let (served, totals) = (slots.served, slots.totals);
     PoolStatus {
         size: slots.limits.max,
         checked_in: slots.idle(),
@@ -86,8 +86,8 @@ pub(super) fn status<M: Manage>(inner: &Inner<M>) -> PoolStatus {
         returning: slots.returning(),
         waiting: slots.waiters.len(),
         maximum: slots.ceiling(),
-        acquired: totals.acquired,
-        waited: totals.waited,
+        acquired: served.acquired,
+        waited: served.waited,
         failed: totals.failed,
         opened: totals.opened,
         closed: totals.closed,
@@ -97,22 +97,19 @@ pub(super) fn status<M: Manage>(inner: &Inner<M>) -> PoolStatus {
         would_refuse: slots.refusals.would_be.total,
         capped: totals.capped,
         is_paused: slots.is_paused,
-        wait_total: totals.wait_total,
-        wait_longest: totals.wait_longest,
+        wait_total: served.wait_total,
+        wait_longest: Duration::from_nanos(served.wait_longest),
         leases: slots
             .leases()
             .into_iter()
-            .map(|lease| LeaseStatus {
-                work: lease.who.name.to_string(),
-                held: now.saturating_duration_since(lease.since),
-            })
+            .map(|lease| LeaseStatus { work: lease.who.name.to_string(), held: now.since(lease.since) })
             .collect(),
     }
 }
 
 /// `20 of 20 lent, 31 waiting, oldest held 48 s by "nightly report" (report.rs:88); last connect ok 3 min ago`
 pub(super) fn sentence<M: Manage>(inner: &Inner<M>) -> String {
-    let now = Instant::now();
+    let now = Moment::now();
     let last = inner.last_connect.lock().clone();
     let slots = inner.slots.lock();
     let paused = if slots.is_paused { "the pool is paused, " } else { "" };
@@ -128,28 +125,28 @@ pub(super) fn sentence<M: Manage>(inner: &Inner<M>) -> String {
         }
     }
     if let Some(oldest) = slots.leases().first() {
-        let held = now.saturating_duration_since(oldest.since);
+        let held = now.since(oldest.since);
         let _ = write!(text, ", oldest held {} by {}", span(held), oldest.who.name);
     }
     let _ = match last {
         LastConnect::Never => write!(text, "; no connect has ended yet"),
         LastConnect::Ok(at) => {
-            write!(text, "; last connect ok {} ago", span(now.saturating_duration_since(at)))
+            write!(text, "; last connect ok {} ago", span(now.since(at)))
         }
         LastConnect::Failed { at, sentence, .. } => {
-            write!(text, "; last connect failed {} ago: {sentence}", span(now.saturating_duration_since(at)))
+            write!(text, "; last connect failed {} ago: {sentence}", span(now.since(at)))
         }
     };
     text
 }
 
 /// The leases by name, as many as a sentence bears.
-pub(super) fn name_leases(leases: &[&LeaseRecord], now: Instant) -> String {
+pub(super) fn name_leases(leases: &[&LeaseRecord], now: Moment) -> String {
     const NAMED: usize = 5;
     let mut text = String::new();
     for (index, lease) in leases.iter().take(NAMED).enumerate() {
         let comma = if index == 0 { "" } else { ", " };
-        let held = span(now.saturating_duration_since(lease.since));
+        let held = span(now.since(lease.since));
         let _ = write!(text, "{comma}{} (held {held})", lease.who.name);
     }
     if leases.len() > NAMED {

@@ -3,13 +3,13 @@
 //! The future holds a ticket. Dropped before its turn it leaves the queue; dropped after the grant and before the
 //! fetch, what was granted goes to the next in line: that is why the grant lies on a seat and not in a channel.
 
+use super::moment::Moment;
 use super::slots::{Effects, Grant, Slots};
 use super::sync::Mutex;
 use super::waiters::{Ticket, Turn};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::time::Instant;
 
 /// A place in a pool's queue, as a future. It must be polled first by the task whose waker is in the queue. `after` is
 /// called with the effects of giving the place up.
@@ -50,12 +50,12 @@ impl<C, H, A: FnMut(Effects<C>)> Drop for Wait<'_, C, H, A> {
         let Some(ticket) = self.ticket.take() else { return };
         match ticket.leave() {
             Some(grant) => {
-                let effects = self.slots.lock().give_up(grant, Instant::now());
+                let effects = self.slots.lock().give_up(grant, Moment::now());
                 (self.after)(effects);
             }
             // Somebody who took it out of the queue a moment ago finds the seat left.
             None => {
-                let now = Instant::now();
+                let now = Moment::now();
                 let effects = self.slots.lock().quit(&ticket, now);
                 (self.after)(effects);
             }

@@ -11,13 +11,13 @@
 use super::admission::{Overload, Priority};
 use super::bulkhead::Bulkhead;
 use super::lane::{Entry, Lane};
+use super::moment::Moment;
 use super::seat::Seat;
 use crate::name::WorkName;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::task::Waker;
 use std::thread::ThreadId;
-use tokio::time::Instant;
 
 /// Every so many turns the longest waiting of all is served, whatever its priority.
 const FAIR_TURN: u32 = 8;
@@ -42,7 +42,7 @@ pub(crate) struct Who {
     pub(crate) name: WorkName,
     pub(crate) runner: Runner,
     /// When the request's deadline is, if it has one: the lease ends by then.
-    pub(crate) deadline: Option<Instant>,
+    pub(crate) deadline: Option<Moment>,
     pub(crate) priority: Priority,
     /// How many connections its name may hold.
     pub(crate) cap: Option<NonZeroUsize>,
@@ -105,21 +105,22 @@ impl<G> Ticket<G> {
 /// Whoever is next in line, taken out of the queue. Its seat must be given an answer at once.
 pub(crate) struct Next<G> {
     pub(crate) who: Who,
-    pub(crate) since: Instant,
+    pub(crate) since: Moment,
     pub(crate) seat: Arc<Seat<G>>,
 }
 
 /// The queue: a line for each priority, and those who stand aside.
+///
+/// What every hand-over writes comes first, in the order of [`Slots`](super::slots::Slots).
+#[repr(C)]
 pub(crate) struct Waiters<G> {
-    high: Lane<G>,
-    normal: Lane<G>,
-    low: Lane<G>,
-    bulkhead: Bulkhead<G>,
-    /// All of them together: every return asks, and should find it in one place.
-    waiting: usize,
-    limit: usize,
     next_serial: u64,
     turns: u32,
+    normal: Lane<G>,
+    high: Lane<G>,
+    low: Lane<G>,
+    bulkhead: Bulkhead<G>,
+    limit: usize,
 }
 
 impl<G> Waiters<G> {
@@ -129,7 +130,6 @@ impl<G> Waiters<G> {
             normal: Lane::default(),
             low: Lane::default(),
             bulkhead: Bulkhead::default(),
-            waiting: 0,
             limit,
             next_serial: 0,
             turns: 0,
@@ -139,12 +139,6 @@ impl<G> Waiters<G> {
     /// How many wait, those who stand aside included.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.waiting
-    }
-
-    /// The same, counted.
-    #[cfg(test)]
-    pub(crate) fn count(&self) -> usize {
         self.in_line() + self.bulkhead.len()
     }
 
@@ -194,9 +188,8 @@ impl<G> Waiters<G> {
     }
 
     /// Joins the line. The caller has asked [`Waiters::is_full`], and [`Waiters::enter`].
-    pub(crate) fn push(&mut self, who: Who, since: Instant, until: Instant, seat: Arc<Seat<G>>) -> Ticket<G> {
+    pub(crate) fn push(&mut self, who: Who, since: Moment, until: Moment, seat: Arc<Seat<G>>) -> Ticket<G> {
         let (ticket, entry) = self.draw(who, since, until, seat);
-        self.waiting += 1;
         self.lane(ticket.priority).join(entry);
         ticket
     }
@@ -205,24 +198,17 @@ impl<G> Waiters<G> {
     pub(crate) fn stand_aside(
         &mut self,
         who: Who,
-        since: Instant,
-        until: Instant,
+        since: Moment,
+        until: Moment,
         seat: Arc<Seat<G>>,
     ) -> Ticket<G> {
         let name = who.name.clone();
         let (ticket, entry) = self.draw(who, since, until, seat);
-        self.waiting += 1;
         self.bulkhead.stand_aside(&name, entry);
         ticket
     }
 
-    fn draw(
-        &mut self,
-        who: Who,
-        since: Instant,
-        until: Instant,
-        seat: Arc<Seat<G>>,
-    ) -> (Ticket<G>, Entry<G>) {
+    fn draw(&mut self, who: Who, since: Moment, until: Moment, seat: Arc<Seat<G>>) -> (Ticket<G>, Entry<G>) {
         let serial = self.next_serial;
         self.next_serial += 1;
         let capped = who.cap.map(|_| who.name.clone());
@@ -241,27 +227,22 @@ impl<G> Waiters<G> {
     /// Takes out a waiter that has left its seat, if it is still in the queue.
     pub(crate) fn remove(&mut self, ticket: &Ticket<G>) {
         if let Some(next) = self.lane(ticket.priority).remove(ticket.serial) {
-            self.waiting -= 1;
             self.done(&next.who);
-        } else if let Some(name) = &ticket.capped
-            && self.bulkhead.remove(name, ticket.serial).is_some()
-        {
-            self.waiting -= 1;
+        } else if let Some(name) = &ticket.capped {
+            self.bulkhead.remove(name, ticket.serial);
         }
     }
 
     /// Takes whoever's turn it is out of the queue; only one of the highest, if it must be one.
     pub(crate) fn next(&mut self, must_be_high: bool) -> Option<Next<G>> {
         self.turns = self.turns.wrapping_add(1);
-        let next = if must_be_high {
+        if must_be_high {
             self.high.next()
         } else if self.turns.is_multiple_of(FAIR_TURN) {
             self.longest_waiting()
         } else {
             self.high.next().or_else(|| self.normal.next()).or_else(|| self.low.next())
-        };
-        self.waiting -= usize::from(next.is_some());
-        next
+        }
     }
 
     fn longest_waiting(&mut self) -> Option<Next<G>> {
@@ -279,7 +260,7 @@ impl<G> Waiters<G> {
     }
 
     /// When the next of them gives up.
-    pub(crate) fn earliest(&self) -> Option<Instant> {
+    pub(crate) fn earliest(&self) -> Option<Moment> {
         self.lanes().into_iter().filter_map(Lane::earliest).chain(self.bulkhead.earliest()).min()
     }
 
@@ -289,7 +270,7 @@ impl<G> Waiters<G> {
     }
 
     /// Sends away those whose time has come; returns whom to wake once no lock is held.
-    pub(crate) fn expire(&mut self, now: Instant, entangled: Option<String>) -> Vec<Waker> {
+    pub(crate) fn expire(&mut self, now: Moment, entangled: Option<String>) -> Vec<Waker> {
         self.refuse_where(|until| until <= now, &Refusal::TimedOut { entangled, cap: None })
     }
 
@@ -307,13 +288,12 @@ impl<G> Waiters<G> {
         ];
         let (serial, whose) = lasts.into_iter().filter_map(|(last, whose)| Some((last?, whose))).max()?;
         let next = self.lane(whose).remove(serial)?;
-        self.waiting -= 1;
         self.done(&next.who);
         // One that has just left by itself needs no answer.
         next.seat.answer(Turn::Refused(why)).ok()
     }
 
-    fn refuse_where(&mut self, due: impl Fn(Instant) -> bool, why: &Refusal) -> Vec<Waker> {
+    fn refuse_where(&mut self, due: impl Fn(Moment) -> bool, why: &Refusal) -> Vec<Waker> {
         let mut gone = Vec::new();
         // Those aside first, so that none is let in that is to be sent away.
         self.bulkhead.remove_where(&due, &mut gone);
@@ -321,7 +301,6 @@ impl<G> Waiters<G> {
         for lane in [&mut self.high, &mut self.normal, &mut self.low] {
             lane.remove_where(&due, &mut gone);
         }
-        self.waiting -= gone.len();
         gone.iter().skip(aside).for_each(|next| self.done(&next.who));
         let answer = |(at, next): (usize, Next<G>)| {
             let why = if at < aside { why.clone().aside(next.who.cap) } else { why.clone() };
@@ -351,7 +330,7 @@ mod tests {
 
     #[test]
     fn first_come_is_first_served() {
-        let now = Instant::now();
+        let now = Moment::now();
         let mut waiters = queue(9);
         let tickets: Vec<_> =
             (0..3).map(|_| waiters.push(who(), now, now, Seat::new(Waker::noop().clone()))).collect();
@@ -365,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_grant_that_was_not_fetched_comes_back() {
-        let now = Instant::now();
+        let now = Moment::now();
         let mut waiters = queue(9);
         let ticket = waiters.push(who(), now, now, Seat::new(Waker::noop().clone()));
         let next = waiters.next(false).expect("one waits");
@@ -376,7 +355,7 @@ mod tests {
 
     #[test]
     fn a_grant_for_one_that_has_left_comes_back_to_the_giver() {
-        let now = Instant::now();
+        let now = Moment::now();
         let mut waiters = queue(9);
         let ticket = waiters.push(who(), now, now, Seat::new(Waker::noop().clone()));
         let next = waiters.next(false).expect("one waits");
@@ -386,7 +365,7 @@ mod tests {
 
     #[test]
     fn those_whose_time_has_come_are_sent_away_and_the_others_stay() {
-        let now = Instant::now();
+        let now = Moment::now();
         let mut waiters = queue(9);
         let early = waiters.push(who(), now, now + Duration::from_secs(1), Seat::new(Waker::noop().clone()));
         let late = waiters.push(who(), now, now + Duration::from_secs(2), Seat::new(Waker::noop().clone()));
@@ -402,7 +381,7 @@ mod tests {
 
     /// Puts these in line and says in which order they are served.
     fn order(priorities: &[Priority]) -> Vec<usize> {
-        let now = Instant::now();
+        let now = Moment::now();
         let mut waiters = queue(usize::MAX);
         let tickets: Vec<_> = priorities
             .iter()
@@ -432,7 +411,7 @@ mod tests {
 
     #[test]
     fn the_last_tenth_of_the_places_is_kept_for_the_highest() {
-        let now = Instant::now();
+        let now = Moment::now();
         let mut waiters = queue(20);
         for _ in 0..18 {
             assert!(!waiters.is_full(Priority::Low));
@@ -446,7 +425,7 @@ mod tests {
 
     #[test]
     fn whoever_stood_aside_is_let_in_at_its_old_place() {
-        let now = Instant::now();
+        let now = Moment::now();
         let mut waiters = queue(20);
         let capped = || Who { cap: NonZeroUsize::new(1), ..who() };
         let (inside, aside) = (capped(), capped());
@@ -486,7 +465,7 @@ mod tests {
         /// Every grant is fetched, given back or still there; none is lost and none is doubled.
         #[test]
         fn no_grant_is_lost(steps in prop::collection::vec(step(), 0..120)) {
-            let start = Instant::now();
+            let start = Moment::now();
             let mut waiters = queue(usize::MAX);
             let mut tickets: Vec<Ticket<u32>> = Vec::new();
             let (mut granted, mut seen) = (0u32, Vec::new());
