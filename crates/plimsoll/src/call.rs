@@ -10,7 +10,7 @@ use crate::idempotent::Idempotent;
 use crate::name::WorkName;
 use crate::pool::{Ask, Priority};
 use crate::retry::Safe;
-use crate::statement::{Count, Params, Rows, Shape};
+use crate::statement::{Count, First, Params, Rows, Shape};
 use crate::statements::{AsQuery, Query};
 use crate::transaction::{self, Transaction, TransactionGuard};
 use std::future::Future;
@@ -136,24 +136,26 @@ impl<'a> Call<'a> {
     /// # Cancel safety
     /// As [`Database::acquire`].
     pub async fn acquire(self) -> Result<PooledConnection> {
-        let lend = async {
-            let mut ask = Ask::by(self.name.clone()).priority(self.priority);
-            if let Some(count) = self.at_most {
-                ask = ask.at_most(count);
+        deadline::from_start(self.within, self.lend()).await
+    }
+
+    /// The same, in whatever scope there is.
+    async fn lend(&self) -> Result<PooledConnection> {
+        let mut ask = Ask::by(self.name.clone()).priority(self.priority);
+        if let Some(count) = self.at_most {
+            ask = ask.at_most(count);
+        }
+        if let Some(span) = self.acquire_within {
+            ask = ask.within(span);
+        }
+        let permit = self.db.permit(&self.name)?;
+        match self.db.pool().acquire(ask).await {
+            Ok(lease) => Ok(PooledConnection::new(lease, self.name.clone(), deadline::current(), permit)),
+            Err(error) => {
+                permit.failed(&error);
+                Err(error)
             }
-            if let Some(span) = self.acquire_within {
-                ask = ask.within(span);
-            }
-            let permit = self.db.permit(&self.name)?;
-            match self.db.pool().acquire(ask).await {
-                Ok(lease) => Ok(PooledConnection::new(lease, self.name.clone(), deadline::current(), permit)),
-                Err(error) => {
-                    permit.failed(&error);
-                    Err(error)
-                }
-            }
-        };
-        deadline::from_start(self.within, lend).await
+        }
     }
 
     /// Runs a statement and gives its rows.
@@ -172,8 +174,7 @@ impl<'a> Call<'a> {
     /// # Errors
     /// [`Fault::RowCount`] for another number of rows.
     pub async fn query_one(self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<Row> {
-        let name = self.name.clone();
-        one(self.run::<Rows>(statement.as_query(), params).await?, &name, Outcome::Committed)
+        one(self.run::<First>(statement.as_query(), params).await?, &self.name, Outcome::Committed)
     }
 
     /// Runs a statement that gives one row or none. As [`Call::query`].
@@ -185,8 +186,7 @@ impl<'a> Call<'a> {
         statement: &(impl AsQuery + ?Sized),
         params: Params<'_>,
     ) -> Result<Option<Row>> {
-        let name = self.name.clone();
-        at_most_one(self.run::<Rows>(statement.as_query(), params).await?, &name, Outcome::Committed)
+        at_most_one(self.run::<First>(statement.as_query(), params).await?, &self.name, Outcome::Committed)
     }
 
     /// Runs a statement and gives the number of rows that it touched. As [`Call::query`].
@@ -198,38 +198,36 @@ impl<'a> Call<'a> {
     }
 
     /// A bare statement where nothing was asked for, else a transaction of one statement.
-    async fn run<S: Shape>(self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
-        let within = self.within;
-        let begin = self.begin;
-        let work = async {
-            // Behind a pooler the driver's names may lead nowhere: it did not run, and a fresh connection has none.
-            let mut tries = 3;
-            loop {
-                let lease = Call { within: None, ..self.clone() }.acquire().await?;
-                crate::connection::refuse_session_state(lease.inner(), query)?;
-                let answer = match query {
-                    Query::Text(sql) if !begin.is_plain() => {
-                        lease.guard().whole::<S>(sql, params, &begin).await
-                    }
-                    _ => lease.guard().statement::<S>(query, params).await,
-                };
-                tries -= 1;
-                match answer {
-                    Err(error) if error.fault() == Fault::StalePlan && error.may_run_again() && tries > 0 => {
-                    }
-                    answer => return answer,
+    async fn run<S: Shape>(&self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
+        deadline::from_start(self.within, self.run_here::<S>(query, params)).await
+    }
+
+    /// The same, in whatever scope there is.
+    async fn run_here<S: Shape>(&self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
+        // Behind a pooler the driver's names may lead nowhere: it did not run, and a fresh connection has none.
+        let mut tries = 3;
+        loop {
+            let lease = self.lend().await?;
+            crate::connection::refuse_session_state(lease.inner(), query)?;
+            let answer = match query {
+                Query::Text(sql) if !self.begin.is_plain() => {
+                    // In a box: its future is three times as large as that of all the rest.
+                    Box::pin(lease.guard().whole::<S>(sql, params, &self.begin)).await
                 }
+                _ => lease.guard().statement::<S>(query, params).await,
+            };
+            tries -= 1;
+            match answer {
+                Err(error) if error.fault() == Fault::StalePlan && error.may_run_again() && tries > 0 => {}
+                answer => return answer,
             }
-        };
-        deadline::from_start(within, work).await
+        }
     }
 
     /// The same for a statement that may run twice: one deadline covers all tries.
     pub(crate) async fn run_again<S: Shape>(self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
-        let within = self.within;
-        let call = Call { within: None, ..self };
-        let once = || call.clone().run::<S>(query, params);
-        deadline::from_start(within, call.db.retries().run(&call.name, Safe::Twice, once)).await
+        let once = || self.run_here::<S>(query, params);
+        deadline::from_start(self.within, self.db.retries().run(&self.name, Safe::Twice, once)).await
     }
 
     pub(crate) fn name(&self) -> &WorkName {
@@ -253,11 +251,9 @@ impl<'a> Call<'a> {
         F: FnOnce(Transaction) -> Fut + Send,
         Fut: Future<Output = Result<T>> + Send,
     {
-        let within = self.within;
-        let begin = self.begin;
-        deadline::from_start(within, async move {
-            let lease = Call { within: None, ..self }.acquire().await?;
-            transaction::run(lease, begin, work).await
+        deadline::from_start(self.within, async move {
+            let lease = self.lend().await?;
+            transaction::run(lease, self.begin, work).await
         })
     }
 
@@ -295,14 +291,12 @@ impl<'a> Call<'a> {
         F: Fn(Transaction) -> Fut + Send + Sync,
         Fut: Future<Output = Result<T>> + Send,
     {
-        let within = self.within;
-        let call = Call { within: None, ..self };
-        deadline::from_start(within, async move {
+        deadline::from_start(self.within, async move {
             let once = || async {
-                let lease = call.clone().acquire().await?;
-                transaction::run(lease, call.begin, &work).await
+                let lease = self.lend().await?;
+                transaction::run(lease, self.begin, &work).await
             };
-            call.db.retries().run(&call.name, Safe::RolledBack, once).await
+            self.db.retries().run(&self.name, Safe::RolledBack, once).await
         })
     }
 
@@ -314,11 +308,9 @@ impl<'a> Call<'a> {
     /// # Cancel safety
     /// A transaction that was begun is rolled back.
     pub async fn begin(self) -> Result<TransactionGuard> {
-        let within = self.within;
-        let begin = self.begin;
-        deadline::from_start(within, async move {
-            let lease = Call { within: None, ..self }.acquire().await?;
-            transaction::begin(lease, begin).await
+        deadline::from_start(self.within, async {
+            let lease = self.lend().await?;
+            transaction::begin(lease, self.begin).await
         })
         .await
     }

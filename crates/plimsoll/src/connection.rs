@@ -15,7 +15,7 @@ use crate::guard::{Guard, Place};
 use crate::name::WorkName;
 use crate::pool::{Lease, Pool};
 use crate::postgres::{Connection, Postgres};
-use crate::statement::{Count, Params, Rows};
+use crate::statement::{Count, First, Params, Rows};
 use crate::statements::{AsQuery, Query};
 use crate::stream::{CopyIn, CopyOut, RowStream};
 use crate::transaction::{self, Transaction, TransactionGuard};
@@ -166,8 +166,7 @@ impl PooledConnection {
     /// # Errors
     /// As [`PooledConnection::query`], and [`Fault::RowCount`] for another number of rows.
     pub async fn query_one(&self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<Row> {
-        let rows = self.query(statement, params).await?;
-        one(rows, &self.work, Outcome::Committed)
+        one(self.first(statement.as_query(), params).await?, &self.work, Outcome::Committed)
     }
 
     /// Runs a statement that gives one row or none.
@@ -179,8 +178,12 @@ impl PooledConnection {
         statement: &(impl AsQuery + ?Sized),
         params: Params<'_>,
     ) -> Result<Option<Row>> {
-        let rows = self.query(statement, params).await?;
-        at_most_one(rows, &self.work, Outcome::Committed)
+        at_most_one(self.first(statement.as_query(), params).await?, &self.work, Outcome::Committed)
+    }
+
+    async fn first(&self, query: Query<'_>, params: Params<'_>) -> Result<(Option<Row>, usize)> {
+        refuse_session_state(&self.lease, query)?;
+        self.guard().statement::<First>(query, params).await
     }
 
     /// Runs a statement and gives the number of rows that it touched.
@@ -377,23 +380,24 @@ pub(crate) fn refuse_session_state(connection: &Connection, query: Query<'_>) ->
     Err(usage(&format!("behind a transaction pooler {what} would be left to a stranger, so it is refused")))
 }
 
-/// Exactly one row.
-pub(crate) fn one(rows: Vec<Row>, work: &WorkName, outcome: Outcome) -> Result<Row> {
-    let count = rows.len();
-    let mut rows = rows.into_iter();
-    match (rows.next(), count) {
-        (Some(row), 1) => Ok(row),
+/// Exactly one row, of so many.
+pub(crate) fn one((first, count): (Option<Row>, usize), work: &WorkName, outcome: Outcome) -> Result<Row> {
+    match first {
+        Some(row) if count == 1 => Ok(row),
         _ => Err(row_count(work, "one row", count, outcome)),
     }
 }
 
-/// One row or none.
-pub(crate) fn at_most_one(rows: Vec<Row>, work: &WorkName, outcome: Outcome) -> Result<Option<Row>> {
-    let count = rows.len();
+/// One row or none, of so many.
+pub(crate) fn at_most_one(
+    (first, count): (Option<Row>, usize),
+    work: &WorkName,
+    outcome: Outcome,
+) -> Result<Option<Row>> {
     if count > 1 {
         return Err(row_count(work, "at most one row", count, outcome));
     }
-    Ok(rows.into_iter().next())
+    Ok(first)
 }
 
 fn row_count(work: &WorkName, wanted: &str, got: usize, outcome: Outcome) -> Error {

@@ -76,9 +76,9 @@ impl Guard<'_> {
         phase: Phase,
         request: impl Future<Output = T>,
     ) -> Result<Answered<T>> {
-        self.begin(phase).await?;
-        let mut watch = Watch::new(self, phase);
-        let (stop_at, reason) = self.stop_at(watch.began);
+        let began = self.begin(phase).await?;
+        let mut watch = Watch::new(self, phase, began);
+        let (stop_at, reason) = self.stop_at(began);
         let mut request = std::pin::pin!(request);
         match self.until(stop_at, request.as_mut()).await {
             Some(answer) => {
@@ -113,15 +113,16 @@ impl Guard<'_> {
         .await
     }
 
-    /// What must be so before anything is sent.
-    pub(crate) async fn begin(&self, phase: Phase) -> Result<()> {
+    /// What must be so before anything is sent; says when that was found to be so.
+    pub(crate) async fn begin(&self, phase: Phase) -> Result<Instant> {
+        let now = Instant::now();
         let link = &self.connection.link;
         if link.is_closed() {
             return Err(self.lost_before(phase));
         }
         // With less than the floor no answer would be back in time; the server is not even asked.
         let floor = self.connection.shared.plan.deadline_floor();
-        if self.deadline.is_some_and(|deadline| deadline.remaining(Instant::now()) <= floor) {
+        if self.deadline.is_some_and(|deadline| deadline.remaining(now) <= floor) {
             return Err(self.error(
                 self.fault_of_stop(StopReason::Deadline),
                 phase,
@@ -131,8 +132,9 @@ impl Guard<'_> {
         }
         if link.needs_settling() {
             Box::pin(self.settle(phase)).await?;
+            return Ok(Instant::now());
         }
-        Ok(())
+        Ok(now)
     }
 
     /// Something before this one was given up: it is stopped for certain first, or its cancel would hit this one.
@@ -373,15 +375,8 @@ pub(crate) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    pub(crate) fn new(guard: &Guard<'a>, phase: Phase) -> Self {
-        Watch {
-            connection: guard.connection,
-            work: guard.work,
-            began: Instant::now(),
-            is_over: false,
-            is_told: false,
-            phase,
-        }
+    pub(crate) fn new(guard: &Guard<'a>, phase: Phase, began: Instant) -> Self {
+        Watch { connection: guard.connection, work: guard.work, began, is_over: false, is_told: false, phase }
     }
 
     /// Stops it now, whenever this is dropped.

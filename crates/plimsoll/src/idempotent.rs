@@ -11,7 +11,7 @@
 use crate::call::Call;
 use crate::connection::{at_most_one, one};
 use crate::error::{Outcome, Result};
-use crate::statement::{Count, Params, Rows};
+use crate::statement::{Count, First, Params, Rows};
 use crate::statements::AsQuery;
 use tokio_postgres::Row;
 
@@ -74,7 +74,7 @@ impl<'a> Idempotent<'a> {
     /// As [`Idempotent::query`].
     pub async fn query_one(self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<Row> {
         let name = self.call.name().clone();
-        one(self.call.run_again::<Rows>(statement.as_query(), params).await?, &name, Outcome::Committed)
+        one(self.call.run_again::<First>(statement.as_query(), params).await?, &name, Outcome::Committed)
     }
 
     /// Runs a statement that gives one row or none. As [`Idempotent::query`].
@@ -98,7 +98,7 @@ impl<'a> Idempotent<'a> {
     ) -> Result<Option<Row>> {
         let name = self.call.name().clone();
         at_most_one(
-            self.call.run_again::<Rows>(statement.as_query(), params).await?,
+            self.call.run_again::<First>(statement.as_query(), params).await?,
             &name,
             Outcome::Committed,
         )

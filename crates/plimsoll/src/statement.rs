@@ -18,15 +18,16 @@ use crate::fault::Fault;
 use crate::guard::{Answered, Guard, Place};
 use crate::statements::{Kept, Known, Query, typed};
 use crate::wire::residue::Residue;
-use futures_util::future;
+use futures_util::{TryStreamExt, future};
 use std::future::Future;
+use std::pin::{Pin, pin};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row, Statement};
+use tokio_postgres::{Client, Row, RowStream, Statement};
 
 /// The parameters of a statement, as the driver takes them.
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// What is wanted of a statement: its rows, or how many it touched.
+/// What is wanted of a statement: its rows, the first of them, or how many it touched.
 pub(crate) trait Shape {
     type Out: Send;
     fn prepared(
@@ -62,6 +63,40 @@ impl Shape for Rows {
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
         client.query_typed(sql, params).await
     }
+}
+
+/// The first row, and how many there were.
+pub(crate) struct First;
+
+impl Shape for First {
+    type Out = (Option<Row>, usize);
+
+    async fn prepared(
+        client: &Client,
+        statement: &Statement,
+        params: Params<'_>,
+    ) -> Result<Self::Out, tokio_postgres::Error> {
+        first_of(pin!(client.query_raw(statement, params.iter().copied()).await?)).await
+    }
+
+    async fn typed(
+        client: &Client,
+        sql: &str,
+        params: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Self::Out, tokio_postgres::Error> {
+        let params = params.iter().map(|(value, ty)| (*value, ty.clone()));
+        first_of(pin!(client.query_typed_raw(sql, params).await?)).await
+    }
+}
+
+/// Reads to the end, because a later row may still be an error; nothing is kept but the first.
+async fn first_of(mut rows: Pin<&mut RowStream>) -> Result<(Option<Row>, usize), tokio_postgres::Error> {
+    let first = rows.try_next().await?;
+    let mut count = usize::from(first.is_some());
+    while count > 0 && rows.try_next().await?.is_some() {
+        count += 1;
+    }
+    Ok((first, count))
 }
 
 /// The number of rows.
@@ -114,10 +149,11 @@ impl Guard<'_> {
     pub(crate) async fn statement<S: Shape>(&self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
         match (query, self.place) {
             (Query::Prepared(statement), _) => {
-                self.run(Phase::Statement, S::prepared(&self.connection.client, statement, params)).await
+                let request = pin!(S::prepared(&self.connection.client, statement, params));
+                self.run(Phase::Statement, request).await
             }
             (Query::Text(sql), Place::Alone) if self.connection.is_pooled_by_transaction() => {
-                self.whole::<S>(sql, params, &Begin::default()).await
+                Box::pin(self.whole::<S>(sql, params, &Begin::default())).await
             }
             (Query::Text(sql), _) => self.text::<S>(sql, params).await,
         }
@@ -151,11 +187,14 @@ impl Guard<'_> {
         let client = &self.connection.client;
         match self.way(sql).await? {
             Way::Prepared(statement) => {
-                self.run(Phase::Statement, S::prepared(client, &statement, params)).await
+                // Pinned here, once: handed down by value it would lie in every future on the way, a kilobyte each.
+                let request = pin!(S::prepared(client, &statement, params));
+                self.run(Phase::Statement, request).await
             }
             Way::Typed(known) => {
                 let params = typed(params, &known.params)?;
-                self.run(Phase::Statement, S::typed(client, sql, &params)).await
+                let request = pin!(S::typed(client, sql, &params));
+                self.run(Phase::Statement, request).await
             }
         }
     }

@@ -45,8 +45,7 @@ impl<'a> Bounded<'a> {
     }
 
     fn new(guard: Guard<'a>, stopped: Option<StopReason>, began: Instant) -> Self {
-        let mut watch = Watch::new(&guard, Phase::Statement);
-        watch.began = began;
+        let watch = Watch::new(&guard, Phase::Statement, began);
         let (end, reason) = guard.stop_at(began);
         Bounded { guard, watch, end: Box::pin(sleep_until(end)), reason, stopped, is_done: false }
     }

@@ -19,7 +19,7 @@ use crate::error::{Error, Outcome, Phase, Result};
 use crate::guard::{Answered, Guard};
 use crate::lock::{self, LockKey};
 use crate::name::WorkName;
-use crate::statement::{Count, Params, Rows, Shape};
+use crate::statement::{Count, First, Params, Rows, Shape};
 use crate::statements::{AsQuery, Kept, Query};
 use crate::stream::{CopyIn, CopyOut, RowStream};
 use bytes::Buf;
@@ -81,7 +81,7 @@ impl Transaction {
     /// # Errors
     /// [`Fault::RowCount`](crate::Fault::RowCount) for another number of rows; the transaction has then not failed.
     pub async fn query_one(&self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<Row> {
-        one(self.query(statement, params).await?, &self.core.work, Outcome::RolledBack)
+        one(self.run::<First>(statement.as_query(), params).await?, &self.core.work, Outcome::RolledBack)
     }
 
     /// Runs a statement that gives one row or none. As [`Transaction::query`].
@@ -93,7 +93,11 @@ impl Transaction {
         statement: &(impl AsQuery + ?Sized),
         params: Params<'_>,
     ) -> Result<Option<Row>> {
-        at_most_one(self.query(statement, params).await?, &self.core.work, Outcome::RolledBack)
+        at_most_one(
+            self.run::<First>(statement.as_query(), params).await?,
+            &self.core.work,
+            Outcome::RolledBack,
+        )
     }
 
     /// Runs a statement and gives the number of rows that it touched. As [`Transaction::query`].
