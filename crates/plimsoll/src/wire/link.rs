@@ -86,7 +86,9 @@ pub(crate) struct Link {
     cancels: Arc<Semaphore>,
     activity: AtomicU8,
     driver_waker: OnceLock<Waker>,
+    /// The waker of another task, should a runtime ever move the driver to one.
     task: AtomicWaker,
+    has_moved: AtomicBool,
     changed: Notify,
     watchers: AtomicU32,
     parked: Mutex<Option<Parked>>,
@@ -99,11 +101,11 @@ pub(crate) struct Link {
     abandoned: AtomicBool,
     barrier_owed: AtomicBool,
     doomed: AtomicBool,
-    /// When the statement that is listened for must end, as a number of the pool's watchdog.
+    /// When the statement that is listened for must end, as a number of the pool's watchdog; the largest there is
+    /// while nobody listens.
     due: AtomicU64,
     /// Whom to wake then.
     listener: AtomicWaker,
-    is_listened_to: AtomicBool,
     has_rung: AtomicBool,
     /// Whose COMMIT nobody waits for any more.
     orphan: Mutex<Option<String>>,
@@ -119,6 +121,7 @@ impl Link {
             activity: AtomicU8::new(WOKEN),
             driver_waker: OnceLock::new(),
             task: AtomicWaker::new(),
+            has_moved: AtomicBool::new(false),
             changed: Notify::new(),
             watchers: AtomicU32::new(0),
             parked: Mutex::new(None),
@@ -132,7 +135,6 @@ impl Link {
             doomed: AtomicBool::new(false),
             due: AtomicU64::new(u64::MAX),
             listener: AtomicWaker::new(),
-            is_listened_to: AtomicBool::new(false),
             has_rung: AtomicBool::new(false),
             orphan: Mutex::new(None),
             has_orphan: AtomicBool::new(false),
@@ -141,18 +143,14 @@ impl Link {
 
     /// Begins to listen for an answer until `due`; false if somebody else does already.
     pub(crate) fn listen(&self, due: u64) -> bool {
-        if self.is_listened_to.swap(true, Ordering::AcqRel) {
-            return false;
-        }
-        self.has_rung.store(false, Ordering::Release);
-        self.due.store(due, Ordering::SeqCst);
-        true
+        self.due.compare_exchange(u64::MAX, due, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
     /// Ends the listening.
     pub(crate) fn listened(&self) {
-        self.due.store(u64::MAX, Ordering::SeqCst);
-        self.is_listened_to.store(false, Ordering::Release);
+        // The bell first: reset later it could silence that of the next. A bell too many is only looked at in vain.
+        self.has_rung.store(false, Ordering::Release);
+        self.due.store(u64::MAX, Ordering::Release);
     }
 
     /// Has this waker called when the listening must end.
@@ -302,6 +300,7 @@ impl Link {
     pub(crate) fn poll_begins(&self, waker: &std::task::Waker) {
         // A task keeps its waker for life, so it is cloned once; should a runtime ever hand out another, it is followed.
         if !self.driver_waker.get_or_init(|| waker.clone()).will_wake(waker) {
+            self.has_moved.store(true, Ordering::SeqCst);
             self.task.register(waker);
         }
         self.activity.store(POLLING, Ordering::SeqCst);
@@ -440,6 +439,8 @@ impl Wake for Link {
         if let Some(waker) = self.driver_waker.get() {
             waker.wake_by_ref();
         }
-        self.task.wake();
+        if self.has_moved.load(Ordering::SeqCst) {
+            self.task.wake();
+        }
     }
 }
