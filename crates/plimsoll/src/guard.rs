@@ -18,7 +18,8 @@ use crate::fault::Fault;
 use crate::name::WorkName;
 use crate::pool::moment::Moment;
 use crate::postgres::Connection;
-use crate::wire::link::{Ended, Link, Stopped};
+use crate::wire::link::{Ended, Link};
+use crate::wire::stop::Stopped;
 use futures_util::future;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -142,7 +143,7 @@ impl Guard<'_> {
         let link = &self.connection.link;
         let limit = Instant::now() + self.connection.shared.plan.reclaim_timeout();
         let until = self.deadline.map_or(limit, |deadline| deadline.instant().min(limit));
-        if !matches!(link.stop(until).await, Stopped::Quiet { .. }) {
+        if !matches!(link.stop(until).await, Stopped::Quiet) {
             link.doom();
             return Err(self.error(
                 Fault::ConnectionLost,
@@ -202,7 +203,10 @@ impl Guard<'_> {
             Err(_) => {
                 // Told already; the drop of `watch` goes on stopping it.
                 watch.is_told = true;
-                link.doom();
+                if self.place == Place::Inside {
+                    // It was called rolled back and may yet finish well: its COMMIT is refused from here on.
+                    link.doom();
+                }
                 Err(self.error(
                     self.fault_of_stop(reason),
                     phase,
@@ -339,6 +343,9 @@ impl Guard<'_> {
     }
 
     pub(crate) fn error(&self, fault: Fault, phase: Phase, outcome: Outcome, sentence: String) -> Error {
+        if fault.is_connectivity() {
+            self.connection.shared.breaker.is_news();
+        }
         Error::new(fault, phase, outcome, sentence)
     }
 

@@ -38,7 +38,9 @@ pub(super) async fn commit(core: &Core) -> Result<()> {
         None => {}
     }
     let guard = Guard { place: Place::Alone, ..core.guard(&lease) };
-    if guard.connection.link.seen.status() == b'E' {
+    let link = &guard.connection.link;
+    // The server refuses the one, and would not the other: a statement that was called rolled back and has finished.
+    if link.seen.status() == b'E' || link.is_doomed() {
         return Err(swallowed(core, &lease).await);
     }
     let answer = guard.run(Phase::Commit, lease.inner().client.batch_execute("COMMIT")).await;

@@ -9,7 +9,7 @@
 //! way) costs neither a task nor a cancel: the connection is *parked* on its link, and the driver brings it home at
 //! the end of a poll that finds it clean.
 
-use super::cancel::{self, Target};
+use super::cancel::Target;
 use super::seen::Seen;
 use crate::fault::Fault;
 use futures_util::task::AtomicWaker;
@@ -17,10 +17,8 @@ use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Wake, Waker};
-use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout_at};
 
 const IDLE: u8 = 0;
 const WOKEN: u8 = 1;
@@ -49,17 +47,6 @@ pub(crate) enum Rest {
     Closed,
 }
 
-/// How an attempt to stop whatever runs ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stopped {
-    /// Nothing runs; whether a cancel was needed.
-    Quiet { cancelled: bool },
-    /// The connection is gone.
-    Closed,
-    /// It still runs after the limit.
-    StillRunning,
-}
-
 /// Why a connection ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Ended {
@@ -82,14 +69,16 @@ type Parked = Box<dyn FnOnce(Rest) + Send>;
 
 pub(crate) struct Link {
     pub(crate) seen: Arc<Seen>,
-    target: Target,
-    cancels: Arc<Semaphore>,
+    pub(super) target: Target,
+    pub(super) cancels: Arc<Semaphore>,
+    /// Cancels that are under way: while there are any, nothing else may run here.
+    pub(super) cancels_out: AtomicU32,
     activity: AtomicU8,
     driver_waker: OnceLock<Waker>,
     /// The waker of another task, should a runtime ever move the driver to one.
     task: AtomicWaker,
     has_moved: AtomicBool,
-    changed: Notify,
+    pub(super) changed: Notify,
     watchers: AtomicU32,
     parked: Mutex<Option<Parked>>,
     is_parked: AtomicBool,
@@ -97,9 +86,9 @@ pub(crate) struct Link {
     ended: Mutex<Option<Ended>>,
     driver: OnceLock<AbortHandle>,
     /// Only one stop at a time, and no statement while one is under way.
-    turn: tokio::sync::Mutex<()>,
-    abandoned: AtomicBool,
-    barrier_owed: AtomicBool,
+    pub(super) turn: tokio::sync::Mutex<()>,
+    pub(super) abandoned: AtomicBool,
+    pub(super) barrier_owed: AtomicBool,
     doomed: AtomicBool,
     /// When the statement that is listened for must end, as a number of the pool's watchdog; the largest there is
     /// while nobody listens.
@@ -118,6 +107,7 @@ impl Link {
             seen,
             target,
             cancels,
+            cancels_out: AtomicU32::new(0),
             activity: AtomicU8::new(WOKEN),
             driver_waker: OnceLock::new(),
             task: AtomicWaker::new(),
@@ -334,13 +324,8 @@ impl Link {
         self.barrier_owed.store(false, Ordering::Release);
     }
 
-    /// Waits until nothing is owed or the connection has ended.
-    async fn settled(&self) {
-        self.wait_for(Link::is_quiet).await;
-    }
-
     /// Waits until this holds or the connection has ended.
-    async fn wait_for(&self, holds: impl Fn(&Link) -> bool) {
+    pub(super) async fn wait_for(&self, holds: impl Fn(&Link) -> bool) {
         self.watchers.fetch_add(1, Ordering::SeqCst);
         let _leave = Leave(&self.watchers);
         loop {
@@ -351,71 +336,6 @@ impl Link {
                 return;
             }
             changed.await;
-        }
-    }
-
-    /// Stops whatever runs on this connection, and returns when that is certain.
-    ///
-    /// A cancel is sent, waited for to its end (the server closes the cancel's own connection once the signal is
-    /// out), and sent again while the statement goes on: the first may have come before the statement began. A COMMIT
-    /// or ROLLBACK is never cancelled, only waited for.
-    ///
-    /// Does nothing unless [`Link::abandon`] was called since the last stop ended.
-    ///
-    /// # Cancel safety
-    /// Dropping it stops the stopping; [`Link::needs_settling`] stays true.
-    pub(crate) async fn stop(&self, until: Instant) -> Stopped {
-        let Ok(_turn) = timeout_at(until, self.turn.lock()).await else {
-            return Stopped::StillRunning;
-        };
-        // Whoever had the turn before may have stopped it; what runs by now is somebody's honest work.
-        if !self.abandoned.load(Ordering::Acquire) && !self.is_closed() {
-            return Stopped::Quiet { cancelled: false };
-        }
-        let mut cancelled = false;
-        let mut pause = Duration::from_millis(20);
-        loop {
-            if self.is_closed() {
-                return Stopped::Closed;
-            }
-            if self.is_quiet() {
-                self.abandoned.store(false, Ordering::Release);
-                return Stopped::Quiet { cancelled };
-            }
-            // A request that still waits in the client is not known to the server: let it go out first.
-            let sent = (Instant::now() + pause).min(until);
-            let _ = timeout_at(sent, self.wait_for(|link| link.activity() == Activity::Idle)).await;
-            if self.seen.owed_work() > 0 {
-                cancelled |= self.cancel_once(until).await;
-            }
-            let again = (Instant::now() + pause).min(until);
-            let _ = timeout_at(again, self.settled()).await;
-            if Instant::now() >= until && !self.is_quiet() {
-                return Stopped::StillRunning;
-            }
-            pause = (pause * 2).min(Duration::from_secs(1));
-        }
-    }
-
-    async fn cancel_once(&self, until: Instant) -> bool {
-        let Ok(Ok(_permit)) = timeout_at(until, self.cancels.acquire()).await else {
-            return false;
-        };
-        // While it waited for its turn the statement may have ended by itself.
-        if self.seen.owed_work() == 0 {
-            return false;
-        }
-        self.barrier_owed.store(true, Ordering::Release);
-        match timeout_at(until, cancel::send(&self.target, self.seen.pid(), self.seen.secret())).await {
-            Ok(Ok(())) => true,
-            Ok(Err(error)) => {
-                tracing::warn!(target: "plimsoll", pid = self.seen.pid(), %error, "a cancel request did not reach {}", self.target);
-                false
-            }
-            Err(_) => {
-                tracing::warn!(target: "plimsoll", pid = self.seen.pid(), "a cancel request to {} was not answered in time", self.target);
-                false
-            }
         }
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod recycle;
 pub(crate) mod residue;
 pub(crate) mod seen;
 pub(crate) mod socket;
+pub(crate) mod stop;
 pub(crate) mod tap;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;

@@ -4,8 +4,10 @@
 //! the borrower who left has gone on, and the next one is lent something else, or waits no longer than the limit.
 
 use super::handshake::Session;
-use super::link::{Link, Stopped};
+use super::link::Link;
 use super::residue::Residue;
+use super::stop::Stopped;
+use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
@@ -32,7 +34,7 @@ pub(crate) enum Unfit {
 /// Says why it must be discarded.
 pub(crate) async fn reclaim(
     client: &Client,
-    link: &Link,
+    link: &Arc<Link>,
     session: &Session,
     until: Instant,
 ) -> Result<(), Unfit> {
@@ -42,7 +44,7 @@ pub(crate) async fn reclaim(
         match link.stop(until).await {
             Stopped::Closed => return Err(Unfit::Closed),
             Stopped::StillRunning => return Err(Unfit::StillRunning),
-            Stopped::Quiet { .. } => {}
+            Stopped::Quiet => {}
         }
         if link.is_doomed() || link.seen.residue().contains(Residue::BEYOND_RESET) {
             return Err(Unfit::NotResettable);
