@@ -111,6 +111,13 @@ pub enum Event {
         /// Calls that it has refused since the beginning.
         refused: u64,
     },
+    /// The database was asked how it is and did not answer well.
+    HealthCheckFailed {
+        /// Why.
+        fault: Fault,
+        /// In a sentence.
+        reason: String,
+    },
     /// This program stood still: nothing ran for that long. What came late by it is not the database's fault.
     Stalled {
         /// For how long.
@@ -271,6 +278,9 @@ fn log(event: &Event) {
         Event::BreakerClosed { after, refused } => {
             tracing::info!(target: "plimsoll", ms = after.as_millis(), refused, "circuit breaker closed");
         }
+        Event::HealthCheckFailed { fault, reason } => {
+            tracing::error!(target: "plimsoll", code = fault.code(), "Postgres health check failed: {reason}");
+        }
         Event::Stalled { by } => tracing::warn!(
             target: "plimsoll", ms = by.as_millis(),
             "this program stood still; what came late by that is not the database's fault"
@@ -322,6 +332,9 @@ fn count(event: &Event) {
         Event::SelfDeadlock { .. } => metrics::counter!("plimsoll_self_deadlocks_total").increment(1),
         Event::BreakerOpened { .. } => metrics::counter!("plimsoll_breaker_trips_total").increment(1),
         Event::BreakerHalfOpened { .. } | Event::BreakerClosed { .. } => {}
+        Event::HealthCheckFailed { fault, .. } => {
+            metrics::counter!("plimsoll_health_check_failures_total", "code" => fault.code()).increment(1);
+        }
         Event::Stalled { by } => metrics::histogram!("plimsoll_stalled_seconds").record(by.as_secs_f64()),
         Event::Degraded { .. } => metrics::counter!("plimsoll_degraded_total").increment(1),
         Event::Migrated { .. } => metrics::counter!("plimsoll_migrated_total").increment(1),

@@ -4,11 +4,14 @@
 //! outage restarts every program. *Ready*: would a call go through now? Answered from what the heartbeat knows, without
 //! asking anybody, so that it can be asked often and is red within a second of a freeze. *Health*: what does the
 //! database itself say? Asked on the reserved connection, by one caller for all, and kept for a minute; but the first
-//! connectivity fault or change of the breaker makes it void. A pool that is used up is not a database that is down.
+//! connectivity fault or change of the breaker makes it void, and a bad answer is asked again after a second. What the
+//! pool and the breaker say is added anew each time, since it costs nothing. A pool that is used up is not a database
+//! that is down.
 
 use crate::breaker::circuit::BreakerState;
 use crate::database::Database;
 use crate::error::{Error, Outcome, Phase, Result};
+use crate::event::Event;
 use crate::fault::Fault;
 use crate::wire::handshake::Ready;
 use parking_lot::Mutex;
@@ -18,8 +21,10 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::SimpleQueryMessage;
 
-/// How long an answer is good while nothing contradicts it.
+/// How long a good answer is kept while nothing contradicts it.
 const GOOD_FOR: Duration = Duration::from_secs(60);
+/// How long a bad one is: nothing tells us that a server which was away is back, so it is asked.
+const BAD_FOR: Duration = Duration::from_secs(1);
 /// The longest that asking may take.
 const LIMIT: Duration = Duration::from_secs(3);
 /// Silence after which calls are not sent here any more.
@@ -93,12 +98,14 @@ struct Last {
     at: Instant,
     /// What the breaker had counted when the question went out.
     changes: u64,
+    /// What the database said, without what is known here.
     health: Health,
 }
 
 impl Last {
-    fn told(&self, now: Instant) -> Health {
-        Health { age: now.saturating_duration_since(self.at), ..self.health.clone() }
+    fn is_good(&self, changes: u64, now: Instant) -> bool {
+        let lasts = if self.health.state == HealthState::Down { BAD_FOR } else { GOOD_FOR };
+        self.changes == changes && now.saturating_duration_since(self.at) < lasts
     }
 }
 
@@ -129,8 +136,8 @@ impl Database {
         }
     }
 
-    /// How the database is. An answer is kept for 60 s, unless a connectivity fault or a change of the breaker made it
-    /// void; `force` asks in any case. It is asked on a connection of its own, past the breaker, by one caller for all
+    /// How the database is. A good answer is kept for 60 s, unless a connectivity fault or a change of the breaker made
+    /// it void, and a bad one for 1 s; `force` asks in any case. It is asked on a connection of its own, past the breaker, by one caller for all
     /// who want to know, within 3 s.
     ///
     /// # Cancel safety
@@ -139,21 +146,30 @@ impl Database {
         let asked = Instant::now();
         let checkup = &self.shared().checkup;
         let changes = self.shared().breaker.changes();
-        let is_good = |last: &Last| {
-            last.changes == changes && !force && asked.saturating_duration_since(last.at) < GOOD_FOR
-        };
-        if let Some(last) = checkup.last().filter(is_good) {
-            return last.told(asked);
+        if let Some(last) = checkup.last().filter(|last| !force && last.is_good(changes, asked)) {
+            return self.told(last);
         }
         let _asking = checkup.asking.lock().await;
         // Whoever asked meanwhile has asked for this one too.
         if let Some(last) = checkup.last().filter(|last| last.at >= asked) {
-            return last.told(Instant::now());
+            return self.told(last);
         }
         let at = Instant::now();
         let changes = self.shared().breaker.changes();
-        let health = self.ask_how_it_is().await;
-        *checkup.last.lock() = Some(Last { at, changes, health: health.clone() });
+        let last = Last { at, changes, health: self.ask_how_it_is().await };
+        *checkup.last.lock() = Some(last.clone());
+        self.told(last)
+    }
+
+    /// What the database said, with what is known here now.
+    fn told(&self, last: Last) -> Health {
+        let mut health = Health { age: last.at.elapsed(), ..last.health };
+        if health.state == HealthState::Healthy {
+            health.reasons = self.warnings();
+            if !health.reasons.is_empty() {
+                health.state = HealthState::Degraded;
+            }
+        }
         health
     }
 
@@ -173,13 +189,9 @@ impl Database {
                 health.latency = Some(began.elapsed());
                 health.connections = connections;
                 health.max_connections = max_connections;
-                health.reasons = self.warnings();
-                if !health.reasons.is_empty() {
-                    health.state = HealthState::Degraded;
-                }
             }
             Err(error) => {
-                tracing::error!(target: "plimsoll", code = error.code(), "Postgres health check failed: {error}");
+                self.tell(Event::HealthCheckFailed { fault: error.fault(), reason: error.to_string() });
                 health.state = HealthState::Down;
                 health.reasons.push(format!(
                     "Database unhealthy: {} {}",

@@ -44,6 +44,7 @@
 mod begin;
 mod breaker;
 mod call;
+mod capacity;
 mod connection;
 mod database;
 pub mod deadline;
@@ -73,6 +74,7 @@ pub use begin::Isolation;
 pub use breaker::BreakerStatus;
 pub use breaker::circuit::BreakerState;
 pub use call::Call;
+pub use capacity::{Capacity, TableSize};
 pub use connection::{PooledConnection, WireState};
 pub use database::Database;
 pub use error::{BoxError, Error, Outcome, Phase, Result};

@@ -119,13 +119,16 @@ async fn and_slow_statements_on_every_connection_are_not_taken_for_it() {
     let fresh = shared::database().await.unwrap();
     let settings = server::settings_for(&fresh).await.pool_max(3).breaker_after(Duration::from_millis(400));
     let db = Database::connect(settings).await.unwrap();
-    let mut calls = JoinSet::new();
-    for _ in 0..3 {
-        let db = db.clone();
-        calls.spawn(async move { db.execute("SELECT pg_sleep(2.5)", &[]).await.map(drop) });
-    }
-    while let Some(slow) = calls.join_next().await {
-        slow.unwrap().unwrap();
+    let end = Instant::now() + server::span();
+    while Instant::now() < end {
+        let mut calls = JoinSet::new();
+        for _ in 0..3 {
+            let db = db.clone();
+            calls.spawn(async move { db.execute("SELECT pg_sleep(5)", &[]).await.map(drop) });
+        }
+        while let Some(slow) = calls.join_next().await {
+            slow.unwrap().unwrap();
+        }
     }
     assert_eq!(db.breaker().trips, 0, "{:?}", db.breaker());
 }
@@ -134,7 +137,17 @@ async fn and_slow_statements_on_every_connection_are_not_taken_for_it() {
 async fn and_a_pile_up_behind_a_lock_is_not_taken_for_it() {
     let fresh = shared::database().await.unwrap();
     fresh.execute("CREATE TABLE counter (n int); INSERT INTO counter VALUES (0)").await.unwrap();
-    let settings = server::settings_for(&fresh).await.pool_max(3).breaker_after(Duration::from_millis(400));
+    // Whoever waits here has all the time that the test takes.
+    let long = 2 * server::span() + 30 * SECOND;
+    let settings = server::settings_for(&fresh)
+        .await
+        .pool_max(3)
+        .breaker_after(Duration::from_millis(400))
+        .pool_timeout(long)
+        .lock_timeout(long)
+        .statement_timeout(long + SECOND)
+        .client_statement_timeout(long + 3 * SECOND)
+        .transaction_timeout(long + 5 * SECOND);
     let db = Database::connect(settings).await.unwrap();
     let blocker = server::bare(&fresh.url()).await;
     blocker.batch_execute("BEGIN; UPDATE counter SET n = n + 1").await.unwrap();
@@ -144,7 +157,7 @@ async fn and_a_pile_up_behind_a_lock_is_not_taken_for_it() {
         calls.spawn(async move { db.execute("UPDATE counter SET n = n + 1", &[]).await.map(drop) });
     }
     // The promise is about time that passes while nothing moves.
-    tokio::time::sleep(2 * SECOND).await;
+    tokio::time::sleep(server::span()).await;
     assert_eq!(db.breaker().trips, 0, "{:?}", db.breaker());
     blocker.batch_execute("COMMIT").await.unwrap();
     while let Some(call) = calls.join_next().await {

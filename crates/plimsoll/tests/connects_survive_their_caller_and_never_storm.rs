@@ -99,3 +99,47 @@ async fn five_hundred_waiters_are_served_by_a_few_connects_at_a_time() {
     let accepted = proxy.accepted() - accepted_before;
     assert!(accepted < 12 + 3 + 30, "{accepted} connects for 12 connections");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_hundred_who_try_again_behind_an_open_breaker_make_no_storm_either() {
+    const SIZE: usize = 8;
+    let cluster = Cluster::start().await.unwrap();
+    let settings = server::settings(&cluster.url("postgres")).pool_max(SIZE).connect_limit(3);
+    let db = Database::connect(settings).await.unwrap();
+    db.query_one("SELECT 1", &[]).await.unwrap();
+    cluster.stop_mode(StopMode::Immediate).await.unwrap();
+    until("the breaker is open", PATIENCE, async || !db.readiness().is_ready).await;
+
+    let most_connecting = Arc::new(AtomicUsize::new(0));
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..500 {
+        let (db, most) = (db.clone(), Arc::clone(&most_connecting));
+        tasks.spawn(async move {
+            // As a client does that is told to come again, only more hastily.
+            while db.query_one("SELECT pg_sleep(0.002)", &[]).await.is_err() {
+                most.fetch_max(db.pool_status().connecting, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            most.fetch_max(db.pool_status().connecting, Ordering::SeqCst);
+        });
+    }
+    let (opened, failed) = (db.pool_status().opened, db.pool_status().connect_failures);
+    cluster.start_again().await.unwrap();
+    let began = std::time::Instant::now();
+    until("the first of them is served", PATIENCE, async || db.pool_status().opened > opened).await;
+    let mut in_the_first_second = 0;
+    while began.elapsed() < Duration::from_secs(1) {
+        in_the_first_second = db.pool_status().opened - opened;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    tasks.join_all().await;
+    let status = db.pool_status();
+    println!(
+        "{in_the_first_second} in the first second, {} failed meanwhile",
+        status.connect_failures - failed
+    );
+    assert!(in_the_first_second <= SIZE as u64, "{in_the_first_second} in the first second");
+    assert!(status.opened - opened <= SIZE as u64, "{status:?}");
+    let most = most_connecting.load(Ordering::SeqCst);
+    assert!(most <= 3, "{most} connects at once");
+}

@@ -119,7 +119,7 @@ async fn a_borrower_that_takes_the_limit_off_is_stopped_all_the_same_and_named()
 }
 
 #[tokio::test]
-async fn the_servers_limit_comes_first_and_says_so() {
+async fn statement_timeout_enforced() {
     let server = shared::database().await.unwrap();
     let settings = settings_for(&server)
         .await

@@ -44,6 +44,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "transaction/",
             "heartbeat",
             "health",
+            "capacity",
             "retry/",
             "call",
             "idempotent",

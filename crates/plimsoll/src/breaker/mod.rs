@@ -123,7 +123,11 @@ impl CircuitBreaker {
         if self.mode != GuardMode::Off && fault.is_connectivity() {
             self.apply(|circuit| circuit.connect_failed(Instant::now(), fault, sentence));
         }
-        // Even if it does not open: what was known of the server's health is out of date.
+        self.is_news();
+    }
+
+    /// Something failed that makes what was known of the server's health out of date, even if nothing opens by it.
+    pub(crate) fn is_news(&self) {
         self.changes.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -174,7 +178,7 @@ impl CircuitBreaker {
             change
         };
         let Some(change) = change else { return };
-        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.is_news();
         self.events.tell(match change {
             Change::Opened { reason } => {
                 self.trips.fetch_add(1, Ordering::Relaxed);

@@ -17,6 +17,12 @@ use tokio::time::{Instant, sleep, timeout};
 /// Longer than anything takes on a machine that is busy with other things, and short enough to be waited for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
+/// How long a test goes on that is about what does not happen: three seconds, or as many as `PLIMSOLL_SECONDS` says.
+pub(crate) fn span() -> Duration {
+    let said = std::env::var("PLIMSOLL_SECONDS").ok();
+    Duration::from_secs(said.map_or(3, |text| text.parse().expect("PLIMSOLL_SECONDS is a number")))
+}
+
 /// Settings for this database: five connections at the most, none kept open for nothing.
 pub(crate) async fn settings_for(db: &TestDatabase) -> Settings {
     settings(&db.url())
