@@ -89,18 +89,28 @@ impl Fleet {
 
     /// Keeps every write to telemetry waiting until the guard is rolled back.
     pub(crate) async fn hold_writes(&self) -> TransactionGuard {
-        let owner = Database::connect(Settings::from_url(self.database.url()).unwrap()).await.unwrap();
-        let hold = owner.begin().await.unwrap();
-        hold.batch_execute("LOCK TABLE telemetry IN SHARE MODE").await.unwrap();
-        hold
+        hold_writes(&self.database).await
     }
 
     /// Waits until so many writes to telemetry wait for a lock.
     pub(crate) async fn until_writes_wait(&self, count: i64) {
-        let sql = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database()
-                   AND wait_event_type = 'Lock' AND query LIKE '%INSERT INTO telemetry%'";
-        until("a write waits", async || self.number(sql).await >= count).await;
+        until_writes_wait(&self.database, count).await;
     }
+}
+
+/// Keeps every write to telemetry waiting until the guard is rolled back.
+pub(crate) async fn hold_writes(database: &TestDatabase) -> TransactionGuard {
+    let owner = Database::connect(Settings::from_url(database.url()).unwrap()).await.unwrap();
+    let hold = owner.begin().await.unwrap();
+    hold.batch_execute("LOCK TABLE telemetry IN SHARE MODE").await.unwrap();
+    hold
+}
+
+/// Waits until so many writes to telemetry wait for a lock.
+pub(crate) async fn until_writes_wait(database: &TestDatabase, count: i64) {
+    let sql = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database()
+               AND wait_event_type = 'Lock' AND query LIKE '%INSERT INTO telemetry%'";
+    until("a write waits", async || number(database, sql).await >= count).await;
 }
 
 pub(crate) async fn number(database: &TestDatabase, sql: &str) -> i64 {
