@@ -1,10 +1,10 @@
 //! Plimsoll beside its peers, in one run, on one server.
 //!
 //! ```text
-//! cargo run --release -p bench -- [acquire|query|transaction|cancel|overhead|outage] [--json]
-//!                                 [--baseline FILE] [--rounds N] [--detail FILE] [--only NAME] [--quick]
+//! cargo run --release -p bench -- [acquire|query|transaction|cancel|overhead|overload|outage]
+//!                                 [--json] [--baseline FILE] [--rounds N] [--detail FILE] [--only NAME] [--quick]
 //! ```
-//! Without a name all six run.
+//! Without a name all seven run.
 //!
 //! # Why the ratio and not the figure
 //!
@@ -29,6 +29,7 @@
 //! | `transaction` | a connection for each transaction, 8 tasks | separate messages, since none of them has anything else |
 //! | `cancel` | drop a long statement, then ask for the next connection | nothing: they wait for the statement to end |
 //! | `overhead` | one prepared statement, a connection for each task | the bare driver in a column of its own: what is left to gain |
+//! | `overload` | five times the capacity for a minute; a pile-up behind a lock | a time limit around the call |
 //! | `outage` | 200 calls a second while the server stands still, and after | a time limit around the call |
 //!
 //! Ours runs as it comes: deadline, lease record, call site, wire tap, verified limits. Each file says exactly what one
@@ -43,12 +44,14 @@
 
 mod acquire;
 mod baseline;
+mod caller;
 mod cancel;
 mod crowd;
 mod noop;
 mod options;
 mod outage;
 mod overhead;
+mod overload;
 mod peers;
 mod pgbench;
 mod query;
@@ -101,6 +104,7 @@ async fn measure(options: &Options) -> Result<Vec<Report>> {
             Bench::Transaction => transaction::run(options).await?,
             Bench::Cancel => cancel::run(options).await?,
             Bench::Overhead => overhead::run(options).await?,
+            Bench::Overload => overload::run(options).await?,
             Bench::Outage => outage::run(options).await?,
         };
         report.print(options.json)?;

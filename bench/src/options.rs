@@ -5,13 +5,13 @@ use anyhow::{Result, anyhow, bail};
 use std::path::PathBuf;
 
 pub const USAGE: &str = "\
-usage: bench [acquire|query|transaction|cancel|overhead|outage]... [--json] [--baseline FILE] [--rounds N] [--detail FILE]
-             [--only NAME] [--quick]
+usage: bench [acquire|query|transaction|cancel|overhead|overload|outage]... [--json] [--baseline FILE] [--rounds N]
+             [--detail FILE] [--only NAME] [--quick]
 
-  without a name all six run
+  without a name all seven run
   --json           one JSON object a row on the standard output; everything else goes to the standard error
   --baseline FILE  fail when a ratio is more than 10 % worse than in FILE, the output of an earlier --json
-  --rounds N       rounds in each case instead of 15 (overhead: 30; cancel and outage: 3, since theirs are long)
+  --rounds N       rounds in each case instead of 15 (overhead: 30; cancel, overload and outage: 3, since theirs are long)
   --detail FILE    every further figure, as JSON lines
   --only NAME      nobody else takes part (plimsoll, deadpool, bb8, sqlx, driver ..): for a profiler, since it compares nothing
   --quick          fewer rounds, each of them shorter: tells whether it works, not how fast it is";
@@ -29,13 +29,21 @@ pub enum Bench {
     Transaction,
     Cancel,
     Overhead,
+    Overload,
     Outage,
 }
 
 impl Bench {
     /// The one that freezes the server comes last: what it leaves behind meets nobody.
-    const ALL: [Bench; 6] =
-        [Bench::Acquire, Bench::Query, Bench::Transaction, Bench::Cancel, Bench::Overhead, Bench::Outage];
+    const ALL: [Bench; 7] = [
+        Bench::Acquire,
+        Bench::Query,
+        Bench::Transaction,
+        Bench::Cancel,
+        Bench::Overhead,
+        Bench::Overload,
+        Bench::Outage,
+    ];
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +70,7 @@ impl Options {
                 "transaction" => options.benches.push(Bench::Transaction),
                 "cancel" => options.benches.push(Bench::Cancel),
                 "overhead" => options.benches.push(Bench::Overhead),
+                "overload" => options.benches.push(Bench::Overload),
                 "outage" => options.benches.push(Bench::Outage),
                 "--json" => options.json = true,
                 "--quick" => options.quick = true,

@@ -152,6 +152,15 @@ pub struct Preparing {
 pub struct Prepared {
     pub client: Client,
     pub statements: Vec<Statement>,
+    texts: &'static [&'static str],
+}
+
+impl Prepared {
+    /// The statement that was prepared of this text.
+    pub fn of(&self, sql: &str) -> Option<&Statement> {
+        let at = self.texts.iter().position(|text| *text == sql)?;
+        self.statements.get(at)
+    }
 }
 
 impl bb8::ManageConnection for Preparing {
@@ -164,7 +173,7 @@ impl bb8::ManageConnection for Preparing {
         for sql in self.statements {
             statements.push(client.prepare(sql).await?);
         }
-        Ok(Prepared { client, statements })
+        Ok(Prepared { client, statements, texts: self.statements })
     }
 
     async fn is_valid(&self, connection: &mut Prepared) -> Result<(), tokio_postgres::Error> {

@@ -226,7 +226,7 @@ impl Drill {
             async move {
                 for _ in 0..self.each {
                     let mut connection = pool.get().await?;
-                    let Prepared { client, statements } = &mut *connection;
+                    let Prepared { client, statements, .. } = &mut *connection;
                     let [write, read] = statements.as_slice() else {
                         anyhow::bail!("bb8 lost its statements")
                     };

@@ -6,26 +6,20 @@
 //! before its task has had a turn, so whatever keeps the runtime busy counts too. By how much calls were made later
 //! than their schedule is a figure of its own; where it is more than a few milliseconds, the load was not what it says.
 
-use super::freeze::freeze;
 use super::samples::{Findings, Marks, Sample};
-use crate::peers::Preparing;
+use crate::caller::{Ask, Caller, STUCK};
 use crate::race::quantile;
 use anyhow::{Context, Result};
-use plimsoll::{Database, deadline};
-use sqlx::postgres::PgPool;
+use plimsoll_faults::Process;
 use std::convert::Infallible;
-use std::future::Future;
 use std::time::{Duration, Instant};
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout};
 
 /// 200 a second.
 const INTERVAL: Duration = Duration::from_millis(5);
-/// What a request may take, with all that it waits for.
-pub const DEADLINE: Duration = Duration::from_secs(2);
-/// A call that has not ended this long after the last was made will never end.
-const STUCK: Duration = Duration::from_secs(15);
 pub const SQL: &str = "select 1";
+const ASK: Ask = Ask { sql: SQL, limit: Duration::from_secs(2), at_most: None };
 
 /// What is done to the server.
 #[derive(Clone, Copy, Debug)]
@@ -33,78 +27,6 @@ pub struct Plan {
     pub warm_up: Duration,
     pub freeze: Duration,
     pub after: Duration,
-}
-
-/// A pool, and one request on it.
-pub trait Caller: Clone + Send + Sync + 'static {
-    /// Takes a connection and asks, within the deadline; a failure in a word or two.
-    fn call(&self) -> impl Future<Output = Result<(), &'static str>> + Send;
-
-    /// Lets go of its connections.
-    fn close(self) -> impl Future<Output = ()> + Send;
-}
-
-const NO_CONNECTION: &str = "no connection";
-const FAILED: &str = "statement failed";
-
-/// The time limit as everybody without one puts it around a call.
-async fn in_time(work: impl Future<Output = Result<(), &'static str>> + Send) -> Result<(), &'static str> {
-    timeout(DEADLINE, work).await.unwrap_or(Err("deadline"))
-}
-
-impl Caller for Database {
-    async fn call(&self) -> Result<(), &'static str> {
-        let answer = deadline::within(DEADLINE, self.query_one(SQL, &[])).await;
-        answer.map(drop).map_err(|error| error.code())
-    }
-
-    async fn close(self) {
-        Database::close(&self).await;
-    }
-}
-
-impl Caller for deadpool_postgres::Pool {
-    async fn call(&self) -> Result<(), &'static str> {
-        in_time(async {
-            let client = self.get().await.map_err(|_| NO_CONNECTION)?;
-            let statement = client.prepare_cached(SQL).await.map_err(|_| FAILED)?;
-            client.query_one(&statement, &[]).await.map(drop).map_err(|_| FAILED)
-        })
-        .await
-    }
-
-    async fn close(self) {
-        deadpool_postgres::Pool::close(&self);
-    }
-}
-
-impl Caller for bb8::Pool<Preparing> {
-    async fn call(&self) -> Result<(), &'static str> {
-        in_time(async {
-            let connection = self.get().await.map_err(|_| NO_CONNECTION)?;
-            let statement = connection.statements.first().ok_or(FAILED)?;
-            connection.client.query_one(statement, &[]).await.map(drop).map_err(|_| FAILED)
-        })
-        .await
-    }
-
-    async fn close(self) {}
-}
-
-impl Caller for PgPool {
-    async fn call(&self) -> Result<(), &'static str> {
-        in_time(async {
-            let mut connection = self.acquire().await.map_err(|_| NO_CONNECTION)?;
-            let answer = sqlx::query_scalar::<_, i32>(SQL).fetch_one(&mut *connection).await;
-            answer.map(drop).map_err(|_| FAILED)
-        })
-        .await
-    }
-
-    async fn close(self) {
-        // It waits for whoever still holds one.
-        let _ = timeout(STUCK, PgPool::close(&self)).await;
-    }
 }
 
 /// Runs one drill, in a task of its own: what is spawned from inside the runtime need not wake another thread first.
@@ -145,7 +67,7 @@ async fn send(
         let caller = caller.clone();
         let called = Instant::now();
         calls.spawn(async move {
-            let answer = caller.call().await;
+            let answer = caller.call(ASK).await;
             Sample { called: called - began, answered: began.elapsed(), failure: answer.err() }
         });
         lateness.push((called - due).as_secs_f64() * 1000.0);
@@ -156,15 +78,12 @@ async fn send(
 /// Freezes the server and thaws it again, at their times.
 async fn direct(began: Instant, postmaster: u32, plan: Plan) -> Result<Marks> {
     sleep_until((began + plan.warm_up).into()).await;
-    let frozen_server = spawn_blocking(move || freeze(postmaster)).await??;
+    let server = Process::attach_tree(postmaster)?;
+    server.freeze().await?;
     let frozen = began.elapsed();
     sleep_until((began + frozen + plan.freeze).into()).await;
-    let thawed = spawn_blocking(move || {
-        let thawed = began.elapsed();
-        drop(frozen_server);
-        thawed
-    })
-    .await?;
+    let thawed = began.elapsed();
+    server.thaw()?;
     sleep_until((began + thawed + plan.after).into()).await;
     Ok(Marks { frozen, thawed, ended: began.elapsed() })
 }

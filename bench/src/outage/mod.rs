@@ -16,16 +16,16 @@
 //! would be served after their deadline, and the longest of the short freezes is still waited out. Peers get the same
 //! limit around the whole call (`tokio::time::timeout`), which is all that there is for them.
 
-mod freeze;
 mod load;
 mod samples;
 
+use crate::caller::Caller;
 use crate::options::Options;
 use crate::peers::{self, Place};
 use crate::race::{Better, Figures, Laps, OURS};
 use crate::report::{PEERS, Report};
 use anyhow::{Context, Result, ensure};
-use load::{Caller, Plan, drill};
+use load::{Plan, drill};
 use plimsoll::Database;
 use plimsoll_embedded::Cluster;
 use samples::Findings;

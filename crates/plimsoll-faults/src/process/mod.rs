@@ -111,7 +111,8 @@ impl Process {
         frozen
     }
 
-    /// Lets everything that was stopped go on (SIGCONT), at once. Does nothing if it is not frozen.
+    /// Lets everything that was stopped go on (SIGCONT), at once, children before their parents, who then find them
+    /// where they left them. Does nothing if it is not frozen.
     pub fn thaw(&self) -> Result<(), ProcessError> {
         let stopped = {
             let mut held = self.held.lock();
@@ -119,7 +120,7 @@ impl Process {
             std::mem::take(&mut held.stopped)
         };
         let mut thawed = Ok(());
-        for id in stopped {
+        for id in stopped.into_iter().rev() {
             thawed = thawed.and(signal(id, Signal::CONT).map(drop));
         }
         thawed
