@@ -8,6 +8,10 @@
 //! being asked for, and *back to normal* is the time until the last of those calls that failed or took longer than
 //! fifty milliseconds was answered.
 //!
+//! What decides it is mostly this: a call that is given up while its statement stands in line on a connection leaves the
+//! statement there. Where the connection is lent on at once, it collects work that nobody waits for, faster than the
+//! server can do it, and goes on doing it long after the flood.
+//!
 //! Then another kind of too much: two hundred workers wait for one locked row, and others ask for something else. What
 //! is measured is the time of these others, before and beside the pile-up. Ours says that this kind of work may hold
 //! half of the pool (`at_most`); peers have nothing of the kind.
@@ -20,13 +24,13 @@ use crate::options::Options;
 use crate::peers::{self, Place};
 use crate::race::{Better, Laps, OURS, quantile};
 use crate::report::{PEERS, Report};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use plimsoll_embedded::Cluster;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 use tokio_postgres::NoTls;
 
 const ABOUT: &str = "`pg_sleep(0.01)`, pool of 10; five times the capacity, open loop, 1.5 s for each call";
@@ -43,6 +47,8 @@ const SQL: &[&str] = &[BUSY.sql, LOOK.sql, ORDER.sql];
 const WORKERS: usize = 200;
 /// Longer than an undisturbed call ever takes.
 const SLOW: Duration = Duration::from_millis(50);
+/// How long is watched after the flood; whoever is not back by then is later than that.
+const WATCHED: Duration = Duration::from_secs(5);
 /// The calls of one moment are made together.
 const TICK: Duration = Duration::from_millis(1);
 
@@ -78,29 +84,33 @@ pub async fn run(options: &Options) -> Result<Report> {
     let laps = options
         .short_race(Better::More)
         .unrehearsed()
-        .with(OURS, || lap(cluster, flood, place.plimsoll(SIZE)))
-        .with("deadpool", || lap(cluster, flood, async { place.deadpool(SIZE) }))
-        .with("bb8", || lap(cluster, flood, place.bb8(SIZE, SQL)))
-        .with("sqlx", || lap(cluster, flood, place.sqlx(SIZE, false)))
+        .with(OURS, || lap(cluster, flood, || place.plimsoll(SIZE)))
+        .with("deadpool", || lap(cluster, flood, || async { place.deadpool(SIZE) }))
+        .with("bb8", || lap(cluster, flood, || place.bb8(SIZE, SQL)))
+        .with("sqlx", || lap(cluster, flood, || place.sqlx(SIZE, false)))
         .laps()
         .await?;
     tell(&mut report, &laps);
     Ok(report)
 }
 
-async fn lap<C: Caller>(
-    cluster: &Cluster,
-    flood: Duration,
-    pool: impl Future<Output = Result<C>>,
-) -> Result<Lap> {
-    let caller = pool.await?;
+/// A flood, and then a pile-up for a fresh pool: what a flood leaves behind would decide that as well.
+async fn lap<C: Caller, F, Fut>(cluster: &Cluster, flood: Duration, pool: F) -> Result<Lap>
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = Result<C>>,
+{
+    let caller = pool().await?;
     let capacity = capacity(&caller).await?;
-    let after = Duration::from_secs(5);
     let flooded =
-        open_loop(&caller, BUSY, vec![(flood, capacity * TIMES), (after, capacity * AFTER)]).await?;
+        open_loop(&caller, BUSY, vec![(flood, capacity * TIMES), (WATCHED, capacity * AFTER)]).await?;
+    caller.close().await;
+    empty(cluster).await?;
+    let caller = pool().await?;
     let alone = watch(&caller).await?;
     let beside = beside_a_pile_up(cluster, &caller).await?;
     caller.close().await;
+    empty(cluster).await?;
     let ending = flood.as_secs_f64();
     let good: Vec<f64> = flooded.iter().filter(|s| s.is_good()).map(|s| s.answered).collect();
     let between = |from: f64, to: f64| good.iter().filter(|at| (from..to).contains(*at)).count() as f64;
@@ -126,6 +136,23 @@ async fn lap<C: Caller>(
         alone,
         beside,
     })
+}
+
+/// Ends what is left of a pool. Statements that nobody waits for any more may stand in line on its connections for
+/// minutes, and a server does them all before it notices that it is alone.
+async fn empty(cluster: &Cluster) -> Result<()> {
+    let sql = "select count(pg_terminate_backend(pid)) as n from pg_stat_activity
+        where backend_type = 'client backend' and pid <> pg_backend_pid()";
+    let until = Instant::now() + STUCK;
+    loop {
+        let rows = cluster.execute("postgres", sql).await?;
+        let left = rows.first().and_then(|row| row.get("n")).context("the server counted nothing")?;
+        if left == "0" {
+            return Ok(());
+        }
+        ensure!(Instant::now() < until, "{left} connections of a closed pool do not end");
+        sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// What as many tasks as connections get done in a second, each with the next call when the last was answered.
@@ -234,6 +261,9 @@ async fn beside_a_pile_up<C: Caller>(cluster: &Cluster, caller: &C) -> Result<f6
         // Whether half of the pool or all of it waits there differs; that somebody does is enough.
         if count >= SIZE / 2 {
             break;
+        }
+        if let Some(ended) = workers.try_join_next() {
+            bail!("a worker did not wait for the locked row: {:?}", ended?);
         }
     }
     let beside = watch(caller).await;

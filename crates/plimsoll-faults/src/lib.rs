@@ -47,12 +47,14 @@
 //! The map: [`Fault`] says what shall break; [`framing`] finds the messages (pure); `course` decides how many bytes
 //! may pass (pure); `shape` decides how late and how narrow (pure); `wire` moves the bytes of one connection and
 //! `ending` ends it; `pace` waits more finely than the runtime's timer; [`Proxy`] is the handle. Beside the wire, `process` stops and starts
-//! what is handed to it, and `script` is the schedule: text, dice, and the clock that plays it.
+//! what is handed to it, and `script` is the schedule: text, dice, and the clock that plays it. [`ledger`] holds what
+//! callers were told against what is stored (pure), which is what all the trouble is for.
 
 mod course;
 mod ending;
 mod fault;
 pub mod framing;
+pub mod ledger;
 mod pace;
 mod process;
 mod proxy;

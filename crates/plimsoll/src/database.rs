@@ -6,7 +6,7 @@ use crate::connection::PooledConnection;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::{Event, Events};
 use crate::fault::Fault;
-use crate::health::Checkup;
+use crate::health::HealthCache;
 use crate::heartbeat;
 use crate::name::WorkName;
 use crate::pool::watchdog::Watchdog;
@@ -70,7 +70,7 @@ impl Database {
             watchdog: Arc::new(Watchdog::new()),
             breaker: Arc::new(CircuitBreaker::new(plan.breaker(), plan.breaker_after(), events.clone())),
             reserved: Mutex::new(None),
-            checkup: Checkup::default(),
+            health_cache: HealthCache::default(),
             retries: Retries::new(&plan, events.clone()),
             plan: Arc::clone(&plan),
         });

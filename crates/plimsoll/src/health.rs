@@ -88,7 +88,7 @@ pub struct Readiness {
 
 /// The last answer, and the one caller who is asking.
 #[derive(Default)]
-pub(crate) struct Checkup {
+pub(crate) struct HealthCache {
     last: Mutex<Option<Last>>,
     asking: tokio::sync::Mutex<()>,
 }
@@ -109,7 +109,7 @@ impl Last {
     }
 }
 
-impl Checkup {
+impl HealthCache {
     fn last(&self) -> Option<Last> {
         self.last.lock().clone()
     }
@@ -144,20 +144,20 @@ impl Database {
     /// Dropped, somebody else asks.
     pub async fn health(&self, force: bool) -> Health {
         let asked = Instant::now();
-        let checkup = &self.shared().checkup;
+        let health_cache = &self.shared().health_cache;
         let changes = self.shared().breaker.changes();
-        if let Some(last) = checkup.last().filter(|last| !force && last.is_good(changes, asked)) {
+        if let Some(last) = health_cache.last().filter(|last| !force && last.is_good(changes, asked)) {
             return self.told(last);
         }
-        let _asking = checkup.asking.lock().await;
+        let _asking = health_cache.asking.lock().await;
         // Whoever asked meanwhile has asked for this one too.
-        if let Some(last) = checkup.last().filter(|last| last.at >= asked) {
+        if let Some(last) = health_cache.last().filter(|last| last.at >= asked) {
             return self.told(last);
         }
         let at = Instant::now();
         let changes = self.shared().breaker.changes();
         let last = Last { at, changes, health: self.ask_how_it_is().await };
-        *checkup.last.lock() = Some(last.clone());
+        *health_cache.last.lock() = Some(last.clone());
         self.told(last)
     }
 

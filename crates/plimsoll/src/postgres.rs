@@ -4,7 +4,7 @@ use crate::breaker::CircuitBreaker;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::{Event, Events, Found, StopReason};
 use crate::fault::Fault;
-use crate::health::Checkup;
+use crate::health::HealthCache;
 use crate::name::WorkName;
 use crate::pool::watchdog::Watchdog;
 use crate::pool::{Home, Manage, Verdict};
@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     pub(crate) breaker: Arc<CircuitBreaker>,
     /// The connection that the heartbeat asks on, for whoever else has a short question about the server.
     pub(crate) reserved: Mutex<Option<Arc<Ready>>>,
-    pub(crate) checkup: Checkup,
+    pub(crate) health_cache: HealthCache,
     pub(crate) retries: Retries,
 }
 

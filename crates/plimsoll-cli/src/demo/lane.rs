@@ -5,8 +5,8 @@
 //! answer) are for the table at the end. Those of each second are for the screen, and a screen shows what happens *now*:
 //! a call counts there in the second in which it was answered, and a call that still waits shows by its age.
 
-use super::ledger::{End, Entry};
 use parking_lot::Mutex;
+use plimsoll_faults::ledger::{End, Entry};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};

@@ -12,7 +12,6 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`ledger`] | told against stored: the verdict (pure) |
 //! | [`lane`] | what is known of a lane while it runs |
 //! | [`request`] | one request of each lane, and what its caller may believe |
 //! | [`load`] | requests at fixed times |
@@ -21,7 +20,6 @@
 //! | [`table`] | the figures at the end |
 
 mod lane;
-pub mod ledger;
 mod load;
 mod options;
 mod request;

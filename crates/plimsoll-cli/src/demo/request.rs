@@ -12,12 +12,12 @@
 
 use super::DEADLINE;
 use super::lane::Told;
-use super::ledger::End;
 use anyhow::{Context, Result};
 use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod};
 use plimsoll::settings::PoolerMode;
 use plimsoll::{Database, Fault, Outcome, Settings};
 use plimsoll_embedded::Cluster;
+use plimsoll_faults::ledger::End;
 use std::borrow::Cow;
 use std::future::Future;
 use std::sync::atomic::{AtomicU8, Ordering};

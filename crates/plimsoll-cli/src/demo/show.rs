@@ -6,13 +6,13 @@
 //! read.
 
 use super::lane::{Lane, Times};
-use super::ledger::Verdict;
 use super::load::drive;
 use super::options::Plan;
 use super::request::{self, Caller, GUARDED, PLAIN};
 use super::stage::Stage;
 use anyhow::Result;
 use plimsoll::Database;
+use plimsoll_faults::ledger::Verdict;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -67,7 +67,7 @@ pub(super) fn markdown(lanes: &[Figures]) -> String {
 }
 
 fn sentence(lane: &Figures) -> String {
-    let verdict = lane.verdict;
+    let verdict = &lane.verdict;
     let numbers = if verdict.adds_up() {
         String::new()
     } else {

@@ -3,8 +3,6 @@
 #![allow(unreachable_pub, reason = "shared by test files; nothing is published")]
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
-pub mod account;
-
 use plimsoll_embedded::shared::{self, TestDatabase};
 use plimsoll_faults::Proxy;
 

@@ -1,6 +1,6 @@
 //! The checker of the ledger can fail: whatever is wrong between the log and the table is found, and counted right.
 
-use plimsoll_cli::demo::ledger::{End, Entry, Verdict};
+use plimsoll_faults::ledger::{End, Entry, Verdict};
 
 fn log(ends: &[(u64, End)]) -> Vec<Entry> {
     ends.iter().map(|&(id, end)| Entry { id, end }).collect()
@@ -40,6 +40,7 @@ fn an_honest_log_is_found_honest() {
 fn an_acknowledged_request_without_a_row_is_lost() {
     let found = verdict(&[4]);
     assert_eq!((found.lost, found.stored, found.is_true()), (1, 1, false));
+    assert_eq!(found.lies, [1]);
     assert!(found.adds_up(), "a loss is a lie and no mistake in counting");
 }
 
@@ -56,7 +57,7 @@ fn a_failed_or_refused_request_with_a_row_is_a_phantom() {
         let found = verdict(&stored);
         assert_eq!((found.phantoms, found.is_true()), (1, false), "{stored:?}");
     }
-    assert_eq!(verdict(&[1, 2, 3]).phantoms, 2);
+    assert_eq!((verdict(&[1, 2, 3]).phantoms, verdict(&[3, 2, 2]).lies), (2, vec![1, 2, 3]));
 }
 
 #[test]

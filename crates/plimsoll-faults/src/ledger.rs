@@ -39,7 +39,7 @@ pub struct Entry {
 }
 
 /// How log and table agree.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// Requests that were made.
     pub attempts: u64,
@@ -67,6 +67,8 @@ pub struct Verdict {
     pub repeated: u64,
     /// Stored ids that are in no entry, and were not left unanswered either.
     pub strangers: u64,
+    /// Which ids are lost, doubled or phantoms, in order, for whoever looks for the cause.
+    pub lies: Vec<u64>,
 }
 
 impl Verdict {
@@ -79,30 +81,41 @@ impl Verdict {
             verdict.stored += 1;
             *rows.entry(id).or_default() += 1;
         }
-        verdict.doubled = count(rows.values().filter(|&&times| times > 1));
+        for (&id, _) in rows.iter().filter(|(_, times)| **times > 1) {
+            verdict.doubled += 1;
+            verdict.lies.push(id);
+        }
         let mut told: BTreeMap<u64, End> = BTreeMap::new();
         for entry in log {
             if told.insert(entry.id, entry.end).is_some() {
                 verdict.repeated += 1;
             }
-            verdict.told(entry.end, rows.contains_key(&entry.id));
+            verdict.told(*entry, rows.contains_key(&entry.id));
         }
         verdict.unanswered = attempts.saturating_sub(count(told.keys()));
         let unexplained = count(rows.keys().filter(|id| !told.contains_key(id)));
         verdict.strangers = unexplained.saturating_sub(verdict.unanswered);
+        verdict.lies.sort_unstable();
+        verdict.lies.dedup();
         verdict
     }
 
-    fn told(&mut self, end: End, is_stored: bool) {
-        match (end, is_stored) {
-            (End::Acknowledged, _) => self.acknowledged += 1,
-            (End::Refused, _) => self.refused += 1,
-            (End::Failed, _) => self.failed += 1,
-            (End::Unknown, _) => self.unknown += 1,
+    fn told(&mut self, Entry { id, end }: Entry, is_stored: bool) {
+        match end {
+            End::Acknowledged => self.acknowledged += 1,
+            End::Refused => self.refused += 1,
+            End::Failed => self.failed += 1,
+            End::Unknown => self.unknown += 1,
         }
         match (end, is_stored) {
-            (End::Acknowledged, false) => self.lost += 1,
-            (End::Refused | End::Failed, true) => self.phantoms += 1,
+            (End::Acknowledged, false) => {
+                self.lost += 1;
+                self.lies.push(id);
+            }
+            (End::Refused | End::Failed, true) => {
+                self.phantoms += 1;
+                self.lies.push(id);
+            }
             (End::Unknown, true) => self.unknown_stored += 1,
             (End::Acknowledged, true) | (End::Refused | End::Failed | End::Unknown, false) => {}
         }

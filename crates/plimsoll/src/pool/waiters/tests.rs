@@ -1,0 +1,189 @@
+use super::*;
+use proptest::prelude::*;
+use std::time::Duration;
+
+fn who() -> Who {
+    with(Priority::Normal)
+}
+
+fn with(priority: Priority) -> Who {
+    Who { name: WorkName::here(), runner: Runner::current(), deadline: None, priority, cap: None }
+}
+
+fn queue(limit: usize) -> Waiters<u32> {
+    Waiters::new(limit)
+}
+
+#[test]
+fn first_come_is_first_served() {
+    let now = Moment::now();
+    let mut waiters = queue(9);
+    let tickets: Vec<_> =
+        (0..3).map(|_| waiters.push(who(), now, now, Seat::new(Waker::noop().clone()))).collect();
+    for (number, ticket) in tickets.iter().enumerate() {
+        let next = waiters.next(false).expect("one waits");
+        assert!(next.seat.answer(Turn::Granted(number as u32)).is_ok());
+        assert_eq!(ticket.poll(Waker::noop()), Some(Turn::Granted(number as u32)));
+    }
+    assert!(waiters.next(false).is_none());
+}
+
+#[test]
+fn a_grant_that_was_not_fetched_comes_back() {
+    let now = Moment::now();
+    let mut waiters = queue(9);
+    let ticket = waiters.push(who(), now, now, Seat::new(Waker::noop().clone()));
+    let next = waiters.next(false).expect("one waits");
+    assert!(next.seat.answer(Turn::Granted(7)).is_ok());
+    assert_eq!(ticket.leave(), Some(7));
+    assert_eq!(ticket.leave(), None, "a ticket is good once");
+}
+
+#[test]
+fn a_grant_for_one_that_has_left_comes_back_to_the_giver() {
+    let now = Moment::now();
+    let mut waiters = queue(9);
+    let ticket = waiters.push(who(), now, now, Seat::new(Waker::noop().clone()));
+    let next = waiters.next(false).expect("one waits");
+    assert_eq!(ticket.leave(), None);
+    assert_eq!(next.seat.answer(Turn::Granted(7)).err(), Some(Turn::Granted(7)));
+}
+
+#[test]
+fn those_whose_time_has_come_are_sent_away_and_the_others_stay() {
+    let now = Moment::now();
+    let mut waiters = queue(9);
+    let early = waiters.push(who(), now, now + Duration::from_secs(1), Seat::new(Waker::noop().clone()));
+    let late = waiters.push(who(), now, now + Duration::from_secs(2), Seat::new(Waker::noop().clone()));
+    assert_eq!(waiters.earliest(), Some(now + Duration::from_secs(1)));
+    assert_eq!(waiters.expire(now + Duration::from_secs(1), None).len(), 1);
+    assert_eq!(
+        early.poll(Waker::noop()),
+        Some(Turn::Refused(Refusal::TimedOut { entangled: None, cap: None }))
+    );
+    assert_eq!(late.poll(Waker::noop()), None);
+    assert_eq!(waiters.len(), 1);
+}
+
+/// Puts these in line and says in which order they are served.
+fn order(priorities: &[Priority]) -> Vec<usize> {
+    let now = Moment::now();
+    let mut waiters = queue(usize::MAX);
+    let tickets: Vec<_> = priorities
+        .iter()
+        .map(|priority| waiters.push(with(*priority), now, now, Seat::new(Waker::noop().clone())))
+        .collect();
+    let mut served = Vec::new();
+    while let Some(next) = waiters.next(false) {
+        assert!(next.seat.answer(Turn::Granted(0)).is_ok());
+        served.extend(tickets.iter().position(|ticket| ticket.poll(Waker::noop()).is_some()));
+    }
+    served
+}
+
+#[test]
+fn the_highest_is_first_and_within_a_priority_the_first_to_come() {
+    use Priority::{High, Low, Normal};
+    assert_eq!(order(&[Low, Normal, High, Low, Normal, High]), [2, 5, 1, 4, 0, 3]);
+}
+
+#[test]
+fn every_eighth_turn_goes_to_the_longest_waiting_of_all() {
+    let mut priorities = vec![Priority::Low, Priority::Normal];
+    priorities.resize(30, Priority::High);
+    let served = order(&priorities);
+    assert_eq!((served[7], served[15]), (0, 1), "{served:?}");
+}
+
+#[test]
+fn the_last_tenth_of_the_places_is_kept_for_the_highest() {
+    let now = Moment::now();
+    let mut waiters = queue(20);
+    for _ in 0..18 {
+        assert!(!waiters.is_full(Priority::Low));
+        waiters.push(who(), now, now, Seat::new(Waker::noop().clone()));
+    }
+    assert!(waiters.is_full(Priority::Normal) && !waiters.is_full(Priority::High));
+    waiters.push(with(Priority::High), now, now, Seat::new(Waker::noop().clone()));
+    waiters.push(with(Priority::High), now, now, Seat::new(Waker::noop().clone()));
+    assert!(waiters.is_full(Priority::High));
+}
+
+#[test]
+fn whoever_stood_aside_is_let_in_at_its_old_place() {
+    let now = Moment::now();
+    let mut waiters = queue(20);
+    let capped = || Who { cap: NonZeroUsize::new(1), ..who() };
+    let (inside, aside) = (capped(), capped());
+    assert!(waiters.enter(&inside) && !waiters.enter(&aside));
+    let first = waiters.stand_aside(aside, now, now, Seat::new(Waker::noop().clone()));
+    let second = waiters.push(who(), now, now, Seat::new(Waker::noop().clone()));
+    assert_eq!((waiters.len(), waiters.in_line()), (2, 1));
+    waiters.done(&inside);
+    assert_eq!(waiters.in_line(), 2);
+    for ticket in [first, second] {
+        let next = waiters.next(false).expect("one waits");
+        assert!(next.seat.answer(Turn::Granted(1)).is_ok());
+        assert!(ticket.poll(Waker::noop()).is_some());
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Push(Priority),
+    Grant,
+    Poll(usize),
+    Cancel(usize),
+    Expire(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => prop_oneof![Just(Priority::High), Just(Priority::Normal), Just(Priority::Low)].prop_map(Step::Push),
+        3 => Just(Step::Grant),
+        2 => (0usize..20).prop_map(Step::Poll),
+        2 => (0usize..20).prop_map(Step::Cancel),
+        1 => (0u64..50).prop_map(Step::Expire),
+    ]
+}
+
+proptest! {
+    /// Every grant is fetched, given back or still there; none is lost and none is doubled.
+    #[test]
+    fn no_grant_is_lost(steps in prop::collection::vec(step(), 0..120)) {
+        let start = Moment::now();
+        let mut waiters = queue(usize::MAX);
+        let mut tickets: Vec<Ticket<u32>> = Vec::new();
+        let (mut granted, mut seen) = (0u32, Vec::new());
+        for (at, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Push(priority) => {
+                    let until = start + Duration::from_millis(at as u64);
+                    tickets.push(waiters.push(with(priority), start, until, Seat::new(Waker::noop().clone())));
+                }
+                Step::Grant => if let Some(next) = waiters.next(false) {
+                    match next.seat.answer(Turn::Granted(granted)) {
+                        Ok(_) => granted += 1,
+                        Err(turn) => prop_assert!(false, "{turn:?} came back from one in the queue"),
+                    }
+                },
+                Step::Poll(which) => {
+                    let turn = tickets.get(which).and_then(|ticket| ticket.poll(Waker::noop()));
+                    if let Some(Turn::Granted(grant)) = turn { seen.push(grant); }
+                }
+                Step::Cancel(which) => if let Some(ticket) = tickets.get(which) {
+                    seen.extend(ticket.leave());
+                    waiters.remove(ticket);
+                },
+                Step::Expire(ms) => { waiters.expire(start + Duration::from_millis(ms), None); }
+            }
+        }
+        for ticket in tickets {
+            seen.extend(ticket.leave());
+            waiters.remove(&ticket);
+        }
+        seen.sort_unstable();
+        prop_assert_eq!(seen, (0..granted).collect::<Vec<_>>());
+        prop_assert_eq!(waiters.len(), 0);
+    }
+}
