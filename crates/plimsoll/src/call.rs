@@ -202,25 +202,27 @@ impl<'a> Call<'a> {
         deadline::from_start(self.within, self.run_here::<S>(query, params)).await
     }
 
-    /// The same, in whatever scope there is.
+    /// The same, in whatever scope there is. Behind a pooler the driver's names may lead nowhere: then it did not run, and
+    /// does on another connection.
     async fn run_here<S: Shape>(&self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
-        // Behind a pooler the driver's names may lead nowhere: it did not run, and a fresh connection has none.
-        let mut tries = 3;
-        loop {
-            let lease = self.lend().await?;
-            crate::connection::refuse_session_state(lease.inner(), query)?;
-            let answer = match query {
-                Query::Text(sql) if !self.begin.is_plain() => {
-                    // In a box: its future is three times as large as that of all the rest.
-                    Box::pin(lease.guard().whole::<S>(sql, params, &self.begin)).await
-                }
-                _ => lease.guard().statement::<S>(query, params).await,
-            };
-            tries -= 1;
-            match answer {
-                Err(error) if error.fault() == Fault::StalePlan && error.may_run_again() && tries > 0 => {}
-                answer => return answer,
+        match self.once::<S>(query, params).await {
+            Err(error) if error.fault() == Fault::StalePlan && error.may_run_again() => {
+                let again = || self.once::<S>(query, params);
+                Box::pin(self.db.retries().renew(&self.name, error, again)).await
             }
+            answer => answer,
+        }
+    }
+
+    async fn once<S: Shape>(&self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
+        let lease = self.lend().await?;
+        crate::connection::refuse_session_state(lease.inner(), query)?;
+        match query {
+            Query::Text(sql) if !self.begin.is_plain() => {
+                // In a box: its future is three times as large as that of all the rest.
+                Box::pin(lease.guard().whole::<S>(sql, params, &self.begin)).await
+            }
+            _ => lease.guard().statement::<S>(query, params).await,
         }
     }
 

@@ -6,11 +6,13 @@
 //! One seed here; `PLIMSOLL_SEEDS=200` (`make soak`) plays as many, from `PLIMSOLL_SEED` on.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod ledger;
 mod server;
 
-use plimsoll::{BreakerState, Database, Error, Outcome, deadline};
+use ledger::end_of;
+use plimsoll::{BreakerState, Database, deadline};
 use plimsoll_embedded::Cluster;
-use plimsoll_faults::ledger::{End, Entry, Verdict};
+use plimsoll_faults::ledger::{Entry, Verdict};
 use plimsoll_faults::{Process, Proxy, Script, Trouble};
 use server::{PATIENCE, until};
 use std::sync::Arc;
@@ -68,16 +70,6 @@ async fn play(seed: u64) {
     println!("seed {seed}: {verdict:?}\n{script}");
     assert!(verdict.is_true(), "seed {seed}: {verdict:?}\n{script}");
     assert!(verdict.acknowledged > 100, "seed {seed}: too little was done to show anything: {verdict:?}");
-}
-
-/// What a caller was told, as the ledger has it.
-fn end_of<T>(result: &Result<T, Error>) -> End {
-    match result.as_ref().map_err(Error::outcome) {
-        Ok(_) | Err(Outcome::Committed) => End::Acknowledged,
-        Err(Outcome::NotStarted) => End::Refused,
-        Err(Outcome::RolledBack) => End::Failed,
-        Err(_) => End::Unknown,
-    }
 }
 
 /// Writes entries of its own, by a transaction or a bare statement, each by a deadline that often comes too early.

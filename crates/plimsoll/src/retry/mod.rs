@@ -44,6 +44,8 @@ pub(crate) enum Safe {
     RolledBack,
     /// That, and what may have happened, since twice is the same as once.
     Twice,
+    /// Only what never began, because what was known of the statement was out of date.
+    Stale,
 }
 
 impl Safe {
@@ -52,6 +54,9 @@ impl Safe {
         // first.
         let waited_already = error.phase() == Phase::Acquire;
         let lost_answer = error.outcome() == Outcome::Unknown && error.fault().is_connectivity();
+        if self == Safe::Stale {
+            return error.fault() == Fault::StalePlan && error.may_run_again();
+        }
         !waited_already && (error.may_run_again() || self == Safe::Twice && lost_answer)
     }
 }
@@ -84,12 +89,36 @@ impl Retries {
             return work().await.map_err(|error| once_only(error, safe));
         }
         self.budget.lock().note_call(Instant::now());
+        match RETRYING.scope((), work()).await {
+            Ok(value) => Ok(value),
+            Err(error) => self.go_on(name, safe, error, work).await,
+        }
+    }
+
+    /// Runs a bare statement again whose first try never began, because it had been prepared for something that is gone.
+    pub(crate) async fn renew<T, Fut: Future<Output = Result<T>>>(
+        &self,
+        name: &WorkName,
+        error: Error,
+        work: impl Fn() -> Fut,
+    ) -> Result<T> {
+        if RETRYING.try_with(|()| ()).is_ok() {
+            return Err(error);
+        }
+        self.budget.lock().note_call(Instant::now());
+        self.go_on(name, Safe::Stale, error, work).await
+    }
+
+    /// After a try that failed.
+    async fn go_on<T, Fut: Future<Output = Result<T>>>(
+        &self,
+        name: &WorkName,
+        safe: Safe,
+        mut error: Error,
+        work: impl Fn() -> Fut,
+    ) -> Result<T> {
         let mut tries = Tries::default();
         loop {
-            let error = match RETRYING.scope((), work()).await {
-                Ok(value) => return Ok(value),
-                Err(error) => error,
-            };
             tries.count(&error);
             let pause = backoff::pause(tries.made, fastrand::f64());
             if let Err(reason) = self.another(&tries, safe, &error, pause) {
@@ -101,6 +130,10 @@ impl Retries {
             self.tell(name, &error, tries.made, true);
             tries.keep(error);
             sleep(pause).await;
+            error = match RETRYING.scope((), work()).await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
         }
     }
 

@@ -3,8 +3,10 @@
 #![allow(unreachable_pub, reason = "shared by test files; nothing is published")]
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
+use plimsoll::{Error, Outcome};
 use plimsoll_embedded::shared::{self, TestDatabase};
 use plimsoll_faults::Proxy;
+use plimsoll_faults::ledger::End;
 
 /// Puts one entry down.
 pub const INSERT: &str = "INSERT INTO entry VALUES ($1)";
@@ -41,4 +43,14 @@ pub async fn wire(db: &TestDatabase) -> (Proxy, String) {
     let url = db.url().replace(&format!(":{}/", server.port()), &format!(":{}/", wire.port()));
     assert!(url.contains(&wire.port().to_string()), "the URL leads over the wire");
     (wire, url)
+}
+
+/// What a caller was told, as the ledger has it.
+pub fn end_of<T>(told: &Result<T, Error>) -> End {
+    match told.as_ref().map_err(Error::outcome) {
+        Ok(_) | Err(Outcome::Committed) => End::Acknowledged,
+        Err(Outcome::NotStarted) => End::Refused,
+        Err(Outcome::RolledBack) => End::Failed,
+        Err(_) => End::Unknown,
+    }
 }

@@ -1,0 +1,87 @@
+//! A pool is shut down in the middle of its work, at moments that a seed draws: it is over within its limits, nobody is
+//! told a lie, and nothing is left running.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod ledger;
+mod server;
+
+use ledger::INSERT;
+use plimsoll::{Database, Fault};
+use plimsoll_embedded::shared::TestDatabase;
+use plimsoll_faults::ledger::{Entry, Verdict};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+const TIMES: u64 = 25;
+const WORKERS: u64 = 10;
+const CLOSE: Duration = Duration::from_millis(150);
+/// What the limits allow, and as much again for a machine that is busy with other tests.
+const LONGEST: Duration = Duration::from_secs(10);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn and_always_ends() {
+    let fresh = ledger::ledger().await;
+    let next = Arc::new(AtomicI32::new(0));
+    let mut log = Vec::new();
+    for seed in 0..TIMES {
+        log.extend(shut_down_in_the_middle(&fresh, seed, &next).await);
+    }
+    let stored = ledger::entries(&fresh).await.into_iter().map(|id| u64::try_from(id).unwrap());
+    let attempts = u64::try_from(next.load(Ordering::SeqCst)).unwrap();
+    let verdict = Verdict::of(attempts, &log, stored);
+    println!("{verdict:?}");
+    assert!(verdict.is_true(), "{verdict:?}");
+    assert!(verdict.acknowledged > TIMES && verdict.refused + verdict.failed > TIMES, "{verdict:?}");
+}
+
+async fn shut_down_in_the_middle(fresh: &TestDatabase, seed: u64, next: &Arc<AtomicI32>) -> Vec<Entry> {
+    let mut lot = fastrand::Rng::with_seed(seed);
+    let settings = server::settings_for(fresh).await.pool_max(4).close_timeout(CLOSE);
+    let db = Database::connect(settings).await.unwrap();
+    let mut workers = JoinSet::new();
+    for number in 0..WORKERS {
+        workers.spawn(work(db.clone(), seed * WORKERS + number, Arc::clone(next)));
+    }
+    // The moment is what is drawn here.
+    tokio::time::sleep(Duration::from_millis(lot.u64(0..60))).await;
+    let report = db.shutdown().await;
+    assert!(report.took < LONGEST, "seed {seed}: {report:?}");
+    let log = workers.join_all().await.into_iter().flatten().collect();
+    let left = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                AND pid <> pg_backend_pid() AND query NOT LIKE '%pg_stat_activity%'";
+    server::until(&format!("seed {seed}: nothing is left of it"), server::PATIENCE, async || {
+        server::text(fresh, left).await == "0"
+    })
+    .await;
+    log
+}
+
+/// Puts down entries until the pool is closed.
+async fn work(db: Database, seed: u64, next: Arc<AtomicI32>) -> Vec<Entry> {
+    let mut lot = fastrand::Rng::with_seed(seed);
+    let mut log = Vec::new();
+    loop {
+        let id = next.fetch_add(1, Ordering::SeqCst);
+        let told = match lot.u8(0..4) {
+            0 => db.execute(INSERT, &[&id]).await,
+            1 => db.retrying(async |tx| tx.execute(INSERT, &[&id]).await).await,
+            2 => {
+                // Some are in the middle of something long.
+                let pause = f64::from(lot.u8(0..60)) / 100.0;
+                let slowly = async |tx: plimsoll::Transaction| {
+                    tx.execute(INSERT, &[&id]).await?;
+                    tx.execute("SELECT pg_sleep($1)", &[&pause]).await
+                };
+                db.transaction(slowly).await
+            }
+            _ => db.transaction(async |tx| tx.execute(INSERT, &[&id]).await).await,
+        };
+        log.push(Entry { id: u64::try_from(id).unwrap(), end: ledger::end_of(&told) });
+        let is_over = told.is_err_and(|error| error.fault() == Fault::PoolClosed);
+        if is_over {
+            return log;
+        }
+    }
+}
