@@ -3,7 +3,7 @@
 use crate::begin::{Begin, Isolation};
 use crate::connection::{PooledConnection, at_most_one, one};
 use crate::database::Database;
-use crate::deadline;
+use crate::deadline::{self, Deadline};
 use crate::error::{Outcome, Result};
 use crate::fault::Fault;
 use crate::idempotent::Idempotent;
@@ -197,23 +197,20 @@ impl<'a> Call<'a> {
         self.run::<Count>(statement.as_query(), params).await
     }
 
-    /// A bare statement where nothing was asked for, else a transaction of one statement.
+    /// A bare statement where nothing was asked for, else a transaction of one statement. Behind a pooler the driver's
+    /// names may lead nowhere: then it did not run, and does on another connection.
     async fn run<S: Shape>(&self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
-        deadline::from_start(self.within, self.run_here::<S>(query, params)).await
-    }
-
-    /// The same, in whatever scope there is. Behind a pooler the driver's names may lead nowhere: then it did not run, and
-    /// does on another connection.
-    async fn run_here<S: Shape>(&self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
-        match self.once::<S>(query, params).await {
+        let deadline = self.within.map(Deadline::after);
+        match deadline::scoped(deadline, self.once::<S>(query, params)).await {
             Err(error) if error.fault() == Fault::StalePlan && error.may_run_again() => {
                 let again = || self.once::<S>(query, params);
-                Box::pin(self.db.retries().renew(&self.name, error, again)).await
+                Box::pin(deadline::scoped(deadline, self.db.retries().renew(&self.name, error, again))).await
             }
             answer => answer,
         }
     }
 
+    /// The same, one try in whatever scope there is.
     async fn once<S: Shape>(&self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
         let lease = self.lend().await?;
         crate::connection::refuse_session_state(lease.inner(), query)?;
@@ -228,7 +225,7 @@ impl<'a> Call<'a> {
 
     /// The same for a statement that may run twice: one deadline covers all tries.
     pub(crate) async fn run_again<S: Shape>(self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
-        let once = || self.run_here::<S>(query, params);
+        let once = || self.once::<S>(query, params);
         deadline::from_start(self.within, self.db.retries().run(&self.name, Safe::Twice, once)).await
     }
 

@@ -12,6 +12,7 @@ use crate::deadline::{self, Deadline};
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
 use crate::guard::{Guard, Place};
+use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::pool::{Lease, Pool};
 use crate::postgres::{Connection, Postgres};
@@ -115,7 +116,7 @@ impl PooledConnection {
         WireState {
             transaction_status: char::from(link.seen.status()),
             replies_owed: link.seen.owed(),
-            silent_for: link.seen.silent_for(std::time::Instant::now()),
+            silent_for: link.seen.silent_for(Moment::now()),
             last_tag: link.seen.last_tag(),
             driver: link.activity(),
         }

@@ -83,6 +83,11 @@ pub fn until<F: Future>(deadline: Deadline, work: F) -> impl Future<Output = F::
     Scoped { span: None, deadline: Some(deadline), work }
 }
 
+/// Runs `work` with this deadline, if there is one, inside the surrounding scope.
+pub(crate) fn scoped<F: Future>(deadline: Option<Deadline>, work: F) -> impl Future<Output = F::Output> {
+    Scoped { span: None, deadline, work }
+}
+
 /// As [`within`], but counted from the first poll; without a span, in the surrounding scope alone.
 pub(crate) fn from_start<F: Future>(span: Option<Duration>, work: F) -> impl Future<Output = F::Output> {
     Scoped { span, deadline: None, work }

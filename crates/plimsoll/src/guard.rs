@@ -15,18 +15,20 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Outcome, Phase, Result, fault_of, said};
 use crate::event::{Event, StopReason};
 use crate::fault::Fault;
+use crate::moment::Moment;
 use crate::name::WorkName;
-use crate::pool::moment::Moment;
 use crate::postgres::Connection;
 use crate::wire::link::{Ended, Link};
 use crate::wire::stop::Stopped;
 use futures_util::future;
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::error::Severity;
+
+/// Later than anybody waits, and a time that a timer can still hold.
+const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Where a statement runs, which decides what its failure means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,70 +62,79 @@ impl Guard<'_> {
     ///
     /// # Cancel safety
     /// Dropped before its first poll nothing was sent. Dropped later the statement is stopped on the server.
-    pub(crate) async fn run<T>(
+    pub(crate) fn run<T>(
         &self,
         phase: Phase,
         request: impl Future<Output = Result<T, tokio_postgres::Error>>,
-    ) -> Result<T> {
-        // Pinned here, so that it is not copied once more on its way down; it has a kilobyte.
-        let request = std::pin::pin!(request);
-        let Answered { answer, stopped, began } = self.listen(phase, request).await?;
-        answer.map_err(|error| self.failed(phase, error, stopped, began))
+    ) -> impl Future<Output = Result<T>> {
+        self.bounded(phase, request, move |Answered { answer, stopped, began }| {
+            answer.map_err(|error| self.failed(phase, error, stopped, began))
+        })
     }
 
     /// As [`Guard::run`], for a request whose answer has several parts.
-    pub(crate) async fn listen<T>(
+    pub(crate) fn listen<T>(
         &self,
         phase: Phase,
         request: impl Future<Output = T>,
-    ) -> Result<Answered<T>> {
-        let began = self.begin(phase).await?;
+    ) -> impl Future<Output = Result<Answered<T>>> {
+        self.bounded(phase, request, Ok)
+    }
+
+    /// Sends a request and waits for its answer, until the limit. The pool's clock watches that, since a timer of its own
+    /// would cost a statement more than anything else here; only what is pipelined on one lease gets one.
+    async fn bounded<T, U>(
+        &self,
+        phase: Phase,
+        request: impl Future<Output = T>,
+        then: impl FnOnce(Answered<T>) -> Result<U>,
+    ) -> Result<U> {
+        // Pinned here, so that it is not copied once more on its way down; it has a kilobyte.
+        let mut request = std::pin::pin!(request);
+        let began = match self.may_begin(phase)? {
+            Some(now) => now,
+            None => Box::pin(self.settle(phase)).await?,
+        };
         let mut watch = Watch::new(self, phase, began);
         let (stop_at, reason) = self.stop_at(began);
-        let mut request = std::pin::pin!(request);
-        match self.until(stop_at, request.as_mut()).await {
+        let link = &*self.connection.link;
+        let answer = if link.listen(stop_at.number()) {
+            let _listening = Listening(link);
+            self.connection.shared.watchdog.arm(stop_at);
+            poll_fn(|cx| {
+                if let Poll::Ready(answer) = request.as_mut().poll(cx) {
+                    return Poll::Ready(Some(answer));
+                }
+                link.wake_when_due(cx.waker());
+                // The bell may still be that of the statement before.
+                let is_over = link.has_rung() && Moment::now() >= stop_at;
+                if is_over { Poll::Ready(None) } else { Poll::Pending }
+            })
+            .await
+        } else {
+            Box::pin(timeout_at(stop_at.instant(), request.as_mut())).await.ok()
+        };
+        match answer {
             Some(answer) => {
                 watch.is_over = true;
-                Ok(Answered { answer, stopped: None, began: watch.began })
+                then(Answered { answer, stopped: None, began })
             }
             // In a box, as is whatever else is rare: it would make every statement's future larger, and copied for it.
-            None => Box::pin(self.stop(phase, request, reason, watch)).await,
+            None => Box::pin(self.stop(phase, request, reason, watch)).await.and_then(then),
         }
     }
 
-    /// Waits for an answer until this time. The pool's clock watches that, since a timer of its own would cost a
-    /// statement more than anything else here; only what is pipelined on one lease gets one.
-    async fn until<T>(&self, stop_at: Instant, mut request: Pin<&mut impl Future<Output = T>>) -> Option<T> {
-        let link = &*self.connection.link;
-        let watchdog = &self.connection.shared.watchdog;
-        let due = Moment::from(stop_at);
-        if !link.listen(due.number()) {
-            return Box::pin(timeout_at(stop_at, request)).await.ok();
-        }
-        let _listening = Listening(link);
-        watchdog.arm(due);
-        poll_fn(|cx| {
-            if let Poll::Ready(answer) = request.as_mut().poll(cx) {
-                return Poll::Ready(Some(answer));
-            }
-            link.wake_when_due(cx.waker());
-            // The bell may still be that of the statement before.
-            let is_over = link.has_rung() && Instant::now() >= stop_at;
-            if is_over { Poll::Ready(None) } else { Poll::Pending }
-        })
-        .await
-    }
-
-    /// What must be so before anything is sent; says when that was found to be so.
-    pub(crate) async fn begin(&self, phase: Phase) -> Result<Instant> {
-        let now = Instant::now();
+    /// What must be so before anything is sent; says when that was found to be so, or nothing if something before this
+    /// one must be settled first.
+    fn may_begin(&self, phase: Phase) -> Result<Option<Moment>> {
+        let now = Moment::now();
         let link = &self.connection.link;
         if link.is_closed() {
             return Err(self.lost_before(phase));
         }
         // With less than the floor no answer would be back in time; the server is not even asked.
         let floor = self.connection.shared.plan.deadline_floor();
-        if self.deadline.is_some_and(|deadline| deadline.remaining(now) <= floor) {
+        if self.deadline.is_some_and(|deadline| Moment::from(deadline.instant()).since(now) <= floor) {
             return Err(self.error(
                 self.fault_of_stop(StopReason::Deadline),
                 phase,
@@ -131,15 +142,11 @@ impl Guard<'_> {
                 format!("the deadline of {} had passed, or nearly, before this {phase} was sent", self.work),
             ));
         }
-        if link.needs_settling() {
-            Box::pin(self.settle(phase)).await?;
-            return Ok(Instant::now());
-        }
-        Ok(now)
+        Ok((!link.needs_settling()).then_some(now))
     }
 
     /// Something before this one was given up: it is stopped for certain first, or its cancel would hit this one.
-    async fn settle(&self, phase: Phase) -> Result<()> {
+    async fn settle(&self, phase: Phase) -> Result<Moment> {
         let link = &self.connection.link;
         let limit = Instant::now() + self.connection.shared.plan.reclaim_timeout();
         let until = self.deadline.map_or(limit, |deadline| deadline.instant().min(limit));
@@ -160,18 +167,17 @@ impl Guard<'_> {
             let _ = timeout_at(until, self.connection.client.batch_execute("")).await;
             link.barrier_passed();
         }
-        Ok(())
+        Ok(Moment::now())
     }
 
     /// When to stop, and what to call it.
-    pub(crate) fn stop_at(&self, now: Instant) -> (Instant, StopReason) {
-        let far = Duration::from_secs(365 * 24 * 3600);
-        let own = self.limit.and_then(|limit| now.checked_add(limit)).unwrap_or(now + far);
+    pub(crate) fn stop_at(&self, now: Moment) -> (Moment, StopReason) {
+        let own = now + self.limit.map_or(FAR, |limit| limit.min(FAR));
         let Some(deadline) = self.deadline else { return (own, StopReason::Limit) };
         // The answer must still arrive in time; but a short deadline is not eaten up by its margin.
-        let remaining = deadline.remaining(now);
-        let margin = self.connection.shared.plan.deadline_margin().min(remaining / 4);
-        let by_deadline = deadline.instant() - margin;
+        let deadline = Moment::from(deadline.instant());
+        let margin = self.connection.shared.plan.deadline_margin().min(deadline.since(now) / 4);
+        let by_deadline = deadline.earlier_by(margin);
         if by_deadline < own { (by_deadline, StopReason::Deadline) } else { (own, StopReason::Limit) }
     }
 
@@ -236,7 +242,7 @@ impl Guard<'_> {
         phase: Phase,
         error: tokio_postgres::Error,
         stopped: Option<StopReason>,
-        began: Instant,
+        began: Moment,
     ) -> Error {
         let mut fault = fault_of(&error);
         let elapsed = began.elapsed();
@@ -279,17 +285,17 @@ impl Guard<'_> {
 
     /// 57014 is the server's own limit and anybody's cancel alike, and its text changes with the server's language:
     /// who cancelled is known by who did.
-    fn who_cancelled(&self, stopped: Option<StopReason>, began: Instant) -> Fault {
+    fn who_cancelled(&self, stopped: Option<StopReason>, began: Moment) -> Fault {
         if let Some(reason) = stopped {
             return self.fault_of_stop(reason);
         }
         let (stop_at, reason) = self.stop_at(began);
-        let soon = Instant::now() + Duration::from_millis(20);
+        let soon = Moment::now() + Duration::from_millis(20);
         if soon >= stop_at {
             // The server, who was told the same limit, was quicker than our own cancel.
             return self.fault_of_stop(reason);
         }
-        let by_server = self.server_limit.is_some_and(|limit| soon.duration_since(began) >= limit);
+        let by_server = self.server_limit.is_some_and(|limit| soon.since(began) >= limit);
         if by_server { Fault::StatementTimeout } else { Fault::CancelledByOther }
     }
 
@@ -368,21 +374,21 @@ impl Drop for Listening<'_> {
 pub(crate) struct Answered<T> {
     pub(crate) answer: T,
     pub(crate) stopped: Option<StopReason>,
-    pub(crate) began: Instant,
+    pub(crate) began: Moment,
 }
 
 /// Stops on the server what its caller dropped.
 pub(crate) struct Watch<'a> {
     connection: &'a Connection,
     work: &'a WorkName,
-    pub(crate) began: Instant,
+    pub(crate) began: Moment,
     pub(crate) is_over: bool,
     is_told: bool,
     phase: Phase,
 }
 
 impl<'a> Watch<'a> {
-    pub(crate) fn new(guard: &Guard<'a>, phase: Phase, began: Instant) -> Self {
+    pub(crate) fn new(guard: &Guard<'a>, phase: Phase, began: Moment) -> Self {
         Watch { connection: guard.connection, work: guard.work, began, is_over: false, is_told: false, phase }
     }
 

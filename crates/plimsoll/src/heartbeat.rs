@@ -153,7 +153,7 @@ impl Heart {
     /// Looks at every connection; nothing when the pool is closed.
     fn look(&mut self, inner: &Inner<Postgres>) -> Option<Sight> {
         let now = Instant::now();
-        let reserved = self.shared.reserved.lock().as_ref().map(|ready| ready.link.seen.heard_at());
+        let reserved = self.shared.reserved.lock().as_ref().map(|ready| ready.link.seen.heard_at().instant());
         let slots = inner.slots.lock();
         if slots.is_closed {
             return None;
@@ -161,7 +161,7 @@ impl Heart {
         let mut sight = Sight { now, is_owed: false, is_busy: slots.lent() > 0, heard: reserved };
         for slot in &slots.slots {
             let Some(link) = &slot.handle else { continue };
-            sight.heard = sight.heard.max(Some(link.seen.heard_at()));
+            sight.heard = sight.heard.max(Some(link.seen.heard_at().instant()));
             let is_out = matches!(slot.state, State::Lent | State::Returning);
             sight.is_owed |= is_out && link.seen.owed_work() > 0;
         }

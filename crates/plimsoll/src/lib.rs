@@ -57,6 +57,7 @@ mod heartbeat;
 mod idempotent;
 mod lock;
 pub mod migrate;
+mod moment;
 mod name;
 pub mod pool;
 mod postgres;

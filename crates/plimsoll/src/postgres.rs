@@ -107,7 +107,7 @@ impl Manage for Postgres {
     }
 
     fn silent_for(&self, link: &Arc<Link>, now: Instant) -> Option<Duration> {
-        Some(link.seen.silent_for(now.into_std()))
+        Some(link.seen.silent_for(now.into()))
     }
 
     async fn check(&self, connection: &mut Box<Connection>) -> Result<()> {

@@ -145,36 +145,46 @@ enum Way {
 }
 
 impl Guard<'_> {
-    /// Runs a statement.
+    /// Runs a statement. What is prepared already, as nearly everything is, takes no further step on its way.
     pub(crate) async fn statement<S: Shape>(&self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
-        match (query, self.place) {
-            (Query::Prepared(statement), _) => {
-                let request = pin!(S::prepared(&self.connection.client, statement, params));
-                self.run(Phase::Statement, request).await
-            }
-            (Query::Text(sql), Place::Alone) if self.connection.is_pooled_by_transaction() => {
-                Box::pin(self.whole::<S>(sql, params, &Begin::default())).await
-            }
-            (Query::Text(sql), _) => self.text::<S>(sql, params).await,
+        let kept;
+        let (statement, sql) = match query {
+            Query::Prepared(statement) => (statement, None),
+            Query::Text(sql) => match self.connection.statements.get(sql) {
+                Some(Kept::Prepared(statement)) => {
+                    kept = statement;
+                    (&kept, Some(sql))
+                }
+                _ => return Box::pin(self.text::<S>(sql, params)).await,
+            },
+        };
+        // Pinned here, once: handed down by value it would lie in every future on the way, a kilobyte each.
+        let request = pin!(S::prepared(&self.connection.client, statement, params));
+        match (self.run(Phase::Statement, request).await, sql) {
+            (Err(error), Some(sql)) if is_stale(&error) => Box::pin(self.anew::<S>(sql, params, error)).await,
+            (answer, _) => answer,
         }
     }
 
-    /// Runs text on a session that is ours: a direct connection, or an open transaction.
+    /// Runs text that is not prepared here.
     async fn text<S: Shape>(&self, sql: &str, params: Params<'_>) -> Result<S::Out> {
+        if self.place == Place::Alone && self.connection.is_pooled_by_transaction() {
+            return self.whole::<S>(sql, params, &Begin::default()).await;
+        }
         match self.send_text::<S>(sql, params).await {
-            // Prepared anew it may fit again, but not in a transaction, which has failed by now.
-            Err(error) if is_stale(&error) => {
-                self.forget(sql);
-                match self.place {
-                    Place::Alone => self.send_text::<S>(sql, params).await,
-                    // PostgreSQL has no code of its own for a type that is gone.
-                    Place::Inside if error.fault() == Fault::Server => {
-                        Err(error.with_fault(Fault::StalePlan))
-                    }
-                    Place::Inside => Err(error),
-                }
-            }
-            other => other,
+            Err(error) if is_stale(&error) => self.anew::<S>(sql, params, error).await,
+            answer => answer,
+        }
+    }
+
+    /// Prepared anew it may fit again, but not in a transaction, which has failed by now.
+    async fn anew<S: Shape>(&self, sql: &str, params: Params<'_>, error: Error) -> Result<S::Out> {
+        self.forget(sql);
+        match self.place {
+            Place::Alone => self.send_text::<S>(sql, params).await,
+            // PostgreSQL has no code of its own for a type that is gone.
+            Place::Inside if error.fault() == Fault::Server => Err(error.with_fault(Fault::StalePlan)),
+            Place::Inside => Err(error),
         }
     }
 

@@ -6,6 +6,7 @@
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::StopReason;
 use crate::guard::{Answered, Guard, Place, Watch};
+use crate::moment::Moment;
 use crate::statement::Params;
 use crate::statements::Query;
 use bytes::{Buf, Bytes};
@@ -44,10 +45,10 @@ impl<'a> Bounded<'a> {
         }
     }
 
-    fn new(guard: Guard<'a>, stopped: Option<StopReason>, began: Instant) -> Self {
+    fn new(guard: Guard<'a>, stopped: Option<StopReason>, began: Moment) -> Self {
         let watch = Watch::new(&guard, Phase::Statement, began);
         let (end, reason) = guard.stop_at(began);
-        Bounded { guard, watch, end: Box::pin(sleep_until(end)), reason, stopped, is_done: false }
+        Bounded { guard, watch, end: Box::pin(sleep_until(end.instant())), reason, stopped, is_done: false }
     }
 
     /// The error once the limit has come, with nothing to be had at once.

@@ -7,7 +7,6 @@
 use super::admission::{Forecast, Overload, Priority};
 use super::gate::{Arrival, Entrance};
 use super::lease::Lease;
-use super::moment::Moment;
 use super::seat::Seat;
 use super::slots::{Grant, Slots};
 use super::sync::MutexGuard;
@@ -18,6 +17,7 @@ use crate::deadline;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::Event;
 use crate::fault::Fault;
+use crate::moment::Moment;
 use crate::name::WorkName;
 use std::future::poll_fn;
 use std::num::NonZeroUsize;

@@ -14,8 +14,8 @@
 //! - a lease far longer than usual counts as twice the usual, for one long report among a thousand short statements
 //!   says nothing of the next.
 
-use super::moment::Moment;
 use crate::fault::Fault;
+use crate::moment::Moment;
 use std::time::Duration;
 
 /// Hand-overs before a forecast is made.

@@ -8,8 +8,8 @@
 //! A name is counted only by those calls that carry a cap, so one that nobody capped costs nothing.
 
 use super::lane::{Entry, Lane};
-use super::moment::Moment;
 use super::waiters::{Next, Runner, Who};
+use crate::moment::Moment;
 use crate::name::WorkName;
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};

@@ -5,11 +5,11 @@
 //! looks at everything, and sleeps again. Only a limit that is earlier than the clock's own wakes it.
 
 use super::connects;
-use super::moment::Moment;
 use super::slots::{LeaseRecord, Slots, State};
 use super::waiters::Refusal;
 use super::{Inner, Manage};
 use crate::event::Event;
+use crate::moment::Moment;
 use crate::name::WorkName;
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};

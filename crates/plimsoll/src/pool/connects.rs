@@ -5,10 +5,10 @@
 //! it. At most a few run at a time, and after a failure none begins before a jittered pause is over, so that a
 //! database that comes back is not knocked over by those who waited for it.
 
-use super::moment::Moment;
 use super::{Inner, LastConnect, Manage};
 use crate::error::Error;
 use crate::event::Event;
+use crate::moment::Moment;
 use crate::pool::waiters::Refusal;
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,10 +6,10 @@
 //! larger pool, a name below its cap) ends in [`Slots::serve_idle`].
 
 use super::admission::{Budget, Forecast, Overload, Priority, Reason};
-use super::moment::Moment;
 use super::seat::Seat;
 use super::slots::{Effects, Grant, HandOver, Slots};
 use super::waiters::{Next, Refusal, Ticket, Turn, Who};
+use crate::moment::Moment;
 use crate::settings::GuardMode;
 use std::sync::Arc;
 use std::task::Waker;

@@ -1,7 +1,7 @@
 //! Upkeep: closes what is too old, idle for too long or dead, and keeps the minimum warm.
 
-use super::moment::Moment;
 use super::{Inner, Manage, connects};
+use crate::moment::Moment;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 

@@ -4,8 +4,8 @@
 //! numbers: so whoever leaves from the middle is found by halving, and of two lines it is known whose first has waited
 //! longer. One that leaves only empties its entry, which is skipped when its turn comes; that costs no moving about.
 
-use super::moment::Moment;
 use super::waiters::{Next, Runner};
+use crate::moment::Moment;
 use std::collections::VecDeque;
 
 /// A place in a line.

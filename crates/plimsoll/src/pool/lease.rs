@@ -1,8 +1,8 @@
 //! What is lent, and how it comes home.
 
-use super::moment::Moment;
 use super::slots::Effects;
 use super::{Inner, Manage, Pool, Verdict, connects};
+use crate::moment::Moment;
 use crate::name::WorkName;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;

@@ -17,7 +17,6 @@ pub(crate) mod lane;
 pub(crate) mod lease;
 #[cfg(plimsoll_loom)]
 pub mod model;
-pub(crate) mod moment;
 pub(crate) mod seat;
 pub(crate) mod shutdown;
 pub(crate) mod slots;
@@ -35,10 +34,10 @@ pub use snapshot::{LeaseStatus, PoolStatus};
 
 use crate::error::Result;
 use crate::event::{Event, Events};
+use crate::moment::Moment;
 use crate::settings::GuardMode;
 use admission::Reason;
 use gate::Rules;
-use moment::Moment;
 use slots::{Limits, Slots};
 use std::future::Future;
 use std::num::NonZeroUsize;

@@ -2,12 +2,12 @@
 //! of a runtime around them.
 
 use super::admission::Priority;
-use super::moment::Moment;
 use super::seat::Seat;
 use super::slots::{Effects, Grant, Limits, Slots};
 use super::sync::Mutex;
 use super::wait::Wait;
 use super::waiters::{Runner, Turn, Who};
+use crate::moment::Moment;
 use crate::name::WorkName;
 use std::future::poll_fn;
 use std::sync::Arc;

@@ -14,9 +14,9 @@
 
 use super::admission::{Pace, Reason, Refusals};
 use super::gate::Rules;
-use super::moment::Moment;
 use super::seat::Seat;
 use super::waiters::{Next, Refusal, Turn, Waiters, Who};
+use crate::moment::Moment;
 use crate::name::WorkName;
 use std::sync::Arc;
 use std::task::Waker;

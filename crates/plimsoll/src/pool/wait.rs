@@ -3,10 +3,10 @@
 //! The future holds a ticket. Dropped before its turn it leaves the queue; dropped after the grant and before the
 //! fetch, what was granted goes to the next in line: that is why the grant lies on a seat and not in a channel.
 
-use super::moment::Moment;
 use super::slots::{Effects, Grant, Slots};
 use super::sync::Mutex;
 use super::waiters::{Ticket, Turn};
+use crate::moment::Moment;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -11,8 +11,8 @@
 use super::admission::{Overload, Priority};
 use super::bulkhead::Bulkhead;
 use super::lane::{Entry, Lane};
-use super::moment::Moment;
 use super::seat::Seat;
+use crate::moment::Moment;
 use crate::name::WorkName;
 use std::num::NonZeroUsize;
 use std::sync::Arc;

@@ -4,7 +4,7 @@
 //! tells here when it ends; only if that is earlier than anything told before is the clock woken. Most limits are of
 //! one length, so nearly none is: setting one costs a single atomic minimum.
 
-use super::moment::Moment;
+use crate::moment::Moment;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Notify;

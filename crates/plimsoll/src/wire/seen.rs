@@ -2,9 +2,10 @@
 
 use super::residue::Residue;
 use super::tap::cstring;
+use crate::moment::Moment;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What the tap has seen, for whoever asks from another task.
 ///
@@ -19,9 +20,9 @@ pub(crate) struct Seen {
     pub(super) residue: AtomicU32,
     pub(super) pid: AtomicI32,
     pub(super) secret: AtomicI32,
+    /// The number of a moment.
     pub(super) last_read: AtomicU64,
     pub(super) answered: AtomicU64,
-    pub(super) born: Instant,
     /// Thirty-two bytes of it, four words; only the driver writes them.
     pub(super) last_tag: [AtomicU64; 4],
     pub(super) committed: AtomicBool,
@@ -39,9 +40,8 @@ impl Seen {
             residue: AtomicU32::new(0),
             pid: AtomicI32::new(0),
             secret: AtomicI32::new(0),
-            last_read: AtomicU64::new(0),
+            last_read: AtomicU64::new(Moment::now().number()),
             answered: AtomicU64::new(0),
-            born: Instant::now(),
             last_tag: Default::default(),
             committed: AtomicBool::new(false),
             lookups: Mutex::new(Vec::new()),
@@ -103,16 +103,27 @@ impl Seen {
         self.answered.load(Ordering::Acquire)
     }
 
-    /// When anything was last read from the server.
-    pub(crate) fn heard_at(&self) -> tokio::time::Instant {
-        let at = Duration::from_nanos(self.last_read.load(Ordering::Acquire));
-        tokio::time::Instant::from_std(self.born.checked_add(at).unwrap_or(self.born))
+    /// When anything was last read from the server; before that, when the connection was begun.
+    pub(crate) fn heard_at(&self) -> Moment {
+        Moment::numbered(self.last_read.load(Ordering::Acquire))
     }
 
-    /// How long ago anything was read from the server.
-    pub(crate) fn silent_for(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.born)
-            .saturating_sub(Duration::from_nanos(self.last_read.load(Ordering::Acquire)))
+    /// How long ago that was.
+    pub(crate) fn silent_for(&self, now: Moment) -> Duration {
+        now.since(self.heard_at())
+    }
+
+    /// Keeps the body of a CommandComplete, which ends with a zero byte: what stands behind that is not read.
+    pub(super) fn keep_tag(&self, body: &[u8]) {
+        let (words, rest) = body.as_chunks::<8>();
+        let last = (!rest.is_empty()).then(|| {
+            let mut word = [0; 8];
+            rest.iter().zip(&mut word).for_each(|(byte, place)| *place = *byte);
+            word
+        });
+        for (place, word) in self.last_tag.iter().zip(words.iter().copied().chain(last)) {
+            place.store(u64::from_le_bytes(word), Ordering::Release);
+        }
     }
 
     /// The command tag of the last statement that was answered.

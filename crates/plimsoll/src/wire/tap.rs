@@ -8,6 +8,7 @@
 use super::frames::{Frame, Frames};
 use super::residue::{self, Residue};
 use super::seen::Seen;
+use crate::moment::Moment;
 use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::pin::Pin;
@@ -105,8 +106,7 @@ impl Watch {
     }
 
     fn received(&mut self, bytes: &[u8], seen: &Seen) {
-        let since_birth = u64::try_from(seen.born.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        seen.last_read.store(since_birth, Ordering::Release);
+        seen.last_read.store(Moment::now().number(), Ordering::Release);
         self.received.feed(bytes, |frame| self.books.on_received(&frame, seen));
         self.publish(seen);
     }
@@ -206,18 +206,10 @@ impl Books {
                 }
             }
             b'C' => {
-                let (tag, _) = cstring(frame.body);
                 if self.owed.front() == Some(&Owed::End) {
-                    seen.committed.store(tag == b"COMMIT", Ordering::Release);
+                    seen.committed.store(frame.body == b"COMMIT\0", Ordering::Release);
                 }
-                let words = tag.chunks(8).map(|bytes| {
-                    let mut word = [0; 8];
-                    bytes.iter().zip(&mut word).for_each(|(byte, place)| *place = *byte);
-                    u64::from_le_bytes(word)
-                });
-                for (place, word) in seen.last_tag.iter().zip(words.chain(std::iter::repeat(0))) {
-                    place.store(word, Ordering::Release);
-                }
+                seen.keep_tag(frame.body);
             }
             // After start-up, a reported setting that changes was changed by somebody.
             b'S' if self.ready && !frame.body.starts_with(b"in_hot_standby\0") => {

@@ -44,6 +44,16 @@ impl Moment {
         Moment(NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN))
     }
 
+    /// Earlier by this much, as far as the count goes back.
+    pub(crate) fn earlier_by(self, span: Duration) -> Self {
+        Moment::numbered(self.number().saturating_sub(nanos(span)))
+    }
+
+    /// What has passed since then.
+    pub(crate) fn elapsed(self) -> Duration {
+        Moment::now().since(self)
+    }
+
     /// What has passed since `earlier`; nothing if that is later.
     #[inline]
     pub(crate) fn since(self, earlier: Moment) -> Duration {
