@@ -56,8 +56,6 @@ impl Manage for Maker {
         home.come_home(connection);
     }
 
-    fn overdue(&self, (): &(), _who: &WorkName) {}
-
     fn abandon(&self, (): &()) {}
 }
 

@@ -161,32 +161,25 @@ impl Manage for Postgres {
         link.ring(now)
     }
 
-    fn overdue(&self, link: &Arc<Link>, who: &WorkName) {
-        self.stop(link, who.to_string(), StopReason::Deadline);
-    }
-
-    fn cancel(&self, link: &Arc<Link>, who: Option<&WorkName>) -> bool {
-        self.stop(link, who.map(ToString::to_string).unwrap_or_default(), StopReason::Shutdown)
-    }
-
-    fn abandon(&self, link: &Arc<Link>) {
-        link.abort();
-    }
-}
-
-impl Postgres {
-    /// Stops whatever runs on a connection, on the side; says whether anything did.
-    fn stop(&self, link: &Arc<Link>, work: String, reason: StopReason) -> bool {
+    fn begin_stop(&self, link: &Arc<Link>) -> bool {
         // A COMMIT is let finish, and what is about to be sent is seen at the next look.
-        if link.seen.owed_work() == 0 {
-            return false;
+        let runs = link.seen.owed_work() > 0;
+        if runs {
+            link.abandon();
         }
-        link.abandon();
+        runs
+    }
+
+    fn stop(&self, link: &Arc<Link>, who: Option<&WorkName>, reason: StopReason) {
+        let work = who.map(ToString::to_string).unwrap_or_default();
         self.shared.events.tell(Event::Stopped { work, pid: link.seen.pid(), reason });
         let link = Arc::clone(link);
         let limit = self.shared.plan.reclaim_timeout();
         self.shared.runtime.spawn(async move { link.stop(Instant::now() + limit).await });
-        true
+    }
+
+    fn abandon(&self, link: &Arc<Link>) {
+        link.abort();
     }
 }
 

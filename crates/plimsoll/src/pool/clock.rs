@@ -8,7 +8,7 @@ use super::connects;
 use super::slots::{LeaseRecord, Slots, State};
 use super::waiters::Refusal;
 use super::{Inner, Manage};
-use crate::event::Event;
+use crate::event::{Event, StopReason};
 use crate::moment::Moment;
 use crate::name::WorkName;
 use std::collections::HashSet;
@@ -58,12 +58,17 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<M
                     ring = ring.min(Moment::numbered(inner.manager.ring(&handle, now.number())));
                     if lease.due.is_some_and(|due| due <= now) {
                         lease.due = Some(now + LOOK_AGAIN);
-                        overdue.push((handle, lease.who.name.clone()));
+                        // Decided here, where it cannot end: a moment later it may be another's.
+                        if inner.manager.begin_stop(&handle) {
+                            slot.is_condemned = true;
+                            overdue.push((handle, lease.who.name.clone()));
+                        }
                     }
                     events.extend(leak(lease, inner.sizing.leak_after, now));
                 }
                 (State::Returning, _) if slot.since + inner.sizing.reclaim_timeout <= now => {
-                    stuck.push(handle)
+                    slot.is_condemned = true;
+                    stuck.push(handle);
                 }
                 _ => {}
             }
@@ -80,7 +85,7 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<M
     wakers.into_iter().for_each(Waker::wake);
     inner.serve_idle();
     connects::start(inner, places);
-    overdue.iter().for_each(|(handle, who)| inner.manager.overdue(handle, who));
+    overdue.iter().for_each(|(handle, who)| inner.manager.stop(handle, Some(who), StopReason::Deadline));
     stuck.iter().for_each(|handle| inner.manager.abandon(handle));
     events.into_iter().for_each(|event| inner.events.tell(event));
     inner.watchdog.rest_until(next)

@@ -33,7 +33,7 @@ pub use shutdown::Shutdown;
 pub use snapshot::{LeaseStatus, PoolStatus};
 
 use crate::error::Result;
-use crate::event::{Event, Events};
+use crate::event::{Event, Events, StopReason};
 use crate::moment::Moment;
 use crate::settings::GuardMode;
 use admission::Reason;
@@ -101,13 +101,17 @@ pub trait Manage: Send + Sync + Sized + 'static {
         u64::MAX
     }
 
-    /// A lease has outlived its deadline: stop whatever runs on it.
-    fn overdue(&self, handle: &Self::Handle, who: &crate::name::WorkName);
-
-    /// The pool ends: stop whatever runs on a lent connection; says whether anything did.
-    fn cancel(&self, handle: &Self::Handle, who: Option<&crate::name::WorkName>) -> bool {
-        let _ = (handle, who);
+    /// A lease has come to its end: says whether anything runs on it that is to be stopped. What does is not clean any
+    /// more from then on, and [`Manage::stop`] follows. Must not wait: it is asked under the pool's lock, where no lease
+    /// can end and begin meanwhile.
+    fn begin_stop(&self, handle: &Self::Handle) -> bool {
+        let _ = handle;
         false
+    }
+
+    /// Stops on the side what [`Manage::begin_stop`] found, and tells of it.
+    fn stop(&self, handle: &Self::Handle, who: Option<&crate::name::WorkName>, reason: StopReason) {
+        let _ = (handle, who, reason);
     }
 
     /// A return takes longer than its limit: end the connection.

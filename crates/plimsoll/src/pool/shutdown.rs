@@ -7,6 +7,7 @@
 
 use super::slots::State;
 use super::{Inner, Manage};
+use crate::event::StopReason;
 use crate::name::WorkName;
 use std::sync::Arc;
 use std::task::Waker;
@@ -38,8 +39,13 @@ pub(super) async fn close<M: Manage>(inner: &Arc<Inner<M>>) -> Shutdown {
     drop(closed);
     if timeout_at(began + inner.sizing.close_timeout, emptied(inner)).await.is_err() {
         let manager = &inner.manager;
-        report.cancelled =
-            held(inner).iter().filter(|(handle, who)| manager.cancel(handle, who.as_ref())).count();
+        // What comes home meanwhile is closed, so this can hit nobody else.
+        for (handle, who) in held(inner) {
+            if manager.begin_stop(&handle) {
+                manager.stop(&handle, who.as_ref(), StopReason::Shutdown);
+                report.cancelled += 1;
+            }
+        }
         if report.cancelled > 0 {
             let _ = timeout_at(Instant::now() + inner.sizing.reclaim_timeout, emptied(inner)).await;
         }

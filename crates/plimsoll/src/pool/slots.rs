@@ -71,6 +71,9 @@ pub(crate) struct Slot<C, H> {
     /// much as all the rest of a return.
     pub(crate) since: Moment,
     pub(crate) lease: Option<LeaseRecord>,
+    /// The clock is about to stop what runs on it, or to end it: whoever brings it home just then is too late, for the
+    /// next to borrow it would be hit.
+    pub(crate) is_condemned: bool,
 }
 
 /// A connection on its way to a borrower.
@@ -259,8 +262,8 @@ impl<C, H> Slots<C, H> {
     /// waits; where it is not, a connection that is too old is closed by the next round of upkeep, or turned down by the next
     /// who gets it.
     pub(crate) fn offer(&mut self, slot: usize, connection: C, now: impl FnOnce() -> Moment) -> Effects<C> {
-        let total = self.total();
-        if self.is_closed || total > self.ceiling() {
+        let is_condemned = self.slots.get(slot).is_none_or(|place| place.is_condemned);
+        if is_condemned || self.is_closed || self.total() > self.ceiling() {
             self.vacate(slot);
             return Effects::Close(connection);
         }
@@ -332,6 +335,8 @@ impl<C, H> Slots<C, H> {
         let place = self.slots.get_mut(slot)?;
         place.state = State::Returning;
         place.since = now;
+        // It is stopped and proven before it comes home.
+        place.is_condemned = false;
         self.returning += 1;
         // The lease is kept: until the connection is home its name is not rid of it.
         place.lease.as_ref().map(|lease| lease.who.name.clone())
@@ -366,6 +371,7 @@ impl<C, H> Slots<C, H> {
                 expires: None,
                 since: now,
                 lease: None,
+                is_condemned: false,
             });
             self.slots.len() - 1
         });
@@ -414,6 +420,7 @@ impl<C, H> Slots<C, H> {
             place.handle = None;
             place.lease = None;
             place.expires = None;
+            place.is_condemned = false;
             self.vacant.push(slot);
         }
     }

@@ -31,6 +31,7 @@ enum Step {
     Return,
     Dirty,
     Settle,
+    Condemn,
     Lose,
     GiveUp,
     Deliver,
@@ -45,7 +46,7 @@ fn acquire() -> impl Strategy<Value = Step> {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => acquire(), 1 => Just(Step::Pause), 2 => Just(Step::Resume), 3 => Just(Step::Connect), 1 => Just(Step::Fail), 4 => Just(Step::Return),
-        1 => Just(Step::Dirty), 1 => Just(Step::Settle), 1 => Just(Step::Lose), 1 => Just(Step::GiveUp),
+        1 => Just(Step::Dirty), 1 => Just(Step::Settle), 1 => Just(Step::Condemn), 1 => Just(Step::Lose), 1 => Just(Step::GiveUp),
         3 => Just(Step::Deliver), 1 => Just(Step::Reap),
     ]
 }
@@ -107,6 +108,14 @@ impl World {
                 if let Some((slot, connection)) = self.returning.pop() {
                     let effects = slots.offer(slot, connection, || now);
                     self.take(effects);
+                }
+            }
+            // The clock found it overdue, or stuck; its holder brings it home before the clock has acted.
+            Step::Condemn => {
+                if let Some((slot, connection)) = self.held.pop().or_else(|| self.returning.pop()) {
+                    slots.slots[slot].is_condemned = true;
+                    let effects = slots.offer(slot, connection, || now);
+                    assert!(matches!(effects, Effects::Close(it) if it == connection), "lent on");
                 }
             }
             Step::Lose => {
@@ -215,6 +224,19 @@ fn a_clock_that_jumps_does_not_empty_the_pool_at_once() {
         left -= reaped;
     }
     assert_eq!(slots.total(), 0);
+}
+
+#[test]
+fn what_was_stopped_and_proven_clean_is_lent_again() {
+    let now = Moment::now();
+    let mut slots: Slots<u32, ()> = Slots::new(LIMITS, 9);
+    let slot = slots.begin_connects(1, now).pop().expect("there is room");
+    assert!(matches!(slots.connected(slot, 7, (), None, now), Effects::None));
+    let grant = slots.lend(who, now).expect("it is idle");
+    slots.slots[slot].is_condemned = true;
+    slots.begin_return(slot, now);
+    assert!(matches!(slots.offer(slot, grant.connection, || now), Effects::None));
+    assert!(slots.lend(who, now).is_some());
 }
 
 #[test]
