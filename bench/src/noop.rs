@@ -1,7 +1,6 @@
 //! Pools of connections that cost nothing, so that only the pool is measured.
 
 use anyhow::Result;
-use plimsoll::WorkName;
 use plimsoll::pool::{Ask, Home, Manage, Pool, Sizing, Verdict};
 use std::convert::Infallible;
 use std::time::Duration;
