@@ -120,7 +120,12 @@ impl StatementCache {
     }
 
     pub(crate) fn get(&self, sql: &str) -> Option<Kept> {
-        self.0.lock().get(sql).cloned()
+        let mut cache = self.0.lock();
+        // Mostly the same as last time, and then it need be neither hashed nor moved to the front.
+        match cache.peek_mru() {
+            Some((last, kept)) if **last == *sql => Some(kept.clone()),
+            _ => cache.get(sql).cloned(),
+        }
     }
 
     pub(crate) fn keep(&self, sql: &str, kept: Kept) {
