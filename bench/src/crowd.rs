@@ -45,6 +45,16 @@ where
     crowd(tasks, work).await.map(|(took, _)| took)
 }
 
+/// A round, after a shorter one that does not count and drives out what others have left behind.
+pub async fn warmed<T, F, Fut>(each: usize, round: F) -> Result<T>
+where
+    F: Fn(usize) -> Fut,
+    Fut: Future<Output = Result<T>>,
+{
+    round(each.div_ceil(4)).await?;
+    round(each).await
+}
+
 /// Operations in a second.
 pub fn per_second(count: usize, took: Duration) -> f64 {
     count as f64 / took.as_secs_f64()

@@ -11,10 +11,15 @@
 //! The same program on the same machine is twice as fast at another hour: other work, other clock rate, other page
 //! layout. A figure alone therefore says little, and two figures from two runs say nothing at all. What repeats is the
 //! ratio of two figures that were taken within the same second. So everybody takes part in every *round*, one after
-//! another on the same server and the same runtime; the next round goes in the opposite order, so that nobody always
-//! finds the caches that the same predecessor left; and ours is divided by each peer's of the same round. Only then is
-//! the median taken, of at least 15 such quotients. The medians of the figures are printed too, but they are not what
-//! the ratio was computed from.
+//! another on the same server and the same runtime; the order changes from round to round such that nobody has a better
+//! place or always finds the caches that the same predecessor left; and ours is divided by each peer's of the same
+//! round. Only then is the median taken, of at least 15 such quotients. The medians of the figures are printed too, but
+//! they are not what the ratio was computed from.
+//!
+//! How fast the same pool is also depends on its connections: how they and their backends come to lie in memory and on
+//! the processors makes a tenth of difference from one set to the next, and lasts as long as they do. Where a few
+//! percent are the question (`query`, `overhead`) there are therefore five *draws*, each with new pools for everybody,
+//! short rounds, and before each a short crowd that does not count.
 //!
 //! A ratio above 1 always means that Plimsoll is better: ours over theirs where more is better, theirs over ours
 //! where less is. The *best peer* is the one against whom that median is lowest. `spread` is the distance between the

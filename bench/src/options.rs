@@ -11,7 +11,8 @@ usage: bench [acquire|query|transaction|cancel|overhead|overload|outage]... [--j
   without a name all seven run
   --json           one JSON object a row on the standard output; everything else goes to the standard error
   --baseline FILE  fail when a ratio is more than 10 % worse than in FILE, the output of an earlier --json
-  --rounds N       rounds in each case instead of 15 (overhead: 30; cancel, overload and outage: 3, since theirs are long)
+  --rounds N       rounds in each case instead of 15 (overhead: 30; cancel, overload and outage: 3, since theirs are
+                   long); query and overhead have that many with each of five sets of connections
   --detail FILE    every further figure, as JSON lines
   --only NAME      nobody else takes part (plimsoll, deadpool, bb8, sqlx, driver ..): for a profiler, since it compares nothing
   --quick          fewer rounds, each of them shorter: tells whether it works, not how fast it is";
@@ -21,6 +22,7 @@ const ROUNDS: usize = 15;
 /// Where a percent or two is the question.
 const MANY_ROUNDS: usize = 30;
 const QUICK_ROUNDS: usize = 5;
+const DRAWS: usize = 5;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bench {
@@ -106,6 +108,11 @@ impl Options {
     /// The same for a case in which one round takes many seconds.
     pub fn short_race<T>(&self, better: Better) -> Race<'_, T> {
         Race::new(better, self.few_rounds(), self.only.as_deref())
+    }
+
+    /// How many times everybody gets new connections, where a few percent are the question.
+    pub fn draws(&self) -> usize {
+        if self.quick { 1 } else { DRAWS }
     }
 
     fn rounds(&self, full: usize) -> usize {

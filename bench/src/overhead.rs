@@ -13,10 +13,10 @@
 //! Two more passes tell what a deadline costs an acquire. Beside them stand the figures that the same two promises,
 //! time limits and recording, cost a service in Python, for orientation: other hardware, other work, and milliseconds.
 
-use crate::crowd::{per_second, time};
+use crate::crowd::{per_second, time, warmed};
 use crate::options::Options;
 use crate::peers::{self, Place, Prepared};
-use crate::race::{Better, Figures, OURS};
+use crate::race::{Better, Figures, Laps, OURS};
 use crate::report::{DRIVER, Report};
 use anyhow::{Context, Result};
 use plimsoll::{Database, deadline};
@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 const ABOUT: &str = "`select $1::int8`, prepared; 16 tasks, each with a connection of its own, TCP";
 const TASKS: usize = 16;
 /// Statements of one task in one round.
-const EACH: usize = 2_000;
+const EACH: usize = 400;
 /// Acquires of one round.
 const ACQUIRES: usize = 50_000;
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -57,18 +57,11 @@ impl Lap {
 pub async fn run(options: &Options) -> Result<Report> {
     let server = peers::server().await?;
     let place = Place::direct(&server);
-    let ours = place.plimsoll(TASKS).await?;
-    let deadpool = place.deadpool(TASKS)?;
-    let bare: Vec<_> = place.bare(TASKS, &[SQL]).await?.into_iter().map(Arc::new).collect();
-    let each = options.times(EACH);
-
+    let mut laps = draw(options, &place).await?;
+    for _ in 1..options.draws() {
+        laps.join(draw(options, &place).await?);
+    }
     let mut report = Report::new("overhead", ABOUT);
-    let laps = options
-        .long_race(Better::More)
-        .with(OURS, || by_plimsoll(&ours, each))
-        .with(DRIVER, || by_driver(&bare, each))
-        .laps()
-        .await?;
     let rates = laps.figures(Better::More, |lap| lap.rate);
     report.row("throughput", "per s", &rates);
     if let Some(paired) = rates.against(DRIVER) {
@@ -93,8 +86,24 @@ pub async fn run(options: &Options) -> Result<Report> {
         more(&mut report, "query", name, &query, entrant);
     }
     elsewhere(&mut report, "query", 45.2, 45.7);
-    acquires(&mut report, options, &ours, &deadpool).await?;
+    acquires(&mut report, options, &place.plimsoll(TASKS).await?, &place.deadpool(TASKS)?).await?;
     Ok(report)
+}
+
+/// A race on new connections.
+async fn draw(options: &Options, place: &Place) -> Result<Laps<Lap>> {
+    let ours = place.plimsoll(TASKS).await?;
+    let bare: Vec<_> = place.bare(TASKS, &[SQL]).await?.into_iter().map(Arc::new).collect();
+    let each = options.times(EACH);
+    let (ours, bare) = (&ours, &bare);
+    let laps = options
+        .long_race(Better::More)
+        .with(OURS, || warmed(each, |each| by_plimsoll(ours, each)))
+        .with(DRIVER, || warmed(each, |each| by_driver(bare, each)))
+        .laps()
+        .await;
+    ours.close().await;
+    laps
 }
 
 /// The driver has nothing to acquire; ours is held against itself outside any deadline, and against a pool that keeps
@@ -157,7 +166,7 @@ async fn by_plimsoll(db: &Database, each: usize) -> Result<Lap> {
         let db = db.clone();
         async move {
             for _ in 0..each {
-                let row = deadline::within(DEADLINE, db.query_one(SQL, &[&NUMBER])).await?;
+                let row = db.named("overhead").within(DEADLINE).query_one(SQL, &[&NUMBER]).await?;
                 black_box(row.try_get::<_, i64>(0)?);
             }
             Ok(())

@@ -18,11 +18,20 @@ pub fn find() -> Option<PathBuf> {
     beside.into_iter().chain([PathBuf::from("pgbench")]).find(answers)
 }
 
-/// Statements in a second, over one second.
-pub async fn rate(program: &PathBuf, place: &Place, clients: usize, script: &str) -> Result<f64> {
-    let clients = clients.to_string();
+/// What it is to run.
+#[derive(Clone, Copy)]
+pub struct Script {
+    pub text: &'static str,
+    pub clients: usize,
+    /// By each client.
+    pub times: usize,
+}
+
+/// Runs in a second, connecting not counted.
+pub async fn rate(program: &PathBuf, place: &Place, script: Script) -> Result<f64> {
+    let (clients, times) = (script.clients.to_string(), script.times.to_string());
     let mut child = Command::new(program)
-        .args(["-n", "-M", "prepared", "-j", "2", "-T", "1", "-f", "-", "-c", &clients])
+        .args(["-n", "-M", "prepared", "-j", "2", "-f", "-", "-c", &clients, "-t", &times])
         .args(["-h", &place.host, "-p", &place.port.to_string(), "-U", &place.user, "postgres"])
         .env("PGPASSWORD", &place.password)
         .env("PGSSLMODE", "disable")
@@ -33,7 +42,7 @@ pub async fn rate(program: &PathBuf, place: &Place, clients: usize, script: &str
         .spawn()
         .context("pgbench could not be started")?;
     if let Some(mut input) = child.stdin.take() {
-        input.write_all(script.as_bytes()).await?;
+        input.write_all(script.text.as_bytes()).await?;
     }
     let output = child.wait_with_output().await?;
     let said = String::from_utf8_lossy(&output.stdout);

@@ -5,11 +5,11 @@
 //! own cache. `sqlx default` and pgbench stand beside as further figures: the one is what most people run, the other
 //! is as fast as the server goes.
 
-use crate::crowd::{per_second, time};
+use crate::crowd::{per_second, time, warmed};
 use crate::options::Options;
 use crate::peers::{self, Place, Preparing};
-use crate::pgbench;
-use crate::race::Better;
+use crate::pgbench::{self, Script};
+use crate::race::{Better, Figures};
 use crate::report::Report;
 use anyhow::{Context, Result};
 use plimsoll::Database;
@@ -21,7 +21,9 @@ const CASE: &str = "64 tasks";
 const TASKS: usize = 64;
 const CONNECTIONS: usize = 16;
 /// Operations of one task in one round.
-const EACH: usize = 500;
+const EACH: usize = 100;
+/// So many times as much for pgbench, which without that would be done before it has started.
+const MORE_FOR_PGBENCH: usize = 5;
 
 const SQL: &str = "select $1::int8";
 const SCRIPT: &str = "\\set number 7\nselect :number::int8;\n";
@@ -30,27 +32,11 @@ const NUMBER: i64 = 7;
 pub async fn run(options: &Options) -> Result<Report> {
     let server = peers::server().await?;
     let place = Place::direct(&server);
-    let ours = place.plimsoll(CONNECTIONS).await?;
-    let deadpool = place.deadpool(CONNECTIONS)?;
-    let bb8 = place.bb8(CONNECTIONS, &[SQL]).await?;
-    let sqlx = place.sqlx(CONNECTIONS, false).await?;
-    let sqlx_default = place.sqlx(CONNECTIONS, true).await?;
-    let pgbench = pgbench::find();
-    let each = options.times(EACH);
-
-    let mut report = Report::new("query", ABOUT);
-    let mut race = options
-        .race(Better::More)
-        .with("plimsoll", || by_plimsoll(&ours, each))
-        .with("deadpool", || by_deadpool(&deadpool, each))
-        .with("bb8", || by_bb8(&bb8, each))
-        .with("sqlx", || by_sqlx(&sqlx, each))
-        .with("sqlx default", || by_sqlx(&sqlx_default, each));
-    if let Some(program) = &pgbench {
-        race = race.with("pgbench", || pgbench::rate(program, &place, CONNECTIONS, SCRIPT));
+    let mut figures = draw(options, &place).await?;
+    for _ in 1..options.draws() {
+        figures.join(draw(options, &place).await?);
     }
-    let figures = race.run().await?;
-
+    let mut report = Report::new("query", ABOUT);
     report.row(CASE, "per s", &figures);
     for name in ["sqlx default", "pgbench"] {
         if let (Some(rate), Some(paired)) = (figures.median(name), figures.against(name)) {
@@ -71,6 +57,36 @@ pub async fn run(options: &Options) -> Result<Report> {
         report.at_least(CASE, "over sqlx's default", paired.ratio, 1.5);
     }
     Ok(report)
+}
+
+/// A race of new pools.
+async fn draw(options: &Options, place: &Place) -> Result<Figures> {
+    let ours = place.plimsoll(CONNECTIONS).await?;
+    let deadpool = place.deadpool(CONNECTIONS)?;
+    let bb8 = place.bb8(CONNECTIONS, &[SQL]).await?;
+    let sqlx = place.sqlx(CONNECTIONS, false).await?;
+    let sqlx_default = place.sqlx(CONNECTIONS, true).await?;
+    let pgbench = pgbench::find();
+    let each = options.times(EACH);
+
+    let mut race = options
+        .race(Better::More)
+        .with("plimsoll", || warmed(each, |each| by_plimsoll(&ours, each)))
+        .with("deadpool", || warmed(each, |each| by_deadpool(&deadpool, each)))
+        .with("bb8", || warmed(each, |each| by_bb8(&bb8, each)))
+        .with("sqlx", || warmed(each, |each| by_sqlx(&sqlx, each)))
+        .with("sqlx default", || warmed(each, |each| by_sqlx(&sqlx_default, each)));
+    if let Some(program) = &pgbench {
+        let times = MORE_FOR_PGBENCH * each * TASKS / CONNECTIONS;
+        let script = Script { text: SCRIPT, clients: CONNECTIONS, times };
+        race = race.with("pgbench", move || pgbench::rate(program, place, script));
+    }
+    let figures = race.run().await;
+    ours.close().await;
+    deadpool.close();
+    sqlx.close().await;
+    sqlx_default.close().await;
+    figures
 }
 
 async fn by_plimsoll(db: &Database, each: usize) -> Result<f64> {

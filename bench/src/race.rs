@@ -51,7 +51,7 @@ impl<'a, T> Race<'a, T> {
         self
     }
 
-    /// Runs a round that does not count, then those that do, each in the opposite order of the one before.
+    /// Runs a round that does not count, then those that do, in the orders of [`order`].
     pub async fn laps(self) -> Result<Laps<T>> {
         let Race { rounds, is_rehearsed, entrants, .. } = self;
         let mut columns = Vec::new();
@@ -62,9 +62,7 @@ impl<'a, T> Race<'a, T> {
             columns.push(Column { name, figures: Vec::with_capacity(rounds) });
         }
         for number in 0..rounds {
-            let forward = (0..entrants.len()).collect::<Vec<_>>();
-            let order: Vec<usize> =
-                if number % 2 == 0 { forward } else { forward.into_iter().rev().collect() };
+            let order = order(entrants.len(), number);
             for at in order {
                 let (Some((name, round)), Some(column)) = (entrants.get(at), columns.get_mut(at)) else {
                     continue;
@@ -77,8 +75,21 @@ impl<'a, T> Race<'a, T> {
     }
 }
 
+/// Whose turn it is when in this round. What ran just before leaves its traces in caches and in the scheduler, by more
+/// than the differences that are looked for; in as many rounds as there are entrants everybody takes every place once
+/// and, if they are even in number, comes after every other once. Source: E. J. Williams, "Experimental designs
+/// balanced for the estimation of residual effects of treatments", 1949.
+fn order(entrants: usize, round: usize) -> Vec<usize> {
+    let zigzag = |place: usize| if place % 2 == 1 { place.div_ceil(2) } else { entrants - place / 2 };
+    let mut order: Vec<usize> = (0..entrants).map(|place| (zigzag(place) + round) % entrants).collect();
+    if (round / entrants.max(1)) % 2 == 1 {
+        order.reverse();
+    }
+    order
+}
+
 impl Race<'_> {
-    /// Runs a round that does not count, then those that do, each in the opposite order of the one before.
+    /// Runs a round that does not count, then those that do, in the orders of [`order`].
     pub async fn run(self) -> Result<Figures> {
         let better = self.better;
         Ok(self.laps().await?.figures(better, |figure| *figure))
@@ -106,6 +117,13 @@ impl<T> Laps<T> {
         Figures { better, columns: self.columns.iter().map(column).collect() }
     }
 
+    /// Adds the rounds of another race of the same entrants.
+    pub fn join(&mut self, more: Laps<T>) {
+        for (column, more) in self.columns.iter_mut().zip(more.columns) {
+            column.figures.extend(more.figures);
+        }
+    }
+
     /// The rounds of each who took part.
     pub fn each(&self) -> impl Iterator<Item = (&'static str, &[T])> {
         self.columns.iter().map(|column| (column.name, column.figures.as_slice()))
@@ -128,6 +146,13 @@ pub struct Paired {
 }
 
 impl Figures {
+    /// Adds the rounds of another race of the same entrants.
+    pub fn join(&mut self, more: Figures) {
+        for (column, more) in self.columns.iter_mut().zip(more.columns) {
+            column.figures.extend(more.figures);
+        }
+    }
+
     /// The median of one who took part.
     pub fn median(&self, name: &str) -> Option<f64> {
         self.column(name).map(|column| quantile(&column.figures, 0.5))
@@ -178,6 +203,7 @@ pub fn quantile(values: &[f64], part: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     fn figures(better: Better) -> Figures {
         let ours = Column { name: OURS, figures: vec![2.0, 40.0, 6.0] };
@@ -189,6 +215,21 @@ mod tests {
     fn quotients_are_taken_within_a_round_and_above_one_is_always_ours() {
         assert_eq!(figures(Better::More).against("theirs").map(|paired| paired.ratio), Some(3.0));
         assert_eq!(figures(Better::Less).against("theirs").map(|paired| paired.ratio), Some(1.0 / 3.0));
+    }
+
+    #[test]
+    fn everybody_takes_every_place_once_and_follows_every_other_once() {
+        for entrants in [2, 4, 6, 7] {
+            let rounds: Vec<_> = (0..entrants).map(|round| order(entrants, round)).collect();
+            for place in 0..entrants {
+                let here: BTreeSet<_> = rounds.iter().filter_map(|order| order.get(place)).collect();
+                assert_eq!(here.len(), entrants, "place {place} of {entrants}");
+            }
+            let pairs: BTreeSet<_> = rounds.iter().flat_map(|order| order.windows(2)).collect();
+            let expected = if entrants % 2 == 0 { entrants * (entrants - 1) } else { entrants };
+            assert!(pairs.len() >= expected, "{} pairs of {entrants}", pairs.len());
+        }
+        assert_eq!(order(1, 5), [0]);
     }
 
     #[test]
