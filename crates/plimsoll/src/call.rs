@@ -7,6 +7,7 @@ use crate::deadline::{self, Deadline};
 use crate::error::{Outcome, Result};
 use crate::fault::Fault;
 use crate::idempotent::Idempotent;
+use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::pool::{Ask, Priority};
 use crate::retry::Safe;
@@ -136,12 +137,12 @@ impl<'a> Call<'a> {
     /// # Cancel safety
     /// As [`Database::acquire`].
     pub async fn acquire(self) -> Result<PooledConnection> {
-        deadline::from_start(self.within, self.lend()).await
+        deadline::from_start(self.within, self.lend(None)).await
     }
 
     /// The same, in whatever scope there is.
-    async fn lend(&self) -> Result<PooledConnection> {
-        let mut ask = Ask::by(self.name.clone()).priority(self.priority);
+    async fn lend(&self, now: Option<Moment>) -> Result<PooledConnection> {
+        let mut ask = Ask::by(self.name.clone()).priority(self.priority).at(now);
         if let Some(count) = self.at_most {
             ask = ask.at_most(count);
         }
@@ -200,10 +201,11 @@ impl<'a> Call<'a> {
     /// A bare statement where nothing was asked for, else a transaction of one statement. Behind a pooler the driver's
     /// names may lead nowhere: then it did not run, and does on another connection.
     async fn run<S: Shape>(&self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
-        let deadline = self.within.map(Deadline::after);
-        match deadline::scoped(deadline, self.once::<S>(query, params)).await {
+        let now = Moment::now();
+        let deadline = self.within.map(|span| Deadline::since(now, span));
+        match deadline::scoped(deadline, self.once::<S>(Some(now), query, params)).await {
             Err(error) if error.fault() == Fault::StalePlan && error.may_run_again() => {
-                let again = || self.once::<S>(query, params);
+                let again = || self.once::<S>(None, query, params);
                 Box::pin(deadline::scoped(deadline, self.db.retries().renew(&self.name, error, again))).await
             }
             answer => answer,
@@ -211,21 +213,26 @@ impl<'a> Call<'a> {
     }
 
     /// The same, one try in whatever scope there is.
-    async fn once<S: Shape>(&self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
-        let lease = self.lend().await?;
+    async fn once<S: Shape>(
+        &self,
+        now: Option<Moment>,
+        query: Query<'_>,
+        params: Params<'_>,
+    ) -> Result<S::Out> {
+        let lease = self.lend(now).await?;
         crate::connection::refuse_session_state(lease.inner(), query)?;
         match query {
             Query::Text(sql) if !self.begin.is_plain() => {
                 // In a box: its future is three times as large as that of all the rest.
                 Box::pin(lease.guard().whole::<S>(sql, params, &self.begin)).await
             }
-            _ => lease.guard().statement::<S>(query, params).await,
+            _ => lease.guard().statement_at::<S>(lease.lent_at(), query, params).await,
         }
     }
 
     /// The same for a statement that may run twice: one deadline covers all tries.
     pub(crate) async fn run_again<S: Shape>(self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
-        let once = || self.once::<S>(query, params);
+        let once = || self.once::<S>(None, query, params);
         deadline::from_start(self.within, self.db.retries().run(&self.name, Safe::Twice, once)).await
     }
 
@@ -251,7 +258,7 @@ impl<'a> Call<'a> {
         Fut: Future<Output = Result<T>> + Send,
     {
         deadline::from_start(self.within, async move {
-            let lease = self.lend().await?;
+            let lease = self.lend(None).await?;
             transaction::run(lease, self.begin, work).await
         })
     }
@@ -292,7 +299,7 @@ impl<'a> Call<'a> {
     {
         deadline::from_start(self.within, async move {
             let once = || async {
-                let lease = self.lend().await?;
+                let lease = self.lend(None).await?;
                 transaction::run(lease, self.begin, &work).await
             };
             self.db.retries().run(&self.name, Safe::RolledBack, once).await
@@ -308,7 +315,7 @@ impl<'a> Call<'a> {
     /// A transaction that was begun is rolled back.
     pub async fn begin(self) -> Result<TransactionGuard> {
         deadline::from_start(self.within, async {
-            let lease = self.lend().await?;
+            let lease = self.lend(None).await?;
             transaction::begin(lease, self.begin).await
         })
         .await

@@ -134,6 +134,11 @@ impl PooledConnection {
         self.lease.statements.len()
     }
 
+    /// When it was lent, if that was only just now.
+    pub(crate) fn lent_at(&self) -> Option<Moment> {
+        self.lease.lent_at
+    }
+
     pub(crate) fn guard(&self) -> Guard<'_> {
         let place =
             if matches!(self.lease.link.seen.status(), b'T' | b'E') { Place::Inside } else { Place::Alone };
@@ -401,6 +406,7 @@ pub(crate) fn at_most_one(
     Ok(first)
 }
 
+#[cold]
 fn row_count(work: &WorkName, wanted: &str, got: usize, outcome: Outcome) -> Error {
     Error::new(Fault::RowCount, Phase::Statement, outcome, format!("{work} asked for {wanted} and got {got}"))
 }

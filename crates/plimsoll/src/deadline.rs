@@ -4,7 +4,9 @@
 //! shared: whatever a request does, in however many steps, ends by then. It travels by task-local scope, so that code
 //! in between needs to know nothing of it; every wait in this crate takes the smaller of it and its own limit.
 
+use crate::moment::Moment;
 use pin_project_lite::pin_project;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,47 +17,64 @@ tokio::task_local! {
     static CURRENT: Deadline;
 }
 
+/// The timer wheel ends after a little more than two years; nothing here waits that long (see `settings`).
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// A point in time by which work must have ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Deadline(Instant);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline(Moment);
 
 impl Deadline {
     /// The deadline at this instant.
     #[must_use]
     pub fn at(instant: Instant) -> Self {
-        Deadline(instant)
+        Deadline(instant.into())
     }
 
-    /// The deadline this far from now. A span that no clock can hold means a year.
+    /// The deadline this far from now. More than a year means a year.
     #[must_use]
     pub fn after(span: Duration) -> Self {
-        let now = Instant::now();
-        // The timer wheel ends after a little more than two years; nothing here waits that long (see `settings`).
-        Deadline(now.checked_add(span).unwrap_or(now + Duration::from_secs(365 * 24 * 3600)))
+        Deadline::since(Moment::now(), span)
+    }
+
+    /// The deadline this far from a moment.
+    pub(crate) fn since(began: Moment, span: Duration) -> Self {
+        Deadline(began + span.min(YEAR))
     }
 
     /// The instant itself.
     #[must_use]
     pub fn instant(self) -> Instant {
+        self.0.instant()
+    }
+
+    /// The same as it is reckoned with here.
+    pub(crate) fn moment(self) -> Moment {
         self.0
     }
 
     /// What is left, zero when it has passed.
     #[must_use]
     pub fn remaining(self, now: Instant) -> Duration {
-        self.0.saturating_duration_since(now)
+        self.0.since(now.into())
     }
 
     /// Whether it has passed.
     #[must_use]
     pub fn has_passed(self, now: Instant) -> bool {
-        self.0 <= now
+        self.0 <= now.into()
     }
 
     /// The earlier of the two.
     #[must_use]
     pub fn or_earlier(self, other: Option<Deadline>) -> Deadline {
         other.map_or(self, |other| self.min(other))
+    }
+}
+
+impl fmt::Debug for Deadline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Deadline").field(&self.instant()).finish()
     }
 }
 
@@ -126,5 +145,24 @@ impl<F: Future> Future for Scoped<F> {
             Some(deadline) => CURRENT.sync_scope(deadline, || this.work.poll(cx)),
             None => this.work.poll(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_gives_back_the_instant_that_it_was_made_of() {
+        let now = Instant::now();
+        for instant in [now, now + Duration::from_nanos(1), now + YEAR] {
+            assert_eq!(Deadline::at(instant).instant(), instant);
+        }
+    }
+
+    #[test]
+    fn more_than_a_year_is_a_year() {
+        let left = Deadline::after(Duration::MAX).remaining(Instant::now());
+        assert!(left <= YEAR && left > YEAR - Duration::from_secs(60), "{left:?}");
     }
 }

@@ -98,6 +98,7 @@ struct Inner {
 
 impl Error {
     /// An error that this crate found by itself.
+    #[cold]
     pub(crate) fn new(fault: Fault, phase: Phase, outcome: Outcome, sentence: impl Into<String>) -> Self {
         Error(Box::new(Inner {
             fault,

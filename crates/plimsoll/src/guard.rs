@@ -15,7 +15,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Outcome, Phase, Result, fault_of, said};
 use crate::event::{Event, StopReason};
 use crate::fault::Fault;
-use crate::moment::Moment;
+use crate::moment::{Moment, nanos};
 use crate::name::WorkName;
 use crate::postgres::Connection;
 use crate::wire::link::{Ended, Link};
@@ -67,7 +67,17 @@ impl Guard<'_> {
         phase: Phase,
         request: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> impl Future<Output = Result<T>> {
-        self.bounded(phase, request, move |Answered { answer, stopped, began }| {
+        self.run_at(None, phase, request)
+    }
+
+    /// The same at a moment that was read just now.
+    pub(crate) fn run_at<T>(
+        &self,
+        now: Option<Moment>,
+        phase: Phase,
+        request: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> impl Future<Output = Result<T>> {
+        self.bounded(now, phase, request, move |Answered { answer, stopped, began }| {
             answer.map_err(|error| self.failed(phase, error, stopped, began))
         })
     }
@@ -78,20 +88,21 @@ impl Guard<'_> {
         phase: Phase,
         request: impl Future<Output = T>,
     ) -> impl Future<Output = Result<Answered<T>>> {
-        self.bounded(phase, request, Ok)
+        self.bounded(None, phase, request, Ok)
     }
 
     /// Sends a request and waits for its answer, until the limit. The pool's clock watches that, since a timer of its own
     /// would cost a statement more than anything else here; only what is pipelined on one lease gets one.
     async fn bounded<T, U>(
         &self,
+        now: Option<Moment>,
         phase: Phase,
         request: impl Future<Output = T>,
         then: impl FnOnce(Answered<T>) -> Result<U>,
     ) -> Result<U> {
         // Pinned here, so that it is not copied once more on its way down; it has a kilobyte.
         let mut request = std::pin::pin!(request);
-        let began = match self.may_begin(phase)? {
+        let began = match self.may_begin(now.unwrap_or_else(Moment::now), phase)? {
             Some(now) => now,
             None => Box::pin(self.settle(phase)).await?,
         };
@@ -126,15 +137,14 @@ impl Guard<'_> {
 
     /// What must be so before anything is sent; says when that was found to be so, or nothing if something before this
     /// one must be settled first.
-    fn may_begin(&self, phase: Phase) -> Result<Option<Moment>> {
-        let now = Moment::now();
+    fn may_begin(&self, now: Moment, phase: Phase) -> Result<Option<Moment>> {
         let link = &self.connection.link;
         if link.is_closed() {
             return Err(self.lost_before(phase));
         }
         // With less than the floor no answer would be back in time; the server is not even asked.
         let floor = self.connection.shared.plan.deadline_floor();
-        if self.deadline.is_some_and(|deadline| Moment::from(deadline.instant()).since(now) <= floor) {
+        if self.deadline.is_some_and(|deadline| deadline.moment().nanos_since(now) <= nanos(floor)) {
             return Err(self.error(
                 self.fault_of_stop(StopReason::Deadline),
                 phase,
@@ -175,8 +185,8 @@ impl Guard<'_> {
         let own = now + self.limit.map_or(FAR, |limit| limit.min(FAR));
         let Some(deadline) = self.deadline else { return (own, StopReason::Limit) };
         // The answer must still arrive in time; but a short deadline is not eaten up by its margin.
-        let deadline = Moment::from(deadline.instant());
-        let margin = self.connection.shared.plan.deadline_margin().min(deadline.since(now) / 4);
+        let deadline = deadline.moment();
+        let margin = nanos(self.connection.shared.plan.deadline_margin()).min(deadline.nanos_since(now) / 4);
         let by_deadline = deadline.earlier_by(margin);
         if by_deadline < own { (by_deadline, StopReason::Deadline) } else { (own, StopReason::Limit) }
     }
@@ -237,6 +247,7 @@ impl Guard<'_> {
     }
 
     /// A driver's error, with what it means here.
+    #[cold]
     pub(crate) fn failed(
         &self,
         phase: Phase,
@@ -320,6 +331,7 @@ impl Guard<'_> {
         }
     }
 
+    #[cold]
     fn lost_before(&self, phase: Phase) -> Error {
         let ended = self.connection.link.ended();
         let why = ended.as_ref().map_or("closed", |ended| ended.text.as_str());
@@ -348,6 +360,7 @@ impl Guard<'_> {
         }
     }
 
+    #[cold]
     pub(crate) fn error(&self, fault: Fault, phase: Phase, outcome: Outcome, sentence: String) -> Error {
         if fault.is_connectivity() {
             self.connection.shared.breaker.is_news();

@@ -44,9 +44,10 @@ impl Moment {
         Moment(NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN))
     }
 
-    /// Earlier by this much, as far as the count goes back.
-    pub(crate) fn earlier_by(self, span: Duration) -> Self {
-        Moment::numbered(self.number().saturating_sub(nanos(span)))
+    /// Earlier by so many nanoseconds, as far as the count goes back.
+    #[inline]
+    pub(crate) fn earlier_by(self, nanos: u64) -> Self {
+        Moment::numbered(self.number().saturating_sub(nanos))
     }
 
     /// What has passed since then.
@@ -84,8 +85,9 @@ impl Add<Duration> for Moment {
     }
 }
 
+/// A span as a number.
 #[inline]
-fn nanos(span: Duration) -> u64 {
+pub(crate) fn nanos(span: Duration) -> u64 {
     span.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(span.subsec_nanos()))
 }
 

@@ -16,6 +16,7 @@ use crate::begin::Begin;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
 use crate::guard::{Answered, Guard, Place};
+use crate::moment::Moment;
 use crate::statements::{Kept, Known, Query, typed};
 use crate::wire::residue::Residue;
 use futures_util::{TryStreamExt, future};
@@ -145,8 +146,23 @@ enum Way {
 }
 
 impl Guard<'_> {
-    /// Runs a statement. What is prepared already, as nearly everything is, takes no further step on its way.
-    pub(crate) async fn statement<S: Shape>(&self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
+    /// Runs a statement.
+    pub(crate) fn statement<S: Shape>(
+        &self,
+        query: Query<'_>,
+        params: Params<'_>,
+    ) -> impl Future<Output = Result<S::Out>> {
+        self.statement_at::<S>(None, query, params)
+    }
+
+    /// The same at a moment that was read just now. What is prepared already, as nearly everything is, takes no further
+    /// step on its way.
+    pub(crate) async fn statement_at<S: Shape>(
+        &self,
+        now: Option<Moment>,
+        query: Query<'_>,
+        params: Params<'_>,
+    ) -> Result<S::Out> {
         let kept;
         let (statement, sql) = match query {
             Query::Prepared(statement) => (statement, None),
@@ -160,7 +176,7 @@ impl Guard<'_> {
         };
         // Pinned here, once: handed down by value it would lie in every future on the way, a kilobyte each.
         let request = pin!(S::prepared(&self.connection.client, statement, params));
-        match (self.run(Phase::Statement, request).await, sql) {
+        match (self.run_at(now, Phase::Statement, request).await, sql) {
             (Err(error), Some(sql)) if is_stale(&error) => Box::pin(self.anew::<S>(sql, params, error)).await,
             (answer, _) => answer,
         }

@@ -13,7 +13,7 @@ use super::sync::MutexGuard;
 use super::wait::Wait;
 use super::waiters::{Refusal, Runner, Ticket, Turn, Who};
 use super::{Inner, LastConnect, Manage, connects, snapshot};
-use crate::deadline;
+use crate::deadline::{self, Deadline};
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::Event;
 use crate::fault::Fault;
@@ -34,13 +34,15 @@ pub struct Ask {
     pub(crate) limit: Option<Duration>,
     pub(crate) priority: Priority,
     pub(crate) cap: Option<NonZeroUsize>,
+    /// When it was asked, if the clock was read just now.
+    pub(crate) at: Option<Moment>,
 }
 
 impl Ask {
     /// For this work, by the pool's own limit.
     #[must_use]
     pub fn by(name: WorkName) -> Self {
-        Ask { name, limit: None, priority: Priority::Normal, cap: None }
+        Ask { name, limit: None, priority: Priority::Normal, cap: None, at: None }
     }
 
     /// For the work of whoever calls this.
@@ -70,11 +72,17 @@ impl Ask {
         self.cap = NonZeroUsize::new(count.max(1));
         self
     }
+
+    /// By a clock that was read just now: reading it costs as much as all that is done under the lock.
+    pub(crate) fn at(mut self, now: Option<Moment>) -> Self {
+        self.at = now;
+        self
+    }
 }
 
 pub(super) async fn acquire<M: Manage>(inner: &Arc<Inner<M>>, ask: Ask) -> Result<Lease<M>> {
-    let began = Moment::now();
-    let deadline = deadline::current().map(|deadline| Moment::from(deadline.instant()));
+    let began = ask.at.unwrap_or_else(Moment::now);
+    let deadline = deadline::current().map(Deadline::moment);
     let limit = ask.limit.unwrap_or(inner.sizing.acquire_timeout);
     let cap = ask.cap.or(inner.sizing.max_per_name);
     // Made where it is stored and not before: it is large, and copying what was just written stalls the processor.
@@ -83,11 +91,13 @@ pub(super) async fn acquire<M: Manage>(inner: &Arc<Inner<M>>, ask: Ask) -> Resul
     let claim = Claim { priority: ask.priority, is_capped: cap.is_some() };
     let mut now = began;
     loop {
+        let mut lent_at = Some(now);
         let times = Times { now, began, limit, deadline };
         let joined = poll_fn(|cx| Poll::Ready(join(inner, who, claim, times, cx.waker()))).await;
         let grant = match joined {
             Joined::Granted(grant) => grant,
             Joined::Waiting(ticket) => {
+                lent_at = None;
                 match Wait::new(&inner.slots, ticket, |effects| inner.apply(effects)).await {
                     Turn::Granted(grant) => grant,
                     Turn::Refused(refusal) => {
@@ -108,9 +118,13 @@ pub(super) async fn acquire<M: Manage>(inner: &Arc<Inner<M>>, ask: Ask) -> Resul
             Admission::Fit => true,
             Admission::Dead => false,
             // Boxed, because it is rare and would make every acquire larger.
-            Admission::Unsure => Box::pin(check(inner, &mut lease, times.end().instant())).await,
+            Admission::Unsure => {
+                lent_at = None;
+                Box::pin(check(inner, &mut lease, times.end().instant())).await
+            }
         };
         if is_fit {
+            lease.lent_at = lent_at;
             return Ok(lease);
         }
         lease.reject();
@@ -281,6 +295,7 @@ async fn check<M: Manage>(inner: &Inner<M>, lease: &mut Lease<M>, until: Instant
 }
 
 /// Refusals at the door are told of as a number once a second, not each by an event of its own.
+#[cold]
 fn full<M: Manage>(inner: &Inner<M>, name: &WorkName, forecast: Option<Forecast>) -> Error {
     let sentence = format!("acquire for {name} was refused at once: {}", snapshot::sentence(inner));
     let error = Error::new(Fault::QueueFull, Phase::Acquire, Outcome::NotStarted, sentence);
@@ -291,6 +306,7 @@ fn full<M: Manage>(inner: &Inner<M>, name: &WorkName, forecast: Option<Forecast>
 }
 
 /// The place, the wait and what is left: whoever reads it sees what would have had to be otherwise.
+#[cold]
 fn overloaded(name: &WorkName, overload: Overload) -> Error {
     let Overload { forecast: Forecast { place, wait, service }, remaining } = overload;
     let [wait, service, remaining] = [wait, service, remaining].map(|span| span.as_millis());
@@ -339,6 +355,7 @@ fn timed_out(how: TimedOut) -> (Fault, String) {
 }
 
 /// The error of a waiter that was sent away: fault by the true cause, numbers first.
+#[cold]
 fn refused<M: Manage>(
     inner: &Inner<M>,
     name: &WorkName,
@@ -360,7 +377,7 @@ fn refused<M: Manage>(
         LastConnect::Failed { fault, sentence, .. } if open == 0 => Some((*fault, sentence.clone())),
         _ => None,
     };
-    let is_own_limit = deadline::current().is_none_or(|deadline| until < Moment::from(deadline.instant()));
+    let is_own_limit = deadline::current().is_none_or(|deadline| until < deadline.moment());
     let (fault, why) = match (refusal, cannot_connect) {
         (Refusal::Closed, _) => (Fault::PoolClosed, "was refused: the pool is closed".to_owned()),
         (Refusal::Deadlock(leases), _) => {

@@ -15,11 +15,13 @@ pub struct Lease<M: Manage> {
     slot: usize,
     /// There until the lease ends.
     connection: Option<M::Connection>,
+    /// When it was lent, where nothing was waited for: for whoever goes on at once and need not read the clock again.
+    pub(crate) lent_at: Option<Moment>,
 }
 
 impl<M: Manage> Lease<M> {
     pub(super) fn new(inner: &Arc<Inner<M>>, slot: usize, connection: M::Connection) -> Self {
-        Lease { inner: Arc::clone(inner), slot, connection: Some(connection) }
+        Lease { inner: Arc::clone(inner), slot, connection: Some(connection), lent_at: None }
     }
 
     /// The pool that lent it.

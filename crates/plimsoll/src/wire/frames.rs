@@ -72,27 +72,34 @@ impl Frames {
             {
                 each(Frame { kind, body, whole: true });
                 bytes = rest;
-                continue;
-            }
-            let header_length = if self.untyped_first { 4 } else { 5 };
-            if self.have < header_length {
-                bytes = self.read_header(bytes, header_length);
-                if self.have < header_length || self.broken {
-                    continue;
-                }
-                if let Some((body, rest)) = bytes.split_at_checked(self.left) {
-                    each(Frame { kind: self.kind, body, whole: true });
-                    self.finish();
-                    bytes = rest;
-                    continue;
-                }
-            }
-            bytes = self.read_body(bytes);
-            if self.left == 0 {
-                each(Frame { kind: self.kind, body: &self.kept, whole: self.kept.len() == self.length });
-                self.finish();
+            } else {
+                bytes = self.piece(bytes, &mut each);
             }
         }
+    }
+
+    /// Takes a part of a message that lies in pieces, and gives what is left of the bytes. Kept apart, so that what
+    /// nearly always runs is short.
+    #[cold]
+    fn piece<'b>(&mut self, mut bytes: &'b [u8], each: &mut impl FnMut(Frame<'_>)) -> &'b [u8] {
+        let header_length = if self.untyped_first { 4 } else { 5 };
+        if self.have < header_length {
+            bytes = self.read_header(bytes, header_length);
+            if self.have < header_length || self.broken {
+                return bytes;
+            }
+            if let Some((body, rest)) = bytes.split_at_checked(self.left) {
+                each(Frame { kind: self.kind, body, whole: true });
+                self.finish();
+                return rest;
+            }
+        }
+        bytes = self.read_body(bytes);
+        if self.left == 0 {
+            each(Frame { kind: self.kind, body: &self.kept, whole: self.kept.len() == self.length });
+            self.finish();
+        }
+        bytes
     }
 
     fn read_header<'b>(&mut self, bytes: &'b [u8], header_length: usize) -> &'b [u8] {

@@ -30,6 +30,12 @@ enum Owed {
     End,
 }
 
+impl Owed {
+    fn is_work(self) -> bool {
+        matches!(self, Owed::Execute | Owed::Query)
+    }
+}
+
 pub(crate) struct Tap<S> {
     stream: S,
     seen: std::sync::Arc<Seen>,
@@ -43,9 +49,40 @@ struct Watch {
     books: Books,
 }
 
+/// The answers that are still to come, in their order.
+struct Debts {
+    queue: VecDeque<Owed>,
+    /// How many of them run something that may be cancelled.
+    works: u32,
+}
+
+impl Debts {
+    fn new() -> Self {
+        Debts { queue: VecDeque::with_capacity(4), works: 0 }
+    }
+
+    fn push(&mut self, owed: Owed) {
+        self.works += u32::from(owed.is_work());
+        self.queue.push_back(owed);
+    }
+
+    fn pop(&mut self) {
+        let settled = self.queue.pop_front();
+        self.works -= u32::from(settled.is_some_and(Owed::is_work));
+    }
+
+    fn next_is(&self, owed: Owed) -> bool {
+        self.queue.front() == Some(&owed)
+    }
+
+    fn len(&self) -> u32 {
+        u32::try_from(self.queue.len()).unwrap_or(u32::MAX / 2)
+    }
+}
+
 /// What was asked and is not answered yet.
 struct Books {
-    owed: VecDeque<Owed>,
+    owed: Debts,
     executes: bool,
     ends: bool,
     /// A COPY was told to fail.
@@ -63,7 +100,7 @@ impl<S> Tap<S> {
                 sent: Frames::of_client(),
                 received: Frames::of_server(),
                 books: Books {
-                    owed: VecDeque::with_capacity(4),
+                    owed: Debts::new(),
                     executes: false,
                     ends: false,
                     fails: false,
@@ -122,11 +159,11 @@ impl Watch {
 impl Books {
     fn on_sent(&mut self, frame: &Frame<'_>, seen: &Seen) {
         match frame.kind {
-            0 => self.owed.push_back(Owed::Light),
+            0 => self.owed.push(Owed::Light),
             b'Q' => {
                 let (sql, _) = cstring(frame.body);
                 self.note(frame, residue::of_sql(sql), &[], seen);
-                self.owed.push_back(if residue::ends_transaction(sql) { Owed::End } else { Owed::Query });
+                self.owed.push(if residue::ends_transaction(sql) { Owed::End } else { Owed::Query });
             }
             b'P' => {
                 let (name, rest) = cstring(frame.body);
@@ -160,7 +197,7 @@ impl Books {
                     (true, false) => Owed::Execute,
                     (false, _) => Owed::Light,
                 };
-                self.owed.push_back(kind);
+                self.owed.push(kind);
             }
             _ => {}
         }
@@ -182,7 +219,7 @@ impl Books {
     fn on_received(&mut self, frame: &Frame<'_>, seen: &Seen) {
         match frame.kind {
             b'Z' => {
-                self.owed.pop_front();
+                self.owed.pop();
                 self.ready = true;
                 // Nobody else writes it, so it needs no locked addition.
                 seen.answered.store(seen.answered.load(Ordering::Relaxed) + 1, Ordering::Release);
@@ -191,8 +228,8 @@ impl Books {
                 }
             }
             // The Sync that travelled with the Execute of a COPY FROM STDIN is swallowed by the server.
-            b'G' if self.owed.front() == Some(&Owed::Execute) => {
-                self.owed.pop_front();
+            b'G' if self.owed.next_is(Owed::Execute) => {
+                self.owed.pop();
                 self.executes = true;
             }
             b'K' => {
@@ -206,7 +243,7 @@ impl Books {
                 }
             }
             b'C' => {
-                if self.owed.front() == Some(&Owed::End) {
+                if self.owed.next_is(Owed::End) {
                     seen.committed.store(frame.body == b"COMMIT\0", Ordering::Release);
                 }
                 seen.keep_tag(frame.body);
@@ -220,12 +257,10 @@ impl Books {
     }
 
     fn publish(&self, seen: &Seen, midway: u32) {
-        let works = self.owed.iter().filter(|owed| matches!(owed, Owed::Execute | Owed::Query)).count();
         // A COPY that was begun and not ended is work, although no answer is owed until its end was sent.
         let copying = u32::from(self.executes);
-        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX / 2);
-        seen.owed_work.store(number(works) + copying, Ordering::Release);
-        seen.owed.store(number(self.owed.len()) + copying + midway, Ordering::Release);
+        seen.owed_work.store(self.owed.works + copying, Ordering::Release);
+        seen.owed.store(self.owed.len() + copying + midway, Ordering::Release);
     }
 }
 
