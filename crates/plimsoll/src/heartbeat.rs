@@ -165,8 +165,7 @@ impl Heart {
             let is_out = matches!(slot.state, State::Lent | State::Returning);
             sight.is_owed |= is_out && link.seen.owed_work() > 0;
         }
-        sight.is_busy |=
-            std::mem::replace(&mut self.acquired, slots.served.acquired) != slots.served.acquired;
+        sight.is_busy |= std::mem::replace(&mut self.acquired, slots.acquired()) != slots.acquired();
         Some(sight)
     }
 

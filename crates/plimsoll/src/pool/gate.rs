@@ -243,9 +243,9 @@ impl<C, H> Slots<C, H> {
             return Effects::None.after(late);
         };
         let priority = who.priority;
-        let Some(grant) = self.lend(|| who, now) else { return Effects::None.after(late) };
+        let Some(grant) = self.take(|| who, now) else { return Effects::None.after(late) };
         self.count_lent(priority);
-        self.count_wait(now.nanos_since(since));
+        self.waits.add(now.nanos_since(since));
         Effects::HandOver(HandOver::new(grant, seat)).after(late)
     }
 }

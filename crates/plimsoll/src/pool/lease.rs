@@ -34,7 +34,7 @@ impl<M: Manage> Lease<M> {
         self.connection = None;
         {
             let mut slots = self.inner.slots.lock();
-            slots.served.acquired = slots.served.acquired.saturating_sub(1);
+            slots.totals.turned_down += 1;
             slots.vacate(self.slot);
         }
         connects::refill(&self.inner);

@@ -128,19 +128,36 @@ impl<C> HandOver<C> {
     }
 }
 
-/// Who was served since the pool began.
+/// The waits that ended with a connection, since the pool began.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Served {
-    pub(crate) acquired: u64,
-    pub(crate) waited: u64,
-    pub(crate) wait_total: Duration,
-    /// In nanoseconds.
-    pub(crate) wait_longest: u64,
+pub(crate) struct Waits {
+    pub(crate) count: u64,
+    /// In nanoseconds, as is the longest.
+    total: u64,
+    longest: u64,
+}
+
+impl Waits {
+    pub(super) fn add(&mut self, nanos: u64) {
+        self.count += 1;
+        self.total = self.total.saturating_add(nanos);
+        self.longest = self.longest.max(nanos);
+    }
+
+    pub(crate) fn total(self) -> Duration {
+        Duration::from_nanos(self.total)
+    }
+
+    pub(crate) fn longest(self) -> Duration {
+        Duration::from_nanos(self.longest)
+    }
 }
 
 /// What else happened since the pool began.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Totals {
+    /// What was lent and never came to its borrower, or was turned down by it.
+    pub(crate) turned_down: u64,
     pub(crate) failed: u64,
     pub(crate) opened: u64,
     pub(crate) closed: u64,
@@ -150,32 +167,34 @@ pub(crate) struct Totals {
 
 /// Everything that the pool's one lock protects.
 ///
-/// Where processors hand over in turn, what each has to fetch from the other's cache is most of what the lock is held
-/// for. So the order of the fields matters: what every hand-over writes is at the front, in two lines of the cache,
-/// and ends within `waiters`; what it only reads lies apart from that.
+/// Where processors take the lock in turn, what each has to fetch from the other's cache is most of what the lock is
+/// held for. So the order of the fields matters. What lending at once and laying down write, and what both ask, is one
+/// line of the cache; what a hand-over from lease to lease writes is two more, and it writes nothing else.
 #[repr(C, align(64))]
 pub(crate) struct Slots<C, H> {
-    pub(crate) pace: Pace,
-    pub(crate) served: Served,
-    pub(crate) waiters: Waiters<Grant<C>>,
-    pub(crate) slots: Vec<Slot<C, H>>,
     idle: Vec<usize>,
-    vacant: Vec<usize>,
-    pub(crate) limits: Limits,
+    opening: usize,
+    lent: usize,
+    returning: usize,
+    /// Leases that began without a wait. Those after one are counted among the waits.
+    lent_at_once: u64,
     pub(crate) is_closed: bool,
     pub(crate) is_paused: bool,
     /// The fast path is barred: see [`gate`](super::gate).
     pub(crate) is_gated: bool,
+    pub(crate) waits: Waits,
+    pub(crate) pace: Pace,
+    pub(crate) waiters: Waiters<Grant<C>>,
+    pub(crate) slots: Vec<Slot<C, H>>,
+    pub(crate) limits: Limits,
     pub(crate) rules: Rules,
+    vacant: Vec<usize>,
     pub(crate) totals: Totals,
     pub(crate) refusals: Refusals,
     /// Refusals of which an event is due.
     pub(crate) untold: Vec<(Reason, u64)>,
     /// Leases of others than the highest priority, counted where some are kept for that.
     pub(super) lent_to_others: usize,
-    opening: usize,
-    lent: usize,
-    returning: usize,
     /// No connect is begun before this.
     pub(crate) back_off: Option<Moment>,
     /// How long the last pause after a failed connect was; none since one succeeded.
@@ -198,7 +217,8 @@ impl<C, H> Slots<C, H> {
             refusals: Refusals::default(),
             untold: Vec::new(),
             lent_to_others: 0,
-            served: Served::default(),
+            lent_at_once: 0,
+            waits: Waits::default(),
             totals: Totals::default(),
             opening: 0,
             lent: 0,
@@ -235,6 +255,11 @@ impl<C, H> Slots<C, H> {
         self.returning
     }
 
+    /// How many leases there were, since the pool began.
+    pub(crate) fn acquired(&self) -> u64 {
+        (self.lent_at_once + self.waits.count).saturating_sub(self.totals.turned_down)
+    }
+
     /// The most there may be.
     pub(crate) fn ceiling(&self) -> usize {
         self.limits.max + self.limits.overflow
@@ -243,6 +268,14 @@ impl<C, H> Slots<C, H> {
     /// Lends the connection that was used last, if any is idle.
     #[inline]
     pub(crate) fn lend(&mut self, who: impl FnOnce() -> Who, now: Moment) -> Option<Grant<C>> {
+        let grant = self.take(who, now)?;
+        self.lent_at_once += 1;
+        Some(grant)
+    }
+
+    /// The same for one that has waited.
+    #[inline]
+    pub(super) fn take(&mut self, who: impl FnOnce() -> Who, now: Moment) -> Option<Grant<C>> {
         let slot = self.idle.pop()?;
         let place = self.slots.get_mut(slot)?;
         let connection = place.connection.take()?;
@@ -252,7 +285,6 @@ impl<C, H> Slots<C, H> {
         place.since = now;
         place.lease = Some(LeaseRecord::new(who(), now));
         self.lent += 1;
-        self.served.acquired += 1;
         Some(Grant { slot, connection, unused_for, is_expired })
     }
 
@@ -298,20 +330,13 @@ impl<C, H> Slots<C, H> {
         let priority = who.priority;
         place.state = State::Lent;
         place.lease = Some(LeaseRecord::new(who, now));
-        self.served.acquired += 1;
         self.count_lent(priority);
-        self.count_wait(now.nanos_since(since));
+        self.waits.add(now.nanos_since(since));
         self.pace.handed_over(was_held.then_some(before), now);
         let given =
             Effects::HandOver(HandOver::new(Grant { slot, connection, unused_for, is_expired: false }, seat));
         // Nearly always nobody was late, and moving it once more is not for nothing.
         if late.is_empty() { given } else { given.after(late) }
-    }
-
-    pub(super) fn count_wait(&mut self, nanos: u64) {
-        self.served.waited += 1;
-        self.served.wait_total += Duration::from_nanos(nanos);
-        self.served.wait_longest = self.served.wait_longest.max(nanos);
     }
 
     /// Lays it down, or closes it if it is one too many.
@@ -472,7 +497,7 @@ impl<C, H> Slots<C, H> {
 
     /// What had been granted to a waiter that has left goes to the next.
     pub(crate) fn give_up(&mut self, grant: Grant<C>, now: Moment) -> Effects<C> {
-        self.served.acquired = self.served.acquired.saturating_sub(1);
+        self.totals.turned_down += 1;
         if self.is_closed || self.waiters.len() == 0 || self.total() > self.ceiling() {
             return self.offer(grant.slot, grant.connection, || now);
         }

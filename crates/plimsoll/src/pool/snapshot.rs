@@ -75,7 +75,7 @@ pub(super) fn status<M: Manage>(inner: &Inner<M>) -> PoolStatus {
     let now = Moment::now();
     let slots = inner.slots.lock();
     let existing = slots.total() - slots.opening();
-    let (served, totals) = (slots.served, slots.totals);
+    let (waits, totals) = (slots.waits, slots.totals);
     PoolStatus {
         size: slots.limits.max,
         checked_in: slots.idle(),
@@ -86,8 +86,8 @@ pub(super) fn status<M: Manage>(inner: &Inner<M>) -> PoolStatus {
         returning: slots.returning(),
         waiting: slots.waiters.len(),
         maximum: slots.ceiling(),
-        acquired: served.acquired,
-        waited: served.waited,
+        acquired: slots.acquired(),
+        waited: waits.count,
         failed: totals.failed,
         opened: totals.opened,
         closed: totals.closed,
@@ -97,8 +97,8 @@ pub(super) fn status<M: Manage>(inner: &Inner<M>) -> PoolStatus {
         would_refuse: slots.refusals.would_be.total,
         capped: totals.capped,
         is_paused: slots.is_paused,
-        wait_total: served.wait_total,
-        wait_longest: Duration::from_nanos(served.wait_longest),
+        wait_total: waits.total(),
+        wait_longest: waits.longest(),
         leases: slots
             .leases()
             .into_iter()
