@@ -5,7 +5,8 @@
 #   make demo       sixty seconds beside a plain pool: freeze, kill and cut a private server and look on
 #   make test       every test; FAIL_FAST=1 stops at the first failure
 #   make test-all   the same on the installed PostgreSQL, on 17 and on 18
-#   make soak       the long parts: a minute of what must not happen, then many seeds (SEEDS=200 SEED=1: how many, from where)
+#   make soak       the long parts: a minute of what must not happen, sixty thousand transactions under cancels, then
+#                   many seeds (SEEDS=200 SEED=1: how many, from where)
 #   make p0         the four tests of the database baseline, with what each one measured
 #   make check      format, lints, feature sets, documentation, licences
 #   make bench      Plimsoll beside its peers
@@ -70,6 +71,7 @@ soak:
 	@scripts/setup test
 	PLIMSOLL_SECONDS=60 $(CARGO) nextest run -p plimsoll --no-fail-fast \
 		--test a_frozen_server_is_seen_within_a_second --test a_storm_of_cancels_leaves_no_statement_behind
+	PLIMSOLL_SOAK=1 $(CARGO) test -p plimsoll --test no_statement_outruns_its_begin -- --nocapture
 	PLIMSOLL_SEEDS=$(SEEDS) PLIMSOLL_SEED=$(SEED) $(CARGO) test -p plimsoll \
 		--test nothing_acknowledged_is_lost_or_doubled -- --nocapture
 

@@ -60,7 +60,8 @@ impl Manage for Maker {
 
 /// Ours: limit on the wait, lease record with call site and task, clock, counters.
 pub async fn plimsoll() -> Result<Pool<Maker>> {
-    let sizing = Sizing { min: SIZE, max: SIZE, acquire_timeout: PATIENCE, ..Sizing::default() };
+    let mut sizing = Sizing::default();
+    (sizing.min, sizing.max, sizing.acquire_timeout) = (SIZE, SIZE, PATIENCE);
     let pool = Pool::new(Maker, sizing);
     let mut leases = Vec::new();
     for _ in 0..SIZE {

@@ -29,6 +29,7 @@ enum Command {
 
 /// How a command ended, apart from not having been able to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ended {
     /// All is well.
     Well,

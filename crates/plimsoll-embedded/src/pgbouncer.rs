@@ -26,6 +26,7 @@ const STOP_PATIENCE: Duration = Duration::from_millis(500);
 
 /// When a server connection goes back to the pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PoolMode {
     /// When the client leaves.
     #[default]

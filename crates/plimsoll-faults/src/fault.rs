@@ -11,6 +11,7 @@ pub const SEGMENT: usize = 1448;
 
 /// Which way the bytes travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Direction {
     /// From the client to the server: requests.
     ToServer,
@@ -40,6 +41,7 @@ pub(crate) enum Way {
 
 /// A place in the stream of bytes. Messages and bytes are counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum At {
     /// Message n does not begin: none of its bytes passes.
     BeforeMessage(u64),
@@ -51,6 +53,7 @@ pub enum At {
 
 /// Where counting begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Since {
     /// With the connection's first byte: start-up and authentication count.
     Connected,
@@ -92,6 +95,7 @@ impl Cut {
 
 /// The moment at which [`Fault::OnMessage`] cuts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum When {
     /// Before any of the message's bytes passes: the receiver never saw it.
     Before,

@@ -24,6 +24,7 @@ const TLS_HANDSHAKE: u8 = 0x16;
 
 /// What a piece is a part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kind {
     /// A message without a type byte, from the client.
     Startup,

@@ -16,7 +16,7 @@
 
 use std::collections::BTreeMap;
 
-/// What the caller was told in the end.
+/// What the caller was told in the end. There are no others, and whoever counts them must count all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum End {
     /// It is stored.

@@ -243,7 +243,7 @@ impl PooledConnection {
         let client: &Client = &self.lease.client;
         if self.lease.is_pooled_by_transaction() && guard.place == Place::Alone {
             let begin = Begin::default().sql(&self.lease, guard.deadline, guard.limit);
-            return guard.flight(&begin, client.simple_query(sql)).await;
+            return guard.flight(&begin, false, client.simple_query(sql)).await;
         }
         guard.run(Phase::Statement, client.simple_query(sql)).await
     }
@@ -260,6 +260,7 @@ impl PooledConnection {
         params: Params<'_>,
     ) -> Result<RowStream<'_>> {
         self.needs_own_session("query_stream")?;
+        refuse_session_state(&self.lease, statement.as_query())?;
         RowStream::open(self.guard(), statement.as_query(), params).await
     }
 
@@ -271,6 +272,7 @@ impl PooledConnection {
     /// As [`PooledConnection::query`]; behind a transaction pooler [`Fault::Usage`] outside a transaction.
     pub async fn copy_in<B: Buf + Send + 'static>(&self, sql: &str) -> Result<CopyIn<'_, B>> {
         self.needs_own_session("copy_in")?;
+        refuse_session_state(&self.lease, Query::Text(sql))?;
         CopyIn::open(self.guard(), sql).await
     }
 
@@ -282,6 +284,7 @@ impl PooledConnection {
     /// As [`PooledConnection::query`]; behind a transaction pooler [`Fault::Usage`] outside a transaction.
     pub async fn copy_out(&self, sql: &str) -> Result<CopyOut<'_>> {
         self.needs_own_session("copy_out")?;
+        refuse_session_state(&self.lease, Query::Text(sql))?;
         CopyOut::open(self.guard(), sql).await
     }
 
@@ -372,6 +375,12 @@ pub(crate) fn refuse_session_state(connection: &Connection, query: Query<'_>) ->
     }
     let left = residue::of_sql(sql.as_bytes());
     if left.is_none() {
+        if connection.link.seen.status() == b'I' && residue::opens_transaction(sql.as_bytes()) {
+            return Err(usage(
+                "behind a transaction pooler a transaction that is begun by hand would end with this very statement; \
+                 open it with begin() or transaction(), which give it its limits too",
+            ));
+        }
         return Ok(());
     }
     let what = if left.contains(Residue::LOCK) {

@@ -123,6 +123,9 @@ impl Shape for Count {
     }
 }
 
+/// What is said of a statement whose BEGIN failed and that was on its way behind it.
+pub(crate) const STRAYED: &str = "a statement was on its way behind it, and has run by itself";
+
 /// Takes back every name on a server.
 const FORGET_NAMES: &str = "DEALLOCATE ALL";
 
@@ -313,7 +316,8 @@ impl Guard<'_> {
     /// Runs one statement as a transaction of its own.
     ///
     /// In one flight where every type is known. If its BEGIN is cancelled the statement commits by itself, which is
-    /// the same for one statement; that is why only one may travel so.
+    /// the same for one statement; that is why only one may travel so. Where something was asked of the transaction
+    /// that the statement alone does not have, this is an error, with [`Outcome::Committed`].
     pub(crate) async fn whole<S: Shape>(
         &self,
         sql: &str,
@@ -324,6 +328,7 @@ impl Guard<'_> {
         let client = &connection.client;
         let server_limit = begin.statement_limit(connection, self.deadline, self.limit);
         let bounded = Guard { server_limit, is_read_only: begin.read_only, ..*self };
+        let matters = begin.isolation.is_some() || begin.read_only;
         let begin = begin.sql(connection, self.deadline, self.limit);
         let mut kept = connection.statements.get(sql);
         let known = connection.shared.types.get(sql);
@@ -333,14 +338,14 @@ impl Guard<'_> {
         }
         let answer = match (kept, known) {
             (Some(Kept::Prepared(statement)), _) => {
-                bounded.flight(&begin, S::prepared(client, &statement, params)).await
+                bounded.flight(&begin, matters, S::prepared(client, &statement, params)).await
             }
             (kept, Some(known)) if known.is_plain => {
                 if kept.is_none() && !connection.is_pooled_by_transaction() {
                     connection.statements.keep(sql, Kept::Seen(known.clone()));
                 }
                 let params = typed(params, &known.params)?;
-                bounded.flight(&begin, S::typed(client, sql, &params)).await
+                bounded.flight(&begin, matters, S::typed(client, sql, &params)).await
             }
             _ => bounded.stepwise::<S>(sql, params, &begin).await,
         };
@@ -357,10 +362,12 @@ impl Guard<'_> {
         }
     }
 
-    /// BEGIN, one request and COMMIT, sent together.
+    /// BEGIN, one request and COMMIT, sent together. Whether BEGIN matters: without it the request might do or see what
+    /// it was not to.
     pub(crate) async fn flight<T>(
         &self,
         begin: &str,
+        begin_matters: bool,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T> {
         let client = &self.connection.client;
@@ -369,6 +376,11 @@ impl Guard<'_> {
         let flight = std::pin::pin!(flight);
         let Answered { answer, stopped, began } = self.listen(Phase::Statement, flight).await?;
         match answer {
+            // By itself, and not as it was asked for: that it wrote nothing, or saw what it was to see, nobody knows.
+            (Err(error), Ok(_), Ok(())) if begin_matters => {
+                let error = self.failed(Phase::Begin, error, stopped, began);
+                Err(error.with_outcome(Outcome::Committed).and(STRAYED))
+            }
             (_, Ok(out), Ok(())) => Ok(out),
             (begun, Err(error), commit) => {
                 let is_from_server = error.as_db_error().is_some();

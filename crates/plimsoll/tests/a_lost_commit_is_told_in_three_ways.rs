@@ -76,6 +76,23 @@ async fn resolvable_and_not_committed_it_is_rolled_back_for_certain() {
 }
 
 #[tokio::test]
+async fn a_single_statement_that_is_resolvable_is_settled_too() {
+    let (db, wire, pool) = over_a_wire().await;
+    let pay = || pool.named("pay").resolvable();
+    wire.set_once(at_commit(When::AnswerDropped));
+    assert_eq!(pay().execute(INSERT, &[&1]).await.unwrap(), 1);
+    wire.set_once(at_commit(When::Before));
+    let error = pay().execute(INSERT, &[&2]).await.unwrap_err();
+    assert_eq!((error.phase(), error.outcome()), (Phase::Commit, Outcome::RolledBack), "{error}");
+    assert_eq!(wire.struck(), 2);
+    // Its result is known although the answer to its COMMIT was lost.
+    wire.set_once(at_commit(When::AnswerDropped));
+    let row = pay().query_one("INSERT INTO entry VALUES (3) RETURNING id + 1", &[]).await.unwrap();
+    assert_eq!(row.get::<_, i32>(0), 4);
+    assert_eq!(entries(&db).await, [1, 3]);
+}
+
+#[tokio::test]
 async fn retrying_resolves_first_and_so_runs_once_for_one_entry() {
     let (db, wire, pool) = over_a_wire().await;
     for when in [When::AnswerDropped, When::Before] {

@@ -163,6 +163,74 @@ async fn an_existing_deployment_stays_untouched() {
     assert_eq!(list(&database, "SELECT to_regclass('plimsoll_migrations') IS NULL AS it").await, ["t"]);
 }
 
+/// The first makes the sentinel, and the second takes long enough for the others to find that and nothing else.
+static SLOW: Migrations = Migrations::embedded(&[
+    ("001_sentinel.sql", "CREATE TABLE exploits (id int)"),
+    ("002_slow.sql", "SELECT pg_sleep(0.3); CREATE TABLE second (id int)"),
+]);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn ten_instances_at_once_are_ready_only_with_the_whole_schema() {
+    let database = shared::database().await.unwrap();
+    let mut instances = Vec::new();
+    for _ in 0..10 {
+        let settings = Settings::from_url(database.url()).unwrap().pool_min(0).pool_max(2);
+        instances.push(Database::connect(settings).await.unwrap());
+    }
+    let begin = Arc::new(tokio::sync::Barrier::new(instances.len()));
+    let tasks: Vec<_> = instances
+        .into_iter()
+        .enumerate()
+        .map(|(n, db)| {
+            let begin = Arc::clone(&begin);
+            tokio::spawn(async move {
+                begin.wait().await;
+                // Some find no sentinel, and some find it there already.
+                let sentinel = "SELECT to_regclass('exploits') IS NOT NULL";
+                while n >= 5 && !db.query_one(sentinel, &[]).await.unwrap().get::<_, bool>(0) {}
+                let done = db.auto_initialize(&SLOW, "exploits").await;
+                assert!(done.is_ready(), "{done:?}");
+                let row = db.query_one("SELECT to_regclass('second') IS NOT NULL", &[]).await.unwrap();
+                assert!(row.get::<_, bool>(0), "called ready without its second table: {done:?}");
+                match done {
+                    Initialisation::Initialised(report) => report.applied.len(),
+                    _ => 0,
+                }
+            })
+        })
+        .collect();
+    let mut applied = 0;
+    for task in tasks {
+        applied += task.await.unwrap();
+    }
+    assert_eq!(applied, 2, "each file once");
+}
+
+#[tokio::test]
+async fn a_schema_that_stopped_half_way_is_finished_and_not_called_ready() {
+    let (database, db) = fresh().await;
+    static HALF: Migrations = Migrations::embedded(&[
+        ("001_sentinel.sql", "CREATE TABLE exploits (id int)"),
+        ("002_second.sql", "CREATE TABLE second (id int); SELECT 1 / (SELECT count(*) FROM allowed)"),
+    ]);
+    database.execute("CREATE TABLE allowed (id int)").await.unwrap();
+    for _ in 0..2 {
+        let done = db.auto_initialize(&HALF, "exploits").await;
+        let Initialisation::Failed(error) = &done else { panic!("{done:?}") };
+        assert!(error.to_string().contains("002_second.sql"), "{error}");
+    }
+    database.execute("INSERT INTO allowed VALUES (1)").await.unwrap();
+    let (log, _guard) = Log::start();
+    let done = db.auto_initialize(&HALF, "exploits").await;
+    assert!(matches!(&done, Initialisation::Initialised(report) if report.applied.len() == 1), "{done:?}");
+    assert!(
+        log.has(Level::INFO, "Database schema is not complete: 1 of 2 files are not applied yet"),
+        "{}",
+        log.text()
+    );
+    assert!(matches!(db.auto_initialize(&HALF, "exploits").await, Initialisation::AlreadyThere));
+}
+
 #[tokio::test]
 async fn the_file_itself_may_run_any_number_of_times() {
     let (database, _db) = fresh().await;

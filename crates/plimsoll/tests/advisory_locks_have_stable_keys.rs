@@ -6,7 +6,8 @@
 
 mod server;
 
-use plimsoll::{Database, Fault, KeyPart, LockKey, Outcome, Transaction};
+use bytes::Bytes;
+use plimsoll::{CopyIn, Database, Fault, KeyPart, LockKey, Outcome, Transaction};
 use plimsoll_embedded::shared::{self, TestDatabase};
 use plimsoll_embedded::{PgBouncer, PoolMode};
 use proptest::prelude::*;
@@ -112,8 +113,19 @@ async fn behind_a_transaction_pooler_it_holds_and_the_session_form_is_refused() 
 
     let session_forms = ["SELECT pg_advisory_lock(7)", "SELECT pg_catalog.PG_TRY_ADVISORY_LOCK_SHARED(7)"];
     let lease = pool.acquire().await.unwrap();
+    let inside = pool.acquire().await.unwrap();
+    inside.as_ref().batch_execute("BEGIN").await.unwrap();
     for sql in session_forms {
+        let copy_out = format!("COPY ({sql}) TO STDOUT");
+        let copy_in = format!("COPY nothing FROM STDIN WHERE ({sql}) IS NULL");
+        let copied = async |_: CopyIn<'_, Bytes>| Ok(());
         for error in [
+            second.query_stream(sql, &[], async |_| Ok(())).await.unwrap_err(),
+            second.copy_out(&copy_out, async |_| Ok(())).await.unwrap_err(),
+            second.copy_in(&copy_in, copied).await.unwrap_err(),
+            inside.query_stream(sql, &[]).await.err().unwrap(),
+            inside.copy_out(&copy_out).await.err().unwrap(),
+            inside.copy_in::<Bytes>(&copy_in).await.err().unwrap(),
             pool.query(sql, &[]).await.unwrap_err(),
             lease.query(sql, &[]).await.unwrap_err(),
             lease.batch_execute(sql).await.unwrap_err(),

@@ -5,7 +5,7 @@
 mod server;
 
 use plimsoll::settings::PoolerMode;
-use plimsoll::{Database, Fault, Pooler, Settings};
+use plimsoll::{Database, Fault, Outcome, Pooler, Settings};
 use plimsoll_embedded::shared::{self, TestDatabase};
 use plimsoll_embedded::{Cluster, PgBouncer, PgBouncerBuilder, PoolMode};
 use server::{PATIENCE, bare, until};
@@ -171,10 +171,20 @@ async fn what_would_be_left_to_a_stranger_is_refused() {
             db.execute(session, &[]).await.map(drop),
             db.transaction(async |tx| tx.batch_execute(session).await).await,
             db.transaction(async |tx| tx.query(session, &[]).await).await.map(drop),
+            db.transaction(async |tx| tx.query_stream(session, &[], async |_| Ok(())).await).await,
         ] {
             assert_eq!(answer.unwrap_err().fault(), Fault::Usage, "{session}");
         }
     }
+    // It would be a transaction of nothing, and what follows it would commit by itself.
+    for begin in ["BEGIN", "start transaction read only", "SELECT 1; /* x */ BEGIN; SELECT 2"] {
+        for answer in [lease.batch_execute(begin).await, db.execute(begin, &[]).await.map(drop)] {
+            let error = answer.unwrap_err();
+            assert_eq!((error.fault(), error.outcome()), (Fault::Usage, Outcome::NotStarted), "{error}");
+            assert!(error.sentence().contains("begin()"), "{error}");
+        }
+    }
+    lease.batch_execute("BEGIN; SELECT 1; COMMIT").await.unwrap();
     assert_eq!(lease.prepare("SELECT 1").await.unwrap_err().fault(), Fault::Usage);
     drop(lease);
     assert_nothing_is_left(&bouncer, &server, "refusals").await;

@@ -11,9 +11,11 @@ mod server;
 
 use ledger::{entries, ledger};
 use plimsoll::{Database, Error, Fault, Outcome, Phase, Transaction};
+use plimsoll_embedded::shared::TestDatabase;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
 
 const TASKS: u32 = 8;
 
@@ -61,6 +63,18 @@ impl Counts {
     }
 }
 
+/// A storm until it is over.
+async fn storm(db: &TestDatabase, over: &Arc<AtomicBool>, counts: &Arc<Counts>) -> JoinHandle<()> {
+    let (over, counts) = (Arc::clone(over), Arc::clone(counts));
+    let cancels = server::bare(&db.url()).await;
+    tokio::spawn(async move {
+        while !over.load(Ordering::Relaxed) {
+            let sent: i32 = cancels.query_one("SELECT storm(100)", &[]).await.unwrap().get(0);
+            counts.cancels.fetch_add(u32::try_from(sent).unwrap(), Ordering::Relaxed);
+        }
+    })
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn not_one_row_stays_of_transactions_that_all_roll_back() {
     let soak = std::env::var_os("PLIMSOLL_SOAK").is_some();
@@ -72,16 +86,7 @@ async fn not_one_row_stays_of_transactions_that_all_roll_back() {
     let counts = Arc::new(Counts::default());
     let over = Arc::new(AtomicBool::new(false));
 
-    let storm = {
-        let (over, counts) = (Arc::clone(&over), Arc::clone(&counts));
-        let cancels = server::bare(&db.url()).await;
-        tokio::spawn(async move {
-            while !over.load(Ordering::Relaxed) {
-                let sent: i32 = cancels.query_one("SELECT storm(100)", &[]).await.unwrap().get(0);
-                counts.cancels.fetch_add(u32::try_from(sent).unwrap(), Ordering::Relaxed);
-            }
-        })
-    };
+    let storm = storm(&db, &over, &counts).await;
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| {
             let (pool, counts) = (pool.clone(), Arc::clone(&counts));
@@ -142,4 +147,61 @@ async fn a_begin_that_failed_lets_nothing_through() {
         assert_eq!(pool.acquire().await.unwrap().wire().transaction_status, 'I');
     }
     assert!(entries(&db).await.is_empty());
+}
+
+/// What only reads travels along with its BEGIN. If that is cancelled, and it was no reading after all, it has happened:
+/// then that is what the error says, and not that it was rolled back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_was_declared_to_read_and_wrote_without_its_begin_is_not_called_rolled_back() {
+    let db = ledger().await;
+    db.execute(STORM).await.unwrap();
+    let size = usize::try_from(TASKS).unwrap();
+    let pool = Database::connect(server::settings_for(&db).await.pool_max(size)).await.unwrap();
+    let counts = Arc::new(Counts::default());
+    let over = Arc::new(AtomicBool::new(false));
+    let storm = storm(&db, &over, &counts).await;
+    let strayed = Arc::new(AtomicU32::new(0));
+    let end = Instant::now() + server::PATIENCE;
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|task| {
+            let (pool, strayed) = (pool.clone(), Arc::clone(&strayed));
+            tokio::spawn(async move {
+                let mut may_stand = Vec::new();
+                // Until enough of both were hit, which a slow machine may take a while for.
+                for n in 0.. {
+                    let is_enough = n >= 200 && strayed.load(Ordering::Relaxed) >= 10;
+                    if is_enough || Instant::now() > end {
+                        break;
+                    }
+                    let id = i32::try_from(n * TASKS + task).unwrap();
+                    let call = pool.named("report").read_only();
+                    let told = match n % 2 {
+                        0 => call.transaction(async |tx| tx.execute(ledger::INSERT, &[&id]).await).await,
+                        _ => call.execute(ledger::INSERT, &[&id]).await,
+                    };
+                    let error = told.expect_err("a write that was declared to read");
+                    match error.outcome() {
+                        Outcome::NotStarted | Outcome::RolledBack => continue,
+                        Outcome::Unknown => assert!(!error.may_run_again(), "{error}"),
+                        _ => assert!(error.sentence().contains("has run by itself"), "{error}"),
+                    }
+                    strayed.fetch_add(1, Ordering::Relaxed);
+                    may_stand.push(id);
+                }
+                may_stand
+            })
+        })
+        .collect();
+    let mut may_stand = Vec::new();
+    for task in tasks {
+        may_stand.extend(task.await.unwrap());
+    }
+    over.store(true, Ordering::Relaxed);
+    storm.await.unwrap();
+    pool.close().await;
+    let stand = entries(&db).await;
+    println!("{} stand, {} were told that they may", stand.len(), may_stand.len());
+    let lied: Vec<_> = stand.iter().filter(|id| !may_stand.contains(id)).collect();
+    assert!(lied.is_empty(), "called rolled back, and there they are: {lied:?}");
+    assert!(!stand.is_empty(), "no BEGIN was hit while its statement was on its way, so nothing was proven");
 }

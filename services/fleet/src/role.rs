@@ -21,6 +21,11 @@ pub const LIMITS: [(&str, &str); 4] = [
     ("client_connection_check_interval", "2s"),
 ];
 
+/// The same where the server knows it, which is from PostgreSQL 17 on.
+pub const TRANSACTION_LIMIT: (&str, &str) = ("transaction_timeout", "1min");
+
+const KNOWS: &str = "SELECT EXISTS (SELECT FROM pg_settings WHERE name = $1)";
+
 const LOOK: &str = "
     SELECT rolcanlogin AND NOT rolsuper AND NOT rolbypassrls, coalesce(rolconfig, '{}')
     FROM pg_roles WHERE rolname = $1";
@@ -60,7 +65,8 @@ async fn set_right(owner: &Database, password: Option<&str>) -> Result<()> {
 }
 
 async fn set_limits(owner: &Database, present: &[String]) -> Result<()> {
-    for (name, value) in LIMITS {
+    let knows: bool = owner.query_one(KNOWS, &[&TRANSACTION_LIMIT.0]).await?.try_get(0)?;
+    for (name, value) in LIMITS.into_iter().chain(knows.then_some(TRANSACTION_LIMIT)) {
         if !present.contains(&format!("{name}={value}")) {
             owner.execute(&format!("ALTER ROLE {NAME} SET {name} = '{value}'"), &[]).await?;
         }

@@ -21,6 +21,10 @@ async fn with_plain_psql() {
     assert_eq!(psql(&url, "show lock_timeout").await.1, "5s");
     assert_eq!(psql(&url, "show idle_in_transaction_session_timeout").await.1, "30s");
     assert_eq!(psql(&url, "show client_connection_check_interval").await.1, "2s");
+    let version = psql(&url, "show server_version_num").await.1.parse::<u32>().unwrap();
+    let transaction = psql(&url, "show transaction_timeout").await;
+    assert_eq!(transaction.0, version >= 170_000, "{transaction:?}");
+    assert!(version < 170_000 || transaction.1 == "1min", "{transaction:?}");
     let begun = Instant::now();
     let (ended_well, said) = psql(&url, "select pg_sleep(35)").await;
     let took = begun.elapsed();

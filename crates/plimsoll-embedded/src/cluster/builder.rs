@@ -15,6 +15,7 @@ const PORT_TRIES: usize = 10;
 
 /// Who may come in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Auth {
     /// Whoever knows the password; it never crosses the wire.
     #[default]

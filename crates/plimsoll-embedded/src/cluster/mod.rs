@@ -17,6 +17,7 @@ use std::path::Path;
 
 /// How a server is asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StopMode {
     /// Waits until the last client has gone by itself.
     Smart,

@@ -4,9 +4,13 @@
 //! even a history is made. Where it does not, the migrations run as always: under the lock, each in a transaction. A
 //! failure is logged and told, and the program goes on, so that an operator can act; let readiness say no until
 //! [`Database::schema_is_current`] or the sentinel says yes.
+//!
+//! Since each file commits by itself, the sentinel is there before the last file has run; and stays, if that one fails.
+//! So where there is a history as well, it has to say that every file is applied. If it does not, somebody is at it, or
+//! gave up: the migrations run, which waits for the one and goes on where the other stopped.
 
 use super::file::Migrations;
-use super::{MigrateOptions, Report, refused};
+use super::{MigrateOptions, Report, history, plan, refused};
 use crate::database::Database;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
@@ -20,9 +24,9 @@ const SENTINEL: &str = "SELECT count(*) FROM information_schema.tables \
 #[non_exhaustive]
 #[must_use = "a schema that could not be made is told only here and in the log"]
 pub enum Initialisation {
-    /// The sentinel was there: nothing was done.
+    /// The sentinel was there, and either no history or all of it: nothing was done.
     AlreadyThere,
-    /// The schema was made.
+    /// The schema was made, or what of it was missing.
     Initialised(Report),
     /// The sentinel was not there, and neither were the files.
     FilesMissing(PathBuf),
@@ -39,7 +43,8 @@ impl Initialisation {
 }
 
 impl Database {
-    /// Makes the schema if the table `sentinel` does not exist in schema `public`.
+    /// Makes the schema if the table `sentinel` does not exist in schema `public`, and finishes one that
+    /// [`Database::migrate`] or this has begun.
     ///
     /// Never fails: what went wrong is logged as `Schema initialization failed: ..` and returned, and the start-up of
     /// the program goes on.
@@ -58,8 +63,7 @@ impl Database {
 
     async fn initialize(&self, migrations: &Migrations, sentinel: &str) -> Result<Initialisation> {
         if self.has_table(sentinel).await? {
-            tracing::debug!(target: "plimsoll", "Database schema already initialized");
-            return Ok(Initialisation::AlreadyThere);
+            return self.finish(migrations).await;
         }
         if let Some(path) = migrations.missing() {
             tracing::warn!(target: "plimsoll", "Schema file not found: {}", path.display());
@@ -80,6 +84,27 @@ impl Database {
                 ),
             ));
         }
+        tracing::info!(target: "plimsoll", "Database schema initialized successfully");
+        Ok(Initialisation::Initialised(report))
+    }
+
+    /// The sentinel is there: is all that belongs to it?
+    async fn finish(&self, migrations: &Migrations) -> Result<Initialisation> {
+        let history = match migrations.missing() {
+            Some(_) => Vec::new(),
+            None => history::read(self).await?,
+        };
+        let files = if history.is_empty() { Vec::new() } else { migrations.files().map_err(refused)? };
+        let unapplied = plan::unapplied(&files, &history);
+        if unapplied == 0 {
+            tracing::debug!(target: "plimsoll", "Database schema already initialized");
+            return Ok(Initialisation::AlreadyThere);
+        }
+        tracing::info!(
+            target: "plimsoll",
+            "Database schema is not complete: {unapplied} of {} files are not applied yet", files.len()
+        );
+        let report = self.migrate_with(migrations, MigrateOptions::default()).await?;
         tracing::info!(target: "plimsoll", "Database schema initialized successfully");
         Ok(Initialisation::Initialised(report))
     }

@@ -116,6 +116,13 @@ pub(super) fn is_current(files: &[Migration], history: &[Record]) -> bool {
     })
 }
 
+/// How many of these files are not applied, or not to their end.
+pub(super) fn unapplied(files: &[Migration], history: &[Record]) -> usize {
+    let is_applied =
+        |file: &&Migration| history.iter().any(|r| r.version == file.version && r.state != State::Started);
+    files.iter().filter(|file| !is_applied(file)).count()
+}
+
 /// The version of a schema with this history.
 pub(super) fn version(history: &[Record]) -> Option<i64> {
     history.iter().filter(|record| record.state != State::Started).map(|record| record.version).max()

@@ -32,6 +32,7 @@ const STALE: Duration = Duration::from_secs(3);
 
 /// Who is served first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Priority {
     /// After all others: exports, upkeep.
     Low,

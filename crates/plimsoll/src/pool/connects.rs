@@ -73,7 +73,7 @@ fn arrived<M: Manage>(inner: &Arc<Inner<M>>, slot: usize, connection: M::Connect
     let now = Moment::now();
     *inner.last_connect.lock() = LastConnect::Ok(now);
     let handle = inner.manager.handle(&connection).clone();
-    let expires = lifetime(inner, now);
+    let expires = lifetime(inner.sizing.max_lifetime, inner.sizing.lifetime_jitter, fastrand::f64(), now);
     let effects = inner.slots.lock().connected(slot, connection, handle, expires, now);
     inner.apply(effects);
     inner.changed.notify_waiters();
@@ -82,10 +82,9 @@ fn arrived<M: Manage>(inner: &Arc<Inner<M>>, slot: usize, connection: M::Connect
 
 /// When a connection that is born now must go. The jitter is drawn here, once: drawn at each look, it would shorten
 /// every life to the shortest draw.
-fn lifetime<M: Manage>(inner: &Inner<M>, now: Moment) -> Option<Moment> {
-    let whole = inner.sizing.max_lifetime?;
-    let share = (inner.sizing.lifetime_jitter.clamp(0.0, 1.0) * fastrand::f64()).clamp(0.0, 1.0);
-    Some(now + whole.mul_f64(1.0 - share))
+fn lifetime(whole: Option<Duration>, jitter: f64, draw: f64, now: Moment) -> Option<Moment> {
+    let share = (jitter.clamp(0.0, 1.0) * draw).clamp(0.0, 1.0);
+    Some(now + whole?.mul_f64(1.0 - share))
 }
 
 fn failed<M: Manage>(inner: &Arc<Inner<M>>, error: &Error) {
@@ -124,4 +123,22 @@ pub(crate) fn at_least_one<M: Manage>(inner: &Arc<Inner<M>>) {
         slots.begin_connects(wanted, Moment::now())
     };
     start(inner, places);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_life_is_shortened_by_its_draw_and_by_no_more_than_the_jitter() {
+        let now = Moment::now();
+        let whole = Duration::from_secs(1800);
+        let life = |jitter, draw| lifetime(Some(whole), jitter, draw, now).map(|end| end.since(now));
+        assert_eq!(life(0.2, 0.0), Some(whole));
+        assert_eq!(life(0.2, 0.5), Some(whole.mul_f64(0.9)));
+        assert_eq!(life(0.2, 1.0), Some(whole.mul_f64(0.8)));
+        assert_eq!(life(0.0, 0.7), Some(whole), "no jitter, no lot");
+        assert_eq!(life(7.0, 1.0), Some(Duration::ZERO), "more than all is all");
+        assert_eq!(lifetime(None, 0.2, 0.5, now), None);
+    }
 }

@@ -120,6 +120,7 @@ pub trait Manage: Send + Sync + Sized + 'static {
 
 /// In which state a connection comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// Proven clean: lend it again.
     Clean,
@@ -131,6 +132,7 @@ pub enum Verdict {
 
 /// How a pool is sized and how long it waits.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Sizing {
     /// Connections kept open even when nothing happens.
     pub min: usize,

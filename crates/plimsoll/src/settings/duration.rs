@@ -15,6 +15,7 @@ use std::time::Duration;
 
 /// A limit in time, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Limit {
     /// No limit.
     Off,

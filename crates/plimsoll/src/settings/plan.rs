@@ -27,6 +27,7 @@ pub enum TlsRoots {
 
 /// How an idle connection proves to the kernel that the other side is still there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Keepalives {
     /// Silence before the first probe.
     pub idle: Duration,

@@ -10,6 +10,7 @@ use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
 use crate::guard::{Guard, Place};
 use crate::resolve;
+use std::sync::atomic::Ordering;
 
 /// Commits and gives the lease back.
 pub(super) async fn commit(core: &Core) -> Result<()> {
@@ -30,7 +31,8 @@ pub(super) async fn commit(core: &Core) -> Result<()> {
     }
     match core.adrift(&lease) {
         Some(Adrift::NeverBegun) => {
-            return Err(core.not_open(Adrift::NeverBegun, Phase::Commit, Outcome::RolledBack));
+            let outcome = undone(core);
+            return Err(core.not_open(Adrift::NeverBegun, Phase::Commit, outcome));
         }
         Some(Adrift::EndedFromWithin) => {
             return Err(core.not_open(Adrift::EndedFromWithin, Phase::Commit, Outcome::Unknown));
@@ -68,14 +70,19 @@ async fn swallowed(core: &Core, lease: &PooledConnection) -> Error {
 /// Rolls back and gives the lease back; says what became of the transaction. If it cannot be done now it is done on
 /// the side.
 pub(super) async fn roll_back(core: &Core) -> Outcome {
-    let Some(lease) = core.take() else { return Outcome::RolledBack };
+    let Some(lease) = core.take() else { return undone(core) };
     if core.adrift(&lease) == Some(Adrift::EndedFromWithin) {
         return Outcome::Unknown;
     }
     if core.unsent.lock().take().is_none() {
         end(core, &lease).await;
     }
-    Outcome::RolledBack
+    undone(core)
+}
+
+/// What becomes of a transaction that is not committed.
+fn undone(core: &Core) -> Outcome {
+    if core.has_strayed.load(Ordering::Acquire) { Outcome::Unknown } else { Outcome::RolledBack }
 }
 
 async fn end(core: &Core, lease: &PooledConnection) {

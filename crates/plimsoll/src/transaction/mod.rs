@@ -19,7 +19,7 @@ use crate::error::{Error, Outcome, Phase, Result};
 use crate::guard::{Answered, Guard};
 use crate::lock::{self, LockKey};
 use crate::name::WorkName;
-use crate::statement::{Count, First, Params, Rows, Shape};
+use crate::statement::{Count, First, Params, Rows, STRAYED, Shape};
 use crate::statements::{AsQuery, Kept, Query};
 use crate::stream::{CopyIn, CopyOut, RowStream};
 use bytes::Buf;
@@ -56,6 +56,16 @@ where
     };
     drop(ending);
     ended
+}
+
+/// Runs one statement as a transaction, step by step: one of which COMMIT can be resolved needs the answer to BEGIN.
+pub(crate) async fn of_one<S: Shape>(
+    lease: PooledConnection,
+    begin: Begin,
+    query: Query<'_>,
+    params: Params<'_>,
+) -> Result<S::Out> {
+    run(lease, begin, async |tx| tx.run::<S>(query, params).await).await
 }
 
 /// Begins a transaction that is ended by hand.
@@ -198,6 +208,7 @@ impl Transaction {
         read: impl AsyncFnOnce(RowStream<'_>) -> Result<T>,
     ) -> Result<T> {
         let lease = self.core.lease()?;
+        refuse_session_state(lease.inner(), statement.as_query())?;
         let guard = self.core.guard(&lease);
         self.core.send_begin(&guard).await?;
         read(RowStream::open(guard, statement.as_query(), params).await?).await
@@ -216,6 +227,7 @@ impl Transaction {
         write: impl AsyncFnOnce(CopyIn<'_, B>) -> Result<T>,
     ) -> Result<T> {
         let lease = self.core.lease()?;
+        refuse_session_state(lease.inner(), Query::Text(sql))?;
         let guard = self.core.guard(&lease);
         self.core.send_begin(&guard).await?;
         write(CopyIn::open(guard, sql).await?).await
@@ -234,6 +246,7 @@ impl Transaction {
         read: impl AsyncFnOnce(CopyOut<'_>) -> Result<T>,
     ) -> Result<T> {
         let lease = self.core.lease()?;
+        refuse_session_state(lease.inner(), Query::Text(sql))?;
         let guard = self.core.guard(&lease);
         self.core.send_begin(&guard).await?;
         read(CopyOut::open(guard, sql).await?).await
@@ -272,7 +285,12 @@ async fn first<S: Shape>(
     core.has_begun.store(answer.0.is_ok(), Ordering::Release);
     match answer {
         (Ok(()), Ok(out)) => Ok(out),
-        (Err(error), _) => Err(guard.failed(Phase::Begin, error, stopped, began)),
+        (Err(error), Ok(_)) => {
+            // It ran by itself, and only its author knows whether it wrote.
+            core.has_strayed.store(true, Ordering::Release);
+            Err(guard.failed(Phase::Begin, error, stopped, began).with_outcome(Outcome::Unknown).and(STRAYED))
+        }
+        (Err(error), Err(_)) => Err(guard.failed(Phase::Begin, error, stopped, began)),
         (Ok(()), Err(error)) => Err(guard.failed(Phase::Statement, error, stopped, began)),
     }
 }

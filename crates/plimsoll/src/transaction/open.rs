@@ -35,6 +35,8 @@ pub(super) struct Core {
     pub(super) unsent: Mutex<Option<String>>,
     /// BEGIN was sent and the server said yes.
     pub(super) has_begun: AtomicBool,
+    /// It said no, and the first statement, which was on its way behind it, ran by itself.
+    pub(super) has_strayed: AtomicBool,
     pub(super) savepoints: AtomicU32,
     pub(super) xid: Mutex<Option<String>>,
     pub(super) began: Instant,
@@ -180,6 +182,7 @@ pub(super) async fn open(lease: PooledConnection, begin: Begin) -> Result<Arc<Co
         takes_its_time: begin.takes_its_time,
         unsent: Mutex::new(None),
         has_begun: AtomicBool::new(false),
+        has_strayed: AtomicBool::new(false),
         savepoints: AtomicU32::new(0),
         xid: Mutex::new(None),
         began: now,

@@ -61,6 +61,26 @@ pub(crate) fn ends_transaction(sql: &[u8]) -> bool {
     matches!(lexer.next(), Some(Token::Word(w)) if is(w, "commit") || is(w, "rollback") || is(w, "end") || is(w, "abort"))
 }
 
+/// Whether running this text would leave a transaction open.
+pub(crate) fn opens_transaction(sql: &[u8]) -> bool {
+    let mut lexer = Lexer::new(sql);
+    let (mut is_open, mut is_first) = (false, true);
+    while let Some(token) = lexer.next() {
+        match token {
+            Token::Word(word) if is_first => {
+                is_open = match word.to_ascii_lowercase().as_slice() {
+                    b"begin" | b"start" => true,
+                    b"commit" | b"rollback" | b"end" | b"abort" => false,
+                    _ => is_open,
+                };
+                is_first = false;
+            }
+            token => is_first = matches!(token, Token::Semicolon),
+        }
+    }
+    is_open
+}
+
 /// What running this text may leave behind.
 pub(crate) fn of_sql(sql: &[u8]) -> Residue {
     let mut found = Residue::NONE;
@@ -323,6 +343,24 @@ mod tests {
         ];
         for (sql, expected) in cases {
             assert_eq!(of_sql(sql.as_bytes()), *expected, "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_leaves_a_transaction_open_is_told_from_one_that_ends_it() {
+        for sql in ["BEGIN", " /* c */ begin; select 1", "select 1; START TRANSACTION", "commit; begin;"] {
+            assert!(opens_transaction(sql.as_bytes()), "{sql}");
+        }
+        for sql in [
+            "",
+            ";",
+            "select 'begin'",
+            "select begin from t",
+            "begin; select 1; commit",
+            "begin; end;",
+            "commit",
+        ] {
+            assert!(!opens_transaction(sql.as_bytes()), "{sql}");
         }
     }
 
