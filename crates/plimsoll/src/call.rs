@@ -10,7 +10,7 @@ use crate::idempotent::Idempotent;
 use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::pool::{Ask, Priority};
-use crate::retry::Safe;
+use crate::retry::{Policy, Safe};
 use crate::statement::{Count, First, Params, Rows, Shape};
 use crate::statements::{AsQuery, Query};
 use crate::transaction::{self, Transaction, TransactionGuard};
@@ -41,6 +41,7 @@ pub struct Call<'a> {
     acquire_within: Option<Duration>,
     priority: Priority,
     at_most: Option<usize>,
+    retries_lock_timeouts: bool,
 }
 
 impl<'a> Call<'a> {
@@ -53,6 +54,7 @@ impl<'a> Call<'a> {
             acquire_within: None,
             priority: Priority::Normal,
             at_most: None,
+            retries_lock_timeouts: false,
         }
     }
 
@@ -127,6 +129,18 @@ impl<'a> Call<'a> {
     pub fn at_most(mut self, count: usize) -> Self {
         self.at_most = Some(count);
         self
+    }
+
+    /// With [`Call::retrying`] and [`Call::idempotent`]: a wait for a lock that was given up
+    /// ([`Fault::LockTimeout`]) is tried again too. Not without being asked, since it has kept a connection for all of
+    /// `lock_timeout` already; it suits a `NOWAIT`, and a limit that is short.
+    pub fn retry_lock_timeouts(mut self) -> Self {
+        self.retries_lock_timeouts = true;
+        self
+    }
+
+    fn policy(&self, safe: Safe) -> Policy {
+        Policy { safe, lock_timeouts: self.retries_lock_timeouts }
     }
 
     /// Lends a connection.
@@ -236,7 +250,8 @@ impl<'a> Call<'a> {
     /// The same for a statement that may run twice: one deadline covers all tries.
     pub(crate) async fn run_again<S: Shape>(self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
         let once = || self.once::<S>(None, query, params);
-        deadline::from_start(self.within, self.db.retries().run(&self.name, Safe::Twice, once)).await
+        deadline::from_start(self.within, self.db.retries().run(&self.name, self.policy(Safe::Twice), once))
+            .await
     }
 
     pub(crate) fn name(&self) -> &WorkName {
@@ -280,7 +295,8 @@ impl<'a> Call<'a> {
     }
 
     /// Runs a transaction, and runs it again when it was rolled back for certain by something that may pass:
-    /// a collision, a deadlock, a lost connection. Up to five times, after pauses with full jitter, by the deadline,
+    /// a collision, a deadlock, a lost connection (a lock that was not to be had only with
+    /// [`Call::retry_lock_timeouts`]). Up to five times, after pauses with full jitter, by the deadline,
     /// and as far as the retry budget of the [`Database`] allows.
     ///
     /// Inside other work that is tried again it runs once: whoever is around it tries again with everything.
@@ -305,7 +321,7 @@ impl<'a> Call<'a> {
                 let lease = self.lend(None).await?;
                 transaction::run(lease, self.begin, &work).await
             };
-            self.db.retries().run(&self.name, Safe::RolledBack, once).await
+            self.db.retries().run(&self.name, self.policy(Safe::RolledBack), once).await
         })
     }
 

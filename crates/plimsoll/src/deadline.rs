@@ -5,6 +5,7 @@
 //! in between needs to know nothing of it; every wait in this crate takes the smaller of it and its own limit.
 
 use crate::moment::Moment;
+use crate::nested;
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::future::Future;
@@ -112,14 +113,15 @@ pub(crate) fn from_start<F: Future>(span: Option<Duration>, work: F) -> impl Fut
     Scoped { span, deadline: None, work }
 }
 
-/// Carries the present deadline into a future that will run on another task.
+/// Carries the present deadline into a future that will run on another task, and with it whether the work around it
+/// is tried again, so that it is not tried again by itself as well.
 ///
 /// A spawned task starts without its parent's scope: `tokio::spawn(deadline::inherit(work))` hands it over.
 ///
 /// # Cancel safety
 /// Dropping the returned future drops `work`.
 pub fn inherit<F: Future>(work: F) -> impl Future<Output = F::Output> {
-    Scoped { span: None, deadline: current(), work }
+    nested::carried(Scoped { span: None, deadline: current(), work })
 }
 
 pin_project! {

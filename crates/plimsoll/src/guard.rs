@@ -174,10 +174,25 @@ impl Guard<'_> {
         }
         if link.owes_barrier() {
             // A late cancel may hit this empty statement; that is what it is for.
-            let _ = timeout_at(until, self.connection.client.batch_execute("")).await;
+            if timeout_at(until, self.connection.client.batch_execute("")).await.is_err() {
+                link.doom();
+                return Err(self.error(
+                    Fault::ConnectionLost,
+                    phase,
+                    self.untouched(),
+                    format!(
+                        "a cancel of an earlier statement of {} may still arrive, and the server gave no answer in \
+                         time; the connection is given up",
+                        self.work
+                    ),
+                ));
+            }
             link.barrier_passed();
         }
-        Ok(Moment::now())
+        // That took of the time there was.
+        let now = Moment::now();
+        self.may_begin(now, phase)?;
+        Ok(now)
     }
 
     /// When to stop, and what to call it.

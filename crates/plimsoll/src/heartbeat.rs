@@ -28,7 +28,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 /// How often the connections are looked at while something goes on.
 const TICK: Duration = Duration::from_millis(50);
 /// How often while nothing does, at the most.
-const QUIET: Duration = Duration::from_millis(200);
+const QUIET: Duration = Duration::from_millis(100);
 /// Later than this, and it is this program that stood still.
 const STALL: Duration = Duration::from_millis(500);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -101,6 +101,7 @@ struct Sight {
     now: Instant,
     /// Somebody waits for an answer.
     is_owed: bool,
+    has_connections: bool,
     is_busy: bool,
     /// When anything was last heard.
     heard: Option<Instant>,
@@ -158,12 +159,14 @@ impl Heart {
         if slots.is_closed {
             return None;
         }
-        let mut sight = Sight { now, is_owed: false, is_busy: slots.lent() > 0, heard: reserved };
+        let mut sight =
+            Sight { now, is_owed: false, has_connections: false, is_busy: slots.lent() > 0, heard: reserved };
         for slot in &slots.slots {
             let Some(link) = &slot.handle else { continue };
             sight.heard = sight.heard.max(Some(link.seen.heard_at().instant()));
             let is_out = matches!(slot.state, State::Lent | State::Returning);
-            sight.is_owed |= is_out && link.seen.owed_work() > 0;
+            sight.is_owed |= is_out && link.seen.owed() > 0;
+            sight.has_connections |= !link.is_closed();
         }
         sight.is_busy |= std::mem::replace(&mut self.acquired, slots.acquired()) != slots.acquired();
         Some(sight)
@@ -175,11 +178,12 @@ impl Heart {
         if let Some(heard) = sight.heard {
             breaker.heard(heard);
         }
+        self.ask(sight);
+        let breaker = &self.shared.breaker;
         let proves = self.connector.pooler() != Some(Pooler::Transaction);
         let question = self.question.as_ref().map(|question| question.since).filter(|_| proves);
-        breaker.look(sight.now, sight.is_owed && proves, question);
+        breaker.look(sight.now, sight.is_owed && proves, question, sight.has_connections);
         let is_open = !breaker.is_closed();
-        self.ask(sight);
         self.try_connect(sight.now, is_open);
         match self.every {
             _ if sight.is_busy || is_open || self.question.is_some() => TICK,
@@ -188,7 +192,11 @@ impl Heart {
     }
 
     fn ask(&mut self, sight: &Sight) {
-        let Some(every) = self.every else { return };
+        let Some(mut every) = self.every else { return };
+        if !self.shared.breaker.is_closed() {
+            // The sooner it answers again, the sooner calls are let through.
+            every = every.min(TICK);
+        }
         let is_silent = sight
             .heard
             .is_none_or(|heard| sight.now.saturating_duration_since(heard) >= every.saturating_sub(TICK / 2));

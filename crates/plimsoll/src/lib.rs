@@ -59,6 +59,7 @@ mod lock;
 pub mod migrate;
 mod moment;
 mod name;
+mod nested;
 pub mod pool;
 mod postgres;
 mod resolve;

@@ -107,13 +107,33 @@ async fn close_ends_even_what_never_comes_back() {
         .await;
 }
 
+/// A table whose COMMIT takes its time.
+const SLOW_COMMIT: &str = "CREATE TABLE slow (n int); CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS \
+    'BEGIN PERFORM pg_sleep(0.8); RETURN NULL; END'; CREATE CONSTRAINT TRIGGER nap AFTER INSERT ON slow \
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nap()";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_is_all_that_is_left_is_let_finish() {
+    let fresh = shared::database().await.unwrap();
+    fresh.execute(SLOW_COMMIT).await.unwrap();
+    let settings = server::settings_for(&fresh).await.pool_max(1).close_timeout(Duration::from_millis(100));
+    let db = Database::connect(settings).await.unwrap();
+    let writer = db.clone();
+    let commits = tokio::spawn(async move {
+        writer.transaction(async |tx| tx.execute("INSERT INTO slow VALUES (1)", &[]).await).await
+    });
+    let at_work = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() \
+                   AND state = 'active' AND query = 'COMMIT'";
+    server::until("it is at it", server::PATIENCE, async || server::text(&fresh, at_work).await == "1").await;
+    let report = db.shutdown().await;
+    assert_eq!((report.cancelled, report.ended), (0, 0), "{report:?}");
+    assert_eq!(commits.await.unwrap().expect("a COMMIT is let finish"), 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_runs_on_at_the_end_is_stopped_on_the_server_and_a_commit_is_not() {
     let fresh = shared::database().await.unwrap();
-    let setup = "CREATE TABLE slow (n int); CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS \
-                 'BEGIN PERFORM pg_sleep(0.8); RETURN NULL; END'; CREATE CONSTRAINT TRIGGER nap AFTER INSERT ON slow \
-                 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nap()";
-    fresh.execute(setup).await.unwrap();
+    fresh.execute(SLOW_COMMIT).await.unwrap();
     let settings = server::settings_for(&fresh).await.pool_max(3).close_timeout(Duration::from_millis(200));
     let db = Database::connect(settings).await.unwrap();
     let (sleeper, writer) = (db.clone(), db.clone());

@@ -165,7 +165,7 @@ async fn no_try_begins_after_the_deadline_and_the_last_error_is_the_true_one() {
         runs.fetch_add(1, Ordering::Relaxed);
         tx.execute(INSERT, &[&1]).await
     };
-    let call = pool.named("wait").lock_timeout(Duration::from_millis(150));
+    let call = pool.named("wait").lock_timeout(Duration::from_millis(150)).retry_lock_timeouts();
     let began = Instant::now();
     let error = deadline::within(Duration::from_millis(500), call.retrying(work)).await.unwrap_err();
     assert!(began.elapsed() < Duration::from_millis(850), "{:?}", began.elapsed());
@@ -174,5 +174,27 @@ async fn no_try_begins_after_the_deadline_and_the_last_error_is_the_true_one() {
     let runs = runs.load(Ordering::Relaxed);
     assert!((2..=4).contains(&runs), "tries that fit into the time: {runs}");
     assert!(error.sentence().contains("tried"), "{error}");
+    holder.rollback().await;
+}
+
+#[tokio::test]
+async fn a_lock_that_was_not_to_be_had_is_waited_for_again_only_when_that_is_asked_for() {
+    let db = ledger().await;
+    let pool = server::database(&db).await;
+    let holder = pool.begin().await.unwrap();
+    holder.execute(INSERT, &[&1]).await.unwrap();
+    let call = || pool.named("wait").lock_timeout(Duration::from_millis(20));
+    for (call, tries) in [(call(), 1), (call().retry_lock_timeouts(), 5)] {
+        let runs = AtomicU32::new(0);
+        let work = async |tx: Transaction| {
+            runs.fetch_add(1, Ordering::Relaxed);
+            tx.execute(INSERT, &[&1]).await
+        };
+        let error = call.clone().retrying(work).await.unwrap_err();
+        assert_eq!((error.fault(), error.attempts()), (Fault::LockTimeout, tries), "{error}");
+        assert_eq!(runs.load(Ordering::Relaxed), tries);
+        let error = call.idempotent().execute(INSERT, &[&1]).await.unwrap_err();
+        assert_eq!((error.fault(), error.attempts()), (Fault::LockTimeout, tries), "{error}");
+    }
     holder.rollback().await;
 }

@@ -84,3 +84,26 @@ async fn behind_a_retry_the_next_one_tries_again() {
         assert_eq!(pool.retrying(collide).await.unwrap_err().attempts(), 5);
     }
 }
+
+#[tokio::test]
+async fn a_task_that_inherits_the_deadline_inherits_this_too() {
+    let (_db, pool) = colliding().await;
+    let inner = std::sync::Arc::new(AtomicU32::new(0));
+    let error = pool
+        .retrying(async |_| {
+            let (pool, inner) = (pool.clone(), std::sync::Arc::clone(&inner));
+            let work = async move {
+                let collide = async |tx: Transaction| {
+                    inner.fetch_add(1, Ordering::Relaxed);
+                    tx.query(COLLIDE, &[]).await
+                };
+                pool.retrying(collide).await.map(drop)
+            };
+            tokio::spawn(plimsoll::deadline::inherit(work)).await.unwrap()
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(error.attempts(), 5, "{error}");
+    assert_eq!(inner.load(Ordering::Relaxed), 5);
+    assert_eq!(pool.retry_status().calls, 1);
+}

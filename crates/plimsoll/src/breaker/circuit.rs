@@ -12,7 +12,11 @@
 //! statement is not silence, because the probe beside it is answered; a lock pile-up is not, a constraint is not, a
 //! statement that was cancelled is not. A connection that breaks while others are answered is not. A stall that is
 //! shorter than `after` passes unnoticed. That is why no failure is counted by itself: what counts is that nothing
-//! succeeded since the first of them.
+//! succeeded since the first of them. A server that is full has answered, so its refusal counts only where the pool has
+//! no connection at all.
+//!
+//! A step ends when its calls were answered, or when it has lasted for a moment and the server said anything: a call
+//! may run for long, and a lease may be kept for good.
 
 use crate::fault::Fault;
 use std::fmt;
@@ -26,13 +30,20 @@ const FIRST_STEP: u32 = 2;
 /// Once that many calls at a time were answered, nobody is counted any more.
 const LAST_STEP: u32 = 16;
 
-/// Why it opened.
+/// A step whose calls go on for longer than this waits for them no more.
+const STEP_LASTS: Duration = Duration::from_millis(100);
+
+/// Why it is not closed.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Reason {
     /// Answers were owed, and none came since then.
     Silent(Instant),
     /// No connection could be opened since then.
     Failing { since: Instant, failures: u32, fault: Fault, last: String },
+    /// It had answered again, and then a call did not reach it.
+    Relapsed,
+    /// It answers again; so many calls at a time are let through.
+    Recovering(u32),
     /// Somebody said so.
     Isolated,
 }
@@ -49,6 +60,10 @@ impl Reason {
                 "no connection could be opened for {:.1} s ({failures} tries; the last: {last})",
                 seconds(*since)
             ),
+            Reason::Relapsed => "the server had answered again, and then could not be reached".to_owned(),
+            Reason::Recovering(step) => {
+                format!("the server answers again, and {step} calls at a time are let through")
+            }
             Reason::Isolated => "it was isolated by hand".to_owned(),
         }
     }
@@ -82,15 +97,28 @@ impl fmt::Display for BreakerState {
 #[derive(Debug)]
 enum State {
     Closed,
-    Open { since: Instant, reason: Reason },
-    HalfOpen { opened: Instant, step: u32, out: u32 },
-    Isolated { since: Instant },
+    /// Since the outage began; and since it was opened last, which an answer must be younger than.
+    Open {
+        since: Instant,
+        shut: Instant,
+        reason: Reason,
+    },
+    HalfOpen {
+        since: Instant,
+        step: u32,
+        stepped: Instant,
+        out: u32,
+    },
+    Isolated {
+        since: Instant,
+    },
 }
 
 /// A change of state, to be told once no lock is held.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Change {
     Opened { reason: String },
+    Isolated { reason: String },
     HalfOpened { after: Duration },
     Closed { after: Duration },
 }
@@ -126,12 +154,22 @@ pub(crate) struct Circuit {
     heard: Option<Instant>,
     owed: Option<Instant>,
     failing: Option<Failing>,
+    /// The pool has connections that have not ended.
+    has_connections: bool,
 }
 
 impl Circuit {
     /// A closed breaker that opens when a server has given no answer for so long.
     pub(crate) fn new(after: Duration) -> Self {
-        Circuit { after, state: State::Closed, generation: 0, heard: None, owed: None, failing: None }
+        Circuit {
+            after,
+            state: State::Closed,
+            generation: 0,
+            heard: None,
+            owed: None,
+            failing: None,
+            has_connections: false,
+        }
     }
 
     pub(crate) fn state(&self) -> BreakerState {
@@ -143,12 +181,12 @@ impl Circuit {
         }
     }
 
-    /// Since when it is not closed, and why it opened.
+    /// Since when it has not been closed, and why.
     pub(crate) fn opened(&self) -> Option<(Instant, Reason)> {
         match &self.state {
             State::Closed => None,
-            State::Open { since, reason } => Some((*since, reason.clone())),
-            State::HalfOpen { opened, .. } => Some((*opened, Reason::Silent(*opened))),
+            State::Open { since, reason, .. } => Some((*since, reason.clone())),
+            State::HalfOpen { since, step, .. } => Some((*since, Reason::Recovering(*step))),
             State::Isolated { since } => Some((*since, Reason::Isolated)),
         }
     }
@@ -171,18 +209,25 @@ impl Circuit {
             self.failing = None;
         }
         match self.state {
-            State::Open { since, .. } if at > since => {
-                self.state = State::HalfOpen { opened: since, step: FIRST_STEP, out: 0 };
+            State::Open { since, shut, .. } if at > shut => {
+                self.state = State::HalfOpen { since, step: FIRST_STEP, stepped: at, out: 0 };
                 Some(Change::HalfOpened { after: at.saturating_duration_since(since) })
             }
-            // Where there are no calls, the heartbeat's answers are the steps.
-            State::HalfOpen { opened, out: 0, .. } if at > opened => self.step_up(at),
+            // Where no call comes to its end, the heartbeat's answers are the steps.
+            State::HalfOpen { stepped, out, .. }
+                if out == 0 || at.saturating_duration_since(stepped) >= STEP_LASTS =>
+            {
+                self.step_up(at)
+            }
             _ => None,
         }
     }
 
-    /// A connect did not reach the server.
+    /// A connect did not reach the server, or found it full.
     pub(crate) fn connect_failed(&mut self, now: Instant, fault: Fault, sentence: &str) -> Option<Change> {
+        if fault == Fault::TooManyConnections && self.has_connections {
+            return self.heard(now);
+        }
         let failing = self.failing.get_or_insert_with(|| Failing {
             since: now,
             failures: 0,
@@ -202,6 +247,11 @@ impl Circuit {
             (false, _) => None,
         };
         self.judge(now, probe)
+    }
+
+    /// Whether the pool has connections that have not ended.
+    pub(crate) fn has_connections(&mut self, has: bool) {
+        self.has_connections = has;
     }
 
     /// Time in which nobody could look (this program stood still) is not held against the server.
@@ -237,7 +287,9 @@ impl Circuit {
     fn open(&mut self, now: Instant, reason: Reason) -> Change {
         self.generation += 1;
         let told = reason.told(now);
-        self.state = State::Open { since: now, reason };
+        // An outage with an answer in between is one outage.
+        let since = if let State::HalfOpen { since, .. } = self.state { since } else { now };
+        self.state = State::Open { since, shut: now, reason };
         Change::Opened { reason: told }
     }
 
@@ -258,25 +310,23 @@ impl Circuit {
         if right.0 != self.generation {
             return None;
         }
-        let State::HalfOpen { opened, out, .. } = &mut self.state else { return None };
+        let State::HalfOpen { out, .. } = &mut self.state else { return None };
         *out = out.saturating_sub(1);
         match answer {
             Answer::Unknown => None,
             Answer::Answered => self.step_up(now),
-            Answer::Failed => {
-                let reason = Reason::Silent(*opened);
-                Some(self.open(now, reason))
-            }
+            Answer::Failed => Some(self.open(now, Reason::Relapsed)),
         }
     }
 
     fn step_up(&mut self, now: Instant) -> Option<Change> {
-        let State::HalfOpen { opened, step, .. } = &mut self.state else { return None };
+        let State::HalfOpen { since, step, stepped, .. } = &mut self.state else { return None };
         if *step < LAST_STEP {
             *step *= 2;
+            *stepped = now;
             return None;
         }
-        let after = now.saturating_duration_since(*opened);
+        let after = now.saturating_duration_since(*since);
         self.state = State::Closed;
         Some(Change::Closed { after })
     }
@@ -288,7 +338,7 @@ impl Circuit {
         }
         self.generation += 1;
         self.state = State::Isolated { since: now };
-        Some(Change::Opened { reason: Reason::Isolated.told(now) })
+        Some(Change::Isolated { reason: Reason::Isolated.told(now) })
     }
 
     /// Lets everything through again; a server that is away opens it again by itself.

@@ -33,11 +33,11 @@ pub struct BreakerStatus {
     pub state: BreakerState,
     /// For how long it has not been closed.
     pub open_for: Option<Duration>,
-    /// Why it opened.
+    /// Why it is not closed.
     pub reason: Option<String>,
     /// For how long the server has owed an answer to somebody and given none to anybody.
     pub silent_for: Option<Duration>,
-    /// How often it opened.
+    /// How often it opened by itself.
     pub trips: u64,
     /// Calls that it refused; in the mode `dark`, that it would have refused.
     pub refused: u64,
@@ -56,6 +56,8 @@ pub(crate) struct CircuitBreaker {
 
 impl CircuitBreaker {
     pub(crate) fn new(mode: GuardMode, after: Duration, events: Events) -> Self {
+        // It sees the same in every mode; switched off, nothing lasts long enough to open it.
+        let after = if mode == GuardMode::Off { Duration::MAX } else { after };
         CircuitBreaker {
             circuit: Mutex::new(Circuit::new(after)),
             is_closed: AtomicBool::new(true),
@@ -120,7 +122,7 @@ impl CircuitBreaker {
 
     /// A connect failed in a way that says that the server is away.
     pub(crate) fn connect_failed(&self, fault: Fault, sentence: &str) {
-        if self.mode != GuardMode::Off && fault.is_connectivity() {
+        if fault.is_connectivity() {
             self.apply(|circuit| circuit.connect_failed(Instant::now(), fault, sentence));
         }
         self.is_news();
@@ -131,11 +133,12 @@ impl CircuitBreaker {
         self.changes.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Looks at the server as a whole: see [`Circuit::look`].
-    pub(crate) fn look(&self, now: Instant, is_owed: bool, probe: Option<Instant>) {
-        if self.mode != GuardMode::Off {
-            self.apply(|circuit| circuit.look(now, is_owed, probe));
-        }
+    /// Looks at the server as a whole: see [`Circuit::look`] and [`Circuit::has_connections`].
+    pub(crate) fn look(&self, now: Instant, is_owed: bool, probe: Option<Instant>, has_connections: bool) {
+        self.apply(|circuit| {
+            circuit.has_connections(has_connections);
+            circuit.look(now, is_owed, probe)
+        });
     }
 
     /// This program stood still; what was counted meanwhile is not the server's.
@@ -184,6 +187,7 @@ impl CircuitBreaker {
                 self.trips.fetch_add(1, Ordering::Relaxed);
                 Event::BreakerOpened { reason, is_dark: self.mode != GuardMode::On }
             }
+            Change::Isolated { reason } => Event::BreakerOpened { reason, is_dark: false },
             Change::HalfOpened { after } => Event::BreakerHalfOpened { after },
             Change::Closed { after } => {
                 Event::BreakerClosed { after, refused: self.refused.load(Ordering::Relaxed) }

@@ -2,7 +2,8 @@
 //!
 //! *Drain*: nothing is lent any more, waiters are sent away, and whoever holds a connection may finish, up to
 //! `close_timeout`. *Cancel*: whatever still runs then is stopped on the server, confirmed, and its caller told; a COMMIT
-//! is let finish. That takes `reclaim_timeout` at the most, and is left out where nothing runs. *End*: connections that
+//! is let finish, and so is what is being made clean. That takes `reclaim_timeout` at the most, and is left out where
+//! nothing runs. *End*: connections that
 //! are still out are closed under their holders.
 
 use super::slots::State;
@@ -40,13 +41,15 @@ pub(super) async fn close<M: Manage>(inner: &Arc<Inner<M>>) -> Shutdown {
     if timeout_at(began + inner.sizing.close_timeout, emptied(inner)).await.is_err() {
         let manager = &inner.manager;
         // What comes home meanwhile is closed, so this can hit nobody else.
+        let mut is_worth_a_wait = false;
         for (handle, who) in held(inner) {
+            is_worth_a_wait |= manager.is_busy(&handle);
             if manager.begin_stop(&handle) {
                 manager.stop(&handle, who.as_ref(), StopReason::Shutdown);
                 report.cancelled += 1;
             }
         }
-        if report.cancelled > 0 {
+        if is_worth_a_wait || report.cancelled > 0 {
             let _ = timeout_at(Instant::now() + inner.sizing.reclaim_timeout, emptied(inner)).await;
         }
         let left = held(inner);

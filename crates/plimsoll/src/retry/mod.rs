@@ -25,17 +25,13 @@ use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::{Event, Events};
 use crate::fault::Fault;
 use crate::name::WorkName;
+use crate::nested;
 use crate::settings::Plan;
 use budget::RetryBudget;
 use parking_lot::Mutex;
 use std::future::Future;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
-
-tokio::task_local! {
-    /// Set while work runs that will be tried again.
-    static RETRYING: ();
-}
 
 /// What may run again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +42,21 @@ pub(crate) enum Safe {
     Twice,
     /// Only what never began, because what was known of the statement was out of date.
     Stale,
+}
+
+/// When work is tried again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policy {
+    pub(crate) safe: Safe,
+    /// Also after a wait for a lock that was given up. That has held a connection for all of `lock_timeout` already, and
+    /// would again: so only who asks for it gets it.
+    pub(crate) lock_timeouts: bool,
+}
+
+impl Policy {
+    fn allows(self, error: &Error) -> bool {
+        (self.lock_timeouts || error.fault() != Fault::LockTimeout) && self.safe.allows(error)
+    }
 }
 
 impl Safe {
@@ -82,16 +93,16 @@ impl Retries {
     pub(crate) async fn run<T, Fut: Future<Output = Result<T>>>(
         &self,
         name: &WorkName,
-        safe: Safe,
+        policy: Policy,
         work: impl Fn() -> Fut,
     ) -> Result<T> {
-        if RETRYING.try_with(|()| ()).is_ok() {
-            return work().await.map_err(|error| once_only(error, safe));
+        if nested::is_inside() {
+            return work().await.map_err(|error| once_only(error, policy));
         }
         self.budget.lock().note_call(Instant::now());
-        match RETRYING.scope((), work()).await {
+        match nested::inside(work()).await {
             Ok(value) => Ok(value),
-            Err(error) => self.go_on(name, safe, error, work).await,
+            Err(error) => self.go_on(name, policy, error, work).await,
         }
     }
 
@@ -102,18 +113,18 @@ impl Retries {
         error: Error,
         work: impl Fn() -> Fut,
     ) -> Result<T> {
-        if RETRYING.try_with(|()| ()).is_ok() {
+        if nested::is_inside() {
             return Err(error);
         }
         self.budget.lock().note_call(Instant::now());
-        self.go_on(name, Safe::Stale, error, work).await
+        self.go_on(name, Policy { safe: Safe::Stale, lock_timeouts: false }, error, work).await
     }
 
     /// After a try that failed.
     async fn go_on<T, Fut: Future<Output = Result<T>>>(
         &self,
         name: &WorkName,
-        safe: Safe,
+        policy: Policy,
         mut error: Error,
         work: impl Fn() -> Fut,
     ) -> Result<T> {
@@ -121,7 +132,7 @@ impl Retries {
         loop {
             tries.count(&error);
             let pause = backoff::pause(tries.made, fastrand::f64());
-            if let Err(reason) = self.another(&tries, safe, &error, pause) {
+            if let Err(reason) = self.another(&tries, policy, &error, pause) {
                 if let Stop::Spent(_) = reason {
                     self.tell(name, &error, tries.made, false);
                 }
@@ -130,7 +141,7 @@ impl Retries {
             self.tell(name, &error, tries.made, true);
             tries.keep(error);
             sleep(pause).await;
-            error = match RETRYING.scope((), work()).await {
+            error = match nested::inside(work()).await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
@@ -138,8 +149,8 @@ impl Retries {
     }
 
     /// Whether there is another try after this error; the budget is asked last, so that nothing is taken in vain.
-    fn another(&self, tries: &Tries, safe: Safe, error: &Error, pause: Duration) -> Result<(), Stop> {
-        if !safe.allows(error) {
+    fn another(&self, tries: &Tries, policy: Policy, error: &Error, pause: Duration) -> Result<(), Stop> {
+        if !policy.allows(error) {
             return Err(Stop::NotSafe);
         }
         if tries.made >= backoff::TRIES {
@@ -225,8 +236,8 @@ fn together(before: Option<Outcome>, last: Outcome) -> Outcome {
 }
 
 /// What is said of work that would have been tried again, had it not been inside a retry already.
-fn once_only(error: Error, safe: Safe) -> Error {
-    if safe.allows(&error) {
+fn once_only(error: Error, policy: Policy) -> Error {
+    if policy.allows(&error) {
         return error.and("tried once only, because the work around it is itself tried again");
     }
     error

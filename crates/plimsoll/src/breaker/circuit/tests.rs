@@ -114,6 +114,62 @@ fn a_failure_while_half_open_opens_it_again_and_late_answers_of_an_earlier_openi
 }
 
 #[test]
+fn rights_that_are_kept_do_not_keep_it_half_open() {
+    let start = Instant::now();
+    let mut circuit = opened(start);
+    circuit.heard(start + ms(1_500));
+    // Two reports that run for long, or two leases for life.
+    let kept = [circuit.permit(), circuit.permit()];
+    assert!(kept.iter().all(|right| matches!(right, Ok(Some(_)))) && circuit.permit().is_err());
+    assert_eq!(circuit.heard(start + ms(1_550)), None);
+    assert!(circuit.permit().is_err(), "the step has not lasted yet");
+    let mut now = 1_550;
+    let closed = loop {
+        now += 50;
+        assert!(now < 2_500, "the server answers all the time, and calls are still refused");
+        if let Some(change) = circuit.heard(start + ms(now)) {
+            break change;
+        }
+    };
+    assert!(matches!(closed, Change::Closed { .. }), "{closed:?}");
+    assert!((1_900..=2_000).contains(&now), "four steps of a tenth of a second: {now}");
+}
+
+#[test]
+fn a_full_server_has_answered_where_the_pool_has_connections() {
+    let start = Instant::now();
+    let full = |circuit: &mut Circuit, at| {
+        circuit.connect_failed(start + ms(at), Fault::TooManyConnections, "too many clients already")
+    };
+    let mut circuit = Circuit::new(AFTER);
+    circuit.has_connections(true);
+    assert!((0..60_000).step_by(250).all(|at| full(&mut circuit, at).is_none()), "they are good");
+    let mut circuit = Circuit::new(AFTER);
+    assert!((0..=1_000).step_by(250).any(|at| full(&mut circuit, at).is_some()), "there is none to be had");
+    circuit.has_connections(true);
+    assert!(matches!(full(&mut circuit, 2_000), Some(Change::HalfOpened { .. })));
+}
+
+#[test]
+fn an_outage_with_an_answer_in_between_is_one_outage_and_says_what_it_is_now() {
+    let start = Instant::now();
+    let mut circuit = opened(start);
+    let since = circuit.opened().map(|(since, _)| since);
+    assert_eq!(since, Some(start + ms(900)));
+    circuit.heard(start + ms(60_000));
+    let (at, reason) = circuit.opened().expect("half open");
+    assert_eq!((Some(at), &reason), (since, &Reason::Recovering(2)));
+    assert!(reason.told(at).contains("answers again"), "{}", reason.told(at));
+    let Ok(Some(right)) = circuit.permit() else { panic!("half open") };
+    circuit.done(right, Answer::Failed, start + ms(61_000));
+    let (at, reason) = circuit.opened().expect("open");
+    assert_eq!((Some(at), reason), (since, Reason::Relapsed));
+    assert!(matches!(circuit.heard(start + ms(60_500)), None), "that was before");
+    let change = circuit.heard(start + ms(62_000));
+    assert_eq!(change, Some(Change::HalfOpened { after: ms(61_100) }));
+}
+
+#[test]
 fn what_was_heard_before_it_opened_does_not_close_it() {
     let start = Instant::now();
     let mut circuit = opened(start);
@@ -125,7 +181,7 @@ fn what_was_heard_before_it_opened_does_not_close_it() {
 fn isolated_it_stays_so_whatever_is_heard() {
     let start = Instant::now();
     let mut circuit = Circuit::new(AFTER);
-    assert!(circuit.isolate(start).is_some());
+    assert!(matches!(circuit.isolate(start), Some(Change::Isolated { .. })));
     assert_eq!(circuit.isolate(start), None);
     assert_eq!(circuit.heard(start + ms(10)), None);
     assert_eq!(circuit.permit(), Err(()));
