@@ -3,6 +3,7 @@
 use crate::breaker::{BreakerStatus, CircuitBreaker, Permit};
 use crate::call::Call;
 use crate::connection::PooledConnection;
+use crate::deadline;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::{Event, Events};
 use crate::fault::Fault;
@@ -71,6 +72,7 @@ impl Database {
             breaker: Arc::new(CircuitBreaker::new(plan.breaker(), plan.breaker_after(), events.clone())),
             reserved: Mutex::new(None),
             health_cache: HealthCache::default(),
+            missing_guardrails: Mutex::new(Vec::new()),
             retries: Retries::new(&plan, events.clone()),
             plan: Arc::clone(&plan),
         });
@@ -136,8 +138,19 @@ impl Database {
     /// Only waits.
     #[track_caller]
     pub fn ready(&self) -> impl Future<Output = Result<()>> + Send + use<'_> {
-        let ask = Ask::by(WorkName::given("ready")).within(Duration::from_secs(365 * 24 * 3600));
-        async move { self.pool.acquire(ask).await.map(drop) }
+        async move {
+            loop {
+                let work = WorkName::given("ready");
+                let ask = Ask::by(work.clone()).within(Duration::from_secs(365 * 24 * 3600));
+                let lease = self.pool.acquire(ask).await?;
+                // One that was opened before may lead to a server that is frozen now.
+                let lease = PooledConnection::new(lease, work, deadline::current(), Permit::unasked());
+                match lease.batch_execute("").await {
+                    Err(error) if error.fault().heals_by_waiting() => {}
+                    answer => return answer,
+                }
+            }
+        }
     }
 
     /// Names a piece of work; the name is what errors, events and the leak report print.

@@ -10,6 +10,7 @@
 
 use crate::breaker::circuit::BreakerState;
 use crate::database::Database;
+use crate::deadline;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::Event;
 use crate::fault::Fault;
@@ -76,6 +77,17 @@ pub struct Health {
     pub max_connections: Option<u32>,
 }
 
+impl Health {
+    fn of(state: HealthState, reasons: Vec<String>) -> Self {
+        let (age, latency, connections, max_connections) = (Duration::ZERO, None, None, None);
+        Health { state, reasons, age, latency, connections, max_connections }
+    }
+
+    fn down(why: String) -> Self {
+        Health::of(HealthState::Down, vec![format!("Database unhealthy: {why}")])
+    }
+}
+
 /// Whether calls should be sent here now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -95,7 +107,9 @@ pub(crate) struct HealthCache {
 
 #[derive(Clone)]
 struct Last {
+    /// When the question went out, and when it was answered or given up.
     at: Instant,
+    ended: Instant,
     /// What the breaker had counted when the question went out.
     changes: u64,
     /// What the database said, without what is known here.
@@ -116,7 +130,8 @@ impl HealthCache {
 }
 
 impl Database {
-    /// Whether a call would go through now, as far as that is known without asking: no I/O, no waiting.
+    /// Whether a call would go through now, as far as that is known without asking: no I/O, no waiting. A paused pool is
+    /// ready: its calls wait, which is what it was paused for.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         let breaker = self.breaker();
@@ -129,34 +144,49 @@ impl Database {
                 let lasts = breaker.open_for.unwrap_or_default().as_secs_f64();
                 not(format!("the circuit breaker has been {} for {lasts:.1} s", breaker.state))
             }
-            (_, Some(silent)) if silent >= TOO_SILENT => {
-                not(format!("the database has given no answer for {:.1} s", silent.as_secs_f64()))
-            }
+            (_, Some(silent)) if silent >= TOO_SILENT => not(silence(silent)),
             _ => Readiness { is_ready: true, reason: None },
         }
     }
 
     /// How the database is. A good answer is kept for 60 s, unless a connectivity fault or a change of the breaker made
-    /// it void, and a bad one for 1 s; `force` asks in any case. It is asked on a connection of its own, past the breaker, by one caller for all
-    /// who want to know, within 3 s.
+    /// it void, and a bad one for 1 s; with `force` an answer counts only if it came after this was called. It is asked on
+    /// a connection of its own, past the breaker, by one caller for all who want to know, within 3 s and the deadline of
+    /// the scope.
     ///
     /// # Cancel safety
     /// Dropped, somebody else asks.
     pub async fn health(&self, force: bool) -> Health {
-        let asked = Instant::now();
-        let health_cache = &self.shared().health_cache;
-        let changes = self.shared().breaker.changes();
-        if let Some(last) = health_cache.last().filter(|last| !force && last.is_good(changes, asked)) {
+        if self.is_closed() {
+            return Health::down("the pool is closed".to_owned());
+        }
+        let now = Instant::now();
+        match deadline::current() {
+            None => self.found(force, now).await,
+            Some(deadline) => {
+                // What is cut short for this caller says nothing to others, so it is not kept.
+                let found = timeout_at(deadline.instant(), self.found(force, now)).await;
+                found.unwrap_or_else(|_| Health::down("no answer before the caller's deadline".to_owned()))
+            }
+        }
+    }
+
+    async fn found(&self, force: bool, now: Instant) -> Health {
+        let shared = self.shared();
+        let health_cache = &shared.health_cache;
+        let kept = |last: &Last, at| !force && last.is_good(shared.breaker.changes(), at);
+        if let Some(last) = health_cache.last().filter(|last| kept(last, now)) {
             return self.told(last);
         }
         let _asking = health_cache.asking.lock().await;
-        // Whoever asked meanwhile has asked for this one too.
-        if let Some(last) = health_cache.last().filter(|last| last.at >= asked) {
+        // A question that was out when this one was asked has been answered since.
+        let is_answered = |last: &Last| last.ended >= now || kept(last, Instant::now());
+        if let Some(last) = health_cache.last().filter(is_answered) {
             return self.told(last);
         }
-        let at = Instant::now();
-        let changes = self.shared().breaker.changes();
-        let last = Last { at, changes, health: self.ask_how_it_is().await };
+        let (at, changes) = (Instant::now(), shared.breaker.changes());
+        let health = self.ask_how_it_is(now + LIMIT).await;
+        let last = Last { at, ended: Instant::now(), changes, health };
         *health_cache.last.lock() = Some(last.clone());
         self.told(last)
     }
@@ -173,17 +203,10 @@ impl Database {
         health
     }
 
-    async fn ask_how_it_is(&self) -> Health {
+    async fn ask_how_it_is(&self, until: Instant) -> Health {
         let began = Instant::now();
-        let mut health = Health {
-            state: HealthState::Healthy,
-            reasons: Vec::new(),
-            age: Duration::ZERO,
-            latency: None,
-            connections: None,
-            max_connections: None,
-        };
-        match self.question(began + LIMIT).await {
+        let mut health = Health::of(HealthState::Healthy, Vec::new());
+        match self.question(until).await {
             Ok((connections, max_connections)) => {
                 self.shared().breaker.heard(Instant::now());
                 health.latency = Some(began.elapsed());
@@ -192,12 +215,8 @@ impl Database {
             }
             Err(error) => {
                 self.tell(Event::HealthCheckFailed { fault: error.fault(), reason: error.to_string() });
-                health.state = HealthState::Down;
-                health.reasons.push(format!(
-                    "Database unhealthy: {} {}",
-                    error.code(),
-                    error.fault().advice().cause
-                ));
+                let cause = error.fault().advice().cause;
+                health = Health::down(format!("{} {cause}", error.code()));
             }
         }
         health
@@ -216,7 +235,7 @@ impl Database {
             let reserved = self.shared().reserved.lock().clone();
             let ready: Arc<Ready> = match reserved {
                 Some(ready) if !ready.link.is_closed() => ready,
-                _ => Arc::new(self.pool().inner.manager.connector.connect(until).await?),
+                _ => self.reserve(until).await?,
             };
             ready.client.simple_query(ASK).await.map_err(Error::from)
         };
@@ -230,9 +249,26 @@ impl Database {
         Ok((number(0), number(1)))
     }
 
+    /// A connection for this and the next question, where the heartbeat has none.
+    async fn reserve(&self, until: Instant) -> Result<Arc<Ready>> {
+        let ready = Arc::new(self.pool().inner.manager.connector.connect(until).await?);
+        // A pool that was closed meanwhile keeps nothing.
+        if !self.is_closed() {
+            *self.shared().reserved.lock() = Some(Arc::clone(&ready));
+        }
+        Ok(ready)
+    }
+
     fn warnings(&self) -> Vec<String> {
         let pool = self.pool_status();
         let mut reasons = Vec::new();
+        if pool.is_paused {
+            reasons.push("the pool is paused: calls wait until it is resumed".to_owned());
+        }
+        let missing = self.shared().missing_guardrails.lock().join(", ");
+        if !missing.is_empty() {
+            reasons.push(format!("limits that the server does not keep: {missing}"));
+        }
         if pool.checked_out >= pool.maximum && pool.waiting > 0 {
             reasons.push(format!(
                 "pool exhausted: {} of {} connections lent, {} callers waiting",
@@ -241,10 +277,17 @@ impl Database {
         } else if pool.checked_out as f64 > CROWDED * pool.maximum as f64 {
             reasons.push(format!("{} of {} connections lent", pool.checked_out, pool.maximum));
         }
-        let breaker = self.breaker().state;
-        if breaker != BreakerState::Closed {
-            reasons.push(format!("the circuit breaker is {breaker}"));
+        let breaker = self.breaker();
+        if let Some(silent) = breaker.silent_for.filter(|silent| *silent >= TOO_SILENT) {
+            reasons.push(silence(silent));
+        }
+        if breaker.state != BreakerState::Closed {
+            reasons.push(format!("the circuit breaker is {}", breaker.state));
         }
         reasons
     }
+}
+
+fn silence(lasts: Duration) -> String {
+    format!("the database has given no answer for {:.1} s", lasts.as_secs_f64())
 }

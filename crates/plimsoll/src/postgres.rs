@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     /// The connection that the heartbeat asks on, for whoever else has a short question about the server.
     pub(crate) reserved: Mutex<Option<Arc<Ready>>>,
     pub(crate) health_cache: HealthCache,
+    /// The limits that the newest connection does not carry.
+    pub(crate) missing_guardrails: Mutex<Vec<String>>,
     pub(crate) retries: Retries,
 }
 
@@ -78,6 +80,7 @@ impl Manage for Postgres {
         breaker.heard(Instant::now());
         let events = &self.shared.events;
         events.tell(Event::Connected { pid: ready.link.seen.pid(), took: began.elapsed() });
+        self.shared.missing_guardrails.lock().clone_from(&ready.session.degraded);
         if !ready.session.degraded.is_empty() {
             events.tell(Event::Degraded { missing: ready.session.degraded.join(", ") });
         }

@@ -5,11 +5,12 @@
 
 mod server;
 
+use plimsoll::event::Event;
 use plimsoll::settings::GuardMode;
-use plimsoll::{BreakerState, Database, Fault, HealthState, Outcome, deadline};
+use plimsoll::{BreakerState, Database, Fault, HealthState, Outcome, Settings, deadline};
 use plimsoll_embedded::{Cluster, StopMode, shared};
 use plimsoll_faults::Process;
-use server::{PATIENCE, until};
+use server::{PATIENCE, event, until};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -22,8 +23,13 @@ struct Scene {
 }
 
 async fn scene() -> Scene {
+    scene_with(|settings| settings).await
+}
+
+async fn scene_with(change: impl FnOnce(Settings) -> Settings) -> Scene {
     let cluster = Cluster::start().await.unwrap();
-    let db = Database::connect(server::settings(&cluster.url("postgres")).pool_max(4)).await.unwrap();
+    let settings = change(server::settings(&cluster.url("postgres")).pool_max(4));
+    let db = Database::connect(settings).await.unwrap();
     db.query_one("SELECT 1", &[]).await.unwrap();
     let server = Process::attach_tree(cluster.pid().unwrap()).unwrap();
     let scene = Scene { cluster, server, db };
@@ -100,13 +106,58 @@ async fn circuit_breaker_fail_fast() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn also_where_nobody_calls() {
+    let scene = scene().await;
+    scene.server.freeze().await.unwrap();
+    let frozen = Instant::now();
+    until("readiness is red", SECOND, async || !scene.db.readiness().is_ready).await;
+    scene.is(BreakerState::Open, PATIENCE).await;
+    let after = frozen.elapsed();
+    assert!(after < Duration::from_millis(1_400), "it took {after:?}");
+    let waits = tokio::time::timeout(Duration::from_millis(300), scene.db.ready()).await;
+    assert!(waits.is_err(), "an idle connection was opened long ago, and leads to nobody: {waits:?}");
+    scene.server.thaw().unwrap();
+    deadline::within(PATIENCE, scene.db.ready()).await.unwrap();
+    scene.is(BreakerState::Closed, SECOND).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn switched_off_it_opens_for_nothing_and_readiness_sees_the_same() {
+    let scene = scene_with(|settings| settings.breaker(GuardMode::Off)).await;
+    scene.server.freeze().await.unwrap();
+    until("readiness is red", SECOND, async || !scene.db.readiness().is_ready).await;
+    // For longer than it would take.
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert_eq!((scene.db.breaker().state, scene.db.breaker().trips), (BreakerState::Closed, 0));
+    scene.server.thaw().unwrap();
+    until("readiness is green", SECOND, async || scene.db.readiness().is_ready).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leases_that_are_kept_afterwards_keep_nobody_out() {
+    let scene = scene().await;
+    scene.server.freeze().await.unwrap();
+    scene.is(BreakerState::Open, PATIENCE).await;
+    scene.server.thaw().unwrap();
+    let mut kept = Vec::new();
+    until("two calls are let through", PATIENCE, async || {
+        kept.extend(scene.db.acquire().await.ok());
+        kept.len() == 2
+    })
+    .await;
+    scene.is(BreakerState::Closed, SECOND).await;
+    scene.db.query_one("SELECT 1", &[]).await.unwrap();
+    kept[0].query_one("SELECT 1", &[]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn and_a_stall_that_is_short_passes_unnoticed() {
     let scene = scene().await;
-    let load = scene.load(Duration::from_millis(1_600));
+    let load = scene.load(Duration::from_millis(1_900));
     for _ in 0..2 {
         scene.server.freeze().await.unwrap();
-        // The promise is about this very time.
-        tokio::time::sleep(Duration::from_millis(600)).await;
+        // The promise is about this very time; the machine adds to it.
+        tokio::time::sleep(Duration::from_millis(750)).await;
         scene.server.thaw().unwrap();
         until("it answers", PATIENCE, async || scene.db.query_one("SELECT 1", &[]).await.is_ok()).await;
     }
@@ -189,6 +240,17 @@ async fn in_the_dark_it_counts_and_refuses_nothing() {
     let error = deadline::within(SECOND, db.query_one("SELECT 1", &[])).await.unwrap_err();
     assert_ne!(error.fault(), Fault::CircuitOpen, "{error}");
     assert_eq!(db.breaker().refused, 1, "and it counted that call");
+    // Somebody's order is no guess, in any mode.
+    let (mut events, trips) = (db.events(), db.breaker().trips);
+    db.isolate();
+    let is_dark = event("it opened", &mut events, |event| match event {
+        Event::BreakerOpened { is_dark, .. } => Some(*is_dark),
+        _ => None,
+    })
+    .await;
+    assert!(!is_dark);
+    assert_eq!(db.query_one("SELECT 1", &[]).await.unwrap_err().fault(), Fault::CircuitOpen);
+    assert_eq!(db.breaker().trips, trips, "it did not open by itself");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ mod server;
 
 use plimsoll::event::Event;
 use plimsoll::settings::{OnMissingGuardrail, PoolerMode};
-use plimsoll::{Database, Fault, Pooler, Settings};
+use plimsoll::{Database, Fault, HealthState, Pooler, Settings};
 use plimsoll_embedded::shared::{self, TestDatabase};
 use plimsoll_embedded::{PgBouncer, PoolMode};
 use server::event;
@@ -55,6 +55,9 @@ async fn a_lost_limit_is_degraded_where_that_was_allowed() {
         "{:?}",
         lease.missing_guardrails()
     );
+    let health = db.health(false).await;
+    assert_eq!(health.state, HealthState::Degraded, "{health:?}");
+    assert!(health.reasons[0].contains("statement_timeout is off instead of 200 ms"), "{health:?}");
     let mut events = db.events();
     let second = db.acquire().await.unwrap();
     let missing = event("degraded", &mut events, |event| match event {

@@ -5,11 +5,13 @@
 mod server;
 
 use plimsoll::event::Event;
-use plimsoll::{Database, Fault, HealthState};
+use plimsoll::settings::Limit;
+use plimsoll::{BreakerState, Database, Fault, HealthState, deadline};
 use plimsoll_embedded::{Cluster, StopMode, shared};
+use plimsoll_faults::Process;
 use server::{event, settings, settings_for, until};
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 #[tokio::test]
@@ -50,8 +52,82 @@ async fn a_hundred_who_ask_at_once_are_one_question() {
         });
     }
     let answers: BTreeSet<_> = asking.join_all().await.into_iter().collect();
-    // Who asks while a question is out waits for the next one; who asked before it, takes its answer.
+    // Whoever asks while a question is out takes its answer; only who comes later than that asks anew.
     assert!(answers.len() <= 10, "{} questions for a hundred who asked", answers.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_database_is_asked_once_by_all_who_come_meanwhile_and_none_waits_longer_than_the_limit() {
+    let cluster = Cluster::start().await.unwrap();
+    let db = Database::connect(settings(&cluster.url("postgres"))).await.unwrap();
+    assert_eq!(db.health(false).await.state, HealthState::Healthy);
+    let process = Process::attach_tree(cluster.pid().unwrap()).unwrap();
+    let mut events = db.events();
+    process.freeze().await.unwrap();
+    until("it is not ready", server::PATIENCE, async || !db.readiness().is_ready).await;
+    let health = db.health(false).await;
+    assert_ne!(health.state, HealthState::Healthy, "what was known is not all that is known: {health:?}");
+    until("what was known is void", server::PATIENCE, async || db.breaker().state == BreakerState::Open)
+        .await;
+    let mut asking = JoinSet::new();
+    let mut ticks = tokio::time::interval(Duration::from_millis(100));
+    for n in 0..20 {
+        ticks.tick().await;
+        let db = db.clone();
+        asking.spawn(async move {
+            let asked = Instant::now();
+            (db.health(n % 2 == 0).await.state, asked.elapsed())
+        });
+    }
+    let asked = Instant::now();
+    let in_a_hurry = deadline::within(Duration::from_millis(100), db.health(true)).await;
+    assert_eq!(in_a_hurry.state, HealthState::Down, "{in_a_hurry:?}");
+    assert!(asked.elapsed() < Duration::from_millis(500), "{:?}", asked.elapsed());
+    for (state, took) in asking.join_all().await {
+        assert_eq!(state, HealthState::Down);
+        assert!(took < Duration::from_millis(3_500), "it took {took:?}");
+    }
+    process.thaw().unwrap();
+    until("it is healthy", server::PATIENCE, async || db.health(true).await.state == HealthState::Healthy)
+        .await;
+    let mut failed = 0;
+    while let Ok(event) = events.try_recv() {
+        failed += usize::from(matches!(event, Event::HealthCheckFailed { .. }));
+    }
+    assert_eq!(failed, 1, "one question for all of them");
+}
+
+#[tokio::test]
+async fn without_a_heartbeat_it_still_keeps_one_connection_and_a_closed_pool_opens_none() {
+    let fresh = shared::database().await.unwrap();
+    let db = Database::connect(settings_for(&fresh).await.heartbeat(Limit::Off)).await.unwrap();
+    let sessions = "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM pg_stat_activity \
+                    WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    assert_eq!(db.health(true).await.state, HealthState::Healthy);
+    let first = server::text(&fresh, sessions).await;
+    for _ in 0..3 {
+        assert_eq!(db.health(true).await.state, HealthState::Healthy);
+    }
+    assert_eq!(server::text(&fresh, sessions).await, first, "the same sessions as before");
+    db.close().await;
+    let health = db.health(true).await;
+    assert_eq!(health.state, HealthState::Down);
+    assert_eq!(health.reasons, ["Database unhealthy: the pool is closed"]);
+    until("nothing stays open", server::PATIENCE, async || server::text(&fresh, sessions).await.is_empty())
+        .await;
+}
+
+#[tokio::test]
+async fn a_paused_pool_is_ready_and_degraded() {
+    let fresh = shared::database().await.unwrap();
+    let db = server::database(&fresh).await;
+    db.pause();
+    let health = db.health(false).await;
+    assert_eq!(health.state, HealthState::Degraded, "{health:?}");
+    assert_eq!(health.reasons, ["the pool is paused: calls wait until it is resumed"]);
+    assert!(db.readiness().is_ready);
+    db.resume();
+    assert_eq!(db.health(false).await.state, HealthState::Healthy);
 }
 
 #[tokio::test]
