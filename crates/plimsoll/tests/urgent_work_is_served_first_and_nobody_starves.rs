@@ -4,6 +4,7 @@
 
 mod server;
 
+use plimsoll::settings::GuardMode;
 use plimsoll::{Database, Fault, Priority};
 use plimsoll_embedded::shared;
 use std::sync::{Arc, Mutex};
@@ -72,4 +73,21 @@ async fn the_reserve_is_lent_to_the_urgent_only() {
     drop(held.pop());
     db.acquire().await.expect("one of the two that are everybody's came back");
     drop((urgent, held));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_the_dark_the_reserve_counts_and_is_lent_to_anybody() {
+    let fresh = shared::database().await.unwrap();
+    let settings =
+        server::settings_for(&fresh).await.pool_max(3).priority_reserve(1).admission(GuardMode::Dark);
+    let db = Database::connect(settings).await.unwrap();
+    // All three are open, so that whoever comes finds one that is free.
+    drop((db.acquire().await.unwrap(), db.acquire().await.unwrap(), db.acquire().await.unwrap()));
+    server::until("all are free", server::PATIENCE, async || db.pool_status().checked_in == 3).await;
+    let before = db.pool_status().held_back;
+    let held = (db.acquire().await.unwrap(), db.acquire().await.unwrap());
+    assert_eq!(db.pool_status().held_back, before);
+    let third = db.acquire().await.expect("nobody is held back");
+    assert_eq!(db.pool_status().held_back, before + 1);
+    drop((held, third));
 }

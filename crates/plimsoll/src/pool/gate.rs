@@ -68,8 +68,13 @@ impl<C, H> Slots<C, H> {
         self.update_gate();
     }
 
-    /// How many more may be lent to others than the highest priority. Where all are kept, one is not.
+    /// How many more may be lent to others than the highest priority; in the dark, as many as there are.
     fn left_for_others(&self) -> usize {
+        if self.rules.mode == GuardMode::Dark { usize::MAX } else { self.not_kept() }
+    }
+
+    /// How many more others get if the reserve is kept. Where all are kept, one is not.
+    fn not_kept(&self) -> usize {
         if self.rules.reserve == 0 {
             return usize::MAX;
         }
@@ -148,7 +153,11 @@ impl<C, H> Slots<C, H> {
         if is_capped || self.is_gated {
             let who = who();
             if !self.waiters.enter(&who) {
-                return self.stand_aside(who, now, until, seat);
+                self.totals.capped += 1;
+                if self.rules.mode != GuardMode::Dark {
+                    return self.stand_aside(who, now, until, seat);
+                }
+                self.waiters.enter_anyway(&who);
             }
             if let Some(grant) = self.lend_idle(&who, now) {
                 return Entrance::Granted(grant);
@@ -192,7 +201,6 @@ impl<C, H> Slots<C, H> {
         until: Moment,
         seat: Arc<Seat<Grant<C>>>,
     ) -> Entrance<C> {
-        self.totals.capped += 1;
         if self.waiters.is_full(who.priority) || self.waiters.is_full_aside() {
             self.count_refusal(Reason::QueueFull, now);
             return Entrance::Full(None);
@@ -202,9 +210,14 @@ impl<C, H> Slots<C, H> {
 
     /// What is idle, if nobody in line could have it and this one may.
     fn lend_idle(&mut self, who: &Who, now: Moment) -> Option<Grant<C>> {
-        let is_free = who.priority == Priority::High || self.left_for_others() > 0;
-        if self.is_paused || self.servable() > 0 || !is_free {
+        if self.is_paused || self.servable() > 0 {
             return None;
+        }
+        if self.idle() > 0 && who.priority != Priority::High && self.not_kept() == 0 {
+            self.totals.held_back += 1;
+            if self.rules.mode != GuardMode::Dark {
+                return None;
+            }
         }
         let grant = self.lend(|| who.clone(), now)?;
         self.count_lent(who.priority);

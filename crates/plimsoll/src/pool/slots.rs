@@ -163,6 +163,7 @@ pub(crate) struct Totals {
     pub(crate) closed: u64,
     pub(crate) connect_failures: u64,
     pub(crate) capped: u64,
+    pub(crate) held_back: u64,
 }
 
 /// Everything that the pool's one lock protects.

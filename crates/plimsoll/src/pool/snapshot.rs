@@ -49,8 +49,11 @@ pub struct PoolStatus {
     pub refused_overloaded: u64,
     /// How often that would have been so; counted where admission is dark.
     pub would_refuse: u64,
-    /// How often a caller stood aside because its name held as many as it may.
+    /// How often a caller stood aside because its name held as many as it may; where admission is dark, would have.
     pub capped: u64,
+    /// How often a caller waited although a connection was free, because that was kept for the highest priority; where
+    /// admission is dark, would have.
+    pub held_back: u64,
     /// Whether nothing is lent at present.
     pub is_paused: bool,
     /// The time that served callers waited, all together.
@@ -96,6 +99,7 @@ pub(super) fn status<M: Manage>(inner: &Inner<M>) -> PoolStatus {
         refused_overloaded: slots.refusals.overloaded.total,
         would_refuse: slots.refusals.would_be.total,
         capped: totals.capped,
+        held_back: totals.held_back,
         is_paused: slots.is_paused,
         wait_total: waits.total(),
         wait_longest: waits.longest(),

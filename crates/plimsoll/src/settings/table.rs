@@ -159,7 +159,8 @@ settings! {
 
         /// What becomes of a caller that, by the pace of the queue before it, cannot be served before its deadline or
         /// its patience ends: with `on` it is refused at once and told when to come back; with `dark` it waits, and is
-        /// only counted; with `off` it waits.
+        /// only counted, and neither `max_per_name` nor `priority_reserve` holds anybody back, which is counted too; with
+        /// `off` it waits.
         admission: GuardMode, default GuardMode::On;
 
         /// The longest wait for a connection.
