@@ -11,7 +11,8 @@
 //! server's), over the statements of a round, ours less the driver's of the same round.
 //!
 //! Two more passes tell what a deadline costs an acquire. Beside them stand the figures that the same two promises,
-//! time limits and recording, cost a service in Python, for orientation: other hardware, other work, and milliseconds.
+//! time limits and recording, cost a service in Python, for orientation: other hardware, other work, and milliseconds;
+//! and the budgets that were set there, a millisecond for the limit of an acquire and 50 for the schema check.
 
 use crate::crowd::{per_second, time, warmed};
 use crate::options::Options;
@@ -19,6 +20,7 @@ use crate::peers::{self, Place, Prepared};
 use crate::race::{Better, Figures, Laps, OURS};
 use crate::report::{DRIVER, Report};
 use anyhow::{Context, Result};
+use plimsoll::migrate::{Initialisation, Migrations};
 use plimsoll::{Database, deadline};
 use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
@@ -132,6 +134,26 @@ async fn acquires(
         more(report, "acquire", name, &figures, entrant);
     }
     elsewhere(report, "acquire", 12.5, 12.8);
+    if let (Some(with), Some(without)) = (figures.median(OURS), figures.median(NO_DEADLINE)) {
+        report.at_most("budget", "time limit of an acquire, us (1 ms is allowed)", with - without, 1_000.0);
+    }
+    schema_check(report, ours, options.times(20)).await
+}
+
+/// What a service pays at its start to find that its schema is there.
+async fn schema_check(report: &mut Report, db: &Database, times: usize) -> Result<()> {
+    static SCHEMA: Migrations = Migrations::embedded(&[("001_there.sql", "CREATE TABLE there (id int)")]);
+    let made = db.auto_initialize(&SCHEMA, "there").await;
+    anyhow::ensure!(made.is_ready(), "the schema could not be made: {made:?}");
+    let mut took = Vec::new();
+    for _ in 0..times {
+        let began = Instant::now();
+        anyhow::ensure!(matches!(db.auto_initialize(&SCHEMA, "there").await, Initialisation::AlreadyThere));
+        took.push(began.elapsed().as_secs_f64() * 1e3);
+    }
+    took.sort_by(f64::total_cmp);
+    let median = took.get(took.len() / 2).copied().unwrap_or(f64::NAN);
+    report.at_most("budget", "schema check at the start, ms", median, 50.0);
     Ok(())
 }
 

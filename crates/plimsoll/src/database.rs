@@ -136,19 +136,16 @@ impl Database {
     ///
     /// # Cancel safety
     /// Only waits.
-    #[track_caller]
-    pub fn ready(&self) -> impl Future<Output = Result<()>> + Send + use<'_> {
-        async move {
-            loop {
-                let work = WorkName::given("ready");
-                let ask = Ask::by(work.clone()).within(Duration::from_secs(365 * 24 * 3600));
-                let lease = self.pool.acquire(ask).await?;
-                // One that was opened before may lead to a server that is frozen now.
-                let lease = PooledConnection::new(lease, work, deadline::current(), Permit::unasked());
-                match lease.batch_execute("").await {
-                    Err(error) if error.fault().heals_by_waiting() => {}
-                    answer => return answer,
-                }
+    pub async fn ready(&self) -> Result<()> {
+        loop {
+            let work = WorkName::given("ready");
+            let ask = Ask::by(work.clone()).within(Duration::from_secs(365 * 24 * 3600));
+            let lease = self.pool.acquire(ask).await?;
+            // One that was opened before may lead to a server that is frozen now.
+            let lease = PooledConnection::new(lease, work, deadline::current(), Permit::unasked());
+            match lease.batch_execute("").await {
+                Err(error) if error.fault().heals_by_waiting() => {}
+                answer => return answer,
             }
         }
     }

@@ -99,6 +99,15 @@ pub enum Event {
         /// Whether it only counts what it would refuse.
         is_dark: bool,
     },
+    /// The circuit breaker has been open for a minute, and told again for each further one.
+    BreakerStillOpen {
+        /// For how long.
+        after: Duration,
+        /// Why.
+        reason: String,
+        /// Whether it only counts what it would refuse.
+        is_dark: bool,
+    },
     /// The server answers again: a few calls go through, and more with each that is answered.
     BreakerHalfOpened {
         /// How long it had been open.
@@ -272,6 +281,9 @@ fn log(event: &Event) {
         Event::BreakerOpened { reason, is_dark: true } => {
             tracing::warn!(target: "plimsoll", "circuit breaker would have opened: {reason}");
         }
+        Event::BreakerStillOpen { after, reason, is_dark } => tracing::error!(
+            target: "plimsoll", seconds = after.as_secs(), is_dark, "circuit breaker is still open: {reason}"
+        ),
         Event::BreakerHalfOpened { after } => {
             tracing::info!(target: "plimsoll", ms = after.as_millis(), "the server answers again; circuit breaker half open");
         }
@@ -331,7 +343,7 @@ fn count(event: &Event) {
         Event::HeldLong { .. } => metrics::counter!("plimsoll_held_long_total").increment(1),
         Event::SelfDeadlock { .. } => metrics::counter!("plimsoll_self_deadlocks_total").increment(1),
         Event::BreakerOpened { .. } => metrics::counter!("plimsoll_breaker_trips_total").increment(1),
-        Event::BreakerHalfOpened { .. } | Event::BreakerClosed { .. } => {}
+        Event::BreakerStillOpen { .. } | Event::BreakerHalfOpened { .. } | Event::BreakerClosed { .. } => {}
         Event::HealthCheckFailed { fault, .. } => {
             metrics::counter!("plimsoll_health_check_failures_total", "code" => fault.code()).increment(1);
         }

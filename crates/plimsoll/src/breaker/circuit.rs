@@ -33,6 +33,9 @@ const LAST_STEP: u32 = 16;
 /// A step whose calls go on for longer than this waits for them no more.
 const STEP_LASTS: Duration = Duration::from_millis(100);
 
+/// An outage that lasts is told of again, this often.
+const REMINDER: Duration = Duration::from_secs(60);
+
 /// Why it is not closed.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Reason {
@@ -119,6 +122,7 @@ enum State {
 pub(crate) enum Change {
     Opened { reason: String },
     Isolated { reason: String },
+    StillOpen { after: Duration, reason: String },
     HalfOpened { after: Duration },
     Closed { after: Duration },
 }
@@ -156,6 +160,8 @@ pub(crate) struct Circuit {
     failing: Option<Failing>,
     /// The pool has connections that have not ended.
     has_connections: bool,
+    /// How often this outage was told of again.
+    reminders: u32,
 }
 
 impl Circuit {
@@ -169,6 +175,7 @@ impl Circuit {
             owed: None,
             failing: None,
             has_connections: false,
+            reminders: 0,
         }
     }
 
@@ -289,8 +296,22 @@ impl Circuit {
         let told = reason.told(now);
         // An outage with an answer in between is one outage.
         let since = if let State::HalfOpen { since, .. } = self.state { since } else { now };
+        if since == now {
+            self.reminders = 0;
+        }
         self.state = State::Open { since, shut: now, reason };
         Change::Opened { reason: told }
+    }
+
+    /// Whether the outage has lasted for another minute.
+    pub(crate) fn remind(&mut self, now: Instant) -> Option<Change> {
+        let State::Open { since, reason, .. } = &self.state else { return None };
+        let after = now.saturating_duration_since(*since);
+        if after < REMINDER * (self.reminders + 1) {
+            return None;
+        }
+        self.reminders += 1;
+        Some(Change::StillOpen { after, reason: reason.told(now) })
     }
 
     /// Whether a call may go on; with a right of its own while half open.

@@ -137,7 +137,7 @@ impl CircuitBreaker {
     pub(crate) fn look(&self, now: Instant, is_owed: bool, probe: Option<Instant>, has_connections: bool) {
         self.apply(|circuit| {
             circuit.has_connections(has_connections);
-            circuit.look(now, is_owed, probe)
+            circuit.look(now, is_owed, probe).or_else(|| circuit.remind(now))
         });
     }
 
@@ -181,11 +181,16 @@ impl CircuitBreaker {
             change
         };
         let Some(change) = change else { return };
-        self.is_news();
+        if !matches!(change, Change::StillOpen { .. }) {
+            self.is_news();
+        }
         self.events.tell(match change {
             Change::Opened { reason } => {
                 self.trips.fetch_add(1, Ordering::Relaxed);
                 Event::BreakerOpened { reason, is_dark: self.mode != GuardMode::On }
+            }
+            Change::StillOpen { after, reason } => {
+                Event::BreakerStillOpen { after, reason, is_dark: self.mode != GuardMode::On }
             }
             Change::Isolated { reason } => Event::BreakerOpened { reason, is_dark: false },
             Change::HalfOpened { after } => Event::BreakerHalfOpened { after },

@@ -164,9 +164,32 @@ fn an_outage_with_an_answer_in_between_is_one_outage_and_says_what_it_is_now() {
     circuit.done(right, Answer::Failed, start + ms(61_000));
     let (at, reason) = circuit.opened().expect("open");
     assert_eq!((Some(at), reason), (since, Reason::Relapsed));
-    assert!(matches!(circuit.heard(start + ms(60_500)), None), "that was before");
+    assert!(circuit.heard(start + ms(60_500)).is_none(), "that was before");
     let change = circuit.heard(start + ms(62_000));
     assert_eq!(change, Some(Change::HalfOpened { after: ms(61_100) }));
+}
+
+#[test]
+fn an_outage_that_lasts_is_told_of_once_a_minute() {
+    let start = Instant::now();
+    let mut circuit = opened(start);
+    let told = |circuit: &mut Circuit, from: u64, to: u64| {
+        (from..=to).step_by(50).filter(|at| circuit.remind(start + ms(*at)).is_some()).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&mut circuit, 900, 200_000), [60_900, 120_900, 180_900]);
+    // An answer in between does not begin it anew, a closed breaker does.
+    circuit.heard(start + ms(200_100));
+    assert_eq!(told(&mut circuit, 200_100, 250_000), Vec::<u64>::new(), "half open");
+    let Ok(Some(right)) = circuit.permit() else { panic!("half open") };
+    circuit.done(right, Answer::Failed, start + ms(250_000));
+    assert_eq!(told(&mut circuit, 250_000, 260_000), [250_000]);
+    for at in (260_000..270_000).step_by(50) {
+        circuit.heard(start + ms(at));
+    }
+    assert_eq!(circuit.state(), BreakerState::Closed);
+    assert_eq!(told(&mut circuit, 270_000, 400_000), Vec::<u64>::new());
+    assert!(silence(&mut circuit, start, 400_000, 402_000, 400_100).is_some());
+    assert_eq!(told(&mut circuit, 402_000, 462_000), [460_900]);
 }
 
 #[test]
