@@ -71,6 +71,30 @@ async fn whatever_was_left() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn and_it_is_told_who_left_what() {
+    let fresh = shared::database().await.unwrap();
+    let db = pool_of_one(&fresh).await;
+    let mut events = db.events();
+    for named in [true, false] {
+        let lease = match named {
+            true => db.named("nightly report").acquire().await.unwrap(),
+            false => db.acquire().await.unwrap(),
+        };
+        let client: &Client = &lease;
+        client.batch_execute("BEGIN; SET work_mem = '1MB'").await.unwrap();
+        drop(lease);
+        let (work, found) = server::event("it was made clean", &mut events, |event| match event {
+            Event::Reclaimed { work, found, .. } => Some((work.clone(), found.clone())),
+            _ => None,
+        })
+        .await;
+        assert!(found.transaction && found.session_state && !found.running, "{found:?}");
+        assert!(work.contains("a_returned_connection_is_clean.rs"), "the place is named: {work}");
+        assert_eq!(work.contains("\"nightly report\""), named, "{work}");
+    }
+}
+
 /// A prepared SET is bound again and again: each time it leaves something.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_prepared_set_is_noticed_each_time() {
