@@ -70,10 +70,11 @@ SEED ?= 1
 soak:
 	@scripts/setup test
 	PLIMSOLL_SECONDS=60 $(CARGO) nextest run -p plimsoll --no-fail-fast \
-		--test a_frozen_server_is_seen_within_a_second --test a_storm_of_cancels_leaves_no_statement_behind
+		--test a_frozen_server_is_seen_within_a_second --test a_storm_of_cancels_leaves_no_statement_behind \
+		--test random_cancels_and_kills_are_no_outage
 	PLIMSOLL_SOAK=1 $(CARGO) test -p plimsoll --test no_statement_outruns_its_begin -- --nocapture
-	PLIMSOLL_SEEDS=$(SEEDS) PLIMSOLL_SEED=$(SEED) $(CARGO) test -p plimsoll \
-		--test nothing_acknowledged_is_lost_or_doubled -- --nocapture
+	PLIMSOLL_SEEDS=$(SEEDS) PLIMSOLL_SEED=$(SEED) $(CARGO) test -p plimsoll --no-fail-fast \
+		--test a_shutdown_at_any_moment_loses_nothing --test nothing_acknowledged_is_lost_or_doubled -- --nocapture
 
 p0:
 	@scripts/setup run

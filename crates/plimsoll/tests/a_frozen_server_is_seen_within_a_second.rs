@@ -73,7 +73,7 @@ impl Scene {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn circuit_breaker_fail_fast() {
     let scene = scene().await;
-    let load = scene.load(Duration::from_millis(1_500));
+    let load = scene.load(Duration::from_millis(1_500) + server::span());
     scene.server.freeze().await.unwrap();
     let frozen = Instant::now();
     until("readiness is red", SECOND, async || !scene.db.readiness().is_ready).await;
@@ -92,6 +92,11 @@ async fn circuit_breaker_fail_fast() {
     let health = scene.db.health(false).await;
     assert_eq!(health.state, HealthState::Down, "{health:?}");
 
+    // It stays so for as long as it lasts: a minute in a soak.
+    tokio::time::sleep(server::span()).await;
+    let asked = Instant::now();
+    assert_eq!(scene.db.query_one("SELECT 1", &[]).await.unwrap_err().fault(), Fault::CircuitOpen);
+    assert!(asked.elapsed() < Duration::from_millis(50), "{:?}", asked.elapsed());
     let faults = load.await.unwrap();
     assert!(faults.contains(&Fault::CircuitOpen), "{faults:?}");
     scene.server.thaw().unwrap();

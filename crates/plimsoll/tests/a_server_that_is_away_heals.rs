@@ -6,6 +6,7 @@ mod server;
 
 use plimsoll::{Database, Fault, Outcome, Pooler, deadline};
 use plimsoll_embedded::{Cluster, PgBouncer, PoolMode, StopMode};
+use plimsoll_faults::Process;
 use server::{PATIENCE, until};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -42,9 +43,22 @@ async fn a_handle_is_given_before_the_server_is_there() {
     assert_eq!(db.query_one("SELECT 1", &[]).await.unwrap().get::<_, i32>(0), 1);
 }
 
+/// Kills one of the pool's backends as the system does when memory is short. The server ends all others and recovers.
+async fn kill_one_backend(cluster: &Cluster) {
+    let pid = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' \
+               AND pid <> pg_backend_pid() AND application_name NOT LIKE '%(heartbeat)' LIMIT 1";
+    let rows = cluster.execute("postgres", pid).await.unwrap();
+    Process::attach(rows[0]["pid"].parse().unwrap()).unwrap().kill().await.unwrap();
+    until("the server has noticed and recovered", PATIENCE, async || {
+        let log = std::fs::read_to_string(cluster.log_path()).unwrap();
+        log.matches("database system is ready to accept connections").count() >= 2
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_under_load_heals_and_every_error_is_honest() {
-    for mode in [StopMode::Fast, StopMode::Immediate] {
+    for mode in [Some(StopMode::Fast), Some(StopMode::Immediate), None] {
         let cluster = Arc::new(Cluster::start().await.unwrap());
         cluster
             .execute("postgres", "CREATE TABLE entry (worker int, number int, PRIMARY KEY (worker, number))")
@@ -64,7 +78,10 @@ async fn a_restart_under_load_heals_and_every_error_is_honest() {
             until("the workers go on", PATIENCE, async || written.load(Ordering::SeqCst) > than).await;
         };
         written_more(50).await;
-        cluster.restart(mode).await.unwrap();
+        match mode {
+            Some(mode) => cluster.restart(mode).await.unwrap(),
+            None => kill_one_backend(&cluster).await,
+        }
         tokio::time::timeout(PATIENCE, db.ready()).await.expect("ready").unwrap();
         let back = written.load(Ordering::SeqCst);
         written_more(back + 100).await;
