@@ -4,7 +4,7 @@
 #   make run        start the fleet service on a database of its own (or on DATABASE_URL)
 #   make demo       sixty seconds beside a plain pool: freeze, kill and cut a private server and look on
 #   make test       every test; FAIL_FAST=1 stops at the first failure
-#   make test-all   the same on the installed PostgreSQL, on 17 and on 18
+#   make test-all   the same on the installed PostgreSQL, and on those of 15, 17 and 18 that it is not
 #   make soak       the long parts: a minute of what must not happen, sixty thousand transactions under cancels, then
 #                   many seeds (SEEDS=200 SEED=1: how many, from where)
 #   make p0         the four tests of the database baseline, with what each one measured
@@ -57,7 +57,7 @@ test-all:
 	@failed=0; \
 	echo "== the installed PostgreSQL"; \
 	$(MAKE) --no-print-directory test || $(ON_FAILURE); \
-	for version in 17 18; do \
+	for version in $$(scripts/setup versions); do \
 		echo "== PostgreSQL $$version"; \
 		( set -x; PLIMSOLL_PG_BIN="$(CURDIR)/target/postgres/$$version/bin" \
 			$(CARGO) nextest run --workspace --exclude bench $(NEXTEST_FLAGS) ) || $(ON_FAILURE); \

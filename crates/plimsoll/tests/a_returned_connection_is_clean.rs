@@ -85,7 +85,7 @@ async fn and_it_is_told_who_left_what() {
         client.batch_execute("BEGIN; SET work_mem = '1MB'").await.unwrap();
         drop(lease);
         let (work, found) = server::event("it was made clean", &mut events, |event| match event {
-            Event::Reclaimed { work, found, .. } => Some((work.clone(), found.clone())),
+            Event::Reclaimed { work, found, .. } => Some((work.clone(), *found)),
             _ => None,
         })
         .await;

@@ -174,7 +174,7 @@ async fn commit_is_bounded_by_the_transaction_limit_where_there_is_one() {
 }
 
 /// Clients die while their updates wait for a lock; how many of those updates are made all the same?
-async fn ghost_writes(check_interval: &str) -> u32 {
+async fn ghost_writes(check_interval: &str, is_pooled: bool) -> u32 {
     let server = shared::database_from(
         "ghosts",
         "CREATE TABLE row (id int PRIMARY KEY, n int); INSERT INTO row VALUES (1, 0)",
@@ -183,17 +183,19 @@ async fn ghost_writes(check_interval: &str) -> u32 {
     .unwrap();
     let holder = bare(&server.url()).await;
     holder.batch_execute("BEGIN; SELECT * FROM row FOR UPDATE").await.unwrap();
+    let bouncer = pooler(&server, &[("default_pool_size", "3")]).await;
+    let url = if is_pooled { bouncer.url(server.name()) } else { server.url() };
+    let work = format!(
+        "BEGIN; SET LOCAL client_connection_check_interval = '{check_interval}'; UPDATE row SET n = n + 1; COMMIT"
+    );
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-                   AND wait_event_type = 'Lock' AND query LIKE 'UPDATE%'";
+                   AND wait_event_type = 'Lock' AND query LIKE '%UPDATE row%'";
     let mut drivers = Vec::new();
     for _ in 0..3 {
-        let (client, driver) = bare_with_driver(&server.url()).await;
-        client
-            .batch_execute(&format!("SET client_connection_check_interval = '{check_interval}'"))
-            .await
-            .unwrap();
+        let (client, driver) = bare_with_driver(&url).await;
         drivers.push(driver);
-        tokio::spawn(async move { client.batch_execute("UPDATE row SET n = n + 1").await });
+        let work = work.clone();
+        tokio::spawn(async move { client.batch_execute(&work).await });
     }
     until("three updates wait", PATIENCE, async || server::text(&server, waiting).await == "3").await;
     for driver in drivers {
@@ -208,7 +210,9 @@ async fn ghost_writes(check_interval: &str) -> u32 {
     let mut n = String::new();
     until("the sessions of the dead have ended", PATIENCE, async || {
         n = server::text(&server, "SELECT n FROM row").await;
-        server::text(&server, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'UPDATE%'").await == "0"
+        let at_it = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle' \
+                     AND query LIKE '%UPDATE row%' AND pid <> pg_backend_pid()";
+        server::text(&server, at_it).await == "0"
     })
     .await;
     n.parse().unwrap()
@@ -216,8 +220,52 @@ async fn ghost_writes(check_interval: &str) -> u32 {
 
 #[tokio::test]
 async fn updates_of_dead_clients_are_made_unless_the_server_looks() {
-    assert_eq!(ghost_writes("0").await, 3, "nobody waits for them, and they are committed");
-    assert_eq!(ghost_writes("100ms").await, 0, "the server looks whether its client is there");
+    assert_eq!(ghost_writes("0", false).await, 3, "nobody waits for them, and they are committed");
+    assert_eq!(ghost_writes("100ms", false).await, 0, "the server looks whether its client is there");
+}
+
+#[tokio::test]
+async fn behind_a_pooler_too() {
+    assert_eq!(ghost_writes("0", true).await, 3, "the pooler hangs up, and nobody notices");
+    assert_eq!(ghost_writes("100ms", true).await, 0);
+}
+
+/// How many statements, sent right after a cancel of the one before, were hit by it, of so many.
+async fn innocents_hit(server: &TestDatabase, waits_for_the_end: bool, rounds: usize) -> usize {
+    let client = bare(&server.url()).await;
+    let mut hit = 0;
+    for _ in 0..rounds {
+        let to_server =
+            std::net::TcpStream::connect((server.server().host(), server.server().port())).unwrap();
+        let mut kept = to_server.try_clone().unwrap();
+        to_server.set_nonblocking(true).unwrap();
+        let to_server = tokio::net::TcpStream::from_std(to_server).unwrap();
+        cancel(&client, to_server).await;
+        if waits_for_the_end {
+            // The server closes once the signal has been sent.
+            let end = tokio::task::spawn_blocking(move || {
+                kept.set_nonblocking(false).unwrap();
+                std::io::Read::read(&mut kept, &mut [0_u8; 1])
+            });
+            assert_eq!(end.await.unwrap().unwrap(), 0);
+        }
+        let next = client.batch_execute("SELECT pg_sleep(0.02)").await;
+        hit += usize::from(next.is_err_and(|error| error.code() == Some(&SqlState::QUERY_CANCELED)));
+    }
+    hit
+}
+
+#[expect(clippy::disallowed_methods, reason = "what it does not wait for is the fact")]
+async fn cancel(client: &tokio_postgres::Client, stream: tokio::net::TcpStream) {
+    client.cancel_token().cancel_query_raw(stream, tokio_postgres::NoTls).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cancel_hits_the_next_statement_unless_its_end_is_awaited() {
+    let server = shared::database().await.unwrap();
+    assert_eq!(innocents_hit(&server, true, 100).await, 0);
+    let hit = innocents_hit(&server, false, 100).await;
+    assert!(hit > 50, "{hit} of 100");
 }
 
 #[tokio::test]
