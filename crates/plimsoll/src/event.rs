@@ -244,7 +244,7 @@ fn log(event: &Event) {
         Event::AcquireFailed { work, fault, waited } => match fault {
             Fault::PoolExhausted => tracing::error!(
                 target: "plimsoll", work, code = fault.code(),
-                "Connection pool exhausted - timeout after {:.3}s", waited.as_secs_f64()
+                "Connection pool exhausted - timeout after {}s", (waited.as_secs_f64() * 10.0).round() / 10.0
             ),
             _ => tracing::error!(
                 target: "plimsoll", work, code = fault.code(), ms = waited.as_millis(), "no connection was lent"

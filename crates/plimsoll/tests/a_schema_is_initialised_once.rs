@@ -2,59 +2,18 @@
 //! what goes wrong is told and never stops the start.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod log;
+
+use log::Log;
 use plimsoll::event::Event;
 use plimsoll::migrate::{Initialisation, Migrations};
 use plimsoll::{Database, Settings};
 use plimsoll_embedded::shared::{self, TestDatabase};
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::Level;
-use tracing::subscriber::DefaultGuard;
 
 static MIGRATIONS: Migrations = plimsoll::migrations!("tests/migrations/001_initial_schema.sql");
-
-/// What was logged by this test's thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn start() -> (Log, DefaultGuard) {
-        let (log, for_writer) = {
-            let log = Log::default();
-            (log.clone(), log)
-        };
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(Level::DEBUG)
-            .with_ansi(false)
-            .with_writer(move || for_writer.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    /// Whether there is a line of this level with exactly this message.
-    fn has(&self, level: Level, message: &str) -> bool {
-        self.text().lines().any(|line| {
-            line.contains(&format!(" {level} "))
-                && line.split_once("plimsoll: ").is_some_and(|(_, said)| said == message)
-        })
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
 
 async fn fresh() -> (TestDatabase, Database) {
     let database = shared::database().await.unwrap();

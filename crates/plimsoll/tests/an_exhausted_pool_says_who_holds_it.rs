@@ -2,8 +2,10 @@
 //! works again as soon as one comes back.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod log;
 mod server;
 
+use log::Log;
 use plimsoll::event::Event;
 use plimsoll::{Fault, Outcome, Phase};
 use plimsoll_embedded::shared;
@@ -47,6 +49,20 @@ async fn a_pool_of_two_fails_the_third_after_three_seconds() {
     db.acquire().await.expect("one came back");
     drop(second);
     assert_eq!(db.pool_status().failed, 1);
+}
+
+#[tokio::test]
+async fn and_the_log_has_the_words_that_are_searched_for() {
+    let fresh = shared::database().await.unwrap();
+    let settings = server::settings_for(&fresh).await.pool_max(1).pool_timeout(Duration::from_millis(500));
+    let db = plimsoll::Database::connect(settings).await.unwrap();
+    let (log, _guard) = Log::start();
+    let _held = db.acquire().await.unwrap();
+    let error = db.named("place order").acquire().await.unwrap_err();
+    assert!(error.to_string().contains("database connection after 0.5s. Pool may be exhausted"), "{error}");
+    let words = "Connection pool exhausted - timeout after 0.5s";
+    assert!(log.mentions(tracing::Level::ERROR, words), "{}", log.text());
+    assert!(log.mentions(tracing::Level::ERROR, "place order"), "{}", log.text());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,8 +2,10 @@
 //! something contradicts it, and a pool that is used up is not a database that is down.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod log;
 mod server;
 
+use log::Log;
 use plimsoll::event::Event;
 use plimsoll::settings::Limit;
 use plimsoll::{BreakerState, Database, Fault, HealthState, deadline};
@@ -215,7 +217,20 @@ async fn and_its_failure_reaches_whoever_asked() {
     let fresh = shared::database().await.unwrap();
     let db = server::database(&fresh).await;
     db.close().await;
+    let (log, _guard) = Log::start();
     let error = db.capacity().await.unwrap_err();
     assert_eq!(error.fault(), Fault::PoolClosed, "{error}");
     assert!(error.to_string().contains("capacity"), "{error}");
+    let words = format!("Failed to get Postgres capacity: {error}");
+    assert!(log.mentions(tracing::Level::ERROR, &words), "{}", log.text());
+}
+
+#[tokio::test]
+async fn a_check_that_failed_is_in_the_log() {
+    let cluster = Cluster::start().await.unwrap();
+    let db = Database::connect(settings(&cluster.url("postgres"))).await.unwrap();
+    cluster.stop_mode(StopMode::Immediate).await.unwrap();
+    let (log, _guard) = Log::start();
+    assert_eq!(db.health(true).await.state, HealthState::Down);
+    assert!(log.mentions(tracing::Level::ERROR, "Postgres health check failed: PL-"), "{}", log.text());
 }

@@ -2,9 +2,12 @@
 //! between two.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "../../../crates/plimsoll/tests/log/mod.rs"]
+mod log;
 mod service;
 
 use fleet::demo::Credentials;
+use log::Log;
 use plimsoll_embedded::shared;
 use service::{Device, Fleet};
 use std::path::Path;
@@ -51,6 +54,27 @@ async fn of_a_hundred_devices_make_a_hundred() {
     assert_eq!(accepted, 100, "{others:?}");
     assert_eq!((fleet.number(DEVICES).await, fleet.number(COUNTED).await), (100, 100));
     assert_eq!(fleet.readings().await, 100);
+}
+
+/// In a test of one thread, so that the service's tasks log to it as well.
+#[tokio::test]
+async fn and_the_log_says_so_or_why_not() {
+    let (log, _guard) = Log::start();
+    let fleet = service::start().await;
+    fleet.device.send("d1", r#"{"t": 1}"#).await.accepted();
+    let words = "Auto-provisioned device d1 for tenant test";
+    assert!(log.mentions(tracing::Level::INFO, words), "{}", log.text());
+    fleet.database.execute("UPDATE subscriptions SET device_limit = 1").await.unwrap();
+    fleet.device.send("d2", r#"{"t": 2}"#).await.refused(403, "NO_SUBSCRIPTION_CAPACITY");
+    assert!(log.text().contains("Auto-provision failed for d2: no subscription"), "{}", log.text());
+    // What the database says is logged as an error, raised, and rolled back.
+    let fails = "UPDATE subscriptions SET device_limit = 100; ALTER TABLE subscription_event_log \
+                 ADD CONSTRAINT nothing_more CHECK (false) NOT VALID";
+    fleet.database.execute(fails).await.unwrap();
+    let answer = fleet.device.send("d3", r#"{"t": 3}"#).await;
+    assert_ne!(answer.status, 202, "{answer:?}");
+    assert!(log.mentions(tracing::Level::ERROR, "Auto-provision failed for d3: PL-"), "{}", log.text());
+    assert_eq!((fleet.number(DEVICES).await, fleet.number(COUNTED).await), (1, 1));
 }
 
 #[tokio::test]

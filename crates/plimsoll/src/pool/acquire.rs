@@ -327,8 +327,9 @@ const ENTANGLED: &str = "every lease is held by a task that waits for another";
 
 /// The words that operators of other services already search their logs for.
 fn exhausted(seconds: f64) -> String {
+    let seconds = (seconds * 10.0).round() / 10.0;
     format!(
-        "Failed to acquire database connection after {seconds:.0}s. Pool may be exhausted or database may be unresponsive."
+        "Failed to acquire database connection after {seconds}s. Pool may be exhausted or database may be unresponsive."
     )
 }
 
