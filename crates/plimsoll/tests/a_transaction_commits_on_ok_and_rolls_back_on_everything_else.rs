@@ -9,8 +9,8 @@ mod server;
 
 use ledger::{INSERT, entries, ledger};
 use plimsoll::event::Event;
-use plimsoll::{Database, Error, Fault, Outcome, Phase, Result, Transaction};
-use plimsoll_embedded::shared::TestDatabase;
+use plimsoll::{Database, Error, Fault, Isolation, Outcome, Phase, Result, Transaction};
+use plimsoll_embedded::shared::{self, TestDatabase};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
@@ -381,4 +381,41 @@ async fn an_error_names_the_line_that_asked() {
     let error =
         pool.named("divide").transaction(async |tx| tx.query("SELECT 1 / 0", &[]).await).await.unwrap_err();
     assert!(error.sentence().contains(&format!("\"divide\" ({here}:{line})")), "{error}");
+}
+
+#[tokio::test]
+async fn it_is_what_was_asked_for_as_a_closure_by_hand_and_as_one_statement() {
+    let db = shared::database().await.unwrap();
+    let pool = server::database(&db).await;
+    const SHOW: &str = "SELECT current_setting('transaction_isolation'), current_setting('transaction_read_only'), \
+                        current_setting('transaction_deferrable')";
+    let asked = [
+        (pool.named("a").isolation(Isolation::ReadCommitted), ["read committed", "off", "off"]),
+        (pool.named("b").isolation(Isolation::RepeatableRead), ["repeatable read", "off", "off"]),
+        (pool.named("c").isolation(Isolation::Serializable).read_only(), ["serializable", "on", "off"]),
+        (
+            pool.named("d").isolation(Isolation::Serializable).read_only().deferrable(),
+            ["serializable", "on", "on"],
+        ),
+    ];
+    for (call, expected) in asked {
+        let by_hand = call.clone().begin().await.unwrap();
+        let rows = [
+            by_hand.query_one(SHOW, &[]).await.unwrap(),
+            call.clone().transaction(async |tx| tx.query_one(SHOW, &[]).await).await.unwrap(),
+            call.clone().query_one(SHOW, &[]).await.unwrap(),
+        ];
+        by_hand.commit().await.unwrap();
+        for row in rows {
+            let found: Vec<String> = (0..3).map(|at| row.get(at)).collect();
+            assert_eq!(found, expected);
+        }
+    }
+    // Repeatable: what others commit meanwhile is not seen.
+    db.execute("CREATE TABLE seen (id int)").await.unwrap();
+    let tx = pool.named("e").isolation(Isolation::RepeatableRead).begin().await.unwrap();
+    let count = async || tx.query_one("SELECT count(*) FROM seen", &[]).await.unwrap().get::<_, i64>(0);
+    assert_eq!(count().await, 0);
+    db.execute("INSERT INTO seen VALUES (1)").await.unwrap();
+    assert_eq!(count().await, 0);
 }
