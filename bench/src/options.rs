@@ -119,7 +119,8 @@ impl Options {
         self.rounds.unwrap_or(if self.quick { QUICK_ROUNDS } else { full })
     }
 
-    fn few_rounds(&self) -> usize {
+    /// How many rounds there are where one takes many seconds.
+    pub fn few_rounds(&self) -> usize {
         self.rounds.unwrap_or(if self.quick { 1 } else { 3 })
     }
 

@@ -22,7 +22,7 @@ use crate::wire::connect::{Connector, Pooler};
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::future::Future;
-use std::num::NonZeroUsize;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -498,7 +498,7 @@ fn sizing(plan: &Plan) -> Sizing {
         leak_after: plan.leak_after(),
         deadlock_after: plan.deadlock_after(),
         priority_reserve: plan.priority_reserve(),
-        max_per_name: NonZeroUsize::new(plan.max_per_name()),
+        max_per_name: u32::try_from(plan.max_per_name()).ok().and_then(NonZeroU32::new),
         admission: plan.admission(),
         deadline_margin: plan.deadline_margin(),
     }

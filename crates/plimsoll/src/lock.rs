@@ -69,7 +69,7 @@ impl LockKey {
     /// A key of a namespace and parts.
     #[must_use]
     pub fn new(namespace: &str, parts: impl IntoIterator<Item = KeyPart>) -> Self {
-        let mut text = namespace.replace('/', "%2F");
+        let mut text = namespace.replace('%', "%25").replace('/', "%2F");
         for part in parts {
             // Writing to a String cannot fail.
             let _ = match part {
@@ -80,7 +80,7 @@ impl LockKey {
         LockKey { text }
     }
 
-    /// The text that is hashed: `device/s2:t1/i:7`.
+    /// The text that is hashed: `device/s2:t1/i:7`. In the namespace `%` stands as `%25` and `/` as `%2F`.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
@@ -134,6 +134,7 @@ mod tests {
         assert_ne!(key(("device", "t1", "d7").into()), key(("device", "t1d", "7").into()));
         assert_ne!(key(("device", "7").into()), key(("device", 7i64).into()));
         assert_ne!(key(("a/s1:b", "c").into()), key(("a", "b", "c").into()));
+        assert_ne!(key("a/b".into()), key("a%2Fb".into()));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::fault::Fault;
 use crate::moment::Moment;
 use crate::name::WorkName;
 use std::future::poll_fn;
-use std::num::NonZeroUsize;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
@@ -33,7 +33,7 @@ pub struct Ask {
     pub(crate) name: WorkName,
     pub(crate) limit: Option<Duration>,
     pub(crate) priority: Priority,
-    pub(crate) cap: Option<NonZeroUsize>,
+    pub(crate) cap: Option<NonZeroU32>,
     /// When it was asked, if the clock was read just now.
     pub(crate) at: Option<Moment>,
 }
@@ -69,7 +69,7 @@ impl Ask {
     /// Only while this work's name holds fewer connections than so many, at least one.
     #[must_use]
     pub fn at_most(mut self, count: usize) -> Self {
-        self.cap = NonZeroUsize::new(count.max(1));
+        self.cap = NonZeroU32::new(u32::try_from(count).unwrap_or(u32::MAX).max(1));
         self
     }
 
@@ -338,7 +338,7 @@ struct TimedOut {
     is_own_limit: bool,
     is_paused: bool,
     entangled: Option<String>,
-    cap: Option<NonZeroUsize>,
+    cap: Option<NonZeroU32>,
     numbers: String,
 }
 

@@ -39,7 +39,7 @@ impl Hash for Kind {
 }
 
 struct Hold<G> {
-    inside: usize,
+    inside: u32,
     aside: Lane<G>,
 }
 
@@ -70,7 +70,7 @@ impl<G> Bulkhead<G> {
             .entry(Kind(who.name.clone()))
             .or_insert_with(|| Hold { inside: 0, aside: Lane::default() });
         let is_free = hold.aside.len() == 0 && hold.inside < cap.get();
-        hold.inside += usize::from(is_free);
+        hold.inside += u32::from(is_free);
         is_free
     }
 

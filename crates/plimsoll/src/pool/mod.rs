@@ -40,7 +40,8 @@ use admission::Reason;
 use gate::Rules;
 use slots::{Limits, Slots};
 use std::future::Future;
-use std::num::NonZeroUsize;
+use std::num::NonZeroU32;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -167,7 +168,7 @@ pub struct Sizing {
     /// Connections that are lent to [`Priority::High`] only.
     pub priority_reserve: usize,
     /// Connections that one work name may hold, unless it asks for another cap.
-    pub max_per_name: Option<NonZeroUsize>,
+    pub max_per_name: Option<NonZeroU32>,
     /// Whether those who cannot be served in time are refused at once.
     pub admission: GuardMode,
     /// How much earlier than a deadline a statement is stopped, at the most.
@@ -222,7 +223,7 @@ impl<M: Manage> Clone for Pool<M> {
 pub(crate) struct Inner<M: Manage> {
     pub(crate) manager: M,
     pub(crate) sizing: Sizing,
-    pub(crate) slots: sync::Mutex<Slots<M::Connection, M::Handle>>,
+    pub(crate) slots: Line<sync::Mutex<Slots<M::Connection, M::Handle>>>,
     pub(crate) last_connect: sync::Mutex<LastConnect>,
     /// Whether somebody waits, as a hint that needs no lock: whoever gives back then reads the clock beforehand.
     pub(crate) is_crowded: AtomicBool,
@@ -232,6 +233,18 @@ pub(crate) struct Inner<M: Manage> {
     pub(crate) changed: Notify,
     pub(crate) runtime: Handle,
     pub(crate) events: Events,
+}
+
+/// Begins a line of the cache.
+#[repr(align(64))]
+pub(crate) struct Line<T>(T);
+
+impl<T> Deref for Line<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
 }
 
 impl<M: Manage> Inner<M> {
@@ -269,7 +282,7 @@ impl<M: Manage> Pool<M> {
         };
         let inner = Arc::new(Inner {
             manager,
-            slots: sync::Mutex::new(Slots::new(limits, sizing.max_waiting).with_rules(rules)),
+            slots: Line(sync::Mutex::new(Slots::new(limits, sizing.max_waiting).with_rules(rules))),
             last_connect: sync::Mutex::new(LastConnect::Never),
             is_crowded: AtomicBool::new(false),
             watchdog,

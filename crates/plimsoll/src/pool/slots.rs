@@ -61,7 +61,26 @@ pub(crate) enum State {
     Returning,
 }
 
-/// A place for a connection `C`; `H` is a handle on it that stays here while it is lent.
+/// Slots that lie on one another, each saying who lies below it: the lines of the cache that a place has are fetched
+/// anyway when it is lent or laid down, and those of a list beside them would be more.
+#[derive(Clone, Copy, Debug)]
+struct Stack {
+    /// [`BOTTOM`] if there is none.
+    top: u32,
+    count: usize,
+}
+
+/// The number of a place; there are never that many.
+fn number(slot: usize) -> u32 {
+    u32::try_from(slot).unwrap_or(BOTTOM)
+}
+
+/// What lies below the lowest.
+const BOTTOM: u32 = u32::MAX;
+
+/// A place for a connection `C`; `H` is a handle on it that stays here while it is lent. It shares no line of the cache
+/// with the next.
+#[repr(align(64))]
 pub(crate) struct Slot<C, H> {
     pub(crate) state: State,
     connection: Option<C>,
@@ -71,6 +90,8 @@ pub(crate) struct Slot<C, H> {
     /// much as all the rest of a return.
     pub(crate) since: Moment,
     pub(crate) lease: Option<LeaseRecord>,
+    /// While it is idle: who was laid down before it.
+    below: u32,
     /// The clock is about to stop what runs on it, or to end it: whoever brings it home just then is too late, for the
     /// next to borrow it would be hit.
     pub(crate) is_condemned: bool,
@@ -170,10 +191,11 @@ pub(crate) struct Totals {
 ///
 /// Where processors take the lock in turn, what each has to fetch from the other's cache is most of what the lock is
 /// held for. So the order of the fields matters. What lending at once and laying down write, and what both ask, is one
-/// line of the cache; what a hand-over from lease to lease writes is two more, and it writes nothing else.
-#[repr(C, align(64))]
+/// line of the cache, the lock's own byte included, which lies before it; what a hand-over from lease to lease writes is
+/// two more, and it writes nothing else.
+#[repr(C)]
 pub(crate) struct Slots<C, H> {
-    idle: Vec<usize>,
+    idle: Stack,
     opening: usize,
     lent: usize,
     returning: usize,
@@ -202,11 +224,17 @@ pub(crate) struct Slots<C, H> {
     pub(crate) pause: Option<Duration>,
 }
 
+/// The lock's byte and what lies behind it are one line; a place is two.
+const _: () = {
+    assert!(std::mem::offset_of!(Slots<(), ()>, waits) <= 64 - 8);
+    assert!(size_of::<Slot<Box<()>, Arc<()>>>() <= 128);
+};
+
 impl<C, H> Slots<C, H> {
     pub(crate) fn new(limits: Limits, max_waiting: usize) -> Self {
         Slots {
             slots: Vec::with_capacity(limits.max + limits.overflow),
-            idle: Vec::with_capacity(limits.max + limits.overflow),
+            idle: Stack { top: BOTTOM, count: 0 },
             vacant: Vec::new(),
             waiters: Waiters::new(max_waiting),
             limits,
@@ -237,11 +265,11 @@ impl<C, H> Slots<C, H> {
 
     /// Connections that exist or are being opened.
     pub(crate) fn total(&self) -> usize {
-        self.idle.len() + self.opening + self.lent + self.returning
+        self.idle() + self.opening + self.lent + self.returning
     }
 
     pub(crate) fn idle(&self) -> usize {
-        self.idle.len()
+        self.idle.count
     }
 
     pub(crate) fn opening(&self) -> usize {
@@ -277,9 +305,11 @@ impl<C, H> Slots<C, H> {
     /// The same for one that has waited.
     #[inline]
     pub(super) fn take(&mut self, who: impl FnOnce() -> Who, now: Moment) -> Option<Grant<C>> {
-        let slot = self.idle.pop()?;
+        let slot = usize::try_from(self.idle.top).ok()?;
         let place = self.slots.get_mut(slot)?;
         let connection = place.connection.take()?;
+        self.idle.top = place.below;
+        self.idle.count -= 1;
         let unused_for = now.since(place.since);
         let is_expired = place.expires.is_some_and(|expires| expires <= now);
         place.state = State::Lent;
@@ -351,7 +381,8 @@ impl<C, H> Slots<C, H> {
         place.state = State::Idle;
         place.lease = None;
         place.connection = Some(connection);
-        self.idle.push(slot);
+        place.below = std::mem::replace(&mut self.idle.top, number(slot));
+        self.idle.count += 1;
         Effects::None
     }
 
@@ -397,6 +428,7 @@ impl<C, H> Slots<C, H> {
                 expires: None,
                 since: now,
                 lease: None,
+                below: BOTTOM,
                 is_condemned: false,
             });
             self.slots.len() - 1
@@ -457,9 +489,29 @@ impl<C, H> Slots<C, H> {
             Some(State::Opening) => self.opening -= 1,
             Some(State::Lent) => self.lent -= 1,
             Some(State::Returning) => self.returning -= 1,
-            Some(State::Idle) => self.idle.retain(|idle| *idle != slot),
+            Some(State::Idle) => self.take_out(slot),
             Some(State::Vacant) | None => {}
         }
+    }
+
+    /// The idle ones, from the top of the stack down.
+    fn stacked(&self) -> Vec<usize> {
+        let place = |slot: u32| usize::try_from(slot).ok().filter(|slot| *slot < self.slots.len());
+        let below = |slot: &usize| place(self.slots.get(*slot)?.below);
+        std::iter::successors(place(self.idle.top), below).collect()
+    }
+
+    /// From the middle of the stack; whoever lies above it lies on what was below it.
+    fn take_out(&mut self, slot: usize) {
+        let below = self.slots.get(slot).map_or(BOTTOM, |place| place.below);
+        let slot = number(slot);
+        if self.idle.top == slot {
+            self.idle.top = below;
+        } else {
+            let is_above = |place: &&mut Slot<C, H>| place.state == State::Idle && place.below == slot;
+            self.slots.iter_mut().filter(is_above).for_each(|above| above.below = below);
+        }
+        self.idle.count -= 1;
     }
 
     /// Takes out the idle connections that are too old, idle for too long, or not alive.
@@ -475,7 +527,7 @@ impl<C, H> Slots<C, H> {
         let mut may_age_out = self.total().div_ceil(4);
         let mut reaped = Vec::new();
         // The oldest idle lie at the bottom of the stack.
-        for slot in self.idle.clone() {
+        for slot in self.stacked().into_iter().rev() {
             let Some(place) = self.slots.get(slot) else { continue };
             let dead = place.handle.as_ref().is_some_and(&is_dead);
             let expired = place.expires.is_some_and(|expires| expires <= now);
@@ -512,9 +564,8 @@ impl<C, H> Slots<C, H> {
         self.is_closed = true;
         self.update_gate();
         let wakers = self.waiters.refuse_all(&Refusal::Closed);
-        let idle: Vec<usize> = std::mem::take(&mut self.idle);
         let mut closed = Vec::new();
-        for slot in idle {
+        for slot in self.stacked() {
             if let Some(place) = self.slots.get_mut(slot) {
                 closed.extend(place.connection.take());
             }

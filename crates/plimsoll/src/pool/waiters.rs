@@ -14,7 +14,7 @@ use super::lane::{Entry, Lane};
 use super::seat::Seat;
 use crate::moment::Moment;
 use crate::name::WorkName;
-use std::num::NonZeroUsize;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::task::Waker;
 use std::thread::ThreadId;
@@ -45,7 +45,7 @@ pub(crate) struct Who {
     pub(crate) deadline: Option<Moment>,
     pub(crate) priority: Priority,
     /// How many connections its name may hold.
-    pub(crate) cap: Option<NonZeroUsize>,
+    pub(crate) cap: Option<NonZeroU32>,
 }
 
 /// Why a waiter is sent away.
@@ -53,7 +53,7 @@ pub(crate) struct Who {
 pub(crate) enum Refusal {
     /// Its limit passed; with the leases, where each was held by a task that was itself waiting, and with the cap at
     /// which its name was, if it stood aside.
-    TimedOut { entangled: Option<String>, cap: Option<NonZeroUsize> },
+    TimedOut { entangled: Option<String>, cap: Option<NonZeroU32> },
     /// The pool was closed.
     Closed,
     /// It is part of a deadlock: this text names the leases.
@@ -66,7 +66,7 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// The same for one that stood aside.
-    fn aside(mut self, its: Option<NonZeroUsize>) -> Self {
+    fn aside(mut self, its: Option<NonZeroU32>) -> Self {
         if let Refusal::TimedOut { cap, .. } = &mut self {
             *cap = its;
         }

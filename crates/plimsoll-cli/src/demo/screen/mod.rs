@@ -114,3 +114,33 @@ fn meaning(key: KeyEvent) -> Option<Meaning> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pressed(key: char, modifiers: KeyModifiers) -> Option<Meaning> {
+        meaning(KeyEvent::new(KeyCode::Char(key), modifiers))
+    }
+
+    #[test]
+    fn every_key_does_what_stands_on_the_screen() {
+        let does = |key| match pressed(key, KeyModifiers::NONE) {
+            Some(Meaning::Do(what)) => what,
+            _ => panic!("{key} does nothing"),
+        };
+        assert_eq!(does('f'), What::Freeze);
+        assert_eq!(does('t'), What::Thaw);
+        assert_eq!(does('k'), What::Kill);
+        assert_eq!(does('c'), What::End(Cut::Reset));
+        assert_eq!(does('h'), What::Heal);
+        assert!(matches!(does('s'), What::Arm(Fault::Delay { .. })), "{:?}", does('s'));
+        for (key, modifiers) in [('q', KeyModifiers::NONE), ('c', KeyModifiers::CONTROL)] {
+            assert!(matches!(pressed(key, modifiers), Some(Meaning::Leave)), "{key}");
+        }
+        assert!(pressed('x', KeyModifiers::NONE).is_none());
+        let mut released = KeyEvent::new(KeyCode::Char('f'), KeyModifiers::NONE);
+        released.kind = KeyEventKind::Release;
+        assert!(meaning(released).is_none(), "a key that is let go has been pressed before");
+    }
+}

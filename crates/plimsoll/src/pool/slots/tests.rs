@@ -4,7 +4,7 @@ use crate::pool::admission::Priority;
 use crate::pool::gate::{Arrival, Entrance};
 use crate::pool::waiters::{Runner, Ticket};
 use proptest::prelude::*;
-use std::num::NonZeroUsize;
+use std::num::NonZeroU32;
 
 const LIMITS: Limits = Limits { min: 1, max: 3, overflow: 1, connects: 2 };
 
@@ -12,13 +12,13 @@ fn who() -> Who {
     with(Priority::Normal, None)
 }
 
-fn with(priority: Priority, cap: Option<usize>) -> Who {
-    let cap = cap.and_then(NonZeroUsize::new);
+fn with(priority: Priority, cap: Option<u32>) -> Who {
+    let cap = cap.and_then(NonZeroU32::new);
     Who { name: WorkName::here(), runner: Runner::current(), deadline: None, priority, cap }
 }
 
 /// The cap that all capped work in the world below shares.
-const CAP: usize = 2;
+const CAP: u32 = 2;
 const RESERVE: usize = 1;
 
 #[derive(Clone, Debug)]
@@ -199,7 +199,7 @@ proptest! {
             let kept = |take: &dyn Fn(&Who) -> bool| {
                 slots.slots.iter().filter_map(|slot| slot.lease.as_ref()).filter(|l| take(&l.who)).count()
             };
-            prop_assert!(kept(&|who| who.cap.is_some()) <= CAP, "a name holds more than it may");
+            prop_assert!(kept(&|who| who.cap.is_some()) <= CAP as usize, "a name holds more than it may");
             let others = kept(&|who| who.priority != Priority::High);
             prop_assert!(others <= slots.ceiling() - RESERVE, "the reserve was lent");
             prop_assert_eq!(others, slots.lent_to_others);

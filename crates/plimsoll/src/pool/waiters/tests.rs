@@ -113,7 +113,7 @@ fn the_last_tenth_of_the_places_is_kept_for_the_highest() {
 fn whoever_stood_aside_is_let_in_at_its_old_place() {
     let now = Moment::now();
     let mut waiters = queue(20);
-    let capped = || Who { cap: NonZeroUsize::new(1), ..who() };
+    let capped = || Who { cap: NonZeroU32::new(1), ..who() };
     let (inside, aside) = (capped(), capped());
     assert!(waiters.enter(&inside) && !waiters.enter(&aside));
     let first = waiters.stand_aside(aside, now, now, Seat::new(Waker::noop().clone()));
