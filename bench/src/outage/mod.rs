@@ -89,11 +89,17 @@ async fn patient(report: &mut Report, options: &Options, cluster: &Cluster, plac
     let mut errors = Vec::new();
     for _ in 0..options.few_rounds() {
         let postmaster = cluster.pid().context("the server of the bench is gone")?;
-        let settings = place.settings(SIZE).max_waiting(MAX_WAITING).breaker_after(PATIENT);
+        // A part of the queue is kept for the highest priority.
+        let settings = place.settings(SIZE).max_waiting(MAX_WAITING * 5 / 4).breaker_after(PATIENT);
         let ours = Database::connect(settings).await?;
         let findings = drill(&ours, postmaster, plan).await;
         ours.close().await;
-        errors.push(findings?.failed());
+        let findings = findings?;
+        for (kind, count) in &findings.failures {
+            let what = format!("failed in a round, breaker_after = 2 s, {kind}");
+            report.further(case, what, *count as f64, "calls");
+        }
+        errors.push(findings.failed());
         empty(cluster).await?;
     }
     report.at_most(case, "errors, with breaker_after = 2 s", quantile(&errors, 0.5), 0.0);
