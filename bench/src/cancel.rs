@@ -2,8 +2,8 @@
 //!
 //! In a pool of one connection `select pg_sleep(3)` is given up after 100 ms; the figure is the time from then until
 //! the next borrower's `select 1` is answered. Nobody but ours tells the server, so peers take what is left of the
-//! three seconds: a few rounds are enough for them, in each of which ours runs many times and its median counts. Peers
-//! send simple queries, which work behind PgBouncer in transaction mode too.
+//! three seconds; in each round ours runs several times and its median counts. Peers send simple queries, which work
+//! behind PgBouncer in transaction mode too.
 //!
 //! To be quick is the smaller half. The statement must have ended on the server, which is looked up there each time;
 //! and a cancel that comes late must not hit a stranger. For that, statements are given up at every moment of their
@@ -32,7 +32,7 @@ const BRIEF: &str = "select pg_sleep(0.004)";
 const INNOCENT: &str = "select pg_sleep(0.002)";
 const GIVEN_UP_AFTER: Duration = Duration::from_millis(100);
 /// How often ours runs in one round.
-const OURS_IN_A_ROUND: usize = 15;
+const OURS_IN_A_ROUND: usize = 5;
 
 /// A pool of one connection that runs a text.
 trait Borrower: Sync {
@@ -155,7 +155,7 @@ async fn case(
     let tally = Tally::default();
     let times = options.times(OURS_IN_A_ROUND);
     let figures = options
-        .short_race(Better::Less)
+        .race(Better::Less)
         .with("plimsoll", || tally.round(cluster, &ours, times))
         .with("deadpool", || once(&deadpool))
         .with("bb8", || once(&bb8))

@@ -14,7 +14,7 @@
 //! another on the same server and the same runtime; the order changes from round to round such that nobody has a better
 //! place or always finds the caches that the same predecessor left; and ours is divided by each peer's of the same
 //! round. Only then is the median taken, of at least 15 such quotients (of three, where a round takes many seconds and the
-//! figures differ by a factor and not by percents: `cancel`, `overload`, `outage`). The medians of the figures are printed too, but
+//! figures differ by a factor and not by percents: `overload`, `outage`). The medians of the figures are printed too, but
 //! they are not what the ratio was computed from.
 //!
 //! How fast the same pool is also depends on its connections: how they and their backends come to lie in memory and on

@@ -11,8 +11,8 @@ usage: bench [acquire|query|transaction|cancel|overhead|overload|outage]... [--j
   without a name all seven run
   --json           one JSON object a row on the standard output; everything else goes to the standard error
   --baseline FILE  fail when a ratio is more than 10 % worse than in FILE, the output of an earlier --json
-  --rounds N       rounds in each case instead of 15 (overhead: 30; cancel, overload and outage: 3, since theirs are
-                   long); query and overhead have that many with each of five sets of connections
+  --rounds N       rounds in each case instead of 15 (overhead: 30; overload and outage: 3, since theirs are long);
+                   query and overhead have that many with each of five sets of connections
   --detail FILE    every further figure, as JSON lines
   --only NAME      nobody else takes part (plimsoll, deadpool, bb8, sqlx, driver ..): for a profiler, since it compares nothing
   --quick          fewer rounds, each of them shorter: tells whether it works, not how fast it is";
