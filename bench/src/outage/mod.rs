@@ -16,8 +16,8 @@
 //! would be served after their deadline, and the longest of the short freezes is still waited out. Nobody can both answer
 //! at once from the first second of a freeze on and wait out one of a second and a half, since at that second the two look
 //! alike: which of them it is to be is a setting, so the longer of the short freezes is played with `breaker_after` at two
-//! seconds as well. Peers get the same
-//! limit around the whole call (`tokio::time::timeout`), which is all that there is for them.
+//! seconds as well. Peers get the same limit around the whole call (`tokio::time::timeout`), which is all that there is
+//! for them.
 
 mod load;
 mod samples;

@@ -6,6 +6,7 @@
 
 use crate::error::Outcome;
 use crate::fault::Fault;
+use crate::moment::in_seconds;
 use std::fmt;
 use std::time::Duration;
 use tokio::sync::broadcast;
@@ -244,7 +245,7 @@ fn log(event: &Event) {
         Event::AcquireFailed { work, fault, waited } => match fault {
             Fault::PoolExhausted => tracing::error!(
                 target: "plimsoll", work, code = fault.code(),
-                "Connection pool exhausted - timeout after {}s", (waited.as_secs_f64() * 10.0).round() / 10.0
+                "Connection pool exhausted - timeout after {}s", in_seconds(*waited)
             ),
             _ => tracing::error!(
                 target: "plimsoll", work, code = fault.code(), ms = waited.as_millis(), "no connection was lent"

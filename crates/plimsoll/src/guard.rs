@@ -161,31 +161,13 @@ impl Guard<'_> {
         let limit = Instant::now() + self.connection.shared.plan.reclaim_timeout();
         let until = self.deadline.map_or(limit, |deadline| deadline.instant().min(limit));
         if !matches!(link.stop(until).await, Stopped::Quiet) {
-            link.doom();
-            return Err(self.error(
-                Fault::ConnectionLost,
-                phase,
-                self.untouched(),
-                format!(
-                    "an earlier statement of {} could not be stopped in time; the connection is given up",
-                    self.work
-                ),
-            ));
+            return Err(self.gave_up(phase, "could not be stopped in time"));
         }
         if link.owes_barrier() {
             // A late cancel may hit this empty statement; that is what it is for.
             if timeout_at(until, self.connection.client.batch_execute("")).await.is_err() {
-                link.doom();
-                return Err(self.error(
-                    Fault::ConnectionLost,
-                    phase,
-                    self.untouched(),
-                    format!(
-                        "a cancel of an earlier statement of {} may still arrive, and the server gave no answer in \
-                         time; the connection is given up",
-                        self.work
-                    ),
-                ));
+                let why = "was stopped, and whether its cancel has arrived the server did not say in time";
+                return Err(self.gave_up(phase, why));
             }
             link.barrier_passed();
         }
@@ -193,6 +175,15 @@ impl Guard<'_> {
         let now = Moment::now();
         self.may_begin(now, phase)?;
         Ok(now)
+    }
+
+    /// What an earlier statement left behind could not be settled, so nothing more is sent here.
+    #[cold]
+    fn gave_up(&self, phase: Phase, why: &str) -> Error {
+        self.connection.link.doom();
+        let work = self.work;
+        let sentence = format!("an earlier statement of {work} {why}; the connection is given up");
+        self.error(Fault::ConnectionLost, phase, self.untouched(), sentence)
     }
 
     /// When to stop, and what to call it.

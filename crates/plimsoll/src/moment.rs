@@ -91,6 +91,11 @@ pub(crate) fn nanos(span: Duration) -> u64 {
     span.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(span.subsec_nanos()))
 }
 
+/// A span in seconds, as the words that operators search for have it: `3`, `0.5`.
+pub(crate) fn in_seconds(span: Duration) -> f64 {
+    (span.as_secs_f64() * 10.0).round() / 10.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

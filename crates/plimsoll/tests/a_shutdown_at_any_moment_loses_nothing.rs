@@ -23,16 +23,12 @@ const CLOSE: Duration = Duration::from_millis(150);
 /// What the limits allow, which is 5.15 s, and what a machine needs that is busy with other tests.
 const LONGEST: Duration = Duration::from_millis(6_500);
 
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn and_always_ends() {
     let fresh = ledger::ledger().await;
     let next = Arc::new(AtomicI32::new(0));
     let mut log = Vec::new();
-    let (first, seeds) = (number("PLIMSOLL_SEED", 0), number("PLIMSOLL_SEEDS", SEEDS));
+    let (first, seeds) = (server::number("PLIMSOLL_SEED", 0), server::number("PLIMSOLL_SEEDS", SEEDS));
     for seed in first..first + seeds {
         log.extend(shut_down_in_the_middle(&fresh, seed, &next).await);
     }

@@ -63,33 +63,50 @@ impl Counts {
     }
 }
 
-/// A storm until it is over.
-async fn storm(db: &TestDatabase, over: &Arc<AtomicBool>, counts: &Arc<Counts>) -> JoinHandle<()> {
-    let (over, counts) = (Arc::clone(over), Arc::clone(counts));
-    let cancels = server::bare(&db.url()).await;
-    tokio::spawn(async move {
-        while !over.load(Ordering::Relaxed) {
-            let sent: i32 = cancels.query_one("SELECT storm(100)", &[]).await.unwrap().get(0);
-            counts.cancels.fetch_add(u32::try_from(sent).unwrap(), Ordering::Relaxed);
-        }
-    })
+/// A pool in a storm of cancels.
+struct Scene {
+    db: TestDatabase,
+    pool: Database,
+    counts: Arc<Counts>,
+    over: Arc<AtomicBool>,
+    storm: JoinHandle<()>,
+}
+
+impl Scene {
+    async fn start() -> Scene {
+        let db = ledger().await;
+        db.execute(STORM).await.unwrap();
+        let size = usize::try_from(TASKS).unwrap();
+        let pool = Database::connect(server::settings_for(&db).await.pool_max(size)).await.unwrap();
+        let (counts, over) = (Arc::new(Counts::default()), Arc::new(AtomicBool::new(false)));
+        let cancels = server::bare(&db.url()).await;
+        let (is_over, sum) = (Arc::clone(&over), Arc::clone(&counts));
+        let storm = tokio::spawn(async move {
+            while !is_over.load(Ordering::Relaxed) {
+                let sent: i32 = cancels.query_one("SELECT storm(100)", &[]).await.unwrap().get(0);
+                sum.cancels.fetch_add(u32::try_from(sent).unwrap(), Ordering::Relaxed);
+            }
+        });
+        Scene { db, pool, counts, over, storm }
+    }
+
+    /// The storm passes; says what is in the ledger then, and what was counted.
+    async fn end(self) -> (Vec<i32>, Arc<Counts>) {
+        self.over.store(true, Ordering::Relaxed);
+        self.storm.await.unwrap();
+        self.pool.close().await;
+        (entries(&self.db).await, self.counts)
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn not_one_row_stays_of_transactions_that_all_roll_back() {
     let soak = std::env::var_os("PLIMSOLL_SOAK").is_some();
     let each: u32 = if soak { 7_500 } else { 750 };
-    let db = ledger().await;
-    db.execute(STORM).await.unwrap();
-    let size = usize::try_from(TASKS).unwrap();
-    let pool = Database::connect(server::settings_for(&db).await.pool_max(size)).await.unwrap();
-    let counts = Arc::new(Counts::default());
-    let over = Arc::new(AtomicBool::new(false));
-
-    let storm = storm(&db, &over, &counts).await;
+    let scene = Scene::start().await;
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| {
-            let (pool, counts) = (pool.clone(), Arc::clone(&counts));
+            let (pool, counts) = (scene.pool.clone(), Arc::clone(&scene.counts));
             tokio::spawn(async move {
                 for n in 0..each {
                     let id = i32::try_from(task * each + n).unwrap();
@@ -107,11 +124,9 @@ async fn not_one_row_stays_of_transactions_that_all_roll_back() {
     for task in tasks {
         task.await.unwrap();
     }
-    over.store(true, Ordering::Relaxed);
-    storm.await.unwrap();
-    pool.close().await;
+    let (stand, counts) = scene.end().await;
     println!("{} transactions, {counts:?}", TASKS * each);
-    assert_eq!(entries(&db).await.len(), 0, "{counts:?}");
+    assert_eq!(stand.len(), 0, "{counts:?}");
     assert!(
         counts.begin.load(Ordering::Relaxed) > 0,
         "the storm hit no BEGIN, so nothing was proven: {counts:?}"
@@ -153,18 +168,12 @@ async fn a_begin_that_failed_lets_nothing_through() {
 /// then that is what the error says, and not that it was rolled back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_was_declared_to_read_and_wrote_without_its_begin_is_not_called_rolled_back() {
-    let db = ledger().await;
-    db.execute(STORM).await.unwrap();
-    let size = usize::try_from(TASKS).unwrap();
-    let pool = Database::connect(server::settings_for(&db).await.pool_max(size)).await.unwrap();
-    let counts = Arc::new(Counts::default());
-    let over = Arc::new(AtomicBool::new(false));
-    let storm = storm(&db, &over, &counts).await;
+    let scene = Scene::start().await;
     let strayed = Arc::new(AtomicU32::new(0));
     let end = Instant::now() + server::PATIENCE;
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| {
-            let (pool, strayed) = (pool.clone(), Arc::clone(&strayed));
+            let (pool, strayed) = (scene.pool.clone(), Arc::clone(&strayed));
             tokio::spawn(async move {
                 let mut may_stand = Vec::new();
                 // Until enough of both were hit, which a slow machine may take a while for.
@@ -196,10 +205,7 @@ async fn what_was_declared_to_read_and_wrote_without_its_begin_is_not_called_rol
     for task in tasks {
         may_stand.extend(task.await.unwrap());
     }
-    over.store(true, Ordering::Relaxed);
-    storm.await.unwrap();
-    pool.close().await;
-    let stand = entries(&db).await;
+    let (stand, _) = scene.end().await;
     println!("{} stand, {} were told that they may", stand.len(), may_stand.len());
     let lied: Vec<_> = stand.iter().filter(|id| !may_stand.contains(id)).collect();
     assert!(lied.is_empty(), "called rolled back, and there they are: {lied:?}");

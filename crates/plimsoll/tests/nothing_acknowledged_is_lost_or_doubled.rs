@@ -29,14 +29,10 @@ const LATE: Duration = Duration::from_millis(500);
 const WORKERS: usize = 12;
 const SIZE: usize = 5;
 
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_every_trouble_that_a_seed_draws() {
-    let first = number("PLIMSOLL_SEED", 20_262);
-    let seeds = number("PLIMSOLL_SEEDS", 1);
+    let first = server::number("PLIMSOLL_SEED", 20_262);
+    let seeds = server::number("PLIMSOLL_SEEDS", 1);
     let mut trips = 0;
     for seed in first..first + seeds {
         let span = if seeds >= 10 && seed % 10 == 0 { 5 * SPAN } else { SPAN };

@@ -6,7 +6,7 @@ mod server;
 
 use plimsoll_embedded::shared::{self, TestDatabase};
 use plimsoll_embedded::{Cluster, PgBouncer, PoolMode};
-use server::{PATIENCE, bare, bare_with_driver, first, until};
+use server::{PATIENCE, bare, bare_with_driver, first, try_bare, until};
 use std::time::{Duration, Instant};
 use tokio_postgres::error::SqlState;
 
@@ -359,11 +359,4 @@ async fn an_older_server_refuses_the_transaction_limit_at_startup() {
         ..17 => assert_eq!(client.err().unwrap().code(), Some(&SqlState::UNDEFINED_OBJECT)),
         _ => assert_eq!(first(&client.unwrap(), "SHOW transaction_timeout").await.unwrap(), "1min"),
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a connect that fails is the fact")]
-async fn try_bare(url: &str) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
-    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
-    tokio::spawn(connection);
-    Ok(client)
 }

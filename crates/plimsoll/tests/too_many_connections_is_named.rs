@@ -6,7 +6,7 @@ mod server;
 use plimsoll::{Database, Fault, Outcome};
 use plimsoll_embedded::Cluster;
 use plimsoll_faults::Proxy;
-use server::bare;
+use server::{bare, try_bare};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -82,14 +82,6 @@ async fn a_pool_that_has_connections_goes_on_working_on_a_full_server() {
     }
     assert!(db.pool_status().connect_failures > 0, "nothing was refused: {:?}", db.pool_status());
     assert_eq!(db.breaker().trips, 0, "{:?}", db.breaker());
-}
-
-/// A session, if there is room for one.
-#[expect(clippy::disallowed_methods, reason = "somebody else's connection")]
-async fn try_bare(url: &str) -> Option<tokio_postgres::Client> {
-    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.ok()?;
-    tokio::spawn(async move { drop(connection.await) });
-    Some(client)
 }
 
 #[tokio::test]

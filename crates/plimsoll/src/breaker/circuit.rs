@@ -295,10 +295,12 @@ impl Circuit {
         self.generation += 1;
         let told = reason.told(now);
         // An outage with an answer in between is one outage.
-        let since = if let State::HalfOpen { since, .. } = self.state { since } else { now };
-        if since == now {
+        let since = if let State::HalfOpen { since, .. } = self.state {
+            since
+        } else {
             self.reminders = 0;
-        }
+            now
+        };
         self.state = State::Open { since, shut: now, reason };
         Change::Opened { reason: told }
     }

@@ -29,6 +29,13 @@ pub(super) struct Record {
     pub(super) applied_by: String,
 }
 
+impl Record {
+    /// Whether its file is applied, to its end.
+    pub(super) fn is_applied(&self) -> bool {
+        self.state != State::Started
+    }
+}
+
 /// What is to be done.
 #[derive(Debug, Default)]
 pub(super) struct Todo<'a> {
@@ -54,12 +61,12 @@ pub(super) fn todo<'a>(
 ) -> Result<Todo<'a>, Vec<String>> {
     let mut todo = Todo::default();
     let mut problems = Vec::new();
-    let newest = history.iter().filter(|record| record.state != State::Started).max_by_key(|r| r.version);
+    let newest = history.iter().filter(|record| record.is_applied()).max_by_key(|r| r.version);
     // Only a schema that was there before the history may be declared: on an empty one the files must run.
     let baseline = options.baseline.filter(|_| history.is_empty() && has_tables);
     for file in files {
         match history.iter().find(|record| record.version == file.version) {
-            Some(record) if record.state != State::Started => {
+            Some(record) if record.is_applied() => {
                 todo.already += 1;
                 problems.extend(changed(file, record));
                 continue;
@@ -109,23 +116,20 @@ fn late(file: &Migration, newest: &Record) -> String {
 pub(super) fn is_current(files: &[Migration], history: &[Record]) -> bool {
     files.iter().all(|file| {
         history.iter().any(|record| {
-            record.version == file.version
-                && record.state != State::Started
-                && record.checksum == file.checksum
+            record.version == file.version && record.is_applied() && record.checksum == file.checksum
         })
     })
 }
 
 /// How many of these files are not applied, or not to their end.
 pub(super) fn unapplied(files: &[Migration], history: &[Record]) -> usize {
-    let is_applied =
-        |file: &&Migration| history.iter().any(|r| r.version == file.version && r.state != State::Started);
+    let is_applied = |file: &&Migration| history.iter().any(|r| r.version == file.version && r.is_applied());
     files.iter().filter(|file| !is_applied(file)).count()
 }
 
 /// The version of a schema with this history.
 pub(super) fn version(history: &[Record]) -> Option<i64> {
-    history.iter().filter(|record| record.state != State::Started).map(|record| record.version).max()
+    history.iter().filter(|record| record.is_applied()).map(|record| record.version).max()
 }
 
 #[cfg(test)]

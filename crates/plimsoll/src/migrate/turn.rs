@@ -6,7 +6,6 @@
 //! between two tries nothing is open, and the wait is bounded by the caller's patience and not by `lock_timeout`.
 
 use super::apply::Run;
-use super::plan::State;
 use crate::begin::Isolation;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
@@ -61,7 +60,7 @@ impl Run<'_> {
 
     async fn is_done(&self, tx: &Transaction, version: i64) -> Result<bool> {
         let (history, _) = self.history.look_inside(tx).await?;
-        Ok(history.iter().any(|record| record.version == version && record.state != State::Started))
+        Ok(history.iter().any(|record| record.version == version && record.is_applied()))
     }
 
     async fn gave_up(&self, tx: &Transaction, waited: Duration) -> Error {

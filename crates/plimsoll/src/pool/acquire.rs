@@ -17,7 +17,7 @@ use crate::deadline::{self, Deadline};
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::Event;
 use crate::fault::Fault;
-use crate::moment::Moment;
+use crate::moment::{Moment, in_seconds};
 use crate::name::WorkName;
 use std::future::poll_fn;
 use std::num::NonZeroU32;
@@ -327,7 +327,6 @@ const ENTANGLED: &str = "every lease is held by a task that waits for another";
 
 /// The words that operators of other services already search their logs for.
 fn exhausted(seconds: f64) -> String {
-    let seconds = (seconds * 10.0).round() / 10.0;
     format!(
         "Failed to acquire database connection after {seconds}s. Pool may be exhausted or database may be unresponsive."
     )
@@ -368,7 +367,7 @@ fn refused<M: Manage>(
         return overloaded(name, *overload);
     }
     let waited = Moment::now().since(began);
-    let seconds = waited.as_secs_f64();
+    let seconds = in_seconds(waited);
     let (open, is_paused, last) = {
         let mut slots = inner.slots.lock();
         slots.totals.failed += 1;

@@ -3,8 +3,7 @@
 //! *Drain*: nothing is lent any more, waiters are sent away, and whoever holds a connection may finish, up to
 //! `close_timeout`. *Cancel*: whatever still runs then is stopped on the server, confirmed, and its caller told; a COMMIT
 //! is let finish, and so is what is being made clean. That takes `reclaim_timeout` at the most, and is left out where
-//! nothing runs. *End*: connections that
-//! are still out are closed under their holders.
+//! nothing runs. *End*: connections that are still out are closed under their holders.
 
 use super::slots::State;
 use super::{Inner, Manage};

@@ -23,6 +23,11 @@ pub(crate) fn span() -> Duration {
     Duration::from_secs(said.map_or(3, |text| text.parse().expect("PLIMSOLL_SECONDS is a number")))
 }
 
+/// A number that the environment says, such as how many seeds are to be played.
+pub(crate) fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
 /// Settings for this database: five connections at the most, none kept open for nothing.
 pub(crate) async fn settings_for(db: &TestDatabase) -> Settings {
     settings(&db.url())
@@ -77,6 +82,14 @@ pub(crate) async fn event<T>(
 /// A session that nothing guards, for what a guarded one would refuse or repair.
 pub(crate) async fn bare(url: &str) -> tokio_postgres::Client {
     bare_with_driver(url).await.0
+}
+
+/// The same where being refused is an answer.
+#[expect(clippy::disallowed_methods, reason = "somebody else's connection, which may not come about")]
+pub(crate) async fn try_bare(url: &str) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
 }
 
 /// The same, with the task that moves its bytes: aborting that is what a killed program does to its socket.
