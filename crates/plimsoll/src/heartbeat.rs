@@ -25,10 +25,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// How often the connections are looked at while something goes on.
+/// How often the connections are looked at, also where nothing goes on: a call that comes just then is to be told within a
+/// second as well.
 const TICK: Duration = Duration::from_millis(50);
-/// How often while nothing does, at the most.
-const QUIET: Duration = Duration::from_millis(100);
 /// Later than this, and it is this program that stood still.
 const STALL: Duration = Duration::from_millis(500);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -66,21 +65,19 @@ pub(crate) async fn run(pool: Weak<Inner<Postgres>>, shared: Arc<Shared>, connec
         connect: None,
         connect_at: Instant::now(),
         pause: FIRST_PAUSE,
-        acquired: 0,
     };
-    let mut tick = TICK;
     loop {
         let began = Instant::now();
         tokio::select! {
             answer = answer_of(&mut heart.question) => heart.answered(answer),
             ready = answer_of(&mut heart.connect) => heart.connected(ready),
-            () = sleep_until(began + tick) => {}
+            () = sleep_until(began + TICK) => {}
         }
-        heart.notice_stall(began + tick);
+        heart.notice_stall(began + TICK);
         let Some(inner) = pool.upgrade() else { break };
         let Some(sight) = heart.look(&inner) else { break };
         drop(inner);
-        tick = heart.beat(&sight);
+        heart.beat(&sight);
     }
     heart.shared.reserved.lock().take();
 }
@@ -93,7 +90,6 @@ struct Heart {
     connect: Option<Out<Result<Ready>>>,
     connect_at: Instant,
     pause: Duration,
-    acquired: u64,
 }
 
 /// What can be seen of a server from the pool's connections.
@@ -102,7 +98,6 @@ struct Sight {
     /// Somebody waits for an answer.
     is_owed: bool,
     has_connections: bool,
-    is_busy: bool,
     /// When anything was last heard.
     heard: Option<Instant>,
 }
@@ -152,15 +147,14 @@ impl Heart {
     }
 
     /// Looks at every connection; nothing when the pool is closed.
-    fn look(&mut self, inner: &Inner<Postgres>) -> Option<Sight> {
+    fn look(&self, inner: &Inner<Postgres>) -> Option<Sight> {
         let now = Instant::now();
         let reserved = self.shared.reserved.lock().as_ref().map(|ready| ready.link.seen.heard_at().instant());
         let slots = inner.slots.lock();
         if slots.is_closed {
             return None;
         }
-        let mut sight =
-            Sight { now, is_owed: false, has_connections: false, is_busy: slots.lent() > 0, heard: reserved };
+        let mut sight = Sight { now, is_owed: false, has_connections: false, heard: reserved };
         for slot in &slots.slots {
             let Some(link) = &slot.handle else { continue };
             sight.heard = sight.heard.max(Some(link.seen.heard_at().instant()));
@@ -168,12 +162,11 @@ impl Heart {
             sight.is_owed |= is_out && link.seen.owed() > 0;
             sight.has_connections |= !link.is_closed();
         }
-        sight.is_busy |= std::mem::replace(&mut self.acquired, slots.acquired()) != slots.acquired();
         Some(sight)
     }
 
-    /// Tells the breaker, asks what is to be asked, and says when to look again.
-    fn beat(&mut self, sight: &Sight) -> Duration {
+    /// Asks what is to be asked, and tells the breaker.
+    fn beat(&mut self, sight: &Sight) {
         let breaker = &self.shared.breaker;
         if let Some(heard) = sight.heard {
             breaker.heard(heard);
@@ -185,10 +178,6 @@ impl Heart {
         breaker.look(sight.now, sight.is_owed && proves, question, sight.has_connections);
         let is_open = !breaker.is_closed();
         self.try_connect(sight.now, is_open);
-        match self.every {
-            _ if sight.is_busy || is_open || self.question.is_some() => TICK,
-            every => every.unwrap_or(QUIET).clamp(TICK, QUIET),
-        }
     }
 
     fn ask(&mut self, sight: &Sight) {
