@@ -167,17 +167,14 @@ impl Heart {
 
     /// Asks what is to be asked, and tells the breaker.
     fn beat(&mut self, sight: &Sight) {
-        let breaker = &self.shared.breaker;
         if let Some(heard) = sight.heard {
-            breaker.heard(heard);
+            self.shared.breaker.heard(heard);
         }
         self.ask(sight);
-        let breaker = &self.shared.breaker;
         let proves = self.connector.pooler() != Some(Pooler::Transaction);
         let question = self.question.as_ref().map(|question| question.since).filter(|_| proves);
-        breaker.look(sight.now, sight.is_owed && proves, question, sight.has_connections);
-        let is_open = !breaker.is_closed();
-        self.try_connect(sight.now, is_open);
+        self.shared.breaker.look(sight.now, sight.is_owed && proves, question, sight.has_connections);
+        self.try_connect(sight.now);
     }
 
     fn ask(&mut self, sight: &Sight) {
@@ -198,7 +195,8 @@ impl Heart {
         }
     }
 
-    fn try_connect(&mut self, now: Instant, is_open: bool) {
+    fn try_connect(&mut self, now: Instant) {
+        let is_open = !self.shared.breaker.is_closed();
         let is_missing = self.every.is_some() && self.shared.reserved.lock().is_none();
         if self.connect.is_some() || now < self.connect_at || !(is_missing || is_open) {
             return;

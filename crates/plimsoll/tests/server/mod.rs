@@ -19,13 +19,14 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How long a test goes on that is about what does not happen: three seconds, or as many as `PLIMSOLL_SECONDS` says.
 pub(crate) fn span() -> Duration {
-    let said = std::env::var("PLIMSOLL_SECONDS").ok();
-    Duration::from_secs(said.map_or(3, |text| text.parse().expect("PLIMSOLL_SECONDS is a number")))
+    Duration::from_secs(number("PLIMSOLL_SECONDS", 3))
 }
 
-/// A number that the environment says, such as how many seeds are to be played.
+/// A number that the environment says, such as how many seeds are to be played. What is no number ends the test, which
+/// would else play less than was asked for and pass.
 pub(crate) fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    let said = std::env::var(name).ok();
+    said.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
 }
 
 /// Settings for this database: five connections at the most, none kept open for nothing.
