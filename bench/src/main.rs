@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -p bench -- [acquire|query|transaction|cancel|overhead|overload|outage]
-//!                                 [--json] [--baseline FILE] [--rounds N] [--detail FILE] [--only NAME] [--quick]
+//!                                 [--json] [--baseline FILE] [--rounds N] [--detail FILE] [--only NAMES] [--quick]
 //! ```
 //! Without a name all seven run.
 //!

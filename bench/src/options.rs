@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 pub const USAGE: &str = "\
 usage: bench [acquire|query|transaction|cancel|overhead|overload|outage]... [--json] [--baseline FILE] [--rounds N]
-             [--detail FILE] [--only NAME] [--quick]
+             [--detail FILE] [--only NAMES] [--quick]
 
   without a name all seven run
   --json           one JSON object a row on the standard output; everything else goes to the standard error
@@ -14,7 +14,7 @@ usage: bench [acquire|query|transaction|cancel|overhead|overload|outage]... [--j
   --rounds N       rounds in each case instead of 15 (overhead: 30; overload and outage: 3, since theirs are long);
                    query and overhead have that many with each of five sets of connections
   --detail FILE    every further figure, as JSON lines
-  --only NAME      nobody else takes part (plimsoll, deadpool, bb8, sqlx, driver ..): for a profiler, since it compares nothing
+  --only NAMES     nobody else takes part (plimsoll, deadpool, bb8, sqlx, driver .., by commas): for a profiler or a closer look
   --quick          fewer rounds, each of them shorter: tells whether it works, not how fast it is";
 
 /// The fewest rounds of which a median is worth printing.

@@ -26,7 +26,7 @@ pub struct Race<'a, T = f64> {
 }
 
 impl<'a, T> Race<'a, T> {
-    /// A race of so many rounds, in which only this one runs if a name is given.
+    /// A race of so many rounds, in which only these run if names are given, by commas.
     pub fn new(better: Better, rounds: usize, only: Option<&'a str>) -> Self {
         Race { better, rounds, is_rehearsed: true, only, entrants: Vec::new() }
     }
@@ -38,7 +38,7 @@ impl<'a, T> Race<'a, T> {
         F: Fn() -> Fut + 'a,
         Fut: Future<Output = Result<T>> + Send + 'a,
     {
-        if self.only.is_none_or(|only| only == name) {
+        if self.only.is_none_or(|only| only.split(',').any(|only| only == name)) {
             self.entrants.push((name, Box::new(move || Box::pin(round()))));
         }
         self

@@ -1,20 +1,22 @@
 //! A piece of work with a name, and with what it asks for: [`Database::named`](crate::Database::named).
 
 use crate::begin::{Begin, Isolation};
-use crate::connection::{PooledConnection, at_most_one, one};
+use crate::connection::{PooledConnection, at_most_one, judged, one, refuse_session_state};
 use crate::database::Database;
 use crate::deadline::{self, Deadline};
-use crate::error::{Outcome, Result};
+use crate::error::{Error, Outcome, Result};
 use crate::fault::Fault;
+use crate::guard::Guard;
 use crate::idempotent::Idempotent;
 use crate::moment::Moment;
 use crate::name::WorkName;
-use crate::pool::{Ask, Priority};
+use crate::pool::{Priority, Terms, cap};
 use crate::retry::{Policy, Safe};
 use crate::statement::{Count, First, Params, Rows, Shape};
 use crate::statements::{AsQuery, Query};
 use crate::transaction::{self, Transaction, TransactionGuard};
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::time::Duration;
 use tokio_postgres::Row;
 
@@ -40,7 +42,7 @@ pub struct Call<'a> {
     within: Option<Duration>,
     acquire_within: Option<Duration>,
     priority: Priority,
-    at_most: Option<usize>,
+    at_most: Option<NonZeroU32>,
     retries_lock_timeouts: bool,
 }
 
@@ -127,7 +129,7 @@ impl<'a> Call<'a> {
     ///
     /// Within such work, do not ask for another connection by the same name: the cap may never let it in.
     pub fn at_most(mut self, count: usize) -> Self {
-        self.at_most = Some(count);
+        self.at_most = Some(cap(count));
         self
     }
 
@@ -151,26 +153,19 @@ impl<'a> Call<'a> {
     /// # Cancel safety
     /// As [`Database::acquire`].
     pub async fn acquire(self) -> Result<PooledConnection> {
-        deadline::from_start(self.within, self.lend(None)).await
+        deadline::from_start(self.within, self.lend()).await
+    }
+
+    fn terms(&self, at: Option<Moment>) -> Terms {
+        Terms { limit: self.acquire_within, priority: self.priority, cap: self.at_most, at }
     }
 
     /// The same, in whatever scope there is.
-    async fn lend(&self, now: Option<Moment>) -> Result<PooledConnection> {
-        let mut ask = Ask::by(self.name.clone()).priority(self.priority).at(now);
-        if let Some(count) = self.at_most {
-            ask = ask.at_most(count);
-        }
-        if let Some(span) = self.acquire_within {
-            ask = ask.within(span);
-        }
-        let permit = self.db.permit(&self.name)?;
-        match self.db.pool().acquire(ask).await {
-            Ok(lease) => Ok(PooledConnection::new(lease, self.name.clone(), deadline::current(), permit)),
-            Err(error) => {
-                permit.failed(&error);
-                Err(error)
-            }
-        }
+    async fn lend(&self) -> Result<PooledConnection> {
+        let mut permit = self.db.permit(&self.name)?;
+        let acquired = self.db.pool().acquire_for(&self.name, self.terms(None)).await;
+        let lease = judged(&mut permit, acquired)?;
+        Ok(PooledConnection::new(lease.keep(), self.name.clone(), deadline::current(), permit))
     }
 
     /// Runs a statement and gives its rows.
@@ -180,70 +175,121 @@ impl<'a> Call<'a> {
     ///
     /// # Cancel safety
     /// Dropped, the statement is stopped on the server.
-    pub async fn query(self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<Vec<Row>> {
-        self.run::<Rows>(statement.as_query(), params).await
+    pub fn query<'q, Q: AsQuery + ?Sized>(
+        self,
+        statement: &'q Q,
+        params: Params<'q>,
+    ) -> impl Future<Output = Result<Vec<Row>>> + Send + use<'a, 'q, Q> {
+        let query = statement.as_query();
+        async move { self.run::<Rows>(query, params).await }
     }
 
     /// Runs a statement that gives exactly one row. As [`Call::query`].
     ///
     /// # Errors
     /// [`Fault::RowCount`] for another number of rows.
-    pub async fn query_one(self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<Row> {
-        one(self.run::<First>(statement.as_query(), params).await?, &self.name, Outcome::Committed)
+    pub fn query_one<'q, Q: AsQuery + ?Sized>(
+        self,
+        statement: &'q Q,
+        params: Params<'q>,
+    ) -> impl Future<Output = Result<Row>> + Send + use<'a, 'q, Q> {
+        let query = statement.as_query();
+        async move { one(self.run::<First>(query, params).await?, &self.name, Outcome::Committed) }
     }
 
     /// Runs a statement that gives one row or none. As [`Call::query`].
     ///
     /// # Errors
     /// [`Fault::RowCount`] for more rows than one.
-    pub async fn query_opt(
+    pub fn query_opt<'q, Q: AsQuery + ?Sized>(
         self,
-        statement: &(impl AsQuery + ?Sized),
-        params: Params<'_>,
-    ) -> Result<Option<Row>> {
-        at_most_one(self.run::<First>(statement.as_query(), params).await?, &self.name, Outcome::Committed)
+        statement: &'q Q,
+        params: Params<'q>,
+    ) -> impl Future<Output = Result<Option<Row>>> + Send + use<'a, 'q, Q> {
+        let query = statement.as_query();
+        async move { at_most_one(self.run::<First>(query, params).await?, &self.name, Outcome::Committed) }
     }
 
     /// Runs a statement and gives the number of rows that it touched. As [`Call::query`].
     ///
     /// # Errors
     /// As [`Call::query`].
-    pub async fn execute(self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<u64> {
-        self.run::<Count>(statement.as_query(), params).await
+    pub fn execute<'q, Q: AsQuery + ?Sized>(
+        self,
+        statement: &'q Q,
+        params: Params<'q>,
+    ) -> impl Future<Output = Result<u64>> + Send + use<'a, 'q, Q> {
+        let query = statement.as_query();
+        async move { self.run::<Count>(query, params).await }
     }
 
     /// A bare statement where nothing was asked for, else a transaction of one statement. Behind a pooler the driver's
     /// names may lead nowhere: then it did not run, and does on another connection.
-    async fn run<S: Shape>(&self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
-        let now = Moment::now();
-        let deadline = self.within.map(|span| Deadline::since(now, span));
-        match deadline::scoped(deadline, self.once::<S>(Some(now), query, params)).await {
-            Err(error) if error.fault() == Fault::StalePlan && error.may_run_again() => {
-                let again = || self.once::<S>(None, query, params);
-                Box::pin(deadline::scoped(deadline, self.db.retries().renew(&self.name, error, again))).await
-            }
-            answer => answer,
+    ///
+    /// On the way of every statement there are blocks instead of an `async fn`, whose future would keep each argument
+    /// twice.
+    fn run<'q, S: Shape>(
+        &'q self,
+        query: Query<'q>,
+        params: Params<'q>,
+    ) -> impl Future<Output = Result<S::Out>> + Send + use<'a, 'q, S> {
+        async move {
+            let now = Moment::now();
+            let deadline = self.within.map(|span| Deadline::since(now, span));
+            let error = match deadline::scoped(deadline, self.once::<S>(Some(now), query, params)).await {
+                Err(error) if error.fault() == Fault::StalePlan && error.may_run_again() => error,
+                answer => return answer,
+            };
+            Box::pin(self.run_on_another::<S>(deadline, error, query, params)).await
         }
     }
 
-    /// The same, one try in whatever scope there is.
-    async fn once<S: Shape>(
+    async fn run_on_another<S: Shape>(
         &self,
-        now: Option<Moment>,
+        deadline: Option<Deadline>,
+        error: Error,
         query: Query<'_>,
         params: Params<'_>,
     ) -> Result<S::Out> {
-        let lease = self.lend(now).await?;
-        crate::connection::refuse_session_state(lease.inner(), query)?;
+        let again = || self.once::<S>(None, query, params);
+        deadline::scoped(deadline, self.db.retries().renew(&self.name, error, again)).await
+    }
+
+    /// The same, one try in whatever scope there is.
+    fn once<'q, S: Shape>(
+        &'q self,
+        now: Option<Moment>,
+        query: Query<'q>,
+        params: Params<'q>,
+    ) -> impl Future<Output = Result<S::Out>> + Send + use<'a, 'q, S> {
+        async move {
+            // Declared first, so that it is dropped last: by then it is known whether the server said anything.
+            let mut permit = self.db.permit(&self.name)?;
+            let acquired = self.db.pool().acquire_for(&self.name, self.terms(now)).await;
+            let lease = judged(&mut permit, acquired)?;
+            refuse_session_state(&lease, query)?;
+            if !self.begin.is_plain() {
+                let lease =
+                    PooledConnection::new(lease.keep(), self.name.clone(), deadline::current(), permit);
+                return Box::pin(self.whole::<S>(lease, query, params)).await;
+            }
+            let guard = Guard::on(&lease, &self.name, deadline::current());
+            guard.statement_at::<S>(lease.lent_at, query, params).await
+        }
+    }
+
+    /// A transaction of one statement.
+    async fn whole<S: Shape>(
+        &self,
+        lease: PooledConnection,
+        query: Query<'_>,
+        params: Params<'_>,
+    ) -> Result<S::Out> {
         match query {
-            // In a box: its future is three times as large as that of all the rest.
-            Query::Text(sql) if !self.begin.is_plain() && !self.begin.with_id => {
-                Box::pin(lease.guard().whole::<S>(sql, params, &self.begin)).await
+            Query::Text(sql) if !self.begin.with_id => {
+                lease.guard().whole::<S>(sql, params, &self.begin).await
             }
-            _ if !self.begin.is_plain() => {
-                Box::pin(transaction::of_one::<S>(lease, self.begin, query, params)).await
-            }
-            _ => lease.guard().statement_at::<S>(lease.lent_at(), query, params).await,
+            _ => transaction::of_one::<S>(lease, self.begin, query, params).await,
         }
     }
 
@@ -276,7 +322,7 @@ impl<'a> Call<'a> {
         Fut: Future<Output = Result<T>> + Send,
     {
         deadline::from_start(self.within, async move {
-            let lease = self.lend(None).await?;
+            let lease = self.lend().await?;
             transaction::run(lease, self.begin, work).await
         })
     }
@@ -318,7 +364,7 @@ impl<'a> Call<'a> {
     {
         deadline::from_start(self.within, async move {
             let once = || async {
-                let lease = self.lend(None).await?;
+                let lease = self.lend().await?;
                 transaction::run(lease, self.begin, &work).await
             };
             self.db.retries().run(&self.name, self.policy(Safe::RolledBack), once).await
@@ -334,7 +380,7 @@ impl<'a> Call<'a> {
     /// A transaction that was begun is rolled back.
     pub async fn begin(self) -> Result<TransactionGuard> {
         deadline::from_start(self.within, async {
-            let lease = self.lend(None).await?;
+            let lease = self.lend().await?;
             transaction::begin(lease, self.begin).await
         })
         .await

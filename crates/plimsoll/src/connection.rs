@@ -14,9 +14,9 @@ use crate::fault::Fault;
 use crate::guard::{Guard, Place};
 use crate::moment::Moment;
 use crate::name::WorkName;
-use crate::pool::{Lease, Pool};
+use crate::pool::{Lease, Loan, Pool};
 use crate::postgres::{Connection, Postgres};
-use crate::statement::{Count, First, Params, Rows};
+use crate::statement::{Count, First, Params, Rows, Shape};
 use crate::statements::{AsQuery, Query};
 use crate::stream::{CopyIn, CopyOut, RowStream};
 use crate::transaction::{self, Transaction, TransactionGuard};
@@ -62,17 +62,8 @@ impl PooledConnection {
         lease: Lease<Postgres>,
         work: WorkName,
         deadline: Option<Deadline>,
-        mut permit: Permit,
+        permit: Permit,
     ) -> Self {
-        permit.judged_by(|| {
-            let link = Arc::clone(&lease.link);
-            let before = link.seen.answered();
-            Box::new(move || match link.seen.answered() {
-                after if after > before => Answer::Answered,
-                _ if link.is_closed() => Answer::Failed,
-                _ => Answer::Unknown,
-            })
-        });
         PooledConnection { lease, work, deadline, _permit: permit }
     }
 
@@ -134,71 +125,73 @@ impl PooledConnection {
         self.lease.statements.len()
     }
 
-    /// When it was lent, if that was only just now.
-    pub(crate) fn lent_at(&self) -> Option<Moment> {
-        self.lease.lent_at
-    }
-
     pub(crate) fn guard(&self) -> Guard<'_> {
-        let place =
-            if matches!(self.lease.link.seen.status(), b'T' | b'E') { Place::Inside } else { Place::Alone };
         let deadline = match (self.deadline, deadline::current()) {
             (Some(lease), current) => Some(lease.or_earlier(current)),
             (None, current) => current,
         };
-        Guard {
-            connection: &self.lease,
-            work: &self.work,
-            deadline,
-            limit: self.lease.shared.plan.client_statement_timeout(),
-            place,
-            is_transaction_limit: false,
-            server_limit: self.lease.shared.plan.statement_timeout(),
-            is_read_only: false,
-        }
+        Guard::on(&self.lease, &self.work, deadline)
     }
 
     /// Runs a statement and gives its rows. Takes SQL text, or a statement prepared on this connection.
     ///
     /// # Errors
     /// With what became of the statement: see [`Error::outcome`].
-    pub async fn query(&self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<Vec<Row>> {
-        refuse_session_state(&self.lease, statement.as_query())?;
-        self.guard().statement::<Rows>(statement.as_query(), params).await
+    pub fn query<'a, Q: AsQuery + ?Sized>(
+        &'a self,
+        statement: &'a Q,
+        params: Params<'a>,
+    ) -> impl Future<Output = Result<Vec<Row>>> + Send + use<'a, Q> {
+        self.run::<Rows>(statement.as_query(), params)
     }
 
     /// Runs a statement that gives exactly one row.
     ///
     /// # Errors
     /// As [`PooledConnection::query`], and [`Fault::RowCount`] for another number of rows.
-    pub async fn query_one(&self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<Row> {
-        one(self.first(statement.as_query(), params).await?, &self.work, Outcome::Committed)
+    pub fn query_one<'a, Q: AsQuery + ?Sized>(
+        &'a self,
+        statement: &'a Q,
+        params: Params<'a>,
+    ) -> impl Future<Output = Result<Row>> + Send + use<'a, Q> {
+        let query = statement.as_query();
+        async move { one(self.run::<First>(query, params).await?, &self.work, Outcome::Committed) }
     }
 
     /// Runs a statement that gives one row or none.
     ///
     /// # Errors
     /// As [`PooledConnection::query`], and [`Fault::RowCount`] for more rows than one.
-    pub async fn query_opt(
-        &self,
-        statement: &(impl AsQuery + ?Sized),
-        params: Params<'_>,
-    ) -> Result<Option<Row>> {
-        at_most_one(self.first(statement.as_query(), params).await?, &self.work, Outcome::Committed)
-    }
-
-    async fn first(&self, query: Query<'_>, params: Params<'_>) -> Result<(Option<Row>, usize)> {
-        refuse_session_state(&self.lease, query)?;
-        self.guard().statement::<First>(query, params).await
+    pub fn query_opt<'a, Q: AsQuery + ?Sized>(
+        &'a self,
+        statement: &'a Q,
+        params: Params<'a>,
+    ) -> impl Future<Output = Result<Option<Row>>> + Send + use<'a, Q> {
+        let query = statement.as_query();
+        async move { at_most_one(self.run::<First>(query, params).await?, &self.work, Outcome::Committed) }
     }
 
     /// Runs a statement and gives the number of rows that it touched.
     ///
     /// # Errors
     /// As [`PooledConnection::query`].
-    pub async fn execute(&self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<u64> {
-        refuse_session_state(&self.lease, statement.as_query())?;
-        self.guard().statement::<Count>(statement.as_query(), params).await
+    pub fn execute<'a, Q: AsQuery + ?Sized>(
+        &'a self,
+        statement: &'a Q,
+        params: Params<'a>,
+    ) -> impl Future<Output = Result<u64>> + Send + use<'a, Q> {
+        self.run::<Count>(statement.as_query(), params)
+    }
+
+    fn run<'a, S: Shape>(
+        &'a self,
+        query: Query<'a>,
+        params: Params<'a>,
+    ) -> impl Future<Output = Result<S::Out>> + Send + use<'a, S> {
+        async move {
+            refuse_session_state(&self.lease, query)?;
+            self.guard().statement_at::<S>(None, query, params).await
+        }
     }
 
     /// Prepares a statement, once per connection; later calls with the same text give the same statement.
@@ -211,9 +204,9 @@ impl PooledConnection {
                 "a statement cannot be named behind a transaction pooler; pass its text instead",
             ));
         }
-        match self.lease.statements.get(sql) {
-            Some(crate::statements::Kept::Prepared(statement)) => Ok(statement),
-            _ => self.guard().prepare(sql, &[]).await,
+        match self.lease.statements.prepared(sql) {
+            Some(statement) => Ok(statement),
+            None => self.guard().prepare(sql, &[]).await,
         }
     }
 
@@ -393,6 +386,26 @@ pub(crate) fn refuse_session_state(connection: &Connection, query: Query<'_>) ->
         "a setting of the session, a named statement or the like (SET LOCAL holds until the end of the transaction)"
     };
     Err(usage(&format!("behind a transaction pooler {what} would be left to a stranger, so it is refused")))
+}
+
+/// What was lent, or why not; either is told to the breaker, if it wants to know. The permit is dropped after the lease.
+pub(crate) fn judged<'a>(
+    permit: &mut Permit,
+    acquired: Result<Loan<'a, Postgres>>,
+) -> Result<Loan<'a, Postgres>> {
+    match &acquired {
+        Ok(lease) => permit.judged_by(|| {
+            let link = Arc::clone(&lease.link);
+            let before = link.seen.answered();
+            Box::new(move || match link.seen.answered() {
+                after if after > before => Answer::Answered,
+                _ if link.is_closed() => Answer::Failed,
+                _ => Answer::Unknown,
+            })
+        }),
+        Err(error) => permit.failed(error),
+    }
+    acquired
 }
 
 /// Exactly one row, of so many.

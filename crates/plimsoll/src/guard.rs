@@ -57,6 +57,23 @@ pub(crate) struct Guard<'a> {
     pub(crate) is_read_only: bool,
 }
 
+impl<'a> Guard<'a> {
+    /// For a statement of this work, in whatever state the session is.
+    pub(crate) fn on(connection: &'a Connection, work: &'a WorkName, deadline: Option<Deadline>) -> Self {
+        let is_inside = matches!(connection.link.seen.status(), b'T' | b'E');
+        Guard {
+            connection,
+            work,
+            deadline,
+            limit: connection.shared.plan.client_statement_timeout(),
+            place: if is_inside { Place::Inside } else { Place::Alone },
+            is_transaction_limit: false,
+            server_limit: connection.shared.plan.statement_timeout(),
+            is_read_only: false,
+        }
+    }
+}
+
 impl Guard<'_> {
     /// Runs one request under its limits.
     ///
@@ -93,45 +110,48 @@ impl Guard<'_> {
 
     /// Sends a request and waits for its answer, until the limit. The pool's clock watches that, since a timer of its own
     /// would cost a statement more than anything else here; only what is pipelined on one lease gets one.
-    async fn bounded<T, U>(
+    fn bounded<T, U>(
         &self,
         now: Option<Moment>,
         phase: Phase,
         request: impl Future<Output = T>,
         then: impl FnOnce(Answered<T>) -> Result<U>,
-    ) -> Result<U> {
-        // Pinned here, so that it is not copied once more on its way down; it has a kilobyte.
-        let mut request = std::pin::pin!(request);
-        let began = match self.may_begin(now.unwrap_or_else(Moment::now), phase)? {
-            Some(now) => now,
-            None => Box::pin(self.settle(phase)).await?,
-        };
-        let mut watch = Watch::new(self, phase, began);
-        let (stop_at, reason) = self.stop_at(began);
-        let link = &*self.connection.link;
-        let answer = if link.listen(stop_at.number()) {
-            let _listening = Listening(link);
-            self.connection.shared.watchdog.arm(stop_at);
-            poll_fn(|cx| {
-                if let Poll::Ready(answer) = request.as_mut().poll(cx) {
-                    return Poll::Ready(Some(answer));
+    ) -> impl Future<Output = Result<U>> {
+        async move {
+            // Pinned here, so that it is not copied once more on its way down; it has a kilobyte.
+            let mut request = std::pin::pin!(request);
+            let began = match self.may_begin(now.unwrap_or_else(Moment::now), phase)? {
+                Some(now) => now,
+                None => Box::pin(self.settle(phase)).await?,
+            };
+            let mut watch = Watch::new(self, phase, began);
+            let (stop_at, reason) = self.stop_at(began);
+            // In a block of its own, so that no room is kept for the answer beyond it.
+            {
+                let link = &*self.connection.link;
+                let answer = if link.listen(stop_at.number()) {
+                    let _listening = Listening(link);
+                    self.connection.shared.watchdog.arm(stop_at);
+                    poll_fn(|cx| {
+                        if let Poll::Ready(answer) = request.as_mut().poll(cx) {
+                            return Poll::Ready(Some(answer));
+                        }
+                        link.wake_when_due(cx.waker());
+                        // The bell may still be that of the statement before.
+                        let is_over = link.has_rung() && Moment::now() >= stop_at;
+                        if is_over { Poll::Ready(None) } else { Poll::Pending }
+                    })
+                    .await
+                } else {
+                    Box::pin(timeout_at(stop_at.instant(), request.as_mut())).await.ok()
+                };
+                if let Some(answer) = answer {
+                    watch.is_over = true;
+                    return then(Answered { answer, stopped: None, began });
                 }
-                link.wake_when_due(cx.waker());
-                // The bell may still be that of the statement before.
-                let is_over = link.has_rung() && Moment::now() >= stop_at;
-                if is_over { Poll::Ready(None) } else { Poll::Pending }
-            })
-            .await
-        } else {
-            Box::pin(timeout_at(stop_at.instant(), request.as_mut())).await.ok()
-        };
-        match answer {
-            Some(answer) => {
-                watch.is_over = true;
-                then(Answered { answer, stopped: None, began })
             }
             // In a box, as is whatever else is rare: it would make every statement's future larger, and copied for it.
-            None => Box::pin(self.stop(phase, request, reason, watch)).await.and_then(then),
+            Box::pin(self.stop(phase, request, reason, watch)).await.and_then(then)
         }
     }
 

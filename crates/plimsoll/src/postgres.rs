@@ -39,17 +39,20 @@ pub(crate) struct Shared {
 }
 
 /// One connection: the driver's client, its link, and what is known of the session.
+#[repr(C)]
 pub(crate) struct Connection {
-    pub(crate) client: Client,
+    // What every statement asks, first.
     pub(crate) link: Arc<Link>,
-    pub(crate) session: Session,
-    pub(crate) statements: StatementCache,
     pub(crate) shared: Arc<Shared>,
+    is_pooled_by_transaction: bool,
+    pub(crate) statements: StatementCache,
+    pub(crate) client: Client,
+    pub(crate) session: Session,
 }
 
 impl Connection {
     pub(crate) fn is_pooled_by_transaction(&self) -> bool {
-        self.session.pooler == Pooler::Transaction
+        self.is_pooled_by_transaction
     }
 
     pub(crate) fn pid(&self) -> i32 {
@@ -85,6 +88,7 @@ impl Manage for Postgres {
             events.tell(Event::Degraded { missing: ready.session.degraded.join(", ") });
         }
         Ok(Box::new(Connection {
+            is_pooled_by_transaction: ready.session.pooler == Pooler::Transaction,
             client: ready.client,
             link: ready.link,
             session: ready.session,

@@ -22,6 +22,7 @@ use crate::wire::residue::Residue;
 use futures_util::{TryStreamExt, future};
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, RowStream, Statement};
 
@@ -145,7 +146,7 @@ fn is_stale(error: &Error) -> bool {
 /// How a statement will be sent.
 enum Way {
     Prepared(Statement),
-    Typed(Known),
+    Typed(Arc<Known>),
 }
 
 impl Guard<'_> {
@@ -160,28 +161,31 @@ impl Guard<'_> {
 
     /// The same at a moment that was read just now. What is prepared already, as nearly everything is, takes no further
     /// step on its way.
-    pub(crate) async fn statement_at<S: Shape>(
+    pub(crate) fn statement_at<S: Shape>(
         &self,
         now: Option<Moment>,
         query: Query<'_>,
         params: Params<'_>,
-    ) -> Result<S::Out> {
-        let kept;
-        let (statement, sql) = match query {
-            Query::Prepared(statement) => (statement, None),
-            Query::Text(sql) => match self.connection.statements.get(sql) {
-                Some(Kept::Prepared(statement)) => {
+    ) -> impl Future<Output = Result<S::Out>> {
+        async move {
+            let kept;
+            let (statement, sql) = match query {
+                Query::Prepared(statement) => (statement, None),
+                Query::Text(sql) => {
+                    let Some(statement) = self.connection.statements.prepared(sql) else {
+                        return Box::pin(self.text::<S>(sql, params)).await;
+                    };
                     kept = statement;
                     (&kept, Some(sql))
                 }
-                _ => return Box::pin(self.text::<S>(sql, params)).await,
-            },
-        };
-        // Pinned here, once: handed down by value it would lie in every future on the way, a kilobyte each.
-        let request = pin!(S::prepared(&self.connection.client, statement, params));
-        match (self.run_at(now, Phase::Statement, request).await, sql) {
-            (Err(error), Some(sql)) if is_stale(&error) => Box::pin(self.anew::<S>(sql, params, error)).await,
-            (answer, _) => answer,
+            };
+            // Pinned here, once: handed down by value it would lie in every future on the way, a kilobyte each.
+            let request = pin!(S::prepared(&self.connection.client, statement, params));
+            let (sql, error) = match (sql, self.run_at(now, Phase::Statement, request).await) {
+                (Some(sql), Err(error)) if is_stale(&error) => (sql, error),
+                (_, answer) => return answer,
+            };
+            Box::pin(self.anew::<S>(sql, params, error)).await
         }
     }
 
@@ -237,7 +241,7 @@ impl Guard<'_> {
         }
         let known = connection.shared.types.get(sql);
         if connection.is_pooled_by_transaction() {
-            let is_resolved = |known: &Known| matches!(&kept, Some(Kept::Seen(here)) if here == known);
+            let is_resolved = |known: &Arc<Known>| matches!(&kept, Some(Kept::Seen(here)) if here == known);
             return match known {
                 Some(known) if known.is_plain || is_resolved(&known) => Ok(Way::Typed(known)),
                 _ => Box::pin(self.learn(sql)).await.map(Way::Typed),
@@ -245,7 +249,7 @@ impl Guard<'_> {
         }
         match known {
             Some(known) if known.is_plain && kept.is_none() => {
-                connection.statements.keep(sql, Kept::Seen(known.clone()));
+                connection.statements.keep(&known, Kept::Seen(Arc::clone(&known)));
                 Ok(Way::Typed(known))
             }
             _ => Box::pin(self.prepare(sql, &[])).await.map(Way::Prepared),
@@ -256,13 +260,13 @@ impl Guard<'_> {
     pub(crate) async fn prepare(&self, sql: &str, types: &[Type]) -> Result<Statement> {
         let connection = self.connection;
         let statement = self.run(Phase::Prepare, connection.client.prepare_typed(sql, types)).await?;
-        connection.shared.types.learn(sql, &statement);
-        connection.statements.keep(sql, Kept::Prepared(statement.clone()));
+        let known = connection.shared.types.learn(sql, &statement);
+        connection.statements.keep(&known, Kept::Prepared(statement.clone()));
         Ok(statement)
     }
 
     /// Learns the types of a statement behind a transaction pooler, inside the open transaction, leaving no name.
-    async fn learn(&self, sql: &str) -> Result<Known> {
+    async fn learn(&self, sql: &str) -> Result<Arc<Known>> {
         self.resolve(sql).await.map_err(|error| {
             let is_name = error.sqlstate().is_some_and(|code| matches!(code.code(), "26000" | "42P05"));
             if is_name {
@@ -278,7 +282,7 @@ impl Guard<'_> {
     /// good only for this transaction, on this server: so they are given to this server first, and taken back after.
     ///
     /// Until they are taken back they count as something left in the session.
-    async fn resolve(&self, sql: &str) -> Result<Known> {
+    async fn resolve(&self, sql: &str) -> Result<Arc<Known>> {
         let connection = self.connection;
         let client = &connection.client;
         let seen = &connection.link.seen;
@@ -291,7 +295,7 @@ impl Guard<'_> {
         self.run(Phase::Prepare, client.batch_execute(&names)).await?;
         let statement = self.run(Phase::Prepare, client.prepare(sql)).await?;
         let known = connection.shared.types.learn(sql, &statement);
-        connection.statements.keep(sql, Kept::Seen(known.clone()));
+        connection.statements.keep(&known, Kept::Seen(Arc::clone(&known)));
         drop(statement);
         self.run(Phase::Prepare, client.batch_execute(FORGET_NAMES)).await?;
         if was_clean {
@@ -338,14 +342,16 @@ impl Guard<'_> {
         }
         let answer = match (kept, known) {
             (Some(Kept::Prepared(statement)), _) => {
-                bounded.flight(&begin, matters, S::prepared(client, &statement, params)).await
+                let request = pin!(S::prepared(client, &statement, params));
+                bounded.flight(&begin, matters, request).await
             }
             (kept, Some(known)) if known.is_plain => {
                 if kept.is_none() && !connection.is_pooled_by_transaction() {
-                    connection.statements.keep(sql, Kept::Seen(known.clone()));
+                    connection.statements.keep(&known, Kept::Seen(Arc::clone(&known)));
                 }
                 let params = typed(params, &known.params)?;
-                bounded.flight(&begin, matters, S::typed(client, sql, &params)).await
+                let request = pin!(S::typed(client, sql, &params));
+                bounded.flight(&begin, matters, request).await
             }
             _ => bounded.stepwise::<S>(sql, params, &begin).await,
         };

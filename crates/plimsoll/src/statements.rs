@@ -54,19 +54,22 @@ impl AsQuery for Statement {
     }
 }
 
-/// What the pool knows of a statement's types.
-#[derive(Clone, PartialEq)]
+/// What the pool knows of a statement.
+#[derive(PartialEq)]
 pub(crate) struct Known {
-    pub(crate) params: Arc<[Type]>,
-    columns: Arc<[u32]>,
+    /// Its text, which every connection that keeps the statement shares.
+    pub(crate) sql: Arc<str>,
+    pub(crate) params: Box<[Type]>,
+    columns: Box<[u32]>,
     /// Whether every type is one that the driver was born with, so that nothing has to be looked up after it ran.
     pub(crate) is_plain: bool,
 }
 
 impl Known {
-    fn of(statement: &Statement) -> Self {
+    fn of(sql: Arc<str>, statement: &Statement) -> Self {
         let born_with = |ty: &Type| Type::from_oid(ty.oid()).is_some();
         Known {
+            sql,
             params: statement.params().into(),
             columns: statement.columns().iter().map(|column| column.type_().oid()).collect(),
             is_plain: statement.params().iter().all(born_with)
@@ -80,20 +83,22 @@ fn capacity(of: usize) -> NonZeroUsize {
 }
 
 /// The types of statements, for a whole pool.
-pub(crate) struct TypeCache(Mutex<LruCache<Box<str>, Known>>);
+pub(crate) struct TypeCache(Mutex<LruCache<Arc<str>, Arc<Known>>>);
 
 impl TypeCache {
     pub(crate) fn new(size: usize) -> Self {
         TypeCache(Mutex::new(LruCache::new(capacity(size))))
     }
 
-    pub(crate) fn get(&self, sql: &str) -> Option<Known> {
+    pub(crate) fn get(&self, sql: &str) -> Option<Arc<Known>> {
         self.0.lock().get(sql).cloned()
     }
 
-    pub(crate) fn learn(&self, sql: &str, statement: &Statement) -> Known {
-        let known = Known::of(statement);
-        self.0.lock().put(sql.into(), known.clone());
+    pub(crate) fn learn(&self, sql: &str, statement: &Statement) -> Arc<Known> {
+        let mut cache = self.0.lock();
+        let text = cache.get(sql).map_or_else(|| Arc::from(sql), |known| Arc::clone(&known.sql));
+        let known = Arc::new(Known::of(text, statement));
+        cache.put(Arc::clone(&known.sql), Arc::clone(&known));
         known
     }
 
@@ -106,13 +111,13 @@ impl TypeCache {
 #[derive(Clone)]
 pub(crate) enum Kept {
     /// Used without a name; these types of it are resolved here.
-    Seen(Known),
+    Seen(Arc<Known>),
     /// Prepared and named.
     Prepared(Statement),
 }
 
 /// The statements of one connection. Evicting one closes it on the server with the next flight.
-pub(crate) struct StatementCache(Mutex<LruCache<Box<str>, Kept>>);
+pub(crate) struct StatementCache(Mutex<LruCache<Arc<str>, Kept>>);
 
 impl StatementCache {
     pub(crate) fn new(size: usize) -> Self {
@@ -128,8 +133,16 @@ impl StatementCache {
         }
     }
 
-    pub(crate) fn keep(&self, sql: &str, kept: Kept) {
-        let evicted = self.0.lock().push(sql.into(), kept);
+    /// The statement, if it is prepared and named here.
+    pub(crate) fn prepared(&self, sql: &str) -> Option<Statement> {
+        match self.get(sql) {
+            Some(Kept::Prepared(statement)) => Some(statement),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn keep(&self, known: &Known, kept: Kept) {
+        let evicted = self.0.lock().push(Arc::clone(&known.sql), kept);
         // Dropped outside the lock: it queues a Close.
         drop(evicted);
     }

@@ -224,7 +224,7 @@ impl Permit {
     }
 
     /// The call came to nothing for this reason.
-    pub(crate) fn failed(mut self, error: &Error) {
+    pub(crate) fn failed(&mut self, error: &Error) {
         // One that got no connection in time has not asked the server.
         let answer = if error.fault().is_connectivity() { Answer::Failed } else { Answer::Unknown };
         self.judged_by(|| Box::new(move || answer));

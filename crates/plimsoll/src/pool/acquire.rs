@@ -1,12 +1,12 @@
 //! Getting a connection: the fast path, the queue, the check, and the error that tells why not.
 //!
 //! The fast path takes the lock once and reads the clock once. Only when it misses is there a ticket, a connect, a
-//! limit for the clock to watch. Whatever is granted is in a [`Lease`] before the next `await`, so that a caller who
+//! limit for the clock to watch. Whatever is granted is in a [`Loan`] before the next `await`, so that a caller who
 //! gives up at any point loses nothing for the others.
 
 use super::admission::{Forecast, Overload, Priority};
 use super::gate::{Arrival, Entrance};
-use super::lease::Lease;
+use super::lease::Loan;
 use super::seat::Seat;
 use super::slots::{Grant, Slots};
 use super::sync::MutexGuard;
@@ -19,22 +19,29 @@ use crate::event::Event;
 use crate::fault::Fault;
 use crate::moment::{Moment, in_seconds};
 use crate::name::WorkName;
-use std::future::poll_fn;
+use std::future::Future;
 use std::num::NonZeroU32;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// What is asked of a pool: for which work, and by when.
 #[derive(Clone, Debug)]
 pub struct Ask {
-    pub(crate) name: WorkName,
+    pub(super) name: WorkName,
+    pub(super) terms: Terms,
+}
+
+/// On which terms it is asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Terms {
     pub(crate) limit: Option<Duration>,
     pub(crate) priority: Priority,
     pub(crate) cap: Option<NonZeroU32>,
-    /// When it was asked, if the clock was read just now.
+    /// When it was asked, if the clock was read just now: reading it costs as much as all that is done under the lock.
     pub(crate) at: Option<Moment>,
 }
 
@@ -42,7 +49,7 @@ impl Ask {
     /// For this work, by the pool's own limit.
     #[must_use]
     pub fn by(name: WorkName) -> Self {
-        Ask { name, limit: None, priority: Priority::Normal, cap: None, at: None }
+        Ask { name, terms: Terms::default() }
     }
 
     /// For the work of whoever calls this.
@@ -55,84 +62,157 @@ impl Ask {
     /// Waits no longer than this, instead of the pool's own limit.
     #[must_use]
     pub fn within(mut self, limit: Duration) -> Self {
-        self.limit = Some(limit);
+        self.terms.limit = Some(limit);
         self
     }
 
     /// Before those that are less urgent.
     #[must_use]
     pub fn priority(mut self, priority: Priority) -> Self {
-        self.priority = priority;
+        self.terms.priority = priority;
         self
     }
 
     /// Only while this work's name holds fewer connections than so many, at least one.
     #[must_use]
     pub fn at_most(mut self, count: usize) -> Self {
-        self.cap = NonZeroU32::new(u32::try_from(count).unwrap_or(u32::MAX).max(1));
-        self
-    }
-
-    /// By a clock that was read just now: reading it costs as much as all that is done under the lock.
-    pub(crate) fn at(mut self, now: Option<Moment>) -> Self {
-        self.at = now;
+        self.terms.cap = Some(cap(count));
         self
     }
 }
 
-pub(super) async fn acquire<M: Manage>(inner: &Arc<Inner<M>>, ask: Ask) -> Result<Lease<M>> {
-    let began = ask.at.unwrap_or_else(Moment::now);
-    let deadline = deadline::current().map(Deadline::moment);
-    let limit = ask.limit.unwrap_or(inner.sizing.acquire_timeout);
-    let cap = ask.cap.or(inner.sizing.max_per_name);
-    // Made where it is stored and not before: it is large, and copying what was just written stalls the processor.
-    let who =
-        || Who { name: ask.name.clone(), runner: Runner::current(), deadline, priority: ask.priority, cap };
-    let claim = Claim { priority: ask.priority, is_capped: cap.is_some() };
-    let mut now = began;
-    loop {
-        let mut lent_at = Some(now);
-        let times = Times { now, began, limit, deadline };
-        let joined = poll_fn(|cx| Poll::Ready(join(inner, who, claim, times, cx.waker()))).await;
-        let grant = match joined {
-            Joined::Granted(grant) => grant,
-            Joined::Waiting(ticket) => {
-                lent_at = None;
-                match Wait::new(&inner.slots, ticket, |effects| inner.apply(effects)).await {
-                    Turn::Granted(grant) => grant,
-                    Turn::Refused(refusal) => {
-                        return Err(refused(inner, &ask.name, began, times.end(), refusal));
-                    }
-                }
-            }
-            Joined::Refused(refusal) => {
-                return Err(refused(inner, &ask.name, began, times.end(), refusal));
-            }
-            Joined::Full(forecast) => return Err(full(inner, &ask.name, forecast.map(|forecast| *forecast))),
-            Joined::Overloaded(overload) => return Err(overloaded(&ask.name, *overload)),
-        };
-        let Grant { slot, connection, unused_for, is_expired } = grant;
-        let mut lease = Lease::new(inner, slot, connection);
-        let is_fit = match admit(inner, &lease, unused_for) {
-            _ if is_expired => false,
-            Admission::Fit => true,
-            Admission::Dead => false,
-            // Boxed, because it is rare and would make every acquire larger.
-            Admission::Unsure => {
-                lent_at = None;
-                Box::pin(check(inner, &mut lease, times.end().instant())).await
-            }
-        };
-        if is_fit {
-            lease.lent_at = lent_at;
-            return Ok(lease);
+/// How many connections a name may hold: so many, and at least one.
+pub(crate) fn cap(count: usize) -> NonZeroU32 {
+    NonZeroU32::new(u32::try_from(count).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN)
+}
+
+/// Who wants a connection, on which terms and since when. Whatever happens on the way looks here, so that a wait keeps
+/// each of them once: a task that has waited finds little of its memory in the processor's cache, and every line of it
+/// that must be fetched costs as much as a hundred instructions.
+struct Wanted<'a, M: Manage> {
+    inner: &'a Arc<Inner<M>>,
+    name: &'a WorkName,
+    limit: Duration,
+    deadline: Option<Moment>,
+    began: Moment,
+    now: Moment,
+    cap: Option<NonZeroU32>,
+    priority: Priority,
+}
+
+impl<'a, M: Manage> Wanted<'a, M> {
+    fn new(inner: &'a Arc<Inner<M>>, name: &'a WorkName, terms: Terms) -> Self {
+        let began = terms.at.unwrap_or_else(Moment::now);
+        Wanted {
+            inner,
+            name,
+            limit: terms.limit.unwrap_or(inner.sizing.acquire_timeout),
+            deadline: deadline::current().map(Deadline::moment),
+            began,
+            now: began,
+            cap: terms.cap.or(inner.sizing.max_per_name),
+            priority: terms.priority,
         }
-        lease.reject();
-        now = Moment::now();
-        let until = times.end();
-        if until <= now {
-            let refusal = Refusal::TimedOut { entangled: None, cap: None };
-            return Err(refused(inner, &ask.name, began, until, refusal));
+    }
+
+    /// When the wait ends: by its own limit or the deadline, whichever is earlier.
+    fn end(&self) -> Moment {
+        let own = self.began + self.limit;
+        self.deadline.map_or(own, |deadline| own.min(deadline))
+    }
+
+    /// Made where it is stored and not before: it is large, and copying what was just written stalls the processor.
+    fn who(&self) -> Who {
+        Who {
+            name: self.name.clone(),
+            runner: Runner::current(),
+            deadline: self.deadline,
+            priority: self.priority,
+            cap: self.cap,
+        }
+    }
+}
+
+/// To be called when the connection is wanted, and not before: it looks at the clock and at the surrounding deadline.
+///
+/// An `async fn` would keep each of its arguments twice, as it was given and as a variable of the body; a block keeps
+/// it once.
+pub(super) fn acquire<'a, M: Manage>(
+    inner: &'a Arc<Inner<M>>,
+    name: &'a WorkName,
+    terms: Terms,
+) -> impl Future<Output = Result<Loan<'a, M>>> + Send + use<'a, M> {
+    let mut wanted = Wanted::new(inner, name, terms);
+    async move {
+        loop {
+            let (Grant { slot, connection, unused_for, is_expired }, lent_at) =
+                match (Turnstile { wanted: &wanted, wait: None }).await {
+                    Passed::AtOnce(grant) => (grant, Some(wanted.now)),
+                    Passed::InTurn(grant) => (grant, None),
+                    Passed::Denied(denial) => return Err(denied(&wanted, denial)),
+                };
+            let mut lease = Loan::new(wanted.inner, slot, connection);
+            match admit(wanted.inner, &lease, unused_for) {
+                _ if is_expired => lease.reject(),
+                Admission::Fit => {
+                    lease.lent_at = lent_at;
+                    return Ok(lease);
+                }
+                Admission::Dead => lease.reject(),
+                // Boxed, because it is rare and would make every acquire larger.
+                Admission::Unsure => match Box::pin(check(wanted.inner, lease, wanted.end().instant())).await
+                {
+                    Ok(lease) => return Ok(lease),
+                    Err(lease) => lease.reject(),
+                },
+            }
+            wanted.now = Moment::now();
+            if wanted.end() <= wanted.now {
+                let refusal = Refusal::TimedOut { entangled: None, cap: None };
+                return Err(denied(&wanted, Denial::Refused(refusal)));
+            }
+        }
+    }
+}
+
+/// How it ended.
+enum Passed<C> {
+    AtOnce(Grant<C>),
+    InTurn(Grant<C>),
+    Denied(Denial),
+}
+
+/// Why there is none.
+enum Denial {
+    Refused(Refusal),
+    Full(Option<Box<Forecast>>),
+    Overloaded(Box<Overload>),
+}
+
+/// Lends at its first poll, or joins the queue then, with the waker of whoever polls; and waits there.
+struct Turnstile<'b, 'a, M: Manage> {
+    wanted: &'b Wanted<'a, M>,
+    wait: Option<Wait<'a, Arc<Inner<M>>>>,
+}
+
+impl<M: Manage> Future for Turnstile<'_, '_, M> {
+    type Output = Passed<M::Connection>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Passed<M::Connection>> {
+        let this = self.get_mut();
+        match &mut this.wait {
+            None => match join(this.wanted, cx.waker()) {
+                Joined::Granted(grant) => Poll::Ready(Passed::AtOnce(grant)),
+                Joined::Denied(denial) => Poll::Ready(Passed::Denied(denial)),
+                Joined::Waiting(ticket) => {
+                    this.wait = Some(Wait::new(this.wanted.inner, ticket));
+                    Poll::Pending
+                }
+            },
+            Some(wait) => Pin::new(wait).poll(cx).map(|turn| match turn {
+                Turn::Granted(grant) => Passed::InTurn(grant),
+                Turn::Refused(refusal) => Passed::Denied(Denial::Refused(refusal)),
+            }),
         }
     }
 }
@@ -140,45 +220,13 @@ pub(super) async fn acquire<M: Manage>(inner: &Arc<Inner<M>>, ask: Ask) -> Resul
 enum Joined<C> {
     Granted(Grant<C>),
     Waiting(Ticket<Grant<C>>),
-    Refused(Refusal),
-    Full(Option<Box<Forecast>>),
-    Overloaded(Box<Overload>),
-}
-
-/// What the door has to know of a caller, beside who it is.
-#[derive(Clone, Copy)]
-struct Claim {
-    priority: Priority,
-    is_capped: bool,
-}
-
-/// The times of one wait.
-#[derive(Clone, Copy)]
-struct Times {
-    now: Moment,
-    began: Moment,
-    limit: Duration,
-    deadline: Option<Moment>,
-}
-
-impl Times {
-    /// When it ends: by its own limit or the deadline, whichever is earlier.
-    fn end(self) -> Moment {
-        let own = self.began + self.limit;
-        self.deadline.map_or(own, |deadline| own.min(deadline))
-    }
+    Denied(Denial),
 }
 
 /// Whatever is idle now; else a ticket, and a connect if there is room. Takes the lock once.
 #[inline]
-fn join<M: Manage>(
-    inner: &Arc<Inner<M>>,
-    who: impl Fn() -> Who,
-    claim: Claim,
-    times: Times,
-    waker: &Waker,
-) -> Joined<M::Connection> {
-    let Times { now, limit, deadline, .. } = times;
+fn join<M: Manage>(wanted: &Wanted<'_, M>, waker: &Waker) -> Joined<M::Connection> {
+    let Wanted { inner, now, limit, deadline, .. } = *wanted;
     // How long there would be to wait matters only to one who has to.
     let is_in_time = deadline.is_none_or(|deadline| now < deadline) && !limit.is_zero();
     // Where somebody waits already, so will this one: its seat is made before the lock is taken, and not under it.
@@ -186,8 +234,8 @@ fn join<M: Manage>(
     let mut slots = inner.slots.lock();
     if is_in_time
         && !slots.is_gated
-        && !claim.is_capped
-        && let Some(grant) = slots.lend(&who, now)
+        && wanted.cap.is_none()
+        && let Some(grant) = slots.lend(|| wanted.who(), now)
     {
         drop(slots);
         if let Some(deadline) = deadline {
@@ -195,29 +243,26 @@ fn join<M: Manage>(
         }
         return Joined::Granted(grant);
     }
-    let arrival = Arrival { now, until: times.end(), deadline, priority: claim.priority };
-    let seat = seat.unwrap_or_else(|| Seat::new(waker.clone()));
-    queue(inner, slots, &who, arrival, claim.is_capped, seat)
+    queue(wanted, slots, seat.unwrap_or_else(|| Seat::new(waker.clone())))
 }
 
 /// The rest of [`join`], out of the way of those who need not wait.
 #[inline(never)]
 fn queue<M: Manage>(
-    inner: &Arc<Inner<M>>,
+    wanted: &Wanted<'_, M>,
     mut slots: MutexGuard<'_, Slots<M::Connection, M::Handle>>,
-    who: &dyn Fn() -> Who,
-    arrival: Arrival,
-    is_capped: bool,
     seat: Arc<Seat<Grant<M::Connection>>>,
 ) -> Joined<M::Connection> {
-    let Arrival { now, until, deadline, .. } = arrival;
+    let Wanted { inner, now, deadline, priority, .. } = *wanted;
+    let until = wanted.end();
     if slots.is_closed {
-        return Joined::Refused(Refusal::Closed);
+        return Joined::Denied(Denial::Refused(Refusal::Closed));
     }
     if until <= now {
-        return Joined::Refused(Refusal::TimedOut { entangled: None, cap: None });
+        return Joined::Denied(Denial::Refused(Refusal::TimedOut { entangled: None, cap: None }));
     }
-    let entrance = slots.enter(who, arrival, is_capped, seat);
+    let arrival = Arrival { now, until, deadline, priority };
+    let entrance = slots.enter(&|| wanted.who(), arrival, wanted.cap.is_some(), seat);
     let untold = std::mem::take(&mut slots.untold);
     let ticket = match entrance {
         Entrance::Waiting(ticket) => ticket,
@@ -231,8 +276,8 @@ fn queue<M: Manage>(
     if !inner.is_crowded.load(Ordering::Relaxed) {
         inner.is_crowded.store(true, Ordering::Relaxed);
     }
-    let wanted = slots.wanted();
-    let connects = slots.begin_connects(wanted, now);
+    let wanting = slots.wanted();
+    let connects = slots.begin_connects(wanting, now);
     let mut alarm = until;
     if let Some(after) = inner.sizing.deadlock_after {
         alarm = alarm.min(now + after / 4);
@@ -261,8 +306,8 @@ fn decide<M: Manage>(
             Joined::Granted(grant)
         }
         Entrance::Waiting(ticket) => Joined::Waiting(ticket),
-        Entrance::Full(forecast) => Joined::Full(forecast),
-        Entrance::Overloaded(overload) => Joined::Overloaded(overload),
+        Entrance::Full(forecast) => Joined::Denied(Denial::Full(forecast)),
+        Entrance::Overloaded(overload) => Joined::Denied(Denial::Overloaded(overload)),
     }
 }
 
@@ -274,7 +319,7 @@ enum Admission {
 
 /// A dead connection is never lent: what is known to have ended is turned away at once, and what nothing was heard of
 /// for long has to prove that it lives.
-fn admit<M: Manage>(inner: &Inner<M>, lease: &Lease<M>, unused_for: Duration) -> Admission {
+fn admit<M: Manage>(inner: &Inner<M>, lease: &Loan<'_, M>, unused_for: Duration) -> Admission {
     let handle = inner.manager.handle(lease);
     if inner.manager.is_dead(handle) {
         return Admission::Dead;
@@ -289,9 +334,26 @@ fn admit<M: Manage>(inner: &Inner<M>, lease: &Lease<M>, unused_for: Duration) ->
 
 /// Asks the server. A silent one must not use up the whole wait: a living one answers within a second or is not worth
 /// having.
-async fn check<M: Manage>(inner: &Inner<M>, lease: &mut Lease<M>, until: Instant) -> bool {
+async fn check<'a, M: Manage>(
+    inner: &Inner<M>,
+    mut lease: Loan<'a, M>,
+    until: Instant,
+) -> Result<Loan<'a, M>, Loan<'a, M>> {
     let until = until.min(Instant::now() + Duration::from_secs(1));
-    matches!(tokio::time::timeout_at(until, inner.manager.check(lease)).await, Ok(Ok(())))
+    match tokio::time::timeout_at(until, inner.manager.check(&mut lease)).await {
+        Ok(Ok(())) => Ok(lease),
+        _ => Err(lease),
+    }
+}
+
+#[cold]
+fn denied<M: Manage>(wanted: &Wanted<'_, M>, denial: Denial) -> Error {
+    let Wanted { inner, name, began, .. } = *wanted;
+    match denial {
+        Denial::Refused(refusal) => refused(inner, name, began, wanted.end(), refusal),
+        Denial::Full(forecast) => full(inner, name, forecast.map(|forecast| *forecast)),
+        Denial::Overloaded(overload) => overloaded(name, *overload),
+    }
 }
 
 /// Refusals at the door are told of as a number once a second, not each by an event of its own.
@@ -300,7 +362,7 @@ fn full<M: Manage>(inner: &Inner<M>, name: &WorkName, forecast: Option<Forecast>
     let sentence = format!("acquire for {name} was refused at once: {}", snapshot::sentence(inner));
     let error = Error::new(Fault::QueueFull, Phase::Acquire, Outcome::NotStarted, sentence);
     match forecast {
-        Some(forecast) => error.with_retry_after(forecast.wait),
+        Some(forecast) => error.with_retry_after(forecast.wait()),
         None => error,
     }
 }
@@ -308,9 +370,10 @@ fn full<M: Manage>(inner: &Inner<M>, name: &WorkName, forecast: Option<Forecast>
 /// The place, the wait and what is left: whoever reads it sees what would have had to be otherwise.
 #[cold]
 fn overloaded(name: &WorkName, overload: Overload) -> Error {
-    let Overload { forecast: Forecast { place, wait, service }, remaining } = overload;
-    let [wait, service, remaining] = [wait, service, remaining].map(|span| span.as_millis());
-    let why = match place {
+    let Overload { forecast, remaining } = overload;
+    let [wait, service, remaining] =
+        [forecast.wait(), forecast.service(), remaining].map(|span| span.as_millis());
+    let why = match forecast.place {
         0 => format!(
             "was refused when its turn came: a lease usually lasts {service} ms, and {remaining} ms were left"
         ),

@@ -15,7 +15,7 @@
 //!   says nothing of the next.
 
 use crate::fault::Fault;
-use crate::moment::Moment;
+use crate::moment::{Moment, nanos};
 use std::time::Duration;
 
 /// Hand-overs before a forecast is made.
@@ -28,7 +28,7 @@ const MEMORY: u32 = 5;
 const MILLISECOND: u64 = 1_000_000;
 
 /// The age at which the last hand-over says nothing any more.
-const STALE: Duration = Duration::from_secs(3);
+const STALE: u64 = 3_000 * MILLISECOND;
 
 /// Who is served first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,8 +61,9 @@ impl Mean {
         }
     }
 
-    fn span(self) -> Duration {
-        Duration::from_nanos(u64::try_from(self.nanos).unwrap_or(0))
+    /// In nanoseconds.
+    fn span(self) -> u64 {
+        u64::try_from(self.nanos).unwrap_or(0)
     }
 }
 
@@ -89,7 +90,7 @@ impl Pace {
         self.last = Some(now);
         if let Some(since) = held_since {
             let held = now.nanos_since(since);
-            let usual = u64::try_from(self.held.nanos).unwrap_or(0);
+            let usual = self.held.span();
             let most = if self.held.count == 0 { held } else { usual.saturating_mul(2) + MILLISECOND };
             self.held.add(held.min(most));
         }
@@ -97,12 +98,12 @@ impl Pace {
 
     /// What is to be expected with so many ahead; nothing while too little is known, or nothing moves.
     pub(crate) fn forecast(&self, ahead: usize, now: Moment) -> Option<Forecast> {
-        let age = now.since(self.last?);
+        let age = now.nanos_since(self.last?);
         if self.gap.count < ENOUGH || self.held.count == 0 || age > STALE {
             return None;
         }
         let place = ahead.saturating_add(1);
-        let wait = self.gap.span().saturating_mul(u32::try_from(place).unwrap_or(u32::MAX));
+        let wait = self.gap.span().saturating_mul(u64::try_from(place).unwrap_or(u64::MAX));
         Some(Forecast { place, wait, service: self.held.span() })
     }
 }
@@ -112,9 +113,9 @@ impl Pace {
 pub(crate) struct Forecast {
     /// Its place in the queue; the first is 1.
     pub(crate) place: usize,
-    pub(crate) wait: Duration,
-    /// How long a lease is usually held.
-    pub(crate) service: Duration,
+    /// In nanoseconds, as is the other.
+    wait: u64,
+    service: u64,
 }
 
 /// The time that somebody has.
@@ -137,23 +138,35 @@ pub(crate) struct Overload {
 }
 
 impl Forecast {
+    pub(crate) fn wait(self) -> Duration {
+        Duration::from_nanos(self.wait)
+    }
+
+    /// How long a lease is usually held.
+    pub(crate) fn service(self) -> Duration {
+        Duration::from_nanos(self.service)
+    }
+
+    /// The same for one whose turn has come.
+    pub(crate) fn at_once(self) -> Forecast {
+        Forecast { place: 0, wait: 0, ..self }
+    }
+
     /// Whether it does not fit: the wait into the patience, wait and work into the deadline.
     pub(crate) fn overruns(self, budget: Budget, now: Moment) -> Option<Overload> {
-        let patience = budget.until.since(now);
-        let remaining = budget.deadline.map(|deadline| deadline.since(now));
+        let patience = budget.until.nanos_since(now);
+        let remaining = budget.deadline.map_or(u64::MAX, |deadline| deadline.nanos_since(now));
         // As the guard does: a short deadline is not eaten up by its margin.
-        let work = self.service + budget.margin.min(self.service / 3);
-        let fits = self.wait <= patience
-            && remaining.is_none_or(|remaining| self.wait.saturating_add(work) <= remaining);
-        let remaining = remaining.map_or(patience, |remaining| remaining.min(patience));
-        (!fits).then_some(Overload { forecast: self, remaining })
+        let work = self.service.saturating_add(nanos(budget.margin).min(self.service / 3));
+        let fits = self.wait <= patience && self.wait.saturating_add(work) <= remaining;
+        (!fits).then(|| Overload { forecast: self, remaining: Duration::from_nanos(remaining.min(patience)) })
     }
 }
 
 impl Overload {
     /// When to come back: those who wait now have then been served.
     pub(crate) fn retry_after(self) -> Duration {
-        self.forecast.wait.max(self.forecast.service).max(Duration::from_millis(1))
+        self.forecast.wait().max(self.forecast.service()).max(Duration::from_millis(1))
     }
 }
 
@@ -256,7 +269,7 @@ mod tests {
     fn a_newcomer_is_told_its_wait_by_its_place() {
         let (pace, now) = paced(100);
         let forecast = pace.forecast(49, now).expect("enough is known");
-        assert_eq!(forecast, Forecast { place: 50, wait: 50 * MS, service: 10 * MS });
+        assert_eq!((forecast.place, forecast.wait(), forecast.service()), (50, 50 * MS, 10 * MS));
     }
 
     #[test]
@@ -264,8 +277,8 @@ mod tests {
         let (pace, now) = paced(ENOUGH);
         assert_eq!(pace.forecast(1000, now), None, "sixteen hand-overs are fifteen gaps");
         let (mut pace, now) = paced(100);
-        assert!(pace.forecast(0, now + STALE).is_some());
-        assert_eq!(pace.forecast(1000, now + STALE + MS), None);
+        assert!(pace.forecast(0, now + Duration::from_nanos(STALE)).is_some());
+        assert_eq!(pace.forecast(1000, now + Duration::from_nanos(STALE) + MS), None);
         pace.begin();
         assert_eq!(pace.forecast(1000, now), None, "another queue");
     }
@@ -288,13 +301,13 @@ mod tests {
         now = now + MS;
         pace.handed_over(Some(ago(Duration::from_secs(60), now)), now);
         let forecast = pace.forecast(0, now).expect("enough is known");
-        assert!(forecast.service < 11 * MS, "{forecast:?}");
+        assert!(forecast.service() < 11 * MS, "{forecast:?}");
         // When all are long, it is soon believed.
         for _ in 0..300 {
             now = now + MS;
             pace.handed_over(Some(ago(Duration::from_secs(60), now)), now);
         }
-        assert!(pace.forecast(0, now).expect("known").service > Duration::from_secs(20));
+        assert!(pace.forecast(0, now).expect("known").service() > Duration::from_secs(20));
     }
 
     #[test]

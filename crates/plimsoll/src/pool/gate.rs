@@ -109,7 +109,7 @@ impl<C, H> Slots<C, H> {
             return None;
         }
         let deadline = who.deadline?;
-        let forecast = Forecast { place: 0, wait: Duration::ZERO, ..self.pace.forecast(0, now)? };
+        let forecast = self.pace.forecast(0, now)?.at_once();
         let budget = Budget { until: deadline, deadline: Some(deadline), margin: self.rules.margin };
         forecast.overruns(budget, now)
     }
@@ -332,7 +332,7 @@ mod tests {
         world.pass_on(20);
         // Twenty wait; 210 ms until its turn, and 10 ms of work.
         let Entrance::Overloaded(overload) = world.enter(Some(200 * MS)) else { panic!("it is let in") };
-        assert_eq!((overload.forecast.place, overload.forecast.wait), (21, 210 * MS));
+        assert_eq!((overload.forecast.place, overload.forecast.wait()), (21, 210 * MS));
         world.queue(Some(250 * MS));
         assert_eq!(world.slots.refusals.overloaded.total, 1);
     }

@@ -1,6 +1,8 @@
 //! What is lent, and how it comes home.
 
-use super::slots::Effects;
+use super::slots::{Effects, Slots};
+use super::sync::Mutex;
+use super::wait::Queue;
 use super::{Inner, Manage, Pool, Verdict, connects};
 use crate::moment::Moment;
 use crate::name::WorkName;
@@ -15,18 +17,34 @@ pub struct Lease<M: Manage> {
     slot: usize,
     /// There until the lease ends.
     connection: Option<M::Connection>,
+}
+
+/// The same for whoever does not outlive a borrow of the pool, as a single statement does not. Nothing is counted for
+/// it: all processors write the pool's one counter, and each has to fetch it from another.
+pub(crate) struct Loan<'a, M: Manage> {
+    inner: &'a Arc<Inner<M>>,
+    slot: usize,
+    /// There until the loan ends.
+    connection: Option<M::Connection>,
     /// When it was lent, where nothing was waited for: for whoever goes on at once and need not read the clock again.
     pub(crate) lent_at: Option<Moment>,
 }
 
 impl<M: Manage> Lease<M> {
-    pub(super) fn new(inner: &Arc<Inner<M>>, slot: usize, connection: M::Connection) -> Self {
-        Lease { inner: Arc::clone(inner), slot, connection: Some(connection), lent_at: None }
-    }
-
     /// The pool that lent it.
     pub(crate) fn pool(&self) -> Pool<M> {
         Pool { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<'a, M: Manage> Loan<'a, M> {
+    pub(super) fn new(inner: &'a Arc<Inner<M>>, slot: usize, connection: M::Connection) -> Self {
+        Loan { inner, slot, connection: Some(connection), lent_at: None }
+    }
+
+    /// To be kept for as long as is liked.
+    pub(crate) fn keep(mut self) -> Lease<M> {
+        Lease { inner: Arc::clone(self.inner), slot: self.slot, connection: self.connection.take() }
     }
 
     /// Turns down a connection that was not fit to be lent.
@@ -37,48 +55,57 @@ impl<M: Manage> Lease<M> {
             slots.totals.turned_down += 1;
             slots.vacate(self.slot);
         }
-        connects::refill(&self.inner);
+        connects::refill(self.inner);
     }
 }
+
+/// It is taken out only by what ends a lease or a loan.
+const HELD: &str = "what was lent is there until that ends";
 
 impl<M: Manage> Deref for Lease<M> {
     type Target = M::Connection;
 
-    #[expect(
-        clippy::expect_used,
-        reason = "the connection is taken out only by drop and reject, which end the lease"
-    )]
+    #[expect(clippy::expect_used, reason = "see HELD")]
     fn deref(&self) -> &M::Connection {
-        self.connection.as_ref().expect("a lease holds its connection until it ends")
+        self.connection.as_ref().expect(HELD)
     }
 }
 
 impl<M: Manage> DerefMut for Lease<M> {
-    #[expect(
-        clippy::expect_used,
-        reason = "the connection is taken out only by drop and reject, which end the lease"
-    )]
+    #[expect(clippy::expect_used, reason = "see HELD")]
     fn deref_mut(&mut self) -> &mut M::Connection {
-        self.connection.as_mut().expect("a lease holds its connection until it ends")
+        self.connection.as_mut().expect(HELD)
+    }
+}
+
+impl<M: Manage> Deref for Loan<'_, M> {
+    type Target = M::Connection;
+
+    #[expect(clippy::expect_used, reason = "see HELD")]
+    fn deref(&self) -> &M::Connection {
+        self.connection.as_ref().expect(HELD)
+    }
+}
+
+impl<M: Manage> DerefMut for Loan<'_, M> {
+    #[expect(clippy::expect_used, reason = "see HELD")]
+    fn deref_mut(&mut self) -> &mut M::Connection {
+        self.connection.as_mut().expect(HELD)
     }
 }
 
 impl<M: Manage> Drop for Lease<M> {
     fn drop(&mut self) {
-        let Some(mut connection) = self.connection.take() else { return };
-        match self.inner.manager.verdict(&mut connection) {
-            Verdict::Clean => self.inner.take_home(self.slot, connection),
-            Verdict::Unsettled => {
-                let now = Moment::now();
-                let work = self.inner.slots.lock().begin_return(self.slot, now);
-                self.inner.watchdog.arm(now + self.inner.sizing.reclaim_timeout);
-                let home = Home { inner: Arc::clone(&self.inner), slot: self.slot, work, is_spent: false };
-                self.inner.manager.reclaim(connection, home);
-            }
-            Verdict::Broken => {
-                drop(connection);
-                self.inner.lose(self.slot);
-            }
+        if let Some(connection) = self.connection.take() {
+            self.inner.take_back(self.slot, connection);
+        }
+    }
+}
+
+impl<M: Manage> Drop for Loan<'_, M> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.inner.take_back(self.slot, connection);
         }
     }
 }
@@ -113,7 +140,38 @@ impl<M: Manage> Drop for Home<M> {
     }
 }
 
+impl<M: Manage> Queue for Arc<Inner<M>> {
+    type Connection = M::Connection;
+    type Handle = M::Handle;
+
+    fn slots(&self) -> &Mutex<Slots<M::Connection, M::Handle>> {
+        &self.slots
+    }
+
+    fn apply(&self, effects: Effects<M::Connection>) {
+        Inner::apply(self, effects);
+    }
+}
+
 impl<M: Manage> Inner<M> {
+    /// A lease has ended.
+    fn take_back(self: &Arc<Self>, slot: usize, mut connection: M::Connection) {
+        match self.manager.verdict(&mut connection) {
+            Verdict::Clean => self.take_home(slot, connection),
+            Verdict::Unsettled => {
+                let now = Moment::now();
+                let work = self.slots.lock().begin_return(slot, now);
+                self.watchdog.arm(now + self.sizing.reclaim_timeout);
+                let home = Home { inner: Arc::clone(self), slot, work, is_spent: false };
+                self.manager.reclaim(connection, home);
+            }
+            Verdict::Broken => {
+                drop(connection);
+                self.lose(slot);
+            }
+        }
+    }
+
     /// A clean connection: to the next in line, or to rest.
     fn take_home(self: &Arc<Self>, slot: usize, connection: M::Connection) {
         // Read before the lock is taken, so that nobody waits for it who waits for the lock.

@@ -27,7 +27,9 @@ pub(crate) mod waiters;
 pub(crate) mod watchdog;
 
 pub use acquire::Ask;
+pub(crate) use acquire::{Terms, cap};
 pub use admission::Priority;
+pub(crate) use lease::Loan;
 pub use lease::{Home, Lease};
 pub use shutdown::Shutdown;
 pub use snapshot::{LeaseStatus, PoolStatus};
@@ -35,6 +37,7 @@ pub use snapshot::{LeaseStatus, PoolStatus};
 use crate::error::Result;
 use crate::event::{Event, Events, StopReason};
 use crate::moment::Moment;
+use crate::name::WorkName;
 use crate::settings::GuardMode;
 use admission::Reason;
 use gate::Rules;
@@ -304,7 +307,17 @@ impl<M: Manage> Pool<M> {
     /// # Cancel safety
     /// Dropping it leaves the queue; what had been granted goes to the next. A connect that it caused goes on.
     pub fn acquire(&self, ask: Ask) -> impl Future<Output = Result<Lease<M>>> + Send + use<'_, M> {
-        acquire::acquire(&self.inner, ask)
+        async move { acquire::acquire(&self.inner, &ask.name, ask.terms).await.map(Loan::keep) }
+    }
+
+    /// The same for work whose name the caller keeps, for as long as the pool is borrowed. To be called when the
+    /// connection is wanted, and not before.
+    pub(crate) fn acquire_for<'a>(
+        &'a self,
+        name: &'a WorkName,
+        terms: Terms,
+    ) -> impl Future<Output = Result<Loan<'a, M>>> + Send + use<'a, M> {
+        acquire::acquire(&self.inner, name, terms)
     }
 
     /// Changes how many connections there may be. More are opened when wanted; fewer as they come back.

@@ -5,7 +5,7 @@ use super::admission::Priority;
 use super::seat::Seat;
 use super::slots::{Effects, Grant, Limits, Slots};
 use super::sync::Mutex;
-use super::wait::Wait;
+use super::wait::{Queue, Wait};
 use super::waiters::{Runner, Turn, Who};
 use crate::moment::Moment;
 use crate::name::WorkName;
@@ -58,24 +58,12 @@ impl Hall {
         };
         let grant = match joined {
             Ok(grant) => Some(grant),
-            Err(ticket) => match Wait::new(&self.slots, ticket, |effects| self.apply(effects)).await {
+            Err(ticket) => match Wait::new(self, ticket).await {
                 Turn::Granted(grant) => Some(grant),
                 Turn::Refused(_) => None,
             },
         };
         Held { hall: self.clone(), grant }
-    }
-
-    /// As in the pool: lays what was granted on its seat, or offers it again if that was left meanwhile.
-    fn apply(&self, effects: Effects<u32>) {
-        let mut effects = effects;
-        while let Effects::HandOver(handover) = effects {
-            match handover.deliver() {
-                Ok(waker) => return waker.wake(),
-                Err(None) => return,
-                Err(Some(grant)) => effects = self.slots.lock().give_up(grant, self.now),
-            }
-        }
     }
 
     /// Sends away everybody who waits.
@@ -89,6 +77,27 @@ impl Hall {
     pub fn rest(&self) -> (usize, usize) {
         let slots = self.slots.lock();
         (slots.idle(), slots.waiters.len())
+    }
+}
+
+impl Queue for Hall {
+    type Connection = u32;
+    type Handle = ();
+
+    fn slots(&self) -> &Mutex<Slots<u32, ()>> {
+        &self.slots
+    }
+
+    /// As in the pool: lays what was granted on its seat, or offers it again if that was left meanwhile.
+    fn apply(&self, effects: Effects<u32>) {
+        let mut effects = effects;
+        while let Effects::HandOver(handover) = effects {
+            match handover.deliver() {
+                Ok(waker) => return waker.wake(),
+                Err(None) => return,
+                Err(Some(grant)) => effects = self.slots.lock().give_up(grant, self.now),
+            }
+        }
     }
 }
 

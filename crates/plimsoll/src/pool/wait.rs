@@ -11,30 +11,32 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// A place in a pool's queue, as a future. It must be polled first by the task whose waker is in the queue. `after` is
-/// called with the effects of giving the place up.
-pub(crate) struct Wait<'a, C, H, A: FnMut(Effects<C>)> {
-    slots: &'a Mutex<Slots<C, H>>,
-    ticket: Option<Ticket<Grant<C>>>,
-    /// The ticket was drawn with this task's waker a moment ago: whatever comes wakes it.
-    is_fresh: bool,
-    after: A,
+/// Whose queue it is.
+pub(crate) trait Queue {
+    type Connection;
+    type Handle;
+    fn slots(&self) -> &Mutex<Slots<Self::Connection, Self::Handle>>;
+    /// Does what follows when a place was given up.
+    fn apply(&self, effects: Effects<Self::Connection>);
 }
 
-impl<'a, C, H, A: FnMut(Effects<C>)> Wait<'a, C, H, A> {
-    pub(crate) fn new(slots: &'a Mutex<Slots<C, H>>, ticket: Ticket<Grant<C>>, after: A) -> Self {
-        Wait { slots, ticket: Some(ticket), is_fresh: true, after }
+/// A place in a pool's queue, as a future.
+pub(crate) struct Wait<'a, Q: Queue> {
+    queue: &'a Q,
+    ticket: Option<Ticket<Grant<Q::Connection>>>,
+}
+
+impl<'a, Q: Queue> Wait<'a, Q> {
+    pub(crate) fn new(queue: &'a Q, ticket: Ticket<Grant<Q::Connection>>) -> Self {
+        Wait { queue, ticket: Some(ticket) }
     }
 }
 
-impl<C, H, A: FnMut(Effects<C>) + Unpin> Future for Wait<'_, C, H, A> {
-    type Output = Turn<Grant<C>>;
+impl<Q: Queue> Future for Wait<'_, Q> {
+    type Output = Turn<Grant<Q::Connection>>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn<Grant<C>>> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn<Grant<Q::Connection>>> {
         let this = self.get_mut();
-        if std::mem::take(&mut this.is_fresh) {
-            return Poll::Pending;
-        }
         match this.ticket.as_ref().and_then(|ticket| ticket.poll(cx.waker())) {
             Some(turn) => {
                 this.ticket = None;
@@ -45,20 +47,15 @@ impl<C, H, A: FnMut(Effects<C>) + Unpin> Future for Wait<'_, C, H, A> {
     }
 }
 
-impl<C, H, A: FnMut(Effects<C>)> Drop for Wait<'_, C, H, A> {
+impl<Q: Queue> Drop for Wait<'_, Q> {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket.take() else { return };
-        match ticket.leave() {
-            Some(grant) => {
-                let effects = self.slots.lock().give_up(grant, Moment::now());
-                (self.after)(effects);
-            }
+        let now = Moment::now();
+        let effects = match ticket.leave() {
+            Some(grant) => self.queue.slots().lock().give_up(grant, now),
             // Somebody who took it out of the queue a moment ago finds the seat left.
-            None => {
-                let now = Moment::now();
-                let effects = self.slots.lock().quit(&ticket, now);
-                (self.after)(effects);
-            }
-        }
+            None => self.queue.slots().lock().quit(&ticket, now),
+        };
+        self.queue.apply(effects);
     }
 }

@@ -85,8 +85,8 @@ pub(crate) enum Turn<G> {
 pub(crate) struct Ticket<G> {
     serial: u64,
     priority: Priority,
-    /// Its name, if that is capped: it may stand aside.
-    capped: Option<WorkName>,
+    /// Its name, if that is capped: it may stand aside. In a box, because it is rare and the ticket lies in every wait.
+    capped: Option<Box<WorkName>>,
     seat: Arc<Seat<G>>,
 }
 
@@ -216,7 +216,7 @@ impl<G> Waiters<G> {
     fn draw(&mut self, who: Who, since: Moment, until: Moment, seat: Arc<Seat<G>>) -> (Ticket<G>, Entry<G>) {
         let serial = self.next_serial;
         self.next_serial += 1;
-        let capped = who.cap.map(|_| who.name.clone());
+        let capped = who.cap.map(|_| Box::new(who.name.clone()));
         let ticket = Ticket { serial, priority: who.priority, capped, seat: Arc::clone(&seat) };
         (ticket, Entry::new(serial, until, Next { who, since, seat }))
     }

@@ -20,7 +20,7 @@ use crate::guard::{Answered, Guard};
 use crate::lock::{self, LockKey};
 use crate::name::WorkName;
 use crate::statement::{Count, First, Params, Rows, STRAYED, Shape};
-use crate::statements::{AsQuery, Kept, Query};
+use crate::statements::{AsQuery, Query};
 use crate::stream::{CopyIn, CopyOut, RowStream};
 use bytes::Buf;
 use futures_util::future;
@@ -82,40 +82,50 @@ impl Transaction {
     ///
     /// # Cancel safety
     /// Dropped, the statement is stopped on the server, and the next one waits for that.
-    pub async fn query(&self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<Vec<Row>> {
-        self.run::<Rows>(statement.as_query(), params).await
+    pub fn query<'a, Q: AsQuery + ?Sized>(
+        &'a self,
+        statement: &'a Q,
+        params: Params<'a>,
+    ) -> impl Future<Output = Result<Vec<Row>>> + Send + use<'a, Q> {
+        self.run::<Rows>(statement.as_query(), params)
     }
 
     /// Runs a statement that gives exactly one row. As [`Transaction::query`].
     ///
     /// # Errors
     /// [`Fault::RowCount`](crate::Fault::RowCount) for another number of rows; the transaction has then not failed.
-    pub async fn query_one(&self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<Row> {
-        one(self.run::<First>(statement.as_query(), params).await?, &self.core.work, Outcome::RolledBack)
+    pub fn query_one<'a, Q: AsQuery + ?Sized>(
+        &'a self,
+        statement: &'a Q,
+        params: Params<'a>,
+    ) -> impl Future<Output = Result<Row>> + Send + use<'a, Q> {
+        let query = statement.as_query();
+        async move { one(self.run::<First>(query, params).await?, &self.core.work, Outcome::RolledBack) }
     }
 
     /// Runs a statement that gives one row or none. As [`Transaction::query`].
     ///
     /// # Errors
     /// [`Fault::RowCount`](crate::Fault::RowCount) for more rows than one; the transaction has then not failed.
-    pub async fn query_opt(
-        &self,
-        statement: &(impl AsQuery + ?Sized),
-        params: Params<'_>,
-    ) -> Result<Option<Row>> {
-        at_most_one(
-            self.run::<First>(statement.as_query(), params).await?,
-            &self.core.work,
-            Outcome::RolledBack,
-        )
+    pub fn query_opt<'a, Q: AsQuery + ?Sized>(
+        &'a self,
+        statement: &'a Q,
+        params: Params<'a>,
+    ) -> impl Future<Output = Result<Option<Row>>> + Send + use<'a, Q> {
+        let query = statement.as_query();
+        async move { at_most_one(self.run::<First>(query, params).await?, &self.core.work, Outcome::RolledBack) }
     }
 
     /// Runs a statement and gives the number of rows that it touched. As [`Transaction::query`].
     ///
     /// # Errors
     /// As [`Transaction::query`].
-    pub async fn execute(&self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<u64> {
-        self.run::<Count>(statement.as_query(), params).await
+    pub fn execute<'a, Q: AsQuery + ?Sized>(
+        &'a self,
+        statement: &'a Q,
+        params: Params<'a>,
+    ) -> impl Future<Output = Result<u64>> + Send + use<'a, Q> {
+        self.run::<Count>(statement.as_query(), params)
     }
 
     /// Runs several statements, separated by semicolons. As [`Transaction::query`].
@@ -135,15 +145,21 @@ impl Transaction {
         guard.run(Phase::Statement, lease.inner().client.batch_execute(sql)).await
     }
 
-    async fn run<S: Shape>(&self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
-        let lease = self.core.lease()?;
-        refuse_session_state(lease.inner(), query)?;
-        let guard = self.core.guard(&lease);
-        let unsent = self.core.unsent.lock().take();
-        if let Some(begin) = unsent {
-            return first::<S>(&self.core, &guard, &begin, query, params).await;
+    fn run<'a, S: Shape>(
+        &'a self,
+        query: Query<'a>,
+        params: Params<'a>,
+    ) -> impl Future<Output = Result<S::Out>> + Send + use<'a, S> {
+        async move {
+            let lease = self.core.lease()?;
+            refuse_session_state(lease.inner(), query)?;
+            let guard = self.core.guard(&lease);
+            let unsent = self.core.unsent.lock().take();
+            if let Some(begin) = unsent {
+                return first::<S>(&self.core, &guard, begin, query, params).await;
+            }
+            guard.statement_at::<S>(None, query, params).await
         }
-        guard.statement::<S>(query, params).await
     }
 
     /// Runs a nested transaction: what the closure did is undone if it fails, and the outer one goes on.
@@ -263,23 +279,20 @@ impl Transaction {
 async fn first<S: Shape>(
     core: &Core,
     guard: &Guard<'_>,
-    begin: &str,
+    begin: String,
     query: Query<'_>,
     params: Params<'_>,
 ) -> Result<S::Out> {
     let client = &guard.connection.client;
     let statement = match query {
         Query::Prepared(statement) => Some(statement.clone()),
-        Query::Text(sql) => match guard.connection.statements.get(sql) {
-            Some(Kept::Prepared(statement)) => Some(statement),
-            _ => None,
-        },
+        Query::Text(sql) => guard.connection.statements.prepared(sql),
     };
     let Some(statement) = statement else {
-        core.send(guard, begin).await?;
+        core.send(guard, &begin).await?;
         return guard.statement::<S>(query, params).await;
     };
-    let flight = future::join(client.batch_execute(begin), S::prepared(client, &statement, params));
+    let flight = future::join(client.batch_execute(&begin), S::prepared(client, &statement, params));
     let flight = std::pin::pin!(flight);
     let Answered { answer, stopped, began } = guard.listen(Phase::Statement, flight).await?;
     core.has_begun.store(answer.0.is_ok(), Ordering::Release);

@@ -17,8 +17,15 @@ pub(crate) struct Frame<'a> {
     pub whole: bool,
 }
 
-/// An incremental reader of frames.
+/// An incremental reader of frames. Between two messages, as nearly always, it is one flag.
 pub(crate) struct Frames {
+    /// Whether the next byte begins a message that has a type.
+    is_between: bool,
+    piece: Box<Piece>,
+}
+
+/// A message that lies in pieces, the first of a client, or the end of all sense.
+struct Piece {
     header: [u8; 5],
     have: usize,
     untyped_first: bool,
@@ -32,39 +39,46 @@ pub(crate) struct Frames {
 impl Frames {
     /// For what a client sends: the first message is untyped.
     pub(crate) fn of_client() -> Self {
-        Frames { untyped_first: true, ..Frames::of_server() }
+        Frames::new(true)
     }
 
     /// For what a server sends.
     pub(crate) fn of_server() -> Self {
-        Frames {
+        Frames::new(false)
+    }
+
+    fn new(untyped_first: bool) -> Self {
+        let piece = Piece {
             header: [0; 5],
             have: 0,
-            untyped_first: false,
+            untyped_first,
             kind: 0,
             left: 0,
             kept: Vec::new(),
             length: 0,
             broken: false,
-        }
+        };
+        Frames { is_between: !untyped_first, piece: Box::new(piece) }
     }
 
     /// Whether the stream stopped making sense; nothing is known of it from then on.
+    #[inline]
     pub(crate) fn is_broken(&self) -> bool {
-        self.broken
+        !self.is_between && self.piece.broken
     }
 
     /// Whether a message has begun and not ended.
+    #[inline]
     pub(crate) fn is_midway(&self) -> bool {
-        self.have > 0
+        !self.is_between && self.piece.have > 0
     }
 
     /// Takes the next bytes and calls `each` for every message that ends in them.
+    #[inline]
     pub(crate) fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(Frame<'_>)) {
-        while !self.broken && !bytes.is_empty() {
+        while !bytes.is_empty() {
             // Nearly always a message lies in one piece.
-            if self.have == 0
-                && !self.untyped_first
+            if self.is_between
                 && let Some((&[kind, a, b, c, d], after)) = bytes.split_first_chunk::<5>()
                 && let Some(length) =
                     usize::try_from(i32::from_be_bytes([a, b, c, d])).ok().and_then(|l| l.checked_sub(4))
@@ -72,16 +86,26 @@ impl Frames {
             {
                 each(Frame { kind, body, whole: true });
                 bytes = rest;
+            } else if self.piece.broken {
+                return;
             } else {
-                bytes = self.piece(bytes, &mut each);
+                bytes = self.piece.take(bytes, &mut each);
+                self.is_between = self.piece.is_over();
             }
         }
+    }
+}
+
+impl Piece {
+    /// Whether the next byte begins a message that has a type.
+    fn is_over(&self) -> bool {
+        self.have == 0 && !self.untyped_first && !self.broken
     }
 
     /// Takes a part of a message that lies in pieces, and gives what is left of the bytes. Kept apart, so that what
     /// nearly always runs is short.
     #[cold]
-    fn piece<'b>(&mut self, mut bytes: &'b [u8], each: &mut impl FnMut(Frame<'_>)) -> &'b [u8] {
+    fn take<'b>(&mut self, mut bytes: &'b [u8], each: &mut impl FnMut(Frame<'_>)) -> &'b [u8] {
         let header_length = if self.untyped_first { 4 } else { 5 };
         if self.have < header_length {
             bytes = self.read_header(bytes, header_length);

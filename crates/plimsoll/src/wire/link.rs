@@ -67,39 +67,44 @@ impl Ended {
 
 type Parked = Box<dyn FnOnce(Rest) + Send>;
 
+/// What every statement touches comes first and is two lines of the cache: the borrower's task and the driver's run
+/// where they like, and whatever one has written the other has to fetch.
+#[repr(C, align(64))]
 pub(crate) struct Link {
     pub(crate) seen: Arc<Seen>,
-    pub(super) target: Target,
-    pub(super) cancels: Arc<Semaphore>,
-    /// Cancels that are under way: while there are any, nothing else may run here.
-    pub(super) cancels_out: AtomicU32,
-    activity: AtomicU8,
-    driver_waker: OnceLock<Waker>,
-    /// The waker of another task, should a runtime ever move the driver to one.
-    task: AtomicWaker,
-    has_moved: AtomicBool,
-    pub(super) changed: Notify,
-    watchers: AtomicU32,
-    parked: Mutex<Option<Parked>>,
-    is_parked: AtomicBool,
-    closed: AtomicBool,
-    ended: Mutex<Option<Ended>>,
-    driver: OnceLock<AbortHandle>,
-    /// Only one stop at a time, and no statement while one is under way.
-    pub(super) turn: tokio::sync::Mutex<()>,
-    pub(super) abandoned: AtomicBool,
-    pub(super) barrier_owed: AtomicBool,
-    doomed: AtomicBool,
     /// When the statement that is listened for must end, as a number of the pool's watchdog; the largest there is
     /// while nobody listens.
     due: AtomicU64,
     /// Whom to wake then.
     listener: AtomicWaker,
+    driver_waker: OnceLock<Waker>,
     has_rung: AtomicBool,
+    activity: AtomicU8,
+    has_moved: AtomicBool,
+    is_parked: AtomicBool,
+    closed: AtomicBool,
+    doomed: AtomicBool,
+    pub(super) abandoned: AtomicBool,
+    pub(super) barrier_owed: AtomicBool,
+    has_orphan: AtomicBool,
+    watchers: AtomicU32,
+    /// Cancels that are under way: while there are any, nothing else may run here.
+    pub(super) cancels_out: AtomicU32,
+    pub(super) target: Target,
+    pub(super) cancels: Arc<Semaphore>,
+    /// The waker of another task, should a runtime ever move the driver to one.
+    task: AtomicWaker,
+    pub(super) changed: Notify,
+    parked: Mutex<Option<Parked>>,
+    ended: Mutex<Option<Ended>>,
+    driver: OnceLock<AbortHandle>,
+    /// Only one stop at a time, and no statement while one is under way.
+    pub(super) turn: tokio::sync::Mutex<()>,
     /// Whose COMMIT nobody waits for any more.
     orphan: Mutex<Option<String>>,
-    has_orphan: AtomicBool,
 }
+
+const _: () = assert!(std::mem::offset_of!(Link, target) <= 128);
 
 impl Link {
     pub(crate) fn new(seen: Arc<Seen>, target: Target, cancels: Arc<Semaphore>) -> Self {

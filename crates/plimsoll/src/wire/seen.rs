@@ -10,24 +10,28 @@ use std::time::Duration;
 /// What the tap has seen, for whoever asks from another task.
 ///
 /// Every field is written by the driver's task alone. A reader that finds the driver idle sees all of them as of then.
+/// What every statement writes or asks is one line of the cache, because both tasks have to fetch it.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Seen {
-    pub(super) status: AtomicU8,
-    pub(super) owed: AtomicU32,
-    pub(super) owed_work: AtomicU32,
-    pub(super) blocked: AtomicBool,
-    pub(super) broken: AtomicBool,
-    pub(super) residue: AtomicU32,
-    pub(super) pid: AtomicI32,
-    pub(super) secret: AtomicI32,
     /// The number of a moment.
     pub(super) last_read: AtomicU64,
     pub(super) answered: AtomicU64,
+    pub(super) owed: AtomicU32,
+    pub(super) owed_work: AtomicU32,
+    pub(super) residue: AtomicU32,
+    pub(super) status: AtomicU8,
+    pub(super) blocked: AtomicBool,
+    pub(super) broken: AtomicBool,
+    pub(super) committed: AtomicBool,
     /// Thirty-two bytes of it, four words; only the driver writes them.
     pub(super) last_tag: [AtomicU64; 4],
-    pub(super) committed: AtomicBool,
+    pub(super) pid: AtomicI32,
+    pub(super) secret: AtomicI32,
     pub(super) lookups: Mutex<Vec<(String, String)>>,
 }
+
+const _: () = assert!(std::mem::offset_of!(Seen, pid) == 64);
 
 impl Seen {
     pub(crate) fn new() -> Self {

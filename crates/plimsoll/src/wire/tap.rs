@@ -88,7 +88,8 @@ struct Books {
     /// A COPY was told to fail.
     fails: bool,
     ready: bool,
-    named_residue: HashSet<Vec<u8>>,
+    /// None as long as there is none, as nearly always.
+    named_residue: Option<Box<HashSet<Vec<u8>>>>,
 }
 
 impl<S> Tap<S> {
@@ -105,7 +106,7 @@ impl<S> Tap<S> {
                     ends: false,
                     fails: false,
                     ready: false,
-                    named_residue: HashSet::new(),
+                    named_residue: None,
                 },
             },
         }
@@ -138,13 +139,23 @@ fn note_lookup(name: &[u8], sql: &[u8], seen: &Seen) {
 
 impl Watch {
     fn sent(&mut self, bytes: &[u8], seen: &Seen) {
-        self.sent.feed(bytes, |frame| self.books.on_sent(&frame, seen));
+        self.sent.feed(bytes, |frame| {
+            // Asked here, where it costs no call: a Bind is of interest only where some name leaves something.
+            if frame.kind != b'B' || self.books.named_residue.is_some() {
+                self.books.on_sent(&frame, seen);
+            }
+        });
         self.publish(seen);
     }
 
     fn received(&mut self, bytes: &[u8], seen: &Seen) {
         seen.last_read.store(Moment::now().number(), Ordering::Release);
-        self.received.feed(bytes, |frame| self.books.on_received(&frame, seen));
+        self.received.feed(bytes, |frame| {
+            // Asked here, where it costs no call: most of an answer is that a Bind is complete, and rows.
+            if !matches!(frame.kind, b'2' | b'D') {
+                self.books.on_received(&frame, seen);
+            }
+        });
         self.publish(seen);
     }
 
@@ -174,16 +185,19 @@ impl Books {
                 }
                 self.note(frame, residue::of_sql(sql), name, seen);
             }
-            b'B' if !self.named_residue.is_empty() => {
-                let (_, rest) = cstring(frame.body);
-                let (name, _) = cstring(rest);
-                if self.named_residue.contains(name) {
-                    seen.add_residue(Residue::ANYTHING);
+            b'B' => {
+                if let Some(named) = &self.named_residue {
+                    let (_, rest) = cstring(frame.body);
+                    let (name, _) = cstring(rest);
+                    if named.contains(name) {
+                        seen.add_residue(Residue::ANYTHING);
+                    }
                 }
             }
             b'C' => {
-                if let Some((b'S', name)) = frame.body.split_first() {
-                    self.named_residue.remove(cstring(name).0);
+                if let (Some(named), Some((b'S', name))) = (&mut self.named_residue, frame.body.split_first())
+                {
+                    named.remove(cstring(name).0);
                 }
             }
             b'E' | b'F' => self.executes = true,
@@ -212,7 +226,7 @@ impl Books {
         if name.is_empty() {
             seen.add_residue(residue);
         } else {
-            self.named_residue.insert(name.to_vec());
+            self.named_residue.get_or_insert_default().insert(name.to_vec());
         }
     }
 
