@@ -19,6 +19,8 @@ const FLOORS: &[(&str, &[&str])] = &[
             "pool/waiters",
             "pool/gate",
             "pool/slots",
+            "pool/slots/",
+            "pool/handover",
             "pool/wait",
             "pool/seat",
             "pool/watchdog",

@@ -1,23 +1,24 @@
-//! Getting a connection: the fast path, the queue, the check, and the error that tells why not.
+//! Getting a connection: the fast path, the queue, the check. Why there is none is told in [`denial`](super::denial).
 //!
 //! The fast path takes the lock once and reads the clock once. Only when it misses is there a ticket, a connect, a
 //! limit for the clock to watch. Whatever is granted is in a [`Loan`] before the next `await`, so that a caller who
 //! gives up at any point loses nothing for the others.
 
 use super::admission::{Forecast, Overload, Priority};
+use super::ask::Terms;
+use super::denial::denied;
 use super::gate::{Arrival, Entrance};
+use super::handover::Grant;
 use super::lease::Loan;
 use super::seat::Seat;
-use super::slots::{Grant, Slots};
+use super::slots::Slots;
 use super::sync::MutexGuard;
 use super::wait::Wait;
 use super::waiters::{Refusal, Runner, Ticket, Turn, Who};
-use super::{Inner, LastConnect, Manage, connects, snapshot};
+use super::{Inner, Manage, connects};
 use crate::deadline::{self, Deadline};
-use crate::error::{Error, Outcome, Phase, Result};
-use crate::event::Event;
-use crate::fault::Fault;
-use crate::moment::{Moment, in_seconds};
+use crate::error::Result;
+use crate::moment::Moment;
 use crate::name::WorkName;
 use std::future::Future;
 use std::num::NonZeroU32;
@@ -28,73 +29,15 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What is asked of a pool: for which work, and by when.
-#[derive(Clone, Debug)]
-pub struct Ask {
-    pub(super) name: WorkName,
-    pub(super) terms: Terms,
-}
-
-/// On which terms it is asked.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Terms {
-    pub(crate) limit: Option<Duration>,
-    pub(crate) priority: Priority,
-    pub(crate) cap: Option<NonZeroU32>,
-    /// When it was asked, if the clock was read just now: reading it costs as much as all that is done under the lock.
-    pub(crate) at: Option<Moment>,
-}
-
-impl Ask {
-    /// For this work, by the pool's own limit.
-    #[must_use]
-    pub fn by(name: WorkName) -> Self {
-        Ask { name, terms: Terms::default() }
-    }
-
-    /// For the work of whoever calls this.
-    #[track_caller]
-    #[must_use]
-    pub fn here() -> Self {
-        Ask::by(WorkName::here())
-    }
-
-    /// Waits no longer than this, instead of the pool's own limit.
-    #[must_use]
-    pub fn within(mut self, limit: Duration) -> Self {
-        self.terms.limit = Some(limit);
-        self
-    }
-
-    /// Before those that are less urgent.
-    #[must_use]
-    pub fn priority(mut self, priority: Priority) -> Self {
-        self.terms.priority = priority;
-        self
-    }
-
-    /// Only while this work's name holds fewer connections than so many, at least one.
-    #[must_use]
-    pub fn at_most(mut self, count: usize) -> Self {
-        self.terms.cap = Some(cap(count));
-        self
-    }
-}
-
-/// How many connections a name may hold: so many, and at least one.
-pub(crate) fn cap(count: usize) -> NonZeroU32 {
-    NonZeroU32::new(u32::try_from(count).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN)
-}
-
 /// Who wants a connection, on which terms and since when. Whatever happens on the way looks here, so that a wait keeps
 /// each of them once: a task that has waited finds little of its memory in the processor's cache, and every line of it
 /// that must be fetched costs as much as a hundred instructions.
-struct Wanted<'a, M: Manage> {
-    inner: &'a Arc<Inner<M>>,
-    name: &'a WorkName,
+pub(super) struct Wanted<'a, M: Manage> {
+    pub(super) inner: &'a Arc<Inner<M>>,
+    pub(super) name: &'a WorkName,
     limit: Duration,
     deadline: Option<Moment>,
-    began: Moment,
+    pub(super) began: Moment,
     now: Moment,
     cap: Option<NonZeroU32>,
     priority: Priority,
@@ -116,7 +59,7 @@ impl<'a, M: Manage> Wanted<'a, M> {
     }
 
     /// When the wait ends: by its own limit or the deadline, whichever is earlier.
-    fn end(&self) -> Moment {
+    pub(super) fn end(&self) -> Moment {
         let own = self.began + self.limit;
         self.deadline.map_or(own, |deadline| own.min(deadline))
     }
@@ -183,7 +126,7 @@ enum Passed<C> {
 }
 
 /// Why there is none.
-enum Denial {
+pub(super) enum Denial {
     Refused(Refusal),
     Full(Option<Box<Forecast>>),
     Overloaded(Box<Overload>),
@@ -343,134 +286,5 @@ async fn check<'a, M: Manage>(
     match tokio::time::timeout_at(until, inner.manager.check(&mut lease)).await {
         Ok(Ok(())) => Ok(lease),
         _ => Err(lease),
-    }
-}
-
-#[cold]
-fn denied<M: Manage>(wanted: &Wanted<'_, M>, denial: Denial) -> Error {
-    let Wanted { inner, name, began, .. } = *wanted;
-    match denial {
-        Denial::Refused(refusal) => refused(inner, name, began, wanted.end(), refusal),
-        Denial::Full(forecast) => full(inner, name, forecast.map(|forecast| *forecast)),
-        Denial::Overloaded(overload) => overloaded(name, *overload),
-    }
-}
-
-/// Refusals at the door are told of as a number once a second, not each by an event of its own.
-#[cold]
-fn full<M: Manage>(inner: &Inner<M>, name: &WorkName, forecast: Option<Forecast>) -> Error {
-    let sentence = format!("acquire for {name} was refused at once: {}", snapshot::sentence(inner));
-    let error = Error::new(Fault::QueueFull, Phase::Acquire, Outcome::NotStarted, sentence);
-    match forecast {
-        Some(forecast) => error.with_retry_after(forecast.wait()),
-        None => error,
-    }
-}
-
-/// The place, the wait and what is left: whoever reads it sees what would have had to be otherwise.
-#[cold]
-fn overloaded(name: &WorkName, overload: Overload) -> Error {
-    let Overload { forecast, remaining } = overload;
-    let [wait, service, remaining] =
-        [forecast.wait(), forecast.service(), remaining].map(|span| span.as_millis());
-    let why = match forecast.place {
-        0 => format!(
-            "was refused when its turn came: a lease usually lasts {service} ms, and {remaining} ms were left"
-        ),
-        place => format!(
-            "was refused at once: at place {place} of the queue it would wait for {wait} ms, a lease usually \
-             lasts {service} ms, and {remaining} ms were left"
-        ),
-    };
-    Error::new(Fault::Overloaded, Phase::Acquire, Outcome::NotStarted, format!("acquire for {name} {why}"))
-        .with_retry_after(overload.retry_after())
-}
-
-const ENTANGLED: &str = "every lease is held by a task that waits for another";
-
-/// The words that operators of other services already search their logs for.
-fn exhausted(seconds: f64) -> String {
-    format!(
-        "Failed to acquire database connection after {seconds}s. Pool may be exhausted or database may be unresponsive."
-    )
-}
-
-struct TimedOut {
-    seconds: f64,
-    is_own_limit: bool,
-    is_paused: bool,
-    entangled: Option<String>,
-    cap: Option<NonZeroU32>,
-    numbers: String,
-}
-
-/// Whose time it was, and what else stood in the way; a pause or a cap is no exhaustion.
-fn timed_out(how: TimedOut) -> (Fault, String) {
-    let TimedOut { seconds, is_own_limit, is_paused, entangled, cap, numbers } = how;
-    let capped = cap.map(|cap| format!("its name holds the {cap} that it may, ")).unwrap_or_default();
-    let knot = entangled.map(|leases| format!("; {ENTANGLED}: {leases}")).unwrap_or_default();
-    let numbers = format!("{capped}{numbers}{knot}");
-    if !is_own_limit {
-        return (Fault::DeadlinePassed, format!("was ended by its deadline after {seconds:.1} s: {numbers}"));
-    }
-    let known = if is_paused || cap.is_some() { String::new() } else { format!(". {}", exhausted(seconds)) };
-    (Fault::PoolExhausted, format!("gave up after {seconds:.1} s: {numbers}{known}"))
-}
-
-/// The error of a waiter that was sent away: fault by the true cause, numbers first.
-#[cold]
-fn refused<M: Manage>(
-    inner: &Inner<M>,
-    name: &WorkName,
-    began: Moment,
-    until: Moment,
-    refusal: Refusal,
-) -> Error {
-    if let Refusal::Overloaded(overload) = refusal {
-        return overloaded(name, *overload);
-    }
-    let waited = Moment::now().since(began);
-    let seconds = in_seconds(waited);
-    let (open, is_paused, last) = {
-        let mut slots = inner.slots.lock();
-        slots.totals.failed += 1;
-        (slots.total() - slots.opening(), slots.is_paused, inner.last_connect.lock().clone())
-    };
-    let cannot_connect = match &last {
-        LastConnect::Failed { fault, sentence, .. } if open == 0 => Some((*fault, sentence.clone())),
-        _ => None,
-    };
-    let is_own_limit = deadline::current().is_none_or(|deadline| until < deadline.moment());
-    let (fault, why) = match (refusal, cannot_connect) {
-        (Refusal::Closed, _) => (Fault::PoolClosed, "was refused: the pool is closed".to_owned()),
-        (Refusal::Deadlock(leases), _) => {
-            (Fault::SelfDeadlock, format!("was ended after {seconds:.1} s: {ENTANGLED}: {leases}"))
-        }
-        (Refusal::Hopeless, Some((fault, why))) => {
-            (fault, format!("was refused after {seconds:.1} s: no connection can be opened: {why}"))
-        }
-        (Refusal::TimedOut { .. }, Some((fault, why))) if is_own_limit => {
-            (fault, format!("gave up after {seconds:.1} s: no connection could be opened: {why}"))
-        }
-        (Refusal::TimedOut { entangled, cap }, _) => {
-            let numbers = snapshot::sentence(inner);
-            timed_out(TimedOut { seconds, is_own_limit, is_paused, entangled, cap, numbers })
-        }
-        // Answered above.
-        (Refusal::Overloaded(_), _) => (Fault::Overloaded, "was refused".to_owned()),
-        (Refusal::Hopeless, None) => {
-            (Fault::Unreachable, "was refused: no connection can be opened".to_owned())
-        }
-    };
-    let sentence = format!("acquire for {name} {why}");
-    inner.events.tell(Event::AcquireFailed { work: name.to_string(), fault, waited });
-    let error = Error::new(fault, Phase::Acquire, Outcome::NotStarted, sentence);
-    match last {
-        LastConnect::Failed { sqlstate: Some(code), .. }
-            if fault.is_connectivity() || fault == Fault::Authentication =>
-        {
-            error.with_sqlstate(&code)
-        }
-        _ => error,
     }
 }

@@ -6,8 +6,9 @@
 //! larger pool, a name below its cap) ends in [`Slots::serve_idle`].
 
 use super::admission::{Budget, Forecast, Overload, Priority, Reason};
+use super::handover::{Effects, Grant, HandOver};
 use super::seat::Seat;
-use super::slots::{Effects, Grant, HandOver, Slots};
+use super::slots::Slots;
 use super::waiters::{Next, Refusal, Ticket, Turn, Who};
 use crate::moment::Moment;
 use crate::settings::GuardMode;

@@ -1,6 +1,7 @@
 //! What is lent, and how it comes home.
 
-use super::slots::{Effects, Slots};
+use super::handover::Effects;
+use super::slots::Slots;
 use super::sync::Mutex;
 use super::wait::Queue;
 use super::{Inner, Manage, Pool, Verdict, connects};

@@ -8,10 +8,13 @@
 
 pub(crate) mod acquire;
 pub(crate) mod admission;
+mod ask;
 pub(crate) mod bulkhead;
 pub(crate) mod clock;
 pub(crate) mod connects;
+mod denial;
 pub(crate) mod gate;
+pub(crate) mod handover;
 pub(crate) mod janitor;
 pub(crate) mod lane;
 pub(crate) mod lease;
@@ -26,9 +29,9 @@ pub(crate) mod wait;
 pub(crate) mod waiters;
 pub(crate) mod watchdog;
 
-pub use acquire::Ask;
-pub(crate) use acquire::{Terms, cap};
 pub use admission::Priority;
+pub use ask::Ask;
+pub(crate) use ask::{Terms, cap};
 pub(crate) use lease::Loan;
 pub use lease::{Home, Lease};
 pub use shutdown::Shutdown;

@@ -2,8 +2,9 @@
 //! of a runtime around them.
 
 use super::admission::Priority;
+use super::handover::{Effects, Grant};
 use super::seat::Seat;
-use super::slots::{Effects, Grant, Limits, Slots};
+use super::slots::{Limits, Slots};
 use super::sync::Mutex;
 use super::wait::{Queue, Wait};
 use super::waiters::{Runner, Turn, Who};

@@ -9,15 +9,17 @@
 //!     └─────────────────────────┴─────────────────┴──────── Returning ◄─┘
 //! ```
 //!
-//! Counts are kept where the state changes and nowhere else, so they cannot drift. Idle connections are lent last in,
-//! first out: hot ones stay hot, and what is not needed grows old and is closed.
+//! Counts are kept where the state changes and nowhere else, so they cannot drift. What lies idle is in [`idle`].
+
+mod idle;
 
 use super::admission::{Pace, Reason, Refusals};
 use super::gate::Rules;
-use super::seat::Seat;
-use super::waiters::{Next, Refusal, Turn, Waiters, Who};
+use super::handover::{Effects, Grant, HandOver};
+use super::waiters::{Next, Refusal, Waiters, Who};
 use crate::moment::Moment;
 use crate::name::WorkName;
+use idle::{BOTTOM, Stack};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -61,23 +63,6 @@ pub(crate) enum State {
     Returning,
 }
 
-/// Slots that lie on one another, each saying who lies below it: the lines of the cache that a place has are fetched
-/// anyway when it is lent or laid down, and those of a list beside them would be more.
-#[derive(Clone, Copy, Debug)]
-struct Stack {
-    /// [`BOTTOM`] if there is none.
-    top: u32,
-    count: usize,
-}
-
-/// The number of a place; there are never that many.
-fn number(slot: usize) -> u32 {
-    u32::try_from(slot).unwrap_or(BOTTOM)
-}
-
-/// What lies below the lowest.
-const BOTTOM: u32 = u32::MAX;
-
 /// A place for a connection `C`; `H` is a handle on it that stays here while it is lent. It shares no line of the cache
 /// with the next.
 #[repr(align(64))]
@@ -95,58 +80,6 @@ pub(crate) struct Slot<C, H> {
     /// The clock is about to stop what runs on it, or to end it: whoever brings it home just then is too late, for the
     /// next to borrow it would be hit.
     pub(crate) is_condemned: bool,
-}
-
-/// A connection on its way to a borrower.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Grant<C> {
-    pub(crate) slot: usize,
-    pub(crate) connection: C,
-    /// How long ago it was lent or opened before, which is at least as long as it has been idle.
-    pub(crate) unused_for: Duration,
-    /// Its time has come; whoever gets it turns it down.
-    pub(crate) is_expired: bool,
-}
-
-/// What to do once the lock is released.
-#[must_use = "a connection is on its way"]
-pub(crate) enum Effects<C> {
-    /// It was laid down.
-    None,
-    /// It goes to a waiter.
-    HandOver(HandOver<C>),
-    /// It is no longer wanted: dropping it closes it.
-    Close(C),
-    /// These are to be woken, having been sent away; and then there is this.
-    After(Vec<Waker>, Box<Effects<C>>),
-}
-
-impl<C> Effects<C> {
-    #[cold]
-    pub(super) fn after(self, wakers: Vec<Waker>) -> Self {
-        if wakers.is_empty() { self } else { Effects::After(wakers, Box::new(self)) }
-    }
-}
-
-/// A connection and the seat of the waiter that is to have it.
-pub(crate) struct HandOver<C> {
-    grant: Grant<C>,
-    seat: Arc<Seat<Grant<C>>>,
-}
-
-impl<C> HandOver<C> {
-    pub(super) fn new(grant: Grant<C>, seat: Arc<Seat<Grant<C>>>) -> Self {
-        HandOver { grant, seat }
-    }
-
-    /// Lays the connection on the seat and says whom to wake. If the waiter has left meanwhile the connection is given
-    /// back, for [`Slots::give_up`].
-    pub(crate) fn deliver(self) -> Result<Waker, Option<Grant<C>>> {
-        self.seat.answer(Turn::Granted(self.grant)).map_err(|turn| match turn {
-            Turn::Granted(grant) => Some(grant),
-            Turn::Refused(_) => None,
-        })
-    }
 }
 
 /// The waits that ended with a connection, since the pool began.
@@ -234,7 +167,7 @@ impl<C, H> Slots<C, H> {
     pub(crate) fn new(limits: Limits, max_waiting: usize) -> Self {
         Slots {
             slots: Vec::with_capacity(limits.max + limits.overflow),
-            idle: Stack { top: BOTTOM, count: 0 },
+            idle: Stack::EMPTY,
             vacant: Vec::new(),
             waiters: Waiters::new(max_waiting),
             limits,
@@ -302,23 +235,6 @@ impl<C, H> Slots<C, H> {
         Some(grant)
     }
 
-    /// The same for one that has waited.
-    #[inline]
-    pub(super) fn take(&mut self, who: impl FnOnce() -> Who, now: Moment) -> Option<Grant<C>> {
-        let slot = usize::try_from(self.idle.top).ok()?;
-        let place = self.slots.get_mut(slot)?;
-        let connection = place.connection.take()?;
-        self.idle.top = place.below;
-        self.idle.count -= 1;
-        let unused_for = now.since(place.since);
-        let is_expired = place.expires.is_some_and(|expires| expires <= now);
-        place.state = State::Lent;
-        place.since = now;
-        place.lease = Some(LeaseRecord::new(who(), now));
-        self.lent += 1;
-        Some(Grant { slot, connection, unused_for, is_expired })
-    }
-
     /// Lends to the longest waiting, or lays the connection down, or gives it back to be closed.
     ///
     /// The slot is [`State::Lent`], [`State::Opening`] or [`State::Returning`]. The time is asked for only when somebody
@@ -368,22 +284,6 @@ impl<C, H> Slots<C, H> {
             Effects::HandOver(HandOver::new(Grant { slot, connection, unused_for, is_expired: false }, seat));
         // Nearly always nobody was late, and moving it once more is not for nothing.
         if late.is_empty() { given } else { given.after(late) }
-    }
-
-    /// Lays it down, or closes it if it is one too many.
-    fn rest(&mut self, slot: usize, connection: C) -> Effects<C> {
-        if self.total() > self.limits.max {
-            self.vacate(slot);
-            return Effects::Close(connection);
-        }
-        self.leave(slot);
-        let Some(place) = self.slots.get_mut(slot) else { return Effects::Close(connection) };
-        place.state = State::Idle;
-        place.lease = None;
-        place.connection = Some(connection);
-        place.below = std::mem::replace(&mut self.idle.top, number(slot));
-        self.idle.count += 1;
-        Effects::None
     }
 
     /// A lent connection is on its way back and not clean yet; says whose it was.
@@ -492,60 +392,6 @@ impl<C, H> Slots<C, H> {
             Some(State::Idle) => self.take_out(slot),
             Some(State::Vacant) | None => {}
         }
-    }
-
-    /// The idle ones, from the top of the stack down.
-    fn stacked(&self) -> Vec<usize> {
-        let place = |slot: u32| usize::try_from(slot).ok().filter(|slot| *slot < self.slots.len());
-        let below = |slot: &usize| place(self.slots.get(*slot)?.below);
-        std::iter::successors(place(self.idle.top), below).collect()
-    }
-
-    /// From the middle of the stack; whoever lies above it lies on what was below it.
-    fn take_out(&mut self, slot: usize) {
-        let below = self.slots.get(slot).map_or(BOTTOM, |place| place.below);
-        let slot = number(slot);
-        if self.idle.top == slot {
-            self.idle.top = below;
-        } else {
-            let is_above = |place: &&mut Slot<C, H>| place.state == State::Idle && place.below == slot;
-            self.slots.iter_mut().filter(is_above).for_each(|above| above.below = below);
-        }
-        self.idle.count -= 1;
-    }
-
-    /// Takes out the idle connections that are too old, idle for too long, or not alive.
-    pub(crate) fn reap(
-        &mut self,
-        now: Moment,
-        idle_limit: Option<Duration>,
-        is_dead: impl Fn(&H) -> bool,
-        silent_for: impl Fn(&H) -> Option<Duration>,
-    ) -> Vec<C> {
-        let mut surplus = self.total().saturating_sub(self.limits.min);
-        // A clock that jumped makes all of them old at once. Nobody is helped by a pool that is emptied in one moment.
-        let mut may_age_out = self.total().div_ceil(4);
-        let mut reaped = Vec::new();
-        // The oldest idle lie at the bottom of the stack.
-        for slot in self.stacked().into_iter().rev() {
-            let Some(place) = self.slots.get(slot) else { continue };
-            let dead = place.handle.as_ref().is_some_and(&is_dead);
-            let expired = place.expires.is_some_and(|expires| expires <= now);
-            let idled = idle_limit.is_some_and(|limit| {
-                now.since(place.since) >= limit
-                    && place.handle.as_ref().and_then(&silent_for).is_none_or(|silent| silent >= limit)
-            });
-            let above = self.total() > self.limits.max;
-            let aged_out = (expired || (idled && surplus > 0)) && may_age_out > 0;
-            if dead || above || aged_out {
-                may_age_out = may_age_out.saturating_sub(usize::from(!dead && !above));
-                surplus = surplus.saturating_sub(1);
-                let connection = self.slots.get_mut(slot).and_then(|place| place.connection.take());
-                self.vacate(slot);
-                reaped.extend(connection);
-            }
-        }
-        reaped
     }
 
     /// What had been granted to a waiter that has left goes to the next.

@@ -3,7 +3,8 @@
 //! The future holds a ticket. Dropped before its turn it leaves the queue; dropped after the grant and before the
 //! fetch, what was granted goes to the next in line: that is why the grant lies on a seat and not in a channel.
 
-use super::slots::{Effects, Grant, Slots};
+use super::handover::{Effects, Grant};
+use super::slots::Slots;
 use super::sync::Mutex;
 use super::waiters::{Ticket, Turn};
 use crate::moment::Moment;

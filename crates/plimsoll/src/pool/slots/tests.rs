@@ -2,7 +2,8 @@ use super::*;
 use crate::name::WorkName;
 use crate::pool::admission::Priority;
 use crate::pool::gate::{Arrival, Entrance};
-use crate::pool::waiters::{Runner, Ticket};
+use crate::pool::seat::Seat;
+use crate::pool::waiters::{Runner, Ticket, Turn};
 use proptest::prelude::*;
 use std::num::NonZeroU32;
 
