@@ -33,7 +33,7 @@ impl Stack {
 impl<C, H> Slots<C, H> {
     /// Lends the connection that was used last, if any is idle, and counts no lease.
     #[inline]
-    pub(in crate::pool) fn take(&mut self, who: impl FnOnce() -> Who, now: Moment) -> Option<Grant<C>> {
+    pub(crate) fn take(&mut self, who: impl FnOnce() -> Who, now: Moment) -> Option<Grant<C>> {
         let slot = usize::try_from(self.idle.top).ok()?;
         let place = self.slots.get_mut(slot)?;
         let connection = place.connection.take()?;
