@@ -1,6 +1,7 @@
 //! A piece of work with a name, and with what it asks for: [`Database::named`](crate::Database::named).
 
 use crate::begin::{Begin, Isolation};
+use crate::breaker::Permit;
 use crate::connection::{PooledConnection, at_most_one, judged, one, refuse_session_state};
 use crate::database::Database;
 use crate::deadline::{self, Deadline};
@@ -10,7 +11,8 @@ use crate::guard::Guard;
 use crate::idempotent::Idempotent;
 use crate::moment::Moment;
 use crate::name::WorkName;
-use crate::pool::{Priority, Terms, cap};
+use crate::pool::{Loan, Priority, Terms, cap};
+use crate::postgres::Postgres;
 use crate::retry::{Policy, Safe};
 use crate::statement::{Count, First, Params, Rows, Shape};
 use crate::statements::{AsQuery, Query};
@@ -164,8 +166,12 @@ impl<'a> Call<'a> {
     async fn lend(&self) -> Result<PooledConnection> {
         let mut permit = self.db.permit(&self.name)?;
         let acquired = self.db.pool().acquire_for(&self.name, self.terms(None)).await;
-        let lease = judged(&mut permit, acquired)?;
-        Ok(PooledConnection::new(lease.keep(), self.name.clone(), deadline::current(), permit))
+        let loan = judged(&mut permit, acquired)?;
+        Ok(self.keep(loan, permit))
+    }
+
+    fn keep(&self, loan: Loan<'_, Postgres>, permit: Permit) -> PooledConnection {
+        PooledConnection::new(loan.keep(), self.name.clone(), deadline::current(), permit)
     }
 
     /// Runs a statement and gives its rows.
@@ -269,9 +275,7 @@ impl<'a> Call<'a> {
             let lease = judged(&mut permit, acquired)?;
             refuse_session_state(&lease, query)?;
             if !self.begin.is_plain() {
-                let lease =
-                    PooledConnection::new(lease.keep(), self.name.clone(), deadline::current(), permit);
-                return Box::pin(self.whole::<S>(lease, query, params)).await;
+                return Box::pin(self.whole::<S>(self.keep(lease, permit), query, params)).await;
             }
             let guard = Guard::on(&lease, &self.name, deadline::current());
             guard.statement_at::<S>(lease.lent_at, query, params).await

@@ -190,7 +190,7 @@ impl PooledConnection {
     ) -> impl Future<Output = Result<S::Out>> + Send + use<'a, S> {
         async move {
             refuse_session_state(&self.lease, query)?;
-            self.guard().statement_at::<S>(None, query, params).await
+            self.guard().statement::<S>(query, params).await
         }
     }
 

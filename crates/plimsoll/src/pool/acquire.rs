@@ -4,7 +4,7 @@
 //! limit for the clock to watch. Whatever is granted is in a [`Loan`] before the next `await`, so that a caller who
 //! gives up at any point loses nothing for the others.
 
-use super::admission::{Forecast, Overload, Priority};
+use super::admission::{Forecast, Priority};
 use super::ask::Terms;
 use super::denial::denied;
 use super::gate::{Arrival, Entrance};
@@ -129,7 +129,6 @@ enum Passed<C> {
 pub(super) enum Denial {
     Refused(Refusal),
     Full(Option<Box<Forecast>>),
-    Overloaded(Box<Overload>),
 }
 
 /// Lends at its first poll, or joins the queue then, with the waker of whoever polls; and waits there.
@@ -250,7 +249,7 @@ fn decide<M: Manage>(
         }
         Entrance::Waiting(ticket) => Joined::Waiting(ticket),
         Entrance::Full(forecast) => Joined::Denied(Denial::Full(forecast)),
-        Entrance::Overloaded(overload) => Joined::Denied(Denial::Overloaded(overload)),
+        Entrance::Overloaded(overload) => Joined::Denied(Denial::Refused(Refusal::Overloaded(overload))),
     }
 }
 

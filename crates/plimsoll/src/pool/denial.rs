@@ -18,7 +18,6 @@ pub(super) fn denied<M: Manage>(wanted: &Wanted<'_, M>, denial: Denial) -> Error
     match denial {
         Denial::Refused(refusal) => refused(inner, name, began, wanted.end(), refusal),
         Denial::Full(forecast) => full(inner, name, forecast.map(|forecast| *forecast)),
-        Denial::Overloaded(overload) => overloaded(name, *overload),
     }
 }
 

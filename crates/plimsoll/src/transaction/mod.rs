@@ -158,7 +158,7 @@ impl Transaction {
             if let Some(begin) = unsent {
                 return first::<S>(&self.core, &guard, begin, query, params).await;
             }
-            guard.statement_at::<S>(None, query, params).await
+            guard.statement::<S>(query, params).await
         }
     }
 
