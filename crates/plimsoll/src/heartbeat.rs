@@ -4,6 +4,7 @@
 //! difference is beside them: a server that works answers an empty question in no time. So when nothing was heard from
 //! the server for a moment, on any connection, it is asked on one that nobody else uses; one question is out at a time.
 //! What was heard, what is owed and since when the question is out go to the [breaker](crate::breaker), which decides.
+//! While that connection is itself being opened, opening it is the question.
 //!
 //! While the breaker is open the question that is out goes on waiting, since a server that was frozen answers it the
 //! moment it is thawed; and a fresh connect is tried beside it, after 250 ms, then less often, up to once a second, with
@@ -172,9 +173,16 @@ impl Heart {
         }
         self.ask(sight);
         let proves = self.connector.pooler() != Some(Pooler::Transaction);
-        let question = self.question.as_ref().map(|question| question.since).filter(|_| proves);
-        self.shared.breaker.look(sight.now, sight.is_owed && proves, question, sight.has_connections);
+        let asked = self.asked(sight).filter(|_| proves);
+        self.shared.breaker.look(sight.now, sight.is_owed && proves, asked, sight.has_connections);
         self.try_connect(sight.now);
+    }
+
+    /// Since when the server is asked for a sign of life. A connect may take its time, so that alone is no silence: it
+    /// counts beside calls that wait for their answers.
+    fn asked(&self, sight: &Sight) -> Option<Instant> {
+        let question = self.question.as_ref().map(|question| question.since);
+        question.or_else(|| self.connect.as_ref().filter(|_| sight.is_owed).map(|connect| connect.since))
     }
 
     fn ask(&mut self, sight: &Sight) {

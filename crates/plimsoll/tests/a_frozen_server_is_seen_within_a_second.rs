@@ -38,9 +38,10 @@ async fn scene_with(change: impl FnOnce(Settings) -> Settings) -> Scene {
 }
 
 impl Scene {
+    /// A backend that has not been asked for its limits yet is a connection only to the server.
     async fn has_its_own_connection(&self) {
-        let count =
-            "SELECT count(*)::text AS n FROM pg_stat_activity WHERE application_name LIKE '%(heartbeat)'";
+        let count = "SELECT count(*)::text AS n FROM pg_stat_activity \
+                     WHERE application_name LIKE '%(heartbeat)' AND state = 'idle' AND query_start IS NOT NULL";
         until("the heartbeat has a connection", PATIENCE, async || {
             self.cluster.execute("postgres", count).await.unwrap()[0]["n"] == "1"
         })
@@ -124,6 +125,28 @@ async fn also_where_nobody_calls() {
     scene.server.thaw().unwrap();
     deadline::within(PATIENCE, scene.db.ready()).await.unwrap();
     scene.is(BreakerState::Closed, SECOND).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn also_while_its_own_connection_is_opened_anew() {
+    let scene = scene().await;
+    let operator = server::bare(&scene.cluster.url("postgres")).await;
+    // Whoever listens stands still already, so the connection that takes the place of the ended one stays half open.
+    let listener = Process::attach(scene.cluster.pid().unwrap()).unwrap();
+    listener.freeze().await.unwrap();
+    let end =
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%(heartbeat)'";
+    until("its connection is ended", PATIENCE, async || operator.execute(end, &[]).await.unwrap() == 0).await;
+    scene.server.freeze().await.unwrap();
+    let frozen = Instant::now();
+    let load = scene.load(Duration::from_millis(1_500));
+    until("readiness is red", SECOND, async || !scene.db.readiness().is_ready).await;
+    scene.is(BreakerState::Open, PATIENCE).await;
+    let after = frozen.elapsed();
+    assert!(after < Duration::from_millis(1_200), "it took {after:?}");
+    assert!(load.await.unwrap().contains(&Fault::CircuitOpen));
+    scene.server.thaw().unwrap();
+    scene.is(BreakerState::Closed, PATIENCE).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
