@@ -14,9 +14,10 @@ use crate::name::WorkName;
 use crate::pool::{Loan, Priority, Terms, cap};
 use crate::postgres::Postgres;
 use crate::retry::{Policy, Safe};
-use crate::statement::{Count, First, Params, Rows, Shape};
+use crate::statement::{Count, First, Params, Rows, Shape, run_statement};
 use crate::statements::{AsQuery, Query};
 use crate::transaction::{self, Transaction, TransactionGuard};
+use futures_util::future::BoxFuture;
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -158,20 +159,21 @@ impl<'a> Call<'a> {
         deadline::from_start(self.within, self.lend()).await
     }
 
-    fn terms(&self, at: Option<Moment>) -> Terms {
-        Terms { limit: self.acquire_within, priority: self.priority, cap: self.at_most, at }
+    fn terms(&self, deadline: Option<Deadline>, at: Option<Moment>) -> Terms {
+        Terms { limit: self.acquire_within, priority: self.priority, cap: self.at_most, deadline, at }
     }
 
     /// The same, in whatever scope there is.
     async fn lend(&self) -> Result<PooledConnection> {
         let mut permit = self.db.permit(&self.name)?;
-        let acquired = self.db.pool().acquire_for(&self.name, self.terms(None)).await;
+        let deadline = deadline::current();
+        let acquired = self.db.pool().acquire_for(&self.name, self.terms(deadline, None)).await;
         let loan = judged(&mut permit, acquired)?;
-        Ok(self.keep(loan, permit))
+        Ok(self.keep(loan, permit, deadline))
     }
 
-    fn keep(&self, loan: Loan<'_, Postgres>, permit: Permit) -> PooledConnection {
-        PooledConnection::new(loan.keep(), self.name.clone(), deadline::current(), permit)
+    fn keep(&self, loan: Loan<'_, Postgres>, permit: Permit, deadline: Option<Deadline>) -> PooledConnection {
+        PooledConnection::new(loan.keep(), self.name.clone(), deadline, permit)
     }
 
     /// Runs a statement and gives its rows.
@@ -186,8 +188,7 @@ impl<'a> Call<'a> {
         statement: &'q Q,
         params: Params<'q>,
     ) -> impl Future<Output = Result<Vec<Row>>> + Send + use<'a, 'q, Q> {
-        let query = statement.as_query();
-        async move { self.run::<Rows>(query, params).await }
+        self.run::<Rows, _, _>(statement.as_query(), params, |rows, _| Ok(rows))
     }
 
     /// Runs a statement that gives exactly one row. As [`Call::query`].
@@ -199,8 +200,9 @@ impl<'a> Call<'a> {
         statement: &'q Q,
         params: Params<'q>,
     ) -> impl Future<Output = Result<Row>> + Send + use<'a, 'q, Q> {
-        let query = statement.as_query();
-        async move { one(self.run::<First>(query, params).await?, &self.name, Outcome::Committed) }
+        self.run::<First, _, _>(statement.as_query(), params, |rows, name| {
+            one(rows, name, Outcome::Committed)
+        })
     }
 
     /// Runs a statement that gives one row or none. As [`Call::query`].
@@ -212,8 +214,9 @@ impl<'a> Call<'a> {
         statement: &'q Q,
         params: Params<'q>,
     ) -> impl Future<Output = Result<Option<Row>>> + Send + use<'a, 'q, Q> {
-        let query = statement.as_query();
-        async move { at_most_one(self.run::<First>(query, params).await?, &self.name, Outcome::Committed) }
+        self.run::<First, _, _>(statement.as_query(), params, |rows, name| {
+            at_most_one(rows, name, Outcome::Committed)
+        })
     }
 
     /// Runs a statement and gives the number of rows that it touched. As [`Call::query`].
@@ -225,61 +228,76 @@ impl<'a> Call<'a> {
         statement: &'q Q,
         params: Params<'q>,
     ) -> impl Future<Output = Result<u64>> + Send + use<'a, 'q, Q> {
-        let query = statement.as_query();
-        async move { self.run::<Count>(query, params).await }
+        self.run::<Count, _, _>(statement.as_query(), params, |count, _| Ok(count))
     }
 
-    /// A bare statement where nothing was asked for, else a transaction of one statement. Behind a pooler the driver's
-    /// names may lead nowhere: then it did not run, and does on another connection.
+    /// A bare statement where nothing was asked for, else a transaction of one statement; `end` makes of its answer what
+    /// is wanted. Behind a pooler the driver's names may lead nowhere: then it did not run, and does on another
+    /// connection.
     ///
-    /// On the way of every statement there are blocks instead of an `async fn`, whose future would keep each argument
-    /// twice.
-    fn run<'q, S: Shape>(
-        &'q self,
+    /// Every statement passes here, so all of it is one block, whose state is one, and not an `async fn`, whose future
+    /// would keep each argument twice.
+    fn run<'q, S: Shape, T, E: FnOnce(S::Out, &WorkName) -> Result<T> + Send>(
+        self,
         query: Query<'q>,
         params: Params<'q>,
-    ) -> impl Future<Output = Result<S::Out>> + Send + use<'a, 'q, S> {
+        end: E,
+    ) -> impl Future<Output = Result<T>> + Send + use<'a, 'q, S, T, E> {
         async move {
             let now = Moment::now();
-            let deadline = self.within.map(|span| Deadline::since(now, span));
-            let error = match deadline::scoped(deadline, self.once::<S>(Some(now), query, params)).await {
-                Err(error) if error.fault() == Fault::StalePlan && error.may_run_again() => error,
-                answer => return answer,
+            let deadline = self.deadline(now);
+            let answer = {
+                // Declared first, so that it is dropped last: by then it is known whether the server said anything.
+                let mut permit = self.db.permit(&self.name)?;
+                let acquired = self.db.pool().acquire_for(&self.name, self.terms(deadline, Some(now))).await;
+                let lease = judged(&mut permit, acquired)?;
+                refuse_session_state(&lease, query)?;
+                if self.begin.is_plain() {
+                    let guard = Guard::on(&lease, &self.name, deadline);
+                    run_statement!(S, &guard, lease.lent_at, query, params)
+                } else {
+                    let lease = self.keep(lease, permit, deadline);
+                    Box::pin(self.whole::<S>(lease, query, params)).await
+                }
             };
-            Box::pin(self.run_on_another::<S>(deadline, error, query, params)).await
+            let out = match answer {
+                Ok(out) => out,
+                Err(error) if error.fault() == Fault::StalePlan && error.may_run_again() => {
+                    self.run_on_another::<S>(deadline, error, query, params).await?
+                }
+                Err(error) => return Err(error),
+            };
+            end(out, &self.name)
         }
     }
 
-    async fn run_on_another<S: Shape>(
-        &self,
+    /// The deadline of work that begins now.
+    fn deadline(&self, now: Moment) -> Option<Deadline> {
+        match (self.within, deadline::current()) {
+            (Some(span), current) => Some(Deadline::since(now, span).or_earlier(current)),
+            (None, current) => current,
+        }
+    }
+
+    fn run_on_another<'q, S: Shape>(
+        &'q self,
         deadline: Option<Deadline>,
         error: Error,
-        query: Query<'_>,
-        params: Params<'_>,
-    ) -> Result<S::Out> {
-        let again = || self.once::<S>(None, query, params);
-        deadline::scoped(deadline, self.db.retries().renew(&self.name, error, again)).await
+        query: Query<'q>,
+        params: Params<'q>,
+    ) -> BoxFuture<'q, Result<S::Out>> {
+        let again = move || self.once::<S>(query, params);
+        let retries = self.db.retries();
+        Box::pin(deadline::scoped(deadline, async move { retries.renew(&self.name, error, again).await }))
     }
 
     /// The same, one try in whatever scope there is.
     fn once<'q, S: Shape>(
         &'q self,
-        now: Option<Moment>,
         query: Query<'q>,
         params: Params<'q>,
     ) -> impl Future<Output = Result<S::Out>> + Send + use<'a, 'q, S> {
-        async move {
-            // Declared first, so that it is dropped last: by then it is known whether the server said anything.
-            let mut permit = self.db.permit(&self.name)?;
-            let acquired = self.db.pool().acquire_for(&self.name, self.terms(now)).await;
-            let lease = judged(&mut permit, acquired)?;
-            refuse_session_state(&lease, query)?;
-            if !self.begin.is_plain() {
-                return Box::pin(self.whole::<S>(self.keep(lease, permit), query, params)).await;
-            }
-            let guard = Guard::on(&lease, &self.name, deadline::current());
-            guard.statement_at::<S>(lease.lent_at, query, params).await
-        }
+        self.clone().run::<S, _, _>(query, params, |out, _| Ok(out))
     }
 
     /// A transaction of one statement.
@@ -299,7 +317,7 @@ impl<'a> Call<'a> {
 
     /// The same for a statement that may run twice: one deadline covers all tries.
     pub(crate) async fn run_again<S: Shape>(self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
-        let once = || self.once::<S>(None, query, params);
+        let once = || self.once::<S>(query, params);
         deadline::from_start(self.within, self.db.retries().run(&self.name, self.policy(Safe::Twice), once))
             .await
     }

@@ -325,24 +325,28 @@ impl Deref for PooledConnection {
     type Target = Client;
 
     fn deref(&self) -> &Client {
+        self.lease.link.bare();
         &self.lease.client
     }
 }
 
 impl DerefMut for PooledConnection {
     fn deref_mut(&mut self) -> &mut Client {
+        self.lease.link.bare();
         &mut self.lease.client
     }
 }
 
 impl AsRef<Client> for PooledConnection {
     fn as_ref(&self) -> &Client {
+        self.lease.link.bare();
         &self.lease.client
     }
 }
 
 impl AsMut<Client> for PooledConnection {
     fn as_mut(&mut self) -> &mut Client {
+        self.lease.link.bare();
         &mut self.lease.client
     }
 }

@@ -118,7 +118,7 @@ impl Manage for Postgres {
     }
 
     async fn check(&self, connection: &mut Box<Connection>) -> Result<()> {
-        connection.client.batch_execute("").await.map_err(|error| {
+        connection.link.sending(connection.client.batch_execute("")).await.map_err(|error| {
             Error::new(
                 Fault::ConnectionLost,
                 Phase::Acquire,
@@ -131,6 +131,7 @@ impl Manage for Postgres {
 
     fn verdict(&self, connection: &mut Box<Connection>) -> Verdict {
         let link = &connection.link;
+        link.given_back();
         if link.has_orphan() {
             return Verdict::Unsettled;
         }

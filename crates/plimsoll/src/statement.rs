@@ -15,14 +15,15 @@
 use crate::begin::Begin;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
-use crate::guard::{Answered, Guard, Place};
-use crate::moment::Moment;
+use crate::guard::request::Answered;
+use crate::guard::{Guard, Place};
 use crate::statements::{Kept, Known, Query, typed};
 use crate::wire::residue::Residue;
-use futures_util::{TryStreamExt, future};
-use std::future::Future;
+use futures_util::{Stream, future};
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, RowStream, Statement};
 
@@ -73,12 +74,17 @@ pub(crate) struct First;
 impl Shape for First {
     type Out = (Option<Row>, usize);
 
-    async fn prepared(
+    fn prepared(
         client: &Client,
         statement: &Statement,
         params: Params<'_>,
-    ) -> Result<Self::Out, tokio_postgres::Error> {
-        first_of(pin!(client.query_raw(statement, params.iter().copied()).await?)).await
+    ) -> impl Future<Output = Result<Self::Out, tokio_postgres::Error>> + Send {
+        async move {
+            let mut rows = pin!(client.query_raw(statement, params.iter().copied()).await?);
+            let mut found = (None, 0);
+            poll_fn(|cx| poll_first(rows.as_mut(), &mut found, cx)).await?;
+            Ok(found)
+        }
     }
 
     async fn typed(
@@ -87,18 +93,24 @@ impl Shape for First {
         params: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Self::Out, tokio_postgres::Error> {
         let params = params.iter().map(|(value, ty)| (*value, ty.clone()));
-        first_of(pin!(client.query_typed_raw(sql, params).await?)).await
+        let mut rows = pin!(client.query_typed_raw(sql, params).await?);
+        let mut found = (None, 0);
+        poll_fn(|cx| poll_first(rows.as_mut(), &mut found, cx)).await?;
+        Ok(found)
     }
 }
 
-/// Reads to the end, because a later row may still be an error; nothing is kept but the first.
-async fn first_of(mut rows: Pin<&mut RowStream>) -> Result<(Option<Row>, usize), tokio_postgres::Error> {
-    let first = rows.try_next().await?;
-    let mut count = usize::from(first.is_some());
-    while count > 0 && rows.try_next().await?.is_some() {
-        count += 1;
+/// Reads to the end, because a later row may still be an error; nothing is kept but the first and their number.
+fn poll_first(
+    mut rows: Pin<&mut RowStream>,
+    found: &mut (Option<Row>, usize),
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), tokio_postgres::Error>> {
+    while let Some(row) = ready!(rows.as_mut().poll_next(cx)?) {
+        found.0.get_or_insert(row);
+        found.1 += 1;
     }
-    Ok((first, count))
+    Poll::Ready(Ok(()))
 }
 
 /// The number of rows.
@@ -149,6 +161,29 @@ enum Way {
     Typed(Arc<Known>),
 }
 
+/// Runs a statement under a guard, at a moment that was read just now. What is prepared already, as nearly everything
+/// is, takes no further step on its way.
+///
+/// A macro, so that it becomes part of the block that it stands in: as a future of its own it would have a state of its
+/// own, on a line of the cache that must be fetched whenever the statement's task is woken.
+macro_rules! run_statement {
+    ($shape:ty, $guard:expr, $now:expr, $query:expr, $params:expr) => {{
+        let guard: &$crate::guard::Guard<'_> = $guard;
+        match guard.prepared($query) {
+            Ok(statement) => {
+                // Pinned here, once: handed down by value it would lie in every future on the way, a kilobyte each.
+                let request = ::std::pin::pin!(<$shape>::prepared(&guard.connection.client, &statement, $params));
+                match guard.run_at($now, $crate::error::Phase::Statement, request).await {
+                    Ok(out) => Ok(out),
+                    Err(error) => Box::pin(guard.anew::<$shape>($query, $params, error)).await,
+                }
+            }
+            Err(sql) => Box::pin(guard.text::<$shape>(sql, $params)).await,
+        }
+    }};
+}
+pub(crate) use run_statement;
+
 impl Guard<'_> {
     /// Runs a statement.
     pub(crate) fn statement<S: Shape>(
@@ -156,52 +191,41 @@ impl Guard<'_> {
         query: Query<'_>,
         params: Params<'_>,
     ) -> impl Future<Output = Result<S::Out>> {
-        self.statement_at::<S>(None, query, params)
+        async move { run_statement!(S, self, None, query, params) }
     }
 
-    /// The same at a moment that was read just now. What is prepared already, as nearly everything is, takes no further
-    /// step on its way.
-    pub(crate) fn statement_at<S: Shape>(
-        &self,
-        now: Option<Moment>,
-        query: Query<'_>,
-        params: Params<'_>,
-    ) -> impl Future<Output = Result<S::Out>> {
-        async move {
-            let kept;
-            let (statement, sql) = match query {
-                Query::Prepared(statement) => (statement, None),
-                Query::Text(sql) => {
-                    let Some(statement) = self.connection.statements.prepared(sql) else {
-                        return Box::pin(self.text::<S>(sql, params)).await;
-                    };
-                    kept = statement;
-                    (&kept, Some(sql))
-                }
-            };
-            // Pinned here, once: handed down by value it would lie in every future on the way, a kilobyte each.
-            let request = pin!(S::prepared(&self.connection.client, statement, params));
-            let (sql, error) = match (sql, self.run_at(now, Phase::Statement, request).await) {
-                (Some(sql), Err(error)) if is_stale(&error) => (sql, error),
-                (_, answer) => return answer,
-            };
-            Box::pin(self.anew::<S>(sql, params, error)).await
+    /// The statement, if it is prepared on this connection; else its text.
+    #[inline]
+    pub(crate) fn prepared<'q>(&self, query: Query<'q>) -> Result<Statement, &'q str> {
+        match query {
+            Query::Prepared(statement) => Ok(statement.clone()),
+            Query::Text(sql) => self.connection.statements.prepared(sql).ok_or(sql),
         }
     }
 
     /// Runs text that is not prepared here.
-    async fn text<S: Shape>(&self, sql: &str, params: Params<'_>) -> Result<S::Out> {
+    pub(crate) async fn text<S: Shape>(&self, sql: &str, params: Params<'_>) -> Result<S::Out> {
         if self.place == Place::Alone && self.connection.is_pooled_by_transaction() {
             return self.whole::<S>(sql, params, &Begin::default()).await;
         }
         match self.send_text::<S>(sql, params).await {
-            Err(error) if is_stale(&error) => self.anew::<S>(sql, params, error).await,
-            answer => answer,
+            Ok(out) => Ok(out),
+            Err(error) => self.anew::<S>(Query::Text(sql), params, error).await,
         }
     }
 
-    /// Prepared anew it may fit again, but not in a transaction, which has failed by now.
-    async fn anew<S: Shape>(&self, sql: &str, params: Params<'_>, error: Error) -> Result<S::Out> {
+    /// What was prepared for what is no more may fit again when it is prepared anew; but not in a transaction, which has
+    /// failed by now.
+    pub(crate) async fn anew<S: Shape>(
+        &self,
+        query: Query<'_>,
+        params: Params<'_>,
+        error: Error,
+    ) -> Result<S::Out> {
+        let sql = match query {
+            Query::Text(sql) if is_stale(&error) => sql,
+            _ => return Err(error),
+        };
         self.forget(sql);
         match self.place {
             Place::Alone => self.send_text::<S>(sql, params).await,
@@ -370,11 +394,11 @@ impl Guard<'_> {
 
     /// BEGIN, one request and COMMIT, sent together. Whether BEGIN matters: without it the request might do or see what
     /// it was not to.
-    pub(crate) async fn flight<T>(
+    pub(crate) async fn flight<T: Send>(
         &self,
         begin: &str,
         begin_matters: bool,
-        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>> + Send,
     ) -> Result<T> {
         let client = &self.connection.client;
         // Polled in this order, so queued in this order.

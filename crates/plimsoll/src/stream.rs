@@ -5,7 +5,8 @@
 
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::StopReason;
-use crate::guard::{Answered, Guard, Place, Watch};
+use crate::guard::request::{Answered, Watch};
+use crate::guard::{Guard, Place};
 use crate::moment::Moment;
 use crate::statement::Params;
 use crate::statements::Query;
@@ -34,9 +35,9 @@ impl<'a> Bounded<'a> {
     ///
     /// The server keeps the first of its answer back until there is more, so a slow statement may be stopped here
     /// already, and its error then comes as the stream's first item.
-    async fn open<T>(
+    async fn open<T: Send>(
         guard: Guard<'a>,
-        request: impl Future<Output = Result<T, tokio_postgres::Error>>,
+        request: impl Future<Output = Result<T, tokio_postgres::Error>> + Send,
     ) -> Result<(T, Self)> {
         let Answered { answer, stopped, began } = guard.listen(Phase::Statement, request).await?;
         match answer {

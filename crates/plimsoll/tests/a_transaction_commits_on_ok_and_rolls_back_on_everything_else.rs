@@ -298,6 +298,23 @@ async fn a_transaction_that_ended_itself_is_told_and_nothing_more_is_sent_into_i
     assert_eq!(entries(&db).await, [1]);
 }
 
+/// The answer to the COMMIT may be read by a caller on one thread while the task that delivered it is still at work on
+/// another, which is not to be taken for something on its way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn also_where_the_answer_is_read_before_its_delivery_is_over() {
+    let db = ledger().await;
+    let pool = pool_of_one(&db).await;
+    for _ in 0..1_000 {
+        let work = async |tx: Transaction| {
+            tx.batch_execute("COMMIT").await?;
+            tx.execute(INSERT, &[&1]).await
+        };
+        let error = pool.transaction(work).await.unwrap_err();
+        assert_eq!(error.fault(), Fault::TransactionState, "{error}");
+    }
+    assert!(entries(&db).await.is_empty());
+}
+
 #[tokio::test]
 async fn a_handle_that_was_carried_away_is_inert_and_holds_nothing() {
     let db = ledger().await;

@@ -36,7 +36,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "statements",
             "postgres",
-            "guard",
+            "guard/",
             "begin",
             "statement",
             "stream",

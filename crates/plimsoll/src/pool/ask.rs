@@ -1,6 +1,7 @@
 //! What is asked of a pool.
 
 use super::admission::Priority;
+use crate::deadline::Deadline;
 use crate::moment::Moment;
 use crate::name::WorkName;
 use std::num::NonZeroU32;
@@ -19,6 +20,8 @@ pub(crate) struct Terms {
     pub(crate) limit: Option<Duration>,
     pub(crate) priority: Priority,
     pub(crate) cap: Option<NonZeroU32>,
+    /// That of the surrounding scope, unless it is known to be earlier.
+    pub(crate) deadline: Option<Deadline>,
     /// When it was asked, if the clock was read just now: reading it costs as much as all that is done under the lock.
     pub(crate) at: Option<Moment>,
 }

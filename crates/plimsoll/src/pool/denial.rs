@@ -4,7 +4,6 @@ use super::acquire::{Denial, Wanted};
 use super::admission::{Forecast, Overload};
 use super::waiters::Refusal;
 use super::{Inner, LastConnect, Manage, snapshot};
-use crate::deadline;
 use crate::error::{Error, Outcome, Phase};
 use crate::event::Event;
 use crate::fault::Fault;
@@ -14,9 +13,9 @@ use std::num::NonZeroU32;
 
 #[cold]
 pub(super) fn denied<M: Manage>(wanted: &Wanted<'_, M>, denial: Denial) -> Error {
-    let Wanted { inner, name, began, .. } = *wanted;
+    let Wanted { inner, name, .. } = *wanted;
     match denial {
-        Denial::Refused(refusal) => refused(inner, name, began, wanted.end(), refusal),
+        Denial::Refused(refusal) => refused(wanted, refusal),
         Denial::Full(forecast) => full(inner, name, forecast.map(|forecast| *forecast)),
     }
 }
@@ -84,13 +83,8 @@ fn timed_out(how: TimedOut) -> (Fault, String) {
 
 /// The error of a waiter that was sent away: fault by the true cause, numbers first.
 #[cold]
-fn refused<M: Manage>(
-    inner: &Inner<M>,
-    name: &WorkName,
-    began: Moment,
-    until: Moment,
-    refusal: Refusal,
-) -> Error {
+fn refused<M: Manage>(wanted: &Wanted<'_, M>, refusal: Refusal) -> Error {
+    let Wanted { inner, name, began, deadline, .. } = *wanted;
     if let Refusal::Overloaded(overload) = refusal {
         return overloaded(name, *overload);
     }
@@ -105,7 +99,7 @@ fn refused<M: Manage>(
         LastConnect::Failed { fault, sentence, .. } if open == 0 => Some((*fault, sentence.clone())),
         _ => None,
     };
-    let is_own_limit = deadline::current().is_none_or(|deadline| until < deadline.moment());
+    let is_own_limit = deadline.is_none_or(|deadline| wanted.end() < deadline);
     let (fault, why) = match (refusal, cannot_connect) {
         (Refusal::Closed, _) => (Fault::PoolClosed, "was refused: the pool is closed".to_owned()),
         (Refusal::Deadlock(leases), _) => {

@@ -94,22 +94,26 @@ impl<C, H> Slots<C, H> {
 
     /// Whoever's turn it is, and those whose turn came too late for them.
     pub(super) fn next_in_time(&mut self, now: Moment, late: &mut Vec<Waker>) -> Option<Next<Grant<C>>> {
-        while self.servable() > 0 {
-            let next = self.waiters.next(self.left_for_others() == 0)?;
-            let Some(overload) = self.too_late(&next.who, now) else { return Some(next) };
+        loop {
+            // Where nothing bars the way, whoever is next may have it.
+            let must_be_high = self.is_gated && self.left_for_others() == 0;
+            if self.is_gated && self.servable() == 0 {
+                return None;
+            }
+            let next = self.waiters.next(must_be_high)?;
+            let Some(deadline) = next.who.deadline else { return Some(next) };
+            let Some(overload) = self.too_late(deadline, now) else { return Some(next) };
             self.waiters.done(&next.who);
             self.count_refusal(Reason::Overloaded, now);
             late.extend(next.seat.answer(Turn::Refused(Refusal::Overloaded(Box::new(overload)))).ok());
         }
-        None
     }
 
     /// Whether what is left before the deadline is less than the work usually takes.
-    fn too_late(&self, who: &Who, now: Moment) -> Option<Overload> {
+    fn too_late(&self, deadline: Moment, now: Moment) -> Option<Overload> {
         if self.rules.mode != GuardMode::On {
             return None;
         }
-        let deadline = who.deadline?;
         let forecast = self.pace.forecast(0, now)?.at_once();
         let budget = Budget { until: deadline, deadline: Some(deadline), margin: self.rules.margin };
         forecast.overruns(budget, now)

@@ -16,7 +16,8 @@ mod savepoint;
 use crate::begin::Begin;
 use crate::connection::{PooledConnection, at_most_one, one, refuse_session_state};
 use crate::error::{Error, Outcome, Phase, Result};
-use crate::guard::{Answered, Guard};
+use crate::guard::Guard;
+use crate::guard::request::Answered;
 use crate::lock::{self, LockKey};
 use crate::name::WorkName;
 use crate::statement::{Count, First, Params, Rows, STRAYED, Shape};
@@ -295,7 +296,7 @@ async fn first<S: Shape>(
     let flight = future::join(client.batch_execute(&begin), S::prepared(client, &statement, params));
     let flight = std::pin::pin!(flight);
     let Answered { answer, stopped, began } = guard.listen(Phase::Statement, flight).await?;
-    core.has_begun.store(answer.0.is_ok(), Ordering::Release);
+    core.begin_was(answer.0.is_ok());
     match answer {
         (Ok(()), Ok(out)) => Ok(out),
         (Err(error), Ok(_)) => {

@@ -10,7 +10,8 @@ use crate::connection::PooledConnection;
 use crate::deadline::{self, Deadline};
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
-use crate::guard::{Guard, Place, give_up};
+use crate::guard::request::give_up;
+use crate::guard::{Guard, Place};
 use crate::name::WorkName;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ pub(super) struct Core {
     pub(super) unsent: Mutex<Option<String>>,
     /// BEGIN was sent and the server said yes.
     pub(super) has_begun: AtomicBool,
+    /// It said no, or nothing in time.
+    pub(super) begin_failed: AtomicBool,
     /// It said no, and the first statement, which was on its way behind it, ran by itself.
     pub(super) has_strayed: AtomicBool,
     pub(super) savepoints: AtomicU32,
@@ -62,15 +65,16 @@ impl Core {
     /// Why there is no transaction on the server, if there is none: what was sent now would commit by itself.
     pub(super) fn adrift(&self, lease: &PooledConnection) -> Option<Adrift> {
         let link = &lease.inner().link;
-        let is_idle = link.seen.status() == b'I' && link.is_quiet() && !link.is_closed();
-        if !is_idle || self.unsent.lock().is_some() {
+        if link.seen.status() != b'I' || link.is_closed() || self.unsent.lock().is_some() {
             return None;
         }
-        Some(if self.has_begun.load(Ordering::Acquire) {
-            Adrift::EndedFromWithin
-        } else {
-            Adrift::NeverBegun
-        })
+        // The server has said that there was one, and now says that there is none: whatever else is on its way.
+        if self.has_begun.load(Ordering::Acquire) {
+            return Some(Adrift::EndedFromWithin);
+        }
+        // Its BEGIN may still be on its way, unless that is known to have failed.
+        let is_lost = self.begin_failed.load(Ordering::Acquire) || link.is_quiet();
+        is_lost.then_some(Adrift::NeverBegun)
     }
 
     pub(super) fn not_open(&self, adrift: Adrift, phase: Phase, outcome: Outcome) -> Error {
@@ -127,9 +131,15 @@ impl Core {
     }
 
     pub(super) async fn send(&self, guard: &Guard<'_>, begin: &str) -> Result<Option<String>> {
-        let id = send_begin(guard, begin).await?;
-        self.has_begun.store(true, Ordering::Release);
-        Ok(id)
+        let id = send_begin(guard, begin).await;
+        self.begin_was(id.is_ok());
+        id
+    }
+
+    /// What the server said to BEGIN.
+    pub(super) fn begin_was(&self, successful: bool) {
+        let what = if successful { &self.has_begun } else { &self.begin_failed };
+        what.store(true, Ordering::Release);
     }
 }
 
@@ -182,6 +192,7 @@ pub(super) async fn open(lease: PooledConnection, begin: Begin) -> Result<Arc<Co
         takes_its_time: begin.takes_its_time,
         unsent: Mutex::new(None),
         has_begun: AtomicBool::new(false),
+        begin_failed: AtomicBool::new(false),
         has_strayed: AtomicBool::new(false),
         savepoints: AtomicU32::new(0),
         xid: Mutex::new(None),

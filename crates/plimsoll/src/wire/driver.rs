@@ -8,24 +8,22 @@ use crate::fault::Fault;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use tokio_postgres::{AsyncMessage, Connection};
 
 /// A tapped connection.
 pub(crate) type Tapped = Connection<Tap<Socket>, Tap<Socket>>;
 
-/// Wraps the driver's future. Its wakers go through the link, which thereby knows of requests that are queued in the
+/// Wraps the driver's future, and tells the link of each poll: thereby it is known whether requests are queued in the
 /// client and not yet on the wire.
 pub(crate) struct Driver {
     connection: Tapped,
     link: Arc<Link>,
-    waker: Waker,
 }
 
 impl Driver {
     pub(crate) fn new(connection: Tapped, link: Arc<Link>) -> Self {
-        let waker = Waker::from(Arc::clone(&link));
-        Driver { connection, link, waker }
+        Driver { connection, link }
     }
 }
 
@@ -34,12 +32,11 @@ impl Future for Driver {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        this.link.poll_begins(cx.waker());
-        let mut through_link = Context::from_waker(&this.waker);
+        let asked = this.link.poll_begins(cx.waker());
         loop {
-            match this.connection.poll_message(&mut through_link) {
+            match this.connection.poll_message(cx) {
                 Poll::Pending => {
-                    this.link.poll_ends();
+                    this.link.poll_ends(asked);
                     return Poll::Pending;
                 }
                 Poll::Ready(Some(Ok(message))) => report(&message, &this.link),

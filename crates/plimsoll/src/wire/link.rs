@@ -5,24 +5,29 @@
 //! together say no: the driver has no request left to send, nothing sent is unanswered, and the session is idle with
 //! nothing left in it.
 //!
-//! A return that comes a moment too early (the driver is in the middle of a poll, or an answer to a Close is on its
-//! way) costs neither a task nor a cancel: the connection is *parked* on its link, and the driver brings it home at
-//! the end of a poll that finds it clean.
+//! Whether the driver has a request left to send is known by two numbers. Whoever has handed something to the client
+//! counts it up ([`Link::poll_sending`]); the driver, at the end of a poll that left nothing unsent, says up to which
+//! number it had read before it began. So neither of them writes what the other writes, and the driver's task needs no
+//! waker but its own. What libraries do through the client itself is not counted: such a connection, when it is given
+//! back, waits for one more poll.
+//!
+//! A return that comes a moment too early (the driver has not been polled yet, or an answer to a Close is on its way)
+//! costs neither a task nor a cancel: the connection is *parked* on its link, and the driver brings it home at the end
+//! of a poll that finds it clean. Whoever parks something, or waits for the driver in any other way, has it polled once
+//! more; so the driver need not look twice.
 
 use super::cancel::Target;
 use super::seen::Seen;
 use crate::fault::Fault;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
-
-const IDLE: u8 = 0;
-const WOKEN: u8 = 1;
-const POLLING: u8 = 2;
 
 /// What the task that drives a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +35,7 @@ const POLLING: u8 = 2;
 pub enum Activity {
     /// It has sent and delivered everything, and sleeps.
     Idle,
-    /// It has something to do and has not begun.
+    /// A statement was handed to it, and it has not come to it.
     Woken,
     /// It is at work.
     Polling,
@@ -67,29 +72,35 @@ impl Ended {
 
 type Parked = Box<dyn FnOnce(Rest) + Send>;
 
-/// What every statement touches comes first and is two lines of the cache: the borrower's task and the driver's run
-/// where they like, and whatever one has written the other has to fetch.
+/// What every statement touches comes first and is two lines of the cache: one that the borrower's task writes, and one
+/// that the driver's does. They run where they like, and whatever one has written the other has to fetch.
 #[repr(C, align(64))]
 pub(crate) struct Link {
-    pub(crate) seen: Arc<Seen>,
+    /// How often something was handed to the client.
+    asked: AtomicU64,
     /// When the statement that is listened for must end, as a number of the pool's watchdog; the largest there is
     /// while nobody listens.
     due: AtomicU64,
     /// Whom to wake then.
     listener: AtomicWaker,
-    driver_waker: OnceLock<Waker>,
+    pub(crate) seen: Arc<Seen>,
+    watchers: AtomicU32,
+    /// Cancels that are under way: while there are any, nothing else may run here.
+    pub(super) cancels_out: AtomicU32,
     has_rung: AtomicBool,
-    activity: AtomicU8,
-    has_moved: AtomicBool,
     is_parked: AtomicBool,
     closed: AtomicBool,
     doomed: AtomicBool,
     pub(super) abandoned: AtomicBool,
     pub(super) barrier_owed: AtomicBool,
     has_orphan: AtomicBool,
-    watchers: AtomicU32,
-    /// Cancels that are under way: while there are any, nothing else may run here.
-    pub(super) cancels_out: AtomicU32,
+    /// Somebody had the client itself.
+    was_bare: AtomicBool,
+    /// Which of what was `asked` has left the client's queue.
+    drained: AtomicU64,
+    is_polling: AtomicBool,
+    has_moved: AtomicBool,
+    driver_waker: OnceLock<Waker>,
     pub(super) target: Target,
     pub(super) cancels: Arc<Semaphore>,
     /// The waker of another task, should a runtime ever move the driver to one.
@@ -104,6 +115,7 @@ pub(crate) struct Link {
     orphan: Mutex<Option<String>>,
 }
 
+const _: () = assert!(std::mem::offset_of!(Link, drained) == 64);
 const _: () = assert!(std::mem::offset_of!(Link, target) <= 128);
 
 impl Link {
@@ -113,7 +125,10 @@ impl Link {
             target,
             cancels,
             cancels_out: AtomicU32::new(0),
-            activity: AtomicU8::new(WOKEN),
+            asked: AtomicU64::new(0),
+            drained: AtomicU64::new(0),
+            is_polling: AtomicBool::new(false),
+            was_bare: AtomicBool::new(false),
             driver_waker: OnceLock::new(),
             task: AtomicWaker::new(),
             has_moved: AtomicBool::new(false),
@@ -206,18 +221,60 @@ impl Link {
         self.doomed.load(Ordering::Acquire) || self.seen.is_broken()
     }
 
+    /// Polls what may hand something to the client.
+    #[inline]
+    pub(crate) fn poll_sending<F: Future>(
+        &self,
+        request: Pin<&mut F>,
+        cx: &mut Context<'_>,
+    ) -> Poll<F::Output> {
+        let handed = Handed(self);
+        let answer = request.poll(cx);
+        if answer.is_ready() {
+            // What was answered has left the queue.
+            std::mem::forget(handed);
+        }
+        answer
+    }
+
+    /// Awaits what may hand something to the client.
+    pub(crate) async fn sending<F: Future>(&self, request: F) -> F::Output {
+        let mut request = std::pin::pin!(request);
+        std::future::poll_fn(|cx| self.poll_sending(request.as_mut(), cx)).await
+    }
+
+    /// Somebody gets the client itself, and what is handed to that is not counted.
+    pub(crate) fn bare(&self) {
+        self.was_bare.store(true, Ordering::Relaxed);
+    }
+
+    /// The borrower has left.
+    pub(crate) fn given_back(&self) {
+        if self.was_bare.load(Ordering::Relaxed) {
+            self.was_bare.store(false, Ordering::Relaxed);
+            self.asked.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// Whether everything that was handed to the client has left its queue.
+    fn is_drained(&self) -> bool {
+        self.drained.load(Ordering::Acquire) == self.asked.load(Ordering::Acquire)
+    }
+
     /// What the driver's task is doing.
     pub(crate) fn activity(&self) -> Activity {
-        match self.activity.load(Ordering::SeqCst) {
-            IDLE => Activity::Idle,
-            WOKEN => Activity::Woken,
-            _ => Activity::Polling,
+        if self.is_polling.load(Ordering::Relaxed) {
+            Activity::Polling
+        } else if self.is_drained() {
+            Activity::Idle
+        } else {
+            Activity::Woken
         }
     }
 
     /// Nothing to send, nothing owed.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.activity.load(Ordering::SeqCst) == IDLE && self.seen.is_settled()
+        self.is_drained() && self.seen.is_settled()
     }
 
     /// How the connection would come to rest now; `None` while the driver will bring news by itself.
@@ -225,7 +282,7 @@ impl Link {
         if self.is_closed() {
             return Some(Rest::Closed);
         }
-        if self.activity.load(Ordering::SeqCst) != IDLE || self.seen.is_blocked() {
+        if !self.is_drained() || self.seen.is_blocked() {
             return None;
         }
         // A COMMIT that nobody waits for comes to its end first, whatever else is known: only then can it be told.
@@ -250,6 +307,19 @@ impl Link {
         self.is_parked.store(true, Ordering::SeqCst);
         // The driver may have come to rest just before it could see the flag.
         self.bring_home();
+        if self.is_parked.load(Ordering::SeqCst) {
+            self.have_driver_polled();
+        }
+    }
+
+    /// Has the driver polled once more, for whoever has just begun to wait for what it says.
+    fn have_driver_polled(&self) {
+        if let Some(waker) = self.driver_waker.get() {
+            waker.wake_by_ref();
+        }
+        if self.has_moved.load(Ordering::SeqCst) {
+            self.task.wake();
+        }
     }
 
     fn bring_home(&self) {
@@ -292,18 +362,27 @@ impl Link {
 
     // ---- what the driver's task reports ----
 
-    pub(crate) fn poll_begins(&self, waker: &std::task::Waker) {
+    /// Gives the number that [`Link::poll_ends`] takes.
+    #[inline]
+    pub(crate) fn poll_begins(&self, waker: &Waker) -> u64 {
         // A task keeps its waker for life, so it is cloned once; should a runtime ever hand out another, it is followed.
         if !self.driver_waker.get_or_init(|| waker.clone()).will_wake(waker) {
             self.has_moved.store(true, Ordering::SeqCst);
             self.task.register(waker);
         }
-        self.activity.store(POLLING, Ordering::SeqCst);
+        self.is_polling.store(true, Ordering::Relaxed);
+        self.asked.load(Ordering::Acquire)
     }
 
-    pub(crate) fn poll_ends(&self) {
-        let _ = self.activity.compare_exchange(POLLING, IDLE, Ordering::SeqCst, Ordering::SeqCst);
-        if self.watchers.load(Ordering::SeqCst) > 0 {
+    /// What had been asked before the poll has been read from the client's queue, and is on the wire unless that is
+    /// blocked: by the socket, or because the task's turn is over.
+    #[inline]
+    pub(crate) fn poll_ends(&self, asked: u64) {
+        if !self.seen.is_blocked() {
+            self.drained.store(asked, Ordering::Release);
+        }
+        self.is_polling.store(false, Ordering::Relaxed);
+        if self.watchers.load(Ordering::Acquire) > 0 {
             self.changed.notify_waiters();
         }
         self.bring_home();
@@ -333,6 +412,9 @@ impl Link {
     pub(super) async fn wait_for(&self, holds: impl Fn(&Link) -> bool) {
         self.watchers.fetch_add(1, Ordering::SeqCst);
         let _leave = Leave(&self.watchers);
+        if !holds(self) {
+            self.have_driver_polled();
+        }
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -353,19 +435,12 @@ impl Drop for Leave<'_> {
     }
 }
 
-/// The driver is woken through its link, so that "has something to do" is known before it is polled.
-impl Wake for Link {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
+/// Something was handed to the client, unless it was answered by now; also where handing over ended in a panic.
+struct Handed<'a>(&'a Link);
 
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.activity.store(WOKEN, Ordering::SeqCst);
-        if let Some(waker) = self.driver_waker.get() {
-            waker.wake_by_ref();
-        }
-        if self.has_moved.load(Ordering::SeqCst) {
-            self.task.wake();
-        }
+impl Drop for Handed<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.asked.fetch_add(1, Ordering::Release);
     }
 }

@@ -59,7 +59,7 @@ pub(crate) async fn reclaim(
         };
         let residue = link.seen.residue();
         let resets = !residue.is_none() && repair.starts_with("CLOSE");
-        match timeout_at(until, client.batch_execute(&repair)).await {
+        match timeout_at(until, link.sending(client.batch_execute(&repair))).await {
             Err(_) => return Err(Unfit::StillRunning),
             Ok(Ok(())) => {
                 link.barrier_passed();

@@ -11,6 +11,8 @@
 //! server must not go on either. Listening goes on while the cancel is under way, because a statement that finishes
 //! just then has happened, and its caller is told so.
 
+pub(crate) mod request;
+
 use crate::deadline::Deadline;
 use crate::error::{Error, Outcome, Phase, Result, fault_of, said};
 use crate::event::{Event, StopReason};
@@ -18,11 +20,12 @@ use crate::fault::Fault;
 use crate::moment::{Moment, nanos};
 use crate::name::WorkName;
 use crate::postgres::Connection;
-use crate::wire::link::{Ended, Link};
+use crate::wire::link::Ended;
 use crate::wire::stop::Stopped;
 use futures_util::future;
-use std::future::{Future, poll_fn};
-use std::task::Poll;
+use request::{Answered, Request, Watch};
+use std::future::Future;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::error::Severity;
@@ -79,79 +82,41 @@ impl Guard<'_> {
     ///
     /// # Cancel safety
     /// Dropped before its first poll nothing was sent. Dropped later the statement is stopped on the server.
-    pub(crate) fn run<T>(
+    pub(crate) fn run<T: Send>(
         &self,
         phase: Phase,
-        request: impl Future<Output = Result<T, tokio_postgres::Error>>,
+        request: impl Future<Output = Result<T, tokio_postgres::Error>> + Send,
     ) -> impl Future<Output = Result<T>> {
-        self.run_at(None, phase, request)
+        async move {
+            let request = pin!(request);
+            self.run_at(None, phase, request).await
+        }
     }
 
-    /// The same at a moment that was read just now.
-    pub(crate) fn run_at<T>(
-        &self,
+    /// The same for a request that is pinned where it lies, at a moment that was read just now: on a statement's way it
+    /// has a kilobyte, and is neither copied nor wrapped once more.
+    pub(crate) fn run_at<'g, T: Send>(
+        &'g self,
         now: Option<Moment>,
         phase: Phase,
-        request: impl Future<Output = Result<T, tokio_postgres::Error>>,
+        request: Pin<&'g mut (impl Future<Output = Result<T, tokio_postgres::Error>> + Send)>,
     ) -> impl Future<Output = Result<T>> {
-        self.bounded(now, phase, request, move |Answered { answer, stopped, began }| {
+        let known = move |answered: Answered<Result<T, tokio_postgres::Error>>| {
+            let Answered { answer, stopped, began } = answered;
             answer.map_err(|error| self.failed(phase, error, stopped, began))
-        })
+        };
+        Request::begin(self, phase, now, request, known)
     }
 
     /// As [`Guard::run`], for a request whose answer has several parts.
-    pub(crate) fn listen<T>(
+    pub(crate) fn listen<T: Send>(
         &self,
         phase: Phase,
-        request: impl Future<Output = T>,
+        request: impl Future<Output = T> + Send,
     ) -> impl Future<Output = Result<Answered<T>>> {
-        self.bounded(None, phase, request, Ok)
-    }
-
-    /// Sends a request and waits for its answer, until the limit. The pool's clock watches that, since a timer of its own
-    /// would cost a statement more than anything else here; only what is pipelined on one lease gets one.
-    fn bounded<T, U>(
-        &self,
-        now: Option<Moment>,
-        phase: Phase,
-        request: impl Future<Output = T>,
-        then: impl FnOnce(Answered<T>) -> Result<U>,
-    ) -> impl Future<Output = Result<U>> {
         async move {
-            // Pinned here, so that it is not copied once more on its way down; it has a kilobyte.
-            let mut request = std::pin::pin!(request);
-            let began = match self.may_begin(now.unwrap_or_else(Moment::now), phase)? {
-                Some(now) => now,
-                None => Box::pin(self.settle(phase)).await?,
-            };
-            let mut watch = Watch::new(self, phase, began);
-            let (stop_at, reason) = self.stop_at(began);
-            // In a block of its own, so that no room is kept for the answer beyond it.
-            {
-                let link = &*self.connection.link;
-                let answer = if link.listen(stop_at.number()) {
-                    let _listening = Listening(link);
-                    self.connection.shared.watchdog.arm(stop_at);
-                    poll_fn(|cx| {
-                        if let Poll::Ready(answer) = request.as_mut().poll(cx) {
-                            return Poll::Ready(Some(answer));
-                        }
-                        link.wake_when_due(cx.waker());
-                        // The bell may still be that of the statement before.
-                        let is_over = link.has_rung() && Moment::now() >= stop_at;
-                        if is_over { Poll::Ready(None) } else { Poll::Pending }
-                    })
-                    .await
-                } else {
-                    Box::pin(timeout_at(stop_at.instant(), request.as_mut())).await.ok()
-                };
-                if let Some(answer) = answer {
-                    watch.is_over = true;
-                    return then(Answered { answer, stopped: None, began });
-                }
-            }
-            // In a box, as is whatever else is rare: it would make every statement's future larger, and copied for it.
-            Box::pin(self.stop(phase, request, reason, watch)).await.and_then(then)
+            let request = pin!(request);
+            Request::begin(self, phase, None, request, Ok).await
         }
     }
 
@@ -185,7 +150,7 @@ impl Guard<'_> {
         }
         if link.owes_barrier() {
             // A late cancel may hit this empty statement; that is what it is for.
-            if timeout_at(until, self.connection.client.batch_execute("")).await.is_err() {
+            if timeout_at(until, link.sending(self.connection.client.batch_execute(""))).await.is_err() {
                 let why = "was stopped, and whether its cancel has arrived the server did not say in time";
                 return Err(self.gave_up(phase, why));
             }
@@ -221,7 +186,7 @@ impl Guard<'_> {
     async fn stop<T>(
         &self,
         phase: Phase,
-        request: std::pin::Pin<&mut impl Future<Output = T>>,
+        request: Pin<&mut impl Future<Output = T>>,
         reason: StopReason,
         mut watch: Watch<'_>,
     ) -> Result<Answered<T>> {
@@ -236,7 +201,7 @@ impl Guard<'_> {
             self.tell_stopped(reason);
         }
         link.abandon();
-        let (_, answer) = future::join(link.stop(until), timeout_at(until, request)).await;
+        let (_, answer) = future::join(link.stop(until), timeout_at(until, link.sending(request))).await;
         match answer {
             Ok(answer) => {
                 watch.is_over = true;
@@ -398,80 +363,4 @@ impl Guard<'_> {
         let pid = self.connection.pid();
         self.connection.shared.events.tell(Event::Stopped { work: self.work.to_string(), pid, reason });
     }
-}
-
-/// Somebody listens on this link.
-struct Listening<'a>(&'a Link);
-
-impl Drop for Listening<'_> {
-    fn drop(&mut self) {
-        self.0.listened();
-    }
-}
-
-/// An answer, and whether it came only after a stop.
-pub(crate) struct Answered<T> {
-    pub(crate) answer: T,
-    pub(crate) stopped: Option<StopReason>,
-    pub(crate) began: Moment,
-}
-
-/// Stops on the server what its caller dropped.
-pub(crate) struct Watch<'a> {
-    connection: &'a Connection,
-    work: &'a WorkName,
-    pub(crate) began: Moment,
-    pub(crate) is_over: bool,
-    is_told: bool,
-    phase: Phase,
-}
-
-impl<'a> Watch<'a> {
-    pub(crate) fn new(guard: &Guard<'a>, phase: Phase, began: Moment) -> Self {
-        Watch { connection: guard.connection, work: guard.work, began, is_over: false, is_told: false, phase }
-    }
-
-    /// Stops it now, whenever this is dropped.
-    pub(crate) fn stop(&mut self, reason: StopReason) {
-        if self.is_over {
-            return;
-        }
-        self.is_over = true;
-        let pid = self.connection.pid();
-        self.connection.shared.events.tell(Event::Stopped { work: self.work.to_string(), pid, reason });
-        give_up(self.connection, self.work, self.phase, true);
-    }
-}
-
-impl Drop for Watch<'_> {
-    fn drop(&mut self) {
-        if self.is_over {
-            return;
-        }
-        give_up(self.connection, self.work, self.phase, self.is_told);
-    }
-}
-
-/// Nobody waits for what runs on this connection any more. A COMMIT is let finish; anything else is stopped.
-pub(crate) fn give_up(connection: &Connection, work: &WorkName, phase: Phase, is_told: bool) {
-    let link = &connection.link;
-    if phase == Phase::Commit {
-        link.orphan_commit(work.to_string());
-        return;
-    }
-    if link.is_quiet() || link.is_closed() {
-        return;
-    }
-    link.abandon();
-    if !is_told {
-        let reason = StopReason::Dropped;
-        connection.shared.events.tell(Event::Stopped {
-            work: work.to_string(),
-            pid: connection.pid(),
-            reason,
-        });
-    }
-    let limit = connection.shared.plan.reclaim_timeout();
-    let link = std::sync::Arc::clone(link);
-    connection.shared.runtime.spawn(async move { link.stop(Instant::now() + limit).await });
 }
