@@ -12,7 +12,7 @@ use crate::heartbeat;
 use crate::name::WorkName;
 use crate::pool::watchdog::Watchdog;
 use crate::pool::{Ask, LastConnect, Pool, PoolStatus, Shutdown, Sizing, connects};
-use crate::postgres::{Postgres, Shared};
+use crate::postgres::{Postgres, Shared, StatementLimits};
 use crate::retry::{Retries, RetryStatus};
 use crate::settings::{Plan, Settings};
 use crate::statement::Params;
@@ -65,6 +65,7 @@ impl Database {
         let plan = Arc::new(plan);
         let events = Events::default();
         let shared = Arc::new(Shared {
+            limits: StatementLimits::of(&plan),
             types: TypeCache::new(plan.type_cache()),
             events: events.clone(),
             runtime: Handle::current(),

@@ -5,6 +5,7 @@ use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::{Event, Events, Found, StopReason};
 use crate::fault::Fault;
 use crate::health::HealthCache;
+use crate::moment::nanos;
 use crate::name::WorkName;
 use crate::pool::watchdog::Watchdog;
 use crate::pool::{Home, Manage, Verdict};
@@ -22,20 +23,47 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tokio_postgres::Client;
 
-/// What all connections of one pool share.
+/// What all connections of one pool share. What every statement asks is one line of the cache.
+#[repr(C, align(64))]
 pub(crate) struct Shared {
+    pub(crate) limits: StatementLimits,
+    pub(crate) watchdog: Arc<Watchdog>,
+    pub(crate) breaker: Arc<CircuitBreaker>,
     pub(crate) plan: Arc<Plan>,
     pub(crate) events: Events,
     pub(crate) types: TypeCache,
     pub(crate) runtime: Handle,
-    pub(crate) watchdog: Arc<Watchdog>,
-    pub(crate) breaker: Arc<CircuitBreaker>,
     /// The connection that the heartbeat asks on, for whoever else has a short question about the server.
     pub(crate) reserved: Mutex<Option<Arc<Ready>>>,
     pub(crate) health_cache: HealthCache,
     /// The limits that the newest connection does not carry.
     pub(crate) missing_guardrails: Mutex<Vec<String>>,
     pub(crate) retries: Retries,
+}
+
+const _: () = assert!(std::mem::offset_of!(Shared, plan) <= 64);
+
+/// What the plan says of a single statement.
+pub(crate) struct StatementLimits {
+    /// This program's own.
+    pub(crate) client: Option<Duration>,
+    /// The server's.
+    pub(crate) server: Option<Duration>,
+    /// With so many nanoseconds left, or fewer, nothing is sent.
+    pub(crate) floor: u64,
+    /// So many before its deadline it is stopped, at the most.
+    pub(crate) margin: u64,
+}
+
+impl StatementLimits {
+    pub(crate) fn of(plan: &Plan) -> Self {
+        StatementLimits {
+            client: plan.client_statement_timeout(),
+            server: plan.statement_timeout(),
+            floor: nanos(plan.deadline_floor()),
+            margin: nanos(plan.deadline_margin()),
+        }
+    }
 }
 
 /// One connection: the driver's client, its link, and what is known of the session.

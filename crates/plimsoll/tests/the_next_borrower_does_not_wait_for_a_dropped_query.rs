@@ -7,6 +7,7 @@ mod server;
 use plimsoll::event::{Event, StopReason};
 use plimsoll::{Database, deadline};
 use plimsoll_embedded::{PgBouncer, PoolMode, shared};
+use std::pin::pin;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -51,6 +52,31 @@ async fn on_a_direct_connection() {
         _ => None,
     })
     .await;
+    assert_eq!(db.pool_status().opened, 1, "the connection was reclaimed, not replaced");
+}
+
+/// On one thread, so that what was handed to the client is still there when its lease ends, and nobody has sent it.
+#[tokio::test]
+async fn also_where_nothing_of_it_was_sent_yet() {
+    let fresh = shared::database().await.unwrap();
+    let db = pool_of_one(&fresh.url()).await;
+    for through_the_client in [false, true] {
+        let lease = db.acquire().await.unwrap();
+        let slow = "select pg_sleep(3)";
+        let was_begun = if through_the_client {
+            let client: &plimsoll::tokio_postgres::Client = &lease;
+            futures_util::poll!(pin!(client.simple_query(slow))).is_pending()
+        } else {
+            futures_util::poll!(pin!(lease.simple_query(slow))).is_pending()
+        };
+        assert!(was_begun);
+        drop(lease);
+        let dropped = Instant::now();
+        let one: i32 = db.query_one("select 1", &[]).await.unwrap().get(0);
+        assert_eq!(one, 1);
+        assert!(dropped.elapsed() < SOON, "the next borrower waited {:?}", dropped.elapsed());
+        assert_eq!(running(&fresh, "pg_sleep(3)").await, "0", "it still runs on the server");
+    }
     assert_eq!(db.pool_status().opened, 1, "the connection was reclaimed, not replaced");
 }
 

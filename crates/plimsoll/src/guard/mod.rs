@@ -17,7 +17,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Outcome, Phase, Result, fault_of, said};
 use crate::event::{Event, StopReason};
 use crate::fault::Fault;
-use crate::moment::{Moment, nanos};
+use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::postgres::Connection;
 use crate::wire::link::Ended;
@@ -68,10 +68,10 @@ impl<'a> Guard<'a> {
             connection,
             work,
             deadline,
-            limit: connection.shared.plan.client_statement_timeout(),
+            limit: connection.shared.limits.client,
             place: if is_inside { Place::Inside } else { Place::Alone },
             is_transaction_limit: false,
-            server_limit: connection.shared.plan.statement_timeout(),
+            server_limit: connection.shared.limits.server,
             is_read_only: false,
         }
     }
@@ -128,8 +128,8 @@ impl Guard<'_> {
             return Err(self.lost_before(phase));
         }
         // With less than the floor no answer would be back in time; the server is not even asked.
-        let floor = self.connection.shared.plan.deadline_floor();
-        if self.deadline.is_some_and(|deadline| deadline.moment().nanos_since(now) <= nanos(floor)) {
+        let floor = self.connection.shared.limits.floor;
+        if self.deadline.is_some_and(|deadline| deadline.moment().nanos_since(now) <= floor) {
             return Err(self.error(
                 self.fault_of_stop(StopReason::Deadline),
                 phase,
@@ -177,7 +177,7 @@ impl Guard<'_> {
         let Some(deadline) = self.deadline else { return (own, StopReason::Limit) };
         // The answer must still arrive in time; but a short deadline is not eaten up by its margin.
         let deadline = deadline.moment();
-        let margin = nanos(self.connection.shared.plan.deadline_margin()).min(deadline.nanos_since(now) / 4);
+        let margin = self.connection.shared.limits.margin.min(deadline.nanos_since(now) / 4);
         let by_deadline = deadline.earlier_by(margin);
         if by_deadline < own { (by_deadline, StopReason::Deadline) } else { (own, StopReason::Limit) }
     }

@@ -39,6 +39,7 @@ enum Stage<'g, 'a, F: Future> {
 
 /// The alarm is put away before the watch is given up.
 struct Listening<'a> {
+    link: &'a Link,
     alarm: Alarm<'a>,
     watch: Watch<'a>,
     stop_at: Moment,
@@ -87,7 +88,7 @@ impl<'a> Listening<'a> {
         } else {
             Alarm::Timer(Box::pin(sleep_until(stop_at.instant())))
         };
-        Listening { alarm, watch, stop_at, reason }
+        Listening { link, alarm, watch, stop_at, reason }
     }
 }
 
@@ -160,7 +161,7 @@ where
         let this = self.get_mut();
         loop {
             if let Stage::Listening(request, listening) = &mut this.stage {
-                if let Poll::Ready(answer) = this.guard.connection.link.poll_sending(request.as_mut(), cx) {
+                if let Poll::Ready(answer) = listening.link.poll_sending(request.as_mut(), cx) {
                     listening.watch.is_over = true;
                     let began = listening.watch.began;
                     return Poll::Ready((this.then)(Answered { answer, stopped: None, began }));

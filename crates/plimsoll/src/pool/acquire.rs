@@ -218,8 +218,12 @@ fn queue<M: Manage>(
     if !inner.is_crowded.load(Ordering::Relaxed) {
         inner.is_crowded.store(true, Ordering::Relaxed);
     }
-    let wanting = slots.wanted();
-    let connects = slots.begin_connects(wanting, now);
+    let connects = if slots.has_room() {
+        let wanting = slots.wanted();
+        slots.begin_connects(wanting, now)
+    } else {
+        Vec::new()
+    };
     let mut alarm = until;
     if let Some(after) = inner.sizing.deadlock_after {
         alarm = alarm.min(now + after / 4);
@@ -230,7 +234,9 @@ fn queue<M: Manage>(
     drop(slots);
     inner.tell_refusals(untold);
     inner.watchdog.arm(alarm);
-    connects::start(inner, connects);
+    if !connects.is_empty() {
+        connects::start(inner, connects);
+    }
     Joined::Waiting(ticket)
 }
 

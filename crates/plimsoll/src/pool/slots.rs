@@ -313,6 +313,12 @@ impl<C, H> Slots<C, H> {
         (0..count).map(|_| self.open_slot(now)).collect()
     }
 
+    /// Whether another may be opened. Nearly always all are there, and nothing more is to be asked.
+    #[inline]
+    pub(crate) fn has_room(&self) -> bool {
+        self.total() < self.ceiling()
+    }
+
     /// How many connects would serve those who wait and keep the minimum.
     pub(crate) fn wanted(&self) -> usize {
         let for_minimum = self.limits.min.saturating_sub(self.total() - self.opening);

@@ -8,7 +8,7 @@ use crate::fault::Fault;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use tokio_postgres::{AsyncMessage, Connection};
 
 /// A tapped connection.
@@ -19,11 +19,13 @@ pub(crate) type Tapped = Connection<Tap<Socket>, Tap<Socket>>;
 pub(crate) struct Driver {
     connection: Tapped,
     link: Arc<Link>,
+    /// The waker that the link knows.
+    waker: Option<Waker>,
 }
 
 impl Driver {
     pub(crate) fn new(connection: Tapped, link: Arc<Link>) -> Self {
-        Driver { connection, link }
+        Driver { connection, link, waker: None }
     }
 }
 
@@ -32,7 +34,12 @@ impl Future for Driver {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        let asked = this.link.poll_begins(cx.waker());
+        // A task keeps its waker for life; should a runtime ever hand out another, it is followed.
+        if !this.waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            this.waker = Some(cx.waker().clone());
+            this.link.driven_through(cx.waker());
+        }
+        let asked = this.link.poll_begins();
         loop {
             match this.connection.poll_message(cx) {
                 Poll::Pending => {

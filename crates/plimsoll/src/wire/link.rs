@@ -72,8 +72,8 @@ impl Ended {
 
 type Parked = Box<dyn FnOnce(Rest) + Send>;
 
-/// What every statement touches comes first and is two lines of the cache: one that the borrower's task writes, and one
-/// that the driver's does. They run where they like, and whatever one has written the other has to fetch.
+/// What every statement touches comes first and is one line of the cache, which the borrower's task writes; what the
+/// driver's writes is another, in [`Seen`]. They run where they like, and whatever one has written the other has to fetch.
 #[repr(C, align(64))]
 pub(crate) struct Link {
     /// How often something was handed to the client.
@@ -96,15 +96,9 @@ pub(crate) struct Link {
     has_orphan: AtomicBool,
     /// Somebody had the client itself.
     was_bare: AtomicBool,
-    /// Which of what was `asked` has left the client's queue.
-    drained: AtomicU64,
-    is_polling: AtomicBool,
-    has_moved: AtomicBool,
-    driver_waker: OnceLock<Waker>,
+    driver_waker: Mutex<Option<Waker>>,
     pub(super) target: Target,
     pub(super) cancels: Arc<Semaphore>,
-    /// The waker of another task, should a runtime ever move the driver to one.
-    task: AtomicWaker,
     pub(super) changed: Notify,
     parked: Mutex<Option<Parked>>,
     ended: Mutex<Option<Ended>>,
@@ -115,7 +109,7 @@ pub(crate) struct Link {
     orphan: Mutex<Option<String>>,
 }
 
-const _: () = assert!(std::mem::offset_of!(Link, drained) == 64);
+const _: () = assert!(std::mem::offset_of!(Link, was_bare) < 64);
 const _: () = assert!(std::mem::offset_of!(Link, target) <= 128);
 
 impl Link {
@@ -126,12 +120,8 @@ impl Link {
             cancels,
             cancels_out: AtomicU32::new(0),
             asked: AtomicU64::new(0),
-            drained: AtomicU64::new(0),
-            is_polling: AtomicBool::new(false),
             was_bare: AtomicBool::new(false),
-            driver_waker: OnceLock::new(),
-            task: AtomicWaker::new(),
-            has_moved: AtomicBool::new(false),
+            driver_waker: Mutex::new(None),
             changed: Notify::new(),
             watchers: AtomicU32::new(0),
             parked: Mutex::new(None),
@@ -258,12 +248,12 @@ impl Link {
 
     /// Whether everything that was handed to the client has left its queue.
     fn is_drained(&self) -> bool {
-        self.drained.load(Ordering::Acquire) == self.asked.load(Ordering::Acquire)
+        self.seen.drained.load(Ordering::Acquire) == self.asked.load(Ordering::Acquire)
     }
 
     /// What the driver's task is doing.
     pub(crate) fn activity(&self) -> Activity {
-        if self.is_polling.load(Ordering::Relaxed) {
+        if self.seen.is_polling.load(Ordering::Relaxed) {
             Activity::Polling
         } else if self.is_drained() {
             Activity::Idle
@@ -314,11 +304,8 @@ impl Link {
 
     /// Has the driver polled once more, for whoever has just begun to wait for what it says.
     fn have_driver_polled(&self) {
-        if let Some(waker) = self.driver_waker.get() {
+        if let Some(waker) = &*self.driver_waker.lock() {
             waker.wake_by_ref();
-        }
-        if self.has_moved.load(Ordering::SeqCst) {
-            self.task.wake();
         }
     }
 
@@ -362,15 +349,16 @@ impl Link {
 
     // ---- what the driver's task reports ----
 
+    /// By which waker the driver's task is called, from its first poll on.
+    #[cold]
+    pub(crate) fn driven_through(&self, waker: &Waker) {
+        *self.driver_waker.lock() = Some(waker.clone());
+    }
+
     /// Gives the number that [`Link::poll_ends`] takes.
     #[inline]
-    pub(crate) fn poll_begins(&self, waker: &Waker) -> u64 {
-        // A task keeps its waker for life, so it is cloned once; should a runtime ever hand out another, it is followed.
-        if !self.driver_waker.get_or_init(|| waker.clone()).will_wake(waker) {
-            self.has_moved.store(true, Ordering::SeqCst);
-            self.task.register(waker);
-        }
-        self.is_polling.store(true, Ordering::Relaxed);
+    pub(crate) fn poll_begins(&self) -> u64 {
+        self.seen.is_polling.store(true, Ordering::Relaxed);
         self.asked.load(Ordering::Acquire)
     }
 
@@ -379,9 +367,9 @@ impl Link {
     #[inline]
     pub(crate) fn poll_ends(&self, asked: u64) {
         if !self.seen.is_blocked() {
-            self.drained.store(asked, Ordering::Release);
+            self.seen.drained.store(asked, Ordering::Release);
         }
-        self.is_polling.store(false, Ordering::Relaxed);
+        self.seen.is_polling.store(false, Ordering::Relaxed);
         if self.watchers.load(Ordering::Acquire) > 0 {
             self.changed.notify_waiters();
         }

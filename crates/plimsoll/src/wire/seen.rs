@@ -9,8 +9,8 @@ use std::time::Duration;
 
 /// What the tap has seen, for whoever asks from another task.
 ///
-/// Every field is written by the driver's task alone. A reader that finds the driver idle sees all of them as of then.
-/// What every statement writes or asks is one line of the cache, because both tasks have to fetch it.
+/// Every field is written by the driver's task alone. A reader that finds everything drained sees all of them as of then.
+/// What every statement writes and its borrower asks is one line of the cache, because both tasks have to fetch it.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Seen {
@@ -24,6 +24,9 @@ pub(crate) struct Seen {
     pub(super) blocked: AtomicBool,
     pub(super) broken: AtomicBool,
     pub(super) committed: AtomicBool,
+    /// Up to which number of what was handed to the client has left its queue: see [`Link`](super::link::Link).
+    pub(super) drained: AtomicU64,
+    pub(super) is_polling: AtomicBool,
     /// Thirty-two bytes of it, four words; only the driver writes them.
     pub(super) last_tag: [AtomicU64; 4],
     pub(super) pid: AtomicI32,
@@ -31,7 +34,7 @@ pub(crate) struct Seen {
     pub(super) lookups: Mutex<Vec<(String, String)>>,
 }
 
-const _: () = assert!(std::mem::offset_of!(Seen, pid) == 64);
+const _: () = assert!(std::mem::offset_of!(Seen, last_tag) <= 64);
 
 impl Seen {
     pub(crate) fn new() -> Self {
@@ -48,6 +51,8 @@ impl Seen {
             answered: AtomicU64::new(0),
             last_tag: Default::default(),
             committed: AtomicBool::new(false),
+            drained: AtomicU64::new(0),
+            is_polling: AtomicBool::new(false),
             lookups: Mutex::new(Vec::new()),
         }
     }

@@ -144,9 +144,13 @@ fn note_lookup(name: &[u8], sql: &[u8], seen: &Seen) {
 impl Watch {
     fn sent(&mut self, bytes: &[u8], seen: &Seen) {
         self.sent.feed(bytes, |frame| {
-            // Asked here, where it costs no call: a Bind is of interest only where some name leaves something.
-            if frame.kind != b'B' || self.books.named_residue.is_some() {
-                self.books.on_sent(&frame, seen);
+            // What every statement consists of is done here, where it costs no call.
+            match frame.kind {
+                // Of interest only where some name leaves something.
+                b'B' if self.books.named_residue.is_none() => {}
+                b'E' => self.books.executes = true,
+                b'S' => self.books.on_sync(),
+                _ => self.books.on_sent(&frame, seen),
             }
         });
         self.publish(seen);
@@ -155,9 +159,12 @@ impl Watch {
     fn received(&mut self, bytes: &[u8], seen: &Seen) {
         seen.last_read.store(Moment::now().number(), Ordering::Release);
         self.received.feed(bytes, |frame| {
-            // Asked here, where it costs no call: most of an answer is that a Bind is complete, and rows.
-            if !matches!(frame.kind, b'2' | b'D') {
-                self.books.on_received(&frame, seen);
+            match frame.kind {
+                // A Bind is complete, and rows.
+                b'2' | b'D' => {}
+                b'C' => self.books.on_complete(frame.body, seen),
+                b'Z' => self.books.on_ready(frame.body, seen),
+                _ => self.books.on_received(&frame, seen),
             }
         });
         self.publish(seen);
@@ -204,21 +211,22 @@ impl Books {
                     named.remove(cstring(name).0);
                 }
             }
-            b'E' | b'F' => self.executes = true,
+            b'F' => self.executes = true,
             b'f' => self.fails = true,
-            b'S' => {
-                let kind = match (std::mem::take(&mut self.executes), std::mem::take(&mut self.ends)) {
-                    // It ends by itself. A cancel could come before the server has read the Sync that travelled with
-                    // the Execute; that would be answered then, and the driver counts on its being swallowed.
-                    _ if std::mem::take(&mut self.fails) => Owed::Light,
-                    (true, true) => Owed::End,
-                    (true, false) => Owed::Execute,
-                    (false, _) => Owed::Light,
-                };
-                self.owed.push(kind);
-            }
             _ => {}
         }
+    }
+
+    fn on_sync(&mut self) {
+        let kind = match (std::mem::take(&mut self.executes), std::mem::take(&mut self.ends)) {
+            // It ends by itself. A cancel could come before the server has read the Sync that travelled with the
+            // Execute; that would be answered then, and the driver counts on its being swallowed.
+            _ if std::mem::take(&mut self.fails) => Owed::Light,
+            (true, true) => Owed::End,
+            (true, false) => Owed::Execute,
+            (false, _) => Owed::Light,
+        };
+        self.owed.push(kind);
     }
 
     /// A named statement leaves its residue when it is bound, an unnamed one now.
@@ -236,15 +244,6 @@ impl Books {
 
     fn on_received(&mut self, frame: &Frame<'_>, seen: &Seen) {
         match frame.kind {
-            b'Z' => {
-                self.owed.pop();
-                self.ready = true;
-                // Nobody else writes it, so it needs no locked addition.
-                seen.answered.store(seen.answered.load(Ordering::Relaxed) + 1, Ordering::Release);
-                if let Some(status) = frame.body.first() {
-                    seen.status.store(*status, Ordering::Release);
-                }
-            }
             // The Sync that travelled with the Execute of a COPY FROM STDIN is swallowed by the server.
             b'G' if self.owed.next_is(Owed::Execute) => {
                 self.owed.pop();
@@ -260,18 +259,31 @@ impl Books {
                     seen.secret.store(i32::from_be_bytes([*e, *f, *g, *h]), Ordering::Release);
                 }
             }
-            b'C' => {
-                if self.owed.next_is(Owed::End) {
-                    seen.committed.store(frame.body == b"COMMIT\0", Ordering::Release);
-                }
-                seen.keep_tag(frame.body);
-            }
             // After start-up, a reported setting that changes was changed by somebody.
             b'S' if self.ready && !frame.body.starts_with(b"in_hot_standby\0") => {
                 seen.add_residue(Residue::SETTING);
             }
             _ => {}
         }
+    }
+
+    /// The server waits for the next request.
+    fn on_ready(&mut self, body: &[u8], seen: &Seen) {
+        self.owed.pop();
+        self.ready = true;
+        // Nobody else writes it, so it needs no locked addition.
+        seen.answered.store(seen.answered.load(Ordering::Relaxed) + 1, Ordering::Release);
+        if let Some(status) = body.first() {
+            seen.status.store(*status, Ordering::Release);
+        }
+    }
+
+    /// A statement has ended well.
+    fn on_complete(&mut self, tag: &[u8], seen: &Seen) {
+        if self.owed.next_is(Owed::End) {
+            seen.committed.store(tag == b"COMMIT\0", Ordering::Release);
+        }
+        seen.keep_tag(tag);
     }
 
     fn publish(&self, seen: &Seen, midway: u32) {
