@@ -154,7 +154,7 @@ impl Link {
     }
 
     /// Has this waker called when the listening must end.
-    pub(crate) fn wake_when_due(&self, waker: &std::task::Waker) {
+    pub(crate) fn wake_when_due(&self, waker: &Waker) {
         self.listener.register(waker);
     }
 
