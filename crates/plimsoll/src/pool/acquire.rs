@@ -16,7 +16,7 @@ use super::sync::MutexGuard;
 use super::wait::Wait;
 use super::waiters::{Refusal, Runner, Ticket, Turn, Who};
 use super::{Inner, Manage, connects};
-use crate::deadline::{self, Deadline};
+use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::moment::Moment;
 use crate::name::WorkName;
@@ -50,7 +50,7 @@ impl<'a, M: Manage> Wanted<'a, M> {
             inner,
             name,
             limit: terms.limit.unwrap_or(inner.sizing.acquire_timeout),
-            deadline: terms.deadline.or_else(deadline::current).map(Deadline::moment),
+            deadline: terms.deadline.map(Deadline::moment),
             began,
             now: began,
             cap: terms.cap.or(inner.sizing.max_per_name),
@@ -76,7 +76,7 @@ impl<'a, M: Manage> Wanted<'a, M> {
     }
 }
 
-/// To be called when the connection is wanted, and not before: it looks at the clock and at the surrounding deadline.
+/// To be called when the connection is wanted, and not before: it looks at the clock.
 ///
 /// An `async fn` would keep each of its arguments twice, as it was given and as a variable of the body; a block keeps
 /// it once.
@@ -218,12 +218,7 @@ fn queue<M: Manage>(
     if !inner.is_crowded.load(Ordering::Relaxed) {
         inner.is_crowded.store(true, Ordering::Relaxed);
     }
-    let connects = if slots.has_room() {
-        let wanting = slots.wanted();
-        slots.begin_connects(wanting, now)
-    } else {
-        Vec::new()
-    };
+    let connects = slots.begin_wanted(now);
     let mut alarm = until;
     if let Some(after) = inner.sizing.deadlock_after {
         alarm = alarm.min(now + after / 4);

@@ -20,7 +20,7 @@ pub(crate) struct Terms {
     pub(crate) limit: Option<Duration>,
     pub(crate) priority: Priority,
     pub(crate) cap: Option<NonZeroU32>,
-    /// That of the surrounding scope, unless it is known to be earlier.
+    /// When all of it must have ended; asked for when the wait begins, since it may be awaited in another scope than made.
     pub(crate) deadline: Option<Deadline>,
     /// When it was asked, if the clock was read just now: reading it costs as much as all that is done under the lock.
     pub(crate) at: Option<Moment>,

@@ -77,8 +77,7 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<M
             events.push(Event::SelfDeadlock { leases: leases.clone() });
             wakers.extend(slots.waiters.refuse_youngest(Refusal::Deadlock(leases)));
         }
-        let wanted = slots.wanted();
-        let places = slots.begin_connects(wanted, now);
+        let places = slots.begin_wanted(now);
         let next = next_alarm(inner, &slots, now);
         (places, next.into_iter().chain((ring != Moment::NEVER).then_some(ring)).min())
     };

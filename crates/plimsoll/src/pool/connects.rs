@@ -29,11 +29,7 @@ pub(super) fn start<M: Manage>(inner: &Arc<Inner<M>>, places: Vec<usize>) {
 pub(super) fn refill<M: Manage>(inner: &Arc<Inner<M>>) {
     // A place that was given free may have been what somebody of that name waited for.
     inner.serve_idle();
-    let places = {
-        let mut slots = inner.slots.lock();
-        let wanted = slots.wanted();
-        slots.begin_connects(wanted, Moment::now())
-    };
+    let places = inner.slots.lock().begin_wanted(Moment::now());
     start(inner, places);
 }
 

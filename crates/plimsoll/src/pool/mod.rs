@@ -37,6 +37,7 @@ pub use lease::{Home, Lease};
 pub use shutdown::Shutdown;
 pub use snapshot::{LeaseStatus, PoolStatus};
 
+use crate::deadline;
 use crate::error::Result;
 use crate::event::{Event, Events, StopReason};
 use crate::moment::Moment;
@@ -310,7 +311,10 @@ impl<M: Manage> Pool<M> {
     /// # Cancel safety
     /// Dropping it leaves the queue; what had been granted goes to the next. A connect that it caused goes on.
     pub fn acquire(&self, ask: Ask) -> impl Future<Output = Result<Lease<M>>> + Send + use<'_, M> {
-        async move { acquire::acquire(&self.inner, &ask.name, ask.terms).await.map(Loan::keep) }
+        async move {
+            let terms = Terms { deadline: deadline::current(), ..ask.terms };
+            acquire::acquire(&self.inner, &ask.name, terms).await.map(Loan::keep)
+        }
     }
 
     /// The same for work whose name the caller keeps, for as long as the pool is borrowed. To be called when the

@@ -313,10 +313,15 @@ impl<C, H> Slots<C, H> {
         (0..count).map(|_| self.open_slot(now)).collect()
     }
 
-    /// Whether another may be opened. Nearly always all are there, and nothing more is to be asked.
+    /// The same for as many as would serve those who wait and keep the minimum. Nearly always all connections are there,
+    /// and nothing more is asked.
     #[inline]
-    pub(crate) fn has_room(&self) -> bool {
-        self.total() < self.ceiling()
+    pub(crate) fn begin_wanted(&mut self, now: Moment) -> Vec<usize> {
+        if self.total() >= self.ceiling() {
+            return Vec::new();
+        }
+        let wanted = self.wanted();
+        self.begin_connects(wanted, now)
     }
 
     /// How many connects would serve those who wait and keep the minimum.

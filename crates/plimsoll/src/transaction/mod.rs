@@ -296,7 +296,7 @@ async fn first<S: Shape>(
     let flight = future::join(client.batch_execute(&begin), S::prepared(client, &statement, params));
     let flight = std::pin::pin!(flight);
     let Answered { answer, stopped, began } = guard.listen(Phase::Statement, flight).await?;
-    core.begin_was(answer.0.is_ok());
+    let _ = core.has_begun.set(answer.0.is_ok());
     match answer {
         (Ok(()), Ok(out)) => Ok(out),
         (Err(error), Ok(_)) => {

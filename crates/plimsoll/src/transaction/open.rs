@@ -14,8 +14,8 @@ use crate::guard::request::give_up;
 use crate::guard::{Guard, Place};
 use crate::name::WorkName;
 use parking_lot::Mutex;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_postgres::SimpleQueryMessage;
@@ -34,10 +34,8 @@ pub(super) struct Core {
     takes_its_time: bool,
     /// The BEGIN that has not been sent yet: it travels with the first statement.
     pub(super) unsent: Mutex<Option<String>>,
-    /// BEGIN was sent and the server said yes.
-    pub(super) has_begun: AtomicBool,
-    /// It said no, or nothing in time.
-    pub(super) begin_failed: AtomicBool,
+    /// Whether the server said yes to BEGIN; nothing before it was sent, or while its answer is awaited.
+    pub(super) has_begun: OnceLock<bool>,
     /// It said no, and the first statement, which was on its way behind it, ran by itself.
     pub(super) has_strayed: AtomicBool,
     pub(super) savepoints: AtomicU32,
@@ -69,12 +67,12 @@ impl Core {
             return None;
         }
         // The server has said that there was one, and now says that there is none: whatever else is on its way.
-        if self.has_begun.load(Ordering::Acquire) {
-            return Some(Adrift::EndedFromWithin);
+        match self.has_begun.get() {
+            Some(true) => Some(Adrift::EndedFromWithin),
+            Some(false) => Some(Adrift::NeverBegun),
+            // Its BEGIN may still be on its way.
+            None => link.is_quiet().then_some(Adrift::NeverBegun),
         }
-        // Its BEGIN may still be on its way, unless that is known to have failed.
-        let is_lost = self.begin_failed.load(Ordering::Acquire) || link.is_quiet();
-        is_lost.then_some(Adrift::NeverBegun)
     }
 
     pub(super) fn not_open(&self, adrift: Adrift, phase: Phase, outcome: Outcome) -> Error {
@@ -132,14 +130,9 @@ impl Core {
 
     pub(super) async fn send(&self, guard: &Guard<'_>, begin: &str) -> Result<Option<String>> {
         let id = send_begin(guard, begin).await;
-        self.begin_was(id.is_ok());
+        // BEGIN is sent once.
+        let _ = self.has_begun.set(id.is_ok());
         id
-    }
-
-    /// What the server said to BEGIN.
-    pub(super) fn begin_was(&self, successful: bool) {
-        let what = if successful { &self.has_begun } else { &self.begin_failed };
-        what.store(true, Ordering::Release);
     }
 }
 
@@ -191,8 +184,7 @@ pub(super) async fn open(lease: PooledConnection, begin: Begin) -> Result<Arc<Co
         is_read_only: begin.read_only,
         takes_its_time: begin.takes_its_time,
         unsent: Mutex::new(None),
-        has_begun: AtomicBool::new(false),
-        begin_failed: AtomicBool::new(false),
+        has_begun: OnceLock::new(),
         has_strayed: AtomicBool::new(false),
         savepoints: AtomicU32::new(0),
         xid: Mutex::new(None),

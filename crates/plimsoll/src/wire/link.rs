@@ -110,7 +110,6 @@ pub(crate) struct Link {
 }
 
 const _: () = assert!(std::mem::offset_of!(Link, was_bare) < 64);
-const _: () = assert!(std::mem::offset_of!(Link, target) <= 128);
 
 impl Link {
     pub(crate) fn new(seen: Arc<Seen>, target: Target, cancels: Arc<Semaphore>) -> Self {
