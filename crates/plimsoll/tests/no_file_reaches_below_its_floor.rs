@@ -50,7 +50,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "retry/",
             "call",
             "idempotent",
-            "database",
+            "database/",
         ],
     ),
     ("watch", &["migrate/"]),

@@ -73,27 +73,41 @@ impl Frames {
         !self.is_between && self.piece.have > 0
     }
 
-    /// Takes the next bytes and calls `each` for every message that ends in them.
+    /// Takes the next message off the bytes; nothing once they are used up.
     #[inline]
-    pub(crate) fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(Frame<'_>)) {
-        while !bytes.is_empty() {
-            // Nearly always a message lies in one piece.
-            if self.is_between
-                && let Some((&[kind, a, b, c, d], after)) = bytes.split_first_chunk::<5>()
-                && let Some(length) =
-                    usize::try_from(i32::from_be_bytes([a, b, c, d])).ok().and_then(|l| l.checked_sub(4))
-                && let Some((body, rest)) = after.split_at_checked(length)
-            {
-                each(Frame { kind, body, whole: true });
-                bytes = rest;
-            } else if self.piece.broken {
-                return;
-            } else {
-                bytes = self.piece.take(bytes, &mut each);
-                self.is_between = self.piece.is_over();
-            }
+    pub(crate) fn take<'f, 'b: 'f>(&'f mut self, bytes: &mut &'b [u8]) -> Option<Frame<'f>> {
+        if bytes.is_empty() {
+            return None;
+        }
+        // Nearly always a message lies in one piece.
+        if self.is_between
+            && let Some((&[kind, a, b, c, d], after)) = bytes.split_first_chunk::<5>()
+            && let Some(length) = u32::from_be_bytes([a, b, c, d]).checked_sub(4)
+            && let Some((body, rest)) = after.split_at_checked(usize::try_from(length).ok()?)
+        {
+            *bytes = rest;
+            return Some(Frame { kind, body, whole: true });
+        }
+        self.take_pieces(bytes)
+    }
+
+    /// The same for one that lies in pieces. Kept apart, so that what nearly always runs is short.
+    #[cold]
+    fn take_pieces<'f, 'b: 'f>(&'f mut self, bytes: &mut &'b [u8]) -> Option<Frame<'f>> {
+        let body = self.piece.take(bytes);
+        self.is_between = self.piece.is_over();
+        let Piece { kind, ref kept, length, .. } = *self.piece;
+        match body? {
+            Body::Here(body) => Some(Frame { kind, body, whole: true }),
+            Body::Kept => Some(Frame { kind, body: kept, whole: kept.len() == length }),
         }
     }
+}
+
+/// Where the body of a message lies whose header came in an earlier piece, or in this.
+enum Body<'b> {
+    Here(&'b [u8]),
+    Kept,
 }
 
 impl Piece {
@@ -102,28 +116,26 @@ impl Piece {
         self.have == 0 && !self.untyped_first && !self.broken
     }
 
-    /// Takes a part of a message that lies in pieces, and gives what is left of the bytes. Kept apart, so that what
-    /// nearly always runs is short.
-    #[cold]
-    fn take<'b>(&mut self, mut bytes: &'b [u8], each: &mut impl FnMut(Frame<'_>)) -> &'b [u8] {
+    /// Takes a part of a message off the bytes, or all of them; nothing unless the message ends in them.
+    fn take<'b>(&mut self, bytes: &mut &'b [u8]) -> Option<Body<'b>> {
         let header_length = if self.untyped_first { 4 } else { 5 };
         if self.have < header_length {
-            bytes = self.read_header(bytes, header_length);
+            *bytes = self.read_header(bytes, header_length);
             if self.have < header_length || self.broken {
-                return bytes;
+                *bytes = &[];
+                return None;
             }
             if let Some((body, rest)) = bytes.split_at_checked(self.left) {
-                each(Frame { kind: self.kind, body, whole: true });
+                *bytes = rest;
                 self.finish();
-                return rest;
+                return Some(Body::Here(body));
             }
         }
-        bytes = self.read_body(bytes);
-        if self.left == 0 {
-            each(Frame { kind: self.kind, body: &self.kept, whole: self.kept.len() == self.length });
+        *bytes = self.read_body(bytes);
+        (self.left == 0 && !self.broken).then(|| {
             self.finish();
-        }
-        bytes
+            Body::Kept
+        })
     }
 
     fn read_header<'b>(&mut self, bytes: &'b [u8], header_length: usize) -> &'b [u8] {
@@ -172,7 +184,11 @@ mod tests {
     fn read(frames: &mut Frames, pieces: &[&[u8]]) -> Vec<(u8, Vec<u8>)> {
         let mut seen = Vec::new();
         for piece in pieces {
-            frames.feed(piece, |frame| seen.push((frame.kind, frame.body.to_vec())));
+            let mut bytes = *piece;
+            while let Some(frame) = frames.take(&mut bytes) {
+                seen.push((frame.kind, frame.body.to_vec()));
+            }
+            assert!(bytes.is_empty());
         }
         seen
     }

@@ -142,8 +142,8 @@ fn note_lookup(name: &[u8], sql: &[u8], seen: &Seen) {
 }
 
 impl Watch {
-    fn sent(&mut self, bytes: &[u8], seen: &Seen) {
-        self.sent.feed(bytes, |frame| {
+    fn sent(&mut self, mut bytes: &[u8], seen: &Seen) {
+        while let Some(frame) = self.sent.take(&mut bytes) {
             // What every statement consists of is done here, where it costs no call.
             match frame.kind {
                 // Of interest only where some name leaves something.
@@ -152,13 +152,13 @@ impl Watch {
                 b'S' => self.books.on_sync(),
                 _ => self.books.on_sent(&frame, seen),
             }
-        });
+        }
         self.publish(seen);
     }
 
-    fn received(&mut self, bytes: &[u8], seen: &Seen) {
+    fn received(&mut self, mut bytes: &[u8], seen: &Seen) {
         seen.last_read.store(Moment::now().number(), Ordering::Release);
-        self.received.feed(bytes, |frame| {
+        while let Some(frame) = self.received.take(&mut bytes) {
             match frame.kind {
                 // A Bind is complete, and rows.
                 b'2' | b'D' => {}
@@ -166,7 +166,7 @@ impl Watch {
                 b'Z' => self.books.on_ready(frame.body, seen),
                 _ => self.books.on_received(&frame, seen),
             }
-        });
+        }
         self.publish(seen);
     }
 
