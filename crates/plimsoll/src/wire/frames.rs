@@ -82,8 +82,8 @@ impl Frames {
         // Nearly always a message lies in one piece.
         if self.is_between
             && let Some((&[kind, a, b, c, d], after)) = bytes.split_first_chunk::<5>()
-            && let Some(length) = u32::from_be_bytes([a, b, c, d]).checked_sub(4)
-            && let Some((body, rest)) = after.split_at_checked(usize::try_from(length).ok()?)
+            && let Some(length) = body_length([a, b, c, d])
+            && let Some((body, rest)) = after.split_at_checked(length)
         {
             *bytes = rest;
             return Some(Frame { kind, body, whole: true });
@@ -104,6 +104,12 @@ impl Frames {
     }
 }
 
+/// How long a body is, by the length before it, which counts itself; nothing if no length can be meant.
+#[inline]
+fn body_length(length: [u8; 4]) -> Option<usize> {
+    usize::try_from(i32::from_be_bytes(length)).ok()?.checked_sub(4)
+}
+
 /// Where the body of a message lies whose header came in an earlier piece, or in this.
 enum Body<'b> {
     Here(&'b [u8]),
@@ -121,18 +127,23 @@ impl Piece {
         let header_length = if self.untyped_first { 4 } else { 5 };
         if self.have < header_length {
             *bytes = self.read_header(bytes, header_length);
-            if self.have < header_length || self.broken {
-                *bytes = &[];
+            if self.have < header_length {
                 return None;
             }
-            if let Some((body, rest)) = bytes.split_at_checked(self.left) {
-                *bytes = rest;
-                self.finish();
-                return Some(Body::Here(body));
-            }
+        }
+        if self.broken {
+            *bytes = &[];
+            return None;
+        }
+        if self.left == self.length
+            && let Some((body, rest)) = bytes.split_at_checked(self.left)
+        {
+            *bytes = rest;
+            self.finish();
+            return Some(Body::Here(body));
         }
         *bytes = self.read_body(bytes);
-        (self.left == 0 && !self.broken).then(|| {
+        (self.left == 0).then(|| {
             self.finish();
             Body::Kept
         })
@@ -148,8 +159,7 @@ impl Piece {
         if self.have == header_length {
             let [a, b, c, d, e] = self.header;
             let (kind, length) = if self.untyped_first { (0, [a, b, c, d]) } else { (a, [b, c, d, e]) };
-            let length = i32::from_be_bytes(length);
-            match usize::try_from(length).ok().and_then(|l| l.checked_sub(4)) {
+            match body_length(length) {
                 Some(left) => {
                     self.kind = kind;
                     self.left = left;
