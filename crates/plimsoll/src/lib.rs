@@ -66,6 +66,7 @@ mod resolve;
 mod retry;
 pub mod secret;
 pub mod settings;
+mod sql;
 mod statement;
 mod statements;
 mod stream;

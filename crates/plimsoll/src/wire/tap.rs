@@ -6,9 +6,11 @@
 //! wrapper (see `driver`) knows that, and only both together may call a connection clean.
 
 use super::frames::{Frame, Frames};
-use super::residue::{self, Residue};
+use super::parameters::Parameters;
 use super::seen::Seen;
 use crate::moment::Moment;
+use crate::sql::residue::{self, Residue};
+use crate::sql::{Strings, transaction};
 use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::pin::Pin;
@@ -88,6 +90,9 @@ struct Books {
     /// A COPY was told to fail.
     fails: bool,
     ready: bool,
+    /// Whether a reported setting is not as it was at start-up.
+    differ: bool,
+    parameters: Box<Parameters>,
     /// None as long as there is none, as nearly always.
     #[expect(
         clippy::box_collection,
@@ -110,6 +115,8 @@ impl<S> Tap<S> {
                     ends: false,
                     fails: false,
                     ready: false,
+                    differ: false,
+                    parameters: Box::default(),
                     named_residue: None,
                 },
             },
@@ -184,17 +191,17 @@ impl Books {
             0 => self.owed.push(Owed::Light),
             b'Q' => {
                 let (sql, _) = cstring(frame.body);
-                self.note(frame, residue::of_sql(sql), &[], seen);
-                self.owed.push(if residue::ends_transaction(sql) { Owed::End } else { Owed::Query });
+                self.note(frame, residue::of_sql(sql, self.strings()), &[], seen);
+                self.owed.push(if transaction::ends_transaction(sql) { Owed::End } else { Owed::Query });
             }
             b'P' => {
                 let (name, rest) = cstring(frame.body);
                 let (sql, _) = cstring(rest);
-                self.ends = name.is_empty() && residue::ends_transaction(sql);
+                self.ends = name.is_empty() && transaction::ends_transaction(sql);
                 if !name.is_empty() && frame.whole && is_lookup(sql) {
                     note_lookup(name, sql, seen);
                 }
-                self.note(frame, residue::of_sql(sql), name, seen);
+                self.note(frame, residue::of_sql(sql, self.strings()), name, seen);
             }
             b'B' => {
                 if let Some(named) = &self.named_residue {
@@ -215,6 +222,11 @@ impl Books {
             b'f' => self.fails = true,
             _ => {}
         }
+    }
+
+    /// How the server will read the strings of a text that is sent now: what is still to be answered may change that.
+    fn strings(&self) -> Option<Strings> {
+        if self.owed.len() == 0 && !self.executes { self.parameters.strings() } else { None }
     }
 
     fn on_sync(&mut self) {
@@ -259,16 +271,39 @@ impl Books {
                     seen.secret.store(i32::from_be_bytes([*e, *f, *g, *h]), Ordering::Release);
                 }
             }
-            // After start-up, a reported setting that changes was changed by somebody.
-            b'S' if self.ready && !frame.body.starts_with(b"in_hot_standby\0") => {
-                seen.add_residue(Residue::SETTING);
+            b'S' => {
+                self.settle_parameters(seen);
+                let (name, rest) = cstring(frame.body);
+                self.parameters.report(name, cstring(rest).0, self.ready);
+                self.differ = self.parameters.differ();
+                seen.tell_strings(self.parameters.strings());
             }
             _ => {}
         }
     }
 
+    /// If the session was made as it is to be since the last report, so are its settings.
+    fn settle_parameters(&mut self, seen: &Seen) {
+        if seen.take_settled() {
+            self.parameters.settle();
+            self.differ = false;
+        }
+    }
+
+    /// No transaction is open, and some reported setting is not as it was at start-up.
+    #[cold]
+    fn on_difference(&mut self, seen: &Seen) {
+        self.settle_parameters(seen);
+        if self.differ {
+            seen.add_residue(Residue::SETTING);
+        }
+    }
+
     /// The server waits for the next request.
     fn on_ready(&mut self, body: &[u8], seen: &Seen) {
+        if self.differ && body.first() == Some(&b'I') {
+            self.on_difference(seen);
+        }
         self.owed.pop();
         self.ready = true;
         // Nobody else writes it, so it needs no locked addition.
