@@ -15,14 +15,14 @@ pub(crate) mod request;
 
 use crate::deadline::Deadline;
 use crate::error::{Error, Outcome, Phase, Result, fault_of, said};
-use crate::outcome::{Evidence, Place, Said};
-use crate::sql::nature::{self, Nature};
-use crate::statements::Query;
 use crate::event::{Event, StopReason};
 use crate::fault::Fault;
 use crate::moment::Moment;
 use crate::name::WorkName;
+use crate::outcome::{Evidence, Place, Said};
 use crate::postgres::Connection;
+use crate::sql::nature::{self, Nature};
+use crate::statements::Query;
 use crate::wire::link::Ended;
 use crate::wire::stop::Stopped;
 use futures_util::future;
@@ -420,12 +420,12 @@ impl Guard<'_> {
             // The text is certain; what else the wire has seen matters only where others were on their way.
             Some(text) if sent.place != Place::Unclear => {
                 let ends = nature.contains(Nature::ENDS);
-                nature = nature::of_sql(text.as_bytes());
+                nature = nature::of_sql(text.as_bytes(), None);
                 if ends {
                     nature |= Nature::ENDS;
                 }
             }
-            Some(text) => nature |= nature::of_sql(text.as_bytes()),
+            Some(text) => nature |= nature::of_sql(text.as_bytes(), None),
             None => {}
         }
         nature
