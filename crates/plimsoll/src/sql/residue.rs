@@ -164,7 +164,7 @@ impl<'a> Statement<'a> {
     fn begin(&mut self, token: &Token<'a>) -> Residue {
         let Token::Word(word) = token else { return Residue::NONE };
         let is_explained = self.head == Head::Explain;
-        let is_option = self.depth > 0 || token.is("analyze") || token.is("verbose");
+        let is_option = self.depth > 0 || ["analyze", "analyse", "verbose"].iter().any(|word| token.is(word));
         if is_explained && is_option {
             return Residue::NONE;
         }
@@ -228,7 +228,8 @@ fn is_assignment(token: &Token<'_>) -> bool {
 
 /// `pg_temp`, or by its full name `pg_temp_3`.
 fn is_temporary_schema(token: &Token<'_>) -> bool {
-    token.name().is_some_and(|name| names_temporary_schema(&name))
+    // Asked of every word, so that hardly one is to be written in lower case for it.
+    token.is_like("pg_temp") && token.name().is_some_and(|name| names_temporary_schema(&name))
 }
 
 fn names_temporary_schema(name: &[u8]) -> bool {
@@ -282,6 +283,29 @@ mod tests {
             ("select set_config('x', 'y', false -- , true\n)", Residue::SETTING),
             ("select set_config('x', 'y', 'a, true')", Residue::SETTING),
             ("LISTEN news", Residue::LISTEN),
+            (
+                "select \"set_config\"('x', 'y', false), U&\"set\\005Fconfig\"('x', 'y', true)",
+                Residue::SETTING,
+            ),
+            ("select set_config('seed', '0.5', true)", Residue::BEYOND_RESET),
+            ("set session seed = 0.5", Residue::BEYOND_RESET),
+            ("select setseed(0.5)", Residue::BEYOND_RESET),
+            ("set local.tenant = 'x'", Residue::SETTING),
+            ("set local timezone = 'UTC'", Residue::NONE),
+            ("select \"Set_Config\"('x', 'y', false), \"set\", \"temp\"", Residue::NONE),
+            ("update pg_settings set setting = 'x'", Residue::SETTING),
+            ("prepare transaction 'x'", Residue::NONE),
+            ("prepare transaction as select 1", Residue::BEYOND_RESET),
+            ("explain (analyze, verbose true) execute x(1)", Residue::ANYTHING),
+            ("explain analyse execute x", Residue::ANYTHING),
+            ("create table t as execute x", Residue::ANYTHING),
+            ("create trigger a after insert on t for each row execute function f()", Residue::NONE),
+            ("select pg_create_logical_replication_slot('s', 'p')", Residue::NONE),
+            ("select pg_create_logical_replication_slot('s', 'p', true)", Residue::BEYOND_RESET),
+            ("select dblink_connect('c', $1)", Residue::BEYOND_RESET),
+            ("declare c cursor for select 1", Residue::NONE),
+            ("table pg_temp_3.x", Residue::TEMPORARY),
+            ("insert into temp select 1", Residue::NONE),
             ("create temp table t (a int)", Residue::TEMPORARY),
             ("create local temporary table t (a int)", Residue::TEMPORARY),
             ("create or replace temp view v as select 1", Residue::TEMPORARY),
@@ -296,6 +320,14 @@ mod tests {
         for (sql, expected) in cases {
             assert_eq!(of_sql(sql.as_bytes(), Some(Strings::Standard)), *expected, "{sql}");
         }
+    }
+
+    #[test]
+    fn where_the_way_of_reading_is_not_known_both_are_looked_at() {
+        let sql = br"select '\'; set x = 1; --'";
+        assert_eq!(of_sql(sql, Some(Strings::Standard)), Residue::SETTING);
+        assert_eq!(of_sql(sql, Some(Strings::Escaped)), Residue::NONE);
+        assert_eq!(of_sql(sql, None), Residue::SETTING);
     }
 
     proptest::proptest! {
