@@ -6,6 +6,7 @@
 use super::Guard;
 use crate::error::{Error, Phase, Result};
 use crate::event::{Event, StopReason};
+use crate::fairness::poll_turn;
 use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::postgres::Connection;
@@ -117,7 +118,13 @@ where
     #[cold]
     fn poll_rare(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<U>>> {
         self.stage = match replace(&mut self.stage, Stage::Over) {
-            Stage::Refused(error) => return Poll::Ready(Some(Err(error))),
+            Stage::Refused(error) => {
+                if poll_turn(cx).is_pending() {
+                    self.stage = Stage::Refused(error);
+                    return Poll::Pending;
+                }
+                return Poll::Ready(Some(Err(error)));
+            }
             Stage::Settling(request, mut settling) => match settling.as_mut().poll(cx) {
                 Poll::Ready(Ok(began)) => {
                     Stage::Listening(request, Listening::since(began, self.guard, self.phase))

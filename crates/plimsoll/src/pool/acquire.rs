@@ -18,6 +18,7 @@ use super::waiters::{Refusal, Runner, Ticket, Turn, Who};
 use super::{Inner, Manage, connects};
 use crate::deadline::Deadline;
 use crate::error::Result;
+use crate::fairness::refused;
 use crate::moment::Moment;
 use crate::name::WorkName;
 use std::future::Future;
@@ -92,7 +93,7 @@ pub(super) fn acquire<'a, M: Manage>(
                 match (Turnstile { wanted: &wanted, wait: None }).await {
                     Passed::AtOnce(grant) => (grant, Some(wanted.now)),
                     Passed::InTurn(grant) => (grant, None),
-                    Passed::Denied(denial) => return Err(denied(&wanted, denial)),
+                    Passed::Denied(denial) => return refused(denied(&wanted, denial)).await,
                 };
             let mut lease = Loan::new(wanted.inner, slot, connection);
             match admit(wanted.inner, &lease, unused_for) {

@@ -162,10 +162,11 @@ impl<G> Waiters<G> {
         }
     }
 
-    /// Whether there is no place for one of this priority. The last tenth is kept for the highest.
-    pub(crate) fn is_full(&self, priority: Priority) -> bool {
+    /// Whether there is no place for one of this priority, where so many of those who wait are about to be served: they
+    /// wait for what is being opened, may be opened, or is coming home. The last tenth is kept for the highest.
+    pub(crate) fn is_full(&self, priority: Priority, about_to_be_served: usize) -> bool {
         let kept = if priority == Priority::High { 0 } else { self.limit / 10 };
-        self.len() >= self.limit - kept
+        self.len() >= (self.limit - kept).saturating_add(about_to_be_served)
     }
 
     /// Whether there is no place aside: those whose name is at its cap may not fill the queue of all the others.

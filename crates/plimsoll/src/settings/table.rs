@@ -144,8 +144,8 @@ settings! {
         /// Connections above `pool_max`, opened under load and closed as soon as they are given back.
         max_overflow: usize, default 20, range Range::Numbers(0, 10_000);
 
-        /// Callers that may wait for a connection at a time; one more is refused at once. With 30 connections and
-        /// 30 s, the thousandth in the queue is served in time only while statements take less than 0.9 s: a longer
+        /// Callers that may wait at a time while every connection that there may be is lent; one more is refused at
+        /// once. Whoever waits for one that is still being opened is not counted. With 30 connections and 30 s, the thousandth in the queue is served in time only while statements take less than 0.9 s: a longer
         /// queue would promise what it cannot keep. The last tenth of the places is kept for the highest priority.
         max_waiting: usize, default 1_000, range Range::Numbers(0, 1_000_000);
 
