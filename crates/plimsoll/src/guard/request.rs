@@ -9,6 +9,7 @@ use crate::event::{Event, StopReason};
 use crate::fairness::poll_turn;
 use crate::moment::Moment;
 use crate::name::WorkName;
+use crate::pool::abroad;
 use crate::postgres::Connection;
 use crate::wire::link::Link;
 use futures_util::future::BoxFuture;
@@ -48,7 +49,8 @@ struct Listening<'a> {
 }
 
 /// What says that the limit has come. The pool's clock watches that, since a timer of its own would cost a statement
-/// more than anything else here; only what is pipelined on one lease gets one.
+/// more than anything else here; only what is pipelined on one lease gets one, and what runs on another runtime than the
+/// pool's.
 enum Alarm<'a> {
     Bell(Bell<'a>),
     Timer(Pin<Box<Sleep>>),
@@ -83,7 +85,8 @@ impl<'a> Listening<'a> {
         let watch = Watch::new(guard, phase, began);
         let (stop_at, reason) = guard.stop_at(began);
         let link = &*guard.connection.link;
-        let alarm = if link.listen(stop_at.number()) {
+        let is_abroad = abroad::is_abroad(&guard.connection.shared.runtime);
+        let alarm = if !is_abroad && link.listen(stop_at.number()) {
             guard.connection.shared.watchdog.arm(stop_at);
             Alarm::Bell(Bell(link))
         } else {

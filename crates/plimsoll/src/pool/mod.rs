@@ -6,6 +6,7 @@
 //! ([`shutdown`]). What a connection *is* stays behind the trait [`Manage`], so that the same path can be measured
 //! with connections that cost nothing.
 
+pub(crate) mod abroad;
 pub(crate) mod acquire;
 pub(crate) mod admission;
 mod ask;
