@@ -214,6 +214,10 @@ impl Manage for Postgres {
         self.shared.runtime.spawn(async move { link.stop(Instant::now() + limit).await });
     }
 
+    fn return_limit(&self, link: &Arc<Link>) -> Option<Duration> {
+        link.has_orphan().then(|| self.shared.plan.commit_grace())
+    }
+
     fn abandon(&self, link: &Arc<Link>) {
         link.abort();
     }

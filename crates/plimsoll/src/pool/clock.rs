@@ -68,7 +68,7 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<M
                     }
                     events.extend(leak(lease, inner.sizing.leak_after, now));
                 }
-                (State::Returning, _) if slot.since + inner.sizing.reclaim_timeout <= now => {
+                (State::Returning, _) if slot.since + inner.return_limit(&handle) <= now => {
                     slot.is_condemned = true;
                     stuck.push(handle);
                 }
@@ -114,7 +114,8 @@ fn next_alarm<M: Manage>(
             lease.due.into_iter().chain(leak).min()
         }
         (State::Returning, _) => {
-            Some((slot.since + inner.sizing.reclaim_timeout).max(now + Duration::from_millis(10)))
+            let limit = inner.return_limit(slot.handle.as_ref()?);
+            Some((slot.since + limit).max(now + Duration::from_millis(10)))
         }
         _ => None,
     });

@@ -123,6 +123,14 @@ pub trait Manage: Send + Sync + Sized + 'static {
         let _ = (handle, who, reason);
     }
 
+    /// How long a return may take that has a limit of its own, instead of `reclaim_timeout`. Must not wait: it is asked
+    /// under the pool's lock.
+    #[doc(hidden)]
+    fn return_limit(&self, handle: &Self::Handle) -> Option<Duration> {
+        let _ = handle;
+        None
+    }
+
     /// A return takes longer than its limit: end the connection.
     fn abandon(&self, handle: &Self::Handle);
 }
@@ -256,6 +264,11 @@ impl<T> Deref for Line<T> {
 }
 
 impl<M: Manage> Inner<M> {
+    /// How long this return may take.
+    pub(crate) fn return_limit(&self, handle: &M::Handle) -> Duration {
+        self.manager.return_limit(handle).unwrap_or(self.sizing.reclaim_timeout)
+    }
+
     /// Tells how many were refused, by reason.
     pub(crate) fn tell_refusals(&self, untold: Vec<(Reason, u64)>) {
         for (reason, count) in untold {

@@ -194,6 +194,11 @@ settings! {
         /// is discarded instead.
         reclaim_timeout: Duration, default secs(5), range Range::Times(ms(1), secs(300));
 
+        /// How long a COMMIT goes on whose caller has stopped waiting for it. It is never cancelled; when this is over
+        /// its connection is ended, and an event tells that its outcome is unknown. A commit that waits for a standby, or
+        /// for deferred constraints, may need longer. Closing the pool waits for it by its own two limits.
+        commit_grace: Duration, default secs(10), range Range::Times(ms(1), hours(1));
+
         /// Cancel requests under way at a time; each is a connection of its own to the server.
         cancel_limit: usize, default 8, range Range::Numbers(1, 1_000);
 
