@@ -143,6 +143,9 @@ impl Guard<'_> {
     /// Something before this one was given up: it is stopped for certain first, or its cancel would hit this one.
     async fn settle(&self, phase: Phase) -> Result<Moment> {
         let link = &self.connection.link;
+        if link.is_poisoned() {
+            return Err(self.lost_before(phase));
+        }
         let limit = Instant::now() + self.connection.shared.plan.reclaim_timeout();
         let until = self.deadline.map_or(limit, |deadline| deadline.instant().min(limit));
         if !matches!(link.stop(until).await, Stopped::Quiet) {
