@@ -237,7 +237,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn skip_line(&mut self) {
-        let end = self.rest.iter().position(|&c| c == b'\n').unwrap_or(self.rest.len());
+        let end = self.rest.iter().position(|&c| matches!(c, b'\n' | b'\r')).unwrap_or(self.rest.len());
         self.rest = self.rest.get(end..).unwrap_or_default();
     }
 
