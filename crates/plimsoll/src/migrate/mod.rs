@@ -60,6 +60,7 @@ mod outside;
 mod plan;
 mod psql;
 mod script;
+mod sentinel;
 mod turn;
 
 pub use file::{Migration, Migrations};
