@@ -4,8 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use plimsoll::migrate::{MigrateOptions, Migrations};
+use plimsoll::settings::PoolerMode;
 use plimsoll::{Database, Fault, Outcome, Settings};
 use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::{PgBouncer, PoolMode};
 use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -255,6 +257,27 @@ async fn a_failure_behind_such_an_end_is_never_said_to_have_left_nothing() {
         assert_eq!(error.sqlstate().unwrap().code(), "22012", "{end}: {said}");
         assert!(said.contains("may be kept") && !said.contains("nothing of this file"), "{end}: {said}");
         assert_eq!(exists(&database, "first").await, kept, "{end}");
+        assert_eq!(state(&database, 1).await, "started", "{end}");
+    }
+}
+
+/// There the statement behind such an end might run in another session.
+#[tokio::test]
+async fn it_is_told_behind_a_transaction_pooler_as_well() {
+    for (end, kept) in ENDS.into_iter().filter(|(end, _)| !end.contains("SET ")) {
+        let database = shared::database().await.unwrap();
+        let bouncer =
+            PgBouncer::in_front_of(&database).pool_mode(PoolMode::Transaction).start().await.unwrap();
+        let port = exchanging(bouncer.port(), HIDDEN, end).await;
+        let settings = Settings::from_url(bouncer.url(database.name())).unwrap();
+        let settings = settings.pooler(PoolerMode::Transaction).hosts(format!("127.0.0.1:{port}"));
+        let db = Database::connect(settings).await.unwrap();
+        let sql = format!("CREATE TABLE first (id int);\n{HIDDEN};\nCREATE TABLE second (id int)");
+        let (_folder, files) = folder(&[("001_b.sql", &sql)]);
+        let error = db.migrate(&files).await.expect_err(end);
+        assert_eq!(error.outcome(), Outcome::Unknown, "{end}: {error}");
+        assert_eq!(exists(&database, "first").await, kept, "{end}");
+        assert!(!exists(&database, "second").await, "{end}");
         assert_eq!(state(&database, 1).await, "started", "{end}");
     }
 }

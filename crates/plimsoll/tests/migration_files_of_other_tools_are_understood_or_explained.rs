@@ -229,6 +229,8 @@ async fn what_only_the_server_finds_is_explained() {
         ("CREATE TABLE a (id int);\nSELECT ${name}", "a placeholder"),
         ("CREATE TABLE a (id int);\n\u{feff}CREATE TABLE b (id int)", "a byte order mark"),
         ("CREATE TABLE a (id int);\nSELECT\u{a0}1", "a no-break space"),
+        ("CREATE TABLE a (id int);\nSELECT \u{2018}x\u{2019}", "a typographic quotation mark"),
+        ("CREATE TABLE a (id int);\n\u{1a}SELECT 1", "a character that is not seen"),
         ("CREATE TABLE a (id int);\nSET transaction_time_out = 0", "a dump of a newer version"),
     ] {
         let (database, db) = fresh().await;

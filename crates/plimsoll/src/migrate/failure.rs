@@ -189,6 +189,9 @@ fn advice(sqlstate: &str, place: Option<&Place>, report: &Report) -> &'static st
         ("42601" | "42703" | "42704" | "42883" | "42P01", Some(_)) if text.chars().any(is_invisible) => {
             "; there stands a character that is not seen (a byte order mark, a no-break space or the like), as copied text has them: take it out"
         }
+        ("42601" | "42703" | "42883" | "42P01", Some('\u{2018}'..='\u{201f}')) => {
+            "; there stands a typographic quotation mark, as word processors write them: SQL wants ' and \""
+        }
         ("42704", None) => {
             "; if the file is a dump of a newer version, take out the SET of what this server does not have"
         }
@@ -201,6 +204,7 @@ fn advice(sqlstate: &str, place: Option<&Place>, report: &Report) -> &'static st
 
 /// Whether an editor shows nothing, or a blank, where PostgreSQL reads a part of a word.
 fn is_invisible(c: char) -> bool {
-    !c.is_ascii()
-        && (c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{ad}'))
+    let is_blank =
+        c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{ad}');
+    c.is_control() || (!c.is_ascii() && is_blank)
 }

@@ -19,8 +19,11 @@ const DOWN: [(&str, &str); 6] = [
 
 /// What stands against running this text, a sentence each; the lines are named.
 pub(super) fn problems(file: &str, sql: &str) -> Vec<String> {
-    let mut problems: Vec<String> = both_ways(file, sql).into_iter().collect();
-    problems.extend(script::statements(sql).iter().filter(|statement| changes_encoding(statement)).map(
+    let statements = script::statements(sql);
+    // What stands below such a comment as comments does no harm.
+    let last = statements.last().map_or(0, |statement| statement.line);
+    let mut problems: Vec<String> = both_ways(file, sql, last).into_iter().collect();
+    problems.extend(statements.iter().filter(|statement| changes_encoding(statement)).map(
         |statement| {
             format!(
                 "{file} line {}: it changes client_encoding, but files are sent as UTF-8, so that what follows would be stored as something else; take the line out",
@@ -38,8 +41,8 @@ pub(super) fn is_sqlx_without_transaction(sql: &str) -> bool {
         .is_some_and(|line| line.split('\r').next().unwrap_or_default().trim_end() == "-- no-transaction")
 }
 
-fn both_ways(file: &str, sql: &str) -> Option<String> {
-    for (line, number) in lines(sql).zip(1..) {
+fn both_ways(file: &str, sql: &str, last: usize) -> Option<String> {
+    for (line, number) in lines(sql).zip(1..last) {
         let words = line.split_ascii_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase();
         let tool = DOWN.iter().find(|(comment, _)| {
             words.strip_prefix(comment).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
@@ -99,9 +102,13 @@ mod tests {
         ] {
             assert!(problems("f.sql", sql).concat().contains(part), "{:?}", problems("f.sql", sql));
         }
-        for sql in
-            ["-- +goose Up\nselect 1", "-- migrate:downtown\nselect 1", "-- down", "select '-- migrate:up'"]
-        {
+        for sql in [
+            "-- +goose Up\nselect 1",
+            "-- migrate:downtown\nselect 1",
+            "-- down",
+            "select 1;\n-- +goose Down\n-- drop table a;",
+            "select '-- migrate:up'",
+        ] {
             assert!(problems("f.sql", sql).is_empty(), "{sql}");
         }
     }
