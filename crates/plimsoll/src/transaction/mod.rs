@@ -160,6 +160,11 @@ impl Transaction {
         guard.run(Phase::Statement, lease.inner().client.batch_execute(sql)).await
     }
 
+    /// The status byte and the command tag of the server's last answer, for a caller that runs texts of others in it.
+    pub(crate) fn last_answer(&self) -> (u8, String) {
+        self.core.last_answer()
+    }
+
     fn run<'a, S: Shape>(
         &'a self,
         query: Query<'a>,
