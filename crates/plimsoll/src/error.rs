@@ -9,7 +9,7 @@ use crate::fault::{Again, Fault};
 use std::fmt;
 use std::io;
 use std::time::Duration;
-use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 /// The result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -312,6 +312,9 @@ pub(crate) fn fault_of(error: &tokio_postgres::Error) -> Fault {
         if db.code() == &SqlState::FEATURE_NOT_SUPPORTED && db.routine() == Some("RevalidateCachedQuery") {
             return Fault::StalePlan;
         }
+        if is_name_unknown_to_pooler(db) {
+            return Fault::StalePlan;
+        }
         return Fault::of_sqlstate(db.code().code());
     }
     if error.is_closed() {
@@ -325,6 +328,14 @@ pub(crate) fn fault_of(error: &tokio_postgres::Error) -> Fault {
         source = cause.source();
     }
     Fault::of_driver_text(&error.to_string())
+}
+
+/// What a pooler that tracks names says of one that it does not know, before it hangs up: with the code of a protocol
+/// violation and a fixed English text. It sends nothing on, so the statement has not run.
+pub(crate) fn is_name_unknown_to_pooler(said: &DbError) -> bool {
+    said.code() == &SqlState::PROTOCOL_VIOLATION
+        && said.parsed_severity() == Some(Severity::Fatal)
+        && said.message().contains("prepared statement did not exist")
 }
 
 impl Fault {

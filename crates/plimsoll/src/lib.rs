@@ -59,6 +59,7 @@ mod lock;
 pub mod migrate;
 mod moment;
 mod name;
+mod names;
 mod nested;
 pub mod pool;
 mod postgres;

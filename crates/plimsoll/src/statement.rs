@@ -8,9 +8,9 @@
 //! | transaction pooler, types known | BEGIN, SET LOCAL, statement and COMMIT in one flight | 1 |
 //! | transaction pooler, otherwise | inside BEGIN .. COMMIT, every type known before it runs | 3 or more |
 //!
-//! Behind a transaction pooler nothing may be named, since the next message may reach another server; and a type that
-//! the driver has to look up must be known before a statement runs: looked up afterwards, a failure would leave the
-//! caller with an error for something that happened.
+//! Behind a transaction pooler nothing is run by name: the next message may reach another server, or, where the pooler
+//! tracks names, a plan that strangers share. And a type that the driver has to look up must be known before a statement
+//! runs: looked up afterwards, a failure would leave the caller with an error for something that happened. See `names`.
 
 use crate::begin::Begin;
 use crate::error::{Error, Outcome, Phase, Result};
@@ -18,7 +18,6 @@ use crate::fault::Fault;
 use crate::guard::request::Answered;
 use crate::guard::{Guard, Place};
 use crate::statements::{Kept, Known, Query, typed};
-use crate::wire::residue::Residue;
 use futures_util::{Stream, future};
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -139,9 +138,6 @@ impl Shape for Count {
 /// What is said of a statement whose BEGIN failed and that was on its way behind it.
 pub(crate) const STRAYED: &str = "a statement was on its way behind it, and has run by itself";
 
-/// Takes back every name on a server.
-const FORGET_NAMES: &str = "DEALLOCATE ALL";
-
 /// Whether what was known of a statement may be out of date: the schema changed under it. A statement that was never
 /// right looks the same, which costs it one more try.
 fn is_stale(error: &Error) -> bool {
@@ -156,7 +152,7 @@ fn is_stale(error: &Error) -> bool {
 }
 
 /// How a statement will be sent.
-enum Way {
+pub(crate) enum Way {
     Prepared(Statement),
     Typed(Arc<Known>),
 }
@@ -257,7 +253,7 @@ impl Guard<'_> {
     }
 
     /// Chooses how to send text, preparing or learning what is needed for it.
-    async fn way(&self, sql: &str) -> Result<Way> {
+    pub(crate) async fn way(&self, sql: &str) -> Result<Way> {
         let connection = self.connection;
         let kept = connection.statements.get(sql);
         if let Some(Kept::Prepared(statement)) = kept {
@@ -287,58 +283,6 @@ impl Guard<'_> {
         let known = connection.shared.types.learn(sql, &statement);
         connection.statements.keep(&known, Kept::Prepared(statement.clone()));
         Ok(statement)
-    }
-
-    /// Learns the types of a statement behind a transaction pooler, inside the open transaction, leaving no name.
-    async fn learn(&self, sql: &str) -> Result<Arc<Known>> {
-        self.resolve(sql).await.map_err(|error| {
-            let is_name = error.sqlstate().is_some_and(|code| matches!(code.code(), "26000" | "42P05"));
-            if is_name {
-                // The names that this connection's driver holds lead nowhere any more. Nothing has run.
-                self.connection.link.doom();
-                return error.with_fault(Fault::StalePlan);
-            }
-            error
-        })
-    }
-
-    /// The driver looks types up by named statements and keeps those names for the connection's life, while they are
-    /// good only for this transaction, on this server: so they are given to this server first, and taken back after.
-    ///
-    /// Until they are taken back they count as something left in the session.
-    async fn resolve(&self, sql: &str) -> Result<Arc<Known>> {
-        let connection = self.connection;
-        let client = &connection.client;
-        let seen = &connection.link.seen;
-        let was_clean = seen.residue().is_none();
-        // Names that others left on this server would collide with the driver's.
-        let names = seen
-            .lookups()
-            .into_iter()
-            .fold(FORGET_NAMES.to_owned(), |text, (name, sql)| format!("{text}; PREPARE {name} AS {sql}"));
-        self.run(Phase::Prepare, client.batch_execute(&names)).await?;
-        let statement = self.run(Phase::Prepare, client.prepare(sql)).await?;
-        let known = connection.shared.types.learn(sql, &statement);
-        connection.statements.keep(&known, Kept::Seen(Arc::clone(&known)));
-        drop(statement);
-        self.run(Phase::Prepare, client.batch_execute(FORGET_NAMES)).await?;
-        if was_clean {
-            seen.forget_residue();
-        }
-        Ok(known)
-    }
-
-    /// Rolls back, and takes back the names that a statement which failed while it was looked up has left.
-    pub(crate) async fn roll_back(&self) -> Result<()> {
-        let seen = &self.connection.link.seen;
-        let left_names =
-            self.connection.is_pooled_by_transaction() && seen.residue() == Residue::BEYOND_RESET;
-        let sql = if left_names { "ROLLBACK; DEALLOCATE ALL" } else { "ROLLBACK" };
-        self.run(Phase::Rollback, self.connection.client.batch_execute(sql)).await?;
-        if left_names {
-            seen.forget_residue();
-        }
-        Ok(())
     }
 
     /// Runs one statement as a transaction of its own.

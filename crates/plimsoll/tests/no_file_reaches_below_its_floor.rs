@@ -39,6 +39,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "guard/",
             "begin",
             "statement",
+            "names",
             "stream",
             "lock",
             "connection",

@@ -14,7 +14,7 @@
 pub(crate) mod request;
 
 use crate::deadline::Deadline;
-use crate::error::{Error, Outcome, Phase, Result, fault_of, said};
+use crate::error::{Error, Outcome, Phase, Result, fault_of, is_name_unknown_to_pooler, said};
 use crate::event::{Event, StopReason};
 use crate::fault::Fault;
 use crate::moment::Moment;
@@ -314,6 +314,7 @@ impl Guard<'_> {
             // The driver could not put the parameters into bytes: nothing was sent.
             _ if fault == Fault::Conversion && error.to_string().contains("parameter") => self.untouched(),
             (_, Place::Inside) => Outcome::RolledBack,
+            (_, Place::Alone) if db.is_some_and(is_name_unknown_to_pooler) => Outcome::NotStarted,
             // An error that ends the session may have come after the commit; one that does not, has undone it.
             (_, Place::Alone) if by_server && !ends_session && !is_unsure => Outcome::RolledBack,
             // Rows that could not be read were nevertheless made.

@@ -1,0 +1,344 @@
+//! Enums, composites, domains and arrays of them work through a transaction pooler as they do on a direct connection,
+//! whether it tracks the names of prepared statements or not, tracks few of them, or changes its mind; in every way to
+//! run a statement, each row is stored once.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod looked_up;
+mod server;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt};
+use looked_up::{Label, Opaque, Point, Share, TYPES};
+use plimsoll::{Database, Error, Fault, Isolation, Outcome, Pooler, Result, Transaction};
+use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
+use server::bare;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, SystemTime};
+use tokio::task::JoinSet;
+
+const INSERT: &str =
+    "INSERT INTO visit VALUES ($1, $2, $3, $4, $5, $6) RETURNING mood, moods, at, share, best";
+const FIND: &str =
+    "SELECT mood, moods, at, share, best FROM visit WHERE id = $1 AND mood = $2 AND $2 = any(moods)";
+const MOODS: [&str; 3] = ["sad", "ok", "happy"];
+
+/// How many names a PgBouncer of this version may be told to track; nothing is its default.
+fn tracking(version: PgBouncerVersion) -> &'static [Option<&'static str>] {
+    match version {
+        PgBouncerVersion::V1_18 => &[None],
+        _ => &[None, Some("0"), Some("1"), Some("2")],
+    }
+}
+
+/// A pooler with two server connections, which takes them in turn.
+async fn pooler(version: PgBouncerVersion, tracks: Option<&str>, server: &TestDatabase) -> PgBouncer {
+    let builder = PgBouncer::in_front_of(server)
+        .version(version)
+        .pool_mode(PoolMode::Transaction)
+        .setting("default_pool_size", "2")
+        .setting("server_round_robin", "1");
+    let builder = match tracks {
+        Some(count) => builder.setting("max_prepared_statements", count),
+        None => builder,
+    };
+    builder.start().await.unwrap()
+}
+
+/// A pool through it that is larger than its number of server connections; both of those are open.
+async fn through(bouncer: &PgBouncer, server: &TestDatabase) -> Database {
+    let db = Database::connect(server::settings(&bouncer.url(server.name()))).await.unwrap();
+    assert_eq!(db.pooler(), Some(Pooler::Transaction));
+    let held = db.begin().await.unwrap();
+    db.query_one("SELECT 1", &[]).await.unwrap();
+    held.rollback().await;
+    db
+}
+
+async fn stored(server: &TestDatabase) -> i32 {
+    let rows = server::text(server, "SELECT count(*) FROM visit").await.parse().unwrap();
+    let right = "SELECT count(*) FROM visit WHERE moods = ARRAY[mood, 'happy']::mood[] AND at = ROW(id, -id)::point2 \
+                 AND share = id % 100 AND best = 'happy' AND mood = (ARRAY['sad', 'ok', 'happy']::mood[])[id % 3 + 1]";
+    assert_eq!(server::text(server, right).await, format!("{rows}"), "every row is as it was sent");
+    rows
+}
+
+fn assert_is_visit(row: &tokio_postgres::Row, id: i32) {
+    let mood = MOODS[id as usize % 3];
+    assert_eq!(row.get::<_, Opaque>(0).0, mood.as_bytes());
+    let moods: Vec<Vec<u8>> = row.get::<_, Vec<Opaque>>(1).into_iter().map(|mood| mood.0).collect();
+    assert_eq!(moods, [mood.as_bytes(), b"happy"]);
+    assert_eq!(row.get::<_, Point>(2), Point(id, -id));
+    assert_eq!(row.get::<_, Share>(3).0, id % 100);
+    assert_eq!(row.get::<_, Opaque>(4).0, b"happy");
+}
+
+/// A visit's columns, for the statement [`INSERT`].
+macro_rules! visit {
+    ($id:expr) => {
+        &[
+            &$id,
+            &Label(MOODS[$id as usize % 3]),
+            &vec![Label(MOODS[$id as usize % 3]), Label("happy")],
+            &Point($id, -$id),
+            &Share($id % 100),
+            &Label("happy"),
+        ]
+    };
+}
+
+/// Inserts one in every way there is, and gives how many that were.
+async fn in_every_way(db: &Database, next: &AtomicI32) -> Result<i32> {
+    let take = || next.fetch_add(1, Ordering::Relaxed);
+    let first = take();
+    assert_is_visit(&db.query_one(INSERT, visit!(first)).await?, first);
+    let found =
+        db.named("find").read_only().query_one(FIND, &[&first, &Label(MOODS[first as usize % 3])]).await?;
+    assert_is_visit(&found, first);
+
+    let id = take();
+    let lease = db.acquire().await?;
+    assert_is_visit(&lease.query_one(INSERT, visit!(id)).await?, id);
+    assert_is_visit(&lease.query_one(FIND, &[&id, &Label(MOODS[id as usize % 3])]).await?, id);
+    drop(lease);
+
+    let id = take();
+    let call = db.named("kept apart").isolation(Isolation::RepeatableRead);
+    assert_is_visit(&call.query_one(INSERT, visit!(id)).await?, id);
+    let id = take();
+    assert_is_visit(&db.named("resolvable").resolvable().query_one(INSERT, visit!(id)).await?, id);
+
+    let (one, other, undone) = (take(), take(), take());
+    db.transaction(async |tx| {
+        assert_is_visit(&tx.query_one(INSERT, visit!(one)).await?, one);
+        let inside = tx
+            .savepoint(async |tx| {
+                tx.execute(INSERT, visit!(undone)).await?;
+                Err::<(), _>(Error::abort("not this one"))
+            })
+            .await;
+        assert_eq!(inside.unwrap_err().fault(), Fault::Aborted);
+        tx.savepoint(async |tx| tx.query_one(INSERT, visit!(other)).await).await
+    })
+    .await?;
+
+    let (streamed, copied) = (take(), take());
+    db.transaction(async |tx| streams(&tx, streamed, copied).await).await?;
+    Ok(8)
+}
+
+/// A row that comes out of a stream, one that goes in by COPY, and both out again.
+async fn streams(tx: &Transaction, streamed: i32, copied: i32) -> Result<()> {
+    tx.query_stream(INSERT, visit!(streamed), async |mut rows| {
+        assert_is_visit(&rows.next().await.unwrap()?, streamed);
+        assert!(rows.next().await.is_none());
+        Ok(())
+    })
+    .await?;
+    let mood = MOODS[copied as usize % 3];
+    let line = format!("{copied}\t{mood}\t{{{mood},happy}}\t({copied},-{copied})\t{}\thappy\n", copied % 100);
+    let rows = tx
+        .copy_in("COPY visit FROM STDIN", async |mut copy| {
+            copy.send(Bytes::from(line.clone())).await?;
+            copy.finish().await
+        })
+        .await?;
+    assert_eq!(rows, 1);
+    let out = format!("COPY (SELECT * FROM visit WHERE id = {copied}) TO STDOUT");
+    let bytes = tx.copy_out(&out, async |copy| copy.try_collect::<Vec<Bytes>>().await).await?;
+    assert_eq!(bytes.concat(), line.as_bytes());
+    tx.query_stream(FIND, &[&copied, &Label(mood)], async |mut rows| {
+        assert_is_visit(&rows.next().await.unwrap()?, copied);
+        Ok(())
+    })
+    .await
+}
+
+async fn every_way_to_run_a_statement_stores_each_row_once(version: PgBouncerVersion) {
+    for tracks in tracking(version) {
+        let server = shared::database_from("looked-up", TYPES).await.unwrap();
+        let bouncer = pooler(version, *tracks, &server).await;
+        let db = through(&bouncer, &server).await;
+        let next = std::sync::Arc::new(AtomicI32::new(0));
+        let mut tasks = JoinSet::new();
+        for _ in 0..4 {
+            let (db, next) = (db.clone(), std::sync::Arc::clone(&next));
+            tasks.spawn(async move {
+                let mut told = 0;
+                for round in 0..5 {
+                    told += in_every_way(&db, &next)
+                        .await
+                        .unwrap_or_else(|error| panic!("round {round}: {error}"));
+                }
+                told
+            });
+        }
+        let told: i32 = tasks.join_all().await.into_iter().sum();
+        assert_eq!(stored(&server).await, told, "tracking {tracks:?}");
+        assert_eq!(
+            db.pool_status().closed,
+            0,
+            "tracking {tracks:?}: no connection had to be thrown away for it"
+        );
+    }
+}
+
+async fn a_stranger_that_takes_names_away_costs_nothing(version: PgBouncerVersion) {
+    for tracks in tracking(version) {
+        let server = shared::database_from("looked-up", TYPES).await.unwrap();
+        let bouncer = pooler(version, *tracks, &server).await;
+        let db = through(&bouncer, &server).await;
+        let stranger = bare(&bouncer.url(server.name())).await;
+        let next = AtomicI32::new(0);
+        let mut told = 0;
+        for _ in 0..3 {
+            told += in_every_way(&db, &next).await.unwrap();
+            for forget in ["DEALLOCATE ALL", "DISCARD ALL", "SELECT 1; DEALLOCATE ALL"] {
+                let (mine, theirs) = tokio::join!(in_every_way(&db, &next), async {
+                    for _ in 0..20 {
+                        stranger.batch_execute(forget).await.unwrap();
+                    }
+                });
+                told += mine.unwrap_or_else(|error| panic!("{forget}, tracking {tracks:?}: {error}"));
+                let () = theirs;
+            }
+        }
+        assert_eq!(stored(&server).await, told, "tracking {tracks:?}");
+    }
+}
+
+/// In a way that no pooler can see: it goes on believing that the server has them.
+async fn names_that_were_taken_away_unseen_are_given_anew(version: PgBouncerVersion) {
+    let server = shared::database_from("looked-up", TYPES).await.unwrap();
+    let bouncer = pooler(version, None, &server).await;
+    let db = through(&bouncer, &server).await;
+    let (one, other) = (bare(&bouncer.url(server.name())).await, bare(&bouncer.url(server.name())).await);
+    let next = AtomicI32::new(0);
+    let take = || next.fetch_add(1, Ordering::Relaxed);
+    let mut told = in_every_way(&db, &next).await.unwrap();
+    for round in 0..6 {
+        // On both server connections.
+        for stranger in [&one, &other] {
+            stranger.batch_execute("BEGIN; DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$").await.unwrap();
+        }
+        for stranger in [&one, &other] {
+            stranger.batch_execute("COMMIT").await.unwrap();
+        }
+        // A text that nobody knows yet, so that its types are looked up.
+        let sql = format!("{INSERT}, {round}");
+        let id = take();
+        let row =
+            db.query_one(&sql, visit!(id)).await.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        assert_is_visit(&row, id);
+        let (alone, inside) = (take(), take());
+        db.retrying(async |tx| {
+            tx.execute(INSERT, visit!(alone)).await?;
+            tx.query_one(&format!("{sql}, 'in a transaction'"), visit!(inside)).await
+        })
+        .await
+        .unwrap_or_else(|error| panic!("round {round}, in a transaction: {error}"));
+        told += 3;
+        assert_eq!(stored(&server).await, told, "round {round}");
+    }
+}
+
+async fn a_pooler_that_is_told_otherwise_while_it_runs_is_followed(version: PgBouncerVersion) {
+    if version == PgBouncerVersion::V1_18 {
+        // It has no such setting: what it can be told is to pool again from its start.
+        return restarted(version).await;
+    }
+    let server = shared::database_from("looked-up", TYPES).await.unwrap();
+    let bouncer = pooler(version, None, &server).await;
+    let db = through(&bouncer, &server).await;
+    let next = AtomicI32::new(0);
+    let mut told = in_every_way(&db, &next).await.unwrap();
+    for round in 0..6 {
+        for tracks in ["0", "200", "1", "0", "2"] {
+            bouncer.admin(&format!("SET max_prepared_statements = {tracks}")).await.unwrap();
+            let id = next.fetch_add(1, Ordering::Relaxed);
+            let sql = format!("{INSERT}, {round}, {tracks}");
+            let row = db.query_one(&sql, visit!(id)).await;
+            let row = row.unwrap_or_else(|error| panic!("round {round}, tracking {tracks}: {error}"));
+            assert_is_visit(&row, id);
+            told += 1;
+            assert_eq!(stored(&server).await, told, "round {round}, tracking {tracks}");
+        }
+    }
+}
+
+async fn restarted(version: PgBouncerVersion) {
+    let server = shared::database_from("looked-up", TYPES).await.unwrap();
+    let bouncer = pooler(version, None, &server).await;
+    let db = through(&bouncer, &server).await;
+    let next = AtomicI32::new(0);
+    let told = in_every_way(&db, &next).await.unwrap();
+    bouncer.restart().await.unwrap();
+    server::until("a statement passes", server::PATIENCE, async || {
+        db.query_one("SELECT 1", &[]).await.is_ok()
+    })
+    .await;
+    let told = told + in_every_way(&db, &next).await.unwrap();
+    assert_eq!(stored(&server).await, told);
+}
+
+/// Where a pooler shares prepared statements, a text that is prepared for the first time is described as it was
+/// understood when a stranger prepared it. A moment fits either type, and would be stored nine hours off.
+async fn what_is_learned_is_of_today_though_strangers_prepared_it_before(version: PgBouncerVersion) {
+    let server = shared::database().await.unwrap();
+    let zone = format!("ALTER DATABASE \"{}\" SET timezone = 'Asia/Tokyo'", server.name());
+    server.execute(&format!("CREATE TABLE seen (at timestamp); {zone}")).await.unwrap();
+    let bouncer = pooler(version, None, &server).await;
+    let insert = "INSERT INTO seen VALUES ($1) RETURNING extract(epoch FROM at)::int8";
+    let strangers = [bare(&bouncer.url(server.name())).await, bare(&bouncer.url(server.name())).await];
+    for stranger in &strangers {
+        stranger.batch_execute("BEGIN").await.unwrap();
+        std::mem::forget(stranger.prepare(insert).await.unwrap());
+    }
+    for stranger in &strangers {
+        stranger.batch_execute("COMMIT").await.unwrap();
+    }
+    server.execute("ALTER TABLE seen ALTER at TYPE timestamptz").await.unwrap();
+    let moment = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    let db = through(&bouncer, &server).await;
+    for _ in 0..4 {
+        let row = db.query_one(insert, &[&moment]).await;
+        // The driver's own name may be one that the stranger left: then it was not run, and is not here.
+        if let Ok(row) = row {
+            assert_eq!(row.get::<_, i64>(0), 1_000_000_000);
+        }
+    }
+    let wrong = "SELECT count(*) FROM seen WHERE at <> to_timestamp(1000000000)";
+    assert_eq!(server::text(&server, wrong).await, "0");
+    assert_eq!(server::text(&server, "SELECT count(*) FROM seen").await, "4");
+}
+
+async fn a_name_that_nobody_knows_any_more_is_not_a_lost_connection(version: PgBouncerVersion) {
+    let server = shared::database_from("looked-up", TYPES).await.unwrap();
+    let bouncer = pooler(version, None, &server).await;
+    let db = through(&bouncer, &server).await;
+    let lease = db.acquire().await.unwrap();
+    let statement = lease.as_ref().prepare("INSERT INTO visit (id) VALUES (1)").await.unwrap();
+    for _ in 0..4 {
+        // It comes to every server connection in turn.
+        lease.as_ref().batch_execute("DEALLOCATE ALL").await.unwrap();
+    }
+    let error = lease.query(&statement, &[]).await.unwrap_err();
+    assert_eq!(error.fault(), Fault::StalePlan, "{error}");
+    assert!(matches!(error.outcome(), Outcome::NotStarted | Outcome::RolledBack), "{error}");
+    drop((statement, lease));
+    assert_eq!(server::text(&server, "SELECT count(*) FROM visit").await, "0");
+    let id = 7;
+    assert_is_visit(&db.query_one(INSERT, visit!(id)).await.unwrap(), id);
+}
+
+plimsoll_embedded::on_each_pgbouncer!(
+    a_stranger_that_takes_names_away_costs_nothing,
+    names_that_were_taken_away_unseen_are_given_anew,
+    a_pooler_that_is_told_otherwise_while_it_runs_is_followed,
+    what_is_learned_is_of_today_though_strangers_prepared_it_before,
+    a_name_that_nobody_knows_any_more_is_not_a_lost_connection,
+);
+plimsoll_embedded::on_each_pgbouncer!(
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    every_way_to_run_a_statement_stores_each_row_once
+);
