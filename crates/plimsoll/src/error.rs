@@ -331,11 +331,12 @@ pub(crate) fn fault_of(error: &tokio_postgres::Error) -> Fault {
 }
 
 /// What a pooler that tracks names says of one that it does not know, before it hangs up: with the code of a protocol
-/// violation and a fixed English text. It sends nothing on, so the statement has not run.
+/// violation and a fixed English text (a server's own errors carry a severity in English, a pooler's do not). It sends
+/// nothing on, so the statement has not run.
 pub(crate) fn is_name_unknown_to_pooler(said: &DbError) -> bool {
     said.code() == &SqlState::PROTOCOL_VIOLATION
-        && said.parsed_severity() == Some(Severity::Fatal)
-        && said.message().contains("prepared statement did not exist")
+        && said.parsed_severity() != Some(Severity::Error)
+        && said.message() == "prepared statement did not exist"
 }
 
 impl Fault {

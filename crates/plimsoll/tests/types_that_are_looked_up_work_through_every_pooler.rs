@@ -58,7 +58,7 @@ async fn through(bouncer: &PgBouncer, server: &TestDatabase) -> Database {
 async fn stored(server: &TestDatabase) -> i32 {
     let rows = server::text(server, "SELECT count(*) FROM visit").await.parse().unwrap();
     let right = "SELECT count(*) FROM visit WHERE moods = ARRAY[mood, 'happy']::mood[] AND at = ROW(id, -id)::point2 \
-                 AND share = id % 100 AND best = 'happy' AND mood = (ARRAY['sad', 'ok', 'happy']::mood[])[id % 3 + 1]";
+                 AND share = id % 100 AND best::mood = 'happy' AND mood = (ARRAY['sad', 'ok', 'happy']::mood[])[id % 3 + 1]";
     assert_eq!(server::text(server, right).await, format!("{rows}"), "every row is as it was sent");
     rows
 }
