@@ -28,7 +28,7 @@ endif
 # A PgBouncer that cannot be had here (scripts/setup said so) leaves its tests out by their name, and the run says so
 # again at its end; in CI the set-up has failed by then. Asked by the shell, since make would ask before the set-up.
 CHOOSE_TESTS := poolers=$$(scripts/setup poolers); tests='all()'; \
-	for version in $$poolers; do tests+=" and not test(/::on_pgbouncer_$${version/./_}$$/)"; done
+	for version in $$poolers; do tests+=" and not test(/on_pgbouncer_$${version/./_}/)"; done
 TELL_WHAT_DID_NOT_RUN := for version in $$poolers; do \
 	echo "NOT RUN: the tests on PgBouncer $$version, which cannot be had here; nextest counts them as skipped"; done
 

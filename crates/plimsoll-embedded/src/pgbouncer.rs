@@ -227,6 +227,15 @@ impl PgBouncer {
         self.run().await
     }
 
+    /// Stops it and starts one of another kind on the same port, with the same configuration, as an upgrade does. Dropped
+    /// before it is done, it may be in any of the states between.
+    pub async fn restart_as(&mut self, version: PgBouncerVersion) -> Result<()> {
+        let program = program::find(Some(version))?;
+        self.end().await;
+        self.program = program;
+        self.run().await
+    }
+
     /// Starts it again after it died. Does nothing if it runs. Dropped before it is done, it may still come up.
     pub async fn start_again(&self) -> Result<()> {
         if self.pid().is_some() { Ok(()) } else { self.run().await }

@@ -9,6 +9,7 @@ use plimsoll_embedded::{Cluster, PgBouncer, PgBouncerVersion, PoolMode};
 use server::{PATIENCE, bare, bare_with_driver, first, try_bare, until};
 use std::time::{Duration, Instant};
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
 
 /// A pooler with one server connection, so that a stranger gets the same one.
 async fn pooler(version: PgBouncerVersion, server: &TestDatabase, settings: &[(&str, &str)]) -> PgBouncer {
@@ -170,6 +171,44 @@ async fn commit_is_bounded_by_the_transaction_limit_where_there_is_one() {
     let ended = client.batch_execute("COMMIT").await.unwrap_err();
     assert_eq!(ended.code().unwrap().code(), "25P04");
     assert_eq!(server::text(&server, "SELECT count(*) FROM slow").await, "0");
+}
+
+async fn a_pooler_that_tracks_names_tells_everybody_the_types_of_the_first_who_asked(
+    version: PgBouncerVersion,
+) {
+    let server = shared::database().await.unwrap();
+    server.execute("CREATE TABLE seen (at timestamp)").await.unwrap();
+    let bouncer = pooler(version, &server, &[]).await;
+    let sql = "INSERT INTO seen VALUES ($1)";
+    let first = bare(&bouncer.url(server.name())).await;
+    let yesterday = first.prepare(sql).await.unwrap();
+    server.execute("ALTER TABLE seen ALTER at TYPE timestamptz").await.unwrap();
+    let second = bare(&bouncer.url(server.name())).await;
+    let tracks = version != PgBouncerVersion::V1_18;
+    let told = second.prepare(sql).await.unwrap();
+    assert_eq!(told.params(), if tracks { [Type::TIMESTAMP] } else { [Type::TIMESTAMPTZ] });
+    // Another text is another statement.
+    let told = second.prepare(&format!("{sql} /* anew */")).await.unwrap();
+    assert_eq!(told.params(), [Type::TIMESTAMPTZ]);
+    drop(yesterday);
+}
+
+async fn a_pooler_that_tracks_names_gives_its_own(version: PgBouncerVersion) {
+    let server = shared::database().await.unwrap();
+    let bouncer = pooler(version, &server, &[]).await;
+    let client = bare(&bouncer.url(server.name())).await;
+    let named = client.prepare("SELECT 7").await.unwrap();
+    let name = self::first(&client, "SELECT name FROM pg_prepared_statements").await.unwrap();
+    assert_eq!(name.starts_with("PGBOUNCER_"), version != PgBouncerVersion::V1_18, "{name}");
+    // What another client forgets is forgotten on the server, and prepared anew by a pooler that tracks it.
+    bare(&bouncer.url(server.name())).await.batch_execute("DEALLOCATE ALL").await.unwrap();
+    let again = client.query_one(&named, &[]).await;
+    match version {
+        PgBouncerVersion::V1_18 => {
+            assert_eq!(again.unwrap_err().code(), Some(&SqlState::INVALID_SQL_STATEMENT_NAME));
+        }
+        _ => assert_eq!(again.unwrap().get::<_, i32>(0), 7),
+    }
 }
 
 /// Clients die while their updates wait for a lock; how many of those updates are made all the same?
@@ -368,4 +407,6 @@ plimsoll_embedded::on_each_pgbouncer!(
     a_role_default_reaches_a_pooler_only_with_a_new_server_connection,
     a_session_lock_outlives_its_client_behind_a_transaction_pooler,
     behind_a_pooler_too,
+    a_pooler_that_tracks_names_tells_everybody_the_types_of_the_first_who_asked,
+    a_pooler_that_tracks_names_gives_its_own,
 );

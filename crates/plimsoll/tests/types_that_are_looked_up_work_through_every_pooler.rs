@@ -237,48 +237,76 @@ async fn names_that_were_taken_away_unseen_are_given_anew(version: PgBouncerVers
         })
         .await
         .unwrap_or_else(|error| panic!("round {round}, in a transaction: {error}"));
-        told += 3;
+        let (streamed, copied) = (take(), take());
+        db.retrying(async |tx| streams(&tx, streamed, copied).await)
+            .await
+            .unwrap_or_else(|error| panic!("round {round}, streamed: {error}"));
+        told += 5;
         assert_eq!(stored(&server).await, told, "round {round}");
     }
 }
 
-async fn a_pooler_that_is_told_otherwise_while_it_runs_is_followed(version: PgBouncerVersion) {
-    if version == PgBouncerVersion::V1_18 {
-        // It has no such setting: what it can be told is to pool again from its start.
-        return restarted(version).await;
-    }
-    let server = shared::database_from("looked-up", TYPES).await.unwrap();
-    let bouncer = pooler(version, None, &server).await;
-    let db = through(&bouncer, &server).await;
-    let next = AtomicI32::new(0);
-    let mut told = in_every_way(&db, &next).await.unwrap();
-    for round in 0..6 {
-        for tracks in ["0", "200", "1", "0", "2"] {
-            bouncer.admin(&format!("SET max_prepared_statements = {tracks}")).await.unwrap();
-            let id = next.fetch_add(1, Ordering::Relaxed);
-            let sql = format!("{INSERT}, {round}, {tracks}");
-            let row = db.query_one(&sql, visit!(id)).await;
-            let row = row.unwrap_or_else(|error| panic!("round {round}, tracking {tracks}: {error}"));
-            assert_is_visit(&row, id);
-            told += 1;
-            assert_eq!(stored(&server).await, told, "round {round}, tracking {tracks}");
+mod a_pooler_that_is_told_otherwise_while_it_runs_is_followed {
+    use super::*;
+
+    /// An older one has no such setting.
+    #[tokio::test]
+    async fn on_pgbouncer_1_24() {
+        let server = shared::database_from("looked-up", TYPES).await.unwrap();
+        let bouncer = pooler(PgBouncerVersion::V1_24, None, &server).await;
+        let db = through(&bouncer, &server).await;
+        let next = AtomicI32::new(0);
+        let mut told = in_every_way(&db, &next).await.unwrap();
+        for round in 0..6 {
+            for tracks in ["0", "200", "1", "0", "2"] {
+                bouncer.admin(&format!("SET max_prepared_statements = {tracks}")).await.unwrap();
+                let id = next.fetch_add(1, Ordering::Relaxed);
+                let sql = format!("{INSERT}, {round}, {tracks}");
+                let row = db.query_one(&sql, visit!(id)).await;
+                let row = row.unwrap_or_else(|error| panic!("round {round}, tracking {tracks}: {error}"));
+                assert_is_visit(&row, id);
+                told += 1;
+                assert_eq!(stored(&server).await, told, "round {round}, tracking {tracks}");
+            }
         }
     }
 }
 
-async fn restarted(version: PgBouncerVersion) {
+/// It passes names on as they are, also where it would track them in another mode.
+async fn a_session_pooler_that_nobody_described_is_no_different(version: PgBouncerVersion) {
     let server = shared::database_from("looked-up", TYPES).await.unwrap();
-    let bouncer = pooler(version, None, &server).await;
-    let db = through(&bouncer, &server).await;
+    let bouncer = PgBouncer::in_front_of(&server).version(version).start().await.unwrap();
+    let db = Database::connect(server::settings(&bouncer.url(server.name()))).await.unwrap();
+    assert_eq!(db.pooler(), Some(Pooler::Transaction), "which is safe with either kind");
     let next = AtomicI32::new(0);
-    let told = in_every_way(&db, &next).await.unwrap();
-    bouncer.restart().await.unwrap();
-    server::until("a statement passes", server::PATIENCE, async || {
-        db.query_one("SELECT 1", &[]).await.is_ok()
-    })
-    .await;
-    let told = told + in_every_way(&db, &next).await.unwrap();
+    let mut told = 0;
+    for _ in 0..3 {
+        told += in_every_way(&db, &next).await.unwrap();
+    }
     assert_eq!(stored(&server).await, told);
+}
+
+mod a_pooler_that_is_upgraded_and_downgraded_is_followed {
+    use super::*;
+
+    #[tokio::test]
+    async fn from_on_pgbouncer_1_18_to_on_pgbouncer_1_24() {
+        use PgBouncerVersion::{V1_18, V1_24};
+        let server = shared::database_from("looked-up", TYPES).await.unwrap();
+        let mut bouncer = pooler(V1_18, None, &server).await;
+        let db = through(&bouncer, &server).await;
+        let next = AtomicI32::new(0);
+        let mut told = in_every_way(&db, &next).await.unwrap();
+        for version in [V1_24, V1_18, V1_24] {
+            bouncer.restart_as(version).await.unwrap();
+            let passes = async || db.query_one("SELECT 1", &[]).await.is_ok();
+            server::until("a statement passes", server::PATIENCE, passes).await;
+            for _ in 0..2 {
+                told += in_every_way(&db, &next).await.unwrap_or_else(|error| panic!("{version}: {error}"));
+            }
+            assert_eq!(stored(&server).await, told, "{version}");
+        }
+    }
 }
 
 /// Where a pooler shares prepared statements, a text that is prepared for the first time is described as it was
@@ -334,8 +362,8 @@ async fn a_name_that_nobody_knows_any_more_is_not_a_lost_connection(version: PgB
 plimsoll_embedded::on_each_pgbouncer!(
     a_stranger_that_takes_names_away_costs_nothing,
     names_that_were_taken_away_unseen_are_given_anew,
-    a_pooler_that_is_told_otherwise_while_it_runs_is_followed,
     what_is_learned_is_of_today_though_strangers_prepared_it_before,
+    a_session_pooler_that_nobody_described_is_no_different,
     a_name_that_nobody_knows_any_more_is_not_a_lost_connection,
 );
 plimsoll_embedded::on_each_pgbouncer!(
