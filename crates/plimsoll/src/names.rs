@@ -38,7 +38,15 @@ impl Guard<'_> {
         if !is_name {
             return error;
         }
-        self.connection.link.doom();
+        let connection = self.connection;
+        connection.link.doom();
+        let lookups = connection.link.seen.lookups();
+        if error
+            .as_db_error()
+            .is_some_and(|said| naming::has_changed(connection.session.naming, said, &lookups))
+        {
+            connection.pooled_links.doom();
+        }
         error.with_fault(Fault::StalePlan)
     }
 

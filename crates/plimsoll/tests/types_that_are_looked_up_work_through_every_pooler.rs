@@ -154,6 +154,52 @@ async fn streams(tx: &Transaction, streamed: i32, copied: i32) -> Result<()> {
     .await
 }
 
+/// Types that no connection has met, so that each has to look them up, by the names that it has kept for that: on three
+/// connections at once, alone, in a transaction, and as a stream and a copy. A transaction may be told that it has to run
+/// again.
+async fn new_types(db: &Database, server: &TestDatabase, number: i32) -> Result<()> {
+    let make = format!(
+        "CREATE TYPE kind_{number} AS ENUM ('ok', 'happy'); CREATE TYPE pair_{number} AS (x int, y int);
+         CREATE TABLE thing_{number} (id serial PRIMARY KEY, kind kind_{number}, kinds kind_{number}[] DEFAULT '{{ok}}',
+                                      pair pair_{number} DEFAULT ROW(1, 2))"
+    );
+    server.execute(&make).await.unwrap();
+    let insert = format!("INSERT INTO thing_{number} (kind) VALUES ($1) RETURNING kind");
+    let kinds = format!("INSERT INTO thing_{number} (kind) VALUES ($1) RETURNING kinds");
+    let pair = format!("INSERT INTO thing_{number} (kind) VALUES ('ok') RETURNING pair");
+    for sql in [&insert, &kinds] {
+        db.query_one(sql, &[&Label("ok")]).await?;
+    }
+    assert_eq!(db.query_one(&pair, &[]).await?.get::<_, Point>(0), Point(1, 2));
+    let alone = async || db.named("read").read_only().query(&format!("TABLE thing_{number}"), &[]).await;
+    let inside = || {
+        db.retrying(async |tx| {
+            tx.query_one(&kinds, &[&Label("happy")]).await?;
+            tx.savepoint(async |tx| tx.query_one(&pair, &[]).await).await
+        })
+    };
+    let (one, other, read) = tokio::join!(inside(), inside(), alone());
+    (one?, other?);
+    assert!(read?.len() >= 3);
+    db.retrying(async |tx| {
+        tx.copy_in(&format!("COPY thing_{number} (kind) FROM STDIN"), async |mut copy| {
+            copy.send(Bytes::from("happy\n")).await?;
+            copy.finish().await
+        })
+        .await?;
+        tx.query_stream(&insert, &[&Label("happy")], async |mut rows| {
+            assert_eq!(rows.next().await.unwrap()?.get::<_, Opaque>(0).0, b"happy");
+            Ok(())
+        })
+        .await
+    })
+    .await?;
+    let count = format!("SELECT count(*) || '/' || max(id) FROM thing_{number}");
+    let count = server::text(server, &count).await;
+    assert!(count.starts_with("9/"), "nine were told to be stored, and are: {count}");
+    Ok(())
+}
+
 async fn every_way_to_run_a_statement_stores_each_row_once(version: PgBouncerVersion) {
     for tracks in tracking(version) {
         let server = shared::database_from("looked-up", TYPES).await.unwrap();
@@ -191,31 +237,41 @@ async fn a_stranger_that_takes_names_away_costs_nothing(version: PgBouncerVersio
         let stranger = bare(&bouncer.url(server.name())).await;
         let next = AtomicI32::new(0);
         let mut told = 0;
-        for _ in 0..3 {
+        for round in 0..3 {
             told += in_every_way(&db, &next).await.unwrap();
-            for forget in ["DEALLOCATE ALL", "DISCARD ALL", "SELECT 1; DEALLOCATE ALL"] {
-                let (mine, theirs) = tokio::join!(in_every_way(&db, &next), async {
-                    for _ in 0..20 {
+            for (at, forget) in
+                ["DEALLOCATE ALL", "DISCARD ALL", "SELECT 1; DEALLOCATE ALL"].into_iter().enumerate()
+            {
+                let at = i32::try_from(at).unwrap();
+                let work = async {
+                    new_types(&db, &server, round * 3 + at).await?;
+                    in_every_way(&db, &next).await
+                };
+                let (mine, ()) = tokio::join!(work, async {
+                    for _ in 0..50 {
                         stranger.batch_execute(forget).await.unwrap();
                     }
                 });
                 told += mine.unwrap_or_else(|error| panic!("{forget}, tracking {tracks:?}: {error}"));
-                let () = theirs;
             }
         }
         assert_eq!(stored(&server).await, told, "tracking {tracks:?}");
+        assert_eq!(
+            db.pool_status().closed,
+            0,
+            "tracking {tracks:?}: no connection had to be thrown away for it"
+        );
     }
 }
 
-/// In a way that no pooler can see: it goes on believing that the server has them.
+/// In a way that no pooler can see: it goes on believing that the server has them. What may run again does.
 async fn names_that_were_taken_away_unseen_are_given_anew(version: PgBouncerVersion) {
     let server = shared::database_from("looked-up", TYPES).await.unwrap();
     let bouncer = pooler(version, None, &server).await;
     let db = through(&bouncer, &server).await;
     let (one, other) = (bare(&bouncer.url(server.name())).await, bare(&bouncer.url(server.name())).await);
     let next = AtomicI32::new(0);
-    let take = || next.fetch_add(1, Ordering::Relaxed);
-    let mut told = in_every_way(&db, &next).await.unwrap();
+    let told = in_every_way(&db, &next).await.unwrap();
     for round in 0..6 {
         // On both server connections.
         for stranger in [&one, &other] {
@@ -224,26 +280,9 @@ async fn names_that_were_taken_away_unseen_are_given_anew(version: PgBouncerVers
         for stranger in [&one, &other] {
             stranger.batch_execute("COMMIT").await.unwrap();
         }
-        // A text that nobody knows yet, so that its types are looked up.
-        let sql = format!("{INSERT}, {round}");
-        let id = take();
-        let row =
-            db.query_one(&sql, visit!(id)).await.unwrap_or_else(|error| panic!("round {round}: {error}"));
-        assert_is_visit(&row, id);
-        let (alone, inside) = (take(), take());
-        db.retrying(async |tx| {
-            tx.execute(INSERT, visit!(alone)).await?;
-            tx.query_one(&format!("{sql}, 'in a transaction'"), visit!(inside)).await
-        })
-        .await
-        .unwrap_or_else(|error| panic!("round {round}, in a transaction: {error}"));
-        let (streamed, copied) = (take(), take());
-        db.retrying(async |tx| streams(&tx, streamed, copied).await)
-            .await
-            .unwrap_or_else(|error| panic!("round {round}, streamed: {error}"));
-        told += 5;
-        assert_eq!(stored(&server).await, told, "round {round}");
+        new_types(&db, &server, round).await.unwrap_or_else(|error| panic!("round {round}: {error}"));
     }
+    assert_eq!(stored(&server).await, told);
 }
 
 mod a_pooler_that_is_told_otherwise_while_it_runs_is_followed {
@@ -255,20 +294,21 @@ mod a_pooler_that_is_told_otherwise_while_it_runs_is_followed {
         let server = shared::database_from("looked-up", TYPES).await.unwrap();
         let bouncer = pooler(PgBouncerVersion::V1_24, None, &server).await;
         let db = through(&bouncer, &server).await;
-        let next = AtomicI32::new(0);
-        let mut told = in_every_way(&db, &next).await.unwrap();
-        for round in 0..6 {
-            for tracks in ["0", "200", "1", "0", "2"] {
-                bouncer.admin(&format!("SET max_prepared_statements = {tracks}")).await.unwrap();
-                let id = next.fetch_add(1, Ordering::Relaxed);
-                let sql = format!("{INSERT}, {round}, {tracks}");
-                let row = db.query_one(&sql, visit!(id)).await;
-                let row = row.unwrap_or_else(|error| panic!("round {round}, tracking {tracks}: {error}"));
-                assert_is_visit(&row, id);
-                told += 1;
-                assert_eq!(stored(&server).await, told, "round {round}, tracking {tracks}");
+        // Each of the connections has names that it kept.
+        let leases = futures_util::future::join_all((0..4).map(|_| db.acquire())).await;
+        for (lease, id) in leases.into_iter().zip(0..) {
+            lease.unwrap().execute(INSERT, visit!(id)).await.unwrap();
+        }
+        let mut number = 0;
+        for tracks in ["0", "200", "1", "0", "2", "0", "200"] {
+            bouncer.admin(&format!("SET max_prepared_statements = {tracks}")).await.unwrap();
+            for _ in 0..2 {
+                number += 1;
+                let answer = new_types(&db, &server, number).await;
+                answer.unwrap_or_else(|error| panic!("types {number}, tracking {tracks}: {error}"));
             }
         }
+        assert_eq!(stored(&server).await, 4);
     }
 }
 
@@ -282,6 +322,7 @@ async fn a_session_pooler_that_nobody_described_is_no_different(version: PgBounc
     let mut told = 0;
     for _ in 0..3 {
         told += in_every_way(&db, &next).await.unwrap();
+        new_types(&db, &server, told).await.unwrap();
     }
     assert_eq!(stored(&server).await, told);
 }
@@ -297,13 +338,12 @@ mod a_pooler_that_is_upgraded_and_downgraded_is_followed {
         let db = through(&bouncer, &server).await;
         let next = AtomicI32::new(0);
         let mut told = in_every_way(&db, &next).await.unwrap();
-        for version in [V1_24, V1_18, V1_24] {
+        for (number, version) in (0..).zip([V1_24, V1_18, V1_24]) {
             bouncer.restart_as(version).await.unwrap();
             let passes = async || db.query_one("SELECT 1", &[]).await.is_ok();
             server::until("a statement passes", server::PATIENCE, passes).await;
-            for _ in 0..2 {
-                told += in_every_way(&db, &next).await.unwrap_or_else(|error| panic!("{version}: {error}"));
-            }
+            new_types(&db, &server, number).await.unwrap_or_else(|error| panic!("{version}: {error}"));
+            told += in_every_way(&db, &next).await.unwrap_or_else(|error| panic!("{version}: {error}"));
             assert_eq!(stored(&server).await, told, "{version}");
         }
     }

@@ -15,9 +15,13 @@
 //! first time is told the types of yesterday. So a text that is prepared to be learned from is made the only one of its
 //! kind, see [`marked`]; and since it is of no use to anybody afterwards, the server is told to forget it.
 
+use super::link::Link;
+use crate::error::is_name_unknown_to_pooler;
 use futures_util::future;
-use std::sync::LazyLock;
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Weak};
+use tokio_postgres::error::DbError;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 /// What becomes of names.
@@ -27,6 +31,25 @@ pub(crate) enum Naming {
     PerServer,
     /// The pooler tracks what was prepared by protocol, on all of its server connections.
     Tracked,
+}
+
+/// The connections of one pool behind a transaction pooler. When it treats names otherwise all at once (its configuration
+/// was read again), what one of them finds out is true of them all, and each would fail once to find it out.
+#[derive(Default)]
+pub(crate) struct Links(Mutex<Vec<Weak<Link>>>);
+
+impl Links {
+    pub(crate) fn add(&self, link: &Arc<Link>) {
+        let mut links = self.0.lock();
+        links.retain(|link| link.strong_count() > 0);
+        links.push(Arc::downgrade(link));
+    }
+
+    /// None of them is lent again.
+    pub(crate) fn doom(&self) {
+        let links = std::mem::take(&mut *self.0.lock());
+        links.iter().filter_map(Weak::upgrade).for_each(|link| link.doom());
+    }
 }
 
 /// Tells this program's texts from those of others, and of its own past.
@@ -87,6 +110,15 @@ pub(crate) async fn probe(
     let end = given.map_or_else(String::new, |name| forget(name) + "; ") + "ROLLBACK";
     client.batch_execute(&end).await?;
     Ok((opened, naming))
+}
+
+/// Whether this failure of a name says that the pooler treats names otherwise than when the connection was opened: it has
+/// never heard of a name that was given by SQL, or it passes the driver's own names on to the server.
+pub(crate) fn has_changed(naming: Naming, said: &DbError, lookups: &[(String, String)]) -> bool {
+    match naming {
+        Naming::PerServer => is_name_unknown_to_pooler(said),
+        Naming::Tracked => lookups.iter().any(|(name, _)| said.message().contains(&format!("\"{name}\""))),
+    }
 }
 
 /// Whether the driver gave this name: `s` and a number.
