@@ -140,7 +140,7 @@ pub(crate) const STRAYED: &str = "a statement was on its way behind it, and has 
 
 /// Whether what was known of a statement may be out of date: the schema changed under it. A statement that was never
 /// right looks the same, which costs it one more try.
-fn is_stale(error: &Error) -> bool {
+pub(crate) fn is_stale(error: &Error) -> bool {
     let is_unknown_type =
         || error.as_db_error().is_some_and(|said| said.message().starts_with("cache lookup failed"));
     match error.fault() {
@@ -231,7 +231,7 @@ impl Guard<'_> {
         }
     }
 
-    fn forget(&self, sql: &str) {
+    pub(crate) fn forget(&self, sql: &str) {
         self.connection.statements.forget(sql);
         self.connection.shared.types.forget(sql);
     }

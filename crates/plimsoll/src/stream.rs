@@ -5,10 +5,11 @@
 
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::StopReason;
+use crate::fault::Fault;
 use crate::guard::request::{Answered, Watch};
 use crate::guard::{Guard, Place};
 use crate::moment::Moment;
-use crate::statement::{Params, Way};
+use crate::statement::{Params, Way, is_stale};
 use crate::statements::{Query, typed};
 use bytes::{Buf, Bytes};
 use futures_util::{Sink, SinkExt, Stream};
@@ -105,6 +106,16 @@ async fn way(guard: &Guard<'_>, query: Query<'_>) -> Result<Way> {
     }
 }
 
+/// What was known of the statement may be out of date. Its transaction has failed; run again it is learned anew.
+fn stale(guard: &Guard<'_>, sql: &str, error: Error) -> Error {
+    if !is_stale(&error) {
+        return error;
+    }
+    guard.forget(sql);
+    // PostgreSQL has no code of its own for a type that is gone.
+    if error.fault() == Fault::Server { error.with_fault(Fault::StalePlan) } else { error }
+}
+
 /// Rows as they come.
 pub struct RowStream<'a> {
     rows: Pin<Box<tokio_postgres::RowStream>>,
@@ -120,7 +131,8 @@ impl<'a> RowStream<'a> {
             }
             Way::Typed(known) => {
                 let params = typed(params, &known.params)?;
-                Bounded::open(guard, client.query_typed_raw(&known.sql, params)).await?
+                let opened = Bounded::open(guard, client.query_typed_raw(&known.sql, params)).await;
+                opened.map_err(|error| stale(&guard, &known.sql, error))?
             }
         };
         Ok(RowStream { rows: Box::pin(rows), bounded })
