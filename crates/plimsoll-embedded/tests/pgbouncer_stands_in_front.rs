@@ -1,6 +1,6 @@
 //! PgBouncer pools in the mode that is asked for, answers its console, and is seen to be alive only when it is.
 
-#![allow(clippy::unwrap_used, reason = "what a test's own steps cannot do fails the test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use plimsoll_embedded::{Cluster, PgBouncer, PgBouncerVersion, PoolMode, Upstream, shared};
 use tokio_postgres::NoTls;
