@@ -50,7 +50,20 @@ impl Guard<'_> {
         error.with_fault(Fault::StalePlan)
     }
 
+    /// Until the server has been told to forget the statement, it counts as something left in the session: whoever stops
+    /// waiting in between costs this connection, and the pooler the server's.
     async fn learn_by_name(&self, sql: &str) -> Result<Arc<Known>> {
+        let seen = &self.connection.link.seen;
+        let was_clean = seen.residue().is_none();
+        seen.add_residue(Residue::BEYOND_RESET);
+        let learned = self.learn_and_forget(sql).await;
+        if was_clean {
+            seen.forget_residue();
+        }
+        learned
+    }
+
+    async fn learn_and_forget(&self, sql: &str) -> Result<Arc<Known>> {
         let client = &self.connection.client;
         let text = naming::marked(sql);
         let statement = self.run(Phase::Prepare, client.prepare(&text)).await?;
@@ -59,12 +72,7 @@ impl Guard<'_> {
         // A pooler that tracks few has had it forgotten by now, for the sake of the driver's lookups.
         let answer = self.run(Phase::Prepare, client.simple_query(&naming::which_name(&text))).await?;
         if let Some(name) = naming::name_in(&answer) {
-            let seen = &self.connection.link.seen;
-            let was_clean = seen.residue().is_none();
             self.run(Phase::Prepare, client.batch_execute(&naming::forget(name))).await?;
-            if was_clean {
-                seen.forget_residue();
-            }
         }
         Ok(known)
     }
@@ -118,8 +126,10 @@ impl Guard<'_> {
     pub(crate) async fn roll_back(&self) -> Result<()> {
         let connection = self.connection;
         let seen = &connection.link.seen;
-        let left_names = connection.is_pooled_by_transaction() && seen.residue() == Residue::BEYOND_RESET;
-        let lost_names = connection.session.naming == Naming::Tracked && connection.link.is_doomed();
+        let is_tracked = connection.session.naming == Naming::Tracked;
+        let left_names =
+            connection.is_pooled_by_transaction() && !is_tracked && seen.residue() == Residue::BEYOND_RESET;
+        let lost_names = is_tracked && connection.link.is_doomed();
         let sql = if left_names || lost_names { "ROLLBACK; DEALLOCATE ALL" } else { "ROLLBACK" };
         self.run(Phase::Rollback, connection.client.batch_execute(sql)).await?;
         if left_names {
