@@ -111,7 +111,7 @@ async fn and_one_that_cannot_be_made_leaves_the_service_alive() {
     assert_eq!(device.get_as("/healthz", None).await.status, 200);
     device.send("d1", r#"{"t": 1}"#).await.refused(503, "STARTING");
     let health = device.get_as("/operator/system/health", Some(&device.operator)).await;
-    assert_eq!((health.status, &health.body["status"]), (200, &"down".into()), "{health:?}");
+    assert_eq!((health.status, &health.body["status"]), (503, &"down".into()), "{health:?}");
 
     database.execute("DROP TABLE tenants").await.unwrap();
     program.logged_up_to("Database schema initialized successfully").await;

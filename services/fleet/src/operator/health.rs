@@ -5,21 +5,22 @@ use plimsoll::{Database, Health, HealthState};
 use serde_json::{Map, Value, json};
 
 /// The whole: `healthy` only if every part is.
-pub(super) async fn of_the_service(ready: Option<&Ready>) -> Value {
+pub(super) async fn of_the_service(ready: Option<&Ready>) -> (HealthState, Value) {
     let Some(ready) = ready else {
         let reason = "the database has not been reached since the service started";
-        let postgres = json!({ "status": "down", "latency_ms": null, "reasons": [reason] });
-        let ingest = json!({ "status": "down", "latency_ms": null, "reasons": [reason] });
-        return json!({ "status": "down", "components": { "postgres": postgres, "ingest": ingest } });
+        let part = json!({ "status": "down", "latency_ms": null, "error": reason, "reasons": [reason] });
+        let told = json!({ "status": "down", "components": { "postgres": part, "ingest": part } });
+        return (HealthState::Down, told);
     };
     let health = ready.pools.system.health(true).await;
     let (ingest, ingest_state) = ingest(ready);
     let worst = health.state.max(ingest_state);
-    json!({
+    let told = json!({
         "status": worst.to_string(),
         "components": { "postgres": postgres(&health), "ingest": ingest },
         "pools": pools(ready),
-    })
+    });
+    (worst, told)
 }
 
 fn postgres(health: &Health) -> Value {
@@ -29,6 +30,7 @@ fn postgres(health: &Health) -> Value {
         "latency_ms": latency,
         "connections": health.connections,
         "max_connections": health.max_connections,
+        "error": error(health.state, &health.reasons),
         "reasons": health.reasons,
     })
 }
@@ -37,13 +39,20 @@ fn postgres(health: &Health) -> Value {
 fn ingest(ready: &Ready) -> (Value, HealthState) {
     let readiness = ready.pools.ingest.readiness();
     let state = if readiness.is_ready { HealthState::Healthy } else { HealthState::Down };
+    let reasons: Vec<_> = readiness.reason.into_iter().collect();
     let told = json!({
         "status": state.to_string(),
         "latency_ms": null,
         "waiting": ready.writer.waiting(),
-        "reasons": readiness.reason.into_iter().collect::<Vec<_>>(),
+        "error": error(state, &reasons),
+        "reasons": reasons,
     });
     (told, state)
+}
+
+/// What is wrong, in one text, where a part is down.
+fn error(state: HealthState, reasons: &[String]) -> Option<String> {
+    (state == HealthState::Down).then(|| reasons.join("; "))
 }
 
 fn pools(ready: &Ready) -> Value {

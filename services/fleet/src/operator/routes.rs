@@ -10,11 +10,16 @@ use plimsoll::HealthState;
 use serde_json::json;
 use std::time::Duration;
 
-/// `GET /operator/system/health`: how each part is. It is answered with 200 also when a part is down: the question was
-/// answered.
+/// `GET /operator/system/health`: how each part is. 503 when one is down, with the same body: what only looks at the status
+/// sees the outage too.
 pub(crate) async fn health(State(service): State<Service>, headers: HeaderMap) -> Reply {
     access::check(&service, &headers)?;
-    Ok(Json(health::of_the_service(service.is_ready()).await).into_response())
+    let (state, told) = health::of_the_service(service.is_ready()).await;
+    let status = match state {
+        HealthState::Down => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::OK,
+    };
+    Ok((status, Json(told)).into_response())
 }
 
 /// `GET /operator/system/capacity`: how full the database is.
