@@ -1,7 +1,8 @@
 # The commands of this repository. Each first lets scripts/setup install what is missing; it says nothing when
 # nothing is.
 #
-#   make run        start the fleet service on a database of its own (or on DATABASE_URL)
+#   make run        start the fleet service on a database of its own (or on DATABASE_URL); what a shell needs to use it
+#                   is written to .env.fleet
 #   make demo       sixty seconds beside a plain pool: freeze, kill and cut a private server and look on
 #   make test       every test; FAIL_FAST=1 stops at the first failure
 #   make test-all   the same on the installed PostgreSQL, and on those of 15, 17 and 18 that it is not

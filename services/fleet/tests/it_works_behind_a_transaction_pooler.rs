@@ -26,7 +26,7 @@ async fn with_two_connections_to_the_server(version: PgBouncerVersion) {
     let running = fleet::start(config).await.unwrap();
     let reached = tokio::time::timeout(service::PATIENCE, running.ready()).await.unwrap().unwrap();
     let device = Device::of(running.url(), reached.demo.unwrap());
-    let db = &running.service().unwrap().db;
+    let db = &running.service().unwrap().pools.ingest;
     assert_eq!(db.pooler(), Some(Pooler::Transaction));
 
     let mut sending = JoinSet::new();
