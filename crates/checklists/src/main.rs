@@ -4,11 +4,11 @@
 
 use anyhow::{Context, Result, bail};
 use checklists::nextest::{Results, Selection};
-use checklists::page::{self, Page};
+use checklists::page::{self, Check, Page};
 use checklists::service::Service;
 use checklists::verdict::{Outcome, Report};
 use checklists::{readme, shell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -93,42 +93,33 @@ fn selections(pages: &[Page]) -> Result<BTreeSet<Selection>> {
     Ok(selections)
 }
 
-/// Runs every command, several at a time; those that run tests are answered from what is known already.
+/// Runs every command, several at a time, and each text once, however many rows it stands in; those that run tests are
+/// answered from what is known already.
 async fn reports(root: &Path, pages: Vec<Page>, results: &Results, service: &Service) -> Vec<Report> {
+    let checks = || pages.iter().flat_map(|page| &page.rows).flat_map(|row| &row.checks);
     let root: Arc<PathBuf> = Arc::new(root.to_owned());
     let variables = Arc::new(service.variables().to_vec());
     let places = Arc::new(Semaphore::new(AT_A_TIME));
-    let mut reports: Vec<Report> = Vec::new();
+    let mut outputs = BTreeMap::new();
     let mut running = JoinSet::new();
-    for (of_page, page) in pages.into_iter().enumerate() {
-        let mut outcomes = Vec::new();
-        for (of_row, row) in page.rows.iter().enumerate() {
-            let mut of_this = Vec::new();
-            for (of_check, check) in row.checks.iter().enumerate() {
-                let mut outcome = Outcome { check: check.clone(), output: String::new() };
-                if let Ok(Some(selection)) = Selection::of(&check.command) {
-                    outcome.output = results.told_of(&selection);
-                } else {
-                    let (root, variables, places) = (root.clone(), variables.clone(), places.clone());
-                    let command = check.command.clone();
-                    running.spawn(async move {
-                        let _place = places.acquire().await;
-                        let output = shell::run(&command, &root, &variables, shell::LIMIT).await;
-                        ((of_page, of_row, of_check), output)
-                    });
-                }
-                of_this.push(outcome);
-            }
-            outcomes.push(of_this);
+    for command in checks().map(|check| check.command.clone()).collect::<BTreeSet<_>>() {
+        if let Ok(Some(selection)) = Selection::of(&command) {
+            outputs.insert(command, results.told_of(&selection));
+            continue;
         }
-        reports.push(Report { page, outcomes });
+        let (root, variables, places) = (root.clone(), variables.clone(), places.clone());
+        running.spawn(async move {
+            let _place = places.acquire().await;
+            let output = shell::run(&command, &root, &variables, shell::LIMIT).await;
+            (command, output)
+        });
     }
-    while let Some(ended) = running.join_next().await {
-        let Ok(((of_page, of_row, of_check), output)) = ended else { continue };
-        let outcome = reports.get_mut(of_page).and_then(|report| report.outcomes.get_mut(of_row));
-        if let Some(outcome) = outcome.and_then(|outcomes| outcomes.get_mut(of_check)) {
-            outcome.output = output;
-        }
-    }
-    reports
+    outputs.extend(running.join_all().await);
+    let outcome = |check: &Check| {
+        let output = outputs.get(&check.command).cloned().unwrap_or_default();
+        Outcome { check: check.clone(), output }
+    };
+    let of_rows =
+        |page: &Page| page.rows.iter().map(|row| row.checks.iter().map(outcome).collect()).collect();
+    pages.iter().map(|page| Report { page: page.clone(), outcomes: of_rows(page) }).collect()
 }

@@ -10,8 +10,8 @@
 //! | `PROVISION_TOKEN`, `TENANT_TOKEN` | the two secrets of the tenant `test`: for devices, and for people |
 //! | `DATABASE_URL` | its database, as its own role |
 //!
-//! and every variable of the file `.env.fleet`, where the service writes one. The database's own programs (`psql`) are on
-//! the path.
+//! and every variable of the file `.env.fleet`, where the service writes one. The service's program and the database's own
+//! (`psql`) are on the path.
 
 use anyhow::{Context, Result, bail};
 use plimsoll_embedded::Binaries;
@@ -86,7 +86,7 @@ impl Service {
             variables
                 .extend(std::fs::read_to_string(place).map(|text| of_env_file(&text)).unwrap_or_default());
         }
-        variables.push(("PATH".to_owned(), path_with(Binaries::find()?.folder())?));
+        variables.push(("PATH".to_owned(), path_with([program.parent(), Some(Binaries::find()?.folder())])?));
         Ok(Service { process, folder, variables })
     }
 
@@ -155,9 +155,9 @@ fn assignment(text: &str) -> Option<(String, String)> {
     Some((name.trim().to_owned(), unquoted.unwrap_or(value).to_owned()))
 }
 
-/// The path of this process, with a folder behind all others.
-fn path_with(folder: &Path) -> Result<String> {
+/// The path of this process, with these folders behind all others.
+fn path_with(more: [Option<&Path>; 2]) -> Result<String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain([PathBuf::from(folder)]);
+    let folders = std::env::split_paths(&path).chain(more.into_iter().flatten().map(PathBuf::from));
     std::env::join_paths(folders)?.into_string().ok().context("PATH is not UTF-8")
 }
