@@ -84,8 +84,8 @@ p0:
 # It brings its own database whatever the environment says.
 tick:
 	@env -u DATABASE_URL scripts/setup test
-	$(CARGO) build --quiet -p fleet
-	$(CARGO) run --quiet -p checklists --bin tick $(if $(ONLY),-- $(ONLY))
+	$(CARGO) build --quiet --bins
+	$(CARGO) run --quiet --bin tick $(if $(ONLY),-- $(ONLY))
 
 check:
 	@scripts/setup check

@@ -79,9 +79,8 @@ impl Results {
         }
         let mut run = Command::new("cargo");
         run.args(["nextest", "run", "--no-fail-fast", "--color", "never", "--no-tests", "pass"]);
-        for package in selections.iter().map(|selection| &selection.package).collect::<BTreeSet<_>>() {
-            run.args(["-p", package]);
-        }
+        // As `make test` builds them: other packages at a time are other features of what they share, and built anew.
+        run.args(["--workspace", "--exclude", "bench"]);
         for file in selections.iter().filter_map(|selection| selection.file.as_ref()).collect::<BTreeSet<_>>()
         {
             run.args(["--test", file]);

@@ -16,6 +16,7 @@
 use anyhow::{Context, Result, bail};
 use plimsoll_embedded::Binaries;
 use rustix::process::{Pid, Signal, kill_process};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -28,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Variables that say where some database is, or how a fleet should be.
 const OF_DATABASES: [&str; 6] = ["PG", "POSTGRES", "DATABASE", "FLEET", "AUTO_", "OPERATOR"];
+
+/// Without these a command would talk to somebody else's database, or to nobody.
+const NEEDED: [&str; 4] = ["FLEET_URL", "PROVISION_TOKEN", "TENANT_TOKEN", "DATABASE_URL"];
 
 /// A service that runs.
 pub struct Service {
@@ -46,6 +50,8 @@ impl Service {
     /// Dropped, the service is killed, and its PostgreSQL ends with it.
     pub async fn start(program: &Path) -> Result<Self> {
         let folder = tempfile::tempdir()?;
+        // Started by root, PostgreSQL runs as another user, who has to pass through here.
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711))?;
         let log = folder.path().join("fleet.log");
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
@@ -56,9 +62,10 @@ impl Service {
         command.env("FLEET_LISTEN", "127.0.0.1:0").env("FLEET_DATA", folder.path().join("data"));
         command.env_remove("RUST_LOG").current_dir(folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(std::fs::File::create(&log)?);
-        let mut process = command.kill_on_drop(true).spawn().with_context(|| {
-            format!("{} cannot be run; `cargo build -p fleet` makes it", program.display())
-        })?;
+        let mut process = command
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("{} cannot be run; `cargo build --bins` makes it", program.display()))?;
         let mut said = BufReader::new(process.stdout.take().context("its output cannot be read")?).lines();
         let mut first_screen = Vec::new();
         let reading = async {
@@ -85,6 +92,10 @@ impl Service {
         for place in [folder.path().join(".env.fleet"), folder.path().join("data/.env.fleet")] {
             variables
                 .extend(std::fs::read_to_string(place).map(|text| of_env_file(&text)).unwrap_or_default());
+        }
+        if let Some(missing) = NEEDED.iter().find(|needed| !variables.iter().any(|(name, _)| name == *needed))
+        {
+            bail!("the service does not say what {missing} is; it said:\n{}", first_screen.join("\n"));
         }
         variables.push(("PATH".to_owned(), path_with([program.parent(), Some(Binaries::find()?.folder())])?));
         Ok(Service { process, folder, variables })

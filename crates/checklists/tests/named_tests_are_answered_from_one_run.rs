@@ -61,10 +61,12 @@ fn each_command_is_told_of_its_own_tests() {
 #[tokio::test]
 async fn a_run_is_a_run_of_nextest() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let one = selection(
-        "cargo nextest run -p checklists --test named_tests_are_answered_from_one_run each_command_is",
-    );
-    let other = selection("cargo nextest run -p checklists --lib nothing_has_this_name");
+    let of_this = |name| {
+        selection(&format!(
+            "cargo nextest run -p checklists --test named_tests_are_answered_from_one_run {name}"
+        ))
+    };
+    let (one, other) = (of_this("each_command_is_told"), of_this("nothing_has_this_name"));
     let results = Results::of_a_run(&root, &[one.clone(), other.clone()].into()).await.unwrap();
     assert_eq!(results.told_of(&one), "1 passed");
     assert_eq!(results.told_of(&other), "no tests to run");
