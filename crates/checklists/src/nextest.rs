@@ -55,12 +55,10 @@ impl Selection {
         format!("(package(={package}) & {of}{named})")
     }
 
-    /// By which name nextest calls the program.
+    /// By which name nextest calls the program: the package's, and that of the file, or of the library.
     fn program(&self) -> String {
-        match &self.file {
-            Some(file) => format!("{}::{file}", self.package),
-            None => self.package.clone(),
-        }
+        let library = self.package.replace('-', "_");
+        format!("{}::{}", self.package, self.file.as_ref().unwrap_or(&library))
     }
 }
 

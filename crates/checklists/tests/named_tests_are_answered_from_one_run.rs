@@ -38,7 +38,7 @@ const MESSAGES: &str = r#"{"type":"suite","event":"started","test_count":3}
 {"type":"test","event":"ignored","name":"fleet::a_file$left_out"}
 not a message
 {"type":"test","event":"ok","name":"fleet::another$good","exec_time":0.4}
-{"type":"test","event":"ok","name":"plimsoll$breaker::circuit::tests::opens","exec_time":0.4}"#;
+{"type":"test","event":"ok","name":"plimsoll-faults::plimsoll_faults$ledger::finds","exec_time":0.4}"#;
 
 #[test]
 fn each_command_is_told_of_its_own_tests() {
@@ -49,7 +49,7 @@ fn each_command_is_told_of_its_own_tests() {
     assert_eq!(told("-p fleet --test a_file good_too"), "1 passed");
     assert_eq!(told("-p fleet --test a_file bad"), "0 passed, 1 failed: bad");
     assert_eq!(told("-p fleet --test another"), "1 passed");
-    assert_eq!(told("-p plimsoll --lib circuit"), "1 passed");
+    assert_eq!(told("-p plimsoll-faults --lib ledger"), "1 passed");
     for nothing in
         ["-p fleet --test a_file left_out", "-p plimsoll --test a_file", "-p fleet --test a_file renamed"]
     {
