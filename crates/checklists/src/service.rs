@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `FLEET_URL` | where it listens |
 //! | `FLEET_LOG` | the file with everything that it logged |
-//! | `PROVISION_TOKEN`, `TENANT_TOKEN` | the two secrets of the tenant `test`: for devices, and for people |
+//! | `DEVICE_KEY`, `TENANT_TOKEN` | the two secrets of the tenant `test`: for devices, and for people |
 //! | `DATABASE_URL` | its database, as its own role |
 //!
 //! and every variable of the file `.env.fleet`, where the service writes one. The service's program and the database's own
@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const OF_DATABASES: [&str; 6] = ["PG", "POSTGRES", "DATABASE", "FLEET", "AUTO_", "OPERATOR"];
 
 /// Without these a command would talk to somebody else's database, or to nobody.
-const NEEDED: [&str; 4] = ["FLEET_URL", "PROVISION_TOKEN", "TENANT_TOKEN", "DATABASE_URL"];
+const NEEDED: [&str; 4] = ["FLEET_URL", "DEVICE_KEY", "TENANT_TOKEN", "DATABASE_URL"];
 
 /// A service that runs.
 pub struct Service {
@@ -143,7 +143,7 @@ pub fn of_first_screen(lines: &[String]) -> Vec<(String, String)> {
         |words: &str| lines().find_map(|line| line.strip_prefix(words)).map(|rest| rest.trim().to_owned());
     let mut variables: Vec<(String, String)> = [
         ("FLEET_URL", behind("fleet listens on ")),
-        ("PROVISION_TOKEN", behind("provisioning key ")),
+        ("DEVICE_KEY", behind("provisioning key ")),
         ("TENANT_TOKEN", behind("access token ")),
     ]
     .into_iter()

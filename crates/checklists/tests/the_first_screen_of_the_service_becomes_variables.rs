@@ -21,7 +21,7 @@ fleet is ready
     let lines: Vec<String> = screen.lines().map(str::to_owned).collect();
     let expected = pairs(&[
         ("FLEET_URL", "http://127.0.0.1:40001"),
-        ("PROVISION_TOKEN", "key-1"),
+        ("DEVICE_KEY", "key-1"),
         ("TENANT_TOKEN", "test.token-2"),
         ("DATABASE_URL", "postgresql://fleet_app:a=b@127.0.0.1:40002/fleet"),
     ]);
