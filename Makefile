@@ -85,7 +85,7 @@ p0:
 tick:
 	@env -u DATABASE_URL scripts/setup test
 	$(CARGO) build --quiet --bins
-	$(CARGO) run --quiet --bin tick $(if $(ONLY),-- $(ONLY))
+	env -u TEST_DATABASE_URL $(CARGO) run --quiet --bin tick $(if $(ONLY),-- $(ONLY))
 
 check:
 	@scripts/setup check
