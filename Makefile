@@ -9,6 +9,7 @@
 #   make soak       the long parts: a minute of what must not happen, sixty thousand transactions under cancels, then
 #                   many seeds (SEEDS=200 SEED=1: how many, from where)
 #   make p0         the four tests of the database baseline, with what each one measured
+#   make tick       every command of docs/checklists, against a service that it starts; ONLY=p0 takes one page
 #   make check      format, lints, feature sets, documentation, licences
 #   make bench      Plimsoll beside its peers
 #   make docs       write the generated pages docs/settings.md and docs/errors.md
@@ -37,7 +38,7 @@ TELL_WHAT_DID_NOT_RUN := for version in $$poolers; do \
 LOOM_TESTS := $(wildcard crates/plimsoll/tests/loom*.rs)
 
 .DEFAULT_GOAL := test
-.PHONY: run demo test test-all soak p0 check bench docs clean
+.PHONY: run demo test test-all soak p0 tick check bench docs clean
 
 run:
 	@scripts/setup run
@@ -89,6 +90,12 @@ soak:
 p0:
 	@scripts/setup run
 	$(CARGO) test -p plimsoll --test p0 -- --nocapture
+
+# It brings its own database whatever the environment says.
+tick:
+	@env -u DATABASE_URL scripts/setup test
+	$(CARGO) build --quiet --bins
+	env -u TEST_DATABASE_URL $(CARGO) run --quiet --bin tick $(if $(ONLY),-- $(ONLY))
 
 check:
 	@scripts/setup check
