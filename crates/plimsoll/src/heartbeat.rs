@@ -15,8 +15,8 @@
 
 use crate::error::Result;
 use crate::event::Event;
-use crate::pool::{Inner, connects};
 use crate::pool::slots::State;
+use crate::pool::{Inner, connects};
 use crate::postgres::{Postgres, Shared};
 use crate::wire::connect::{Connector, Pooler};
 use crate::wire::handshake::Ready;

@@ -86,9 +86,8 @@ async fn in_a_transaction() {
         .await;
     assert_eq!(told.unwrap_err().outcome(), Outcome::RolledBack);
     the_next_is_well("inside", &pool).await;
-    let told = pool.named("first").read_only().transaction(async |tx| {
-        tx.query("SELECT $1::int4", &[&Panics]).await
-    });
+    let told =
+        pool.named("first").read_only().transaction(async |tx| tx.query("SELECT $1::int4", &[&Panics]).await);
     panics("along with BEGIN", told).await;
     the_next_is_well("along with BEGIN", &pool).await;
     assert_eq!(entries(&fresh).await, Vec::<i32>::new());
@@ -159,7 +158,8 @@ async fn a_copy_that_panics_between_its_rows() {
     let lease = pool.acquire().await.unwrap();
     let client: &plimsoll::tokio_postgres::Client = &lease;
     let sink = client.copy_in("COPY entry (id) FROM STDIN BINARY").await.unwrap();
-    let mut writer = Box::pin(plimsoll::tokio_postgres::binary_copy::BinaryCopyInWriter::new(sink, &[Type::INT4]));
+    let mut writer =
+        Box::pin(plimsoll::tokio_postgres::binary_copy::BinaryCopyInWriter::new(sink, &[Type::INT4]));
     writer.as_mut().write(&[&1]).await.unwrap();
     panics("a row", writer.as_mut().write(&[&Panics])).await;
     drop(writer);
@@ -171,10 +171,13 @@ async fn a_copy_that_panics_between_its_rows() {
 #[tokio::test]
 async fn the_code_of_a_transaction_that_panics_is_rolled_back_and_its_place_comes_back() {
     let (fresh, pool) = pool_of_one().await;
-    panics("a closure", pool.transaction(async |tx| {
-        tx.execute(INSERT, &[&1]).await?;
-        if tx.work().to_string().is_empty() { Ok(()) } else { panic!("the closure's own code") }
-    }))
+    panics(
+        "a closure",
+        pool.transaction(async |tx| {
+            tx.execute(INSERT, &[&1]).await?;
+            if tx.work().to_string().is_empty() { Ok(()) } else { panic!("the closure's own code") }
+        }),
+    )
     .await;
     the_next_is_well("a closure", &pool).await;
     assert_eq!(entries(&fresh).await, Vec::<i32>::new());

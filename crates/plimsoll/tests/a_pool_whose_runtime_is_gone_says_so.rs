@@ -51,7 +51,10 @@ fn a_call_after_its_end_is_told() {
     for error in told.map(Result::unwrap_err) {
         assert_eq!(error.fault(), Fault::PoolClosed, "{error}");
         assert_eq!(error.outcome(), Outcome::NotStarted, "{error}");
-        assert!(error.to_string().contains("the runtime on which this Database was opened has ended"), "{error}");
+        assert!(
+            error.to_string().contains("the runtime on which this Database was opened has ended"),
+            "{error}"
+        );
     }
     assert!(db.is_closed());
     ends(&elsewhere, db.close());
@@ -93,7 +96,8 @@ fn a_statement_under_way_when_it_ends_is_told() {
         ends(&elsewhere, async { db.execute("SELECT pg_sleep(30)", &[]).await.unwrap_err() })
     });
     home.block_on(server::until("it runs", LATEST, async || {
-        let sql = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)' AND state = 'active'";
+        let sql =
+            "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)' AND state = 'active'";
         server::first(&watching, sql).await.unwrap() == "1"
     }));
     home.shutdown_background();

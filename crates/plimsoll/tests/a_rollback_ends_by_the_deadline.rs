@@ -36,7 +36,8 @@ async fn scene() -> Scene {
 impl Scene {
     async fn is_well_again(&self) {
         self.wire.heal();
-        until("the pool is well", PATIENCE, async || self.pool.query_one("SELECT 1", &[]).await.is_ok()).await;
+        until("the pool is well", PATIENCE, async || self.pool.query_one("SELECT 1", &[]).await.is_ok())
+            .await;
         until("nothing is out", PATIENCE, async || self.pool.pool_status().checked_out == 0).await;
         assert_eq!(entries(&self.db).await, Vec::<i32>::new(), "nothing of it is stored");
     }
@@ -44,7 +45,8 @@ impl Scene {
 
 async fn in_time<T>(what: &str, work: impl Future<Output = T>) -> T {
     let began = Instant::now();
-    let told = timeout(4 * TIME, work).await.unwrap_or_else(|_| panic!("{what}: it goes on after {:?}", 4 * TIME));
+    let told =
+        timeout(4 * TIME, work).await.unwrap_or_else(|_| panic!("{what}: it goes on after {:?}", 4 * TIME));
     let took = began.elapsed();
     assert!(took < TIME + SLACK, "{what}: it took {took:?} of {TIME:?}");
     told

@@ -11,8 +11,8 @@ use crate::fault::Fault;
 use crate::health::HealthCache;
 use crate::heartbeat;
 use crate::name::WorkName;
-use crate::pool::watchdog::Watchdog;
 use crate::pool::waiters::AS_LONG_AS_IT_TAKES;
+use crate::pool::watchdog::Watchdog;
 use crate::pool::{LastConnect, Pool, Sizing, Terms, connects};
 use crate::postgres::{Postgres, Shared, StatementLimits};
 use crate::retry::Retries;
@@ -196,7 +196,12 @@ impl Database {
                 None => acquired.await?,
                 Some(deadline) => match timeout_at(deadline.instant(), acquired).await {
                     Ok(acquired) => acquired?,
-                    Err(_) => return refused(self.not_ready("its deadline passed").with_fault(Fault::DeadlinePassed)).await,
+                    Err(_) => {
+                        return refused(
+                            self.not_ready("its deadline passed").with_fault(Fault::DeadlinePassed),
+                        )
+                        .await;
+                    }
                 },
             };
             let lease = loan.keep();

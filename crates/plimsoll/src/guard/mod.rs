@@ -11,7 +11,9 @@
 //! server must not go on either. Listening goes on while the cancel is under way, because a statement that finishes
 //! just then has happened, and its caller is told so.
 
+mod copy;
 pub(crate) mod request;
+mod stray;
 
 use crate::deadline::Deadline;
 use crate::error::{Error, Outcome, Phase, Result, fault_of, said};
@@ -20,8 +22,8 @@ use crate::fault::Fault;
 use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::postgres::Connection;
-use crate::wire::link::Ended;
-use crate::wire::stop::Stopped;
+use crate::wire::link::{Ended, Link};
+use crate::wire::stop::{Extent, Stopped};
 use futures_util::future;
 use request::{Answered, Request, Watch};
 use std::future::Future;
@@ -137,7 +139,15 @@ impl Guard<'_> {
                 format!("the deadline of {} had passed, or nearly, before this {phase} was sent", self.work),
             ));
         }
-        Ok((!link.needs_settling()).then_some(now))
+        Ok((!link.needs_settling() && !link.has_others()).then_some(now))
+    }
+
+    /// Waits until nothing is stopped any more that was sent before.
+    pub(crate) async fn settled(&self) -> Result<()> {
+        if self.may_begin(Moment::now(), Phase::Statement)?.is_none() {
+            self.settle(Phase::Statement).await?;
+        }
+        Ok(())
     }
 
     /// Something before this one was given up: it is stopped for certain first, or its cancel would hit this one.
@@ -148,8 +158,14 @@ impl Guard<'_> {
         }
         let limit = Instant::now() + self.connection.shared.plan.reclaim_timeout();
         let until = self.deadline.map_or(limit, |deadline| deadline.instant().min(limit));
-        if !matches!(link.stop(until).await, Stopped::Quiet) {
-            return Err(self.gave_up(phase, "could not be stopped in time"));
+        if link.needs_settling() {
+            if !matches!(link.stop(until, Extent::GivenUp).await, Stopped::Quiet) {
+                return Err(self.gave_up(phase, "could not be stopped in time"));
+            }
+            if link.owes_barrier() && link.seen.owed() > 0 {
+                // What the others wait for stands between.
+                link.barrier_passed();
+            }
         }
         if link.owes_barrier() {
             // A late cancel may hit this empty statement; that is what it is for.
@@ -158,6 +174,20 @@ impl Guard<'_> {
                 return Err(self.gave_up(phase, why));
             }
             link.barrier_passed();
+        }
+        if link.has_others() {
+            // Where its requests begin must be known, should it be given up while the others go on. What is sent through
+            // the client itself is not counted, so it is waited for until nobody has got that meanwhile.
+            loop {
+                let before = link.bares();
+                if link.is_bare() {
+                    link.asked_again();
+                }
+                let is_late = timeout_at(until, link.wait_for(Link::is_drained)).await.is_err();
+                if is_late || link.bares() == before {
+                    break;
+                }
+            }
         }
         // That took of the time there was.
         let now = Moment::now();
@@ -203,8 +233,9 @@ impl Guard<'_> {
         if phase != Phase::Commit {
             self.tell_stopped(reason);
         }
-        link.abandon();
-        let (_, answer) = future::join(link.stop(until), timeout_at(until, link.sending(request))).await;
+        link.abandon_behind(watch.behind);
+        let (_, answer) =
+            future::join(link.stop(until, Extent::GivenUp), timeout_at(until, link.sending(request))).await;
         match answer {
             Ok(answer) => {
                 watch.is_over = true;
@@ -250,6 +281,11 @@ impl Guard<'_> {
         began: Moment,
     ) -> Error {
         let mut fault = fault_of(&error);
+        if fault == Fault::Driver
+            && let Some(refused) = self.misplaced_copy(phase, &error)
+        {
+            return refused.caused_by(error);
+        }
         let elapsed = began.elapsed();
         if fault == Fault::CancelledByOther {
             fault = self.who_cancelled(stopped, began);
@@ -300,8 +336,12 @@ impl Guard<'_> {
             // The server, who was told the same limit, was quicker than our own cancel.
             return self.fault_of_stop(reason);
         }
-        let by_server = self.server_limit.is_some_and(|limit| soon.since(began) >= limit);
-        if by_server { Fault::StatementTimeout } else { Fault::CancelledByOther }
+        if self.server_limit.is_some_and(|limit| soon.since(began) >= limit) {
+            return Fault::StatementTimeout;
+        }
+        // It was meant for another statement of this lease, which ended just then.
+        let is_ours = self.connection.link.was_cancelled_since(began);
+        if is_ours { Fault::CancelStrayed } else { Fault::CancelledByOther }
     }
 
     fn outcome_of(&self, phase: Phase, fault: Fault, error: &tokio_postgres::Error) -> Outcome {

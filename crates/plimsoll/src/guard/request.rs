@@ -11,7 +11,7 @@ use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::pool::abroad;
 use crate::postgres::Connection;
-use crate::wire::link::Link;
+use crate::wire::link::{Link, Streaming};
 use futures_util::future::BoxFuture;
 use std::future::Future;
 use std::mem::replace;
@@ -53,7 +53,12 @@ struct Listening<'a> {
 /// pool's.
 enum Alarm<'a> {
     Bell(Bell<'a>),
-    Timer(Pin<Box<Sleep>>),
+    /// Whoever comes next learns from the bell, or from its company, that it is not alone.
+    Timer {
+        sleep: Pin<Box<Sleep>>,
+        _bell: Option<Bell<'a>>,
+        _company: Option<Streaming<'a>>,
+    },
 }
 
 /// Somebody listens on this link.
@@ -75,22 +80,30 @@ impl Alarm<'_> {
                 let is_over = link.has_rung() && Moment::now() >= stop_at;
                 if is_over { Poll::Ready(()) } else { Poll::Pending }
             }
-            Alarm::Timer(sleep) => sleep.as_mut().poll(cx),
+            Alarm::Timer { sleep, .. } => sleep.as_mut().poll(cx),
         }
     }
 }
 
 impl<'a> Listening<'a> {
     fn since(began: Moment, guard: &Guard<'a>, phase: Phase) -> Self {
-        let watch = Watch::new(guard, phase, began);
         let (stop_at, reason) = guard.stop_at(began);
         let link = &*guard.connection.link;
-        let is_abroad = abroad::is_abroad(&guard.connection.shared.runtime);
-        let alarm = if !is_abroad && link.listen(stop_at.number()) {
-            guard.connection.shared.watchdog.arm(stop_at);
-            Alarm::Bell(Bell(link))
-        } else {
-            Alarm::Timer(Box::pin(sleep_until(stop_at.instant())))
+        let bell = link.listen(stop_at.number()).then(|| Bell(link));
+        let watch = Watch::new(guard, phase, began, link.begin_behind(bell.is_some()));
+        let alarm = match bell {
+            Some(bell) if !abroad::is_abroad(&guard.connection.shared.runtime) => {
+                guard.connection.shared.watchdog.arm(stop_at);
+                Alarm::Bell(bell)
+            }
+            bell => {
+                let company = bell.is_none().then(|| link.stream());
+                Alarm::Timer {
+                    sleep: Box::pin(sleep_until(stop_at.instant())),
+                    _bell: bell,
+                    _company: company,
+                }
+            }
         };
         Listening { link, alarm, watch, stop_at, reason }
     }
@@ -200,11 +213,14 @@ pub(crate) struct Watch<'a> {
     pub(crate) is_over: bool,
     pub(super) is_told: bool,
     phase: Phase,
+    /// Its requests are those behind this number, up to where somebody else's begin.
+    pub(super) behind: u64,
 }
 
 impl<'a> Watch<'a> {
-    pub(crate) fn new(guard: &Guard<'a>, phase: Phase, began: Moment) -> Self {
-        Watch { connection: guard.connection, work: guard.work, began, is_over: false, is_told: false, phase }
+    pub(crate) fn new(guard: &Guard<'a>, phase: Phase, began: Moment, behind: u64) -> Self {
+        let Guard { connection, work, .. } = *guard;
+        Watch { connection, work, began, is_over: false, is_told: false, phase, behind }
     }
 
     /// Stops it now, whenever this is dropped.
@@ -215,7 +231,7 @@ impl<'a> Watch<'a> {
         self.is_over = true;
         let pid = self.connection.pid();
         self.connection.shared.events.tell(Event::Stopped { work: self.work.to_string(), pid, reason });
-        give_up(self.connection, self.work, self.phase, true);
+        give_up(self.connection, self.work, self.phase, true, Some(self.behind));
     }
 }
 
@@ -224,12 +240,19 @@ impl Drop for Watch<'_> {
         if self.is_over {
             return;
         }
-        give_up(self.connection, self.work, self.phase, self.is_told);
+        give_up(self.connection, self.work, self.phase, self.is_told, Some(self.behind));
     }
 }
 
-/// Nobody waits for what runs on this connection any more. A COMMIT is let finish; anything else is stopped.
-pub(crate) fn give_up(connection: &Connection, work: &WorkName, phase: Phase, is_told: bool) {
+/// Nobody waits any more for what was sent on this connection, behind a number where others share the lease. A COMMIT is
+/// let finish; anything else is stopped.
+pub(crate) fn give_up(
+    connection: &Connection,
+    work: &WorkName,
+    phase: Phase,
+    is_told: bool,
+    behind: Option<u64>,
+) {
     let link = &connection.link;
     if phase == Phase::Commit {
         link.orphan_commit(work.to_string());
@@ -238,7 +261,10 @@ pub(crate) fn give_up(connection: &Connection, work: &WorkName, phase: Phase, is
     if link.is_quiet() || link.is_closed() {
         return;
     }
-    link.abandon();
+    match behind {
+        Some(behind) => link.abandon_behind(behind),
+        None => link.abandon(),
+    }
     if !is_told {
         let reason = StopReason::Dropped;
         connection.shared.events.tell(Event::Stopped {
@@ -249,5 +275,5 @@ pub(crate) fn give_up(connection: &Connection, work: &WorkName, phase: Phase, is
     }
     let limit = connection.shared.plan.reclaim_timeout();
     let link = Arc::clone(link);
-    connection.shared.runtime.spawn(async move { link.stop(Instant::now() + limit).await });
+    connection.shared.runtime.spawn(async move { link.stop_aside(Instant::now() + limit).await });
 }

@@ -7,6 +7,18 @@ use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+/// What the request is whose answer comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Front {
+    /// None, or one that is not cancelled.
+    Other,
+    /// Something that may be cancelled.
+    Work,
+    /// A COPY that was told to fail and has not yet.
+    Failed,
+}
+
 /// What the tap has seen, for whoever asks from another task.
 ///
 /// Every field is written by the driver's task alone. A reader that finds everything drained sees all of them as of then.
@@ -27,6 +39,13 @@ pub(crate) struct Seen {
     /// Up to which number of what was handed to the client has left its queue: see [`Link`](super::link::Link).
     pub(super) drained: AtomicU64,
     pub(super) is_polling: AtomicBool,
+    /// What the request is whose answer comes next: see [`Front`].
+    pub(super) front: AtomicU8,
+    /// A [`Copying`](super::copying::Copying).
+    pub(super) copying: AtomicU8,
+    /// How many requests have been sent, and how many of them are answered.
+    pub(super) sent: AtomicU64,
+    pub(super) settled: AtomicU64,
     /// Thirty-two bytes of it, four words; only the driver writes them.
     pub(super) last_tag: [AtomicU64; 4],
     pub(super) pid: AtomicI32,
@@ -53,6 +72,10 @@ impl Seen {
             committed: AtomicBool::new(false),
             drained: AtomicU64::new(0),
             is_polling: AtomicBool::new(false),
+            front: AtomicU8::new(0),
+            sent: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
+            copying: AtomicU8::new(0),
             lookups: Mutex::new(Vec::new()),
         }
     }
@@ -70,6 +93,25 @@ impl Seen {
     /// Those of them that run something which may be cancelled.
     pub(crate) fn owed_work(&self) -> u32 {
         self.owed_work.load(Ordering::Acquire)
+    }
+
+    /// How many requests have been sent since the connection began. Each has a number, in their order.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Acquire)
+    }
+
+    /// How many of them are answered: in their order too.
+    pub(crate) fn settled(&self) -> u64 {
+        self.settled.load(Ordering::Acquire)
+    }
+
+    /// What the request is whose answer comes next.
+    pub(crate) fn front(&self) -> Front {
+        match self.front.load(Ordering::Acquire) {
+            1 => Front::Work,
+            2 => Front::Failed,
+            _ => Front::Other,
+        }
     }
 
     /// Whether bytes wait for room in the socket, so that the counts are not the whole truth.
