@@ -2,7 +2,9 @@
 
 use crate::deadline::Deadline;
 use crate::postgres::Connection;
+use crate::wire::context::OWN_BEGIN;
 use crate::wire::guardrails::{self, Guardrail};
+use crate::wire::stated::Mode;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -68,27 +70,43 @@ impl Begin {
     /// The text of BEGIN and of the limits that hold until its end.
     ///
     /// On a direct connection the session carries its limits already: only what is tighter here is set. Behind a
-    /// transaction pooler the session is nobody's, so all of them are.
+    /// transaction pooler the session is nobody's, so all of them are stated, and what else decides what is stored (see
+    /// `wire::stated`).
     pub(crate) fn sql(
         &self,
         connection: &Connection,
         deadline: Option<Deadline>,
         limit: Option<Duration>,
     ) -> String {
+        let limits = self.limits(connection, deadline, limit);
         let mut sql = String::with_capacity(160);
-        sql.push_str("BEGIN");
-        if let Some(isolation) = self.isolation {
-            sql.push_str(" ISOLATION LEVEL ");
-            sql.push_str(isolation.sql());
+        if connection.is_pooled_by_transaction() {
+            // What is set here is the same each time, and says by which names statements are understood.
+            let session = &connection.session;
+            let asked = Mode {
+                isolation: self.isolation.map(Isolation::sql),
+                read_only: self.read_only,
+                deferrable: self.deferrable,
+            };
+            sql.push_str(OWN_BEGIN);
+            sql.push_str(&session.own.mode(asked));
+            sql.push(';');
+            sql.push_str(&session.own.statement(&limits));
+        } else {
+            sql.push_str("BEGIN");
+            if let Some(isolation) = self.isolation {
+                sql.push_str(" ISOLATION LEVEL ");
+                sql.push_str(isolation.sql());
+            }
+            if self.read_only {
+                sql.push_str(" READ ONLY");
+            }
+            if self.deferrable {
+                sql.push_str(" DEFERRABLE");
+            }
+            sql.push(';');
+            sql.push_str(&guardrails::local_sets(&limits));
         }
-        if self.read_only {
-            sql.push_str(" READ ONLY");
-        }
-        if self.deferrable {
-            sql.push_str(" DEFERRABLE");
-        }
-        sql.push(';');
-        sql.push_str(&guardrails::local_sets(&self.limits(connection, deadline, limit)));
         if self.with_id {
             sql.push_str(" SELECT pg_catalog.pg_current_xact_id()::text");
         }

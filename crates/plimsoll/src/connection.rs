@@ -223,7 +223,7 @@ impl PooledConnection {
             ))
             .await;
         }
-        match self.lease.statements.prepared(sql) {
+        match self.lease.prepared(sql) {
             Some(statement) => Ok(statement),
             None => self.guard().prepare(sql, &[]).await,
         }
@@ -253,9 +253,13 @@ impl PooledConnection {
         if let Err(error) = refuse_session_state(&self.lease, Query::Text(sql)) {
             return refused(error).await;
         }
+        let _turn = match self.lease.is_pooled_by_transaction() {
+            true => Some(self.guard().turn().await?),
+            false => None,
+        };
         let guard = self.settled_guard().await?.of(Query::Text(sql));
         let client: &Client = &self.lease.client;
-        if self.lease.is_pooled_by_transaction() && guard.place() == Place::Alone {
+        if self.lease.is_pooled_by_transaction() && guard.place() != Place::Inside {
             let begin = Begin::default();
             let flight = Flight::of(&self.lease, &begin);
             let begin = begin.sql(&self.lease, guard.deadline, guard.limit);
@@ -381,7 +385,7 @@ impl PooledConnection {
     }
 
     async fn needs_own_session(&self, what: &str) -> Result<()> {
-        if self.lease.is_pooled_by_transaction() && self.settled_guard().await?.place() == Place::Alone {
+        if self.lease.is_pooled_by_transaction() && self.settled_guard().await?.place() != Place::Inside {
             return Err(usage(&format!("{what} needs a transaction behind a transaction pooler")));
         }
         Ok(())

@@ -11,6 +11,10 @@ use std::fmt;
 use std::time::Duration;
 use tokio::sync::broadcast;
 
+/// What to do about what strangers leave behind a pooler.
+pub(crate) const POLLUTED: &str = "work in transactions is shielded from most of it; find who runs SET, CREATE TEMP or \
+    session locks through a transaction pooler, and say RECONNECT to the pooler for fresh sessions";
+
 /// Something that happened in a pool.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -137,6 +141,11 @@ pub enum Event {
     Degraded {
         /// Which are missing.
         missing: String,
+    },
+    /// Behind a transaction pooler: another client of this login has left something in the server's sessions.
+    SessionsPolluted {
+        /// What was found.
+        found: String,
     },
     /// The schema was brought up to date.
     Migrated {
@@ -301,6 +310,11 @@ fn log(event: &Event) {
         Event::Degraded { missing } => {
             tracing::warn!(target: "plimsoll", "degraded: {missing}");
         }
+        Event::SessionsPolluted { found } => tracing::warn!(
+            target: "plimsoll",
+            "another client of this login has left {found} in the server's sessions; {}",
+            POLLUTED
+        ),
         Event::Migrated { applied } => {
             tracing::info!(target: "plimsoll", applied, "the schema was brought up to date");
         }
@@ -350,6 +364,7 @@ fn count(event: &Event) {
         }
         Event::Stalled { by } => metrics::histogram!("plimsoll_stalled_seconds").record(by.as_secs_f64()),
         Event::Degraded { .. } => metrics::counter!("plimsoll_degraded_total").increment(1),
+        Event::SessionsPolluted { .. } => metrics::counter!("plimsoll_sessions_polluted_total").increment(1),
         Event::Migrated { .. } => metrics::counter!("plimsoll_migrated_total").increment(1),
         Event::SchemaAhead { .. } => metrics::counter!("plimsoll_schema_ahead_total").increment(1),
         Event::Retried { fault, .. } => {

@@ -6,16 +6,19 @@ use crate::event::StopReason;
 use crate::fault::Fault;
 use crate::guard::Guard;
 use crate::guard::request::{Answered, Sent};
+use crate::moment::Moment;
 use crate::outcome::Place;
 use crate::postgres::Connection;
 use crate::sql::nature::{self, Nature};
-use crate::stale::is_stale;
+use crate::stale::{is_stale, is_unsent};
 use crate::statement::{Params, Shape};
 use crate::statements::{Kept, typed};
 use futures_util::future;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use tokio::sync::MutexGuard;
+use tokio::time::timeout_at;
 
 /// What is said of a statement whose BEGIN failed and that was on its way behind it.
 pub(crate) const STRAYED: &str = "a statement was on its way behind it, and has run by itself";
@@ -42,6 +45,20 @@ impl Flight {
     }
 }
 
+impl<'a> Guard<'a> {
+    /// Behind a transaction pooler those who share a lease take turns from BEGIN to COMMIT: the BEGIN of one inside the
+    /// transaction of another would begin nothing, and be undone or committed with that.
+    pub(crate) async fn turn(&self) -> Result<MutexGuard<'a, ()>> {
+        let (until, reason) = self.stop_at(Moment::now());
+        let turn = timeout_at(until.instant(), self.connection.link.flights.lock()).await;
+        turn.map_err(|_| {
+            let sentence =
+                format!("{} did not come to its turn behind other statements of the same lease", self.work);
+            self.error(self.fault_of_stop(reason), Phase::Begin, Outcome::NotStarted, sentence)
+        })
+    }
+}
+
 impl Guard<'_> {
     /// Runs one statement as a transaction of its own.
     ///
@@ -58,8 +75,8 @@ impl Guard<'_> {
         let bounded = Guard { server_limit, is_read_only: begin.read_only, ..*self };
         let may_fly = Flight::of(connection, begin);
         let begin = begin.sql(connection, self.deadline, self.limit);
-        let mut kept = connection.statements.get(sql);
-        let known = connection.shared.types.get(sql);
+        let mut kept = connection.kept(sql);
+        let known = connection.types(sql);
         if let (Some(Kept::Seen(_)), false) = (&kept, connection.is_pooled_by_transaction()) {
             // Used before on a session that is ours: worth a name by now.
             kept = Some(Kept::Prepared(Box::pin(self.prepare(sql, &[])).await?));
@@ -71,7 +88,7 @@ impl Guard<'_> {
             }
             (kept, Some(known)) if known.is_plain => {
                 if kept.is_none() && !connection.is_pooled_by_transaction() {
-                    connection.statements.keep(&known, Kept::Seen(Arc::clone(&known)));
+                    connection.keep(&known, Kept::Seen(Arc::clone(&known)));
                 }
                 let params = typed(params, &known.params)?;
                 let request = pin!(S::typed(client, sql, &params));
@@ -82,6 +99,9 @@ impl Guard<'_> {
         match answer {
             Err(error) if is_stale(sql, &error) => {
                 self.forget(sql);
+                if error.driver_error().is_some_and(is_unsent) {
+                    connection.client.clear_type_cache();
+                }
                 let is_undone = matches!(error.outcome(), Outcome::NotStarted | Outcome::RolledBack);
                 if !is_undone || connection.link.is_doomed() {
                     return Err(error);
@@ -101,7 +121,7 @@ impl Guard<'_> {
     ) -> Result<T> {
         let client = &self.connection.client;
         if flight == Flight::AfterBegin {
-            let begun = self.run(Phase::Begin, client.batch_execute(begin)).await;
+            let begun = self.at(Place::Alone).run(Phase::Begin, client.batch_execute(begin)).await;
             begun.map_err(|error| error.with_outcome(Outcome::NotStarted))?;
             let both = pin!(future::join(statement, client.batch_execute("COMMIT")));
             let Answered { answer: (out, commit), stopped, sent } =
@@ -133,12 +153,13 @@ impl Guard<'_> {
             (Ok(()), Ok(out), Ok(())) => Ok(out),
             (begun, Err(error), commit) => {
                 let is_from_server = error.as_db_error().is_some();
+                let was_sent = !is_unsent(&error);
                 let error = self.failed(Phase::Statement, error, stopped, sent);
                 let nature = self.text.map_or(Nature::UNREAD, |text| nature::of_sql(text.as_bytes(), None));
                 // COMMIT answers with a ROLLBACK when the statement failed. Where it did not, what failed came after:
                 // a type that had to be looked up, because the schema changed.
                 let outcome = match (begun, commit) {
-                    _ if error.outcome() == Outcome::NotStarted => Outcome::NotStarted,
+                    _ if error.outcome() == Outcome::NotStarted || !was_sent => Outcome::NotStarted,
                     // Which COMMIT it was that the server confirmed is not to be told.
                     _ if nature.contains(Nature::ENDS) => Outcome::Unknown,
                     (Ok(()), Ok(())) if self.connection.link.seen.has_committed() => Outcome::Committed,
@@ -163,12 +184,13 @@ impl Guard<'_> {
     /// BEGIN, every type, the statement with its rows decoded, COMMIT.
     async fn stepwise<S: Shape>(&self, sql: &str, params: Params<'_>, begin: &str) -> Result<S::Out> {
         let client = &self.connection.client;
-        let begun: Result<(), Error> = self.run(Phase::Begin, client.batch_execute(begin)).await;
+        let alone = self.at(Place::Alone);
+        let begun: Result<(), Error> = alone.run(Phase::Begin, client.batch_execute(begin)).await;
         begun.map_err(|error| error.with_outcome(Outcome::NotStarted))?;
         let inside = self.at(Place::Inside);
         match inside.send_text::<S>(sql, params).await {
             Ok(out) => {
-                self.run(Phase::Commit, client.batch_execute("COMMIT")).await?;
+                alone.run(Phase::Commit, client.batch_execute("COMMIT")).await?;
                 Ok(out)
             }
             Err(error) => {

@@ -12,7 +12,7 @@ use crate::breaker::circuit::BreakerState;
 use crate::database::Database;
 use crate::deadline;
 use crate::error::{Error, Outcome, Phase, Result};
-use crate::event::Event;
+use crate::event::{Event, POLLUTED};
 use crate::fault::Fault;
 use crate::wire::handshake::Ready;
 use parking_lot::Mutex;
@@ -268,6 +268,11 @@ impl Database {
         let missing = self.shared().missing_guardrails.lock().join(", ");
         if !missing.is_empty() {
             reasons.push(format!("limits that the server does not keep: {missing}"));
+        }
+        if let Some(found) = &*self.shared().pollution.lock() {
+            reasons.push(format!(
+                "another client of this login has left {found} in the server's sessions; {POLLUTED}"
+            ));
         }
         if pool.checked_out >= pool.maximum && pool.waiting > 0 {
             reasons.push(format!(

@@ -18,6 +18,7 @@ use crate::event::Event;
 use crate::pool::slots::State;
 use crate::pool::{Inner, connects};
 use crate::postgres::{Postgres, Shared};
+use crate::session_watch::SessionWatch;
 use crate::wire::connect::{Connector, Pooler};
 use crate::wire::handshake::Ready;
 use futures_util::future::BoxFuture;
@@ -25,6 +26,7 @@ use std::future::{Future, pending};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_postgres::SimpleQueryMessage;
 
 /// How often the connections are looked at, also where nothing goes on: a call that comes just then is to be told within a
 /// second as well.
@@ -66,6 +68,7 @@ pub(crate) async fn run(pool: Weak<Inner<Postgres>>, shared: Arc<Shared>, connec
         connect: None,
         connect_at: Instant::now(),
         pause: FIRST_PAUSE,
+        session: SessionWatch::new(Instant::now()),
     };
     loop {
         let began = Instant::now();
@@ -92,10 +95,11 @@ struct Heart {
     every: Option<Duration>,
     shared: Arc<Shared>,
     connector: Arc<Connector>,
-    question: Option<Out<Result<(), tokio_postgres::Error>>>,
+    question: Option<Out<Result<Vec<SimpleQueryMessage>, tokio_postgres::Error>>>,
     connect: Option<Out<Result<Ready>>>,
     connect_at: Instant,
     pause: Duration,
+    session: SessionWatch,
 }
 
 /// What can be seen of a server from the pool's connections.
@@ -111,10 +115,13 @@ struct Sight {
 }
 
 impl Heart {
-    fn answered(&mut self, answer: Result<(), tokio_postgres::Error>) {
+    fn answered(&mut self, answer: Result<Vec<SimpleQueryMessage>, tokio_postgres::Error>) {
         self.question = None;
         match answer {
-            Ok(()) => self.shared.breaker.heard(Instant::now()),
+            Ok(told) => {
+                self.shared.breaker.heard(Instant::now());
+                self.session.answered(&told, &self.shared);
+            }
             Err(_) => {
                 self.shared.reserved.lock().take();
                 self.connect_at = Instant::now();
@@ -180,6 +187,7 @@ impl Heart {
         if let Some(heard) = sight.heard {
             self.shared.breaker.heard(heard);
         }
+        self.session.expire(sight.now, &self.shared);
         self.ask(sight);
         let proves = self.connector.pooler() != Some(Pooler::Transaction);
         let asked = self.asked(sight).filter(|_| proves);
@@ -203,13 +211,17 @@ impl Heart {
         let is_silent = sight
             .heard
             .is_none_or(|heard| sight.now.saturating_duration_since(heard) >= every.saturating_sub(TICK / 2));
-        if self.question.is_some() || !is_silent {
+        if self.question.is_some() {
             return;
         }
-        let reserved = self.shared.reserved.lock().clone();
-        if let Some(ready) = reserved {
-            self.question = Some(Out::new(async move { ready.client.batch_execute("").await }));
-        }
+        let Some(ready) = self.shared.reserved.lock().clone() else { return };
+        let is_pooled = ready.session.pooler == Pooler::Transaction;
+        let question = match self.session.question(sight.now, ready.session.version, is_pooled) {
+            Some(question) => question,
+            None if is_silent => String::new(),
+            None => return,
+        };
+        self.question = Some(Out::new(async move { ready.client.simple_query(&question).await }));
     }
 
     fn try_connect(&mut self, now: Instant) {

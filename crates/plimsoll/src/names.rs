@@ -99,8 +99,8 @@ impl Guard<'_> {
     }
 
     fn keep_types(&self, sql: &str, statement: &Statement) -> Arc<Known> {
-        let known = self.connection.shared.types.learn(sql, statement);
-        self.connection.statements.keep(&known, Kept::Seen(Arc::clone(&known)));
+        let known = self.connection.learn(sql, statement);
+        self.connection.keep(&known, Kept::Seen(Arc::clone(&known)));
         known
     }
 

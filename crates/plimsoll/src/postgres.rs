@@ -11,6 +11,7 @@ use crate::pool::watchdog::Watchdog;
 use crate::pool::{Home, Manage, Verdict};
 use crate::retry::Retries;
 use crate::settings::Plan;
+use crate::sql::residue::Residue;
 use crate::statements::{StatementCache, TypeCache};
 use crate::wire::connect::{Connector, Pooler};
 use crate::wire::handshake::{Ready, Session};
@@ -20,6 +21,7 @@ use crate::wire::recycle::{self, Unfit};
 use crate::wire::stop::Extent;
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -34,12 +36,16 @@ pub(crate) struct Shared {
     pub(crate) plan: Arc<Plan>,
     pub(crate) events: Events,
     pub(crate) types: TypeCache,
+    /// Counts how often what is known of statements was found to be out of date.
+    pub(crate) epoch: AtomicU64,
     pub(crate) runtime: Handle,
     /// The connection that the heartbeat asks on, for whoever else has a short question about the server.
     pub(crate) reserved: Mutex<Option<Arc<Ready>>>,
     pub(crate) health_cache: HealthCache,
     /// The limits that the newest connection does not carry.
     pub(crate) missing_guardrails: Mutex<Vec<String>>,
+    /// What strangers were found to have left in the sessions behind a pooler.
+    pub(crate) pollution: Mutex<Option<String>>,
     pub(crate) retries: Retries,
 }
 
@@ -76,6 +82,8 @@ pub(crate) struct Connection {
     pub(crate) shared: Arc<Shared>,
     is_pooled_by_transaction: bool,
     pub(crate) statements: StatementCache,
+    /// In which epoch that was learned.
+    pub(crate) learned_in: AtomicU64,
     pub(crate) client: Client,
     pub(crate) session: Session,
     /// It and the others behind the same transaction pooler.
@@ -146,6 +154,7 @@ impl Manage for Postgres {
             link: ready.link,
             session: ready.session,
             statements: StatementCache::new(self.shared.plan.statement_cache()),
+            learned_in: AtomicU64::new(self.shared.epoch.load(Ordering::Acquire)),
             shared: Arc::clone(&self.shared),
         }))
     }
@@ -185,6 +194,10 @@ impl Manage for Postgres {
     fn verdict(&self, connection: &mut Box<Connection>) -> Verdict {
         let link = &connection.link;
         link.given_back();
+        // Temporary objects come and go, and concern nobody else.
+        if link.seen.take_altered_for_all() && !link.seen.residue().contains(Residue::TEMPORARY) {
+            self.shared.outdate();
+        }
         if link.has_orphan() {
             return Verdict::Unsettled;
         }

@@ -26,12 +26,21 @@ const EXPLAINED_BY_THE_SCHEMA: &[&str] = &[
     "42P10", // no such unique key
 ];
 
+/// Whether a parameter could not be put into bytes: nothing was sent. The type that is known may be that of yesterday, or
+/// lack the label that an enum has gained.
+pub(crate) fn is_unsent(error: &tokio_postgres::Error) -> bool {
+    let text = error.to_string();
+    text.contains("serializing parameter") && !text.contains("deserializing")
+}
+
 /// Whether what was known of a statement may be out of date, and nothing of it has run: the schema changed under it. A
 /// statement that was never right looks the same, which costs it one more try.
 ///
 /// What a function inside says has a context; it has run, and is no proof. `CALL` and `DO` may have committed by then.
 pub(crate) fn is_stale(sql: &str, error: &Error) -> bool {
-    let Some(said) = error.as_db_error() else { return error.fault() == Fault::StalePlan };
+    let Some(said) = error.as_db_error() else {
+        return error.fault() == Fault::StalePlan || error.driver_error().is_some_and(is_unsent);
+    };
     if nature::of_sql(sql.as_bytes(), None).contains(Nature::UNCLEAR) {
         return false;
     }

@@ -16,9 +16,9 @@
 use crate::begin::Begin;
 use crate::error::{Error, Phase, Result};
 use crate::fault::Fault;
-use crate::guard::Guard;
+use crate::guard::{Guard, Whereabouts};
 use crate::outcome::Place;
-use crate::stale::is_stale;
+use crate::stale::{is_stale, is_unsent};
 use crate::statements::{Kept, Known, Query, typed};
 use futures_util::Stream;
 use std::future::{Future, poll_fn};
@@ -182,19 +182,27 @@ impl Guard<'_> {
     pub(crate) fn prepared<'q>(&self, query: Query<'q>) -> Result<Statement, &'q str> {
         match query {
             Query::Prepared(statement) => Ok(statement.clone()),
-            Query::Text(sql) => self.connection.statements.prepared(sql).ok_or(sql),
+            Query::Text(sql) => self.connection.prepared(sql).ok_or(sql),
         }
     }
 
     /// Runs text that is not prepared here.
     pub(crate) async fn text<S: Shape>(&self, sql: &str, params: Params<'_>) -> Result<S::Out> {
-        if self.place() == Place::Alone && self.connection.is_pooled_by_transaction() {
-            return match self.whole::<S>(sql, params, &Begin::default()).await {
-                Err(error) if self.struck_by_mistake(Query::Text(sql), &error).is_some() => {
-                    self.whole::<S>(sql, params, &Begin::default()).await
-                }
-                answer => answer,
+        if self.connection.is_pooled_by_transaction() {
+            let _turn = match self.place {
+                Whereabouts::AsTheSessionIs => Some(Box::pin(self.turn()).await?),
+                Whereabouts::Known(_) => None,
             };
+            // What a statement that was given up has begun is undone before it is asked whether a transaction is open.
+            Box::pin(self.settled()).await?;
+            if self.place() != Place::Inside {
+                return match self.whole::<S>(sql, params, &Begin::default()).await {
+                    Err(error) if self.struck_by_mistake(Query::Text(sql), &error).is_some() => {
+                        self.whole::<S>(sql, params, &Begin::default()).await
+                    }
+                    answer => answer,
+                };
+            }
         }
         match self.send_text::<S>(sql, params).await {
             Ok(out) => Ok(out),
@@ -217,7 +225,16 @@ impl Guard<'_> {
             Query::Text(sql) if is_stale(sql, &error) => sql,
             _ => return Err(error),
         };
+        let is_unsent = error.driver_error().is_some_and(is_unsent);
         self.forget(sql);
+        if is_unsent {
+            // Nothing has failed on the server, in a transaction neither.
+            self.connection.client.clear_type_cache();
+            return self.send_text::<S>(sql, params).await;
+        }
+        if error.sqlstate().is_some_and(|code| code.code() == "26000") {
+            self.connection.has_lost_its_names();
+        }
         // The driver hands an error out before the server has said in which state the session is.
         let limit = Instant::now() + self.connection.shared.plan.reclaim_timeout();
         let until = self.deadline.map_or(limit, |deadline| deadline.instant().min(limit));
@@ -231,8 +248,7 @@ impl Guard<'_> {
     }
 
     pub(crate) fn forget(&self, sql: &str) {
-        self.connection.statements.forget(sql);
-        self.connection.shared.types.forget(sql);
+        self.connection.forget(sql);
     }
 
     pub(crate) async fn send_text<S: Shape>(&self, sql: &str, params: Params<'_>) -> Result<S::Out> {
@@ -254,11 +270,11 @@ impl Guard<'_> {
     /// Chooses how to send text, preparing or learning what is needed for it.
     pub(crate) async fn way(&self, sql: &str) -> Result<Way> {
         let connection = self.connection;
-        let kept = connection.statements.get(sql);
+        let kept = connection.kept(sql);
         if let Some(Kept::Prepared(statement)) = kept {
             return Ok(Way::Prepared(statement));
         }
-        let known = connection.shared.types.get(sql);
+        let known = connection.types(sql);
         if connection.is_pooled_by_transaction() {
             let is_resolved = |known: &Arc<Known>| matches!(&kept, Some(Kept::Seen(here)) if here == known);
             return match known {
@@ -268,7 +284,7 @@ impl Guard<'_> {
         }
         match known {
             Some(known) if known.is_plain && kept.is_none() => {
-                connection.statements.keep(&known, Kept::Seen(Arc::clone(&known)));
+                connection.keep(&known, Kept::Seen(Arc::clone(&known)));
                 Ok(Way::Typed(known))
             }
             _ => Box::pin(self.prepare(sql, &[])).await.map(Way::Prepared),
@@ -279,8 +295,8 @@ impl Guard<'_> {
     pub(crate) async fn prepare(&self, sql: &str, types: &[Type]) -> Result<Statement> {
         let connection = self.connection;
         let statement = self.run(Phase::Prepare, connection.client.prepare_typed(sql, types)).await?;
-        let known = connection.shared.types.learn(sql, &statement);
-        connection.statements.keep(&known, Kept::Prepared(statement.clone()));
+        let known = connection.learn(sql, &statement);
+        connection.keep(&known, Kept::Prepared(statement.clone()));
         Ok(statement)
     }
 }

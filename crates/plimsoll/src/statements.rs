@@ -102,8 +102,17 @@ impl TypeCache {
         known
     }
 
+    /// What is true in one context only, which is kept by the connection alone.
+    pub(crate) fn learn_apart(sql: &str, statement: &Statement) -> Arc<Known> {
+        Arc::new(Known::of(Arc::from(sql), statement))
+    }
+
     pub(crate) fn forget(&self, sql: &str) {
         self.0.lock().pop(sql);
+    }
+
+    pub(crate) fn forget_all(&self) {
+        self.0.lock().clear();
     }
 }
 
@@ -117,15 +126,25 @@ pub(crate) enum Kept {
 }
 
 /// The statements of one connection. Evicting one closes it on the server with the next flight.
-pub(crate) struct StatementCache(Mutex<LruCache<Arc<str>, Kept>>);
+pub(crate) struct StatementCache {
+    /// Those that were met in the session as it began.
+    here: Mutex<LruCache<Arc<str>, Kept>>,
+    /// Those that were met in another context, by its number; none as long as there is none.
+    elsewhere: Mutex<Option<LruCache<(u64, Arc<str>), Kept>>>,
+    size: NonZeroUsize,
+}
 
 impl StatementCache {
     pub(crate) fn new(size: usize) -> Self {
-        StatementCache(Mutex::new(LruCache::new(capacity(size))))
+        let size = capacity(size);
+        StatementCache { here: Mutex::new(LruCache::new(size)), elsewhere: Mutex::new(None), size }
     }
 
-    pub(crate) fn get(&self, sql: &str) -> Option<Kept> {
-        let mut cache = self.0.lock();
+    pub(crate) fn get(&self, context: u64, sql: &str) -> Option<Kept> {
+        if context != 0 {
+            return self.elsewhere.lock().as_mut()?.get(&(context, Arc::from(sql))).cloned();
+        }
+        let mut cache = self.here.lock();
         // Mostly the same as last time, and then it need be neither hashed nor moved to the front.
         match cache.peek_mru() {
             Some((last, kept)) if **last == *sql => Some(kept.clone()),
@@ -134,26 +153,44 @@ impl StatementCache {
     }
 
     /// The statement, if it is prepared and named here.
-    pub(crate) fn prepared(&self, sql: &str) -> Option<Statement> {
-        match self.get(sql) {
+    pub(crate) fn prepared(&self, context: u64, sql: &str) -> Option<Statement> {
+        match self.get(context, sql) {
             Some(Kept::Prepared(statement)) => Some(statement),
             _ => None,
         }
     }
 
-    pub(crate) fn keep(&self, known: &Known, kept: Kept) {
-        let evicted = self.0.lock().push(Arc::clone(&known.sql), kept);
+    pub(crate) fn keep(&self, context: u64, known: &Known, kept: Kept) {
+        let sql = Arc::clone(&known.sql);
         // Dropped outside the lock: it queues a Close.
-        drop(evicted);
+        if context == 0 {
+            let evicted = self.here.lock().push(sql, kept);
+            drop(evicted);
+        } else {
+            let mut elsewhere = self.elsewhere.lock();
+            let evicted =
+                elsewhere.get_or_insert_with(|| LruCache::new(self.size)).push((context, sql), kept);
+            drop(elsewhere);
+            drop(evicted);
+        }
     }
 
-    pub(crate) fn forget(&self, sql: &str) {
-        let forgotten = self.0.lock().pop(sql);
+    pub(crate) fn forget(&self, context: u64, sql: &str) {
+        let forgotten = match context {
+            0 => self.here.lock().pop(sql),
+            _ => self.elsewhere.lock().as_mut().and_then(|cache| cache.pop(&(context, Arc::from(sql)))),
+        };
         drop(forgotten);
     }
 
+    pub(crate) fn forget_all(&self) {
+        let here = std::mem::replace(&mut *self.here.lock(), LruCache::new(self.size));
+        let elsewhere = self.elsewhere.lock().take();
+        drop((here, elsewhere));
+    }
+
     pub(crate) fn len(&self) -> usize {
-        self.0.lock().len()
+        self.here.lock().len() + self.elsewhere.lock().as_ref().map_or(0, LruCache::len)
     }
 }
 

@@ -109,7 +109,7 @@ impl<'a> Bounded<'a> {
 
 /// A COPY, which the driver runs by name alone.
 async fn prepared(guard: &Guard<'_>, sql: &str) -> Result<Statement> {
-    match guard.connection.statements.prepared(sql) {
+    match guard.connection.prepared(sql) {
         Some(statement) => Ok(statement),
         None if guard.connection.is_pooled_by_transaction() => guard.prepare_copy(sql).await,
         None => guard.prepare(sql, &[]).await,
@@ -120,7 +120,7 @@ async fn prepared(guard: &Guard<'_>, sql: &str) -> Result<Statement> {
 async fn way(guard: &Guard<'_>, query: Query<'_>) -> Result<Way> {
     match query {
         Query::Prepared(statement) => Ok(Way::Prepared(statement.clone())),
-        Query::Text(sql) => match guard.connection.statements.prepared(sql) {
+        Query::Text(sql) => match guard.connection.prepared(sql) {
             Some(statement) => Ok(Way::Prepared(statement)),
             None if guard.connection.is_pooled_by_transaction() => guard.way(sql).await,
             None => guard.prepare(sql, &[]).await.map(Way::Prepared),

@@ -7,21 +7,18 @@ mod ledger;
 mod server;
 
 use ledger::{INSERT, entries, ledger};
-use plimsoll::{Fault, Outcome, PooledConnection, Transaction};
+use plimsoll::{Database, Fault, Outcome, PooledConnection, Transaction};
+use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
 use std::future::Future;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// Polls a future once, and drops it unless it is done.
-async fn polled_once<F: Future>(future: F) {
+/// Polls a future once, and drops it; says whether it was done by then, so that its caller was told.
+async fn polled_once<F: Future>(future: F) -> bool {
     let mut future = pin!(future);
-    std::future::poll_fn(|cx| {
-        let _ = future.as_mut().poll(cx);
-        Poll::Ready(())
-    })
-    .await;
+    std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_ready())).await
 }
 
 /// Each way to open a transaction by hand.
@@ -36,7 +33,7 @@ async fn what_was_acknowledged_is_stored() {
         let lease = pool.acquire().await.unwrap();
         let begin = BEGINS[id as usize % BEGINS.len()];
         match id % 3 {
-            0 => polled_once(lease.batch_execute(begin)).await,
+            0 => drop(polled_once(lease.batch_execute(begin)).await),
             1 => drop(timeout(Duration::from_micros(id as u64 * 5), lease.batch_execute(begin)).await),
             // Dropped although it was answered: nobody was told.
             _ => {
@@ -89,7 +86,10 @@ async fn every_method_of_a_lease_settles_first() {
     ];
     for (id, way) in (0..).zip(ways) {
         let lease = pool.acquire().await.unwrap();
-        polled_once(lease.batch_execute("BEGIN")).await;
+        if polled_once(lease.batch_execute("BEGIN")).await {
+            // Whoever was told of it has a transaction to end.
+            lease.batch_execute("ROLLBACK").await.unwrap();
+        }
         way(&lease, id).await.unwrap();
         drop(lease);
     }
@@ -103,7 +103,7 @@ async fn a_transaction_that_its_borrower_knows_of_stays_open() {
     let lease = pool.acquire().await.unwrap();
     lease.batch_execute("BEGIN").await.unwrap();
     lease.execute(INSERT, &[&1]).await.unwrap();
-    polled_once(lease.query("SELECT pg_sleep(0)", &[])).await;
+    drop(polled_once(lease.query("SELECT pg_sleep(0)", &[])).await);
     // The one that was dropped was stopped, or was quicker.
     if lease.execute(INSERT, &[&2]).await.is_ok() {
         lease.batch_execute("COMMIT").await.unwrap();
@@ -139,7 +139,7 @@ async fn nothing_of_a_transaction_runs_behind_its_dropped_commit() {
     for id in 0..40 {
         let tx = pool.begin().await.unwrap();
         tx.execute(INSERT, &[&id]).await.unwrap();
-        polled_once(tx.batch_execute("COMMIT")).await;
+        drop(polled_once(tx.batch_execute("COMMIT")).await);
         let error = tx.execute(INSERT, &[&(1000 + id)]).await.expect_err("its transaction has ended");
         assert_eq!(
             (error.fault(), error.outcome()),
@@ -160,10 +160,46 @@ async fn a_transaction_on_a_lease_with_a_dropped_begin_is_a_transaction_of_its_o
     let pool = server::database(&db).await;
     for id in 0..20 {
         let lease = pool.acquire().await.unwrap();
-        polled_once(lease.batch_execute("BEGIN; CREATE TEMP TABLE stray (id int)")).await;
+        if polled_once(lease.batch_execute("BEGIN; CREATE TEMP TABLE stray (id int)")).await {
+            lease.batch_execute("ROLLBACK").await.unwrap();
+        }
         let work = async |tx: Transaction| tx.execute(INSERT, &[&id]).await;
         lease.transaction(work).await.unwrap();
     }
     sleep(Duration::ZERO).await;
     assert_eq!(entries(&db).await, (0..20).collect::<Vec<_>>());
 }
+
+async fn statements_that_share_a_lease_behind_a_pooler_are_stored_or_not_told_ok(version: PgBouncerVersion) {
+    let db = ledger().await;
+    let bouncer =
+        PgBouncer::in_front_of(&db).version(version).pool_mode(PoolMode::Transaction).start().await.unwrap();
+    let pool = Database::connect(server::settings(&bouncer.url(db.name()))).await.unwrap();
+    let slow = "INSERT INTO entry SELECT $1 FROM pg_sleep(0.05)";
+    let mut acknowledged = Vec::new();
+    for round in 0..12 {
+        let lease = pool.acquire().await.unwrap();
+        let (a, b, c, d) = (round * 10, round * 10 + 1, round * 10 + 2, round * 10 + 3);
+        let patience = Duration::from_millis([5, 1_000, 20][round as usize % 3]);
+        let (first, second, third) = tokio::join!(
+            timeout(patience, async { lease.execute(slow, &[&a]).await }),
+            async { lease.execute(INSERT, &[&b]).await },
+            async { lease.batch_execute(&format!("INSERT INTO entry VALUES ({c})")).await }
+        );
+        let fourth = lease.execute(INSERT, &[&d]).await;
+        let told = [
+            (a, first.is_ok_and(|told| told.is_ok())),
+            (b, second.is_ok()),
+            (c, third.is_ok()),
+            (d, fourth.is_ok()),
+        ];
+        acknowledged.extend(told.into_iter().filter_map(|(id, is_ok)| is_ok.then_some(id)));
+    }
+    assert!(acknowledged.len() > 24, "most are served: {acknowledged:?}");
+    let there = entries(&db).await;
+    let lost: Vec<_> = acknowledged.iter().filter(|id| !there.contains(id)).collect();
+    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+}
+plimsoll_embedded::on_each_pgbouncer!(
+    statements_that_share_a_lease_behind_a_pooler_are_stored_or_not_told_ok
+);

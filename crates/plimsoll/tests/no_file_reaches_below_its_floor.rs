@@ -56,6 +56,8 @@ const FLOORS: &[(&str, &[&str])] = &[
             "begin",
             "statement",
             "stale",
+            "knowledge",
+            "session_watch",
             "flight",
             "names",
             "stream",

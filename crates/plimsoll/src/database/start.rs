@@ -22,6 +22,7 @@ use crate::wire::connect::Connector;
 use parking_lot::Mutex;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -49,6 +50,7 @@ impl Database {
         let shared = Arc::new(Shared {
             limits: StatementLimits::of(&plan),
             types: TypeCache::new(plan.type_cache()),
+            epoch: AtomicU64::new(0),
             events: events.clone(),
             runtime: Handle::current(),
             watchdog: Arc::new(Watchdog::new()),
@@ -56,6 +58,7 @@ impl Database {
             reserved: Mutex::new(None),
             health_cache: HealthCache::default(),
             missing_guardrails: Mutex::new(Vec::new()),
+            pollution: Mutex::new(None),
             retries: Retries::new(&plan, events.clone()),
             plan: Arc::clone(&plan),
         });

@@ -199,6 +199,14 @@ impl Guard<'_> {
         link.needs_settling() || self.place == Whereabouts::AsTheSessionIs && link.holds_untold_transaction()
     }
 
+    /// A borrower is told how his request ended, and so whether a transaction is open.
+    #[inline]
+    fn told(&self) {
+        if self.place == Whereabouts::AsTheSessionIs {
+            self.connection.link.told();
+        }
+    }
+
     /// Waits until nothing is stopped any more that was sent before.
     pub(crate) async fn settled(&self) -> Result<()> {
         if self.may_begin(Moment::now(), Phase::Statement)?.is_none() {
@@ -234,6 +242,9 @@ impl Guard<'_> {
                 return Err(self.gave_up(phase, why));
             }
             link.barrier_passed();
+        }
+        if !link.has_others() {
+            let _ = timeout_at(until, link.answered()).await;
         }
         if link.holds_untold_transaction() {
             let undo = link.sending(self.connection.client.batch_execute("ROLLBACK"));
@@ -305,7 +316,7 @@ impl Guard<'_> {
         match answer {
             Ok(answer) => {
                 watch.is_over = true;
-                self.connection.link.told();
+                self.told();
                 Ok(Answered { answer, stopped: Some(reason), sent: watch.sent })
             }
             Err(_) => {

@@ -189,7 +189,7 @@ where
             if let Stage::Listening(request, listening) = &mut this.stage {
                 if let Poll::Ready(answer) = listening.link.poll_sending(request.as_mut(), cx) {
                     listening.watch.is_over = true;
-                    listening.link.told();
+                    this.guard.told();
                     let sent = listening.watch.sent;
                     return Poll::Ready((this.then)(Answered { answer, stopped: None, sent }));
                 }

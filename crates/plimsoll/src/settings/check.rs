@@ -164,6 +164,7 @@ fn assemble(said: Settings, wish: Complete, hosts: Vec<Host>, problems: &mut Vec
         retry_share,
         retry_floor,
         statement_cache,
+        statement_expiry,
         type_cache,
         problems: _,
     } = said;
@@ -228,6 +229,7 @@ fn assemble(said: Settings, wish: Complete, hosts: Vec<Host>, problems: &mut Vec
         retry_share: retry_share.unwrap_or(wish.retry_share),
         retry_floor: retry_floor.unwrap_or(wish.retry_floor),
         statement_cache: statement_cache.unwrap_or(wish.statement_cache),
+        statement_expiry: statement_expiry.unwrap_or(wish.statement_expiry).duration(),
         type_cache: type_cache.unwrap_or(wish.type_cache),
     }
 }

@@ -150,6 +150,8 @@ plan! {
 
         /// Prepared statements kept on each connection.
         statement_cache: usize,
+        /// How long what is known of a statement is used before it is asked for anew.
+        statement_expiry: Option<Duration>,
         /// Types kept of those looked up in the catalogue.
         type_cache: usize,
     }

@@ -296,6 +296,12 @@ settings! {
         /// Prepared statements kept on each connection.
         statement_cache: usize, default 256, range Range::Numbers(0, 65_536);
 
+        /// How long a prepared statement, and the types that were learned of it, are used before they are asked for anew,
+        /// in case that the schema was changed and nothing has told so. A change that the heartbeat sees ends them within
+        /// a few seconds. `off` for as long as the connection lives.
+        statement_expiry: Limit, set (impl Into<Limit>), default limit(secs(60)),
+            range Range::Times(ms(10), hours(24));
+
         /// Types kept of those that were looked up in the server's catalogue.
         type_cache: usize, default 4_096, range Range::Numbers(0, 1_048_576);
     }

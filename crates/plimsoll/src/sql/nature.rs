@@ -31,8 +31,12 @@ impl Nature {
     pub(crate) const OPENS: Nature = Nature(8);
     /// It holds more than one statement.
     pub(crate) const SEVERAL: Nature = Nature(16);
+    /// It changes by which names, or as whom, later statements are understood (`SET search_path`, `SET ROLE`).
+    pub(crate) const REDIRECTS: Nature = Nature(32);
+    /// The same, to something that does not stand in its text.
+    pub(crate) const REDIRECTS_SOMEWHERE: Nature = Nature(32 | 64);
     /// What has to be expected of a text that could not be read.
-    pub(crate) const UNREAD: Nature = Nature(1 | 2 | 8 | 16);
+    pub(crate) const UNREAD: Nature = Nature(1 | 2 | 8 | 16 | 32 | 64);
 
     pub(crate) fn contains(self, other: Nature) -> bool {
         self.0 & other.0 == other.0
@@ -100,7 +104,15 @@ struct Head<'a> {
     is_odd: bool,
     has_concurrently: bool,
     has_execute: bool,
+    has_set_config: bool,
+    /// A setting is named by which names are understood.
+    has_path: bool,
+    has_parameter: bool,
 }
+
+/// The settings by which names are understood: `SET SCHEMA` and `SET SESSION AUTHORIZATION` are two of their other forms,
+/// `RESET ALL` and `SET ROLE NONE` end them.
+const PATHS: [&str; 5] = ["search_path", "role", "schema", "authorization", "all"];
 
 impl<'a> Head<'a> {
     fn of(tokens: Lexer<'a>) -> Self {
@@ -109,6 +121,14 @@ impl<'a> Head<'a> {
         for token in tokens {
             head.has_concurrently |= token.is("concurrently");
             head.has_execute |= token.is("execute");
+            head.has_set_config |= token.names("set_config");
+            if head.has_set_config || head.is_set() {
+                head.has_path |= PATHS.iter().any(|path| token.names(path));
+                head.has_path |= matches!(&token, Token::Text(text) if PATHS.iter().any(|path| {
+                    text.value().eq_ignore_ascii_case(path.as_bytes())
+                }));
+                head.has_parameter |= matches!(token, Token::Parameter(_));
+            }
             match token {
                 Token::Word(word) => {
                     if let Some(place) = head.words.get_mut(count) {
@@ -128,7 +148,21 @@ impl<'a> Head<'a> {
         head
     }
 
+    fn is_set(&self) -> bool {
+        let [first, ..] = self.words;
+        first.eq_ignore_ascii_case(b"set") || first.eq_ignore_ascii_case(b"reset")
+    }
+
     fn nature(&self) -> Nature {
+        match (self.has_path, self.has_set_config && self.has_parameter) {
+            (_, true) => self.effect() | Nature::REDIRECTS_SOMEWHERE,
+            (true, false) => self.effect() | Nature::REDIRECTS,
+            (false, false) => self.effect(),
+        }
+    }
+
+    /// What its first words tell.
+    fn effect(&self) -> Nature {
         if self.is_odd {
             return Nature::UNCLEAR;
         }
@@ -319,6 +353,30 @@ mod tests {
         let hidden = br"select '\'; commit; select '";
         assert!(of_sql(hidden, None).contains(Nature::ENDS));
         assert!(!of_sql(hidden, Some(Strings::Escaped)).contains(Nature::ENDS));
+    }
+
+    #[test]
+    fn what_changes_the_meaning_of_names_is_found() {
+        let says = |sql| nature(sql).contains(Nature::REDIRECTS);
+        for sql in [
+            "SET search_path = a",
+            "set local role x",
+            "SET SCHEMA 'a'",
+            "RESET ALL",
+            "SET SESSION AUTHORIZATION x",
+            "select set_config('search_path', 'a', true)",
+            "SELECT pg_catalog.\"set_config\"($1, $2, true)",
+            "BEGIN; SET LOCAL search_path TO a, b",
+        ] {
+            assert!(says(sql), "{sql}");
+        }
+        for sql in
+            ["SELECT role FROM t", "SET LOCAL statement_timeout = 5", "UPDATE t SET role = 'all'", "SHOW all"]
+        {
+            assert!(!says(sql), "{sql}");
+        }
+        assert!(nature("select set_config('search_path', $1, true)").contains(Nature::REDIRECTS_SOMEWHERE));
+        assert!(!nature("SET search_path = a").contains(Nature::REDIRECTS_SOMEWHERE));
     }
 
     proptest::proptest! {

@@ -320,7 +320,7 @@ async fn first<S: Shape>(
     let client = &guard.connection.client;
     let statement = match query {
         Query::Prepared(statement) => Some(statement.clone()),
-        Query::Text(sql) => guard.connection.statements.prepared(sql),
+        Query::Text(sql) => guard.connection.prepared(sql),
     };
     let Some(statement) = statement else {
         core.send(guard, &begin).await?;

@@ -208,7 +208,8 @@ async fn send_begin(guard: &Guard<'_>, begin: &str) -> Result<Option<String>> {
         .run(Phase::Begin, guard.connection.client.simple_query(begin))
         .await
         .map_err(|error| error.with_outcome(Outcome::NotStarted))?;
-    Ok(messages.iter().find_map(|message| match message {
+    // The id is asked for last.
+    Ok(messages.iter().rev().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.try_get(0).ok().flatten().map(str::to_owned),
         _ => None,
     }))

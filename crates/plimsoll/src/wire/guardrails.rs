@@ -82,9 +82,10 @@ fn sets(verb: &str, guardrails: &[Guardrail]) -> String {
 ///
 /// By plain text protocol, so that no statement is named: behind a pooler a name could land anywhere.
 pub(crate) const READ_BACK: &str = "SELECT \
-    (SELECT string_agg(name || '=' || setting, ',') FROM pg_catalog.pg_settings WHERE name IN \
-     ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', \
-      'client_connection_check_interval', 'transaction_timeout', 'idle_session_timeout', 'server_version_num')), \
+    (SELECT pg_catalog.string_agg(pg_catalog.concat(name, '=', setting), ',') FROM pg_catalog.pg_settings \
+     WHERE name OPERATOR(pg_catalog.=) ANY (ARRAY['statement_timeout', 'lock_timeout', \
+      'idle_in_transaction_session_timeout', 'client_connection_check_interval', 'transaction_timeout', \
+      'idle_session_timeout', 'server_version_num'])), \
     pg_catalog.pg_backend_pid(), \
     pg_catalog.current_setting('transaction_read_only')";
 

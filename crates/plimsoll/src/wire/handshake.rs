@@ -12,6 +12,7 @@ use super::link::Link;
 use super::naming::{self, Naming};
 use super::seen::Seen;
 use super::socket::Socket;
+use super::stated::{self, Own};
 use super::tap::Tap;
 use crate::error::{Error, Outcome, Phase, Result, fault_of_connect};
 use crate::fault::Fault;
@@ -47,6 +48,8 @@ pub(crate) struct Session {
     pub after_reset: String,
     /// Sent with every BEGIN behind a transaction pooler: the limits as `SET LOCAL`.
     pub local: Vec<Guardrail>,
+    /// The login's own values, asked for only behind a transaction pooler.
+    pub own: Own,
     /// The limits that are not in force, where that was allowed.
     pub degraded: Vec<String>,
 }
@@ -321,6 +324,7 @@ async fn guard(
         read_only: first.read_only,
         after_reset: String::new(),
         local: Vec::new(),
+        own: Own::default(),
         degraded: Vec::new(),
     };
     let missing = match pooler {
@@ -347,6 +351,8 @@ async fn guard(
             let probed = naming::probe(&client, &opening).await;
             let (inside, naming) = probed.map_err(|error| refused(host, READING_BACK, error))?;
             session.naming = naming;
+            session.own = own_values(&client, host).await?;
+            session.read_only = session.own.only_reads();
             read(&inside, host)?.missing(&wanted)
         }
     };
@@ -379,6 +385,16 @@ async fn read_back_after(
         return Ok(first.missing(wanted));
     }
     Ok(ask(client, &format!("{sets} {}", guardrails::READ_BACK), host).await?.missing(wanted))
+}
+
+/// What the login itself has, whatever a stranger has left in the session.
+async fn own_values(client: &Client, host: &Host) -> Result<Own> {
+    let messages =
+        client.simple_query(stated::ASK).await.map_err(|error| refused(host, READING_BACK, error))?;
+    Ok(Own::of(messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some((row.get(0)?.to_owned(), row.get(1)?.to_owned())),
+        _ => None,
+    })))
 }
 
 /// Runs text that ends in [`guardrails::READ_BACK`] and reads its row.

@@ -126,6 +126,8 @@ pub(crate) struct Link {
     driver: OnceLock<AbortHandle>,
     /// Only one stop at a time, and no statement while one is under way.
     pub(super) turn: tokio::sync::Mutex<()>,
+    /// Behind a transaction pooler: one transaction of one statement at a time, from BEGIN to COMMIT.
+    pub(crate) flights: tokio::sync::Mutex<()>,
     /// Whose COMMIT nobody waits for any more.
     orphan: Mutex<Option<String>>,
 }
@@ -151,6 +153,7 @@ impl Link {
             ended: Mutex::new(None),
             driver: OnceLock::new(),
             turn: tokio::sync::Mutex::new(()),
+            flights: tokio::sync::Mutex::new(()),
             abandoned: AtomicBool::new(false),
             barrier_owed: AtomicBool::new(false),
             doomed: AtomicBool::new(false),

@@ -2,6 +2,7 @@
 
 pub(crate) mod cancel;
 pub(crate) mod connect;
+pub(crate) mod context;
 pub(crate) mod copying;
 pub(crate) mod driver;
 mod frames;
@@ -14,6 +15,7 @@ mod parameters;
 pub(crate) mod recycle;
 pub(crate) mod seen;
 pub(crate) mod socket;
+pub(crate) mod stated;
 pub(crate) mod stop;
 pub(crate) mod tap;
 #[cfg(feature = "tls")]

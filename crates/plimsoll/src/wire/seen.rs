@@ -55,6 +55,14 @@ pub(crate) struct Seen {
     pub(super) secret: AtomicI32,
     /// How the server reads plain strings: 0 as long as that is not known.
     strings: AtomicU8,
+    /// By which names and as whom statements are understood, as a number: 0 is how the session began.
+    context: AtomicU64,
+    /// The same outside of the transaction that is open.
+    outer_context: AtomicU64,
+    /// The session has changed the schema, so what is known of statements may be out of date.
+    altered: AtomicBool,
+    /// The same, for the other connections.
+    altered_for_all: AtomicBool,
     /// Whoever made the session as it is to be says so here; the driver takes it away.
     renewed: AtomicBool,
     pub(super) lookups: Mutex<Vec<(String, String)>>,
@@ -107,6 +115,10 @@ impl Seen {
             is_polling: AtomicBool::new(false),
             marks: Marks::default(),
             strings: AtomicU8::new(0),
+            context: AtomicU64::new(0),
+            outer_context: AtomicU64::new(0),
+            altered: AtomicBool::new(false),
+            altered_for_all: AtomicBool::new(false),
             renewed: AtomicBool::new(false),
             front: AtomicU8::new(0),
             sent: AtomicU64::new(0),
@@ -197,8 +209,46 @@ impl Seen {
 
     /// Says that the whole session is as it is to be, the reported settings too; called as above, after a reset.
     pub(crate) fn settle(&self) {
+        self.context.store(0, Ordering::Release);
+        self.outer_context.store(0, Ordering::Release);
         self.renewed.store(true, Ordering::Release);
         self.forget_residue();
+    }
+
+    /// By which names and as whom a statement is understood that is sent next. Equal numbers mean the same; 0 is how the
+    /// session began.
+    #[inline]
+    pub(crate) fn context(&self) -> u64 {
+        self.context.load(Ordering::Acquire)
+    }
+
+    pub(super) fn outer_context(&self) -> u64 {
+        self.outer_context.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_context(&self, context: u64) {
+        self.context.store(context, Ordering::Release);
+    }
+
+    pub(super) fn set_outer_context(&self, context: u64) {
+        self.outer_context.store(context, Ordering::Release);
+    }
+
+    pub(super) fn note_altered(&self) {
+        self.altered.store(true, Ordering::Release);
+        self.altered_for_all.store(true, Ordering::Release);
+    }
+
+    /// Whether the session has changed the schema since this was asked last, for its own statements.
+    #[inline]
+    pub(crate) fn take_altered(&self) -> bool {
+        self.altered.load(Ordering::Acquire) && self.altered.swap(false, Ordering::AcqRel)
+    }
+
+    /// The same for those of others.
+    #[inline]
+    pub(crate) fn take_altered_for_all(&self) -> bool {
+        self.altered_for_all.load(Ordering::Acquire) && self.altered_for_all.swap(false, Ordering::AcqRel)
     }
 
     /// Whether that was said since this was asked last.

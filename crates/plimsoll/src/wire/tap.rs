@@ -5,6 +5,7 @@
 //! Unix sockets alike. What it cannot see is a request that still waits in the client's queue; the driver's own
 //! wrapper (see `driver`) knows that, and only both together may call a connection clean.
 
+use super::context::{self, Change, Contexts, OWN_BEGIN};
 use super::copying::Copying;
 use super::frames::{Frame, Frames};
 use super::parameters::Parameters;
@@ -55,11 +56,13 @@ struct Debt {
 struct Traits {
     residue: Residue,
     nature: Nature,
+    change: Change,
 }
 
 impl Traits {
     fn of(sql: &[u8], strings: Option<Strings>) -> Self {
-        Traits { residue: residue::of_sql(sql, strings), nature: nature::of_sql(sql, strings) }
+        let (residue, nature) = (residue::of_sql(sql, strings), nature::of_sql(sql, strings));
+        Traits { residue, nature, change: Change::of(sql, nature, residue) }
     }
 
     fn is_plain(self) -> bool {
@@ -153,6 +156,7 @@ struct Books {
     /// Whether a reported setting is not as it was at start-up.
     differ: bool,
     parameters: Box<Parameters>,
+    contexts: Contexts,
     /// The named statements that are not plain; none as long as there is none, as nearly always.
     #[expect(
         clippy::box_collection,
@@ -180,6 +184,7 @@ impl<S> Tap<S> {
                     ready: false,
                     differ: false,
                     parameters: Box::default(),
+                    contexts: Contexts::default(),
                     named: None,
                 },
             },
@@ -208,19 +213,6 @@ fn note_lookup(name: &[u8], sql: &[u8], seen: &Seen) {
         (std::str::from_utf8(name), std::str::from_utf8(sql), lookups.len() < 8)
     {
         lookups.push((name.to_owned(), sql.to_owned()));
-    }
-}
-
-/// What is about to run, for those who ask afterwards.
-fn note(traits: Traits, seen: &Seen) {
-    if !traits.residue.is_none() {
-        seen.add_residue(traits.residue);
-    }
-    if traits.nature.contains(Nature::UNCLEAR) {
-        Marks::count(&seen.marks.unclear);
-    }
-    if traits.nature.contains(Nature::ENDS) {
-        Marks::count(&seen.marks.endings);
     }
 }
 
@@ -269,7 +261,7 @@ impl Books {
                 self.forget_copy(seen);
                 let (sql, _) = cstring(frame.body);
                 let traits = self.read(frame, sql, Nature::UNCLEAR);
-                note(traits, seen);
+                self.note(traits, seen);
                 self.owed.push(if traits.is_end() { Owed::End } else { Owed::Query }, traits.undoes());
             }
             b'P' => {
@@ -309,8 +301,30 @@ impl Books {
         }
     }
 
+    /// What is about to run, for those who ask afterwards.
+    fn note(&mut self, traits: Traits, seen: &Seen) {
+        if !traits.residue.is_none() {
+            seen.add_residue(traits.residue);
+        }
+        if !traits.change.is_none() {
+            self.contexts.change(traits.change, seen);
+        }
+        if traits.nature.contains(Nature::UNCLEAR) {
+            Marks::count(&seen.marks.unclear);
+        }
+        if traits.nature.contains(Nature::ENDS) {
+            Marks::count(&seen.marks.endings);
+        }
+        if traits.undoes() {
+            self.contexts.undo_a_part(seen);
+        }
+    }
+
     /// Reads a text as far as it was kept; `beyond` is what has to be expected of what was not.
     fn read(&self, frame: &Frame<'_>, sql: &[u8], beyond: Nature) -> Traits {
+        if sql.starts_with(OWN_BEGIN.as_bytes()) {
+            return Traits { nature: Nature::OPENS, ..Traits::default() };
+        }
         let mut traits = Traits::of(sql, self.strings());
         if !frame.whole {
             traits.residue = traits.residue | Residue::ANYTHING;
@@ -348,7 +362,7 @@ impl Books {
 
     /// A named statement does what it does when it is bound, an unnamed one with its Parse.
     fn binds(&mut self, traits: Traits, seen: &Seen) {
-        note(traits, seen);
+        self.note(traits, seen);
         self.ends = traits.is_end();
         self.undoes = traits.undoes();
     }
@@ -369,8 +383,13 @@ impl Books {
                 self.copies = true;
                 seen.keep_copying(Copying::Out);
             }
-            // It failed before its rows had ended.
-            b'E' if self.copies => seen.keep_copying(seen.copying().failed()),
+            b'E' => {
+                self.contexts.undo(seen);
+                // It failed before its rows had ended.
+                if self.copies {
+                    seen.keep_copying(seen.copying().failed());
+                }
+            }
             b'K' => {
                 if let Some(([a, b, c, d], [e, f, g, h])) = frame
                     .body
@@ -414,6 +433,9 @@ impl Books {
         if self.differ && body.first() == Some(&b'I') {
             self.on_difference(seen);
         }
+        if body.first() == Some(&b'I') {
+            self.contexts.at_rest(seen);
+        }
         self.owed.pop();
         self.ready = true;
         self.completes = false;
@@ -440,6 +462,11 @@ impl Books {
             if ends {
                 Marks::count(&seen.marks.ended);
             }
+            if tag == b"ROLLBACK\0" {
+                self.contexts.undo(seen);
+            }
+        } else if context::alters(tag) {
+            self.contexts.alter(seen);
         }
         seen.keep_tag(tag);
     }
@@ -451,9 +478,10 @@ impl Books {
         let front = if is_copy { Front::Work } else { self.owed.front() };
         seen.front.store(front as u8, Ordering::Release);
         seen.sent.store(self.owed.settled + u64::from(self.owed.len()), Ordering::Release);
-        seen.settled.store(self.owed.settled, Ordering::Release);
         seen.owed_work.store(self.owed.works + copying, Ordering::Release);
         seen.owed.store(self.owed.len() + copying + midway, Ordering::Release);
+        // Last: whoever sees that it is answered sees also that nothing is owed for it.
+        seen.settled.store(self.owed.settled, Ordering::Release);
     }
 }
 

@@ -1,0 +1,185 @@
+//! By which names, and as whom, the statements of a session are understood.
+//!
+//! `SELECT .. FROM t` means another table after `SET search_path`, and may not be allowed after `SET ROLE`; a temporary
+//! table hides another of its name. What was learned of a statement before is then about something else. So a session has
+//! a *context*: a number that is made of the texts which have changed it, in their order, and that is 0 as it began.
+//! Sessions to which the same was said have the same number, so that what is learned may be used again; a change that does
+//! not stand in a text (a parameter, the body of a block) makes a number that is never met again.
+
+use super::seen::Seen;
+use crate::sql::nature::Nature;
+use crate::sql::residue::Residue;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// What a text does to the context.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Change {
+    /// Of its text; 0 for none.
+    hash: u64,
+    /// To what does not stand in the text.
+    is_unknown: bool,
+    /// It stays when the transaction has ended.
+    stays: bool,
+}
+
+impl Change {
+    pub(super) const NONE: Change = Change { hash: 0, is_unknown: false, stays: false };
+
+    pub(super) fn of(sql: &[u8], nature: Nature, residue: Residue) -> Self {
+        let leaves = |what| residue.contains(what);
+        let stays = leaves(Residue::SETTING) || leaves(Residue::TEMPORARY);
+        if !(stays || nature.contains(Nature::REDIRECTS)) {
+            return Change::NONE;
+        }
+        let mut hasher = DefaultHasher::new();
+        sql.hash(&mut hasher);
+        let is_unknown = leaves(Residue::ANYTHING) || nature.contains(Nature::REDIRECTS_SOMEWHERE);
+        Change { hash: hasher.finish() | 1, is_unknown, stays }
+    }
+
+    pub(super) fn is_none(self) -> bool {
+        self.hash == 0
+    }
+}
+
+/// How the BEGIN of this crate begins behind a pooler. What it sets is the same each time and ends with its transaction, so
+/// its text is not read.
+pub(crate) const OWN_BEGIN: &str = "BEGIN /* plimsoll */";
+
+fn never_met() -> u64 {
+    fastrand::u64(1..)
+}
+
+/// What has happened to the context since the session was last at rest.
+#[derive(Debug, Default)]
+pub(super) struct Contexts {
+    /// A change was made that stays.
+    stays: bool,
+    /// Something was undone meanwhile.
+    is_undone: bool,
+    /// The schema was changed in the transaction that is open.
+    is_altered: bool,
+}
+
+impl Contexts {
+    /// A text is sent that makes this change.
+    pub(super) fn change(&mut self, change: Change, seen: &Seen) {
+        let next = if change.is_unknown {
+            never_met()
+        } else {
+            let mut hasher = DefaultHasher::new();
+            (seen.context(), change.hash).hash(&mut hasher);
+            hasher.finish() | 1
+        };
+        self.stays |= change.stays;
+        seen.set_context(next);
+    }
+
+    /// The schema was changed. Until the transaction ends nobody else knows of it, and it may be undone.
+    pub(super) fn alter(&mut self, seen: &Seen) {
+        self.is_altered = true;
+        seen.set_context(never_met());
+    }
+
+    /// The server has answered with an error, or has rolled something back.
+    pub(super) fn undo(&mut self, seen: &Seen) {
+        if seen.context() != seen.outer_context() {
+            self.is_undone = true;
+        }
+    }
+
+    /// It was rolled back to a savepoint: which of the changes are left nobody has counted.
+    pub(super) fn undo_a_part(&mut self, seen: &Seen) {
+        if seen.context() != seen.outer_context() {
+            self.is_undone = true;
+            seen.set_context(never_met());
+        }
+    }
+
+    /// No transaction is open.
+    #[inline]
+    pub(super) fn at_rest(&mut self, seen: &Seen) {
+        if self.is_altered {
+            // Committed, others see it from now on; rolled back, what was learned meanwhile is wrong.
+            self.is_altered = false;
+            seen.note_altered();
+        }
+        if seen.context() != seen.outer_context() {
+            self.settle(seen);
+        }
+    }
+
+    #[cold]
+    fn settle(&mut self, seen: &Seen) {
+        let context = match (self.stays, self.is_undone) {
+            (false, _) => seen.outer_context(),
+            (true, false) => seen.context(),
+            (true, true) => never_met(),
+        };
+        *self = Contexts::default();
+        seen.set_context(context);
+        seen.set_outer_context(context);
+    }
+}
+
+/// Whether a command tag says that the schema was changed so that statements which were right may be so no more.
+pub(super) fn alters(tag: &[u8]) -> bool {
+    tag.starts_with(b"ALTER ") || tag.starts_with(b"DROP ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::{nature, residue};
+
+    fn change(sql: &str) -> Change {
+        let sql = sql.as_bytes();
+        Change::of(sql, nature::of_sql(sql, None), residue::of_sql(sql, None))
+    }
+
+    fn say(context: &mut Contexts, seen: &Seen, sql: &str) -> u64 {
+        context.change(change(sql), seen);
+        seen.context()
+    }
+
+    #[test]
+    fn the_same_words_give_the_same_number_and_others_another() {
+        let (mut one, mut other) = (Contexts::default(), Contexts::default());
+        let (a, b) = (Seen::new(), Seen::new());
+        assert_eq!(say(&mut one, &a, "SET search_path = x"), say(&mut other, &b, "SET search_path = x"));
+        assert_ne!(say(&mut one, &a, "SET search_path = y"), say(&mut other, &b, "SET search_path = z"));
+        for sql in ["SELECT set_config('search_path', $1, true)", "DO $$ $$"] {
+            assert_ne!(say(&mut one, &a, sql), say(&mut other, &b, sql), "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_holds_for_a_transaction_ends_with_it() {
+        let (mut context, seen) = (Contexts::default(), Seen::new());
+        assert_ne!(say(&mut context, &seen, "SET LOCAL search_path = x"), 0);
+        context.at_rest(&seen);
+        assert_eq!(seen.context(), 0);
+        let stays = say(&mut context, &seen, "SET search_path = x");
+        context.at_rest(&seen);
+        assert_eq!(seen.context(), stays);
+        seen.settle();
+        assert_eq!(seen.context(), 0);
+    }
+
+    #[test]
+    fn what_was_undone_is_never_met_again() {
+        let (mut context, seen) = (Contexts::default(), Seen::new());
+        let said = say(&mut context, &seen, "SET search_path = x");
+        context.undo(&seen);
+        context.at_rest(&seen);
+        assert!(seen.context() != said && seen.context() != 0);
+    }
+
+    #[test]
+    fn most_texts_change_nothing() {
+        for sql in ["SELECT 1", "SET LOCAL statement_timeout = 5", "LISTEN a"] {
+            assert!(change(sql).is_none(), "{sql}");
+        }
+        assert!(!change("CREATE TEMP TABLE t (a int)").is_none());
+    }
+}

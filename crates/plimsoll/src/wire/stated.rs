@@ -1,0 +1,209 @@
+//! What is stated at the beginning of each transaction behind a transaction pooler.
+//!
+//! There a server session belongs to whoever came before. A `SET search_path` of another client of the same login, or a
+//! temporary table that hides a real one, decides where the next client's rows go, and nobody is told. So BEGIN's message
+//! states what decides what is stored, seen or promised, at the values that the login itself has.
+//!
+//! | stated | because left over it would |
+//! |---|---|
+//! | `search_path`, with `pg_temp` last | write to another schema's table, or to a temporary one of that name |
+//! | `role` | write as another, or be refused |
+//! | `row_security` | fail where rows were to be filtered |
+//! | `DateStyle`, `IntervalStyle`, `TimeZone` | read the same text as another time |
+//! | `standard_conforming_strings` | read the same text as another string |
+//! | `transform_null_equals` | find other rows |
+//! | `extra_float_digits`, `bytea_output` | store other digits where a value is cast to text |
+//! | `synchronous_commit` | acknowledge what a crash may still lose |
+//! | isolation, read only, deferrable (in BEGIN itself) | see other rows, or refuse each write |
+//! | the limits of [`guardrails`](super::guardrails) | let a statement run without an end |
+//!
+//! | not stated | because |
+//! |---|---|
+//! | `client_encoding`, `application_name` | the pooler keeps them for each client |
+//! | `session_replication_role`, `session_authorization` | only a superuser may set them; the [`CANARY`] looks |
+//! | planner, memory and logging settings | they change how fast, and not what |
+//! | settings with a dot | they are an application's own, which states them with `SET LOCAL` where it needs them |
+//! | settings for new objects (`default_tablespace`, ..) | they concern the schema's owner, who connects directly |
+//!
+//! A dozen costs a tenth of a small transaction; three times as many would cost a third. They are stated by `set_config`
+//! in one statement, whose text is one for whoever counts statements, whatever the values are.
+
+use super::guardrails::Guardrail;
+use std::fmt::Write;
+
+/// The settings that are stated, beside the limits.
+pub(crate) const STATED: [&str; 11] = [
+    "search_path",
+    "role",
+    "row_security",
+    "DateStyle",
+    "IntervalStyle",
+    "TimeZone",
+    "standard_conforming_strings",
+    "transform_null_equals",
+    "extra_float_digits",
+    "bytea_output",
+    "synchronous_commit",
+];
+
+/// Asks for the login's own values: those to which a RESET goes back, whatever the session has now. One row a setting.
+pub(crate) const ASK: &str = "SELECT name, reset_val FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) \
+     ANY (ARRAY['search_path', 'role', 'row_security', 'DateStyle', 'IntervalStyle', 'TimeZone', \
+     'standard_conforming_strings', 'transform_null_equals', 'extra_float_digits', 'bytea_output', \
+     'synchronous_commit', 'default_transaction_isolation', 'default_transaction_read_only', \
+     'default_transaction_deferrable']) \
+     UNION ALL SELECT 'in_recovery', pg_catalog.pg_is_in_recovery()::text";
+
+/// What a session outside of any transaction has that its login does not: settings, temporary objects, session locks.
+/// One row each. What the pooler itself sets for each client is left out.
+pub(crate) const CANARY: &str = "SELECT name FROM pg_catalog.pg_settings WHERE setting IS DISTINCT FROM reset_val \
+     AND source OPERATOR(pg_catalog.=) 'session' AND name OPERATOR(pg_catalog.<>) \
+     ALL (ARRAY['application_name', 'client_encoding']) \
+     UNION ALL SELECT 'temporary ' || relname FROM pg_catalog.pg_class \
+     WHERE relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() \
+     AND relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'v', 'S']::pg_catalog.\"char\"[]) \
+     UNION ALL SELECT 'an advisory lock' FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory' \
+     AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() LIMIT 8";
+
+/// The login's own values.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Own {
+    values: Vec<(String, String)>,
+}
+
+impl Own {
+    pub(crate) fn of(rows: impl IntoIterator<Item = (String, String)>) -> Self {
+        Own { values: rows.into_iter().collect() }
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        self.values.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether the server, or the login, only reads.
+    pub(crate) fn only_reads(&self) -> bool {
+        self.value("in_recovery") == Some("true") || self.is_on("default_transaction_read_only")
+    }
+
+    fn is_on(&self, name: &str) -> bool {
+        self.value(name) == Some("on")
+    }
+
+    /// What stands behind BEGIN: what was asked for, else what the login has. A server that only reads does not let
+    /// anybody ask for more.
+    pub(crate) fn mode(&self, asked: Mode) -> String {
+        let mut mode = String::new();
+        let isolation = asked.isolation.map(str::to_owned);
+        let own = || self.value("default_transaction_isolation").map(str::to_ascii_uppercase);
+        if let Some(isolation) = isolation.or_else(own) {
+            let _ = write!(mode, " ISOLATION LEVEL {isolation}");
+        }
+        match asked.read_only || self.only_reads() {
+            true => mode.push_str(" READ ONLY"),
+            false => mode.push_str(" READ WRITE"),
+        }
+        match asked.deferrable || self.is_on("default_transaction_deferrable") {
+            true => mode.push_str(" DEFERRABLE"),
+            false => mode.push_str(" NOT DEFERRABLE"),
+        }
+        mode
+    }
+
+    /// The statement that states everything, for the open transaction.
+    pub(crate) fn statement(&self, limits: &[Guardrail]) -> String {
+        let mut sql = String::with_capacity(700);
+        let mut add = |name: &str, value: &str| {
+            let separator = if sql.is_empty() { "SELECT " } else { ", " };
+            let _ = write!(sql, "{separator}pg_catalog.set_config('{name}', {}, true)", quoted(value));
+        };
+        for Guardrail { name, millis } in limits {
+            add(name, &millis.to_string());
+        }
+        for name in STATED {
+            match (name, self.value(name)) {
+                ("search_path", Some(path)) => add(name, &temporary_last(path)),
+                (_, Some(value)) => add(name, value),
+                (_, None) => {}
+            }
+        }
+        if !sql.is_empty() {
+            sql.push(';');
+        }
+        sql
+    }
+}
+
+/// What was asked of a transaction.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Mode {
+    pub(crate) isolation: Option<&'static str>,
+    pub(crate) read_only: bool,
+    pub(crate) deferrable: bool,
+}
+
+/// Unless it is named, `pg_temp` is looked in first. In an empty path it would be where new objects go.
+fn temporary_last(path: &str) -> String {
+    let is_named = path.split(',').any(|schema| schema.trim().trim_matches('"') == "pg_temp");
+    match path.trim() {
+        "" | "\"\"" => "pg_catalog, pg_temp".to_owned(),
+        path if is_named => path.to_owned(),
+        path => format!("{path}, pg_temp"),
+    }
+}
+
+/// A constant that is read alike whatever `standard_conforming_strings` says.
+fn quoted(value: &str) -> String {
+    let doubled = value.replace('\'', "''");
+    match doubled.contains('\\') {
+        true => format!("E'{}'", doubled.replace('\\', "\\\\")),
+        false => format!("'{doubled}'"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own(values: &[(&str, &str)]) -> Own {
+        Own::of(values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    #[test]
+    fn what_was_asked_for_goes_before_what_the_login_has() {
+        let own = own(&[
+            ("default_transaction_isolation", "repeatable read"),
+            ("default_transaction_read_only", "off"),
+        ]);
+        let plain = own.mode(Mode::default());
+        assert_eq!(plain, " ISOLATION LEVEL REPEATABLE READ READ WRITE NOT DEFERRABLE");
+        let asked = Mode { isolation: Some("SERIALIZABLE"), read_only: true, deferrable: true };
+        assert_eq!(own.mode(asked), " ISOLATION LEVEL SERIALIZABLE READ ONLY DEFERRABLE");
+        let standby = Own::of([("in_recovery".to_owned(), "true".to_owned())]);
+        assert_eq!(standby.mode(Mode::default()), " READ ONLY NOT DEFERRABLE");
+    }
+
+    #[test]
+    fn temporary_objects_are_looked_for_last_and_never_made_by_the_way() {
+        assert_eq!(temporary_last("\"$user\", public"), "\"$user\", public, pg_temp");
+        assert_eq!(temporary_last("pg_temp, public"), "pg_temp, public");
+        assert_eq!(temporary_last(""), "pg_catalog, pg_temp");
+    }
+
+    #[test]
+    fn everything_is_one_statement_and_no_value_breaks_out() {
+        let own = own(&[("search_path", "a'b\\c"), ("TimeZone", "UTC")]);
+        let sql = own.statement(&[Guardrail { name: "lock_timeout", millis: 5 }]);
+        assert_eq!(
+            sql,
+            "SELECT pg_catalog.set_config('lock_timeout', '5', true), \
+             pg_catalog.set_config('search_path', E'a''b\\\\c, pg_temp', true), \
+             pg_catalog.set_config('TimeZone', 'UTC', true);"
+        );
+        assert_eq!(Own::default().statement(&[]), "");
+    }
+
+    #[test]
+    fn every_stated_setting_is_asked_for() {
+        assert!(STATED.iter().all(|name| ASK.contains(&format!("'{name}'"))));
+    }
+}
