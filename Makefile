@@ -10,6 +10,7 @@
 #   make p0         the four tests of the database baseline, with what each one measured
 #   make check      format, lints, feature sets, documentation, licences
 #   make bench      Plimsoll beside its peers
+#   make bench-ab   the library of a commit beside the one that lies here: BASE=<commit> PAIRS=15
 #   make docs       write the generated pages docs/settings.md and docs/errors.md
 #   make clean      remove what was built, the downloaded PostgreSQL versions included
 
@@ -29,7 +30,7 @@ endif
 LOOM_TESTS := $(wildcard crates/plimsoll/tests/loom*.rs)
 
 .DEFAULT_GOAL := test
-.PHONY: run demo test test-all soak p0 check bench docs clean
+.PHONY: run demo test test-all soak p0 check bench bench-ab docs clean
 
 run:
 	@scripts/setup run
@@ -94,6 +95,13 @@ check:
 bench:
 	@scripts/setup test
 	$(CARGO) run --release -p bench -- $(ARGS)
+
+# What a call costs, old and new in turn on one server. It fails when one has become dearer by more than the spread, or
+# when too little of the bare driver's or of the best peer's throughput is left.
+PAIRS ?= 15
+bench-ab:
+	@scripts/setup test
+	@CARGO="$(CARGO)" scripts/bench-ab "$(BASE)" "$(PAIRS)"
 
 docs:
 	@scripts/setup check
