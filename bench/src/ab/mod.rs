@@ -32,7 +32,7 @@ usage: bench ab OLD NEW [PAIRS]
   PAIRS      how many times each has its turn, 15 unless said";
 
 /// The fewest pairs of which quartiles say anything.
-const FEWEST: usize = 3;
+const FEWEST: usize = 5;
 const PAIRS: usize = 15;
 
 /// What is compared.
