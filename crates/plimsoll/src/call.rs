@@ -7,10 +7,11 @@ use crate::database::Database;
 use crate::deadline::{self, Deadline};
 use crate::error::{Error, Outcome, Result};
 use crate::fault::Fault;
-use crate::guard::Guard;
+use crate::guard::{Guard, Whereabouts};
 use crate::idempotent::Idempotent;
 use crate::moment::Moment;
 use crate::name::WorkName;
+use crate::outcome::Place;
 use crate::pool::{Loan, Priority, Terms, cap};
 use crate::postgres::Postgres;
 use crate::retry::{Policy, Safe};
@@ -253,7 +254,8 @@ impl<'a> Call<'a> {
                 let lease = judged(&mut permit, acquired)?;
                 refuse_session_state(&lease, query)?;
                 if self.begin.is_plain() {
-                    let guard = Guard::on(&lease, &self.name, deadline);
+                    let alone = Whereabouts::Known(Place::Alone);
+                    let guard = Guard::on(&lease, &self.name, deadline, alone).of(query);
                     run_statement!(S, &guard, lease.lent_at, query, params)
                 } else {
                     let lease = self.keep(lease, permit, deadline);
@@ -309,7 +311,7 @@ impl<'a> Call<'a> {
     ) -> Result<S::Out> {
         match query {
             Query::Text(sql) if !self.begin.with_id => {
-                lease.guard().whole::<S>(sql, params, &self.begin).await
+                lease.guard().at(Place::Alone).of(query).whole::<S>(sql, params, &self.begin).await
             }
             _ => transaction::of_one::<S>(lease, self.begin, query, params).await,
         }

@@ -11,12 +11,13 @@ use crate::breaker::circuit::Answer;
 use crate::deadline::{self, Deadline};
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
-use crate::guard::{Guard, Place};
+use crate::guard::{Guard, Whereabouts};
 use crate::moment::Moment;
+use crate::outcome::Place;
 use crate::name::WorkName;
 use crate::pool::{Lease, Loan, Pool};
 use crate::postgres::{Connection, Postgres};
-use crate::statement::{Count, First, Params, Rows, Shape};
+use crate::statement::{Count, First, Flight, Params, Rows, Shape};
 use crate::statements::{AsQuery, Query};
 use crate::stream::{CopyIn, CopyOut, RowStream};
 use crate::transaction::{self, Transaction, TransactionGuard};
@@ -130,7 +131,15 @@ impl PooledConnection {
             (Some(lease), current) => Some(lease.or_earlier(current)),
             (None, current) => current,
         };
-        Guard::on(&self.lease, &self.work, deadline)
+        Guard::on(&self.lease, &self.work, deadline, Whereabouts::AsTheSessionIs)
+    }
+
+    /// The same, once everything that was given up before is settled: for what is done in one way in a transaction and in
+    /// another outside.
+    async fn settled_guard(&self) -> Result<Guard<'_>> {
+        let guard = self.guard();
+        guard.settled().await?;
+        Ok(guard)
     }
 
     /// Runs a statement and gives its rows. Takes SQL text, or a statement prepared on this connection.
@@ -190,7 +199,7 @@ impl PooledConnection {
     ) -> impl Future<Output = Result<S::Out>> + Send + use<'a, S> {
         async move {
             refuse_session_state(&self.lease, query)?;
-            self.guard().statement::<S>(query, params).await
+            self.guard().of(query).statement::<S>(query, params).await
         }
     }
 
@@ -232,11 +241,13 @@ impl PooledConnection {
     /// As [`PooledConnection::query`].
     pub async fn simple_query(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>> {
         refuse_session_state(&self.lease, Query::Text(sql))?;
-        let guard = self.guard();
+        let guard = self.settled_guard().await?.of(Query::Text(sql));
         let client: &Client = &self.lease.client;
-        if self.lease.is_pooled_by_transaction() && guard.place == Place::Alone {
-            let begin = Begin::default().sql(&self.lease, guard.deadline, guard.limit);
-            return guard.flight(&begin, false, client.simple_query(sql)).await;
+        if self.lease.is_pooled_by_transaction() && guard.place() == Place::Alone {
+            let begin = Begin::default();
+            let flight = Flight::of(&self.lease, &begin);
+            let begin = begin.sql(&self.lease, guard.deadline, guard.limit);
+            return guard.at(Place::Alone).flight(&begin, flight, client.simple_query(sql)).await;
         }
         guard.run(Phase::Statement, client.simple_query(sql)).await
     }
@@ -252,7 +263,7 @@ impl PooledConnection {
         statement: &(impl AsQuery + ?Sized),
         params: Params<'_>,
     ) -> Result<RowStream<'_>> {
-        self.needs_own_session("query_stream")?;
+        self.needs_own_session("query_stream").await?;
         refuse_session_state(&self.lease, statement.as_query())?;
         RowStream::open(self.guard(), statement.as_query(), params).await
     }
@@ -264,7 +275,7 @@ impl PooledConnection {
     /// # Errors
     /// As [`PooledConnection::query`]; behind a transaction pooler [`Fault::Usage`] outside a transaction.
     pub async fn copy_in<B: Buf + Send + 'static>(&self, sql: &str) -> Result<CopyIn<'_, B>> {
-        self.needs_own_session("copy_in")?;
+        self.needs_own_session("copy_in").await?;
         refuse_session_state(&self.lease, Query::Text(sql))?;
         CopyIn::open(self.guard(), sql).await
     }
@@ -276,7 +287,7 @@ impl PooledConnection {
     /// # Errors
     /// As [`PooledConnection::query`]; behind a transaction pooler [`Fault::Usage`] outside a transaction.
     pub async fn copy_out(&self, sql: &str) -> Result<CopyOut<'_>> {
-        self.needs_own_session("copy_out")?;
+        self.needs_own_session("copy_out").await?;
         refuse_session_state(&self.lease, Query::Text(sql))?;
         CopyOut::open(self.guard(), sql).await
     }
@@ -309,8 +320,8 @@ impl PooledConnection {
         transaction::begin(self, Begin::default()).await
     }
 
-    fn needs_own_session(&self, what: &str) -> Result<()> {
-        if self.lease.is_pooled_by_transaction() && self.guard().place == Place::Alone {
+    async fn needs_own_session(&self, what: &str) -> Result<()> {
+        if self.lease.is_pooled_by_transaction() && self.settled_guard().await?.place() == Place::Alone {
             return Err(usage(&format!("{what} needs a transaction behind a transaction pooler")));
         }
         Ok(())

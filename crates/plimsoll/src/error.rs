@@ -9,7 +9,7 @@ use crate::fault::{Again, Fault};
 use std::fmt;
 use std::io;
 use std::time::Duration;
-use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 /// The result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -304,6 +304,11 @@ impl std::error::Error for Error {
     }
 }
 
+/// The fault behind an error with which a connection did not come about: there is no session yet that could go on.
+pub(crate) fn fault_of_connect(error: &tokio_postgres::Error) -> Fault {
+    error.as_db_error().map_or_else(|| fault_of(error), |db| Fault::of_sqlstate(db.code().code()))
+}
+
 /// The fault behind a driver's error: the SQLSTATE first, then the operating system's error, then the driver's own.
 pub(crate) fn fault_of(error: &tokio_postgres::Error) -> Fault {
     if let Some(db) = error.as_db_error() {
@@ -312,7 +317,10 @@ pub(crate) fn fault_of(error: &tokio_postgres::Error) -> Fault {
         if db.code() == &SqlState::FEATURE_NOT_SUPPORTED && db.routine() == Some("RevalidateCachedQuery") {
             return Fault::StalePlan;
         }
-        return Fault::of_sqlstate(db.code().code());
+        return match db.parsed_severity() {
+            Some(Severity::Error) => Fault::of_sqlstate_in_session(db.code().code()),
+            _ => Fault::of_sqlstate(db.code().code()),
+        };
     }
     if error.is_closed() {
         return Fault::ConnectionLost;
@@ -345,7 +353,8 @@ impl Fault {
     }
 }
 
-/// A failure of the driver's client used directly: what became of the work is not known here.
+/// A failure of the driver's client used directly. Neither the statement nor where it ran is known here, so what became
+/// of it is not either: the server's error undoes a query, and not what a procedure had committed before it.
 impl From<tokio_postgres::Error> for Error {
     fn from(error: tokio_postgres::Error) -> Self {
         let said = match (error.as_db_error(), std::error::Error::source(&error)) {
@@ -353,7 +362,6 @@ impl From<tokio_postgres::Error> for Error {
             (None, Some(cause)) => format!("{error}: {cause}"),
             (None, None) => error.to_string(),
         };
-        let outcome = if error.as_db_error().is_some() { Outcome::RolledBack } else { Outcome::Unknown };
-        Error::new(fault_of(&error), Phase::Statement, outcome, said).caused_by(error)
+        Error::new(fault_of(&error), Phase::Statement, Outcome::Unknown, said).caused_by(error)
     }
 }

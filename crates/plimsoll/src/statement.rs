@@ -15,8 +15,12 @@
 use crate::begin::Begin;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
-use crate::guard::request::Answered;
-use crate::guard::{Guard, Place};
+use crate::guard::Guard;
+use crate::event::StopReason;
+use crate::guard::request::{Answered, Sent};
+use crate::outcome::{Place, shows_that_nothing_ran};
+use crate::sql::nature::{self, Nature};
+use crate::postgres::Connection;
 use crate::statements::{Kept, Known, Query, typed};
 use crate::wire::residue::Residue;
 use futures_util::{Stream, future};
@@ -142,16 +146,58 @@ pub(crate) const STRAYED: &str = "a statement was on its way behind it, and has 
 /// Takes back every name on a server.
 const FORGET_NAMES: &str = "DEALLOCATE ALL";
 
-/// Whether what was known of a statement may be out of date: the schema changed under it. A statement that was never
-/// right looks the same, which costs it one more try.
-fn is_stale(error: &Error) -> bool {
-    let is_unknown_type =
-        || error.as_db_error().is_some_and(|said| said.message().starts_with("cache lookup failed"));
-    match error.fault() {
-        Fault::StalePlan => true,
-        Fault::BadStatement => error.phase() == Phase::Statement,
-        Fault::Server => error.phase() == Phase::Statement && is_unknown_type(),
-        _ => false,
+/// What a change of the schema makes of a statement that was right before: the names that it uses are gone, or belong to
+/// something else. Source: PostgreSQL's appendix A, class 42.
+const EXPLAINED_BY_THE_SCHEMA: &[&str] = &[
+    "42P01", // no such table
+    "42P02", // no such parameter
+    "42P18", // the type of a parameter cannot be told
+    "42703", // no such column
+    "42702", // more than one column
+    "42704", // no such object, as a type
+    "42725", // more than one function
+    "42804", // another type
+    "42809", // another kind of object
+    "42846", // no such cast
+    "42883", // no such function
+    "42P10", // no such unique key
+];
+
+/// Whether what was known of a statement may be out of date, and nothing of it has run: the schema changed under it. A
+/// statement that was never right looks the same, which costs it one more try.
+///
+/// What a function inside says has a context; it has run, and is no proof. `CALL` and `DO` may have committed by then.
+fn is_stale(sql: &str, error: &Error) -> bool {
+    let Some(said) = error.as_db_error() else { return error.fault() == Fault::StalePlan };
+    if said.where_().is_some() || nature::of_sql(sql.as_bytes()).contains(Nature::UNCLEAR) {
+        return false;
+    }
+    match said.code().code() {
+        "26000" | "0A000" => error.fault() == Fault::StalePlan && shows_that_nothing_ran(said),
+        "XX000" => error.phase() == Phase::Statement && said.message().starts_with("cache lookup failed"),
+        code => error.phase() == Phase::Statement && EXPLAINED_BY_THE_SCHEMA.contains(&code),
+    }
+}
+
+/// How a transaction of one statement travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flight {
+    /// BEGIN, the statement and COMMIT together. If BEGIN is cancelled the statement commits by itself, in a session
+    /// that is as it should be; that is told as an error.
+    Whole,
+    /// The statement and COMMIT once BEGIN was answered: the settings that travel with BEGIN decide where the statement
+    /// writes, and without them it may write somewhere else.
+    AfterBegin,
+}
+
+impl Flight {
+    /// Behind a transaction pooler the session is a stranger's before BEGIN. What only reads may go along all the same:
+    /// its answer is thrown away if BEGIN fails.
+    pub(crate) fn of(connection: &Connection, begin: &Begin) -> Self {
+        match connection.is_pooled_by_transaction() && !begin.read_only {
+            true => Flight::AfterBegin,
+            false => Flight::Whole,
+        }
     }
 }
 
@@ -205,7 +251,7 @@ impl Guard<'_> {
 
     /// Runs text that is not prepared here.
     pub(crate) async fn text<S: Shape>(&self, sql: &str, params: Params<'_>) -> Result<S::Out> {
-        if self.place == Place::Alone && self.connection.is_pooled_by_transaction() {
+        if self.place() == Place::Alone && self.connection.is_pooled_by_transaction() {
             return self.whole::<S>(sql, params, &Begin::default()).await;
         }
         match self.send_text::<S>(sql, params).await {
@@ -223,15 +269,15 @@ impl Guard<'_> {
         error: Error,
     ) -> Result<S::Out> {
         let sql = match query {
-            Query::Text(sql) if is_stale(&error) => sql,
+            Query::Text(sql) if is_stale(sql, &error) => sql,
             _ => return Err(error),
         };
         self.forget(sql);
-        match self.place {
+        match self.place() {
             Place::Alone => self.send_text::<S>(sql, params).await,
             // PostgreSQL has no code of its own for a type that is gone.
-            Place::Inside if error.fault() == Fault::Server => Err(error.with_fault(Fault::StalePlan)),
-            Place::Inside => Err(error),
+            _ if error.fault() == Fault::Server => Err(error.with_fault(Fault::StalePlan)),
+            _ => Err(error),
         }
     }
 
@@ -343,9 +389,7 @@ impl Guard<'_> {
 
     /// Runs one statement as a transaction of its own.
     ///
-    /// In one flight where every type is known. If its BEGIN is cancelled the statement commits by itself, which is
-    /// the same for one statement; that is why only one may travel so. Where something was asked of the transaction
-    /// that the statement alone does not have, this is an error, with [`Outcome::Committed`].
+    /// In as few flights as are safe, where every type is known.
     pub(crate) async fn whole<S: Shape>(
         &self,
         sql: &str,
@@ -356,7 +400,7 @@ impl Guard<'_> {
         let client = &connection.client;
         let server_limit = begin.statement_limit(connection, self.deadline, self.limit);
         let bounded = Guard { server_limit, is_read_only: begin.read_only, ..*self };
-        let matters = begin.isolation.is_some() || begin.read_only;
+        let may_fly = Flight::of(connection, begin);
         let begin = begin.sql(connection, self.deadline, self.limit);
         let mut kept = connection.statements.get(sql);
         let known = connection.shared.types.get(sql);
@@ -367,7 +411,7 @@ impl Guard<'_> {
         let answer = match (kept, known) {
             (Some(Kept::Prepared(statement)), _) => {
                 let request = pin!(S::prepared(client, &statement, params));
-                bounded.flight(&begin, matters, request).await
+                bounded.flight(&begin, may_fly, request).await
             }
             (kept, Some(known)) if known.is_plain => {
                 if kept.is_none() && !connection.is_pooled_by_transaction() {
@@ -375,12 +419,12 @@ impl Guard<'_> {
                 }
                 let params = typed(params, &known.params)?;
                 let request = pin!(S::typed(client, sql, &params));
-                bounded.flight(&begin, matters, request).await
+                bounded.flight(&begin, may_fly, request).await
             }
             _ => bounded.stepwise::<S>(sql, params, &begin).await,
         };
         match answer {
-            Err(error) if is_stale(&error) => {
+            Err(error) if is_stale(sql, &error) => {
                 self.forget(sql);
                 let is_undone = matches!(error.outcome(), Outcome::NotStarted | Outcome::RolledBack);
                 if !is_undone || connection.link.is_doomed() {
@@ -392,37 +436,62 @@ impl Guard<'_> {
         }
     }
 
-    /// BEGIN, one request and COMMIT, sent together. Whether BEGIN matters: without it the request might do or see what
-    /// it was not to.
+    /// BEGIN, one request and COMMIT.
     pub(crate) async fn flight<T: Send>(
         &self,
         begin: &str,
-        begin_matters: bool,
+        flight: Flight,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>> + Send,
     ) -> Result<T> {
         let client = &self.connection.client;
+        if flight == Flight::AfterBegin {
+            let begun = self.run(Phase::Begin, client.batch_execute(begin)).await;
+            begun.map_err(|error| error.with_outcome(Outcome::NotStarted))?;
+            let both = pin!(future::join(statement, client.batch_execute("COMMIT")));
+            let Answered { answer: (out, commit), stopped, sent } =
+                self.at(Place::Inside).listen(Phase::Statement, both).await?;
+            return self.landed(Ok(()), out, commit, stopped, sent);
+        }
         // Polled in this order, so queued in this order.
-        let flight = future::join3(client.batch_execute(begin), statement, client.batch_execute("COMMIT"));
-        let flight = std::pin::pin!(flight);
-        let Answered { answer, stopped, began } = self.listen(Phase::Statement, flight).await?;
-        match answer {
+        let all = pin!(future::join3(client.batch_execute(begin), statement, client.batch_execute("COMMIT")));
+        let Answered { answer: (begun, out, commit), stopped, sent } = self.listen(Phase::Statement, all).await?;
+        self.landed(begun, out, commit, stopped, sent)
+    }
+
+    /// What the answers to a flight mean together.
+    fn landed<T>(
+        &self,
+        begun: Result<(), tokio_postgres::Error>,
+        out: Result<T, tokio_postgres::Error>,
+        commit: Result<(), tokio_postgres::Error>,
+        stopped: Option<StopReason>,
+        sent: Sent,
+    ) -> Result<T> {
+        match (begun, out, commit) {
             // By itself, and not as it was asked for: that it wrote nothing, or saw what it was to see, nobody knows.
-            (Err(error), Ok(_), Ok(())) if begin_matters => {
-                let error = self.failed(Phase::Begin, error, stopped, began);
+            (Err(error), Ok(_), Ok(())) => {
+                let error = self.failed(Phase::Begin, error, stopped, sent);
                 Err(error.with_outcome(Outcome::Committed).and(STRAYED))
             }
-            (_, Ok(out), Ok(())) => Ok(out),
+            (Ok(()), Ok(out), Ok(())) => Ok(out),
             (begun, Err(error), commit) => {
                 let is_from_server = error.as_db_error().is_some();
-                let error = self.failed(Phase::Statement, error, stopped, began);
+                let error = self.failed(Phase::Statement, error, stopped, sent);
+                let nature = self.text.map_or(Nature::UNREAD, |text| nature::of_sql(text.as_bytes()));
                 // COMMIT answers with a ROLLBACK when the statement failed. Where it did not, what failed came after:
                 // a type that had to be looked up, because the schema changed.
                 let outcome = match (begun, commit) {
                     _ if error.outcome() == Outcome::NotStarted => Outcome::NotStarted,
+                    // Which COMMIT it was that the server confirmed is not to be told.
+                    _ if nature.contains(Nature::ENDS) => Outcome::Unknown,
                     (Ok(()), Ok(())) if self.connection.link.seen.has_committed() => Outcome::Committed,
                     (Ok(()), Ok(())) => Outcome::RolledBack,
                     // Without BEGIN it stood alone.
-                    (Err(_), Ok(())) if is_from_server && error.fault() != Fault::StalePlan => {
+                    (Err(_), Ok(()))
+                        if is_from_server
+                            && error.fault() != Fault::StalePlan
+                            && !nature.contains(Nature::UNCLEAR) =>
+                    {
                         Outcome::RolledBack
                     }
                     (Err(_), Ok(())) => Outcome::Unknown,
@@ -430,7 +499,7 @@ impl Guard<'_> {
                 };
                 Err(error.with_outcome(outcome))
             }
-            (_, Ok(_), Err(error)) => Err(self.failed(Phase::Commit, error, stopped, began)),
+            (_, Ok(_), Err(error)) => Err(self.failed(Phase::Commit, error, stopped, sent)),
         }
     }
 
@@ -439,7 +508,7 @@ impl Guard<'_> {
         let client = &self.connection.client;
         let begun: Result<(), Error> = self.run(Phase::Begin, client.batch_execute(begin)).await;
         begun.map_err(|error| error.with_outcome(Outcome::NotStarted))?;
-        let inside = Guard { place: Place::Inside, ..*self };
+        let inside = self.at(Place::Inside);
         match inside.send_text::<S>(sql, params).await {
             Ok(out) => {
                 self.run(Phase::Commit, client.batch_execute("COMMIT")).await?;

@@ -5,9 +5,8 @@
 
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::StopReason;
-use crate::guard::request::{Answered, Watch};
-use crate::guard::{Guard, Place};
-use crate::moment::Moment;
+use crate::guard::Guard;
+use crate::guard::request::{Answered, Sent, Watch};
 use crate::statement::Params;
 use crate::statements::Query;
 use bytes::{Buf, Bytes};
@@ -39,16 +38,16 @@ impl<'a> Bounded<'a> {
         guard: Guard<'a>,
         request: impl Future<Output = Result<T, tokio_postgres::Error>> + Send,
     ) -> Result<(T, Self)> {
-        let Answered { answer, stopped, began } = guard.listen(Phase::Statement, request).await?;
+        let Answered { answer, stopped, sent } = guard.listen(Phase::Statement, request).await?;
         match answer {
-            Ok(stream) => Ok((stream, Bounded::new(guard, stopped, began))),
-            Err(error) => Err(guard.failed(Phase::Statement, error, stopped, began)),
+            Ok(stream) => Ok((stream, Bounded::new(guard, stopped, sent))),
+            Err(error) => Err(guard.failed(Phase::Statement, error, stopped, sent)),
         }
     }
 
-    fn new(guard: Guard<'a>, stopped: Option<StopReason>, began: Moment) -> Self {
-        let watch = Watch::new(&guard, Phase::Statement, began);
-        let (end, reason) = guard.stop_at(began);
+    fn new(guard: Guard<'a>, stopped: Option<StopReason>, sent: Sent) -> Self {
+        let watch = Watch::new(&guard, Phase::Statement, sent);
+        let (end, reason) = guard.stop_at(sent.began);
         Bounded { guard, watch, end: Box::pin(sleep_until(end.instant())), reason, stopped, is_done: false }
     }
 
@@ -67,11 +66,12 @@ impl<'a> Bounded<'a> {
     fn stop(&mut self) -> Error {
         self.is_done = true;
         self.watch.stop(self.reason);
-        let outcome = match self.guard.place {
-            Place::Alone => Outcome::Unknown,
-            Place::Inside => Outcome::RolledBack,
-        };
-        let took = self.watch.began.elapsed().as_secs_f64();
+        let outcome = self.guard.lost(Phase::Statement, self.watch.sent);
+        if outcome == Outcome::RolledBack {
+            // It may yet finish well: its COMMIT is refused from here on.
+            self.guard.connection.link.doom();
+        }
+        let took = self.watch.sent.began.elapsed().as_secs_f64();
         let sentence =
             format!("a stream of {} was stopped after {took:.3} s because {}", self.guard.work, self.reason);
         self.guard.error(self.guard.fault_of_stop(self.reason), Phase::Statement, outcome, sentence)
@@ -80,7 +80,7 @@ impl<'a> Bounded<'a> {
     fn failed(&mut self, error: tokio_postgres::Error) -> Error {
         self.is_done = true;
         self.watch.is_over = self.guard.connection.link.is_quiet();
-        self.guard.failed(Phase::Statement, error, self.stopped, self.watch.began)
+        self.guard.failed(Phase::Statement, error, self.stopped, self.watch.sent)
     }
 }
 

@@ -59,6 +59,22 @@ impl Fault {
         }
     }
 
+    /// The same for an error after which the session goes on: then it cannot say that this session, or the way to it, is
+    /// gone. Such a code was handed on from another server, or raised by code inside.
+    #[must_use]
+    pub fn of_sqlstate_in_session(code: &str) -> Fault {
+        match Fault::of_sqlstate(code) {
+            Fault::ConnectionLost
+            | Fault::ServerShutdown
+            | Fault::NotAccepting
+            | Fault::TooManyConnections
+            | Fault::IdleSessionEnded
+            | Fault::TransactionTimeout => Fault::ForeignServer,
+            Fault::Authentication => Fault::Privilege,
+            fault => fault,
+        }
+    }
+
     fn of_class(class: &str) -> Fault {
         match class {
             "08" => Fault::ConnectionLost,
@@ -66,7 +82,9 @@ impl Fault {
             "23" | "44" | "27" => Fault::Constraint,
             "24" | "25" | "2D" | "3B" | "0B" | "34" | "55" => Fault::TransactionState,
             "28" | "0L" | "0P" => Fault::Authentication,
-            "42" | "0A" | "2F" | "38" | "39" | "3F" | "P0" | "07" | "09" | "0Z" => Fault::BadStatement,
+            "42" | "0A" | "2F" | "38" | "39" | "3F" | "07" | "09" | "0Z" => Fault::BadStatement,
+            "P0" => Fault::Raised,
+            "HV" => Fault::ForeignServer,
             "53" | "54" => Fault::ServerResources,
             _ => Fault::Server,
         }

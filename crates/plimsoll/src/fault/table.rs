@@ -225,6 +225,11 @@ faults! {
         "the statement does not fit the schema",
         "correct the statement, or migrate the schema";
 
+    /// A function or procedure raised an exception of its own (class P0).
+    Raised: "PL-SQL-05", said never keeps;
+        "the code of a function, procedure or trigger said no",
+        "read its message; a procedure that commits may have kept what came before";
+
     /// The role may not do this (42501, class 28 inside a session).
     Privilege: "PL-SQL-04", said never keeps;
         "the role lacks a right",
@@ -249,6 +254,12 @@ faults! {
     Server: "PL-SRV-02", said never keeps;
         "the server failed, or said something unclassified",
         "look at the server's log";
+
+    /// A server that this one asked on our behalf (dblink, a foreign table) failed or could not be reached, or code inside
+    /// borrowed such a code (classes HV and 08, and the codes that end sessions, in a session that goes on).
+    ForeignServer: "PL-SRV-03", said never keeps;
+        "a statement asked another server through dblink or a foreign table, and that failed",
+        "look at the other server; this connection is as good as before";
 
     /// A value could not be converted between Rust and SQL.
     Conversion: "PL-USE-01", said never keeps;

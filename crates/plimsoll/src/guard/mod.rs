@@ -15,6 +15,9 @@ pub(crate) mod request;
 
 use crate::deadline::Deadline;
 use crate::error::{Error, Outcome, Phase, Result, fault_of, said};
+use crate::outcome::{Evidence, Place, Said};
+use crate::sql::nature::{self, Nature};
+use crate::statements::Query;
 use crate::event::{Event, StopReason};
 use crate::fault::Fault;
 use crate::moment::Moment;
@@ -23,23 +26,22 @@ use crate::postgres::Connection;
 use crate::wire::link::Ended;
 use crate::wire::stop::Stopped;
 use futures_util::future;
-use request::{Answered, Request, Watch};
+use request::{Answered, Request, Sent, Watch};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
-use tokio_postgres::error::Severity;
 
 /// Later than anybody waits, and a time that a timer can still hold.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Where a statement runs, which decides what its failure means.
+/// How it is known where a statement runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// By itself: it commits when it ends.
-    Alone,
-    /// In a transaction: whatever fails, nothing stays.
-    Inside,
+pub(crate) enum Whereabouts {
+    /// Whoever asks has seen to it.
+    Known(Place),
+    /// As the session is when it is sent: on a lease, whose borrower may begin and end transactions as he likes.
+    AsTheSessionIs,
 }
 
 /// What bounds one piece of work on a connection.
@@ -51,7 +53,9 @@ pub(crate) struct Guard<'a> {
     pub(crate) deadline: Option<Deadline>,
     /// The limit on one statement.
     pub(crate) limit: Option<Duration>,
-    pub(crate) place: Place,
+    pub(crate) place: Whereabouts,
+    /// The text of the statement, where that is what was asked for.
+    pub(crate) text: Option<&'a str>,
     /// Whether the deadline is the transaction's own limit.
     pub(crate) is_transaction_limit: bool,
     /// The server's limit on one statement, as far as it was told one.
@@ -61,23 +65,54 @@ pub(crate) struct Guard<'a> {
 }
 
 impl<'a> Guard<'a> {
-    /// For a statement of this work, in whatever state the session is.
-    pub(crate) fn on(connection: &'a Connection, work: &'a WorkName, deadline: Option<Deadline>) -> Self {
-        let is_inside = matches!(connection.link.seen.status(), b'T' | b'E');
+    /// For a statement of this work.
+    pub(crate) fn on(
+        connection: &'a Connection,
+        work: &'a WorkName,
+        deadline: Option<Deadline>,
+        place: Whereabouts,
+    ) -> Self {
         Guard {
             connection,
             work,
             deadline,
             limit: connection.shared.limits.client,
-            place: if is_inside { Place::Inside } else { Place::Alone },
+            place,
+            text: None,
             is_transaction_limit: false,
             server_limit: connection.shared.limits.server,
             is_read_only: false,
         }
     }
+
+    /// The same for this statement.
+    #[inline]
+    pub(crate) fn of(self, query: Query<'a>) -> Self {
+        match query {
+            Query::Text(text) => Guard { text: Some(text), ..self },
+            Query::Prepared(_) => self,
+        }
+    }
+
+    /// The same somewhere else.
+    pub(crate) fn at(self, place: Place) -> Self {
+        Guard { place: Whereabouts::Known(place), ..self }
+    }
 }
 
 impl Guard<'_> {
+    /// Where a statement runs that is sent now.
+    #[inline]
+    pub(crate) fn place(&self) -> Place {
+        let link = &self.connection.link;
+        match self.place {
+            Whereabouts::Known(place) => place,
+            Whereabouts::AsTheSessionIs if !link.is_quiet() => Place::Unclear,
+            Whereabouts::AsTheSessionIs if link.seen.status() == b'I' => Place::Alone,
+            Whereabouts::AsTheSessionIs => Place::Inside,
+        }
+    }
+
     /// Runs one request under its limits.
     ///
     /// # Cancel safety
@@ -102,8 +137,8 @@ impl Guard<'_> {
         request: Pin<&'g mut (impl Future<Output = Result<T, tokio_postgres::Error>> + Send)>,
     ) -> impl Future<Output = Result<T>> {
         let known = move |answered: Answered<Result<T, tokio_postgres::Error>>| {
-            let Answered { answer, stopped, began } = answered;
-            answer.map_err(|error| self.failed(phase, error, stopped, began))
+            let Answered { answer, stopped, sent } = answered;
+            answer.map_err(|error| self.failed(phase, error, stopped, sent))
         };
         Request::begin(self, phase, now, request, known)
     }
@@ -133,14 +168,47 @@ impl Guard<'_> {
             return Err(self.error(
                 self.fault_of_stop(StopReason::Deadline),
                 phase,
-                self.untouched(),
+                self.place().untouched(),
                 format!("the deadline of {} had passed, or nearly, before this {phase} was sent", self.work),
             ));
         }
-        Ok((!link.needs_settling()).then_some(now))
+        let is_meant_inside = matches!(self.place, Whereabouts::Known(Place::Inside | Place::Unclear));
+        if is_meant_inside && link.seen.status() == b'I' && link.is_quiet() {
+            return Err(self.left_outside(phase));
+        }
+        Ok((!self.needs_settling()).then_some(now))
+    }
+
+    /// What was meant to run in a transaction would run by itself: a statement inside has ended that.
+    #[cold]
+    fn left_outside(&self, phase: Phase) -> Error {
+        let work = self.work;
+        let sentence = format!(
+            "the transaction of {work} was ended by a statement of its own, so this {phase} was not sent; leave COMMIT \
+             and ROLLBACK to whoever opened it"
+        );
+        self.error(Fault::TransactionState, phase, Outcome::NotStarted, sentence)
+    }
+
+    /// Whether something must be stopped or undone before the next request.
+    #[inline]
+    pub(crate) fn needs_settling(&self) -> bool {
+        let link = &self.connection.link;
+        link.needs_settling() || self.place == Whereabouts::AsTheSessionIs && link.holds_untold_transaction()
+    }
+
+    /// Settles what was given up, where a decision depends on whether a transaction is open.
+    pub(crate) async fn settled(&self) -> Result<()> {
+        if self.needs_settling() {
+            self.settle(Phase::Statement).await?;
+        }
+        Ok(())
     }
 
     /// Something before this one was given up: it is stopped for certain first, or its cancel would hit this one.
+    ///
+    /// A BEGIN that was given up may have been done. Its transaction is rolled back, since nobody was told of it: what
+    /// comes next is meant to stand alone, and would be undone with it later.
     async fn settle(&self, phase: Phase) -> Result<Moment> {
         let link = &self.connection.link;
         let limit = Instant::now() + self.connection.shared.plan.reclaim_timeout();
@@ -156,6 +224,12 @@ impl Guard<'_> {
             }
             link.barrier_passed();
         }
+        if link.holds_untold_transaction() {
+            let undo = link.sending(self.connection.client.batch_execute("ROLLBACK"));
+            if !matches!(timeout_at(until, undo).await, Ok(Ok(()))) {
+                return Err(self.gave_up(phase, "has begun a transaction that could not be rolled back"));
+            }
+        }
         // That took of the time there was.
         let now = Moment::now();
         self.may_begin(now, phase)?;
@@ -168,7 +242,7 @@ impl Guard<'_> {
         self.connection.link.doom();
         let work = self.work;
         let sentence = format!("an earlier statement of {work} {why}; the connection is given up");
-        self.error(Fault::ConnectionLost, phase, self.untouched(), sentence)
+        self.error(Fault::ConnectionLost, phase, self.place().untouched(), sentence)
     }
 
     /// When to stop, and what to call it.
@@ -205,23 +279,25 @@ impl Guard<'_> {
         match answer {
             Ok(answer) => {
                 watch.is_over = true;
-                Ok(Answered { answer, stopped: Some(reason), began: watch.began })
+                self.connection.link.told();
+                Ok(Answered { answer, stopped: Some(reason), sent: watch.sent })
             }
             Err(_) => {
                 // Told already; the drop of `watch` goes on stopping it.
                 watch.is_told = true;
-                if self.place == Place::Inside {
+                let outcome = self.lost(phase, watch.sent);
+                if outcome == Outcome::RolledBack {
                     // It was called rolled back and may yet finish well: its COMMIT is refused from here on.
                     link.doom();
                 }
                 Err(self.error(
                     self.fault_of_stop(reason),
                     phase,
-                    self.lost_outcome(),
+                    outcome,
                     format!(
                         "{phase} of {} was stopped after {:.1} s because {reason}, and the server has not confirmed it",
                         self.work,
-                        watch.began.elapsed().as_secs_f64()
+                        watch.sent.began.elapsed().as_secs_f64()
                     ),
                 ))
             }
@@ -244,12 +320,12 @@ impl Guard<'_> {
         phase: Phase,
         error: tokio_postgres::Error,
         stopped: Option<StopReason>,
-        began: Moment,
+        sent: Sent,
     ) -> Error {
         let mut fault = fault_of(&error);
-        let elapsed = began.elapsed();
+        let elapsed = sent.began.elapsed();
         if fault == Fault::CancelledByOther {
-            fault = self.who_cancelled(stopped, began);
+            fault = self.who_cancelled(stopped, sent.began);
         }
         if fault == Fault::ReadOnlyServer && self.is_read_only {
             // The server keeps what was asked for; that says nothing about the server.
@@ -258,14 +334,16 @@ impl Guard<'_> {
         if fault.evicts() {
             self.connection.link.doom();
         }
-        let mut outcome = self.outcome_of(phase, fault, &error);
+        let mut outcome = self.outcome_of(phase, fault, &error, sent);
         let said = match error.as_db_error() {
             Some(db) => said(db),
             None => match (self.connection.link.ended(), std::error::Error::source(&error)) {
                 (Some(ended), _) if fault == Fault::ConnectionLost => {
                     fault = ended.reason();
-                    // The server ended a session that was at rest, so it never read what was sent last.
-                    if matches!(fault, Fault::TransactionTimeout | Fault::IdleSessionEnded) {
+                    // The server ended a session that was at rest, so it never read what was sent last. Another that was
+                    // still under way may have been a COMMIT.
+                    let is_only_one = sent.place != Place::Unclear;
+                    if matches!(fault, Fault::TransactionTimeout | Fault::IdleSessionEnded) && is_only_one {
                         outcome = Outcome::RolledBack;
                     }
                     ended.text
@@ -301,25 +379,56 @@ impl Guard<'_> {
         if by_server { Fault::StatementTimeout } else { Fault::CancelledByOther }
     }
 
-    fn outcome_of(&self, phase: Phase, fault: Fault, error: &tokio_postgres::Error) -> Outcome {
-        let db = error.as_db_error();
-        let by_server = db.is_some();
-        // What a foreign server, or a part of this one, could not say itself.
-        let is_unsure = db.is_some_and(|db| matches!(db.code().code(), "08007" | "40003"));
-        let ends_session = db.is_some_and(|db| db.parsed_severity().is_none_or(|s| s != Severity::Error));
-        match (phase, self.place) {
-            (Phase::Prepare, Place::Alone) => Outcome::NotStarted,
-            // The server says so before it closes (PostgreSQL 17 and later).
-            _ if fault == Fault::TransactionTimeout && by_server => Outcome::RolledBack,
-            // The driver could not put the parameters into bytes: nothing was sent.
-            _ if fault == Fault::Conversion && error.to_string().contains("parameter") => self.untouched(),
-            (_, Place::Inside) => Outcome::RolledBack,
-            // An error that ends the session may have come after the commit; one that does not, has undone it.
-            (_, Place::Alone) if by_server && !ends_session && !is_unsure => Outcome::RolledBack,
-            // Rows that could not be read were nevertheless made.
-            (_, Place::Alone) if matches!(fault, Fault::Conversion | Fault::RowCount) => Outcome::Committed,
-            (_, Place::Alone) => Outcome::Unknown,
+    fn outcome_of(&self, phase: Phase, fault: Fault, error: &tokio_postgres::Error, sent: Sent) -> Outcome {
+        // The driver could not put the parameters into bytes: nothing was sent.
+        if fault == Fault::Conversion && error.to_string().contains("parameter") {
+            return sent.place.untouched();
         }
+        let nature = self.nature_since(sent);
+        let said = match error.as_db_error() {
+            // Whatever was said, the session has ended with it.
+            Some(_) if self.connection.link.is_closed() => Said::Fatal { is_undone: false },
+            Some(db) => Said::by(db, nature),
+            None if matches!(fault, Fault::Conversion | Fault::RowCount) => Said::Everything,
+            None => Said::Nothing,
+        };
+        self.evidence(phase, said, nature, sent).outcome()
+    }
+
+    /// The outcome of what was sent and got no answer.
+    pub(crate) fn lost(&self, phase: Phase, sent: Sent) -> Outcome {
+        self.evidence(phase, Said::Nothing, self.nature_since(sent), sent).outcome()
+    }
+
+    fn evidence(&self, phase: Phase, said: Said, nature: Nature, sent: Sent) -> Evidence {
+        let link = &self.connection.link;
+        Evidence {
+            phase,
+            place: sent.place,
+            nature,
+            said,
+            has_ended: link.seen.has_ended_since(sent.mark),
+            is_idle: link.is_quiet() && link.seen.status() == b'I',
+        }
+    }
+
+    /// What this request can do to transactions, and whatever else went out on the connection since.
+    fn nature_since(&self, sent: Sent) -> Nature {
+        let link = &self.connection.link;
+        let mut nature = link.seen.nature_since(sent.mark);
+        match self.text {
+            // The text is certain; what else the wire has seen matters only where others were on their way.
+            Some(text) if sent.place != Place::Unclear => {
+                let ends = nature.contains(Nature::ENDS);
+                nature = nature::of_sql(text.as_bytes());
+                if ends {
+                    nature |= Nature::ENDS;
+                }
+            }
+            Some(text) => nature |= nature::of_sql(text.as_bytes()),
+            None => {}
+        }
+        nature
     }
 
     #[cold]
@@ -330,25 +439,9 @@ impl Guard<'_> {
         self.error(
             fault,
             phase,
-            self.untouched(),
+            self.place().untouched(),
             format!("the connection of {} had ended before this {phase} was sent: {why}", self.work),
         )
-    }
-
-    /// The outcome where nothing was sent.
-    fn untouched(&self) -> Outcome {
-        match self.place {
-            Place::Alone => Outcome::NotStarted,
-            Place::Inside => Outcome::RolledBack,
-        }
-    }
-
-    /// The outcome where something was sent and no answer came.
-    fn lost_outcome(&self) -> Outcome {
-        match self.place {
-            Place::Alone => Outcome::Unknown,
-            Place::Inside => Outcome::RolledBack,
-        }
     }
 
     #[cold]

@@ -8,8 +8,10 @@ use crate::error::{Error, Phase, Result};
 use crate::event::{Event, StopReason};
 use crate::moment::Moment;
 use crate::name::WorkName;
+use crate::outcome::Place;
 use crate::postgres::Connection;
 use crate::wire::link::Link;
+use crate::wire::seen::Mark;
 use futures_util::future::BoxFuture;
 use std::future::Future;
 use std::mem::replace;
@@ -79,7 +81,8 @@ impl Alarm<'_> {
 
 impl<'a> Listening<'a> {
     fn since(began: Moment, guard: &Guard<'a>, phase: Phase) -> Self {
-        let watch = Watch::new(guard, phase, began);
+        let sent = Sent::now(guard, began);
+        let watch = Watch::new(guard, phase, sent);
         let (stop_at, reason) = guard.stop_at(began);
         let link = &*guard.connection.link;
         let alarm = if link.listen(stop_at.number()) {
@@ -163,8 +166,9 @@ where
             if let Stage::Listening(request, listening) = &mut this.stage {
                 if let Poll::Ready(answer) = listening.link.poll_sending(request.as_mut(), cx) {
                     listening.watch.is_over = true;
-                    let began = listening.watch.began;
-                    return Poll::Ready((this.then)(Answered { answer, stopped: None, began }));
+                    listening.link.told();
+                    let sent = listening.watch.sent;
+                    return Poll::Ready((this.then)(Answered { answer, stopped: None, sent }));
                 }
                 ready!(listening.alarm.poll(listening.stop_at, cx));
             }
@@ -179,22 +183,36 @@ where
 pub(crate) struct Answered<T> {
     pub(crate) answer: T,
     pub(crate) stopped: Option<StopReason>,
+    pub(crate) sent: Sent,
+}
+
+/// How things stood when a request was sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Sent {
     pub(crate) began: Moment,
+    pub(crate) place: Place,
+    pub(crate) mark: Mark,
+}
+
+impl Sent {
+    fn now(guard: &Guard<'_>, began: Moment) -> Self {
+        Sent { began, place: guard.place(), mark: guard.connection.link.seen.mark() }
+    }
 }
 
 /// Stops on the server what its caller dropped.
 pub(crate) struct Watch<'a> {
     connection: &'a Connection,
     work: &'a WorkName,
-    pub(crate) began: Moment,
+    pub(crate) sent: Sent,
     pub(crate) is_over: bool,
     pub(super) is_told: bool,
     phase: Phase,
 }
 
 impl<'a> Watch<'a> {
-    pub(crate) fn new(guard: &Guard<'a>, phase: Phase, began: Moment) -> Self {
-        Watch { connection: guard.connection, work: guard.work, began, is_over: false, is_told: false, phase }
+    pub(crate) fn new(guard: &Guard<'a>, phase: Phase, sent: Sent) -> Self {
+        Watch { connection: guard.connection, work: guard.work, sent, is_over: false, is_told: false, phase }
     }
 
     /// Stops it now, whenever this is dropped.

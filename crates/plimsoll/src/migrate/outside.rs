@@ -12,7 +12,8 @@ use super::script::{self, Statement};
 use crate::connection::PooledConnection;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
-use crate::guard::{Guard, Place};
+use crate::guard::Guard;
+use crate::outcome::Place;
 use crate::transaction::TransactionGuard;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -166,7 +167,7 @@ impl Run<'_> {
 
 /// A guard without this program's limit, for a statement that stands alone.
 fn unlimited(connection: &PooledConnection) -> Guard<'_> {
-    Guard { limit: None, server_limit: None, place: Place::Alone, ..connection.guard() }
+    Guard { limit: None, server_limit: None, ..connection.guard().at(Place::Alone) }
 }
 
 fn names(file: &Migration, index: &str) -> bool {

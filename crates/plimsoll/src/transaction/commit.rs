@@ -8,9 +8,9 @@ use super::open::{Adrift, Core};
 use crate::connection::PooledConnection;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
-use crate::guard::{Guard, Place};
+use crate::outcome::Place;
+use crate::guard::Guard;
 use crate::resolve;
-use std::sync::atomic::Ordering;
 
 /// Commits and gives the lease back.
 pub(super) async fn commit(core: &Core) -> Result<()> {
@@ -29,17 +29,14 @@ pub(super) async fn commit(core: &Core) -> Result<()> {
         // Nothing was asked inside it, so nothing was sent.
         return Ok(());
     }
-    match core.adrift(&lease) {
-        Some(Adrift::NeverBegun) => {
-            let outcome = undone(core);
-            return Err(core.not_open(Adrift::NeverBegun, Phase::Commit, outcome));
-        }
-        Some(Adrift::EndedFromWithin) => {
-            return Err(core.not_open(Adrift::EndedFromWithin, Phase::Commit, Outcome::Unknown));
-        }
-        None => {}
+    if let Some(adrift) = core.adrift(&lease) {
+        return Err(core.not_open(adrift, Phase::Commit, core.undone(&lease)));
     }
-    let guard = Guard { place: Place::Alone, ..core.guard(&lease) };
+    if let Err(error) = core.undo_what_was_given_up(&lease).await {
+        end(core, &lease).await;
+        return Err(error.with_outcome(core.undone(&lease)));
+    }
+    let guard = core.guard(&lease).at(Place::Alone);
     let link = &guard.connection.link;
     // The server refuses the one, and would not the other: a statement that was called rolled back and has finished.
     if link.seen.status() == b'E' || link.is_doomed() {
@@ -59,7 +56,7 @@ async fn swallowed(core: &Core, lease: &PooledConnection) -> Error {
     Error::new(
         Fault::TransactionState,
         Phase::Commit,
-        Outcome::RolledBack,
+        core.undone(lease),
         format!(
             "the transaction of {} was rolled back instead of committed: one of its statements had failed and the error was passed over",
             core.work
@@ -70,19 +67,12 @@ async fn swallowed(core: &Core, lease: &PooledConnection) -> Error {
 /// Rolls back and gives the lease back; says what became of the transaction. If it cannot be done now it is done on
 /// the side.
 pub(super) async fn roll_back(core: &Core) -> Outcome {
-    let Some(lease) = core.take() else { return undone(core) };
-    if core.adrift(&lease) == Some(Adrift::EndedFromWithin) {
-        return Outcome::Unknown;
-    }
-    if core.unsent.lock().take().is_none() {
+    let Some(lease) = core.take() else { return core.undone_unseen() };
+    let outcome = core.undone(&lease);
+    if core.adrift(&lease) != Some(Adrift::EndedFromWithin) && core.unsent.lock().take().is_none() {
         end(core, &lease).await;
     }
-    undone(core)
-}
-
-/// What becomes of a transaction that is not committed.
-fn undone(core: &Core) -> Outcome {
-    if core.has_strayed.load(Ordering::Acquire) { Outcome::Unknown } else { Outcome::RolledBack }
+    outcome
 }
 
 async fn end(core: &Core, lease: &PooledConnection) {
@@ -91,7 +81,7 @@ async fn end(core: &Core, lease: &PooledConnection) {
         return;
     }
     // A deadline that has passed must not keep the rollback from being sent.
-    let guard = Guard { place: Place::Inside, deadline: None, ..core.guard(lease) };
+    let guard = Guard { deadline: None, ..core.guard(lease).at(Place::Inside) };
     if guard.deadline.is_none()
         && core.deadline.is_some_and(|deadline| deadline.has_passed(tokio::time::Instant::now()))
     {
@@ -108,7 +98,7 @@ async fn settle(core: &Core, lease: PooledConnection, error: Error) -> Result<()
     let xid = core.xid.lock().take();
     let xid = match (error.outcome(), xid) {
         // COMMIT was never sent, but what it was to commit had begun.
-        (Outcome::NotStarted, _) => return Err(error.with_outcome(Outcome::RolledBack)),
+        (Outcome::NotStarted, _) => return Err(error.with_outcome(core.undone(&lease))),
         (Outcome::Unknown, Some(xid)) => xid,
         _ => return Err(error),
     };

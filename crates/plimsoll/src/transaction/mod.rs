@@ -10,6 +10,7 @@
 //! task has under way at that moment is stopped, and the connection goes back with it.
 
 mod commit;
+mod levels;
 mod open;
 mod savepoint;
 
@@ -20,11 +21,13 @@ use crate::guard::Guard;
 use crate::guard::request::Answered;
 use crate::lock::{self, LockKey};
 use crate::name::WorkName;
+use crate::outcome::Place;
 use crate::statement::{Count, First, Params, Rows, STRAYED, Shape};
 use crate::statements::{AsQuery, Query};
 use crate::stream::{CopyIn, CopyOut, RowStream};
 use bytes::Buf;
 use futures_util::future;
+use levels::Level;
 use open::{Core, Ending, open};
 use std::future::Future;
 use std::ops::Deref;
@@ -35,6 +38,8 @@ use tokio_postgres::Row;
 /// An open transaction. Owned, so that it goes wherever the closure goes; inert once the closure has ended.
 pub struct Transaction {
     core: Arc<Core>,
+    /// The savepoint that it belongs to.
+    level: Level,
 }
 
 /// Runs a closure in a transaction.
@@ -46,7 +51,7 @@ where
 {
     let core = open(lease, begin).await?;
     let ending = Ending(Arc::clone(&core));
-    let result = work(Transaction { core: Arc::clone(&core) }).await;
+    let result = work(Transaction { core: Arc::clone(&core), level: 0 }).await;
     let ended = match result {
         Ok(value) => commit::commit(&core).await.map(|()| value),
         Err(error) => {
@@ -72,7 +77,7 @@ pub(crate) async fn of_one<S: Shape>(
 /// Begins a transaction that is ended by hand.
 pub(crate) async fn begin(lease: PooledConnection, begin: Begin) -> Result<TransactionGuard> {
     let core = open(lease, begin).await?;
-    Ok(TransactionGuard { transaction: Transaction { core: Arc::clone(&core) }, ending: Ending(core) })
+    Ok(TransactionGuard { transaction: Transaction { core: Arc::clone(&core), level: 0 }, ending: Ending(core) })
 }
 
 impl Transaction {
@@ -101,7 +106,7 @@ impl Transaction {
         params: Params<'a>,
     ) -> impl Future<Output = Result<Row>> + Send + use<'a, Q> {
         let query = statement.as_query();
-        async move { one(self.run::<First>(query, params).await?, &self.core.work, Outcome::RolledBack) }
+        async move { one(self.run::<First>(query, params).await?, &self.core.work, Outcome::Unknown) }
     }
 
     /// Runs a statement that gives one row or none. As [`Transaction::query`].
@@ -114,7 +119,7 @@ impl Transaction {
         params: Params<'a>,
     ) -> impl Future<Output = Result<Option<Row>>> + Send + use<'a, Q> {
         let query = statement.as_query();
-        async move { at_most_one(self.run::<First>(query, params).await?, &self.core.work, Outcome::RolledBack) }
+        async move { at_most_one(self.run::<First>(query, params).await?, &self.core.work, Outcome::Unknown) }
     }
 
     /// Runs a statement and gives the number of rows that it touched. As [`Transaction::query`].
@@ -140,9 +145,10 @@ impl Transaction {
 
     /// As [`Transaction::batch_execute`], for a caller that has looked itself at what is left in the session.
     pub(crate) async fn script(&self, sql: &str) -> Result<()> {
-        let lease = self.core.lease()?;
-        let guard = self.core.guard(&lease);
+        let lease = self.core.enter(self.level).await?;
+        let guard = self.core.guard(&lease).of(Query::Text(sql));
         self.core.send_begin(&guard).await?;
+        self.core.note_ending(sql);
         guard.run(Phase::Statement, lease.inner().client.batch_execute(sql)).await
     }
 
@@ -152,9 +158,12 @@ impl Transaction {
         params: Params<'a>,
     ) -> impl Future<Output = Result<S::Out>> + Send + use<'a, S> {
         async move {
-            let lease = self.core.lease()?;
+            let lease = self.core.enter(self.level).await?;
             refuse_session_state(lease.inner(), query)?;
-            let guard = self.core.guard(&lease);
+            let guard = self.core.guard(&lease).of(query);
+            if let Query::Text(sql) = query {
+                self.core.note_ending(sql);
+            }
             let unsent = self.core.unsent.lock().take();
             if let Some(begin) = unsent {
                 return first::<S>(&self.core, &guard, begin, query, params).await;
@@ -168,9 +177,14 @@ impl Transaction {
     /// # Errors
     /// The closure's own, after rolling back to where it began.
     ///
+    /// While it is open, only the handle that the closure is given may be used. The outer one, and another savepoint
+    /// beside it, are refused with [`Fault::Usage`](crate::Fault::Usage): what they did would be undone with it.
+    ///
+    /// A deadline around it bounds the closure. Undoing it has the transaction's own time; if it cannot be undone, the
+    /// transaction cannot be committed.
+    ///
     /// # Cancel safety
-    /// Dropped, the savepoint stays open until the whole transaction ends; what it did is then part of it only if
-    /// the whole commits. Drop the whole to be sure.
+    /// Dropped, it is rolled back before anything else is done in the transaction.
     pub fn savepoint<'a, T, F, Fut>(
         &'a self,
         work: F,
@@ -224,7 +238,7 @@ impl Transaction {
         params: Params<'_>,
         read: impl AsyncFnOnce(RowStream<'_>) -> Result<T>,
     ) -> Result<T> {
-        let lease = self.core.lease()?;
+        let lease = self.core.enter(self.level).await?;
         refuse_session_state(lease.inner(), statement.as_query())?;
         let guard = self.core.guard(&lease);
         self.core.send_begin(&guard).await?;
@@ -243,7 +257,7 @@ impl Transaction {
         sql: &str,
         write: impl AsyncFnOnce(CopyIn<'_, B>) -> Result<T>,
     ) -> Result<T> {
-        let lease = self.core.lease()?;
+        let lease = self.core.enter(self.level).await?;
         refuse_session_state(lease.inner(), Query::Text(sql))?;
         let guard = self.core.guard(&lease);
         self.core.send_begin(&guard).await?;
@@ -262,7 +276,7 @@ impl Transaction {
         sql: &str,
         read: impl AsyncFnOnce(CopyOut<'_>) -> Result<T>,
     ) -> Result<T> {
-        let lease = self.core.lease()?;
+        let lease = self.core.enter(self.level).await?;
         refuse_session_state(lease.inner(), Query::Text(sql))?;
         let guard = self.core.guard(&lease);
         self.core.send_begin(&guard).await?;
@@ -295,17 +309,17 @@ async fn first<S: Shape>(
     };
     let flight = future::join(client.batch_execute(&begin), S::prepared(client, &statement, params));
     let flight = std::pin::pin!(flight);
-    let Answered { answer, stopped, began } = guard.listen(Phase::Statement, flight).await?;
-    let _ = core.has_begun.set(answer.0.is_ok());
+    let Answered { answer, stopped, sent } = guard.at(Place::Opening).listen(Phase::Statement, flight).await?;
+    let _ = core.begun.set(answer.0.is_ok().then_some(sent.mark));
     match answer {
         (Ok(()), Ok(out)) => Ok(out),
         (Err(error), Ok(_)) => {
             // It ran by itself, and only its author knows whether it wrote.
             core.has_strayed.store(true, Ordering::Release);
-            Err(guard.failed(Phase::Begin, error, stopped, began).with_outcome(Outcome::Unknown).and(STRAYED))
+            Err(guard.failed(Phase::Begin, error, stopped, sent).with_outcome(Outcome::Unknown).and(STRAYED))
         }
-        (Err(error), Err(_)) => Err(guard.failed(Phase::Begin, error, stopped, began)),
-        (Ok(()), Err(error)) => Err(guard.failed(Phase::Statement, error, stopped, began)),
+        (Err(error), Err(_)) => Err(guard.failed(Phase::Begin, error, stopped, sent)),
+        (Ok(()), Err(error)) => Err(guard.failed(Phase::Statement, error, stopped, sent)),
     }
 }
 

@@ -11,10 +11,14 @@ use crate::deadline::{self, Deadline};
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
 use crate::guard::request::give_up;
-use crate::guard::{Guard, Place};
+use super::levels::Levels;
+use crate::guard::{Guard, Whereabouts};
+use crate::outcome::Place;
+use crate::sql::nature;
+use crate::wire::seen::Mark;
 use crate::name::WorkName;
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -34,11 +38,15 @@ pub(super) struct Core {
     takes_its_time: bool,
     /// The BEGIN that has not been sent yet: it travels with the first statement.
     pub(super) unsent: Mutex<Option<String>>,
-    /// Whether the server said yes to BEGIN; nothing before it was sent, or while its answer is awaited.
-    pub(super) has_begun: OnceLock<bool>,
+    /// How things stood on the wire when the server said yes to BEGIN, and none if it said no; nothing before it was sent,
+    /// or while its answer is awaited.
+    pub(super) begun: OnceLock<Option<Mark>>,
     /// It said no, and the first statement, which was on its way behind it, ran by itself.
     pub(super) has_strayed: AtomicBool,
-    pub(super) savepoints: AtomicU32,
+    /// A text was sent that may end the transaction: what became of it is known only once that was answered.
+    pub(super) may_have_ended: AtomicBool,
+    /// The savepoints that are open, one inside the other.
+    pub(super) levels: Levels,
     pub(super) xid: Mutex<Option<String>>,
     pub(super) began: Instant,
 }
@@ -63,16 +71,45 @@ impl Core {
     /// Why there is no transaction on the server, if there is none: what was sent now would commit by itself.
     pub(super) fn adrift(&self, lease: &PooledConnection) -> Option<Adrift> {
         let link = &lease.inner().link;
+        let begun = self.begun.get();
+        // A command tag has said so. Another may have been begun behind it, so the status says nothing.
+        if matches!(begun, Some(Some(mark)) if link.seen.has_ended_since(*mark)) {
+            return Some(Adrift::EndedFromWithin);
+        }
         if link.seen.status() != b'I' || link.is_closed() || self.unsent.lock().is_some() {
             return None;
         }
         // The server has said that there was one, and now says that there is none: whatever else is on its way.
-        match self.has_begun.get() {
-            Some(true) => Some(Adrift::EndedFromWithin),
-            Some(false) => Some(Adrift::NeverBegun),
+        match begun {
+            Some(Some(_)) => Some(Adrift::EndedFromWithin),
+            Some(None) => Some(Adrift::NeverBegun),
             // Its BEGIN may still be on its way.
             None => link.is_quiet().then_some(Adrift::NeverBegun),
         }
+    }
+
+    /// What becomes of a transaction that is not committed by us.
+    pub(super) fn undone(&self, lease: &PooledConnection) -> Outcome {
+        let link = &lease.inner().link;
+        let may_have_ended = self.may_have_ended.load(Ordering::Acquire);
+        let is_answered = link.is_quiet() && !link.is_closed();
+        match self.adrift(lease) {
+            Some(Adrift::EndedFromWithin) => Outcome::Unknown,
+            _ if may_have_ended && !is_answered => Outcome::Unknown,
+            _ => self.strayed_or(Outcome::RolledBack),
+        }
+    }
+
+    /// The same where its connection is in other hands.
+    pub(super) fn undone_unseen(&self) -> Outcome {
+        match self.may_have_ended.load(Ordering::Acquire) {
+            true => Outcome::Unknown,
+            false => self.strayed_or(Outcome::RolledBack),
+        }
+    }
+
+    fn strayed_or(&self, outcome: Outcome) -> Outcome {
+        if self.has_strayed.load(Ordering::Acquire) { Outcome::Unknown } else { outcome }
     }
 
     pub(super) fn not_open(&self, adrift: Adrift, phase: Phase, outcome: Outcome) -> Error {
@@ -94,15 +131,27 @@ impl Core {
             (Some(own), current) => Some(own.or_earlier(current)),
             (None, current) => current,
         };
+        let place = match self.may_have_ended.load(Ordering::Acquire) {
+            true => Place::Unclear,
+            false => Place::Inside,
+        };
         Guard {
             work: &self.work,
             deadline,
-            place: Place::Inside,
+            place: Whereabouts::Known(place),
             is_transaction_limit: self.is_own_limit && deadline == self.deadline,
             server_limit: self.server_limit,
             is_read_only: self.is_read_only,
             limit: lease.guard().limit.filter(|_| !self.takes_its_time),
             ..lease.guard()
+        }
+    }
+
+    /// A text that may end the transaction is about to be sent.
+    #[inline]
+    pub(super) fn note_ending(&self, sql: &str) {
+        if nature::may_end(sql) {
+            self.may_have_ended.store(true, Ordering::Release);
         }
     }
 
@@ -131,7 +180,7 @@ impl Core {
     pub(super) async fn send(&self, guard: &Guard<'_>, begin: &str) -> Result<Option<String>> {
         let id = send_begin(guard, begin).await;
         // BEGIN is sent once.
-        let _ = self.has_begun.set(id.is_ok());
+        let _ = self.begun.set(id.is_ok().then(|| guard.connection.link.seen.mark()));
         id
     }
 }
@@ -146,7 +195,7 @@ pub(super) enum Adrift {
 }
 
 async fn send_begin(guard: &Guard<'_>, begin: &str) -> Result<Option<String>> {
-    let alone = Guard { place: Place::Alone, ..*guard };
+    let alone = guard.at(Place::Alone);
     let messages = alone
         .run(Phase::Begin, guard.connection.client.simple_query(begin))
         .await
@@ -184,9 +233,10 @@ pub(super) async fn open(lease: PooledConnection, begin: Begin) -> Result<Arc<Co
         is_read_only: begin.read_only,
         takes_its_time: begin.takes_its_time,
         unsent: Mutex::new(None),
-        has_begun: OnceLock::new(),
+        begun: OnceLock::new(),
         has_strayed: AtomicBool::new(false),
-        savepoints: AtomicU32::new(0),
+        may_have_ended: AtomicBool::new(false),
+        levels: Levels::default(),
         xid: Mutex::new(None),
         began: now,
     };

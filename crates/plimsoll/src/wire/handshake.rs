@@ -12,7 +12,7 @@ use super::link::Link;
 use super::seen::Seen;
 use super::socket::Socket;
 use super::tap::Tap;
-use crate::error::{Error, Outcome, Phase, Result, fault_of};
+use crate::error::{Error, Outcome, Phase, Result, fault_of_connect};
 use crate::fault::Fault;
 use crate::secret::Secret;
 use crate::settings::{ChannelBinding, Host, OnMissingGuardrail, Plan, TlsMode};
@@ -213,7 +213,7 @@ fn refused(host: &Host, stage: &str, error: tokio_postgres::Error) -> Error {
         (None, None) => error.to_string(),
     };
     let kind = error.to_string();
-    let fault = match fault_of(&error) {
+    let fault = match fault_of_connect(&error) {
         Fault::Privilege => Fault::Authentication,
         // What start-up carries besides names are the options.
         Fault::Data | Fault::BadStatement => Fault::Settings,

@@ -23,7 +23,7 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use tokio::sync::{Notify, Semaphore};
@@ -96,6 +96,8 @@ pub(crate) struct Link {
     has_orphan: AtomicBool,
     /// Somebody had the client itself.
     was_bare: AtomicBool,
+    /// The status of the session when a borrower was last told how a request ended.
+    told_status: AtomicU8,
     driver_waker: Mutex<Option<Waker>>,
     pub(super) target: Target,
     pub(super) cancels: Arc<Semaphore>,
@@ -120,6 +122,7 @@ impl Link {
             cancels_out: AtomicU32::new(0),
             asked: AtomicU64::new(0),
             was_bare: AtomicBool::new(false),
+            told_status: AtomicU8::new(b'I'),
             driver_waker: Mutex::new(None),
             changed: Notify::new(),
             watchers: AtomicU32::new(0),
@@ -237,8 +240,25 @@ impl Link {
         self.was_bare.store(true, Ordering::Relaxed);
     }
 
+    /// The borrower is told how a request ended, and so what state the session is in.
+    #[inline]
+    pub(crate) fn told(&self) {
+        self.told_status.store(self.seen.status(), Ordering::Relaxed);
+    }
+
+    /// Whether a transaction is open of which no borrower knows: he has given up the statement that began it.
+    pub(crate) fn holds_untold_transaction(&self) -> bool {
+        self.seen.status() != b'I'
+            && self.told_status.load(Ordering::Relaxed) == b'I'
+            && self.is_quiet()
+            // Somebody may be about to be told, or talks to the server in a way that is not seen here.
+            && self.due.load(Ordering::Relaxed) == u64::MAX
+            && !self.was_bare.load(Ordering::Relaxed)
+    }
+
     /// The borrower has left.
     pub(crate) fn given_back(&self) {
+        self.told_status.store(b'I', Ordering::Relaxed);
         if self.was_bare.load(Ordering::Relaxed) {
             self.was_bare.store(false, Ordering::Relaxed);
             self.asked.fetch_add(1, Ordering::Release);

@@ -2,6 +2,7 @@
 
 use super::residue::Residue;
 use super::tap::cstring;
+use crate::sql::nature::Nature;
 use crate::moment::Moment;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -27,6 +28,7 @@ pub(crate) struct Seen {
     /// Up to which number of what was handed to the client has left its queue: see [`Link`](super::link::Link).
     pub(super) drained: AtomicU64,
     pub(super) is_polling: AtomicBool,
+    pub(super) marks: Marks,
     /// Thirty-two bytes of it, four words; only the driver writes them.
     pub(super) last_tag: [AtomicU64; 4],
     pub(super) pid: AtomicI32,
@@ -35,6 +37,32 @@ pub(crate) struct Seen {
 }
 
 const _: () = assert!(std::mem::offset_of!(Seen, last_tag) <= 64);
+
+/// What passed the wire that bears on transactions, counted. Whoever asks twice knows what was between.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    /// Texts that were sent to run and are not known to be done whole or not at all.
+    pub(super) unclear: AtomicU32,
+    /// Those that can end a transaction.
+    pub(super) endings: AtomicU32,
+    /// Transactions that ended, as command tags say.
+    pub(super) ended: AtomicU32,
+}
+
+impl Marks {
+    /// One more; only the driver writes them.
+    pub(super) fn count(mark: &AtomicU32) {
+        mark.store(mark.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+    }
+}
+
+/// The marks as they stood.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mark {
+    unclear: u32,
+    endings: u32,
+    ended: u32,
+}
 
 impl Seen {
     pub(crate) fn new() -> Self {
@@ -53,8 +81,34 @@ impl Seen {
             committed: AtomicBool::new(false),
             drained: AtomicU64::new(0),
             is_polling: AtomicBool::new(false),
+            marks: Marks::default(),
             lookups: Mutex::new(Vec::new()),
         }
+    }
+
+    /// How things stand, to be compared with later.
+    pub(crate) fn mark(&self) -> Mark {
+        let load = |mark: &AtomicU32| mark.load(Ordering::Acquire);
+        let Marks { unclear, endings, ended } = &self.marks;
+        Mark { unclear: load(unclear), endings: load(endings), ended: load(ended) }
+    }
+
+    /// The nature of what has been sent since.
+    pub(crate) fn nature_since(&self, then: Mark) -> Nature {
+        let now = self.mark();
+        let mut nature = Nature::ATOMIC;
+        if now.unclear != then.unclear {
+            nature |= Nature::UNCLEAR;
+        }
+        if now.endings != then.endings {
+            nature |= Nature::ENDS;
+        }
+        nature
+    }
+
+    /// Whether a transaction has ended since.
+    pub(crate) fn has_ended_since(&self, then: Mark) -> bool {
+        self.mark().ended != then.ended
     }
 
     /// The status byte of the last ReadyForQuery: `I` idle, `T` in a transaction, `E` in a failed one, `?` none yet.

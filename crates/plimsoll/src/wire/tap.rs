@@ -7,9 +7,10 @@
 
 use super::frames::{Frame, Frames};
 use super::residue::{self, Residue};
-use super::seen::Seen;
+use super::seen::{Marks, Seen};
 use crate::moment::Moment;
-use std::collections::{HashSet, VecDeque};
+use crate::sql::nature::{self, Nature};
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
@@ -36,6 +37,42 @@ impl Owed {
     }
 }
 
+/// One answer that is still to come.
+#[derive(Clone, Copy)]
+struct Debt {
+    owed: Owed,
+    /// Its text rolls back to a savepoint, which the server tags as it tags the end of a transaction.
+    undoes: bool,
+}
+
+/// What a text does beyond being run, known from its Parse until it is bound.
+#[derive(Clone, Copy, Default)]
+struct Traits {
+    residue: Residue,
+    nature: Nature,
+}
+
+impl Traits {
+    fn of(sql: &[u8]) -> Self {
+        Traits { residue: residue::of_sql(sql), nature: nature::of_sql(sql) }
+    }
+
+    fn is_plain(self) -> bool {
+        self.residue.is_none() && self.nature == Nature::ATOMIC
+    }
+
+    /// It rolls back to a savepoint and ends no transaction.
+    fn undoes(self) -> bool {
+        self.nature.contains(Nature::UNDOES) && !self.nature.contains(Nature::ENDS)
+    }
+
+    /// It is a single COMMIT or ROLLBACK, which is never cancelled.
+    fn is_end(self) -> bool {
+        let ends = self.nature.contains(Nature::ENDS) || self.nature.contains(Nature::UNDOES);
+        ends && !self.nature.contains(Nature::SEVERAL)
+    }
+}
+
 pub(crate) struct Tap<S> {
     stream: S,
     seen: std::sync::Arc<Seen>,
@@ -51,7 +88,7 @@ struct Watch {
 
 /// The answers that are still to come, in their order.
 struct Debts {
-    queue: VecDeque<Owed>,
+    queue: VecDeque<Debt>,
     /// How many of them run something that may be cancelled.
     works: u32,
 }
@@ -61,18 +98,22 @@ impl Debts {
         Debts { queue: VecDeque::with_capacity(4), works: 0 }
     }
 
-    fn push(&mut self, owed: Owed) {
+    fn push(&mut self, owed: Owed, undoes: bool) {
         self.works += u32::from(owed.is_work());
-        self.queue.push_back(owed);
+        self.queue.push_back(Debt { owed, undoes });
     }
 
     fn pop(&mut self) {
         let settled = self.queue.pop_front();
-        self.works -= u32::from(settled.is_some_and(Owed::is_work));
+        self.works -= u32::from(settled.is_some_and(|debt| debt.owed.is_work()));
     }
 
     fn next_is(&self, owed: Owed) -> bool {
-        self.queue.front() == Some(&owed)
+        self.queue.front().is_some_and(|debt| debt.owed == owed)
+    }
+
+    fn next_undoes(&self) -> bool {
+        self.queue.front().is_some_and(|debt| debt.undoes)
     }
 
     fn len(&self) -> u32 {
@@ -85,15 +126,16 @@ struct Books {
     owed: Debts,
     executes: bool,
     ends: bool,
+    undoes: bool,
     /// A COPY was told to fail.
     fails: bool,
     ready: bool,
-    /// None as long as there is none, as nearly always.
+    /// The named statements that are not plain; none as long as there is none, as nearly always.
     #[expect(
         clippy::box_collection,
-        reason = "a set takes six words, which would lie among what every message touches"
+        reason = "a map takes six words, which would lie among what every message touches"
     )]
-    named_residue: Option<Box<HashSet<Vec<u8>>>>,
+    named: Option<Box<HashMap<Vec<u8>, Traits>>>,
 }
 
 impl<S> Tap<S> {
@@ -108,9 +150,10 @@ impl<S> Tap<S> {
                     owed: Debts::new(),
                     executes: false,
                     ends: false,
+                    undoes: false,
                     fails: false,
                     ready: false,
-                    named_residue: None,
+                    named: None,
                 },
             },
         }
@@ -141,13 +184,36 @@ fn note_lookup(name: &[u8], sql: &[u8], seen: &Seen) {
     }
 }
 
+/// Reads a text as far as it was kept; `beyond` is what has to be expected of what was not.
+fn read(frame: &Frame<'_>, sql: &[u8], beyond: Nature) -> Traits {
+    let mut traits = Traits::of(sql);
+    if !frame.whole {
+        traits.residue = traits.residue | Residue::ANYTHING;
+        traits.nature |= beyond;
+    }
+    traits
+}
+
+/// What is about to run, for those who ask afterwards.
+fn note(traits: Traits, seen: &Seen) {
+    if !traits.residue.is_none() {
+        seen.add_residue(traits.residue);
+    }
+    if traits.nature.contains(Nature::UNCLEAR) {
+        Marks::count(&seen.marks.unclear);
+    }
+    if traits.nature.contains(Nature::ENDS) {
+        Marks::count(&seen.marks.endings);
+    }
+}
+
 impl Watch {
     fn sent(&mut self, mut bytes: &[u8], seen: &Seen) {
         while let Some(frame) = self.sent.take(&mut bytes) {
             // What every statement consists of is done here, where it costs no call.
             match frame.kind {
                 // Of interest only where some name leaves something.
-                b'B' if self.books.named_residue.is_none() => {}
+                b'B' if self.books.named.is_none() => {}
                 b'E' => self.books.executes = true,
                 b'S' => self.books.on_sync(),
                 _ => self.books.on_sent(&frame, seen),
@@ -181,32 +247,37 @@ impl Watch {
 impl Books {
     fn on_sent(&mut self, frame: &Frame<'_>, seen: &Seen) {
         match frame.kind {
-            0 => self.owed.push(Owed::Light),
+            0 => self.owed.push(Owed::Light, false),
             b'Q' => {
                 let (sql, _) = cstring(frame.body);
-                self.note(frame, residue::of_sql(sql), &[], seen);
-                self.owed.push(if residue::ends_transaction(sql) { Owed::End } else { Owed::Query });
+                let traits = read(frame, sql, Nature::UNCLEAR);
+                note(traits, seen);
+                self.owed.push(if traits.is_end() { Owed::End } else { Owed::Query }, traits.undoes());
             }
             b'P' => {
                 let (name, rest) = cstring(frame.body);
                 let (sql, _) = cstring(rest);
-                self.ends = name.is_empty() && residue::ends_transaction(sql);
                 if !name.is_empty() && frame.whole && is_lookup(sql) {
                     note_lookup(name, sql, seen);
                 }
-                self.note(frame, residue::of_sql(sql), name, seen);
+                // A Parse is one statement, which the words at its beginning tell.
+                let traits = read(frame, sql, Nature::ATOMIC);
+                if name.is_empty() {
+                    self.binds(traits, seen);
+                } else if !traits.is_plain() {
+                    self.named.get_or_insert_default().insert(name.to_vec(), traits);
+                }
             }
             b'B' => {
-                if let Some(named) = &self.named_residue {
-                    let (_, rest) = cstring(frame.body);
-                    let (name, _) = cstring(rest);
-                    if named.contains(name) {
-                        seen.add_residue(Residue::ANYTHING);
-                    }
+                let (_, rest) = cstring(frame.body);
+                let (name, _) = cstring(rest);
+                let named = self.named.as_ref().and_then(|named| named.get(name)).copied();
+                if let Some(traits) = named {
+                    self.binds(traits, seen);
                 }
             }
             b'C' => {
-                if let (Some(named), Some((b'S', name))) = (&mut self.named_residue, frame.body.split_first())
+                if let (Some(named), Some((b'S', name))) = (&mut self.named, frame.body.split_first())
                 {
                     named.remove(cstring(name).0);
                 }
@@ -218,6 +289,7 @@ impl Books {
     }
 
     fn on_sync(&mut self) {
+        let undoes = std::mem::take(&mut self.undoes);
         let kind = match (std::mem::take(&mut self.executes), std::mem::take(&mut self.ends)) {
             // It ends by itself. A cancel could come before the server has read the Sync that travelled with the
             // Execute; that would be answered then, and the driver counts on its being swallowed.
@@ -226,20 +298,14 @@ impl Books {
             (true, false) => Owed::Execute,
             (false, _) => Owed::Light,
         };
-        self.owed.push(kind);
+        self.owed.push(kind, undoes);
     }
 
-    /// A named statement leaves its residue when it is bound, an unnamed one now.
-    fn note(&mut self, frame: &Frame<'_>, residue: Residue, name: &[u8], seen: &Seen) {
-        let residue = if frame.whole { residue } else { residue | Residue::ANYTHING };
-        if residue.is_none() {
-            return;
-        }
-        if name.is_empty() {
-            seen.add_residue(residue);
-        } else {
-            self.named_residue.get_or_insert_default().insert(name.to_vec());
-        }
+    /// A named statement does what it does when it is bound, an unnamed one with its Parse.
+    fn binds(&mut self, traits: Traits, seen: &Seen) {
+        note(traits, seen);
+        self.ends = traits.is_end();
+        self.undoes = traits.undoes();
     }
 
     fn on_received(&mut self, frame: &Frame<'_>, seen: &Seen) {
@@ -282,6 +348,17 @@ impl Books {
     fn on_complete(&mut self, tag: &[u8], seen: &Seen) {
         if self.owed.next_is(Owed::End) {
             seen.committed.store(tag == b"COMMIT\0", Ordering::Release);
+        }
+        // The tags of queries and changes of rows begin with other letters.
+        if let Some(b'C' | b'R' | b'P') = tag.first() {
+            let ends = match tag {
+                b"COMMIT\0" | b"PREPARE TRANSACTION\0" => true,
+                b"ROLLBACK\0" => !self.owed.next_undoes(),
+                _ => false,
+            };
+            if ends {
+                Marks::count(&seen.marks.ended);
+            }
         }
         seen.keep_tag(tag);
     }

@@ -1,0 +1,159 @@
+//! Where a statement runs is decided when it is sent, by the state in which the session then is: one that follows a BEGIN
+//! which was given up is not swallowed by the transaction that nobody knows of, and one that follows a COMMIT which was
+//! given up is not run by itself when it was meant to run inside.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod ledger;
+mod server;
+
+use ledger::{INSERT, entries, ledger};
+use plimsoll::{Fault, Outcome, PooledConnection, Transaction};
+use std::future::Future;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// Polls a future once, and drops it unless it is done.
+async fn polled_once<F: Future>(future: F) {
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx| {
+        let _ = future.as_mut().poll(cx);
+        Poll::Ready(())
+    })
+    .await;
+}
+
+/// Each way to open a transaction by hand.
+const BEGINS: [&str; 4] = ["BEGIN", "START TRANSACTION", "SELECT 1; BEGIN", "COMMIT; BEGIN"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_is_stored() {
+    let db = ledger().await;
+    let pool = server::database(&db).await;
+    let mut stored = Vec::new();
+    for id in 0..100 {
+        let lease = pool.acquire().await.unwrap();
+        let begin = BEGINS[id as usize % BEGINS.len()];
+        match id % 3 {
+            0 => polled_once(lease.batch_execute(begin)).await,
+            1 => drop(timeout(Duration::from_micros(id as u64 * 5), lease.batch_execute(begin)).await),
+            // Dropped although it was answered: nobody was told.
+            _ => {
+                let mut answered = pin!(lease.batch_execute(begin));
+                std::future::poll_fn(|cx| {
+                    let _ = answered.as_mut().poll(cx);
+                    Poll::Ready(())
+                })
+                .await;
+                server::until("it was answered", server::PATIENCE, async || lease.wire().replies_owed == 0).await;
+            }
+        }
+        if lease.execute(INSERT, &[&id]).await.is_ok() {
+            // Where BEGIN was done in time its caller knows of it, and has to commit.
+            if lease.wire().transaction_status == 'I' {
+                stored.push(id);
+            }
+        }
+    }
+    assert!(stored.len() > 60, "most stand alone: {}", stored.len());
+    let there = entries(&db).await;
+    let lost: Vec<_> = stored.iter().filter(|id| !there.contains(id)).collect();
+    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_method_of_a_lease_settles_first() {
+    let db = ledger().await;
+    let pool = server::database(&db).await;
+    let ways: [fn(&PooledConnection, i32) -> futures_util::future::BoxFuture<'_, plimsoll::Result<()>>; 5] = [
+        |lease, id| Box::pin(async move { lease.execute(INSERT, &[&id]).await.map(drop) }),
+        |lease, id| Box::pin(async move { lease.query(INSERT, &[&id]).await.map(drop) }),
+        |lease, id| {
+            Box::pin(async move { lease.batch_execute(&format!("INSERT INTO entry VALUES ({id})")).await })
+        },
+        |lease, id| {
+            Box::pin(async move {
+                let sql = format!("INSERT INTO entry VALUES ({id}) RETURNING id");
+                lease.query_one(&sql, &[]).await.map(drop)
+            })
+        },
+        |lease, id| {
+            Box::pin(async move {
+                let mut copy = lease.copy_in("COPY entry FROM STDIN").await?;
+                copy.send(bytes::Bytes::from(format!("{id}\n"))).await?;
+                copy.finish().await.map(drop)
+            })
+        },
+    ];
+    for (id, way) in (0..).zip(ways) {
+        let lease = pool.acquire().await.unwrap();
+        polled_once(lease.batch_execute("BEGIN")).await;
+        way(&lease, id).await.unwrap();
+        drop(lease);
+    }
+    assert_eq!(entries(&db).await, [0, 1, 2, 3, 4]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_its_borrower_knows_of_stays_open() {
+    let db = ledger().await;
+    let pool = server::database(&db).await;
+    let lease = pool.acquire().await.unwrap();
+    lease.batch_execute("BEGIN").await.unwrap();
+    lease.execute(INSERT, &[&1]).await.unwrap();
+    polled_once(lease.query("SELECT pg_sleep(0)", &[])).await;
+    // The one that was dropped was stopped, or was quicker.
+    if lease.execute(INSERT, &[&2]).await.is_ok() {
+        lease.batch_execute("COMMIT").await.unwrap();
+        assert_eq!(entries(&db).await, [1, 2]);
+    } else {
+        drop(lease);
+        assert!(entries(&db).await.is_empty());
+    }
+    // Begun while another statement was under way that was given up later.
+    let lease = pool.acquire().await.unwrap();
+    let (slow, begun) = tokio::join!(
+        timeout(Duration::from_millis(30), lease.query("SELECT pg_sleep(0.2)", &[])),
+        lease.batch_execute("BEGIN")
+    );
+    assert!(slow.is_err());
+    if begun.is_ok() {
+        lease.execute(INSERT, &[&3]).await.unwrap();
+        assert_eq!(lease.wire().transaction_status, 'T', "whoever was told of BEGIN has his transaction");
+        lease.batch_execute("ROLLBACK").await.unwrap();
+        assert!(!entries(&db).await.contains(&3));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_of_a_transaction_runs_behind_its_dropped_commit() {
+    let db = ledger().await;
+    let pool = server::database(&db).await;
+    for id in 0..40 {
+        let tx = pool.begin().await.unwrap();
+        tx.execute(INSERT, &[&id]).await.unwrap();
+        polled_once(tx.batch_execute("COMMIT")).await;
+        let error = tx.execute(INSERT, &[&(1000 + id)]).await.expect_err("its transaction has ended");
+        assert_eq!((error.fault(), error.outcome()), (Fault::TransactionState, Outcome::NotStarted), "{error}");
+        assert!(error.to_string().contains("leave COMMIT"), "{error}");
+        let error = tx.commit().await.unwrap_err();
+        assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
+    }
+    assert!(entries(&db).await.iter().all(|id| *id < 1000));
+    assert_eq!(entries(&db).await.len(), 40, "a COMMIT that was sent is let finish");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_on_a_lease_with_a_dropped_begin_is_a_transaction_of_its_own() {
+    let db = ledger().await;
+    let pool = server::database(&db).await;
+    for id in 0..20 {
+        let lease = pool.acquire().await.unwrap();
+        polled_once(lease.batch_execute("BEGIN; CREATE TEMP TABLE stray (id int)")).await;
+        let work = async |tx: Transaction| tx.execute(INSERT, &[&id]).await;
+        lease.transaction(work).await.unwrap();
+    }
+    sleep(Duration::ZERO).await;
+    assert_eq!(entries(&db).await, (0..20).collect::<Vec<_>>());
+}
