@@ -6,7 +6,7 @@
 //! connected to the server any more, since a transaction that still runs could store something behind the back of
 //! whoever counts; only then are the tables read.
 
-use crate::client::Lane;
+use crate::client::{Lane, SIZE};
 use crate::fault::Fault;
 use crate::figures::{Count, Times};
 use crate::op::Op;
@@ -27,7 +27,9 @@ use tokio::time::{sleep, timeout};
 const MENDED: u64 = 20;
 const MENDING: Duration = Duration::from_secs(5);
 /// A call that has not ended so long after its worker was told to stop will never end.
-const STUCK: Duration = Duration::from_secs(25);
+const STUCK: Duration = Duration::from_secs(20);
+/// How often a lane looks for what it was not told, before it cannot.
+const LOOKS: usize = 2 * SIZE;
 const CLOSING: Duration = Duration::from_secs(15);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
@@ -146,8 +148,13 @@ async fn settled(desk: &Desk) -> Option<BTreeSet<i64>> {
     if unknown.is_empty() {
         return Some(BTreeSet::new());
     }
-    let found = timeout(STUCK, desk.client().find(&unknown)).await.ok()?.ok()?;
-    Some(found.into_iter().collect())
+    // The first connections that a pool lends may still be those that broke.
+    for _ in 0..LOOKS {
+        if let Ok(Ok(found)) = timeout(STUCK, desk.client().find(&unknown)).await {
+            return Some(found.into_iter().collect());
+        }
+    }
+    None
 }
 
 fn judge(desk: &Desk, stored: &[i64], found: Option<&BTreeSet<i64>>, has_mended: bool) -> Played {

@@ -34,6 +34,8 @@ usage: bench ab OLD NEW [PAIRS]
 /// The fewest pairs of which quartiles say anything.
 const FEWEST: usize = 5;
 const PAIRS: usize = 15;
+/// The load of a machine that has nothing else to do.
+const QUIET: f64 = 0.5;
 
 /// What is compared.
 pub struct Comparison {
@@ -64,6 +66,7 @@ impl Comparison {
 
     /// Measures and prints; fails if a call has become dearer by more than the spread, or a bound is broken.
     pub async fn run(&self) -> Result<ExitCode> {
+        warn_of_noise();
         let server = peers::server().await?;
         server.execute("postgres", transaction::MAKE).await?;
         let mut pairs = Pairs::default();
@@ -80,11 +83,22 @@ impl Comparison {
         }
         drop(server);
         println!("{}", pairs.table());
-        let bounds = bounds::of(&Options::default()).await?;
+        let rounds = ["--rounds".to_owned(), self.pairs.to_string()];
+        let options = Options::from_args(rounds.into_iter())?.unwrap_or_default();
+        let bounds = bounds::of(&options).await?;
         println!("{}", bounds.table());
         let is_well = pairs.is_within() && bounds.are_kept();
         println!("bench-ab: {}", if is_well { "passed" } else { "FAILED" });
         Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// What else runs on the machine takes from both; but where it is much, neither figures nor ratios mean anything.
+fn warn_of_noise() {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().and_then(|minute| minute.parse::<f64>().ok());
+    if let Some(load) = load.filter(|load| *load > QUIET) {
+        eprintln!("bench-ab: this machine has a load of {load}; nothing else should run on it meanwhile");
     }
 }
 

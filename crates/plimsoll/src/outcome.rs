@@ -58,7 +58,9 @@ impl Said {
     pub(crate) fn by(db: &DbError, nature: Nature) -> Said {
         if db.parsed_severity().is_none_or(|severity| severity != Severity::Error) {
             // The server ends a transaction for the time that it took before it says so (PostgreSQL 17 and later).
-            return Said::Fatal { is_undone: db.code().code() == "25P04" && !nature.contains(Nature::UNCLEAR) };
+            return Said::Fatal {
+                is_undone: db.code().code() == "25P04" && !nature.contains(Nature::UNCLEAR),
+            };
         }
         Said::Error {
             // 08007 "transaction resolution unknown", 40003 "statement completion unknown".

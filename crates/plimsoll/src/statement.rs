@@ -14,13 +14,13 @@
 
 use crate::begin::Begin;
 use crate::error::{Error, Outcome, Phase, Result};
+use crate::event::StopReason;
 use crate::fault::Fault;
 use crate::guard::Guard;
-use crate::event::StopReason;
 use crate::guard::request::{Answered, Sent};
 use crate::outcome::{Place, shows_that_nothing_ran};
-use crate::sql::nature::{self, Nature};
 use crate::postgres::Connection;
+use crate::sql::nature::{self, Nature};
 use crate::statements::{Kept, Known, Query, typed};
 use crate::wire::residue::Residue;
 use futures_util::{Stream, future};
@@ -454,7 +454,8 @@ impl Guard<'_> {
         }
         // Polled in this order, so queued in this order.
         let all = pin!(future::join3(client.batch_execute(begin), statement, client.batch_execute("COMMIT")));
-        let Answered { answer: (begun, out, commit), stopped, sent } = self.listen(Phase::Statement, all).await?;
+        let Answered { answer: (begun, out, commit), stopped, sent } =
+            self.listen(Phase::Statement, all).await?;
         self.landed(begun, out, commit, stopped, sent)
     }
 

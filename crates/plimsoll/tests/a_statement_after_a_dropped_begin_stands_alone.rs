@@ -46,7 +46,8 @@ async fn what_was_acknowledged_is_stored() {
                     Poll::Ready(())
                 })
                 .await;
-                server::until("it was answered", server::PATIENCE, async || lease.wire().replies_owed == 0).await;
+                server::until("it was answered", server::PATIENCE, async || lease.wire().replies_owed == 0)
+                    .await;
             }
         }
         if lease.execute(INSERT, &[&id]).await.is_ok() {
@@ -135,7 +136,11 @@ async fn nothing_of_a_transaction_runs_behind_its_dropped_commit() {
         tx.execute(INSERT, &[&id]).await.unwrap();
         polled_once(tx.batch_execute("COMMIT")).await;
         let error = tx.execute(INSERT, &[&(1000 + id)]).await.expect_err("its transaction has ended");
-        assert_eq!((error.fault(), error.outcome()), (Fault::TransactionState, Outcome::NotStarted), "{error}");
+        assert_eq!(
+            (error.fault(), error.outcome()),
+            (Fault::TransactionState, Outcome::NotStarted),
+            "{error}"
+        );
         assert!(error.to_string().contains("leave COMMIT"), "{error}");
         let error = tx.commit().await.unwrap_err();
         assert_eq!(error.outcome(), Outcome::Unknown, "{error}");

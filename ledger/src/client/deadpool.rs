@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, NoTls, SimpleQueryMessage};
 
-const SETTLING: Duration = Duration::from_secs(20);
+const SETTLING: Duration = Duration::from_secs(5);
 
 /// A pool, and whether its callers try again.
 pub(super) struct Deadpool {

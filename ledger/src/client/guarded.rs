@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 /// How long settling what was not told may take, all writers' ends included.
-const SETTLING: Duration = Duration::from_secs(20);
+const SETTLING: Duration = Duration::from_secs(5);
 
 /// A pool, and whether its callers try again.
 pub(super) struct Guarded {
@@ -170,8 +170,9 @@ impl Client for Guarded {
             let mut told = self.once(deed).await;
             if self.retries {
                 for pause in PRESCRIBED {
-                    // Only the whole can be tried again, and only if nothing of it stays.
-                    if !told.iter().all(|told| told.may_run_again) {
+                    // Only the whole can be tried again, and only if nothing of it stays; and whoever leaves a
+                    // transaction open has left off.
+                    if deed.op == Op::Poison || !told.iter().all(|told| told.may_run_again) {
                         break;
                     }
                     sleep(pause).await;

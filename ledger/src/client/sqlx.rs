@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-const SETTLING: Duration = Duration::from_secs(20);
+const SETTLING: Duration = Duration::from_secs(5);
 /// What a program that ends waits for its pool.
 const CLOSING: Duration = Duration::from_secs(2);
 

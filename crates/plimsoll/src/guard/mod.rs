@@ -15,14 +15,14 @@ pub(crate) mod request;
 
 use crate::deadline::Deadline;
 use crate::error::{Error, Outcome, Phase, Result, fault_of, said};
-use crate::outcome::{Evidence, Place, Said};
-use crate::sql::nature::{self, Nature};
-use crate::statements::Query;
 use crate::event::{Event, StopReason};
 use crate::fault::Fault;
 use crate::moment::Moment;
 use crate::name::WorkName;
+use crate::outcome::{Evidence, Place, Said};
 use crate::postgres::Connection;
+use crate::sql::nature::{self, Nature};
+use crate::statements::Query;
 use crate::wire::link::Ended;
 use crate::wire::stop::Stopped;
 use futures_util::future;

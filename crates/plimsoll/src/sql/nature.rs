@@ -180,9 +180,9 @@ impl<'a> Reader<'a> {
                 Nature::ATOMIC
             }
             b"explain" if !self.has_execute => Nature::ATOMIC,
-            b"show" | b"set" | b"reset" | b"lock" | b"truncate" | b"comment" | b"grant" | b"revoke" | b"copy"
-            | b"notify" | b"listen" | b"unlisten" | b"refresh" | b"declare" | b"fetch" | b"move" | b"close"
-            | b"savepoint" | b"release" => Nature::ATOMIC,
+            b"show" | b"set" | b"reset" | b"lock" | b"truncate" | b"comment" | b"grant" | b"revoke"
+            | b"copy" | b"notify" | b"listen" | b"unlisten" | b"refresh" | b"declare" | b"fetch"
+            | b"move" | b"close" | b"savepoint" | b"release" => Nature::ATOMIC,
             b"create" | b"alter" | b"drop" if !self.has_concurrently && is_catalog(second) => Nature::ATOMIC,
             b"begin" | b"start" => Nature::OPENS,
             b"commit" | b"end" => ends(second, third, fourth),
@@ -211,10 +211,43 @@ fn ends(second: &[u8], third: &[u8], fourth: &[u8]) -> Nature {
 /// they run. Databases, tablespaces, subscriptions and the system's own settings are not so.
 fn is_catalog(kind: &[u8]) -> bool {
     const KINDS: &[&[u8]] = &[
-        b"table", b"temp", b"temporary", b"unlogged", b"index", b"unique", b"view", b"materialized", b"recursive",
-        b"function", b"procedure", b"routine", b"aggregate", b"operator", b"trigger", b"type", b"domain", b"schema",
-        b"sequence", b"policy", b"rule", b"role", b"user", b"group", b"or", b"cast", b"collation", b"constraint",
-        b"extension", b"statistics", b"default", b"owned", b"foreign", b"local", b"global", b"text", b"publication",
+        b"table",
+        b"temp",
+        b"temporary",
+        b"unlogged",
+        b"index",
+        b"unique",
+        b"view",
+        b"materialized",
+        b"recursive",
+        b"function",
+        b"procedure",
+        b"routine",
+        b"aggregate",
+        b"operator",
+        b"trigger",
+        b"type",
+        b"domain",
+        b"schema",
+        b"sequence",
+        b"policy",
+        b"rule",
+        b"role",
+        b"user",
+        b"group",
+        b"or",
+        b"cast",
+        b"collation",
+        b"constraint",
+        b"extension",
+        b"statistics",
+        b"default",
+        b"owned",
+        b"foreign",
+        b"local",
+        b"global",
+        b"text",
+        b"publication",
     ];
     KINDS.contains(&kind)
 }
@@ -304,7 +337,9 @@ mod tests {
 
     #[test]
     fn whether_a_transaction_is_open_afterwards() {
-        for sql in ["BEGIN", "START TRANSACTION", "commit; begin;", "COMMIT AND CHAIN", "ROLLBACK WORK AND CHAIN"] {
+        for sql in
+            ["BEGIN", "START TRANSACTION", "commit; begin;", "COMMIT AND CHAIN", "ROLLBACK WORK AND CHAIN"]
+        {
             assert!(nature(sql).contains(Nature::OPENS), "{sql}");
         }
         for sql in ["BEGIN; END;", "begin; select 1; commit", "COMMIT AND NO CHAIN", "select 1"] {

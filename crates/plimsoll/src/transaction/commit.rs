@@ -8,8 +8,8 @@ use super::open::{Adrift, Core};
 use crate::connection::PooledConnection;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
-use crate::outcome::Place;
 use crate::guard::Guard;
+use crate::outcome::Place;
 use crate::resolve;
 
 /// Commits and gives the lease back.

@@ -77,7 +77,10 @@ pub(crate) async fn of_one<S: Shape>(
 /// Begins a transaction that is ended by hand.
 pub(crate) async fn begin(lease: PooledConnection, begin: Begin) -> Result<TransactionGuard> {
     let core = open(lease, begin).await?;
-    Ok(TransactionGuard { transaction: Transaction { core: Arc::clone(&core), level: 0 }, ending: Ending(core) })
+    Ok(TransactionGuard {
+        transaction: Transaction { core: Arc::clone(&core), level: 0 },
+        ending: Ending(core),
+    })
 }
 
 impl Transaction {
@@ -309,7 +312,8 @@ async fn first<S: Shape>(
     };
     let flight = future::join(client.batch_execute(&begin), S::prepared(client, &statement, params));
     let flight = std::pin::pin!(flight);
-    let Answered { answer, stopped, sent } = guard.at(Place::Opening).listen(Phase::Statement, flight).await?;
+    let Answered { answer, stopped, sent } =
+        guard.at(Place::Opening).listen(Phase::Statement, flight).await?;
     let _ = core.begun.set(answer.0.is_ok().then_some(sent.mark));
     match answer {
         (Ok(()), Ok(out)) => Ok(out),

@@ -5,18 +5,18 @@
 //! write into a stranger's transaction. So every statement asks here first, and gets a share in the lease for as long
 //! as it runs; the end of the transaction takes the lease out.
 
+use super::levels::Levels;
 use crate::begin::Begin;
 use crate::connection::PooledConnection;
 use crate::deadline::{self, Deadline};
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
 use crate::guard::request::give_up;
-use super::levels::Levels;
 use crate::guard::{Guard, Whereabouts};
+use crate::name::WorkName;
 use crate::outcome::Place;
 use crate::sql::nature;
 use crate::wire::seen::Mark;
-use crate::name::WorkName;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};

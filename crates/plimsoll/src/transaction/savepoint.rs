@@ -55,7 +55,9 @@ where
         }
         Err(second) => {
             open.over();
-            Err(error.and(format_args!("it could not be undone, so the transaction cannot be committed: {second}")))
+            Err(error.and(format_args!(
+                "it could not be undone, so the transaction cannot be committed: {second}"
+            )))
         }
     }
 }

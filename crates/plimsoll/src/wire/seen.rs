@@ -2,8 +2,8 @@
 
 use super::residue::Residue;
 use super::tap::cstring;
-use crate::sql::nature::Nature;
 use crate::moment::Moment;
+use crate::sql::nature::Nature;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;

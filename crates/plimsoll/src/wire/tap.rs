@@ -277,8 +277,7 @@ impl Books {
                 }
             }
             b'C' => {
-                if let (Some(named), Some((b'S', name))) = (&mut self.named, frame.body.split_first())
-                {
+                if let (Some(named), Some((b'S', name))) = (&mut self.named, frame.body.split_first()) {
                     named.remove(cstring(name).0);
                 }
             }
