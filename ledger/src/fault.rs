@@ -233,9 +233,9 @@ impl Fault {
             Fault::LockPileUp => Load { ops: WITH_LOCKED, workers: 40, patience: &[300, 1_000], ..USUAL },
             Fault::Collisions => Load { ops: WITH_HOT, workers: 10, patience: &[300, 1_000], ..USUAL },
             Fault::ResourcesOut => Load { ops: WITH_SORT, patience: &[300, 1_000], ..USUAL },
-            // Five connections that are held for 150 ms or so serve about 35 in a second.
+            // Five connections that are held for a tenth of a second serve fifty calls in one.
             Fault::Overload => {
-                Load { ops: SLOW, workers: 0, beside: 175, patience: &[150, 250], leaves: false }
+                Load { ops: SLOW, workers: 2, beside: 250, patience: &[500, 1_000], leaves: false }
             }
             Fault::SlowNetwork => Load { patience: &[50, 300, 1_000, 2_000], ..USUAL },
             _ => USUAL,

@@ -43,6 +43,9 @@ pub(crate) const HEAT: &str = "UPDATE hot SET n = n + 1 WHERE id = $1";
 pub(crate) const SORT: &str =
     "SELECT count(*) FROM (SELECT i FROM generate_series(1, 30000) i ORDER BY md5(i::text)) sorted";
 
+/// What an operation takes at the most that is slow on purpose, in seconds.
+const LONGEST_NAP: f64 = 0.12;
+
 /// An operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -212,7 +215,7 @@ impl Deed {
     pub(crate) fn nap(&self) -> f64 {
         let part = f64::from(self.dice % 100) / 100.0;
         match self.op {
-            Op::Slow => self.patience.as_secs_f64() * (0.5 + part),
+            Op::Slow => (self.patience.as_secs_f64() * (0.5 + part)).min(LONGEST_NAP),
             _ => 0.02 * part,
         }
     }

@@ -108,16 +108,18 @@ impl Play {
     /// Callers and trouble together, then the healing; says of each lane whether it has mended.
     async fn work(&self, stage: &Stage, desks: &[Arc<Desk>], seed: u64) -> Result<Vec<bool>> {
         let (stop, stopped) = watch::channel(false);
+        let (end, ended) = watch::channel(false);
         let mut crowd = JoinSet::new();
         if self.fault != Fault::ProgramKilled {
             for (lane, desk) in self.lanes.iter().zip(desks) {
                 let load = self.fault.load().of(*lane);
-                crowd.spawn(drive(Arc::clone(desk), load, seed, stopped.clone()));
+                crowd.spawn(drive(Arc::clone(desk), load, seed, ended.clone(), stopped.clone()));
             }
         }
         let until = Instant::now() + self.span;
         let scene = Scene { stage, desks, seed, until, program: self.program.as_deref() };
         scene.play(self.fault).await.with_context(|| format!("{}, seed {seed}", self.fault.id()))?;
+        end.send_replace(true);
         stage.heal().await?;
         let has_mended =
             if self.fault == Fault::ProgramKilled { vec![true; desks.len()] } else { mend(desks).await };

@@ -87,17 +87,24 @@ impl Desk {
     }
 }
 
-/// Everybody of one lane, until told to stop; ends when all have their answers.
+/// Everybody of one lane, until told to stop (those beside, until the trouble is over, which they are themselves); ends
+/// when all have their answers.
 ///
 /// Dropped before it is done, those under way are dropped too.
-pub(crate) async fn drive(desk: Arc<Desk>, load: Load, seed: u64, stop: watch::Receiver<bool>) {
+pub(crate) async fn drive(
+    desk: Arc<Desk>,
+    load: Load,
+    seed: u64,
+    over: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
+) {
     let mut crowd = JoinSet::new();
     for worker in 0..load.workers {
         let dice = fastrand::Rng::with_seed(seed.wrapping_mul(1_000).wrapping_add(worker as u64));
         crowd.spawn(one_after_another(Arc::clone(&desk), load, dice, stop.clone()));
     }
     if load.beside > 0 {
-        crowd.spawn(at_fixed_times(desk, load, fastrand::Rng::with_seed(seed), stop));
+        crowd.spawn(at_fixed_times(desk, load, fastrand::Rng::with_seed(seed), over));
     }
     while crowd.join_next().await.is_some() {}
 }
@@ -117,11 +124,11 @@ async fn one_after_another(
     }
 }
 
-async fn at_fixed_times(desk: Arc<Desk>, load: Load, mut dice: fastrand::Rng, stop: watch::Receiver<bool>) {
+async fn at_fixed_times(desk: Arc<Desk>, load: Load, mut dice: fastrand::Rng, over: watch::Receiver<bool>) {
     let mut calls = JoinSet::new();
     let interval = Duration::from_secs(1) / load.beside;
     let mut due = Instant::now();
-    while !*stop.borrow() {
+    while !*over.borrow() {
         let deed = desk.next(&load, &mut dice);
         let desk = Arc::clone(&desk);
         calls.spawn(async move { desk.call(deed, None).await });

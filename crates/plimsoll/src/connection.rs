@@ -17,12 +17,13 @@ use crate::name::WorkName;
 use crate::outcome::Place;
 use crate::pool::{Lease, Loan, Pool};
 use crate::postgres::{Connection, Postgres};
+use crate::sql::nature::{self, Nature};
+use crate::sql::residue::{self, Residue};
 use crate::statement::{Count, First, Flight, Params, Rows, Shape};
 use crate::statements::{AsQuery, Query};
 use crate::stream::{CopyIn, CopyOut, RowStream};
 use crate::transaction::{self, Transaction, TransactionGuard};
 use crate::wire::link::Activity;
-use crate::wire::residue::{self, Residue};
 use bytes::Buf;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
@@ -381,9 +382,10 @@ pub(crate) fn refuse_session_state(connection: &Connection, query: Query<'_>) ->
     if !connection.is_pooled_by_transaction() {
         return Ok(());
     }
-    let left = residue::of_sql(sql.as_bytes());
+    let seen = &connection.link.seen;
+    let left = residue::of_sql(sql.as_bytes(), seen.strings());
     if left.is_none() {
-        if connection.link.seen.status() == b'I' && residue::opens_transaction(sql.as_bytes()) {
+        if seen.status() == b'I' && nature::of_sql(sql.as_bytes(), seen.strings()).contains(Nature::OPENS) {
             return Err(usage(
                 "behind a transaction pooler a transaction that is begun by hand would end with this very statement; \
                  open it with begin() or transaction(), which give it its limits too",

@@ -21,8 +21,8 @@ use crate::guard::request::{Answered, Sent};
 use crate::outcome::{Place, shows_that_nothing_ran};
 use crate::postgres::Connection;
 use crate::sql::nature::{self, Nature};
+use crate::sql::residue::Residue;
 use crate::statements::{Kept, Known, Query, typed};
-use crate::wire::residue::Residue;
 use futures_util::{Stream, future};
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -169,7 +169,7 @@ const EXPLAINED_BY_THE_SCHEMA: &[&str] = &[
 /// What a function inside says has a context; it has run, and is no proof. `CALL` and `DO` may have committed by then.
 fn is_stale(sql: &str, error: &Error) -> bool {
     let Some(said) = error.as_db_error() else { return error.fault() == Fault::StalePlan };
-    if said.where_().is_some() || nature::of_sql(sql.as_bytes()).contains(Nature::UNCLEAR) {
+    if said.where_().is_some() || nature::of_sql(sql.as_bytes(), None).contains(Nature::UNCLEAR) {
         return false;
     }
     match said.code().code() {
@@ -478,7 +478,7 @@ impl Guard<'_> {
             (begun, Err(error), commit) => {
                 let is_from_server = error.as_db_error().is_some();
                 let error = self.failed(Phase::Statement, error, stopped, sent);
-                let nature = self.text.map_or(Nature::UNREAD, |text| nature::of_sql(text.as_bytes()));
+                let nature = self.text.map_or(Nature::UNREAD, |text| nature::of_sql(text.as_bytes(), None));
                 // COMMIT answers with a ROLLBACK when the statement failed. Where it did not, what failed came after:
                 // a type that had to be looked up, because the schema changed.
                 let outcome = match (begun, commit) {

@@ -27,6 +27,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "breaker/",
             "retry/budget",
             "retry/backoff",
+            "sql/",
         ],
     ),
     ("wire", &["wire/"]),

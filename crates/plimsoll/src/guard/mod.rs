@@ -420,12 +420,12 @@ impl Guard<'_> {
             // The text is certain; what else the wire has seen matters only where others were on their way.
             Some(text) if sent.place != Place::Unclear => {
                 let ends = nature.contains(Nature::ENDS);
-                nature = nature::of_sql(text.as_bytes());
+                nature = nature::of_sql(text.as_bytes(), None);
                 if ends {
                     nature |= Nature::ENDS;
                 }
             }
-            Some(text) => nature |= nature::of_sql(text.as_bytes()),
+            Some(text) => nature |= nature::of_sql(text.as_bytes(), None),
             None => {}
         }
         nature

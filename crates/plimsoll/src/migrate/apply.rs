@@ -13,9 +13,9 @@ use super::{Applied, MigrateOptions, Report, refused};
 use crate::database::Database;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
+use crate::sql::residue::{self, Residue};
 use crate::transaction::Transaction;
 use crate::wire::guardrails::HAS_TRANSACTION_TIMEOUT;
-use crate::wire::residue::{self, Residue};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -301,7 +301,7 @@ fn advice(sqlstate: &str, report: &Report) -> &'static str {
 /// What would stay in a session that belongs to whoever comes next.
 fn left_to_strangers(file: &Migration) -> Option<String> {
     let statement = script::statements(&file.sql).into_iter().find(|statement| {
-        let left = residue::of_sql(statement.sql.as_bytes());
+        let left = residue::of_sql(statement.sql.as_bytes(), None);
         // DO and CALL may do anything and seldom do; the connection is thrown away after them.
         !left.is_none() && left != Residue::ANYTHING
     })?;

@@ -6,7 +6,8 @@
 //!
 //! What a statement *is* is read from its first words, to refuse before anything runs what could only fail half-way.
 
-use crate::wire::residue::{Lexer, Token};
+use crate::sql::Strings;
+use crate::sql::lexer::{Lexer, Token};
 
 /// One statement of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,19 +44,14 @@ impl Statement<'_> {
 
     /// How many bytes of comments and white space precede the first word.
     fn lead(&self) -> usize {
-        let mut lexer = Lexer::new(self.sql.as_bytes());
+        let mut lexer = Lexer::new(self.sql.as_bytes(), Strings::Standard);
         lexer.next().map_or(0, |_| lexer.at())
     }
 
     /// Whether it does its work beside others', so that a wait of it holds nobody up.
     pub(super) fn is_concurrent(&self) -> bool {
-        let mut lexer = Lexer::new(self.sql.as_bytes());
-        while let Some(token) = lexer.next() {
-            if matches!(token, Token::Word(word) if is(word, "concurrently")) {
-                return true;
-            }
-        }
-        false
+        let mut lexer = Lexer::new(self.sql.as_bytes(), Strings::Standard);
+        lexer.any(|token| token.is("concurrently"))
     }
 
     /// Whether it names this, quoted or not.
@@ -74,7 +70,7 @@ impl Statement<'_> {
 /// The statements of a text; empty ones are left out.
 pub(super) fn statements(sql: &str) -> Vec<Statement<'_>> {
     let mut found = Vec::new();
-    let mut lexer = Lexer::new(sql.as_bytes());
+    let mut lexer = Lexer::new(sql.as_bytes(), Strings::Standard);
     let mut shape = Shape::default();
     let mut start = 0;
     let mut counted = (0, 1);
@@ -128,8 +124,8 @@ impl<'a> Shape<'a> {
         match token {
             Token::Open => self.parentheses += 1,
             Token::Close => self.parentheses = self.parentheses.saturating_sub(1),
-            Token::Semicolon => {}
             Token::Word(word) => self.word(word),
+            _ => {}
         }
     }
 

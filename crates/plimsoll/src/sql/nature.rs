@@ -9,7 +9,9 @@
 //! Source: PostgreSQL's manual, "Transaction Management" under PL/pgSQL, `PreventInTransactionBlock` in its sources for
 //! the commands that work outside a transaction, and the command tags of `cmdtaglist.h`.
 
-use crate::wire::residue::{Lexer, Token};
+use super::Strings;
+use super::lexer::{Lexer, Token};
+use super::statements::statements;
 use std::ops::{BitOr, BitOrAssign};
 
 /// What a text can do to transactions, as a set.
@@ -54,14 +56,25 @@ impl BitOrAssign for Nature {
     }
 }
 
-/// Reads a whole text.
-pub(crate) fn of_sql(sql: &[u8]) -> Nature {
-    let mut lexer = Lexer::new(sql);
-    let mut reader = Reader::default();
-    while let Some(token) = lexer.next() {
-        reader.take(&token);
+/// Reads a whole text, in any way in which its strings may be read.
+pub(crate) fn of_sql(sql: &[u8], strings: Option<Strings>) -> Nature {
+    let readings = Strings::readings(sql, strings).iter();
+    readings.map(|strings| read(sql, *strings)).fold(Nature::ATOMIC, BitOr::bitor)
+}
+
+fn read(sql: &[u8], strings: Strings) -> Nature {
+    let mut found = Nature::ATOMIC;
+    for (index, statement) in statements(sql, strings).enumerate() {
+        let nature = Head::of(statement.tokens()).nature();
+        if nature.contains(Nature::ENDS) {
+            found = found.without(Nature::OPENS);
+        }
+        found |= nature;
+        if index > 0 {
+            found |= Nature::SEVERAL;
+        }
     }
-    reader.end()
+    found
 }
 
 /// Whether a text may end a transaction, for one that is asked before each statement: most are known by their first
@@ -72,109 +85,63 @@ pub(crate) fn may_end(sql: &str) -> bool {
         |first: u8| matches!(first | 0x20, b's' | b'i' | b'u' | b'd' | b'w' | b'v' | b't' | b'l' | b'm');
     match sql.as_bytes().first() {
         Some(&first) if begins_plainly(first) && !sql.as_bytes().contains(&b';') => false,
-        _ => of_sql(sql.as_bytes()).contains(Nature::ENDS),
+        _ => of_sql(sql.as_bytes(), None).contains(Nature::ENDS),
     }
 }
 
 /// How many words of a statement are looked at one by one.
-const HEAD: usize = 4;
+const WORDS: usize = 4;
 
-/// Reads a text token by token.
+/// The words with which a statement begins, and those that matter anywhere.
 #[derive(Default)]
-pub(crate) struct Reader<'a> {
-    head: [&'a [u8]; HEAD],
-    words: usize,
-    /// The statement holds something.
-    has_begun: bool,
+struct Head<'a> {
+    words: [&'a [u8]; WORDS],
     /// Something other than a word or a parenthesis came first.
     is_odd: bool,
     has_concurrently: bool,
     has_execute: bool,
-    /// How deep the reader is in the body of a function that is written in SQL itself.
-    depth: usize,
-    statements: usize,
-    found: Nature,
 }
 
-impl<'a> Reader<'a> {
-    pub(crate) fn take(&mut self, token: &Token<'a>) {
-        match token {
-            Token::Semicolon if self.depth == 0 => self.end_statement(),
-            Token::Semicolon => {}
-            Token::Word(word) => {
-                self.has_begun = true;
-                self.note_depth(word);
-                if let Some(place) = self.head.get_mut(self.words) {
-                    *place = word;
+impl<'a> Head<'a> {
+    fn of(tokens: Lexer<'a>) -> Self {
+        let mut head = Head::default();
+        let mut count = 0;
+        for token in tokens {
+            head.has_concurrently |= token.is("concurrently");
+            head.has_execute |= token.is("execute");
+            match token {
+                Token::Word(word) => {
+                    if let Some(place) = head.words.get_mut(count) {
+                        *place = word;
+                    }
+                    count += 1;
                 }
-                self.words += 1;
-                self.has_concurrently |= word.eq_ignore_ascii_case(b"concurrently");
-                self.has_execute |= word.eq_ignore_ascii_case(b"execute");
-            }
-            Token::Open if !self.has_begun => self.has_begun = true,
-            // A parenthesis before the first word belongs to a query, as in `(SELECT 1) UNION ..`.
-            Token::Open if self.words == 0 => {}
-            _ => {
-                self.has_begun = true;
-                self.is_odd |= self.words == 0;
+                // A parenthesis before the first word belongs to a query, as in `(SELECT 1) UNION ..`.
+                Token::Open if count == 0 => {}
                 // What is no word ends the words that a command's name is made of.
-                self.words = self.words.max(HEAD);
+                _ => {
+                    head.is_odd |= count == 0;
+                    count = count.max(WORDS);
+                }
             }
         }
+        head
     }
 
-    /// `CREATE FUNCTION .. BEGIN ATOMIC ..; ..; END` is one statement. Its inside is counted as psql counts it: `CASE`
-    /// ends with `END` as well.
-    fn note_depth(&mut self, word: &[u8]) {
-        let is = |keyword: &[u8]| word.eq_ignore_ascii_case(keyword);
-        if is(b"begin") {
-            let is_create = self.head.first().is_some_and(|first| first.eq_ignore_ascii_case(b"create"));
-            let is_routine = |word: &&[u8]| {
-                word.eq_ignore_ascii_case(b"function") || word.eq_ignore_ascii_case(b"procedure")
-            };
-            self.depth += usize::from(is_create && self.head.iter().any(|word| is_routine(&word)));
-        } else if self.depth > 0 && is(b"case") {
-            self.depth += 1;
-        } else if is(b"end") {
-            self.depth = self.depth.saturating_sub(1);
-        }
-    }
-
-    pub(crate) fn end(mut self) -> Nature {
-        self.end_statement();
-        self.found
-    }
-
-    fn end_statement(&mut self) {
-        if self.has_begun {
-            self.statements += 1;
-            let this = self.statement();
-            if this.contains(Nature::ENDS) {
-                self.found = self.found.without(Nature::OPENS);
-            }
-            self.found |= this;
-            if self.statements > 1 {
-                self.found |= Nature::SEVERAL;
-            }
-        }
-        *self = Reader { found: self.found, statements: self.statements, ..Reader::default() };
-    }
-
-    fn statement(&self) -> Nature {
+    fn nature(&self) -> Nature {
         if self.is_odd {
             return Nature::UNCLEAR;
         }
-        let mut lower = [[0; 12]; HEAD];
-        let words = std::array::from_fn::<&[u8], HEAD, _>(|_| &[]);
-        let mut head = words;
-        for ((word, buffer), place) in self.head.iter().zip(&mut lower).zip(&mut head) {
+        let mut lower = [[0; 12]; WORDS];
+        let mut words: [&[u8]; WORDS] = [&[]; WORDS];
+        for ((word, buffer), place) in self.words.iter().zip(&mut lower).zip(&mut words) {
             // No word that matters is longer.
             let Some(buffer) = buffer.get_mut(..word.len()) else { continue };
             buffer.copy_from_slice(word);
             buffer.make_ascii_lowercase();
             *place = buffer;
         }
-        let [first, second, third, fourth] = head;
+        let [first, second, third, fourth] = words;
         match first {
             b"select" | b"insert" | b"update" | b"delete" | b"merge" | b"values" | b"with" | b"table" => {
                 Nature::ATOMIC
@@ -257,7 +224,7 @@ mod tests {
     use super::*;
 
     fn nature(sql: &str) -> Nature {
-        of_sql(sql.as_bytes())
+        of_sql(sql.as_bytes(), Some(Strings::Standard))
     }
 
     #[test]
@@ -347,10 +314,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn where_the_way_of_reading_is_not_known_both_are_looked_at() {
+        let hidden = br"select '\'; commit; select '";
+        assert!(of_sql(hidden, None).contains(Nature::ENDS));
+        assert!(!of_sql(hidden, Some(Strings::Escaped)).contains(Nature::ENDS));
+    }
+
     proptest::proptest! {
         #[test]
         fn no_text_makes_it_panic(sql: Vec<u8>) {
-            let _ = of_sql(&sql);
+            let _ = of_sql(&sql, None);
         }
     }
 }

@@ -344,7 +344,7 @@ async fn guard(
             inside.missing(&wanted)
         }
     };
-    link.seen.forget_residue();
+    link.seen.settle();
     if !missing.is_empty() {
         let text = missing.join(", ");
         if plan.on_missing_guardrail() == OnMissingGuardrail::Error {

@@ -5,8 +5,8 @@
 
 use super::handshake::Session;
 use super::link::Link;
-use super::residue::Residue;
 use super::stop::Stopped;
+use crate::sql::residue::Residue;
 use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Client;
@@ -64,7 +64,7 @@ pub(crate) async fn reclaim(
             Ok(Ok(())) => {
                 link.barrier_passed();
                 if resets {
-                    link.seen.forget_residue();
+                    link.seen.settle();
                 }
             }
             // The late cancel: absorbed, and once more.

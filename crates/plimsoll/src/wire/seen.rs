@@ -1,9 +1,10 @@
 //! What the tap has seen of a connection, readable from any task without a lock.
 
-use super::residue::Residue;
 use super::tap::cstring;
 use crate::moment::Moment;
+use crate::sql::Strings;
 use crate::sql::nature::Nature;
+use crate::sql::residue::Residue;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -33,6 +34,10 @@ pub(crate) struct Seen {
     pub(super) last_tag: [AtomicU64; 4],
     pub(super) pid: AtomicI32,
     pub(super) secret: AtomicI32,
+    /// How the server reads plain strings: 0 as long as that is not known.
+    strings: AtomicU8,
+    /// Whoever made the session as it is to be says so here; the driver takes it away.
+    settled: AtomicBool,
     pub(super) lookups: Mutex<Vec<(String, String)>>,
 }
 
@@ -82,6 +87,8 @@ impl Seen {
             drained: AtomicU64::new(0),
             is_polling: AtomicBool::new(false),
             marks: Marks::default(),
+            strings: AtomicU8::new(0),
+            settled: AtomicBool::new(false),
             lookups: Mutex::new(Vec::new()),
         }
     }
@@ -141,9 +148,43 @@ impl Seen {
         Residue::from_bits(self.residue.load(Ordering::Acquire))
     }
 
-    /// Forgets the residue; called when a reset was answered and nothing else was sent.
+    /// Forgets the residue; called when what was left was taken back, that was answered and nothing else was sent.
     pub(crate) fn forget_residue(&self) {
         self.residue.store(0, Ordering::Release);
+    }
+
+    /// Says that the whole session is as it is to be, the reported settings too; called as above, after a reset.
+    pub(crate) fn settle(&self) {
+        self.settled.store(true, Ordering::Release);
+        self.forget_residue();
+    }
+
+    /// Whether that was said since this was asked last.
+    pub(super) fn take_settled(&self) -> bool {
+        self.settled.swap(false, Ordering::AcqRel)
+    }
+
+    /// How the server reads the strings of a text that is sent next; nothing if that is not known, as while something
+    /// is under way that may change it.
+    pub(crate) fn strings(&self) -> Option<Strings> {
+        if self.owed() > 0 {
+            return None;
+        }
+        match self.strings.load(Ordering::Acquire) {
+            1 => Some(Strings::Standard),
+            2 => Some(Strings::Escaped),
+            _ => None,
+        }
+    }
+
+    /// Keeps what the server has reported about that.
+    pub(super) fn tell_strings(&self, strings: Option<Strings>) {
+        let number = match strings {
+            None => 0,
+            Some(Strings::Standard) => 1,
+            Some(Strings::Escaped) => 2,
+        };
+        self.strings.store(number, Ordering::Release);
     }
 
     /// Adds what a caller knows to have been left.

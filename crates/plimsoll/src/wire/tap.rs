@@ -6,10 +6,12 @@
 //! wrapper (see `driver`) knows that, and only both together may call a connection clean.
 
 use super::frames::{Frame, Frames};
-use super::residue::{self, Residue};
+use super::parameters::Parameters;
 use super::seen::{Marks, Seen};
 use crate::moment::Moment;
+use crate::sql::Strings;
 use crate::sql::nature::{self, Nature};
+use crate::sql::residue::{self, Residue};
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::pin::Pin;
@@ -53,8 +55,8 @@ struct Traits {
 }
 
 impl Traits {
-    fn of(sql: &[u8]) -> Self {
-        Traits { residue: residue::of_sql(sql), nature: nature::of_sql(sql) }
+    fn of(sql: &[u8], strings: Option<Strings>) -> Self {
+        Traits { residue: residue::of_sql(sql, strings), nature: nature::of_sql(sql, strings) }
     }
 
     fn is_plain(self) -> bool {
@@ -130,6 +132,9 @@ struct Books {
     /// A COPY was told to fail.
     fails: bool,
     ready: bool,
+    /// Whether a reported setting is not as it was at start-up.
+    differ: bool,
+    parameters: Box<Parameters>,
     /// The named statements that are not plain; none as long as there is none, as nearly always.
     #[expect(
         clippy::box_collection,
@@ -153,6 +158,8 @@ impl<S> Tap<S> {
                     undoes: false,
                     fails: false,
                     ready: false,
+                    differ: false,
+                    parameters: Box::default(),
                     named: None,
                 },
             },
@@ -182,16 +189,6 @@ fn note_lookup(name: &[u8], sql: &[u8], seen: &Seen) {
     {
         lookups.push((name.to_owned(), sql.to_owned()));
     }
-}
-
-/// Reads a text as far as it was kept; `beyond` is what has to be expected of what was not.
-fn read(frame: &Frame<'_>, sql: &[u8], beyond: Nature) -> Traits {
-    let mut traits = Traits::of(sql);
-    if !frame.whole {
-        traits.residue = traits.residue | Residue::ANYTHING;
-        traits.nature |= beyond;
-    }
-    traits
 }
 
 /// What is about to run, for those who ask afterwards.
@@ -250,7 +247,7 @@ impl Books {
             0 => self.owed.push(Owed::Light, false),
             b'Q' => {
                 let (sql, _) = cstring(frame.body);
-                let traits = read(frame, sql, Nature::UNCLEAR);
+                let traits = self.read(frame, sql, Nature::UNCLEAR);
                 note(traits, seen);
                 self.owed.push(if traits.is_end() { Owed::End } else { Owed::Query }, traits.undoes());
             }
@@ -261,7 +258,7 @@ impl Books {
                     note_lookup(name, sql, seen);
                 }
                 // A Parse is one statement, which the words at its beginning tell.
-                let traits = read(frame, sql, Nature::ATOMIC);
+                let traits = self.read(frame, sql, Nature::ATOMIC);
                 if name.is_empty() {
                     self.binds(traits, seen);
                 } else if !traits.is_plain() {
@@ -285,6 +282,21 @@ impl Books {
             b'f' => self.fails = true,
             _ => {}
         }
+    }
+
+    /// Reads a text as far as it was kept; `beyond` is what has to be expected of what was not.
+    fn read(&self, frame: &Frame<'_>, sql: &[u8], beyond: Nature) -> Traits {
+        let mut traits = Traits::of(sql, self.strings());
+        if !frame.whole {
+            traits.residue = traits.residue | Residue::ANYTHING;
+            traits.nature |= beyond;
+        }
+        traits
+    }
+
+    /// How the server will read the strings of a text that is sent now: what is still to be answered may change that.
+    fn strings(&self) -> Option<Strings> {
+        if self.owed.len() == 0 && !self.executes { self.parameters.strings() } else { None }
     }
 
     fn on_sync(&mut self) {
@@ -324,16 +336,39 @@ impl Books {
                     seen.secret.store(i32::from_be_bytes([*e, *f, *g, *h]), Ordering::Release);
                 }
             }
-            // After start-up, a reported setting that changes was changed by somebody.
-            b'S' if self.ready && !frame.body.starts_with(b"in_hot_standby\0") => {
-                seen.add_residue(Residue::SETTING);
+            b'S' => {
+                self.settle_parameters(seen);
+                let (name, rest) = cstring(frame.body);
+                self.parameters.report(name, cstring(rest).0, self.ready);
+                self.differ = self.parameters.differ();
+                seen.tell_strings(self.parameters.strings());
             }
             _ => {}
         }
     }
 
+    /// If the session was made as it is to be since the last report, so are its settings.
+    fn settle_parameters(&mut self, seen: &Seen) {
+        if seen.take_settled() {
+            self.parameters.settle();
+            self.differ = false;
+        }
+    }
+
+    /// No transaction is open, and some reported setting is not as it was at start-up.
+    #[cold]
+    fn on_difference(&mut self, seen: &Seen) {
+        self.settle_parameters(seen);
+        if self.differ {
+            seen.add_residue(Residue::SETTING);
+        }
+    }
+
     /// The server waits for the next request.
     fn on_ready(&mut self, body: &[u8], seen: &Seen) {
+        if self.differ && body.first() == Some(&b'I') {
+            self.on_difference(seen);
+        }
         self.owed.pop();
         self.ready = true;
         // Nobody else writes it, so it needs no locked addition.

@@ -1,0 +1,307 @@
+//! What a statement leaves behind in the session.
+//!
+//! A session outlives its borrower: a `SET`, a `LISTEN`, a temporary table or an advisory lock taken at session level
+//! waits for whoever comes next. Resetting after every return would cost a round trip each time; so the text of each
+//! statement is read once, where it passes the wire, and only a session in which something was left is reset.
+//!
+//! What is looked at is how each statement begins, a few function names anywhere, quoted or not, and a few words that
+//! follow each other. It errs towards "something was left": that costs a round trip; the other error would cost a
+//! stranger his settings. What a function does in its body is not seen.
+//!
+//! Sequences are left out on purpose. `nextval` leaves a value for `lastval` and `currval`, and every INSERT into a
+//! column with a default does the same without a word of it in its text: a reset for the one would not help against
+//! the other, and who asks `currval` without a `nextval` of his own has asked for a stranger's number anywhere.
+
+use super::lexer::{Lexer, Token};
+use super::{Strings, functions};
+use std::ops::BitOr;
+
+/// What may have been left behind, as a set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Residue(u32);
+
+impl Residue {
+    pub(crate) const NONE: Residue = Residue(0);
+    /// A setting of the session was changed.
+    pub(crate) const SETTING: Residue = Residue(1);
+    /// A channel is listened to.
+    pub(crate) const LISTEN: Residue = Residue(2);
+    /// A temporary object exists.
+    pub(crate) const TEMPORARY: Residue = Residue(4);
+    /// An advisory lock is held at session level.
+    pub(crate) const LOCK: Residue = Residue(8);
+    /// A cursor outlives its transaction.
+    pub(crate) const CURSOR: Residue = Residue(16);
+    /// Anything may have happened (`DO`, `CALL`).
+    pub(crate) const ANYTHING: Residue = Residue(31);
+    /// Something that no reset undoes, or none without breaking this crate's own prepared statements.
+    pub(crate) const BEYOND_RESET: Residue = Residue(32);
+
+    pub(crate) fn bits(self) -> u32 {
+        self.0
+    }
+
+    pub(crate) fn from_bits(bits: u32) -> Self {
+        Residue(bits)
+    }
+
+    pub(crate) fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) fn contains(self, other: Residue) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl BitOr for Residue {
+    type Output = Residue;
+    fn bitor(self, other: Residue) -> Residue {
+        Residue(self.0 | other.0)
+    }
+}
+
+/// What running this text may leave behind, in any way of reading it.
+pub(crate) fn of_sql(sql: &[u8], strings: Option<Strings>) -> Residue {
+    Strings::readings(sql, strings)
+        .iter()
+        .fold(Residue::NONE, |found, strings| found | read(Lexer::new(sql, *strings)))
+}
+
+fn read(mut lexer: Lexer<'_>) -> Residue {
+    let mut found = Residue::NONE;
+    let mut statement = Statement::default();
+    while let Some(token) = lexer.next() {
+        if token == Token::Semicolon {
+            statement = Statement::default();
+        } else {
+            found = found | statement.take(token, &lexer);
+        }
+    }
+    found
+}
+
+/// What has been read of one statement.
+#[derive(Default)]
+struct Statement<'a> {
+    head: Head,
+    depth: usize,
+    /// The tokens before, the last one first.
+    before: [Option<Token<'a>>; 3],
+    /// A SELECT stands outside all parentheses.
+    selects: bool,
+    /// What follows the last INTO is what an INSERT or a MERGE writes to.
+    inserts: bool,
+    updates: bool,
+}
+
+/// What the beginning of a statement has told so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Head {
+    #[default]
+    Nothing,
+    Explain,
+    Set,
+    SetSession,
+    SetLocal,
+    /// The schemas of `SET LOCAL search_path`; none was named that objects would be made in before `pg_temp`.
+    Path,
+    Prepare,
+    Declare,
+    Other,
+}
+
+impl<'a> Statement<'a> {
+    /// Takes the next token; what stands behind it is still to be read.
+    fn take(&mut self, token: Token<'a>, behind: &Lexer<'a>) -> Residue {
+        let found =
+            self.of_head(&token, behind) | self.of_place(&token, behind) | functions::of(&token, behind);
+        match token {
+            Token::Open => self.depth += 1,
+            Token::Close => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+        self.selects |= self.depth == 0 && token.is("select");
+        self.updates |= token.is("update");
+        let [first, second, _] = std::mem::take(&mut self.before);
+        self.before = [Some(token), first, second];
+        found
+    }
+
+    /// Whether the token so far back is this keyword; the last one is 0.
+    fn was(&self, back: usize, keyword: &str) -> bool {
+        self.before.get(back).and_then(Option::as_ref).is_some_and(|token| token.is(keyword))
+    }
+
+    fn of_head(&mut self, token: &Token<'a>, behind: &Lexer<'a>) -> Residue {
+        let next = || behind.clone().next();
+        let (head, found) = match self.head {
+            Head::Nothing | Head::Explain => return self.begin(token),
+            // `SET local.tenant` and `SET transaction.x` are settings of those names, and of the session.
+            Head::Set | Head::SetSession if token.names("seed") => (Head::Other, Residue::BEYOND_RESET),
+            Head::Set if is_set_part(token) && !next().is_some_and(|next| is_assignment(&next)) => {
+                (if token.is("local") { Head::SetLocal } else { Head::Other }, Residue::NONE)
+            }
+            Head::Set if token.is("session") => (Head::SetSession, Residue::SETTING),
+            Head::Set | Head::SetSession => (Head::Other, Residue::SETTING),
+            // What it does to random() outlives the transaction.
+            Head::SetLocal if token.names("seed") => (Head::Other, Residue::BEYOND_RESET),
+            Head::SetLocal if token.names("search_path") || token.is("schema") => (Head::Path, Residue::NONE),
+            Head::SetLocal => (Head::Other, Residue::NONE),
+            Head::Path => of_path(token),
+            Head::Prepare if token.is("transaction") && matches!(next(), Some(Token::Text(_))) => {
+                (Head::Other, Residue::NONE)
+            }
+            Head::Prepare => (Head::Other, Residue::BEYOND_RESET),
+            Head::Declare if token.is("hold") && self.was(0, "with") => (Head::Other, Residue::CURSOR),
+            Head::Declare | Head::Other => return Residue::NONE,
+        };
+        self.head = head;
+        found
+    }
+
+    /// The first word of a statement, or of what is explained.
+    fn begin(&mut self, token: &Token<'a>) -> Residue {
+        let Token::Word(word) = token else { return Residue::NONE };
+        let is_explained = self.head == Head::Explain;
+        let is_option = self.depth > 0 || token.is("analyze") || token.is("verbose");
+        if is_explained && is_option {
+            return Residue::NONE;
+        }
+        let (head, found) = match word.to_ascii_lowercase().as_slice() {
+            b"execute" => (Head::Other, Residue::ANYTHING),
+            _ if is_explained => (Head::Other, Residue::NONE),
+            b"explain" => (Head::Explain, Residue::NONE),
+            b"set" => (Head::Set, Residue::NONE),
+            b"declare" => (Head::Declare, Residue::NONE),
+            b"prepare" => (Head::Prepare, Residue::NONE),
+            b"reset" | b"load" => (Head::Other, Residue::SETTING),
+            b"listen" | b"unlisten" => (Head::Other, Residue::LISTEN),
+            b"deallocate" | b"discard" => (Head::Other, Residue::BEYOND_RESET),
+            b"do" | b"call" => (Head::Other, Residue::ANYTHING),
+            _ => (Head::Other, Residue::NONE),
+        };
+        self.head = head;
+        found
+    }
+
+    /// What a word tells by where it stands.
+    fn of_place(&mut self, token: &Token<'a>, behind: &Lexer<'a>) -> Residue {
+        if token.is("into") {
+            self.inserts = (self.was(0, "insert") || self.was(0, "merge"))
+                && (matches!(self.before[1], None | Some(Token::Open)) || (self.depth == 0 && !self.selects));
+        }
+        if token.is("temp") || token.is("temporary") {
+            let back = usize::from(self.was(0, "local") || self.was(0, "global"));
+            let is_made = self.was(back, "create") || (self.was(back, "replace") && self.was(back + 1, "or"));
+            let is_selected = self.was(back, "into") && !self.inserts;
+            if is_made || is_selected {
+                return Residue::TEMPORARY;
+            }
+        }
+        // CREATE TABLE .. AS EXECUTE
+        if token.is("execute") && self.was(0, "as") {
+            return Residue::ANYTHING;
+        }
+        if self.updates && token.names("pg_settings") {
+            return Residue::SETTING;
+        }
+        if is_temporary_schema(token) && (!self.is_listed() || behind.clone().next() == Some(Token::Dot)) {
+            return Residue::TEMPORARY;
+        }
+        Residue::NONE
+    }
+
+    /// Whether a name stands here as an element of a list, or as a value: so in a search path, which makes nothing yet.
+    fn is_listed(&self) -> bool {
+        self.before[0].as_ref().is_some_and(|token| *token == Token::Comma || is_assignment(token))
+    }
+}
+
+fn is_set_part(token: &Token<'_>) -> bool {
+    token.is("local") || token.is("transaction") || token.is("constraints")
+}
+
+fn is_assignment(token: &Token<'_>) -> bool {
+    matches!(token, Token::Dot | Token::Operator(b"=")) || token.is("to")
+}
+
+/// `pg_temp`, or by its full name `pg_temp_3`.
+fn is_temporary_schema(token: &Token<'_>) -> bool {
+    token.name().is_some_and(|name| names_temporary_schema(&name))
+}
+
+fn names_temporary_schema(name: &[u8]) -> bool {
+    name.strip_prefix(b"pg_temp").is_some_and(|rest| match rest.split_first() {
+        None => true,
+        Some((b'_', number)) => !number.is_empty() && number.iter().all(u8::is_ascii_digit),
+        Some(_) => false,
+    })
+}
+
+/// Objects are made in the first schema of a path. Before `pg_temp` that is another, except "$user", which is seldom
+/// there.
+fn of_path(token: &Token<'_>) -> (Head, Residue) {
+    let name = match token {
+        Token::Text(text) => text.value(),
+        other => other.name().unwrap_or_default(),
+    };
+    match &*name {
+        b"" | b"to" | b"$user" => (Head::Path, Residue::NONE),
+        name if names_temporary_schema(name) => (Head::Other, Residue::TEMPORARY),
+        _ => (Head::Other, Residue::NONE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_that_leave_something_are_told_from_those_that_do_not() {
+        let cases: &[(&str, Residue)] = &[
+            ("select 1", Residue::NONE),
+            ("update t set temp = 1 where listen", Residue::NONE),
+            ("select temp from t", Residue::NONE),
+            ("begin; set local statement_timeout = 5; select 1", Residue::NONE),
+            ("set transaction read only", Residue::NONE),
+            ("select 'set x = 1; set y'", Residue::NONE),
+            ("select $$; set x = 1$$, $1, E'\\'; set x'", Residue::NONE),
+            ("-- set x\n/* ; set /* y */ ; set */ select 1", Residue::NONE),
+            ("select pg_advisory_xact_lock(1)", Residue::NONE),
+            ("  /* c */ SET statement_timeout = 0", Residue::SETTING),
+            ("select 1; reset all", Residue::SETTING),
+            ("select set_config('x', 'y', false)", Residue::SETTING),
+            ("select pg_catalog.set_config('x', $1, true)", Residue::NONE),
+            ("select set_config('x', $1, TRUE ), set_config('y', $2, true)", Residue::NONE),
+            ("select set_config('x', 'y', true), set_config('y', 'z', false)", Residue::SETTING),
+            ("select set_config('x', 'y', $1)", Residue::SETTING),
+            ("select set_config('x', 'y', not true)", Residue::SETTING),
+            ("select set_config('x', 'y', $1 = true)", Residue::SETTING),
+            ("select set_config('x', 'y', f('a', true))", Residue::SETTING),
+            ("select set_config('x', 'y', false -- , true\n)", Residue::SETTING),
+            ("select set_config('x', 'y', 'a, true')", Residue::SETTING),
+            ("LISTEN news", Residue::LISTEN),
+            ("create temp table t (a int)", Residue::TEMPORARY),
+            ("create local temporary table t (a int)", Residue::TEMPORARY),
+            ("create or replace temp view v as select 1", Residue::TEMPORARY),
+            ("select 1 into temp t", Residue::TEMPORARY),
+            ("select pg_try_advisory_lock(1)", Residue::LOCK),
+            ("select pg_advisory_lock_shared(1)", Residue::LOCK),
+            ("declare c cursor with hold for select 1", Residue::CURSOR),
+            ("do $$ begin end $$", Residue::ANYTHING),
+            ("discard all", Residue::BEYOND_RESET),
+            ("deallocate all", Residue::BEYOND_RESET),
+        ];
+        for (sql, expected) in cases {
+            assert_eq!(of_sql(sql.as_bytes(), Some(Strings::Standard)), *expected, "{sql}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(sql: Vec<u8>) {
+            let _ = of_sql(&sql, None);
+        }
+    }
+}

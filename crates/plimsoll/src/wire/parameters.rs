@@ -1,0 +1,129 @@
+//! The settings that the server reports by itself, and whether an idle session still has those that it began with.
+//!
+//! A server reports such a setting (`TimeZone`, `DateStyle`, since version 18 `search_path`) whenever it changes, thus
+//! also for a `SET LOCAL`, and once more when the transaction ends and the old value is back. So a report by itself
+//! says nothing: what counts is whether some value differs from the one at start-up once no transaction is open. A
+//! pooler reports what it knows of its client in the same way.
+
+use crate::sql::Strings;
+
+/// What has been reported.
+#[derive(Default)]
+pub(super) struct Parameters {
+    all: Vec<Parameter>,
+    strings: Option<Strings>,
+}
+
+struct Parameter {
+    name: Box<[u8]>,
+    /// What an idle session is to have; nothing if that was never told.
+    usual: Option<Box<[u8]>>,
+    /// What it has instead.
+    now: Option<Box<[u8]>>,
+}
+
+impl Parameters {
+    /// How plain strings are read; nothing as long as the server has not said so.
+    pub(super) fn strings(&self) -> Option<Strings> {
+        self.strings
+    }
+
+    /// Takes a report. Until the session has started, what is reported is what it begins with.
+    pub(super) fn report(&mut self, name: &[u8], value: &[u8], has_started: bool) {
+        if name == b"standard_conforming_strings" {
+            self.strings = Some(if value == b"off" { Strings::Escaped } else { Strings::Standard });
+        }
+        let known = self.all.iter_mut().find(|known| *known.name == *name);
+        match known {
+            Some(known) if has_started => {
+                known.now = known.differs(value).then(|| value.into());
+            }
+            Some(known) => known.usual = Some(value.into()),
+            None if has_started => {
+                self.all.push(Parameter { name: name.into(), usual: None, now: Some(value.into()) });
+            }
+            None => self.all.push(Parameter { name: name.into(), usual: Some(value.into()), now: None }),
+        }
+    }
+
+    /// Whether some setting is not as it was at start-up.
+    pub(super) fn differ(&self) -> bool {
+        self.all.iter().any(|parameter| parameter.now.is_some())
+    }
+
+    /// What is reported now is the usual from here on: the session was just made as it is to be.
+    pub(super) fn settle(&mut self) {
+        for parameter in &mut self.all {
+            if let Some(now) = parameter.now.take() {
+                parameter.usual = Some(now);
+            }
+        }
+    }
+}
+
+impl Parameter {
+    fn differs(&self, value: &[u8]) -> bool {
+        // Nobody sets whether the server is a standby.
+        *self.name != *b"in_hot_standby" && self.usual.as_deref() != Some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn started() -> Parameters {
+        let mut parameters = Parameters::default();
+        parameters.report(b"TimeZone", b"UTC", false);
+        parameters.report(b"standard_conforming_strings", b"on", false);
+        parameters.report(b"in_hot_standby", b"off", false);
+        parameters
+    }
+
+    #[test]
+    fn what_has_come_back_to_its_first_value_is_no_difference() {
+        let mut parameters = started();
+        assert!(!parameters.differ());
+        parameters.report(b"TimeZone", b"Asia/Tokyo", true);
+        assert!(parameters.differ());
+        parameters.report(b"TimeZone", b"Europe/Rome", true);
+        assert!(parameters.differ());
+        parameters.report(b"TimeZone", b"UTC", true);
+        assert!(!parameters.differ());
+    }
+
+    #[test]
+    fn one_that_came_back_does_not_hide_another() {
+        let mut parameters = started();
+        parameters.report(b"TimeZone", b"Asia/Tokyo", true);
+        parameters.report(b"DateStyle", b"German", true);
+        parameters.report(b"TimeZone", b"UTC", true);
+        assert!(parameters.differ(), "nobody knows what DateStyle was");
+    }
+
+    #[test]
+    fn a_promotion_is_nobodys_doing() {
+        let mut parameters = started();
+        parameters.report(b"in_hot_standby", b"on", true);
+        assert!(!parameters.differ());
+    }
+
+    #[test]
+    fn after_a_reset_what_is_reported_is_the_usual() {
+        let mut parameters = started();
+        parameters.report(b"TimeZone", b"Asia/Tokyo", true);
+        parameters.settle();
+        assert!(!parameters.differ());
+        parameters.report(b"TimeZone", b"UTC", true);
+        assert!(parameters.differ());
+    }
+
+    #[test]
+    fn how_strings_are_read_is_known_once_it_was_said() {
+        assert_eq!(Parameters::default().strings(), None);
+        let mut parameters = started();
+        assert_eq!(parameters.strings(), Some(Strings::Standard));
+        parameters.report(b"standard_conforming_strings", b"off", true);
+        assert_eq!(parameters.strings(), Some(Strings::Escaped));
+    }
+}
