@@ -314,8 +314,15 @@ pub(crate) fn fault_of(error: &tokio_postgres::Error) -> Fault {
     if let Some(db) = error.as_db_error() {
         // The one stale plan that PostgreSQL reports without a code of its own; the routine's name, unlike the
         // message, does not change with the server's language.
-        if db.code() == &SqlState::FEATURE_NOT_SUPPORTED && db.routine() == Some("RevalidateCachedQuery") {
+        if db.code() == &SqlState::FEATURE_NOT_SUPPORTED
+            && db.routine() == Some("RevalidateCachedQuery")
+            && db.where_().is_none()
+        {
             return Fault::StalePlan;
+        }
+        // Said by a function inside, it is no plan of ours that is stale.
+        if db.code().code() == "26000" && db.where_().is_some() {
+            return Fault::BadStatement;
         }
         return match db.parsed_severity() {
             Some(Severity::Error) => Fault::of_sqlstate_in_session(db.code().code()),

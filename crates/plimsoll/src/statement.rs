@@ -5,7 +5,8 @@
 //! | direct, used before | named and prepared | 1 |
 //! | direct, types known to the pool | unnamed, with its types | 1 |
 //! | direct, new | prepared, then run | 2 |
-//! | transaction pooler, types known | BEGIN, SET LOCAL, statement and COMMIT in one flight | 1 |
+//! | transaction pooler, types known | BEGIN and SET LOCAL, then statement and COMMIT | 2 |
+//! | transaction pooler, types known, `read_only` | all of that in one flight | 1 |
 //! | transaction pooler, otherwise | inside BEGIN .. COMMIT, every type known before it runs | 3 or more |
 //!
 //! Behind a transaction pooler nothing may be named, since the next message may reach another server; and a type that
@@ -28,6 +29,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use tokio::time::{Instant, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, RowStream, Statement};
 
@@ -169,13 +171,18 @@ const EXPLAINED_BY_THE_SCHEMA: &[&str] = &[
 /// What a function inside says has a context; it has run, and is no proof. `CALL` and `DO` may have committed by then.
 fn is_stale(sql: &str, error: &Error) -> bool {
     let Some(said) = error.as_db_error() else { return error.fault() == Fault::StalePlan };
-    if said.where_().is_some() || nature::of_sql(sql.as_bytes(), None).contains(Nature::UNCLEAR) {
+    if nature::of_sql(sql.as_bytes(), None).contains(Nature::UNCLEAR) {
         return false;
     }
+    let is_statement = error.phase() == Phase::Statement;
     match said.code().code() {
         "26000" | "0A000" => error.fault() == Fault::StalePlan && shows_that_nothing_ran(said),
-        "XX000" => error.phase() == Phase::Statement && said.message().starts_with("cache lookup failed"),
-        code => error.phase() == Phase::Statement && EXPLAINED_BY_THE_SCHEMA.contains(&code),
+        // PostgreSQL has no code of its own for a type that is gone; a parameter of it has a context too.
+        "XX000" => {
+            let is_raised = said.routine() == Some("exec_stmt_raise");
+            is_statement && said.message().starts_with("cache lookup failed") && !is_raised
+        }
+        code => is_statement && said.where_().is_none() && EXPLAINED_BY_THE_SCHEMA.contains(&code),
     }
 }
 
@@ -273,6 +280,10 @@ impl Guard<'_> {
             _ => return Err(error),
         };
         self.forget(sql);
+        // The driver hands an error out before the server has said in which state the session is.
+        let limit = Instant::now() + self.connection.shared.plan.reclaim_timeout();
+        let until = self.deadline.map_or(limit, |deadline| deadline.instant().min(limit));
+        let _ = timeout_at(until, self.connection.link.answered()).await;
         match self.place() {
             Place::Alone => self.send_text::<S>(sql, params).await,
             // PostgreSQL has no code of its own for a type that is gone.

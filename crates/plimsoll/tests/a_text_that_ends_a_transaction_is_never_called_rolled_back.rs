@@ -155,8 +155,11 @@ async fn a_transaction_that_goes_on_as_another_is_neither_committed_nor_rolled_b
 async fn rolling_back_to_a_savepoint_by_hand_ends_nothing() {
     let db = ledger().await;
     let pool = server::database(&db).await;
-    let undo =
-        ["ROLLBACK TO a", "rollback work to savepoint a", "ABORT TO SAVEPOINT a; RELEASE a; SAVEPOINT a"];
+    let undo = [
+        "ROLLBACK TO a",
+        "rollback work to savepoint a",
+        "ROLLBACK TRANSACTION TO SAVEPOINT a; RELEASE a; SAVEPOINT a",
+    ];
     for (id, sql) in (0..).zip(undo) {
         let work = async |tx: Transaction| {
             tx.execute(INSERT, &[&id]).await?;

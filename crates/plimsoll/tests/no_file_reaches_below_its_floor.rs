@@ -25,6 +25,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "pool/seat",
             "pool/watchdog",
             "breaker/",
+            "outcome",
             "retry/budget",
             "retry/backoff",
             "sql/",

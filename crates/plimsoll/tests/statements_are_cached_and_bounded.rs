@@ -120,7 +120,7 @@ async fn what_one_connection_learned_saves_the_others_a_round_trip() {
 }
 
 #[tokio::test]
-async fn behind_a_transaction_pooler_a_known_statement_takes_one_flight() {
+async fn behind_a_transaction_pooler_a_known_statement_is_not_prepared() {
     let server = shared::database().await.unwrap();
     let bouncer = PgBouncer::in_front_of(&server).pool_mode(PoolMode::Transaction).start().await.unwrap();
     let proxy = Proxy::in_front_of((bouncer.host(), bouncer.port())).await.unwrap();

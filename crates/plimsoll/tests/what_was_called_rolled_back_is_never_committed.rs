@@ -45,7 +45,11 @@ async fn and_a_statement_of_its_own_costs_no_connection() {
     frozen.freeze().await.unwrap();
     let error =
         deadline::within(Duration::from_millis(150), db.query_one("SELECT 2", &[])).await.unwrap_err();
-    assert_eq!((error.fault(), error.outcome()), (Fault::DeadlinePassed, Outcome::Unknown), "{error}");
+    assert_eq!(
+        (error.fault(), error.outcome()),
+        (Fault::DeadlinePassed, Outcome::NotStarted),
+        "prepared and not run: {error}"
+    );
     frozen.thaw().unwrap();
     db.query_one("SELECT 3", &[]).await.unwrap();
     assert_eq!(

@@ -26,7 +26,7 @@ use crate::statements::Query;
 use crate::wire::link::Ended;
 use crate::wire::stop::Stopped;
 use futures_util::future;
-use request::{Answered, Request, Sent, Watch};
+use request::{Answered, Request, Sent, UnderWay, Watch};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -107,7 +107,7 @@ impl Guard<'_> {
         let link = &self.connection.link;
         match self.place {
             Whereabouts::Known(place) => place,
-            Whereabouts::AsTheSessionIs if !link.is_quiet() => Place::Unclear,
+            Whereabouts::AsTheSessionIs if !link.is_answered() => Place::Unclear,
             Whereabouts::AsTheSessionIs if link.seen.status() == b'I' => Place::Alone,
             Whereabouts::AsTheSessionIs => Place::Inside,
         }
@@ -173,7 +173,7 @@ impl Guard<'_> {
             ));
         }
         let is_meant_inside = matches!(self.place, Whereabouts::Known(Place::Inside | Place::Unclear));
-        if is_meant_inside && link.seen.status() == b'I' && link.is_quiet() {
+        if is_meant_inside && link.seen.status() == b'I' && link.is_answered() {
             return Err(self.left_outside(phase));
         }
         Ok((!self.needs_settling()).then_some(now))
@@ -263,6 +263,7 @@ impl Guard<'_> {
         request: Pin<&mut impl Future<Output = T>>,
         reason: StopReason,
         mut watch: Watch<'_>,
+        under_way: Option<UnderWay<'_>>,
     ) -> Result<Answered<T>> {
         let link = &self.connection.link;
         let now = Instant::now();
@@ -276,6 +277,8 @@ impl Guard<'_> {
         }
         link.abandon();
         let (_, answer) = future::join(link.stop(until), timeout_at(until, link.sending(request))).await;
+        // Known to be over, or given up.
+        drop(under_way);
         match answer {
             Ok(answer) => {
                 watch.is_over = true;
@@ -408,7 +411,7 @@ impl Guard<'_> {
             nature,
             said,
             has_ended: link.seen.has_ended_since(sent.mark),
-            is_idle: link.is_quiet() && link.seen.status() == b'I',
+            is_idle: link.is_answered() && link.seen.status() == b'I',
         }
     }
 

@@ -3,7 +3,7 @@
 //! Written by hand instead of as a block, because every statement passes here: the state of a future within a future
 //! lies on a line of the cache of its own, to be fetched each time that its task is woken. Whatever is rare is in a box.
 
-use super::Guard;
+use super::{Guard, Whereabouts};
 use crate::error::{Error, Phase, Result};
 use crate::event::{Event, StopReason};
 use crate::moment::Moment;
@@ -46,6 +46,28 @@ struct Listening<'a> {
     watch: Watch<'a>,
     stop_at: Moment,
     reason: StopReason,
+    under_way: Option<UnderWay<'a>>,
+}
+
+/// Counts a request of a borrower, who may have several under way on one lease.
+pub(super) struct UnderWay<'a>(&'a Link);
+
+impl<'a> UnderWay<'a> {
+    fn of(guard: &Guard<'a>) -> Option<Self> {
+        // A single statement has the connection for itself.
+        if guard.place == Whereabouts::Known(Place::Alone) {
+            return None;
+        }
+        let link = &*guard.connection.link;
+        link.begins();
+        Some(UnderWay(link))
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.ends();
+    }
 }
 
 /// What says that the limit has come. The pool's clock watches that, since a timer of its own would cost a statement
@@ -82,6 +104,7 @@ impl Alarm<'_> {
 impl<'a> Listening<'a> {
     fn since(began: Moment, guard: &Guard<'a>, phase: Phase) -> Self {
         let sent = Sent::now(guard, began);
+        let under_way = UnderWay::of(guard);
         let watch = Watch::new(guard, phase, sent);
         let (stop_at, reason) = guard.stop_at(began);
         let link = &*guard.connection.link;
@@ -91,7 +114,7 @@ impl<'a> Listening<'a> {
         } else {
             Alarm::Timer(Box::pin(sleep_until(stop_at.instant())))
         };
-        Listening { link, alarm, watch, stop_at, reason }
+        Listening { link, alarm, watch, stop_at, reason, under_way }
     }
 }
 
@@ -132,9 +155,9 @@ where
                 }
             },
             // The alarm went.
-            Stage::Listening(request, Listening { alarm, watch, reason, .. }) => {
+            Stage::Listening(request, Listening { alarm, watch, reason, under_way, .. }) => {
                 drop(alarm);
-                Stage::Stopping(Box::pin(self.guard.stop(self.phase, request, reason, watch)))
+                Stage::Stopping(Box::pin(self.guard.stop(self.phase, request, reason, watch, under_way)))
             }
             Stage::Stopping(mut stopping) => match stopping.as_mut().poll(cx) {
                 Poll::Ready(stopped) => return Poll::Ready(Some(stopped.and_then(&self.then))),

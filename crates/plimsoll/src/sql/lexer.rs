@@ -44,6 +44,16 @@ impl<'a> Token<'a> {
         }
     }
 
+    /// Whether it is a name that begins so, quoted or not, in letters of any case.
+    pub(crate) fn is_like(&self, beginning: &str) -> bool {
+        let name: &[u8] = match self {
+            Token::Word(name) => name,
+            Token::Quoted(name) => name,
+            _ => return false,
+        };
+        name.get(..beginning.len()).is_some_and(|first| first.eq_ignore_ascii_case(beginning.as_bytes()))
+    }
+
     /// The bytes of a name, quoted or not. What stands without quotes is meant in lower case.
     pub(crate) fn name(&self) -> Option<Cow<'_, [u8]>> {
         match self {
@@ -297,6 +307,7 @@ impl<'a> Iterator for Lexer<'a> {
             b',' => self.token(1, Token::Comma),
             b';' => self.token(1, Token::Semicolon),
             b'.' if self.is_digit(self.at + 1) => self.number(),
+            b'.' if self.byte(self.at + 1) == Some(b'.') => self.token(2, Token::Operator(b"..")),
             b'.' => self.token(1, Token::Dot),
             b'\'' => self.text(self.at + 1, self.plain()),
             b'"' => {
@@ -309,5 +320,57 @@ impl<'a> Iterator for Lexer<'a> {
             byte if is_operator(byte) => self.operator(),
             _ => self.token(1, Token::Operator(self.slice(self.at, self.at + 1))),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(sql: &'static str) -> Vec<Token<'static>> {
+        Lexer::new(sql.as_bytes(), Strings::Standard).collect()
+    }
+
+    fn quoted(name: &str) -> Token<'_> {
+        Token::Quoted(Cow::Borrowed(name.as_bytes()))
+    }
+
+    #[test]
+    fn what_belongs_to_a_token_is_in_it() {
+        let text = |style, raw: &'static str| Token::Text(Text { style, raw: raw.as_bytes() });
+        assert_eq!(tokens("U&\"s!0065t\" /* */ UESCAPE '!' x"), [quoted("set"), Token::Word(b"x")]);
+        assert_eq!(tokens(r#"u&"s\0065t" uescape"#), [quoted("set"), Token::Word(b"uescape")]);
+        assert_eq!(tokens("U&'!0065'\n'b' uescape E'\\041'"), [text(Style::Unicode(b'!'), "!0065'\n'b")]);
+        assert_eq!(
+            tokens("'a' -- it's\r'b' 'c'"),
+            [text(Style::Plain, "a' -- it's\r'b"), text(Style::Plain, "c")]
+        );
+        assert_eq!(tokens("n'a'x'1f'"), [text(Style::Plain, "a"), text(Style::Bits, "1f")]);
+        assert_eq!(tokens("$é$a$$b$é$$1"), [text(Style::Dollar, "a$$b"), Token::Parameter(b"1")]);
+        assert_eq!(tokens("a$b$"), [Token::Word(b"a$b$")]);
+    }
+
+    #[test]
+    fn numbers_and_operators_end_where_the_servers_do() {
+        let number = |raw: &'static str| Token::Number(raw.as_bytes());
+        let operator = |raw: &'static str| Token::Operator(raw.as_bytes());
+        assert_eq!(tokens("1.5e-3 .5 1. 0x1F 1_000"), ["1.5e-3", ".5", "1.", "0x1F", "1_000"].map(number));
+        assert_eq!(tokens("1..2"), [number("1"), operator(".."), number("2")]);
+        assert_eq!(tokens("1e 0x"), [number("1"), Token::Word(b"e"), number("0"), Token::Word(b"x")]);
+        assert_eq!(tokens("*/* */<=--\n@-"), ["*", "<=", "@-"].map(operator));
+    }
+
+    #[test]
+    fn a_token_knows_where_it_lies() {
+        let mut lexer = Lexer::new(b" -- c\r 'a' \"b\"", Strings::Standard);
+        assert_eq!(lexer.next().map(|_| (lexer.at(), lexer.end())), Some((7, 10)));
+        assert_eq!(lexer.next().map(|_| (lexer.at(), lexer.end())), Some((11, 14)));
+        assert_eq!((lexer.next(), lexer.at()), (None, 14));
+    }
+
+    #[test]
+    fn keywords_are_of_any_case_and_quoted_names_of_one() {
+        assert!(Token::Word(b"SeT").is("set") && Token::Word(b"SET").names("set"));
+        assert!(!quoted("set").is("set") && quoted("set").names("set") && !quoted("SET").names("set"));
     }
 }

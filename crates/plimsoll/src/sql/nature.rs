@@ -152,8 +152,8 @@ impl<'a> Head<'a> {
             | b"move" | b"close" | b"savepoint" | b"release" => Nature::ATOMIC,
             b"create" | b"alter" | b"drop" if !self.has_concurrently && is_catalog(second) => Nature::ATOMIC,
             b"begin" | b"start" => Nature::OPENS,
-            b"commit" | b"end" => ends(second, third, fourth),
-            b"rollback" | b"abort" => match (second, third) {
+            b"commit" | b"end" | b"abort" => ends(second, third, fourth),
+            b"rollback" => match (second, third) {
                 (b"to", _) | (b"work" | b"transaction", b"to") => Nature::UNDOES,
                 _ => ends(second, third, fourth),
             },
@@ -296,7 +296,7 @@ mod tests {
             assert!(nature(sql).contains(Nature::ENDS), "{sql}");
             assert!(may_end(sql), "{sql}");
         }
-        for sql in ["ROLLBACK TO a", "rollback work to savepoint a", "ABORT TRANSACTION TO a"] {
+        for sql in ["ROLLBACK TO a", "rollback work to savepoint a", "ROLLBACK TRANSACTION TO a"] {
             assert_eq!(nature(sql), Nature::UNDOES, "{sql}");
             assert!(!may_end(sql), "{sql}");
         }

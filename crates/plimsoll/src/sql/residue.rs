@@ -14,6 +14,7 @@
 
 use super::lexer::{Lexer, Token};
 use super::{Strings, functions};
+use std::borrow::Cow;
 use std::ops::BitOr;
 
 /// What may have been left behind, as a set.
@@ -86,8 +87,8 @@ fn read(mut lexer: Lexer<'_>) -> Residue {
 struct Statement<'a> {
     head: Head,
     depth: usize,
-    /// The tokens before, the last one first.
-    before: [Option<Token<'a>>; 3],
+    /// The tokens before, the last one first: words as they were written, others by a sign, nothing where there was none.
+    before: [&'a [u8]; 3],
     /// A SELECT stands outside all parentheses.
     selects: bool,
     /// What follows the last INTO is what an INSERT or a MERGE writes to.
@@ -121,16 +122,14 @@ impl<'a> Statement<'a> {
             Token::Close => self.depth = self.depth.saturating_sub(1),
             _ => {}
         }
-        self.selects |= self.depth == 0 && token.is("select");
-        self.updates |= token.is("update");
-        let [first, second, _] = std::mem::take(&mut self.before);
-        self.before = [Some(token), first, second];
+        let [first, second, _] = self.before;
+        self.before = [sign(&token), first, second];
         found
     }
 
     /// Whether the token so far back is this keyword; the last one is 0.
     fn was(&self, back: usize, keyword: &str) -> bool {
-        self.before.get(back).and_then(Option::as_ref).is_some_and(|token| token.is(keyword))
+        self.before.get(back).is_some_and(|word| word.eq_ignore_ascii_case(keyword.as_bytes()))
     }
 
     fn of_head(&mut self, token: &Token<'a>, behind: &Lexer<'a>) -> Residue {
@@ -164,7 +163,7 @@ impl<'a> Statement<'a> {
     fn begin(&mut self, token: &Token<'a>) -> Residue {
         let Token::Word(word) = token else { return Residue::NONE };
         let is_explained = self.head == Head::Explain;
-        let is_option = self.depth > 0 || token.is("analyze") || token.is("verbose");
+        let is_option = self.depth > 0 || ["analyze", "analyse", "verbose"].iter().any(|word| token.is(word));
         if is_explained && is_option {
             return Residue::NONE;
         }
@@ -185,24 +184,38 @@ impl<'a> Statement<'a> {
         found
     }
 
-    /// What a word tells by where it stands.
+    /// What a word tells by where it stands. Every word comes by here, and its first letter sends most of them on.
     fn of_place(&mut self, token: &Token<'a>, behind: &Lexer<'a>) -> Residue {
-        if token.is("into") {
-            self.inserts = (self.was(0, "insert") || self.was(0, "merge"))
-                && (matches!(self.before[1], None | Some(Token::Open)) || (self.depth == 0 && !self.selects));
-        }
-        if token.is("temp") || token.is("temporary") {
-            let back = usize::from(self.was(0, "local") || self.was(0, "global"));
-            let is_made = self.was(back, "create") || (self.was(back, "replace") && self.was(back + 1, "or"));
-            let is_selected = self.was(back, "into") && !self.inserts;
-            if is_made || is_selected {
-                return Residue::TEMPORARY;
+        let (Token::Word([first, ..]) | Token::Quoted(Cow::Borrowed([first, ..]))) = token else {
+            return self.of_schema(token, behind);
+        };
+        match first.to_ascii_lowercase() {
+            b's' => self.selects |= self.depth == 0 && token.is("select"),
+            b'u' => self.updates |= token.is("update"),
+            b'i' if token.is("into") => {
+                let begins = self.before[1].is_empty() || self.before[1] == b"(";
+                self.inserts = (self.was(0, "insert") || self.was(0, "merge"))
+                    && (begins || (self.depth == 0 && !self.selects));
             }
+            b't' if token.is("temp") || token.is("temporary") => {
+                let back = usize::from(self.was(0, "local") || self.was(0, "global"));
+                let is_made =
+                    self.was(back, "create") || (self.was(back, "replace") && self.was(back + 1, "or"));
+                let is_selected = self.was(back, "into") && !self.inserts;
+                if is_made || is_selected {
+                    return Residue::TEMPORARY;
+                }
+            }
+            // CREATE TABLE .. AS EXECUTE
+            b'e' if token.is("execute") && self.was(0, "as") => return Residue::ANYTHING,
+            b'p' => return self.of_schema(token, behind),
+            _ => {}
         }
-        // CREATE TABLE .. AS EXECUTE
-        if token.is("execute") && self.was(0, "as") {
-            return Residue::ANYTHING;
-        }
+        Residue::NONE
+    }
+
+    /// What a name of the system's own tells by where it stands.
+    fn of_schema(&self, token: &Token<'a>, behind: &Lexer<'a>) -> Residue {
         if self.updates && token.names("pg_settings") {
             return Residue::SETTING;
         }
@@ -214,7 +227,19 @@ impl<'a> Statement<'a> {
 
     /// Whether a name stands here as an element of a list, or as a value: so in a search path, which makes nothing yet.
     fn is_listed(&self) -> bool {
-        self.before[0].as_ref().is_some_and(|token| *token == Token::Comma || is_assignment(token))
+        matches!(self.before[0], b"," | b"=" | b".") || self.was(0, "to")
+    }
+}
+
+/// What is remembered of a token.
+fn sign<'a>(token: &Token<'a>) -> &'a [u8] {
+    match token {
+        Token::Word(word) => word,
+        Token::Open => b"(",
+        Token::Comma => b",",
+        Token::Dot => b".",
+        Token::Operator(b"=") => b"=",
+        _ => b"?",
     }
 }
 
@@ -228,7 +253,8 @@ fn is_assignment(token: &Token<'_>) -> bool {
 
 /// `pg_temp`, or by its full name `pg_temp_3`.
 fn is_temporary_schema(token: &Token<'_>) -> bool {
-    token.name().is_some_and(|name| names_temporary_schema(&name))
+    // Asked of every word, so that hardly one is to be written in lower case for it.
+    token.is_like("pg_temp") && token.name().is_some_and(|name| names_temporary_schema(&name))
 }
 
 fn names_temporary_schema(name: &[u8]) -> bool {
@@ -282,6 +308,29 @@ mod tests {
             ("select set_config('x', 'y', false -- , true\n)", Residue::SETTING),
             ("select set_config('x', 'y', 'a, true')", Residue::SETTING),
             ("LISTEN news", Residue::LISTEN),
+            (
+                "select \"set_config\"('x', 'y', false), U&\"set\\005Fconfig\"('x', 'y', true)",
+                Residue::SETTING,
+            ),
+            ("select set_config('seed', '0.5', true)", Residue::BEYOND_RESET),
+            ("set seed = 0.5", Residue::BEYOND_RESET),
+            ("select setseed(0.5)", Residue::BEYOND_RESET),
+            ("set local.tenant = 'x'", Residue::SETTING),
+            ("set local timezone = 'UTC'", Residue::NONE),
+            ("select \"Set_Config\"('x', 'y', false), \"set\", \"temp\"", Residue::NONE),
+            ("update pg_settings set setting = 'x'", Residue::SETTING),
+            ("prepare transaction 'x'", Residue::NONE),
+            ("prepare transaction as select 1", Residue::BEYOND_RESET),
+            ("explain (analyze, verbose true) execute x(1)", Residue::ANYTHING),
+            ("explain analyse execute x", Residue::ANYTHING),
+            ("create table t as execute x", Residue::ANYTHING),
+            ("create trigger a after insert on t for each row execute function f()", Residue::NONE),
+            ("select pg_create_logical_replication_slot('s', 'p')", Residue::NONE),
+            ("select pg_create_logical_replication_slot('s', 'p', true)", Residue::BEYOND_RESET),
+            ("select dblink_connect('c', $1)", Residue::BEYOND_RESET),
+            ("declare c cursor for select 1", Residue::NONE),
+            ("table pg_temp_3.x", Residue::TEMPORARY),
+            ("insert into temp select 1", Residue::NONE),
             ("create temp table t (a int)", Residue::TEMPORARY),
             ("create local temporary table t (a int)", Residue::TEMPORARY),
             ("create or replace temp view v as select 1", Residue::TEMPORARY),
@@ -296,6 +345,14 @@ mod tests {
         for (sql, expected) in cases {
             assert_eq!(of_sql(sql.as_bytes(), Some(Strings::Standard)), *expected, "{sql}");
         }
+    }
+
+    #[test]
+    fn where_the_way_of_reading_is_not_known_both_are_looked_at() {
+        let sql = br"select '\'; set x = 1; --'";
+        assert_eq!(of_sql(sql, Some(Strings::Standard)), Residue::SETTING);
+        assert_eq!(of_sql(sql, Some(Strings::Escaped)), Residue::NONE);
+        assert_eq!(of_sql(sql, None), Residue::SETTING);
     }
 
     proptest::proptest! {

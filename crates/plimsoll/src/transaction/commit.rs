@@ -29,34 +29,44 @@ pub(super) async fn commit(core: &Core) -> Result<()> {
         // Nothing was asked inside it, so nothing was sent.
         return Ok(());
     }
+    if lease.inner().link.needs_settling() {
+        // What was given up and is not over yet may be another COMMIT. What cannot be settled is rolled back.
+        if let Err(error) = core.guard(&lease).settled().await {
+            return Err(error.with_outcome(core.undone(&lease)));
+        }
+    }
     if let Some(adrift) = core.adrift(&lease) {
         return Err(core.not_open(adrift, Phase::Commit, core.undone(&lease)));
     }
+    // What becomes of it unless it is committed: our own end says nothing about that.
+    let undone = core.undone(&lease);
     if let Err(error) = core.undo_what_was_given_up(&lease).await {
         end(core, &lease).await;
-        return Err(error.with_outcome(core.undone(&lease)));
+        return Err(error.with_outcome(undone));
     }
     let guard = core.guard(&lease).at(Place::Alone);
     let link = &guard.connection.link;
     // The server refuses the one, and would not the other: a statement that was called rolled back and has finished.
     if link.seen.status() == b'E' || link.is_doomed() {
-        return Err(swallowed(core, &lease).await);
+        return Err(swallowed(core, &lease, undone).await);
     }
     let answer = guard.run(Phase::Commit, lease.inner().client.batch_execute("COMMIT")).await;
     match answer {
-        Ok(()) if lease.inner().link.seen.last_tag() == "ROLLBACK" => Err(swallowed(core, &lease).await),
+        Ok(()) if lease.inner().link.seen.last_tag() == "ROLLBACK" => {
+            Err(swallowed(core, &lease, undone).await)
+        }
         Ok(()) => Ok(()),
         Err(error) => Box::pin(settle(core, lease, error)).await,
     }
 }
 
 /// PostgreSQL answers the COMMIT of a failed transaction with a ROLLBACK and no error; here it is one.
-async fn swallowed(core: &Core, lease: &PooledConnection) -> Error {
+async fn swallowed(core: &Core, lease: &PooledConnection, undone: Outcome) -> Error {
     end(core, lease).await;
     Error::new(
         Fault::TransactionState,
         Phase::Commit,
-        core.undone(lease),
+        undone,
         format!(
             "the transaction of {} was rolled back instead of committed: one of its statements had failed and the error was passed over",
             core.work

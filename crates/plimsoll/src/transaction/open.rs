@@ -92,7 +92,7 @@ impl Core {
     pub(super) fn undone(&self, lease: &PooledConnection) -> Outcome {
         let link = &lease.inner().link;
         let may_have_ended = self.may_have_ended.load(Ordering::Acquire);
-        let is_answered = link.is_quiet() && !link.is_closed();
+        let is_answered = link.is_answered() && !link.is_abandoned() && !link.is_closed();
         match self.adrift(lease) {
             Some(Adrift::EndedFromWithin) => Outcome::Unknown,
             _ if may_have_ended && !is_answered => Outcome::Unknown,

@@ -97,7 +97,12 @@ async fn control(core: &Core, lease: &PooledConnection, phase: Phase, sql: &str)
 impl Core {
     /// The lease for whoever holds the handle of this level, once everything that was given up within it is undone.
     pub(super) async fn enter(&self, level: Level) -> Result<Arc<PooledConnection>> {
-        let lease = self.lease()?;
+        let mut lease = self.lease()?;
+        if lease.inner().link.needs_settling() {
+            // What is given up and not over yet may be the end of the transaction.
+            Box::pin(self.guard(&lease).settled()).await?;
+            lease = self.lease()?;
+        }
         match self.levels.entry(level) {
             Entry::Open => Ok(lease),
             Entry::After(given_up) => {

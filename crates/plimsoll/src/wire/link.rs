@@ -98,6 +98,8 @@ pub(crate) struct Link {
     was_bare: AtomicBool,
     /// The status of the session when a borrower was last told how a request ended.
     told_status: AtomicU8,
+    /// How many requests of a borrower are under way.
+    under_way: AtomicU32,
     driver_waker: Mutex<Option<Waker>>,
     pub(super) target: Target,
     pub(super) cancels: Arc<Semaphore>,
@@ -123,6 +125,7 @@ impl Link {
             asked: AtomicU64::new(0),
             was_bare: AtomicBool::new(false),
             told_status: AtomicU8::new(b'I'),
+            under_way: AtomicU32::new(0),
             driver_waker: Mutex::new(None),
             changed: Notify::new(),
             watchers: AtomicU32::new(0),
@@ -250,10 +253,31 @@ impl Link {
     pub(crate) fn holds_untold_transaction(&self) -> bool {
         self.seen.status() != b'I'
             && self.told_status.load(Ordering::Relaxed) == b'I'
-            && self.is_quiet()
             // Somebody may be about to be told, or talks to the server in a way that is not seen here.
-            && self.due.load(Ordering::Relaxed) == u64::MAX
+            && self.is_answered()
             && !self.was_bare.load(Ordering::Relaxed)
+    }
+
+    /// Whether every request of the borrower has its answer, so that the session's status is the latest. This says nothing
+    /// of what he has given up, and that the driver's task has come to rest is not asked either.
+    #[inline]
+    pub(crate) fn is_answered(&self) -> bool {
+        self.under_way.load(Ordering::Acquire) == 0 && self.seen.owed() == 0
+    }
+
+    /// A request of the borrower begins.
+    pub(crate) fn begins(&self) {
+        self.under_way.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// It has ended, or was given up.
+    pub(crate) fn ends(&self) {
+        self.under_way.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Something was given up and is not over.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Acquire)
     }
 
     /// The borrower has left.
@@ -413,6 +437,11 @@ impl Link {
 
     pub(crate) fn barrier_passed(&self) {
         self.barrier_owed.store(false, Ordering::Release);
+    }
+
+    /// Waits until every request has its answer, or the connection has ended.
+    pub(crate) async fn answered(&self) {
+        self.wait_for(Link::is_answered).await;
     }
 
     /// Waits until this holds or the connection has ended.

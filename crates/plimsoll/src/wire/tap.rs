@@ -460,10 +460,15 @@ mod tests {
     }
 
     fn started() -> (Watch, Seen) {
+        started_with(&[])
+    }
+
+    fn started_with(reports: &[Vec<u8>]) -> (Watch, Seen) {
         let mut watch = Tap::new((), std::sync::Arc::new(Seen::new())).watch;
         let seen = Seen::new();
         watch.sent(&[0, 0, 0, 8, 0, 3, 0, 0], &seen);
         assert_eq!(seen.owed(), 1);
+        watch.received(&reports.concat(), &seen);
         watch.received(&message(b'K', &[0, 0, 0, 7, 0, 0, 0, 9]), &seen);
         watch.received(&message(b'Z', b"I"), &seen);
         (watch, seen)
@@ -525,5 +530,36 @@ mod tests {
             assert!(!seen.residue().is_none());
             seen.forget_residue();
         }
+    }
+
+    #[test]
+    fn a_reported_setting_counts_once_the_session_is_idle_and_only_if_it_is_not_what_it_was() {
+        let (mut watch, seen) = started_with(&[message(b'S', b"TimeZone\0UTC\0")]);
+        let report = |zone: &[u8], status: &[u8]| {
+            [message(b'S', &[b"TimeZone\0", zone, b"\0"].concat()), message(b'Z', status)].concat()
+        };
+        watch.received(&report(b"Asia/Tokyo", b"T"), &seen);
+        assert!(seen.residue().is_none(), "the transaction may take it back");
+        watch.received(&report(b"UTC", b"I"), &seen);
+        assert!(seen.residue().is_none(), "and has");
+        watch.received(&report(b"Asia/Tokyo", b"I"), &seen);
+        assert_eq!(seen.residue(), Residue::SETTING);
+        seen.settle();
+        watch.received(&message(b'Z', b"I"), &seen);
+        assert!(seen.residue().is_none(), "a reset has made it the usual");
+        watch.received(&report(b"UTC", b"I"), &seen);
+        assert_eq!(seen.residue(), Residue::SETTING);
+    }
+
+    #[test]
+    fn a_text_is_read_both_ways_while_what_was_sent_before_may_change_the_way() {
+        let text = message(b'P', b"\0select '\\'; set x = 1; select '\0\0\0");
+        let (mut watch, seen) = started_with(&[message(b'S', b"standard_conforming_strings\0off\0")]);
+        watch.sent(&text, &seen);
+        assert!(seen.residue().is_none(), "it is one string");
+        let (mut watch, seen) = started_with(&[message(b'S', b"standard_conforming_strings\0on\0")]);
+        watch.sent(&message(b'Q', b"select change()\0"), &seen);
+        watch.sent(&message(b'P', b"\0select '\\''; set x = 1; select '1\0\0\0"), &seen);
+        assert_eq!(seen.residue(), Residue::SETTING, "it may have been turned off");
     }
 }
