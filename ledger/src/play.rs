@@ -28,6 +28,7 @@ const MENDED: u64 = 20;
 const MENDING: Duration = Duration::from_secs(5);
 /// A call that has not ended so long after its worker was told to stop will never end.
 const STUCK: Duration = Duration::from_secs(20);
+const LOOK_LATER: Duration = Duration::from_millis(300);
 /// How often a lane looks for what it was not told, before it cannot.
 const LOOKS: usize = 2 * SIZE;
 const CLOSING: Duration = Duration::from_secs(15);
@@ -87,8 +88,8 @@ impl Play {
         }
         let has_mended = self.work(&stage, &desks, seed).await?;
         let mut found = Vec::new();
-        for desk in &desks {
-            found.push(settled(desk).await);
+        for (lane, desk) in self.lanes.iter().zip(&desks) {
+            found.push(settled(*lane, desk).await);
             // Whoever does not let go is ended with the poolers, or by the server.
             let _ = timeout(CLOSING, desk.client().close()).await;
         }
@@ -118,7 +119,11 @@ impl Play {
         }
         let until = Instant::now() + self.span;
         let scene = Scene { stage, desks, seed, until, program: self.program.as_deref() };
-        scene.play(self.fault).await.with_context(|| format!("{}, seed {seed}", self.fault.id()))?;
+        let played = tokio::select! {
+            played = scene.play(self.fault) => played,
+            never = stage.keep_poolers(self.fault) => never,
+        };
+        played.with_context(|| format!("{}, seed {seed}", self.fault.id()))?;
         end.send_replace(true);
         stage.heal().await?;
         let has_mended =
@@ -145,17 +150,24 @@ async fn mend(desks: &[Arc<Desk>]) -> Vec<bool> {
 }
 
 /// What a lane finds of the ids that it was not told about; nothing if it cannot look.
-async fn settled(desk: &Desk) -> Option<BTreeSet<i64>> {
+async fn settled(lane: Lane, desk: &Desk) -> Option<BTreeSet<i64>> {
     let unknown = desk.log.unknown();
     if unknown.is_empty() {
         return Some(BTreeSet::new());
     }
     // The first connections that a pool lends may still be those that broke.
+    let mut why = "it did not come back".to_owned();
     for _ in 0..LOOKS {
-        if let Ok(Ok(found)) = timeout(STUCK, desk.client().find(&unknown)).await {
-            return Some(found.into_iter().collect());
+        match timeout(STUCK, desk.client().find(&unknown)).await {
+            Ok(Ok(found)) => return Some(found.into_iter().collect()),
+            Ok(Err(error)) => {
+                why = format!("{error:#}");
+                sleep(LOOK_LATER).await;
+            }
+            Err(_) => {}
         }
     }
+    eprintln!("{}: what was not told could not be looked up: {why}", lane.name());
     None
 }
 

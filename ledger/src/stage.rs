@@ -14,6 +14,8 @@ use tokio::time::{sleep, timeout};
 /// How long whoever still works for a closed pool may take, before it is ended.
 const QUIET: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How soon a supervisor starts a pooler again that has died.
+const SUPERVISED: Duration = Duration::from_millis(200);
 /// How long a question to a server may take that is in trouble.
 const ASKING: Duration = Duration::from_secs(2);
 
@@ -80,6 +82,8 @@ impl Stage {
                         .pool_mode(PoolMode::Transaction)
                         .setting("default_pool_size", "6")
                         .setting("max_client_conn", "400")
+                        // It would not look for a server that is back for 15 s.
+                        .setting("server_login_retry", "1")
                         .start()
                         .await?,
                 ),
@@ -127,6 +131,22 @@ impl Stage {
     /// Asks the server past wires and poolers. It may be in trouble, and then there is no answer.
     pub(crate) async fn ask(&self, database: &str, sql: &str) -> Option<Vec<plimsoll_embedded::Row>> {
         timeout(ASKING, self.cluster.execute(database, sql)).await.ok()?.ok()
+    }
+
+    /// Starts a pooler again that died by itself, as its supervisor would, and says so. Without an end.
+    pub(crate) async fn keep_poolers(&self, fault: Fault) -> Result<()> {
+        loop {
+            sleep(SUPERVISED).await;
+            for track in self.tracks.iter().filter(|_| fault != Fault::PoolerRestarted) {
+                let Some(pooler) = track.pooler.as_ref().filter(|pooler| pooler.pid().is_none()) else {
+                    continue;
+                };
+                let last = pooler.log_tail();
+                let last = last.lines().last().unwrap_or_default();
+                eprintln!("the pooler of {} died and is started again: {last}", track.lane.name());
+                pooler.start_again().await?;
+            }
+        }
     }
 
     /// Makes everything whole and waits until the server answers.
