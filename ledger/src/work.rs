@@ -15,7 +15,9 @@ use tokio::time::sleep;
 
 /// A pool that answers no within a microsecond would fill the log with nothing else.
 const AFTER_A_NO: Duration = Duration::from_millis(5);
-const MORE_WITH_RETRIES: usize = 3;
+const MORE_WITH_RETRIES: usize = 8;
+/// Beyond that more would only wait for each other.
+const MOST_WORKERS: usize = 120;
 
 /// What calls are made.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +38,7 @@ impl Load {
     /// Callers that try again spend most of their time waiting to do so, so there are more of them.
     pub(crate) fn of(self, lane: Lane) -> Self {
         let times = if lane.retries() { MORE_WITH_RETRIES } else { 1 };
-        Load { workers: self.workers * times, ..self }
+        Load { workers: (self.workers * times).min(MOST_WORKERS.max(self.workers)), ..self }
     }
 }
 
