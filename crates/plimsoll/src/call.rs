@@ -6,6 +6,7 @@ use crate::connection::{PooledConnection, at_most_one, judged, one, refuse_sessi
 use crate::database::Database;
 use crate::deadline::{self, Deadline};
 use crate::error::{Error, Outcome, Result};
+use crate::fairness::refused;
 use crate::fault::Fault;
 use crate::guard::{Guard, Whereabouts};
 use crate::idempotent::Idempotent;
@@ -166,7 +167,10 @@ impl<'a> Call<'a> {
 
     /// The same, in whatever scope there is.
     async fn lend(&self) -> Result<PooledConnection> {
-        let mut permit = self.db.permit(&self.name)?;
+        let mut permit = match self.db.permit(&self.name) {
+            Ok(permit) => permit,
+            Err(error) => return refused(error).await,
+        };
         let deadline = deadline::current();
         let acquired = self.db.pool().acquire_for(&self.name, self.terms(deadline, None)).await;
         let loan = judged(&mut permit, acquired)?;
@@ -249,10 +253,15 @@ impl<'a> Call<'a> {
             let deadline = self.deadline(now);
             let answer = {
                 // Declared first, so that it is dropped last: by then it is known whether the server said anything.
-                let mut permit = self.db.permit(&self.name)?;
+                let mut permit = match self.db.permit(&self.name) {
+                    Ok(permit) => permit,
+                    Err(error) => return refused(error).await,
+                };
                 let acquired = self.db.pool().acquire_for(&self.name, self.terms(deadline, Some(now))).await;
                 let lease = judged(&mut permit, acquired)?;
-                refuse_session_state(&lease, query)?;
+                if let Err(error) = refuse_session_state(&lease, query) {
+                    return refused(error).await;
+                }
                 if self.begin.is_plain() {
                     let alone = Whereabouts::Known(Place::Alone);
                     let guard = Guard::on(&lease, &self.name, deadline, alone).of(query);

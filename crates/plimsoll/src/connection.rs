@@ -10,6 +10,7 @@ use crate::breaker::Permit;
 use crate::breaker::circuit::Answer;
 use crate::deadline::{self, Deadline};
 use crate::error::{Error, Outcome, Phase, Result};
+use crate::fairness::refused;
 use crate::fault::Fault;
 use crate::guard::{Guard, Whereabouts};
 use crate::moment::Moment;
@@ -199,7 +200,9 @@ impl PooledConnection {
         params: Params<'a>,
     ) -> impl Future<Output = Result<S::Out>> + Send + use<'a, S> {
         async move {
-            refuse_session_state(&self.lease, query)?;
+            if let Err(error) = refuse_session_state(&self.lease, query) {
+                return refused(error).await;
+            }
             self.guard().of(query).statement::<S>(query, params).await
         }
     }
@@ -210,9 +213,10 @@ impl PooledConnection {
     /// Behind a transaction pooler [`Fault::Usage`]: names do not hold there.
     pub async fn prepare(&self, sql: &str) -> Result<Statement> {
         if self.lease.is_pooled_by_transaction() {
-            return Err(usage(
+            return refused(usage(
                 "a statement cannot be named behind a transaction pooler; pass its text instead",
-            ));
+            ))
+            .await;
         }
         match self.lease.statements.prepared(sql) {
             Some(statement) => Ok(statement),
@@ -241,7 +245,9 @@ impl PooledConnection {
     /// # Errors
     /// As [`PooledConnection::query`].
     pub async fn simple_query(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>> {
-        refuse_session_state(&self.lease, Query::Text(sql))?;
+        if let Err(error) = refuse_session_state(&self.lease, Query::Text(sql)) {
+            return refused(error).await;
+        }
         let guard = self.settled_guard().await?.of(Query::Text(sql));
         let client: &Client = &self.lease.client;
         if self.lease.is_pooled_by_transaction() && guard.place() == Place::Alone {
@@ -264,8 +270,12 @@ impl PooledConnection {
         statement: &(impl AsQuery + ?Sized),
         params: Params<'_>,
     ) -> Result<RowStream<'_>> {
-        self.needs_own_session("query_stream").await?;
-        refuse_session_state(&self.lease, statement.as_query())?;
+        if let Err(error) = self.needs_own_session("query_stream").await {
+            return refused(error).await;
+        }
+        if let Err(error) = refuse_session_state(&self.lease, statement.as_query()) {
+            return refused(error).await;
+        }
         RowStream::open(self.guard(), statement.as_query(), params).await
     }
 
@@ -276,8 +286,12 @@ impl PooledConnection {
     /// # Errors
     /// As [`PooledConnection::query`]; behind a transaction pooler [`Fault::Usage`] outside a transaction.
     pub async fn copy_in<B: Buf + Send + 'static>(&self, sql: &str) -> Result<CopyIn<'_, B>> {
-        self.needs_own_session("copy_in").await?;
-        refuse_session_state(&self.lease, Query::Text(sql))?;
+        if let Err(error) = self.needs_own_session("copy_in").await {
+            return refused(error).await;
+        }
+        if let Err(error) = refuse_session_state(&self.lease, Query::Text(sql)) {
+            return refused(error).await;
+        }
         CopyIn::open(self.guard(), sql).await
     }
 
@@ -288,8 +302,12 @@ impl PooledConnection {
     /// # Errors
     /// As [`PooledConnection::query`]; behind a transaction pooler [`Fault::Usage`] outside a transaction.
     pub async fn copy_out(&self, sql: &str) -> Result<CopyOut<'_>> {
-        self.needs_own_session("copy_out").await?;
-        refuse_session_state(&self.lease, Query::Text(sql))?;
+        if let Err(error) = self.needs_own_session("copy_out").await {
+            return refused(error).await;
+        }
+        if let Err(error) = refuse_session_state(&self.lease, Query::Text(sql)) {
+            return refused(error).await;
+        }
         CopyOut::open(self.guard(), sql).await
     }
 

@@ -15,8 +15,8 @@
 
 use crate::error::Result;
 use crate::event::Event;
-use crate::pool::Inner;
 use crate::pool::slots::State;
+use crate::pool::{Inner, connects};
 use crate::postgres::{Postgres, Shared};
 use crate::wire::connect::{Connector, Pooler};
 use crate::wire::handshake::Ready;
@@ -77,6 +77,11 @@ pub(crate) async fn run(pool: Weak<Inner<Postgres>>, shared: Arc<Shared>, connec
         heart.notice_stall(began + TICK);
         let Some(inner) = pool.upgrade() else { break };
         let Some(sight) = heart.look(&inner) else { break };
+        if !sight.was_ever_connected
+            && let Some(reason) = heart.shared.breaker.refuses()
+        {
+            connects::give_up_first(&inner, &reason);
+        }
         drop(inner);
         heart.beat(&sight);
     }
@@ -99,6 +104,8 @@ struct Sight {
     /// Somebody waits for an answer.
     is_owed: bool,
     has_connections: bool,
+    /// The pool has opened one, however long ago.
+    was_ever_connected: bool,
     /// When anything was last heard.
     heard: Option<Instant>,
 }
@@ -155,7 +162,9 @@ impl Heart {
         if slots.is_closed {
             return None;
         }
-        let mut sight = Sight { now, is_owed: false, has_connections: false, heard: reserved };
+        let was_ever_connected = slots.totals.opened > 0;
+        let mut sight =
+            Sight { now, is_owed: false, has_connections: false, was_ever_connected, heard: reserved };
         for slot in &slots.slots {
             let Some(link) = &slot.handle else { continue };
             sight.heard = sight.heard.max(Some(link.seen.heard_at().instant()));

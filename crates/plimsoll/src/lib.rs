@@ -50,6 +50,7 @@ mod database;
 pub mod deadline;
 mod error;
 pub mod event;
+mod fairness;
 mod fault;
 mod guard;
 mod health;

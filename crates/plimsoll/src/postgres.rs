@@ -88,6 +88,21 @@ impl Connection {
     }
 }
 
+/// What goes on is stopped with the connection: no backend outlives its place in the pool by more than a return may take.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.link.is_poisoned() {
+            self.link.abort();
+        }
+        if self.link.is_closed() || self.link.is_quiet() {
+            return;
+        }
+        let link = Arc::clone(&self.link);
+        let until = Instant::now() + self.shared.plan.reclaim_timeout();
+        self.shared.runtime.spawn(async move { link.end_by(until).await });
+    }
+}
+
 /// Opens, checks and reclaims PostgreSQL connections.
 pub(crate) struct Postgres {
     pub(crate) connector: Connector,
@@ -212,6 +227,10 @@ impl Manage for Postgres {
         let link = Arc::clone(link);
         let limit = self.shared.plan.reclaim_timeout();
         self.shared.runtime.spawn(async move { link.stop(Instant::now() + limit).await });
+    }
+
+    fn return_limit(&self, link: &Arc<Link>) -> Option<Duration> {
+        link.has_orphan().then(|| self.shared.plan.commit_grace())
     }
 
     fn abandon(&self, link: &Arc<Link>) {

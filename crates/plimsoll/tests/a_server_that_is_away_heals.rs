@@ -28,7 +28,7 @@ async fn a_handle_is_given_before_the_server_is_there() {
 
     let waiting = tokio::spawn({
         let db = db.clone();
-        async move { db.ready().await.map(|()| Instant::now()) }
+        async move { db.ready_within(PATIENCE).await.map(|()| Instant::now()) }
     });
     let late = deadline::within(Duration::from_millis(100), db.ready()).await.unwrap_err();
     assert_eq!(late.fault(), Fault::DeadlinePassed, "{late}");
@@ -150,7 +150,7 @@ async fn a_server_that_is_away_behind_a_pooler_heals_too() {
     assert!(error.fault().is_connectivity(), "{error}");
     assert_eq!(error.outcome(), Outcome::NotStarted);
     cluster.start_again().await.unwrap();
-    tokio::time::timeout(PATIENCE, db.ready()).await.expect("ready").unwrap();
+    db.ready_within(PATIENCE).await.expect("ready");
     assert_eq!(db.query_one("SELECT 1", &[]).await.unwrap().get::<_, i32>(0), 1);
     assert_eq!(db.pooler(), Some(Pooler::Transaction));
 }

@@ -8,7 +8,21 @@ use std::path::{Path, PathBuf};
 
 /// Floors from the top of the table down; a path ending in `/` stands for everything below it that has no entry.
 const FLOORS: &[(&str, &[&str])] = &[
-    ("words", &["name", "moment", "nested", "deadline", "secret", "fault/", "error", "event", "settings/"]),
+    (
+        "words",
+        &[
+            "name",
+            "moment",
+            "nested",
+            "deadline",
+            "secret",
+            "fault/",
+            "fairness",
+            "error",
+            "event",
+            "settings/",
+        ],
+    ),
     (
         "rules",
         &[

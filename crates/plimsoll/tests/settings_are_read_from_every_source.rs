@@ -162,6 +162,7 @@ const EACH: &[(&str, &str)] = &[
     ("check_after_idle", "3s"),
     ("connect_limit", "2"),
     ("reclaim_timeout", "750ms"),
+    ("commit_grace", "2500ms"),
     ("cancel_limit", "3"),
     ("close_timeout", "20s"),
     ("leak_after", "off"),
@@ -223,6 +224,7 @@ fn in_code() -> Settings {
         .check_after_idle(secs(3))
         .connect_limit(2)
         .reclaim_timeout(ms(750))
+        .commit_grace(ms(2_500))
         .cancel_limit(3)
         .close_timeout(secs(20))
         .leak_after(None)

@@ -198,7 +198,7 @@ async fn a_wire_that_breaks_while_encryption_is_negotiated_heals() {
     let settings =
         settings(&server.cluster).hosts(format!("localhost:{}", proxy.port())).sslrootcert(&server.root);
     let db = Database::connect(settings).await.expect("a broken wire is no broken certificate");
-    tokio::time::timeout(PATIENCE, db.ready()).await.expect("healed").unwrap();
+    db.ready_within(PATIENCE).await.expect("healed");
     assert!(is_encrypted(&db).await);
     assert_eq!(proxy.struck(), 2);
 }

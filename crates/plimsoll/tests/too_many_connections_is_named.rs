@@ -104,7 +104,7 @@ async fn a_full_server_is_called_full_and_heals() {
     }
     let waiting = tokio::spawn({
         let db = db.clone();
-        async move { db.ready().await }
+        async move { db.ready_within(server::PATIENCE).await }
     });
     drop(others);
     tokio::time::timeout(server::PATIENCE, waiting).await.expect("healed").unwrap().unwrap();

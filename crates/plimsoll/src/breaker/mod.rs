@@ -74,6 +74,21 @@ impl CircuitBreaker {
         self.is_closed.load(Ordering::Acquire)
     }
 
+    /// Why calls are refused, if they are because the server does not answer.
+    pub(crate) fn refuses(&self) -> Option<String> {
+        if self.is_closed() || self.mode != GuardMode::On {
+            return None;
+        }
+        self.open()
+    }
+
+    /// Why it is open, if it is because the server does not answer, whether or not calls are refused for that.
+    pub(crate) fn open(&self) -> Option<String> {
+        let circuit = self.circuit.lock();
+        let (_, reason) = circuit.opened().filter(|_| circuit.state() == BreakerState::Open)?;
+        Some(reason.told(Instant::now()))
+    }
+
     /// Asks for one call.
     ///
     /// # Errors

@@ -6,12 +6,14 @@ use crate::connection::PooledConnection;
 use crate::deadline;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::Events;
+use crate::fairness::refused;
 use crate::fault::Fault;
 use crate::health::HealthCache;
 use crate::heartbeat;
 use crate::name::WorkName;
+use crate::pool::waiters::AS_LONG_AS_IT_TAKES;
 use crate::pool::watchdog::Watchdog;
-use crate::pool::{Ask, LastConnect, Pool, Sizing, connects};
+use crate::pool::{LastConnect, Pool, Sizing, Terms, connects};
 use crate::postgres::{Postgres, Shared, StatementLimits};
 use crate::retry::Retries;
 use crate::settings::{Plan, Settings};
@@ -22,7 +24,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// What the name of the heartbeat's connection ends in.
 const HEARTBEAT: &str = " (heartbeat)";
@@ -33,7 +35,7 @@ impl Database {
     /// # Errors
     /// Only what waiting cannot heal: settings that contradict themselves, a password that is refused, TLS that does
     /// not verify, a limit that cannot be put in force. A server that is away gives a handle that heals itself; wait
-    /// for it with [`Database::ready`] if the program cannot do without.
+    /// for it with [`Database::ready_within`] if the program cannot do without.
     ///
     /// # Cancel safety
     /// Dropped, the pool is dropped with it.
@@ -112,16 +114,97 @@ impl Database {
 
     /// Waits until the database answers, or the deadline of the scope passes.
     ///
+    /// Where no connection has ever been opened, the wait ends when the breaker opens (`breaker_after`, 0.9 s by
+    /// default), or with the next connects that fail while it is open: a wrong address is told instead of waited for.
+    /// [`Database::ready_within`] waits on. Once there was a connection, an outage is waited out.
+    ///
     /// # Errors
-    /// [`Fault::DeadlinePassed`], or what waiting cannot heal.
+    /// [`Fault::DeadlinePassed`]; what waiting cannot heal; why the server could not be reached.
     ///
     /// # Cancel safety
     /// Only waits.
     pub async fn ready(&self) -> Result<()> {
+        tokio::select! {
+            biased;
+            answer = self.answers() => answer,
+            reason = self.never_reached() => Err(self.not_ready(&reason)),
+        }
+    }
+
+    /// Waits until the database answers, for so long or until the deadline of the scope passes, also where no
+    /// connection has ever been opened.
+    ///
+    /// # Errors
+    /// Why the server could not be reached; [`Fault::DeadlinePassed`], or what waiting cannot heal.
+    ///
+    /// # Cancel safety
+    /// Only waits.
+    pub async fn ready_within(&self, limit: Duration) -> Result<()> {
+        match timeout(limit, self.answers()).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.not_ready(&format!("it did not answer within {:.1} s", limit.as_secs_f64()))),
+        }
+    }
+
+    /// Why the database is not ready: as the last connect failed, or as the breaker sees it.
+    fn not_ready(&self, reason: &str) -> Error {
+        let (fault, why, sqlstate) = match self.pool.inner.last_connect.lock().clone() {
+            LastConnect::Failed { fault, sentence, sqlstate, .. } => {
+                (fault, format!("; the last connect failed: {sentence}"), sqlstate)
+            }
+            _ => (Fault::Unreachable, String::new(), None),
+        };
+        let sentence = format!("the database is not ready: {reason}{why}");
+        let error = Error::new(fault, Phase::Connect, Outcome::NotStarted, sentence);
+        match sqlstate {
+            Some(code) => error.with_sqlstate(&code),
+            None => error,
+        }
+    }
+
+    /// Waits until the breaker is open, no connection ever having been opened; says why it is. Where it is open already,
+    /// what is known may be old, so a connect is waited for that began since then: of two that fail, the second did.
+    async fn never_reached(&self) -> String {
+        let inner = &self.pool.inner;
+        let failures = || inner.slots.lock().totals.connect_failures;
+        let mut known = self.shared.breaker.open().map(|_| failures());
+        loop {
+            let changed = inner.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if inner.slots.lock().totals.opened > 0 {
+                return std::future::pending().await;
+            }
+            match self.shared.breaker.open() {
+                Some(reason) if known.is_none_or(|known| failures() > known + 1) => return reason,
+                Some(_) => {}
+                None => known = None,
+            }
+            // It may have been a connect of the heartbeat's by which it opened.
+            let _ = timeout(Duration::from_millis(50), changed).await;
+        }
+    }
+
+    /// Waits until the database answers, for as long as it takes.
+    async fn answers(&self) -> Result<()> {
         loop {
             let work = WorkName::given("ready");
-            let ask = Ask::by(work.clone()).within(Duration::from_secs(365 * 24 * 3600));
-            let lease = self.pool.acquire(ask).await?;
+            // By no limit that the pool knows of, since it sends those away who have one.
+            let terms = Terms { limit: Some(AS_LONG_AS_IT_TAKES), ..Terms::default() };
+            let acquired = self.pool.acquire_for(&work, terms);
+            let loan = match deadline::current() {
+                None => acquired.await?,
+                Some(deadline) => match timeout_at(deadline.instant(), acquired).await {
+                    Ok(acquired) => acquired?,
+                    Err(_) => {
+                        return refused(
+                            self.not_ready("its deadline passed").with_fault(Fault::DeadlinePassed),
+                        )
+                        .await;
+                    }
+                },
+            };
+            let lease = loan.keep();
             // One that was opened before may lead to a server that is frozen now.
             let lease = PooledConnection::new(lease, work, deadline::current(), Permit::unasked());
             match lease.batch_execute("").await {

@@ -211,6 +211,9 @@ impl Guard<'_> {
     /// comes next is meant to stand alone, and would be undone with it later.
     async fn settle(&self, phase: Phase) -> Result<Moment> {
         let link = &self.connection.link;
+        if link.is_poisoned() {
+            return Err(self.lost_before(phase));
+        }
         let limit = Instant::now() + self.connection.shared.plan.reclaim_timeout();
         let until = self.deadline.map_or(limit, |deadline| deadline.instant().min(limit));
         if !matches!(link.stop(until).await, Stopped::Quiet) {

@@ -6,9 +6,11 @@
 use super::{Guard, Whereabouts};
 use crate::error::{Error, Phase, Result};
 use crate::event::{Event, StopReason};
+use crate::fairness::poll_turn;
 use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::outcome::Place;
+use crate::pool::abroad;
 use crate::postgres::Connection;
 use crate::wire::link::Link;
 use crate::wire::seen::Mark;
@@ -71,7 +73,8 @@ impl Drop for UnderWay<'_> {
 }
 
 /// What says that the limit has come. The pool's clock watches that, since a timer of its own would cost a statement
-/// more than anything else here; only what is pipelined on one lease gets one.
+/// more than anything else here; only what is pipelined on one lease gets one, and what runs on another runtime than the
+/// pool's.
 enum Alarm<'a> {
     Bell(Bell<'a>),
     Timer(Pin<Box<Sleep>>),
@@ -108,7 +111,8 @@ impl<'a> Listening<'a> {
         let watch = Watch::new(guard, phase, sent);
         let (stop_at, reason) = guard.stop_at(began);
         let link = &*guard.connection.link;
-        let alarm = if link.listen(stop_at.number()) {
+        let is_abroad = abroad::is_abroad(&guard.connection.shared.runtime);
+        let alarm = if !is_abroad && link.listen(stop_at.number()) {
             guard.connection.shared.watchdog.arm(stop_at);
             Alarm::Bell(Bell(link))
         } else {
@@ -143,7 +147,13 @@ where
     #[cold]
     fn poll_rare(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<U>>> {
         self.stage = match replace(&mut self.stage, Stage::Over) {
-            Stage::Refused(error) => return Poll::Ready(Some(Err(error))),
+            Stage::Refused(error) => {
+                if poll_turn(cx).is_pending() {
+                    self.stage = Stage::Refused(error);
+                    return Poll::Pending;
+                }
+                return Poll::Ready(Some(Err(error)));
+            }
             Stage::Settling(request, mut settling) => match settling.as_mut().poll(cx) {
                 Poll::Ready(Ok(began)) => {
                     Stage::Listening(request, Listening::since(began, self.guard, self.phase))

@@ -4,6 +4,7 @@
 //! limit for the clock to watch. Whatever is granted is in a [`Loan`] before the next `await`, so that a caller who
 //! gives up at any point loses nothing for the others.
 
+use super::abroad::own_timer;
 use super::admission::{Forecast, Priority};
 use super::ask::Terms;
 use super::denial::denied;
@@ -18,6 +19,7 @@ use super::waiters::{Refusal, Runner, Ticket, Turn, Who};
 use super::{Inner, Manage, connects};
 use crate::deadline::Deadline;
 use crate::error::Result;
+use crate::fairness::refused;
 use crate::moment::Moment;
 use crate::name::WorkName;
 use std::future::Future;
@@ -25,9 +27,9 @@ use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 /// Who wants a connection, on which terms and since when. Whatever happens on the way looks here, so that a wait keeps
 /// each of them once: a task that has waited finds little of its memory in the processor's cache, and every line of it
@@ -89,10 +91,10 @@ pub(super) fn acquire<'a, M: Manage>(
     async move {
         loop {
             let (Grant { slot, connection, unused_for, is_expired }, lent_at) =
-                match (Turnstile { wanted: &wanted, wait: None }).await {
+                match (Turnstile { wanted: &wanted, wait: None, timer: None }).await {
                     Passed::AtOnce(grant) => (grant, Some(wanted.now)),
                     Passed::InTurn(grant) => (grant, None),
-                    Passed::Denied(denial) => return Err(denied(&wanted, denial)),
+                    Passed::Denied(denial) => return refused(denied(&wanted, denial)).await,
                 };
             let mut lease = Loan::new(wanted.inner, slot, connection);
             match admit(wanted.inner, &lease, unused_for) {
@@ -135,6 +137,8 @@ pub(super) enum Denial {
 struct Turnstile<'b, 'a, M: Manage> {
     wanted: &'b Wanted<'a, M>,
     wait: Option<Wait<'a, Arc<Inner<M>>>>,
+    /// Of whoever waits on another runtime than the pool's.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<M: Manage> Future for Turnstile<'_, '_, M> {
@@ -148,14 +152,27 @@ impl<M: Manage> Future for Turnstile<'_, '_, M> {
                 Joined::Denied(denial) => Poll::Ready(Passed::Denied(denial)),
                 Joined::Waiting(ticket) => {
                     this.wait = Some(Wait::new(this.wanted.inner, ticket));
-                    Poll::Pending
+                    this.timer = own_timer(&this.wanted.inner.runtime, this.wanted.end());
+                    this.poll_timer(cx)
                 }
             },
-            Some(wait) => Pin::new(wait).poll(cx).map(|turn| match turn {
-                Turn::Granted(grant) => Passed::InTurn(grant),
-                Turn::Refused(refusal) => Passed::Denied(Denial::Refused(refusal)),
-            }),
+            Some(wait) => match Pin::new(wait).poll(cx) {
+                Poll::Ready(Turn::Granted(grant)) => Poll::Ready(Passed::InTurn(grant)),
+                Poll::Ready(Turn::Refused(refusal)) => Poll::Ready(Passed::Denied(Denial::Refused(refusal))),
+                Poll::Pending => this.poll_timer(cx),
+            },
         }
+    }
+}
+
+impl<M: Manage> Turnstile<'_, '_, M> {
+    /// The end of a wait that the pool's clock has not ended. What is granted just then goes to the next in line.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Passed<M::Connection>> {
+        let Some(timer) = &mut self.timer else { return Poll::Pending };
+        ready!(timer.as_mut().poll(cx));
+        self.wait = None;
+        let refusal = Refusal::TimedOut { entangled: None, cap: None };
+        Poll::Ready(Passed::Denied(Denial::Refused(refusal)))
     }
 }
 

@@ -4,6 +4,7 @@
 //! length, so nearly always the one that was set first is the one that comes first: the clock sleeps until that one,
 //! looks at everything, and sleeps again. Only a limit that is earlier than the clock's own wakes it.
 
+use super::abroad::Alive;
 use super::connects;
 use super::slots::{LeaseRecord, Slots, State};
 use super::waiters::Refusal;
@@ -26,6 +27,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// Asleep it holds the alarm and not the pool, so that a pool that nobody has any more can end.
 pub(super) async fn run<M: Manage>(pool: Weak<Inner<M>>, alarm: Arc<Notify>) {
     let mut suspicion = Suspicion::default();
+    let _alive = Alive(Weak::clone(&pool));
     loop {
         let Some(inner) = pool.upgrade() else { return };
         let next = look(&inner, &mut suspicion);
@@ -66,7 +68,7 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<M
                     }
                     events.extend(leak(lease, inner.sizing.leak_after, now));
                 }
-                (State::Returning, _) if slot.since + inner.sizing.reclaim_timeout <= now => {
+                (State::Returning, _) if slot.since + inner.return_limit(&handle) <= now => {
                     slot.is_condemned = true;
                     stuck.push(handle);
                 }
@@ -112,7 +114,8 @@ fn next_alarm<M: Manage>(
             lease.due.into_iter().chain(leak).min()
         }
         (State::Returning, _) => {
-            Some((slot.since + inner.sizing.reclaim_timeout).max(now + Duration::from_millis(10)))
+            let limit = inner.return_limit(slot.handle.as_ref()?);
+            Some((slot.since + limit).max(now + Duration::from_millis(10)))
         }
         _ => None,
     });

@@ -111,6 +111,18 @@ fn failed<M: Manage>(inner: &Arc<Inner<M>>, error: &Error) {
     inner.changed.notify_waiters();
 }
 
+/// No connection has ever been opened, and the server is known to be away: whoever waits by a limit of his own is told.
+pub(crate) fn give_up_first<M: Manage>(inner: &Arc<Inner<M>>, reason: &str) {
+    let wakers = {
+        let mut slots = inner.slots.lock();
+        if slots.totals.opened > 0 {
+            return;
+        }
+        slots.waiters.refuse_limited(Moment::now(), &Refusal::NeverReached(reason.to_owned()))
+    };
+    wakers.into_iter().for_each(std::task::Waker::wake);
+}
+
 /// Begins a connect if there is no connection and none under way.
 pub(crate) fn at_least_one<M: Manage>(inner: &Arc<Inner<M>>) {
     let places = {

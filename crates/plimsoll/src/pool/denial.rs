@@ -90,10 +90,11 @@ fn refused<M: Manage>(wanted: &Wanted<'_, M>, refusal: Refusal) -> Error {
     }
     let waited = Moment::now().since(began);
     let seconds = in_seconds(waited);
-    let (open, is_paused, last) = {
+    let (open, is_paused, has_lost_its_runtime, last) = {
         let mut slots = inner.slots.lock();
         slots.totals.failed += 1;
-        (slots.total() - slots.opening(), slots.is_paused, inner.last_connect.lock().clone())
+        let open = slots.total() - slots.opening();
+        (open, slots.is_paused, slots.has_lost_its_runtime, inner.last_connect.lock().clone())
     };
     let cannot_connect = match &last {
         LastConnect::Failed { fault, sentence, .. } if open == 0 => Some((*fault, sentence.clone())),
@@ -101,6 +102,11 @@ fn refused<M: Manage>(wanted: &Wanted<'_, M>, refusal: Refusal) -> Error {
     };
     let is_own_limit = deadline.is_none_or(|deadline| wanted.end() < deadline);
     let (fault, why) = match (refusal, cannot_connect) {
+        (Refusal::Closed, _) if has_lost_its_runtime => {
+            let ended = "was refused: the runtime on which this Database was opened has ended, and its connections \
+                         with it; open it on the runtime that uses it";
+            (Fault::PoolClosed, ended.to_owned())
+        }
         (Refusal::Closed, _) => (Fault::PoolClosed, "was refused: the pool is closed".to_owned()),
         (Refusal::Deadlock(leases), _) => {
             (Fault::SelfDeadlock, format!("was ended after {seconds:.1} s: {ENTANGLED}: {leases}"))
@@ -114,6 +120,10 @@ fn refused<M: Manage>(wanted: &Wanted<'_, M>, refusal: Refusal) -> Error {
         (Refusal::TimedOut { entangled, cap }, _) => {
             let numbers = snapshot::sentence(inner);
             timed_out(TimedOut { seconds, is_own_limit, is_paused, entangled, cap, numbers })
+        }
+        (Refusal::NeverReached(reason), known) => {
+            let fault = known.map_or(Fault::Unreachable, |(fault, _)| fault);
+            (fault, format!("was refused after {seconds:.1} s: no connection has ever been opened: {reason}"))
         }
         // Answered above.
         (Refusal::Overloaded(_), _) => (Fault::Overloaded, "was refused".to_owned()),

@@ -184,7 +184,7 @@ impl<C, H> Slots<C, H> {
             self.pace.begin();
         }
         let forecast = self.forecast(priority, now);
-        if self.waiters.is_full(priority) {
+        if self.waiters.is_full(priority, self.to_be_had(priority)) {
             self.count_refusal(Reason::QueueFull, now);
             return Some(Entrance::Full(forecast.map(Box::new)));
         }
@@ -198,6 +198,13 @@ impl<C, H> Slots<C, H> {
         None
     }
 
+    /// How many connections there may be that nobody holds and that this priority may have: so many of those who wait
+    /// are no waiters too many.
+    fn to_be_had(&self, priority: Priority) -> usize {
+        let not_lent = self.ceiling().saturating_sub(self.lent());
+        if priority == Priority::High { not_lent } else { not_lent.min(self.left_for_others()) }
+    }
+
     /// For one whose name is at its cap.
     fn stand_aside(
         &mut self,
@@ -206,7 +213,7 @@ impl<C, H> Slots<C, H> {
         until: Moment,
         seat: Arc<Seat<Grant<C>>>,
     ) -> Entrance<C> {
-        if self.waiters.is_full(who.priority) || self.waiters.is_full_aside() {
+        if self.waiters.is_full(who.priority, self.to_be_had(who.priority)) || self.waiters.is_full_aside() {
             self.count_refusal(Reason::QueueFull, now);
             return Entrance::Full(None);
         }

@@ -162,7 +162,8 @@ impl<M: Manage> Inner<M> {
             Verdict::Unsettled => {
                 let now = Moment::now();
                 let work = self.slots.lock().begin_return(slot, now);
-                self.watchdog.arm(now + self.sizing.reclaim_timeout);
+                let limit = self.return_limit(self.manager.handle(&connection));
+                self.watchdog.arm(now + limit);
                 let home = Home { inner: Arc::clone(self), slot, work, is_spent: false };
                 self.manager.reclaim(connection, home);
             }

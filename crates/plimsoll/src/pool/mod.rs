@@ -6,6 +6,7 @@
 //! ([`shutdown`]). What a connection *is* stays behind the trait [`Manage`], so that the same path can be measured
 //! with connections that cost nothing.
 
+pub(crate) mod abroad;
 pub(crate) mod acquire;
 pub(crate) mod admission;
 mod ask;
@@ -120,6 +121,14 @@ pub trait Manage: Send + Sync + Sized + 'static {
     /// Stops on the side what [`Manage::begin_stop`] found, and tells of it.
     fn stop(&self, handle: &Self::Handle, who: Option<&crate::name::WorkName>, reason: StopReason) {
         let _ = (handle, who, reason);
+    }
+
+    /// How long a return may take that has a limit of its own, instead of `reclaim_timeout`. Must not wait: it is asked
+    /// under the pool's lock.
+    #[doc(hidden)]
+    fn return_limit(&self, handle: &Self::Handle) -> Option<Duration> {
+        let _ = handle;
+        None
     }
 
     /// A return takes longer than its limit: end the connection.
@@ -255,6 +264,11 @@ impl<T> Deref for Line<T> {
 }
 
 impl<M: Manage> Inner<M> {
+    /// How long this return may take.
+    pub(crate) fn return_limit(&self, handle: &M::Handle) -> Duration {
+        self.manager.return_limit(handle).unwrap_or(self.sizing.reclaim_timeout)
+    }
+
     /// Tells how many were refused, by reason.
     pub(crate) fn tell_refusals(&self, untold: Vec<(Reason, u64)>) {
         for (reason, count) in untold {

@@ -155,6 +155,8 @@ pub(crate) struct Slots<C, H> {
     pub(crate) back_off: Option<Moment>,
     /// How long the last pause after a failed connect was; none since one succeeded.
     pub(crate) pause: Option<Duration>,
+    /// It was closed because the runtime that it needs has ended.
+    pub(crate) has_lost_its_runtime: bool,
 }
 
 /// The lock's byte and what lies behind it are one line; a place is two.
@@ -187,6 +189,7 @@ impl<C, H> Slots<C, H> {
             returning: 0,
             back_off: None,
             pause: None,
+            has_lost_its_runtime: false,
         }
     }
 

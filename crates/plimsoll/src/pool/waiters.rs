@@ -18,9 +18,13 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::task::Waker;
 use std::thread::ThreadId;
+use std::time::Duration;
 
 /// Every so many turns the longest waiting of all is served, whatever its priority.
 const FAIR_TURN: u32 = 8;
+
+/// The limit of a wait that has none.
+pub(crate) const AS_LONG_AS_IT_TAKES: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Which task does something; a thread stands for what runs outside any task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,6 +66,8 @@ pub(crate) enum Refusal {
     Overloaded(Box<Overload>),
     /// No connection can be opened, and waiting does not heal that.
     Hopeless,
+    /// No connection has ever been opened, and calls are refused now; this says why.
+    NeverReached(String),
 }
 
 impl Refusal {
@@ -162,10 +168,11 @@ impl<G> Waiters<G> {
         }
     }
 
-    /// Whether there is no place for one of this priority. The last tenth is kept for the highest.
-    pub(crate) fn is_full(&self, priority: Priority) -> bool {
+    /// Whether there is no place for one of this priority, where so many of those who wait are about to be served: they
+    /// wait for what is being opened, may be opened, or is coming home. The last tenth is kept for the highest.
+    pub(crate) fn is_full(&self, priority: Priority, about_to_be_served: usize) -> bool {
         let kept = if priority == Priority::High { 0 } else { self.limit / 10 };
-        self.len() >= self.limit - kept
+        self.len() >= (self.limit - kept).saturating_add(about_to_be_served)
     }
 
     /// Whether there is no place aside: those whose name is at its cap may not fill the queue of all the others.
@@ -277,6 +284,12 @@ impl<G> Waiters<G> {
     /// Sends away those whose time has come; returns whom to wake once no lock is held.
     pub(crate) fn expire(&mut self, now: Moment, entangled: Option<String>) -> Vec<Waker> {
         self.refuse_where(|until| until <= now, &Refusal::TimedOut { entangled, cap: None })
+    }
+
+    /// Sends away whoever waits by a limit of his own; one that waits for as long as it takes has said so.
+    pub(crate) fn refuse_limited(&mut self, now: Moment, why: &Refusal) -> Vec<Waker> {
+        let as_long_as_it_takes = now + AS_LONG_AS_IT_TAKES / 2;
+        self.refuse_where(|until| until < as_long_as_it_takes, why)
     }
 
     /// Sends everybody away.

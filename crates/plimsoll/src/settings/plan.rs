@@ -103,6 +103,8 @@ plan! {
         connect_limit: usize,
         /// The longest that cancelling and draining a connection may take before it is discarded.
         reclaim_timeout: Duration,
+        /// How long a COMMIT goes on that nobody waits for any more.
+        commit_grace: Duration,
         /// Cancels under way at a time.
         cancel_limit: usize,
         /// The longest that closing waits for what is lent.

@@ -144,8 +144,8 @@ settings! {
         /// Connections above `pool_max`, opened under load and closed as soon as they are given back.
         max_overflow: usize, default 20, range Range::Numbers(0, 10_000);
 
-        /// Callers that may wait for a connection at a time; one more is refused at once. With 30 connections and
-        /// 30 s, the thousandth in the queue is served in time only while statements take less than 0.9 s: a longer
+        /// Callers that may wait at a time while every connection that there may be is lent; one more is refused at
+        /// once. Whoever waits for one that is still being opened is not counted. With 30 connections and 30 s, the thousandth in the queue is served in time only while statements take less than 0.9 s: a longer
         /// queue would promise what it cannot keep. The last tenth of the places is kept for the highest priority.
         max_waiting: usize, default 1_000, range Range::Numbers(0, 1_000_000);
 
@@ -193,6 +193,11 @@ settings! {
         /// The longest that stopping an abandoned statement and draining its answer may take before the connection
         /// is discarded instead.
         reclaim_timeout: Duration, default secs(5), range Range::Times(ms(1), secs(300));
+
+        /// How long a COMMIT goes on whose caller has stopped waiting for it. It is never cancelled; when this is over
+        /// its connection is ended, and an event tells that its outcome is unknown. A commit that waits for a standby, or
+        /// for deferred constraints, may need longer. Closing the pool waits for it by its own two limits.
+        commit_grace: Duration, default secs(10), range Range::Times(ms(1), hours(1));
 
         /// Cancel requests under way at a time; each is a connection of its own to the server.
         cancel_limit: usize, default 8, range Range::Numbers(1, 1_000);

@@ -90,14 +90,12 @@ async fn end(core: &Core, lease: &PooledConnection) {
     if link.is_quiet() && link.seen.status() == b'I' && !link.needs_settling() {
         return;
     }
-    // A deadline that has passed must not keep the rollback from being sent.
-    let guard = Guard { deadline: None, ..core.guard(lease).at(Place::Inside) };
-    if guard.deadline.is_none()
-        && core.deadline.is_some_and(|deadline| deadline.has_passed(tokio::time::Instant::now()))
-    {
-        // No time left to wait for it: the return path rolls back.
-        return;
-    }
+    // It is waited for by the deadline, and never for longer than a return may take; what is left of it then, or where
+    // no time was left at all, is done by the return path.
+    let guard = core.guard(lease);
+    let limit = lease.inner().shared.plan.reclaim_timeout();
+    let limit = Some(guard.limit.map_or(limit, |own| own.min(limit)));
+    let guard = Guard { limit, ..guard.at(Place::Inside) };
     if let Err(error) = guard.roll_back().await {
         tracing::debug!(target: "plimsoll", work = %core.work, "a rollback is left to the server: {error}");
     }

@@ -17,6 +17,7 @@ mod savepoint;
 use crate::begin::Begin;
 use crate::connection::{PooledConnection, at_most_one, one, refuse_session_state};
 use crate::error::{Error, Outcome, Phase, Result};
+use crate::fairness::refused;
 use crate::guard::Guard;
 use crate::guard::request::Answered;
 use crate::lock::{self, LockKey};
@@ -142,8 +143,12 @@ impl Transaction {
     /// # Errors
     /// As [`Transaction::query`].
     pub async fn batch_execute(&self, sql: &str) -> Result<()> {
-        refuse_session_state(self.core.lease()?.inner(), Query::Text(sql))?;
-        self.script(sql).await
+        let may_run =
+            self.core.lease().and_then(|lease| refuse_session_state(lease.inner(), Query::Text(sql)));
+        match may_run {
+            Ok(()) => self.script(sql).await,
+            Err(error) => refused(error).await,
+        }
     }
 
     /// As [`Transaction::batch_execute`], for a caller that has looked itself at what is left in the session.
@@ -161,8 +166,13 @@ impl Transaction {
         params: Params<'a>,
     ) -> impl Future<Output = Result<S::Out>> + Send + use<'a, S> {
         async move {
-            let lease = self.core.enter(self.level).await?;
-            refuse_session_state(lease.inner(), query)?;
+            let lease = match self.core.enter(self.level).await {
+                Ok(lease) => lease,
+                Err(error) => return refused(error).await,
+            };
+            if let Err(error) = refuse_session_state(lease.inner(), query) {
+                return refused(error).await;
+            }
             let guard = self.core.guard(&lease).of(query);
             if let Query::Text(sql) = query {
                 self.core.note_ending(sql);

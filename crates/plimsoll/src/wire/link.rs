@@ -100,6 +100,8 @@ pub(crate) struct Link {
     told_status: AtomicU8,
     /// How many requests of a borrower are under way.
     under_way: AtomicU32,
+    /// Half a message is left in the client.
+    poisoned: AtomicBool,
     driver_waker: Mutex<Option<Waker>>,
     pub(super) target: Target,
     pub(super) cancels: Arc<Semaphore>,
@@ -138,6 +140,7 @@ impl Link {
             abandoned: AtomicBool::new(false),
             barrier_owed: AtomicBool::new(false),
             doomed: AtomicBool::new(false),
+            poisoned: AtomicBool::new(false),
             due: AtomicU64::new(u64::MAX),
             listener: AtomicWaker::new(),
             has_rung: AtomicBool::new(false),
@@ -211,6 +214,26 @@ impl Link {
         self.doomed.store(true, Ordering::Release);
     }
 
+    /// There is half a message in the client: nothing may be sent here any more.
+    #[cold]
+    fn poison(&self) {
+        self.doom();
+        self.poisoned.store(true, Ordering::Release);
+        // Whoever wants to send something looks here before.
+        self.barrier_owed.store(true, Ordering::Release);
+        let mut ended = self.ended.lock();
+        ended.get_or_insert_with(|| Ended {
+            fault: Fault::ConnectionLost,
+            text: "code of this program panicked while a message was put together, and half of it is left"
+                .to_owned(),
+        });
+    }
+
+    /// Whether nothing may be sent here any more.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::Acquire)
+    }
+
     /// Whether it must not be lent again.
     pub(crate) fn is_doomed(&self) -> bool {
         self.doomed.load(Ordering::Acquire) || self.seen.is_broken()
@@ -223,11 +246,12 @@ impl Link {
         request: Pin<&mut F>,
         cx: &mut Context<'_>,
     ) -> Poll<F::Output> {
-        let handed = Handed(self);
+        let unwinding = Unwinding(self);
         let answer = request.poll(cx);
-        if answer.is_ready() {
-            // What was answered has left the queue.
-            std::mem::forget(handed);
+        std::mem::forget(unwinding);
+        // What was answered has left the queue.
+        if answer.is_pending() {
+            self.asked.fetch_add(1, Ordering::Release);
         }
         answer
     }
@@ -285,6 +309,10 @@ impl Link {
         self.told_status.store(b'I', Ordering::Relaxed);
         if self.was_bare.load(Ordering::Relaxed) {
             self.was_bare.store(false, Ordering::Relaxed);
+            // What panicked may have been putting a message together, out of sight.
+            if std::thread::panicking() {
+                self.poison();
+            }
             self.asked.fetch_add(1, Ordering::Release);
         }
     }
@@ -471,12 +499,14 @@ impl Drop for Leave<'_> {
     }
 }
 
-/// Something was handed to the client, unless it was answered by now; also where handing over ended in a panic.
-struct Handed<'a>(&'a Link);
+/// Dropped only where handing something over ended in a panic: a parameter's own code is called for its bytes, and where
+/// that panics the first part of a message stays in the client, before whatever is sent next.
+struct Unwinding<'a>(&'a Link);
 
-impl Drop for Handed<'_> {
-    #[inline]
+impl Drop for Unwinding<'_> {
+    #[cold]
     fn drop(&mut self) {
         self.0.asked.fetch_add(1, Ordering::Release);
+        self.0.poison();
     }
 }

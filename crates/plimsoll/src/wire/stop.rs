@@ -69,6 +69,15 @@ impl Link {
         }
     }
 
+    /// Its client is gone, and something may still go on: that is stopped, and what has not ended by then is ended. The
+    /// driver alone would wait for its answers for as long as they take, and keep a backend for that long.
+    pub(crate) async fn end_by(self: &Arc<Self>, until: Instant) {
+        self.abandon();
+        let _ = self.stop(until).await;
+        let _ = timeout_at(until, self.wait_for(Link::is_closed)).await;
+        self.abort();
+    }
+
     fn is_stopped(&self) -> bool {
         self.is_quiet() && !self.is_being_cancelled()
     }

@@ -100,13 +100,13 @@ fn the_last_tenth_of_the_places_is_kept_for_the_highest() {
     let now = Moment::now();
     let mut waiters = queue(20);
     for _ in 0..18 {
-        assert!(!waiters.is_full(Priority::Low));
+        assert!(!waiters.is_full(Priority::Low, 0));
         waiters.push(who(), now, now, Seat::new(Waker::noop().clone()));
     }
-    assert!(waiters.is_full(Priority::Normal) && !waiters.is_full(Priority::High));
+    assert!(waiters.is_full(Priority::Normal, 0) && !waiters.is_full(Priority::High, 0));
     waiters.push(with(Priority::High), now, now, Seat::new(Waker::noop().clone()));
     waiters.push(with(Priority::High), now, now, Seat::new(Waker::noop().clone()));
-    assert!(waiters.is_full(Priority::High));
+    assert!(waiters.is_full(Priority::High, 0));
 }
 
 #[test]
