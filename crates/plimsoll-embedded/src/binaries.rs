@@ -176,26 +176,3 @@ fn version_of(postgres: &Path) -> Option<u32> {
     let version = text.split_once(") ")?.1;
     version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
-
-/// The `pgbouncer` program: `PLIMSOLL_PGBOUNCER`, else `PATH`, else the folders for system programs.
-pub(crate) fn pgbouncer() -> Result<PathBuf> {
-    if let Some(said) = std::env::var_os("PLIMSOLL_PGBOUNCER").filter(|s| !s.is_empty()) {
-        let program = PathBuf::from(said);
-        return if program.is_file() {
-            Ok(program)
-        } else {
-            Err(no_pgbouncer(vec![program.display().to_string()]))
-        };
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let known = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin"];
-    std::env::split_paths(&path)
-        .chain(known.iter().map(PathBuf::from))
-        .map(|folder| folder.join("pgbouncer"))
-        .find(|program| program.is_file())
-        .ok_or_else(|| no_pgbouncer(std::iter::once("PATH").chain(known).map(String::from).collect()))
-}
-
-fn no_pgbouncer(looked_in: Vec<String>) -> Error {
-    Error::NoPgBouncer { looked_in, install: install::line(Package::PgBouncer, None) }
-}

@@ -3,6 +3,7 @@
 //! A test suite that cannot start its database is the first thing that a contributor sees of a project. So an error
 //! here never is a bare `exit status: 1`: it says what was tried, what is the likely cause, and what to do about it.
 
+use crate::pgbouncer::PgBouncerVersion;
 use std::path::{Path, PathBuf};
 
 /// What went wrong; its `Display` says what was tried, why it failed and what to do.
@@ -36,6 +37,22 @@ pub enum Error {
         looked_in: Vec<String>,
         /// The command which installs it on this system.
         install: String,
+    },
+
+    /// No `pgbouncer` of the kind that was asked for was found.
+    #[error(
+        "found no PgBouncer like {version} on this machine: looked in {}{}. In this repository `scripts/setup test` \
+         unpacks it under target/pgbouncer, if Debian's packages can be had; elsewhere point \
+         PLIMSOLL_PGBOUNCER_FOLDER at a folder that holds {version}/pgbouncer",
+        looked_in.join(", "), of_the_other_kind(.found)
+    )]
+    NoPgBouncerOfVersion {
+        /// What was asked for.
+        version: PgBouncerVersion,
+        /// Programs that were found and are not of that kind, or do not run.
+        found: Vec<String>,
+        /// The places, in the order in which they were searched.
+        looked_in: Vec<String>,
     },
 
     /// The data folder was made by another major version of PostgreSQL.
@@ -251,6 +268,10 @@ fn of_version(wanted: Option<u32>) -> String {
 
 fn found_instead(found: &[String]) -> String {
     if found.is_empty() { String::new() } else { format!(" (and found only {})", found.join(", ")) }
+}
+
+fn of_the_other_kind(found: &[String]) -> String {
+    if found.is_empty() { String::new() } else { format!(" (and {} is no such one)", found.join(", ")) }
 }
 
 fn because(hint: &Option<String>) -> String {

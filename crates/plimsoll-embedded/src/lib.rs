@@ -35,6 +35,8 @@
 //!
 //! See [`Binaries::find`]; in short: `PLIMSOLL_PG_BIN` (a folder), else `PATH`, `pg_config`, and the folders of the
 //! distributions; `PLIMSOLL_PG_VERSION` picks a major version, and `PLIMSOLL_PGBOUNCER` names the pooler.
+//! `PLIMSOLL_PGBOUNCER_VERSION` (or [`PgBouncerBuilder::version`]) picks among the installed pooler and those unpacked
+//! under `PLIMSOLL_PGBOUNCER_FOLDER`.
 
 mod binaries;
 mod cluster;
@@ -54,5 +56,5 @@ mod watchdog;
 pub use binaries::Binaries;
 pub use cluster::{Auth, Cluster, ClusterBuilder, StopMode};
 pub use error::{Error, Result};
-pub use pgbouncer::{PgBouncer, PgBouncerBuilder, PoolMode, Upstream};
+pub use pgbouncer::{PgBouncer, PgBouncerBuilder, PgBouncerVersion, PoolMode, Upstream};
 pub use sql::Row;

@@ -5,13 +5,15 @@
 //! drops root, and has a watchdog.
 
 mod ini;
+mod program;
+mod versions;
 
-use crate::binaries;
 use crate::error::{Error, Result};
 use crate::root::RunAs;
 use crate::sql::{Host, Row, Target};
 use crate::watchdog::{Starting, Watchdog};
 use crate::{Cluster, folder, port, process, shared, url};
+pub use program::PgBouncerVersion;
 use rustix::process::Signal;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -80,6 +82,7 @@ impl From<&shared::TestDatabase> for Upstream {
 #[derive(Clone, Debug)]
 pub struct PgBouncerBuilder {
     upstream: Upstream,
+    version: Option<PgBouncerVersion>,
     pool_mode: PoolMode,
     settings: Vec<(String, String)>,
     users: Vec<(String, String)>,
@@ -98,6 +101,12 @@ pub struct PgBouncer {
 }
 
 impl PgBouncerBuilder {
+    /// A PgBouncer of this kind, and no other (default: what `PLIMSOLL_PGBOUNCER_VERSION` says, else the installed one).
+    pub fn version(mut self, version: PgBouncerVersion) -> Self {
+        self.version = Some(version);
+        self
+    }
+
     /// When a server connection goes back to the pool (default: [`PoolMode::Session`]).
     pub fn pool_mode(mut self, mode: PoolMode) -> Self {
         self.pool_mode = mode;
@@ -120,7 +129,8 @@ impl PgBouncerBuilder {
     /// Starts it and waits until it answers. The server behind it need not be there. Dropped before it is done, it
     /// leaves nothing behind.
     pub async fn start(self) -> Result<PgBouncer> {
-        let program = binaries::pgbouncer()?;
+        let version = self.version.map_or_else(program::said_version, |version| Ok(Some(version)))?;
+        let program = program::find(version)?;
         let run_as = RunAs::choose(None)?;
         let temporary = folder::temporary("pgb", false, &run_as)?;
         let folder = temporary.path().to_owned();
@@ -152,8 +162,13 @@ impl PgBouncerBuilder {
 impl PgBouncer {
     /// In front of a [`Cluster`], the shared server of a test run, a database in it, or any [`Upstream`].
     pub fn in_front_of(server: impl Into<Upstream>) -> PgBouncerBuilder {
-        let (pool_mode, settings, users) = (PoolMode::default(), Vec::new(), Vec::new());
-        PgBouncerBuilder { upstream: server.into(), pool_mode, settings, users }
+        PgBouncerBuilder {
+            upstream: server.into(),
+            version: None,
+            pool_mode: PoolMode::default(),
+            settings: Vec::new(),
+            users: Vec::new(),
+        }
     }
 
     /// Always 127.0.0.1.
@@ -209,6 +224,15 @@ impl PgBouncer {
     /// the states between.
     pub async fn restart(&self) -> Result<()> {
         self.end().await;
+        self.run().await
+    }
+
+    /// Stops it and starts one of another kind on the same port, with the same configuration, as an upgrade does. Dropped
+    /// before it is done, it may be in any of the states between.
+    pub async fn restart_as(&mut self, version: PgBouncerVersion) -> Result<()> {
+        let program = program::find(Some(version))?;
+        self.end().await;
+        self.program = program;
         self.run().await
     }
 

@@ -2,7 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "what a test's own steps cannot do fails the test")]
 
-use plimsoll_embedded::{Binaries, Cluster, Error};
+use plimsoll_embedded::{Binaries, Cluster, Error, PgBouncer, PgBouncerVersion, Upstream};
 use std::os::unix::fs::PermissionsExt;
 
 fn assert_says(error: &Error, all: &[&str]) {
@@ -94,4 +94,38 @@ async fn a_full_disk() {
     let error = Cluster::builder().binaries(binaries).start().await.unwrap_err();
     assert!(matches!(error, Error::DiskFull { .. }), "{error}");
     assert_says(&error, &["initdb", "disk", "full", "TMPDIR"]);
+}
+
+/// Its environment is another test's business.
+#[tokio::test]
+#[ignore = "a test starts it"]
+async fn child_asks_for_a_pgbouncer() {
+    let error = PgBouncer::in_front_of(Upstream::new("127.0.0.1", 1, "someone", "secret"))
+        .version(PgBouncerVersion::V1_24)
+        .start()
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::NoPgBouncerOfVersion { .. }), "{error}");
+    println!("said: {error}");
+}
+
+#[test]
+fn no_pgbouncer_of_that_kind() {
+    let home = home();
+    let child = std::process::Command::new(std::env::current_exe().expect("this test"))
+        .args(["--exact", "child_asks_for_a_pgbouncer", "--ignored", "--nocapture"])
+        .env("PLIMSOLL_PGBOUNCER", "/bin/true")
+        .env("PLIMSOLL_PGBOUNCER_FOLDER", home.path())
+        .output()
+        .expect("a child");
+    let said = String::from_utf8_lossy(&child.stdout).into_owned();
+    assert!(child.status.success(), "{said}");
+    for words in [
+        "no PgBouncer like 1.24",
+        &format!("looked in /bin/true, {}/1.24 (and /bin/true is no such one)", home.path().display()),
+        "`scripts/setup test`",
+        "PLIMSOLL_PGBOUNCER_FOLDER",
+    ] {
+        assert!(said.contains(words), "{words:?} is missing in: {said}");
+    }
 }

@@ -1,8 +1,8 @@
 //! PgBouncer pools in the mode that is asked for, answers its console, and is seen to be alive only when it is.
 
-#![allow(clippy::unwrap_used, reason = "what a test's own steps cannot do fails the test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use plimsoll_embedded::{Cluster, PgBouncer, PoolMode, Upstream, shared};
+use plimsoll_embedded::{Cluster, PgBouncer, PgBouncerVersion, PoolMode, Upstream, shared};
 use tokio_postgres::NoTls;
 
 #[expect(clippy::disallowed_methods, reason = "the way in is what is tested")]
@@ -17,10 +17,14 @@ fn kill(pid: u32) {
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }
 
-#[tokio::test]
-async fn it_pools_in_the_mode_that_was_asked_for() {
+async fn it_pools_in_the_mode_that_was_asked_for(version: PgBouncerVersion) {
     let database = shared::database().await.unwrap();
-    let bouncer = PgBouncer::in_front_of(&database).pool_mode(PoolMode::Transaction).start().await.unwrap();
+    let bouncer = PgBouncer::in_front_of(&database)
+        .version(version)
+        .pool_mode(PoolMode::Transaction)
+        .start()
+        .await
+        .unwrap();
     let (a, b) = (
         connect(&bouncer.url(database.name())).await.unwrap(),
         connect(&bouncer.url(database.name())).await.unwrap(),
@@ -40,14 +44,14 @@ async fn it_pools_in_the_mode_that_was_asked_for() {
     bouncer.stop().await.unwrap();
 }
 
-#[tokio::test]
-async fn startup_options_are_refused_unless_they_are_to_be_ignored() {
+async fn startup_options_are_refused_unless_they_are_to_be_ignored(version: PgBouncerVersion) {
     let server = shared::server().await.unwrap();
     let options =
         |bouncer: &PgBouncer| format!("{}?options=-c%20statement_timeout%3D5s", bouncer.url("postgres"));
-    let strict = PgBouncer::in_front_of(&*server).start().await.unwrap();
+    let strict = PgBouncer::in_front_of(&*server).version(version).start().await.unwrap();
     assert!(connect(&options(&strict)).await.is_err());
     let lax = PgBouncer::in_front_of(&*server)
+        .version(version)
         .setting("ignore_startup_parameters", "options")
         .start()
         .await
@@ -55,10 +59,9 @@ async fn startup_options_are_refused_unless_they_are_to_be_ignored() {
     connect(&options(&lax)).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_killed_one_is_not_alive_and_can_be_started_again() {
+async fn a_killed_one_is_not_alive_and_can_be_started_again(version: PgBouncerVersion) {
     let cluster = Cluster::start().await.unwrap();
-    let bouncer = PgBouncer::in_front_of(&cluster).start().await.unwrap();
+    let bouncer = PgBouncer::in_front_of(&cluster).version(version).start().await.unwrap();
     assert!(bouncer.is_alive().await);
     let pid = bouncer.pid().unwrap();
     kill(pid);
@@ -77,13 +80,24 @@ async fn a_killed_one_is_not_alive_and_can_be_started_again() {
     assert!(connect(&url).await.is_err(), "it ends with its guard");
 }
 
-#[tokio::test]
-async fn it_starts_without_a_server_behind_it_and_says_when_a_setting_is_wrong() {
+async fn it_starts_without_a_server_behind_it_and_says_when_a_setting_is_wrong(version: PgBouncerVersion) {
     let nowhere = Upstream::new("127.0.0.1", 1, "someone", "secret");
-    let bouncer = PgBouncer::in_front_of(nowhere.clone()).start().await.unwrap();
+    let bouncer = PgBouncer::in_front_of(nowhere.clone()).version(version).start().await.unwrap();
     assert!(bouncer.is_alive().await);
     bouncer.stop().await.unwrap();
-    let error =
-        PgBouncer::in_front_of(nowhere).setting("pool_mood", "gloomy").start().await.unwrap_err().to_string();
+    let error = PgBouncer::in_front_of(nowhere)
+        .version(version)
+        .setting("pool_mood", "gloomy")
+        .start()
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("misspelt") && error.contains("pool_mood"), "{error}");
 }
+
+plimsoll_embedded::on_each_pgbouncer!(
+    it_pools_in_the_mode_that_was_asked_for,
+    startup_options_are_refused_unless_they_are_to_be_ignored,
+    a_killed_one_is_not_alive_and_can_be_started_again,
+    it_starts_without_a_server_behind_it_and_says_when_a_setting_is_wrong,
+);

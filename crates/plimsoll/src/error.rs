@@ -320,6 +320,9 @@ pub(crate) fn fault_of(error: &tokio_postgres::Error) -> Fault {
         {
             return Fault::StalePlan;
         }
+        if is_name_unknown_to_pooler(db) {
+            return Fault::StalePlan;
+        }
         // Said by a function inside, it is no plan of ours that is stale.
         if db.code().code() == "26000" && db.where_().is_some() {
             return Fault::BadStatement;
@@ -340,6 +343,15 @@ pub(crate) fn fault_of(error: &tokio_postgres::Error) -> Fault {
         source = cause.source();
     }
     Fault::of_driver_text(&error.to_string())
+}
+
+/// What a pooler that tracks names says of one that it does not know, before it hangs up: with the code of a protocol
+/// violation and a fixed English text (a server's own errors carry a severity in English, a pooler's do not). It sends
+/// nothing on, so the statement has not run.
+pub(crate) fn is_name_unknown_to_pooler(said: &DbError) -> bool {
+    said.code() == &SqlState::PROTOCOL_VIOLATION
+        && said.parsed_severity() != Some(Severity::Error)
+        && said.message() == "prepared statement did not exist"
 }
 
 impl Fault {

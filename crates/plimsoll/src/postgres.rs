@@ -15,6 +15,7 @@ use crate::statements::{StatementCache, TypeCache};
 use crate::wire::connect::{Connector, Pooler};
 use crate::wire::handshake::{Ready, Session};
 use crate::wire::link::{Link, Rest};
+use crate::wire::naming::Links;
 use crate::wire::recycle::{self, Unfit};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -76,6 +77,8 @@ pub(crate) struct Connection {
     pub(crate) statements: StatementCache,
     pub(crate) client: Client,
     pub(crate) session: Session,
+    /// It and the others behind the same transaction pooler.
+    pub(crate) pooled_links: Arc<Links>,
 }
 
 impl Connection {
@@ -130,8 +133,14 @@ impl Manage for Postgres {
         if !ready.session.degraded.is_empty() {
             events.tell(Event::Degraded { missing: ready.session.degraded.join(", ") });
         }
+        let is_pooled_by_transaction = ready.session.pooler == Pooler::Transaction;
+        let pooled_links = Arc::clone(self.connector.pooled_links());
+        if is_pooled_by_transaction {
+            pooled_links.add(&ready.link);
+        }
         Ok(Box::new(Connection {
-            is_pooled_by_transaction: ready.session.pooler == Pooler::Transaction,
+            is_pooled_by_transaction,
+            pooled_links,
             client: ready.client,
             link: ready.link,
             session: ready.session,

@@ -5,10 +5,12 @@
 
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::StopReason;
+use crate::fault::Fault;
 use crate::guard::Guard;
 use crate::guard::request::{Answered, Sent, Watch};
-use crate::statement::Params;
-use crate::statements::Query;
+use crate::stale::is_stale;
+use crate::statement::{Params, Way};
+use crate::statements::{Query, typed};
 use bytes::{Buf, Bytes};
 use futures_util::{Sink, SinkExt, Stream};
 use std::future::Future;
@@ -84,18 +86,35 @@ impl<'a> Bounded<'a> {
     }
 }
 
-async fn prepared(guard: &Guard<'_>, query: Query<'_>) -> Result<Statement> {
+/// A COPY, which the driver runs by name alone.
+async fn prepared(guard: &Guard<'_>, sql: &str) -> Result<Statement> {
+    match guard.connection.statements.prepared(sql) {
+        Some(statement) => Ok(statement),
+        None if guard.connection.is_pooled_by_transaction() => guard.prepare_copy(sql).await,
+        None => guard.prepare(sql, &[]).await,
+    }
+}
+
+/// How the rows of a statement are asked for: by its name on a session that is ours, else with its types.
+async fn way(guard: &Guard<'_>, query: Query<'_>) -> Result<Way> {
     match query {
-        Query::Prepared(statement) => Ok(statement.clone()),
-        Query::Text(sql) => match guard.connection.statements.get(sql) {
-            Some(crate::statements::Kept::Prepared(statement)) => Ok(statement),
-            // Named for this transaction only: behind a pooler the name must not outlive it.
-            _ if guard.connection.is_pooled_by_transaction() => {
-                guard.run(Phase::Prepare, guard.connection.client.prepare(sql)).await
-            }
-            _ => guard.prepare(sql, &[]).await,
+        Query::Prepared(statement) => Ok(Way::Prepared(statement.clone())),
+        Query::Text(sql) => match guard.connection.statements.prepared(sql) {
+            Some(statement) => Ok(Way::Prepared(statement)),
+            None if guard.connection.is_pooled_by_transaction() => guard.way(sql).await,
+            None => guard.prepare(sql, &[]).await.map(Way::Prepared),
         },
     }
+}
+
+/// What was known of the statement may be out of date. Its transaction has failed; run again it is learned anew.
+fn stale(guard: &Guard<'_>, sql: &str, error: Error) -> Error {
+    if !is_stale(sql, &error) {
+        return error;
+    }
+    guard.forget(sql);
+    // PostgreSQL has no code of its own for a type that is gone.
+    if error.fault() == Fault::Server { error.with_fault(Fault::StalePlan) } else { error }
 }
 
 /// Rows as they come.
@@ -106,9 +125,17 @@ pub struct RowStream<'a> {
 
 impl<'a> RowStream<'a> {
     pub(crate) async fn open(guard: Guard<'a>, query: Query<'_>, params: Params<'_>) -> Result<Self> {
-        let statement = prepared(&guard, query).await?;
-        let request = guard.connection.client.query_raw(&statement, params.iter().copied());
-        let (rows, bounded) = Bounded::open(guard, request).await?;
+        let client = &guard.connection.client;
+        let (rows, bounded) = match way(&guard, query).await? {
+            Way::Prepared(statement) => {
+                Bounded::open(guard, client.query_raw(&statement, params.iter().copied())).await?
+            }
+            Way::Typed(known) => {
+                let params = typed(params, &known.params)?;
+                let opened = Bounded::open(guard, client.query_typed_raw(&known.sql, params)).await;
+                opened.map_err(|error| stale(&guard, &known.sql, error))?
+            }
+        };
         Ok(RowStream { rows: Box::pin(rows), bounded })
     }
 }
@@ -145,7 +172,7 @@ pub struct CopyOut<'a> {
 
 impl<'a> CopyOut<'a> {
     pub(crate) async fn open(guard: Guard<'a>, sql: &str) -> Result<Self> {
-        let statement = prepared(&guard, Query::Text(sql)).await?;
+        let statement = prepared(&guard, sql).await?;
         let request = guard.connection.client.copy_out(&statement);
         let (bytes, bounded) = Bounded::open(guard, request).await?;
         Ok(CopyOut { bytes: Box::pin(bytes), bounded })
@@ -186,7 +213,7 @@ pub struct CopyIn<'a, B: Buf + Send + 'static> {
 
 impl<'a, B: Buf + Send + 'static> CopyIn<'a, B> {
     pub(crate) async fn open(guard: Guard<'a>, sql: &str) -> Result<Self> {
-        let statement = prepared(&guard, Query::Text(sql)).await?;
+        let statement = prepared(&guard, sql).await?;
         let request = guard.connection.client.copy_in(&statement);
         let opened = Bounded::open(guard, request).await;
         if opened.is_err() {

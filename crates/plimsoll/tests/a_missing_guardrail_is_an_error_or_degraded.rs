@@ -8,13 +8,14 @@ use plimsoll::event::Event;
 use plimsoll::settings::{OnMissingGuardrail, PoolerMode};
 use plimsoll::{Database, Fault, HealthState, Pooler, Settings};
 use plimsoll_embedded::shared::{self, TestDatabase};
-use plimsoll_embedded::{PgBouncer, PoolMode};
+use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
 use server::event;
 use std::time::Duration;
 
 /// A pooler that lends for a session, and drops start-up options without a word.
-async fn quiet_pooler(server: &TestDatabase) -> PgBouncer {
+async fn quiet_pooler(version: PgBouncerVersion, server: &TestDatabase) -> PgBouncer {
     PgBouncer::in_front_of(server)
+        .version(version)
         .pool_mode(PoolMode::Session)
         .setting("ignore_startup_parameters", "options")
         .start()
@@ -26,10 +27,9 @@ fn settings(bouncer: &PgBouncer, server: &TestDatabase) -> Settings {
     server::settings(&bouncer.url(server.name()))
 }
 
-#[tokio::test]
-async fn a_lost_limit_is_an_error_that_names_it() {
+async fn a_lost_limit_is_an_error_that_names_it(version: PgBouncerVersion) {
     let server = shared::database().await.unwrap();
-    let bouncer = quiet_pooler(&server).await;
+    let bouncer = quiet_pooler(version, &server).await;
     let error = Database::connect(settings(&bouncer, &server).pooler(PoolerMode::None)).await.unwrap_err();
     assert_eq!(error.fault(), Fault::GuardrailMissing, "{error}");
     for part in ["statement_timeout is off instead of 30000 ms", "lock_timeout", "on_missing_guardrail"] {
@@ -37,10 +37,9 @@ async fn a_lost_limit_is_an_error_that_names_it() {
     }
 }
 
-#[tokio::test]
-async fn a_lost_limit_is_degraded_where_that_was_allowed() {
+async fn a_lost_limit_is_degraded_where_that_was_allowed(version: PgBouncerVersion) {
     let server = shared::database().await.unwrap();
-    let bouncer = quiet_pooler(&server).await;
+    let bouncer = quiet_pooler(version, &server).await;
     let settings = settings(&bouncer, &server)
         .pooler(PoolerMode::None)
         .on_missing_guardrail(OnMissingGuardrail::Degraded)
@@ -72,21 +71,20 @@ async fn a_lost_limit_is_degraded_where_that_was_allowed() {
     assert_eq!(error.fault(), Fault::StatementTimeout, "{error}");
 }
 
-#[tokio::test]
-async fn a_pooler_that_refuses_the_limits_is_named_where_none_was_said() {
+async fn a_pooler_that_refuses_the_limits_is_named_where_none_was_said(version: PgBouncerVersion) {
     let server = shared::database().await.unwrap();
-    let bouncer = PgBouncer::in_front_of(&server).pool_mode(PoolMode::Session).start().await.unwrap();
+    let bouncer =
+        PgBouncer::in_front_of(&server).version(version).pool_mode(PoolMode::Session).start().await.unwrap();
     let error = Database::connect(settings(&bouncer, &server).pooler(PoolerMode::None)).await.unwrap_err();
     assert_eq!(error.fault(), Fault::GuardrailMissing, "{error}");
     assert!(error.to_string().contains("say pooler=transaction or pooler=session"), "{error}");
 }
 
-#[tokio::test]
-async fn a_session_pooler_carries_every_limit_and_keeps_it() {
+async fn a_session_pooler_carries_every_limit_and_keeps_it(version: PgBouncerVersion) {
     let server = shared::database().await.unwrap();
     for bouncer in [
-        quiet_pooler(&server).await,
-        PgBouncer::in_front_of(&server).pool_mode(PoolMode::Session).start().await.unwrap(),
+        quiet_pooler(version, &server).await,
+        PgBouncer::in_front_of(&server).version(version).pool_mode(PoolMode::Session).start().await.unwrap(),
     ] {
         let settings = settings(&bouncer, &server).pooler(PoolerMode::Session).pool_max(1);
         let db = Database::connect(settings).await.unwrap();
@@ -109,10 +107,9 @@ async fn a_session_pooler_carries_every_limit_and_keeps_it() {
     }
 }
 
-#[tokio::test]
-async fn a_session_pooler_that_nobody_described_is_safe() {
+async fn a_session_pooler_that_nobody_described_is_safe(version: PgBouncerVersion) {
     let server = shared::database().await.unwrap();
-    let bouncer = quiet_pooler(&server).await;
+    let bouncer = quiet_pooler(version, &server).await;
     let db = Database::connect(settings(&bouncer, &server)).await.unwrap();
     assert_eq!(db.pooler(), Some(Pooler::Transaction), "which is safe with either kind");
     let row = db.query_one("SELECT current_setting('statement_timeout')", &[]).await.unwrap();
@@ -137,3 +134,11 @@ async fn a_limit_that_the_role_overrides_at_login_is_found() {
     db.close().await;
     server.execute(&format!("DROP OWNED BY \"{role}\"; DROP ROLE \"{role}\"")).await.unwrap();
 }
+
+plimsoll_embedded::on_each_pgbouncer!(
+    a_lost_limit_is_an_error_that_names_it,
+    a_lost_limit_is_degraded_where_that_was_allowed,
+    a_pooler_that_refuses_the_limits_is_named_where_none_was_said,
+    a_session_pooler_carries_every_limit_and_keeps_it,
+    a_session_pooler_that_nobody_described_is_safe,
+);

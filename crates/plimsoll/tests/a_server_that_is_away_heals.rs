@@ -5,7 +5,7 @@
 mod server;
 
 use plimsoll::{Database, Fault, Outcome, Pooler, deadline};
-use plimsoll_embedded::{Cluster, PgBouncer, PoolMode, StopMode};
+use plimsoll_embedded::{Cluster, PgBouncer, PgBouncerVersion, PoolMode, StopMode};
 use plimsoll_faults::Process;
 use server::{PATIENCE, until};
 use std::collections::HashSet;
@@ -98,15 +98,16 @@ async fn a_restart_under_load_heals_and_every_error_is_honest() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pooler_that_restarts_under_load_heals() {
+async fn a_pooler_that_restarts_under_load_heals(version: PgBouncerVersion) {
     let cluster = Cluster::start().await.unwrap();
     cluster
         .execute("postgres", "CREATE TABLE entry (worker int, number int, PRIMARY KEY (worker, number))")
         .await
         .unwrap();
-    let bouncer =
-        PgBouncer::in_front_of(&cluster).pool_mode(PoolMode::Transaction).setting("default_pool_size", "3");
+    let bouncer = PgBouncer::in_front_of(&cluster)
+        .version(version)
+        .pool_mode(PoolMode::Transaction)
+        .setting("default_pool_size", "3");
     let bouncer = bouncer.start().await.unwrap();
     let settings = server::settings(&bouncer.url("postgres"))
         .pool_timeout(Duration::from_secs(2))
@@ -131,11 +132,11 @@ async fn a_pooler_that_restarts_under_load_heals() {
     assert_honest(&cluster, told, "a pooler's restart").await;
 }
 
-#[tokio::test]
-async fn a_server_that_is_away_behind_a_pooler_heals_too() {
+async fn a_server_that_is_away_behind_a_pooler_heals_too(version: PgBouncerVersion) {
     let cluster = Cluster::start().await.unwrap();
     cluster.stop_mode(StopMode::Fast).await.unwrap();
     let bouncer = PgBouncer::in_front_of(&cluster)
+        .version(version)
         .pool_mode(PoolMode::Transaction)
         .setting("server_login_retry", "1")
         .start()
@@ -208,3 +209,9 @@ async fn work(
     }
     told
 }
+
+plimsoll_embedded::on_each_pgbouncer!(a_server_that_is_away_behind_a_pooler_heals_too);
+plimsoll_embedded::on_each_pgbouncer!(
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    a_pooler_that_restarts_under_load_heals
+);

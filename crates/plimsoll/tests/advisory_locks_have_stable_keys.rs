@@ -9,7 +9,7 @@ mod server;
 use bytes::Bytes;
 use plimsoll::{CopyIn, Database, Fault, KeyPart, LockKey, Outcome, Transaction};
 use plimsoll_embedded::shared::{self, TestDatabase};
-use plimsoll_embedded::{PgBouncer, PoolMode};
+use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -97,10 +97,10 @@ async fn it_goes_with_a_transaction_that_was_rolled_back_or_dropped() {
     assert_eq!(held(&db).await, 0);
 }
 
-#[tokio::test]
-async fn behind_a_transaction_pooler_it_holds_and_the_session_form_is_refused() {
+async fn behind_a_transaction_pooler_it_holds_and_the_session_form_is_refused(version: PgBouncerVersion) {
     let db = shared::database().await.unwrap();
-    let bouncer = PgBouncer::in_front_of(&db).pool_mode(PoolMode::Transaction).start().await.unwrap();
+    let bouncer =
+        PgBouncer::in_front_of(&db).version(version).pool_mode(PoolMode::Transaction).start().await.unwrap();
     let settings =
         server::settings(&bouncer.url(db.name())).pooler(plimsoll::settings::PoolerMode::Transaction);
     let pool = Database::connect(settings).await.unwrap();
@@ -171,3 +171,5 @@ proptest! {
         }
     }
 }
+
+plimsoll_embedded::on_each_pgbouncer!(behind_a_transaction_pooler_it_holds_and_the_session_form_is_refused);

@@ -7,7 +7,7 @@ mod server;
 use bytes::BytesMut;
 use plimsoll::{Database, Fault, Outcome};
 use plimsoll_embedded::shared::{self, TestDatabase};
-use plimsoll_embedded::{PgBouncer, PoolMode};
+use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
 use server::settings_for;
 use tokio_postgres::types::{FromSql, IsNull, Kind, ToSql, Type, to_sql_checked};
 
@@ -69,8 +69,9 @@ async fn count(server: &TestDatabase, table: &str) -> u64 {
     server::text(server, &format!("SELECT count(*) FROM {table}")).await.parse().unwrap()
 }
 
-async fn pooler(server: &TestDatabase) -> PgBouncer {
+async fn pooler(version: PgBouncerVersion, server: &TestDatabase) -> PgBouncer {
     PgBouncer::in_front_of(server)
+        .version(version)
         .pool_mode(PoolMode::Transaction)
         .setting("default_pool_size", "2")
         .setting("server_round_robin", "1")
@@ -210,28 +211,25 @@ async fn assert_a_plain_column_may_become_an_enum(db: &Database, server: &TestDa
     assert_eq!(error.fault(), Fault::Conversion, "{error}");
 }
 
-#[tokio::test]
-async fn through_a_transaction_pooler_each_insert_stores_one_row() {
+async fn through_a_transaction_pooler_each_insert_stores_one_row(version: PgBouncerVersion) {
     let server = shared::database_from("enums", TYPES).await.unwrap();
-    let bouncer = pooler(&server).await;
+    let bouncer = pooler(version, &server).await;
     let db = through(&bouncer, &server).await;
     assert_each_runs_once(&db, &server).await;
     assert_eq!(db.pool_status().closed, 0, "no connection had to be thrown away for it");
 }
 
-#[tokio::test]
-async fn through_a_transaction_pooler_a_type_may_be_made_anew() {
+async fn through_a_transaction_pooler_a_type_may_be_made_anew(version: PgBouncerVersion) {
     let server = shared::database_from("enums", TYPES).await.unwrap();
-    let bouncer = pooler(&server).await;
+    let bouncer = pooler(version, &server).await;
     let db = through(&bouncer, &server).await;
     assert_a_type_may_be_made_anew(&db, &server).await;
     assert_a_parameter_may_be_made_anew(&db, &server).await;
 }
 
-#[tokio::test]
-async fn through_a_transaction_pooler_a_plain_column_may_become_an_enum() {
+async fn through_a_transaction_pooler_a_plain_column_may_become_an_enum(version: PgBouncerVersion) {
     let server = shared::database_from("enums", TYPES).await.unwrap();
-    let bouncer = pooler(&server).await;
+    let bouncer = pooler(version, &server).await;
     let db = through(&bouncer, &server).await;
     assert_a_plain_column_may_become_an_enum(&db, &server).await;
 }
@@ -245,3 +243,9 @@ async fn directly_each_insert_stores_one_row() {
     assert_a_parameter_may_be_made_anew(&db, &server).await;
     assert_a_plain_column_may_become_an_enum(&db, &server).await;
 }
+
+plimsoll_embedded::on_each_pgbouncer!(
+    through_a_transaction_pooler_each_insert_stores_one_row,
+    through_a_transaction_pooler_a_type_may_be_made_anew,
+    through_a_transaction_pooler_a_plain_column_may_become_an_enum,
+);

@@ -7,13 +7,14 @@ mod server;
 use plimsoll::settings::PoolerMode;
 use plimsoll::{Database, Fault, Outcome, Pooler, Settings};
 use plimsoll_embedded::shared::{self, TestDatabase};
-use plimsoll_embedded::{Cluster, PgBouncer, PgBouncerBuilder, PoolMode};
+use plimsoll_embedded::{Cluster, PgBouncer, PgBouncerBuilder, PgBouncerVersion, PoolMode};
 use server::{PATIENCE, bare, until};
 use std::time::{Duration, Instant};
 
 /// PgBouncer with this many server connections.
-fn pooler(server: &TestDatabase, connections: usize) -> PgBouncerBuilder {
+fn pooler(version: PgBouncerVersion, server: &TestDatabase, connections: usize) -> PgBouncerBuilder {
     PgBouncer::in_front_of(server)
+        .version(version)
         .pool_mode(PoolMode::Transaction)
         .setting("default_pool_size", connections.to_string())
         .setting("max_client_conn", "200")
@@ -104,29 +105,27 @@ async fn assert_limits_hold_and_nothing_leaks(db: &Database, bouncer: &PgBouncer
     assert_nothing_is_left(bouncer, server, "dropped work").await;
 }
 
-#[tokio::test]
-async fn a_pooler_that_refuses_startup_options_is_found() {
+async fn a_pooler_that_refuses_startup_options_is_found(version: PgBouncerVersion) {
     let server = shared::database().await.unwrap();
-    let bouncer = pooler(&server, 1).start().await.unwrap();
+    let bouncer = pooler(version, &server, 1).start().await.unwrap();
     let db = Database::connect(settings(&bouncer, &server)).await.unwrap();
     assert_eq!(db.pooler(), Some(Pooler::Transaction));
     assert_limits_hold_and_nothing_leaks(&db, &bouncer, &server).await;
     assert!(bouncer.is_alive().await, "{}", bouncer.log_tail());
 }
 
-#[tokio::test]
-async fn a_pooler_that_drops_startup_options_without_a_word_is_found() {
+async fn a_pooler_that_drops_startup_options_without_a_word_is_found(version: PgBouncerVersion) {
     let server = shared::database().await.unwrap();
-    let bouncer = pooler(&server, 1).setting("ignore_startup_parameters", "options").start().await.unwrap();
+    let bouncer =
+        pooler(version, &server, 1).setting("ignore_startup_parameters", "options").start().await.unwrap();
     let db = Database::connect(settings(&bouncer, &server)).await.unwrap();
     assert_eq!(db.pooler(), Some(Pooler::Transaction));
     assert_limits_hold_and_nothing_leaks(&db, &bouncer, &server).await;
 }
 
-#[tokio::test]
-async fn a_pooler_that_was_said_is_believed() {
+async fn a_pooler_that_was_said_is_believed(version: PgBouncerVersion) {
     let server = shared::database().await.unwrap();
-    let bouncer = pooler(&server, 1).start().await.unwrap();
+    let bouncer = pooler(version, &server, 1).start().await.unwrap();
     let db = Database::connect(settings(&bouncer, &server).pooler(PoolerMode::Transaction)).await.unwrap();
     assert_eq!(db.pooler(), Some(Pooler::Transaction));
     assert_limits_hold_and_nothing_leaks(&db, &bouncer, &server).await;
@@ -149,10 +148,9 @@ async fn a_plain_server_on_a_poolers_port_is_a_plain_server() {
     assert_eq!(row.get::<_, String>(0), "30s");
 }
 
-#[tokio::test]
-async fn what_would_be_left_to_a_stranger_is_refused() {
+async fn what_would_be_left_to_a_stranger_is_refused(version: PgBouncerVersion) {
     let server = shared::database().await.unwrap();
-    let bouncer = pooler(&server, 1).start().await.unwrap();
+    let bouncer = pooler(version, &server, 1).start().await.unwrap();
     let db = Database::connect(settings(&bouncer, &server)).await.unwrap();
     let lease = db.acquire().await.unwrap();
     for session in [
@@ -198,10 +196,9 @@ async fn what_would_be_left_to_a_stranger_is_refused() {
     assert_nothing_is_left(&bouncer, &server, "a transaction").await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn four_hundred_statements_share_two_server_connections() {
+async fn four_hundred_statements_share_two_server_connections(version: PgBouncerVersion) {
     let server = shared::database().await.unwrap();
-    let bouncer = pooler(&server, 2).start().await.unwrap();
+    let bouncer = pooler(version, &server, 2).start().await.unwrap();
     let settings = settings(&bouncer, &server).pool_max(20).statement_timeout(Duration::from_secs(8));
     let db = Database::connect(settings).await.unwrap();
     let mut tasks = tokio::task::JoinSet::new();
@@ -237,3 +234,14 @@ async fn four_hundred_statements_share_two_server_connections() {
     }
     assert!(bouncer.is_alive().await, "{}", bouncer.log_tail());
 }
+
+plimsoll_embedded::on_each_pgbouncer!(
+    a_pooler_that_refuses_startup_options_is_found,
+    a_pooler_that_drops_startup_options_without_a_word_is_found,
+    a_pooler_that_was_said_is_believed,
+    what_would_be_left_to_a_stranger_is_refused,
+);
+plimsoll_embedded::on_each_pgbouncer!(
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    four_hundred_statements_share_two_server_connections
+);

@@ -6,11 +6,11 @@ use plimsoll::migrate::Migrations;
 use plimsoll::settings::PoolerMode;
 use plimsoll::{Database, Settings};
 use plimsoll_embedded::shared::{self, TestDatabase};
-use plimsoll_embedded::{PgBouncer, PoolMode};
+use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
 use std::time::Duration;
 
-async fn bouncer(database: &TestDatabase) -> PgBouncer {
-    let bouncer = PgBouncer::in_front_of(database).pool_mode(PoolMode::Transaction);
+async fn bouncer(version: PgBouncerVersion, database: &TestDatabase) -> PgBouncer {
+    let bouncer = PgBouncer::in_front_of(database).version(version).pool_mode(PoolMode::Transaction);
     bouncer.setting("default_pool_size", "4").start().await.unwrap()
 }
 
@@ -37,10 +37,9 @@ static MIGRATIONS: Migrations = Migrations::embedded(&[
     ),
 ]);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn five_instances_apply_each_file_once() {
+async fn five_instances_apply_each_file_once(version: PgBouncerVersion) {
     let database = shared::database().await.unwrap();
-    let bouncer = bouncer(&database).await;
+    let bouncer = bouncer(version, &database).await;
     let mut tasks = Vec::new();
     for _ in 0..5 {
         let db = Database::connect(settings(&bouncer, &database)).await.unwrap();
@@ -57,10 +56,9 @@ async fn five_instances_apply_each_file_once() {
     assert!(db.schema_is_current(&MIGRATIONS).await.unwrap());
 }
 
-#[tokio::test]
-async fn a_file_may_take_longer_than_a_statement_may() {
+async fn a_file_may_take_longer_than_a_statement_may(version: PgBouncerVersion) {
     let database = shared::database().await.unwrap();
-    let bouncer = bouncer(&database).await;
+    let bouncer = bouncer(version, &database).await;
     let settings = settings(&bouncer, &database)
         .lock_timeout(Duration::from_millis(100))
         .deadline_margin(Duration::from_millis(50))
@@ -76,10 +74,9 @@ async fn a_file_may_take_longer_than_a_statement_may() {
     assert_eq!(limit.get::<_, &str>(0), "300ms");
 }
 
-#[tokio::test]
-async fn a_file_that_fails_leaves_nothing() {
+async fn a_file_that_fails_leaves_nothing(version: PgBouncerVersion) {
     let database = shared::database().await.unwrap();
-    let bouncer = bouncer(&database).await;
+    let bouncer = bouncer(version, &database).await;
     let db = Database::connect(settings(&bouncer, &database)).await.unwrap();
     let broken = Migrations::embedded(&[("001_a.sql", "CREATE TABLE a (id int);\nSELECT 1 / 0")]);
     let said = db.migrate(&broken).await.unwrap_err().to_string();
@@ -87,10 +84,9 @@ async fn a_file_that_fails_leaves_nothing() {
     assert_eq!(one(&database, "SELECT to_regclass('a') IS NULL").await, "true");
 }
 
-#[tokio::test]
-async fn what_would_be_left_to_a_stranger_is_refused_before_anything_runs() {
+async fn what_would_be_left_to_a_stranger_is_refused_before_anything_runs(version: PgBouncerVersion) {
     let database = shared::database().await.unwrap();
-    let bouncer = bouncer(&database).await;
+    let bouncer = bouncer(version, &database).await;
     let db = Database::connect(settings(&bouncer, &database)).await.unwrap();
     let files = Migrations::embedded(&[
         ("001_a.sql", "CREATE TABLE a (id int)"),
@@ -100,3 +96,13 @@ async fn what_would_be_left_to_a_stranger_is_refused_before_anything_runs() {
     assert!(said.contains("002_b.sql line 2") && said.contains("SET LOCAL"), "{said}");
     assert_eq!(one(&database, "SELECT to_regclass('a') IS NULL").await, "true");
 }
+
+plimsoll_embedded::on_each_pgbouncer!(
+    a_file_may_take_longer_than_a_statement_may,
+    a_file_that_fails_leaves_nothing,
+    what_would_be_left_to_a_stranger_is_refused_before_anything_runs,
+);
+plimsoll_embedded::on_each_pgbouncer!(
+    #[tokio::test(flavor = "multi_thread")]
+    five_instances_apply_each_file_once
+);

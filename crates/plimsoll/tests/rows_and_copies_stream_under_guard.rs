@@ -12,7 +12,7 @@ use ledger::{INSERT, entries, ledger};
 use plimsoll::event::{Event, StopReason};
 use plimsoll::{Database, Error, Fault, Outcome, Result, Transaction, deadline};
 use plimsoll_embedded::shared::TestDatabase;
-use plimsoll_embedded::{PgBouncer, PoolMode};
+use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -300,10 +300,10 @@ async fn inside_a_transaction_they_are_part_of_it() {
     assert!(entries(&db).await.is_empty());
 }
 
-#[tokio::test]
-async fn behind_a_transaction_pooler_they_need_a_transaction_and_work_in_one() {
+async fn behind_a_transaction_pooler_they_need_a_transaction_and_work_in_one(version: PgBouncerVersion) {
     let db = ledger().await;
-    let bouncer = PgBouncer::in_front_of(&db).pool_mode(PoolMode::Transaction).start().await.unwrap();
+    let bouncer =
+        PgBouncer::in_front_of(&db).version(version).pool_mode(PoolMode::Transaction).start().await.unwrap();
     let settings =
         server::settings(&bouncer.url(db.name())).pooler(plimsoll::settings::PoolerMode::Transaction);
     let pool = Database::connect(settings).await.unwrap();
@@ -343,3 +343,5 @@ async fn a_stream_through_the_sink_trait_is_bounded_and_closed_alike() {
     drop(lease);
     assert_eq!(entries(&db).await.len(), 10);
 }
+
+plimsoll_embedded::on_each_pgbouncer!(behind_a_transaction_pooler_they_need_a_transaction_and_work_in_one);

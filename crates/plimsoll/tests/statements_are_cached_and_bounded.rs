@@ -6,7 +6,7 @@ mod server;
 
 use plimsoll::{Database, Fault, Outcome, PooledConnection};
 use plimsoll_embedded::shared;
-use plimsoll_embedded::{PgBouncer, PoolMode};
+use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
 use plimsoll_faults::Proxy;
 use server::settings_for;
 
@@ -119,10 +119,14 @@ async fn what_one_connection_learned_saves_the_others_a_round_trip() {
     assert_eq!(cost(&second).await, 3);
 }
 
-#[tokio::test]
-async fn behind_a_transaction_pooler_a_known_statement_is_not_prepared() {
+async fn behind_a_transaction_pooler_a_known_statement_is_not_prepared(version: PgBouncerVersion) {
     let server = shared::database().await.unwrap();
-    let bouncer = PgBouncer::in_front_of(&server).pool_mode(PoolMode::Transaction).start().await.unwrap();
+    let bouncer = PgBouncer::in_front_of(&server)
+        .version(version)
+        .pool_mode(PoolMode::Transaction)
+        .start()
+        .await
+        .unwrap();
     let proxy = Proxy::in_front_of((bouncer.host(), bouncer.port())).await.unwrap();
     let settings = server::settings(&bouncer.url(server.name()))
         .hosts(format!("127.0.0.1:{}", proxy.port()))
@@ -136,3 +140,5 @@ async fn behind_a_transaction_pooler_a_known_statement_is_not_prepared() {
     }
     assert_eq!(sent() - before, 5 * 7, "BEGIN; parse, bind, describe, execute, sync; COMMIT");
 }
+
+plimsoll_embedded::on_each_pgbouncer!(behind_a_transaction_pooler_a_known_statement_is_not_prepared);

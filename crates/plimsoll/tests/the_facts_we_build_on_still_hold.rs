@@ -5,15 +5,18 @@
 mod server;
 
 use plimsoll_embedded::shared::{self, TestDatabase};
-use plimsoll_embedded::{Cluster, PgBouncer, PoolMode};
+use plimsoll_embedded::{Cluster, PgBouncer, PgBouncerVersion, PoolMode};
 use server::{PATIENCE, bare, bare_with_driver, first, try_bare, until};
 use std::time::{Duration, Instant};
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
 
 /// A pooler with one server connection, so that a stranger gets the same one.
-async fn pooler(server: &TestDatabase, settings: &[(&str, &str)]) -> PgBouncer {
-    let mut builder =
-        PgBouncer::in_front_of(server).pool_mode(PoolMode::Transaction).setting("default_pool_size", "1");
+async fn pooler(version: PgBouncerVersion, server: &TestDatabase, settings: &[(&str, &str)]) -> PgBouncer {
+    let mut builder = PgBouncer::in_front_of(server)
+        .version(version)
+        .pool_mode(PoolMode::Transaction)
+        .setting("default_pool_size", "1");
     for (name, value) in settings {
         builder = builder.setting(*name, *value);
     }
@@ -24,20 +27,18 @@ fn with_options(url: &str, options: &str) -> String {
     format!("{url}?options={}", options.replace(' ', "%20").replace('=', "%3D"))
 }
 
-#[tokio::test]
-async fn a_pooler_that_ignores_startup_options_drops_limits_without_a_word() {
+async fn a_pooler_that_ignores_startup_options_drops_limits_without_a_word(version: PgBouncerVersion) {
     let server = shared::database().await.unwrap();
     let direct = bare(&with_options(&server.url(), "-c statement_timeout=4s")).await;
     assert_eq!(first(&direct, "SHOW statement_timeout").await.unwrap(), "4s");
-    let bouncer = pooler(&server, &[("ignore_startup_parameters", "options")]).await;
+    let bouncer = pooler(version, &server, &[("ignore_startup_parameters", "options")]).await;
     let url = with_options(&bouncer.url(server.name()), "-c statement_timeout=4s");
     assert_eq!(first(&bare(&url).await, "SHOW statement_timeout").await.unwrap(), "0");
 }
 
-#[tokio::test]
-async fn a_session_setting_leaks_through_a_transaction_pooler() {
+async fn a_session_setting_leaks_through_a_transaction_pooler(version: PgBouncerVersion) {
     let server = shared::database().await.unwrap();
-    let bouncer = pooler(&server, &[]).await;
+    let bouncer = pooler(version, &server, &[]).await;
     let (careless, innocent) =
         (bare(&bouncer.url(server.name())).await, bare(&bouncer.url(server.name())).await);
     careless.batch_execute("SET statement_timeout = '123ms'").await.unwrap();
@@ -58,12 +59,12 @@ async fn set_local_does_nothing_outside_a_transaction_and_ends_with_it() {
     assert_eq!(first(&client, "SHOW statement_timeout").await.unwrap(), "0");
 }
 
-#[tokio::test]
-async fn a_role_default_reaches_a_pooler_only_with_a_new_server_connection() {
+async fn a_role_default_reaches_a_pooler_only_with_a_new_server_connection(version: PgBouncerVersion) {
     let server = shared::database().await.unwrap();
     let role = server.name();
     server.execute(&format!("CREATE ROLE \"{role}\" LOGIN PASSWORD 'x'")).await.unwrap();
     let bouncer = PgBouncer::in_front_of(&server)
+        .version(version)
         .pool_mode(PoolMode::Transaction)
         .setting("default_pool_size", "1")
         .user(role, "x")
@@ -87,10 +88,9 @@ async fn a_role_default_reaches_a_pooler_only_with_a_new_server_connection() {
     server.execute(&format!("DROP OWNED BY \"{role}\"; DROP ROLE \"{role}\"")).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_session_lock_outlives_its_client_behind_a_transaction_pooler() {
+async fn a_session_lock_outlives_its_client_behind_a_transaction_pooler(version: PgBouncerVersion) {
     let server = shared::database().await.unwrap();
-    let bouncer = pooler(&server, &[]).await;
+    let bouncer = pooler(version, &server, &[]).await;
     let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND \
                 database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     let client = bare(&bouncer.url(server.name())).await;
@@ -173,8 +173,46 @@ async fn commit_is_bounded_by_the_transaction_limit_where_there_is_one() {
     assert_eq!(server::text(&server, "SELECT count(*) FROM slow").await, "0");
 }
 
+async fn a_pooler_that_tracks_names_tells_everybody_the_types_of_the_first_who_asked(
+    version: PgBouncerVersion,
+) {
+    let server = shared::database().await.unwrap();
+    server.execute("CREATE TABLE seen (at timestamp)").await.unwrap();
+    let bouncer = pooler(version, &server, &[]).await;
+    let sql = "INSERT INTO seen VALUES ($1)";
+    let first = bare(&bouncer.url(server.name())).await;
+    let yesterday = first.prepare(sql).await.unwrap();
+    server.execute("ALTER TABLE seen ALTER at TYPE timestamptz").await.unwrap();
+    let second = bare(&bouncer.url(server.name())).await;
+    let tracks = version != PgBouncerVersion::V1_18;
+    let told = second.prepare(sql).await.unwrap();
+    assert_eq!(told.params(), if tracks { [Type::TIMESTAMP] } else { [Type::TIMESTAMPTZ] });
+    // Another text is another statement.
+    let told = second.prepare(&format!("{sql} /* anew */")).await.unwrap();
+    assert_eq!(told.params(), [Type::TIMESTAMPTZ]);
+    drop(yesterday);
+}
+
+async fn a_pooler_that_tracks_names_gives_its_own(version: PgBouncerVersion) {
+    let server = shared::database().await.unwrap();
+    let bouncer = pooler(version, &server, &[]).await;
+    let client = bare(&bouncer.url(server.name())).await;
+    let named = client.prepare("SELECT 7").await.unwrap();
+    let name = self::first(&client, "SELECT name FROM pg_prepared_statements").await.unwrap();
+    assert_eq!(name.starts_with("PGBOUNCER_"), version != PgBouncerVersion::V1_18, "{name}");
+    // What another client forgets is forgotten on the server, and prepared anew by a pooler that tracks it.
+    bare(&bouncer.url(server.name())).await.batch_execute("DEALLOCATE ALL").await.unwrap();
+    let again = client.query_one(&named, &[]).await;
+    match version {
+        PgBouncerVersion::V1_18 => {
+            assert_eq!(again.unwrap_err().code(), Some(&SqlState::INVALID_SQL_STATEMENT_NAME));
+        }
+        _ => assert_eq!(again.unwrap().get::<_, i32>(0), 7),
+    }
+}
+
 /// Clients die while their updates wait for a lock; how many of those updates are made all the same?
-async fn ghost_writes(check_interval: &str, is_pooled: bool) -> u32 {
+async fn ghost_writes(check_interval: &str, through: Option<PgBouncerVersion>) -> u32 {
     let server = shared::database_from(
         "ghosts",
         "CREATE TABLE row (id int PRIMARY KEY, n int); INSERT INTO row VALUES (1, 0)",
@@ -183,8 +221,11 @@ async fn ghost_writes(check_interval: &str, is_pooled: bool) -> u32 {
     .unwrap();
     let holder = bare(&server.url()).await;
     holder.batch_execute("BEGIN; SELECT * FROM row FOR UPDATE").await.unwrap();
-    let bouncer = pooler(&server, &[("default_pool_size", "3")]).await;
-    let url = if is_pooled { bouncer.url(server.name()) } else { server.url() };
+    let bouncer = match through {
+        Some(version) => Some(pooler(version, &server, &[("default_pool_size", "3")]).await),
+        None => None,
+    };
+    let url = bouncer.as_ref().map_or_else(|| server.url(), |bouncer| bouncer.url(server.name()));
     let work = format!(
         "BEGIN; SET LOCAL client_connection_check_interval = '{check_interval}'; UPDATE row SET n = n + 1; COMMIT"
     );
@@ -220,14 +261,13 @@ async fn ghost_writes(check_interval: &str, is_pooled: bool) -> u32 {
 
 #[tokio::test]
 async fn updates_of_dead_clients_are_made_unless_the_server_looks() {
-    assert_eq!(ghost_writes("0", false).await, 3, "nobody waits for them, and they are committed");
-    assert_eq!(ghost_writes("100ms", false).await, 0, "the server looks whether its client is there");
+    assert_eq!(ghost_writes("0", None).await, 3, "nobody waits for them, and they are committed");
+    assert_eq!(ghost_writes("100ms", None).await, 0, "the server looks whether its client is there");
 }
 
-#[tokio::test]
-async fn behind_a_pooler_too() {
-    assert_eq!(ghost_writes("0", true).await, 3, "the pooler hangs up, and nobody notices");
-    assert_eq!(ghost_writes("100ms", true).await, 0);
+async fn behind_a_pooler_too(version: PgBouncerVersion) {
+    assert_eq!(ghost_writes("0", Some(version)).await, 3, "the pooler hangs up, and nobody notices");
+    assert_eq!(ghost_writes("100ms", Some(version)).await, 0);
 }
 
 /// How many statements, sent right after a cancel of the one before, were hit by it, of so many.
@@ -360,3 +400,13 @@ async fn an_older_server_refuses_the_transaction_limit_at_startup() {
         _ => assert_eq!(first(&client.unwrap(), "SHOW transaction_timeout").await.unwrap(), "1min"),
     }
 }
+
+plimsoll_embedded::on_each_pgbouncer!(
+    a_pooler_that_ignores_startup_options_drops_limits_without_a_word,
+    a_session_setting_leaks_through_a_transaction_pooler,
+    a_role_default_reaches_a_pooler_only_with_a_new_server_connection,
+    a_session_lock_outlives_its_client_behind_a_transaction_pooler,
+    behind_a_pooler_too,
+    a_pooler_that_tracks_names_tells_everybody_the_types_of_the_first_who_asked,
+    a_pooler_that_tracks_names_gives_its_own,
+);

@@ -6,7 +6,7 @@ mod server;
 
 use plimsoll::event::{Event, StopReason};
 use plimsoll::{Database, deadline};
-use plimsoll_embedded::{PgBouncer, PoolMode, shared};
+use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode, shared};
 use std::pin::pin;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -80,10 +80,14 @@ async fn also_where_nothing_of_it_was_sent_yet() {
     assert_eq!(db.pool_status().opened, 1, "the connection was reclaimed, not replaced");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn through_pgbouncer_which_survives_it() {
+async fn through_pgbouncer_which_survives_it(version: PgBouncerVersion) {
     let fresh = shared::database().await.unwrap();
-    let bouncer = PgBouncer::in_front_of(&fresh).pool_mode(PoolMode::Transaction).start().await.unwrap();
+    let bouncer = PgBouncer::in_front_of(&fresh)
+        .version(version)
+        .pool_mode(PoolMode::Transaction)
+        .start()
+        .await
+        .unwrap();
     let db = pool_of_one(&bouncer.url(fresh.name())).await;
     for _ in 0..5 {
         let dropped = drop_a_query(&db, "select pg_sleep(3)").await;
@@ -145,3 +149,8 @@ async fn a_lease_carries_its_deadline_and_raw_use_is_stopped_by_it() {
     assert!(begun.elapsed() < Duration::from_secs(2), "took {:?}", begun.elapsed());
     db.query("select 1", &[]).await.expect("the connection is fit again");
 }
+
+plimsoll_embedded::on_each_pgbouncer!(
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    through_pgbouncer_which_survives_it
+);

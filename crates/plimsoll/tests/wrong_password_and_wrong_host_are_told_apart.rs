@@ -7,7 +7,7 @@ mod server;
 use plimsoll::secret::{Password, Secret};
 use plimsoll::{Database, Error, Fault, Outcome, Phase, Settings};
 use plimsoll_embedded::shared::{self, TestDatabase};
-use plimsoll_embedded::{PgBouncer, PoolMode};
+use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -69,10 +69,14 @@ async fn a_password_that_is_missing_is_called_missing() {
     assert!(error.to_string().contains("password missing"), "{error}");
 }
 
-#[tokio::test]
-async fn a_pooler_that_says_no_is_understood_too() {
+async fn a_pooler_that_says_no_is_understood_too(version: PgBouncerVersion) {
     let server = shared::database().await.unwrap();
-    let bouncer = PgBouncer::in_front_of(&server).pool_mode(PoolMode::Transaction).start().await.unwrap();
+    let bouncer = PgBouncer::in_front_of(&server)
+        .version(version)
+        .pool_mode(PoolMode::Transaction)
+        .start()
+        .await
+        .unwrap();
     let through = server::settings(&bouncer.url(server.name()));
     let error = refusal(through.clone().password(WRONG)).await;
     assert_eq!(error.fault(), Fault::Authentication, "{error}");
@@ -185,3 +189,5 @@ async fn a_provider_that_fails_says_why_and_heals() {
     db.query_one("SELECT 1", &[]).await.unwrap();
     assert!(asked.load(Ordering::SeqCst) >= 2);
 }
+
+plimsoll_embedded::on_each_pgbouncer!(a_pooler_that_says_no_is_understood_too);

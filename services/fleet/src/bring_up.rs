@@ -1,9 +1,10 @@
 //! From a database that may not be there to a service that is ready.
 //!
 //! Each step may be done again, because several instances take them at the same moment and any of them may be cut off
-//! in the middle: the login role, the migrations, the first tenant, the key of the cursors, the service's own pool, the
-//! partitions of the next days. What waiting can heal is waited for; what it cannot (a wrong password, a migration that
-//! fails) ends the service with the reason, since a service that tries for ever looks like one that works.
+//! in the middle: the login role, the schema, the first tenant, the key of the cursors, the service's own pools, the
+//! partitions of the next days. What waiting can heal is waited for; what it cannot (a wrong password) ends the
+//! service with the reason, since a service that tries for ever looks like one that works. A schema that cannot be made is
+//! told in the log and tried again, so that an operator can put it right while the service answers 503.
 
 use crate::config::Config;
 use crate::credentials;
@@ -11,11 +12,14 @@ use crate::demo::{self, Credentials};
 use crate::ingest::partitions::{self, Partitions};
 use crate::ingest::writer::Writer;
 use crate::keyset::CursorKey;
+use crate::pools::Pools;
 use crate::role;
-use crate::schema::MIGRATIONS;
+use crate::schema::{MIGRATIONS, SENTINEL};
 use crate::service::{Ready, Service};
+use crate::{database_url, session};
+use plimsoll::migrate::Initialisation;
 use plimsoll::secret::{Password, Secret};
-use plimsoll::settings::{Address, Plan, Profile, Settings};
+use plimsoll::settings::{Plan, Settings};
 use plimsoll::{Database, Error, Fault, Result};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -32,7 +36,7 @@ const CURSOR_KEY: &str = "cursor";
 pub struct Reached {
     /// How to log in as the service's role, where that is a URL.
     pub app_url: Option<String>,
-    /// The settings of the service's own pool.
+    /// What the settings of the service's own pools have in common.
     pub app_settings: Settings,
     /// The secrets of the first tenant, where there is one.
     pub demo: Option<Credentials>,
@@ -48,51 +52,97 @@ pub(crate) struct Given {
     pub(crate) stop: watch::Receiver<bool>,
 }
 
+/// Why a step was not taken.
+enum Stop {
+    /// Waiting may heal it, or somebody who reads the log.
+    Later(Option<Error>),
+    /// Nothing heals it but another start.
+    Never(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        if may_heal(&error) { Stop::Later(Some(error)) } else { Stop::Never(error) }
+    }
+}
+
 /// Brings the service up, however long that takes.
 ///
 /// # Cancel safety
 /// Dropped, some of the steps were taken; the next start takes the rest.
 pub(crate) async fn bring_up(given: Given) -> Result<Reached> {
-    let settings = given.owner.clone().application_name("fleet-owner").pool_min(0).pool_max(2);
-    let owner = Database::connect(settings).await?;
     let mut pause = FIRST_PAUSE;
+    let mut owner = None;
     loop {
-        match steps(&given, &owner).await {
+        match steps(&given, &mut owner).await {
             Ok(reached) => {
-                owner.close().await;
+                if let Some(owner) = owner {
+                    owner.close().await;
+                }
                 return Ok(reached);
             }
-            Err(error) if may_heal(&error) => {
-                tracing::warn!("the service is not ready yet, and tries again: {error}");
+            Err(Stop::Later(error)) => {
+                if let Some(error) = error {
+                    tracing::warn!("the service is not ready yet, and tries again: {error}");
+                }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
-            Err(error) => return Err(error),
+            Err(Stop::Never(error)) => return Err(error),
         }
     }
 }
 
-async fn steps(given: &Given, owner: &Database) -> Result<Reached> {
+async fn steps(given: &Given, known: &mut Option<Database>) -> Result<Reached, Stop> {
+    let owner = match known {
+        Some(owner) => &*owner,
+        None => &*known.insert(log_in(&given.owner).await?),
+    };
     owner.ready().await?;
     let password = app_password(&given.config, owner.plan());
     role::ensure(owner, password.as_ref().map(Secret::expose)).await?;
-    let report = owner.migrate(&MIGRATIONS).await?;
-    if !report.applied.is_empty() {
-        tracing::info!("applied {} migrations", report.applied.len());
-    }
+    make_schema(owner).await?;
     if let Some(credentials) = &given.demo {
         demo::seed(owner, credentials).await?;
     }
     let cursors = CursorKey::new(shared_key(owner, CURSOR_KEY).await?);
-    let app_settings = app_settings(given, password.clone());
-    let db = connect(owner, &app_settings, password.as_ref()).await?;
-    let partitions = Partitions::default();
-    partitions.ensure_ahead(&db).await?;
-    let writer = Writer::start(db.clone(), partitions.clone());
-    tokio::spawn(partitions::keep_ahead(partitions.clone(), db.clone(), given.stop.clone()));
-    let app_url = app_url(db.plan(), password.as_ref());
-    given.service.set_ready(Ready { db, writer, cursors, partitions });
+    let app_settings = app_settings(given, owner, password.clone());
+    let pools = Pools::open(&app_settings, |settings| connect(owner, settings, password.as_ref())).await?;
+    let partitions = Partitions::new(pools.ops_worker.clone());
+    partitions.ensure_ahead().await?;
+    let writer = Writer::start(pools.ingest.clone(), partitions.clone());
+    tokio::spawn(partitions::keep_ahead(partitions.clone(), given.stop.clone()));
+    let with_tenant = given.demo.is_some() && session::takes_options(owner);
+    let app_url = database_url::of_role(pools.ui.plan(), password.as_ref(), with_tenant);
+    given.service.set_ready(Ready { pools, writer, cursors, partitions });
     Ok(Reached { app_url, app_settings, demo: given.demo.clone() })
+}
+
+/// The owner's login, under what every session of this service stands under. Whether that can go with start-up is seen
+/// from a connection without it.
+async fn log_in(owner: &Settings) -> Result<Database> {
+    let settings = owner.clone().application_name("fleet-owner").pool_min(0).pool_max(2);
+    let plain = Database::connect(settings.clone()).await?;
+    plain.ready().await?;
+    if !session::takes_options(&plain) {
+        session::creates_in_public(&plain).await?;
+        return Ok(plain);
+    }
+    plain.close().await;
+    Database::connect(session::pinned(settings, plain.plan())).await
+}
+
+/// The schema, made where it is not there and finished where it was begun. A schema that cannot be made is in the log,
+/// and is tried again: meanwhile somebody may make it by hand, and the service answers 503.
+async fn make_schema(owner: &Database) -> Result<(), Stop> {
+    match owner.auto_initialize(&MIGRATIONS, SENTINEL).await {
+        Initialisation::Initialised(report) => {
+            tracing::info!("applied {} migrations", report.applied.len());
+            Ok(())
+        }
+        done if done.is_ready() => Ok(()),
+        _ => Err(Stop::Later(None)),
+    }
 }
 
 /// Whether it is worth while to try again.
@@ -125,9 +175,13 @@ fn app_password(config: &Config, owner: &Plan) -> Option<Secret> {
     config.app_password.clone().or_else(made)
 }
 
-fn app_settings(given: &Given, password: Option<Secret>) -> Settings {
-    let mut settings =
-        given.owner.clone().user(role::NAME).application_name("fleet").profile(Profile::Service);
+/// What all of the service's pools have in common.
+fn app_settings(given: &Given, owner: &Database, password: Option<Secret>) -> Settings {
+    let mut settings = given.owner.clone().user(role::NAME);
+    if session::takes_options(owner) {
+        // The owner's plan has the list already, behind what was said.
+        settings = settings.options(owner.plan().options());
+    }
     if !given.config.pool_timeout_is_said {
         settings = settings.pool_timeout(POOL_TIMEOUT);
     }
@@ -137,13 +191,13 @@ fn app_settings(given: &Given, password: Option<Secret>) -> Settings {
     }
 }
 
-/// Opens the service's own pool. A password that is refused is one from before the owner's was changed.
-async fn connect(owner: &Database, settings: &Settings, password: Option<&Secret>) -> Result<Database> {
+/// Opens one of the service's pools. A password that is refused is one from before the owner's was changed.
+async fn connect(owner: &Database, settings: Settings, password: Option<&Secret>) -> Result<Database> {
     match (Database::connect(settings.clone()).await, password) {
         (Err(error), Some(password)) if error.fault() == Fault::Authentication => {
             tracing::info!("the password of {} is set anew: the present one is refused", role::NAME);
             role::set_password(owner, password.expose()).await?;
-            Database::connect(settings.clone()).await
+            Database::connect(settings).await
         }
         (result, _) => result,
     }
@@ -152,16 +206,7 @@ async fn connect(owner: &Database, settings: &Settings, password: Option<&Secret
 /// A random key that all instances share; whoever comes first makes it.
 async fn shared_key(owner: &Database, name: &str) -> Result<String> {
     let new = credentials::new_token().map_err(|problem| Error::abort(problem.to_string()))?;
-    let keep = "INSERT INTO service_keys (name, key) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    let keep = "INSERT INTO public.service_keys (name, key) VALUES ($1, $2) ON CONFLICT DO NOTHING";
     owner.execute(keep, &[&name, &new]).await?;
-    Ok(owner.query_one("SELECT key FROM service_keys WHERE name = $1", &[&name]).await?.try_get(0)?)
-}
-
-fn app_url(plan: &Plan, password: Option<&Secret>) -> Option<String> {
-    let host = plan.hosts().first()?;
-    let Address::Tcp(name) = host.address() else { return None };
-    let name = if name.contains(':') { format!("[{name}]") } else { name.clone() };
-    // Ours are made of letters that need no escaping; one that was said is known to whoever said it.
-    let password = password.map(|password| format!(":{}", password.expose())).unwrap_or_default();
-    Some(format!("postgresql://{}{password}@{name}:{}/{}", role::NAME, host.port(), plan.dbname()))
+    Ok(owner.query_one("SELECT key FROM public.service_keys WHERE name = $1", &[&name]).await?.try_get(0)?)
 }

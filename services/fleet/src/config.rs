@@ -9,8 +9,11 @@
 //! | `FLEET_DATA` | `data` | the folder of the service's own PostgreSQL and of the first tenant's secrets |
 //! | `FLEET_DEMO` | on with a database of its own | makes the tenant `test`, and prints how to use it |
 //! | `AUTO_PROVISION` | on with a database of its own | a first message that proves the tenant's key registers its device |
+//! | `OPERATOR_TOKEN` | made for the tenant `test` | what operators show; without one nobody is an operator |
+//! | `FLEET_ENV_FILE` | `.env.fleet` | where the tenant `test` is written down for shells; `off` for nowhere |
 //! | `FLEET_APP_PASSWORD` | made from the owner's | the password of the login role `fleet_app` |
 
+use crate::role;
 use plimsoll::secret::Secret;
 use plimsoll::settings::{Settings, SettingsError};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -38,6 +41,10 @@ pub struct Config {
     pub demo: bool,
     /// Whether a first message may register its device.
     pub auto_provision: bool,
+    /// What operators show, where it is not that of the first hour.
+    pub operator_token: Option<Secret>,
+    /// Where the tenant of the first hour is written down for shells.
+    pub env_file: Option<PathBuf>,
     /// The password of the service's role, where it is not made from the owner's.
     pub app_password: Option<Secret>,
     /// Whether somebody said how long to wait for a connection; the service has a shorter default than the library.
@@ -57,6 +64,12 @@ pub enum ConfigError {
         /// What it may say.
         allowed: &'static str,
     },
+    /// The login of the service's own pools was named for the owner's.
+    #[error(
+        "the database is named with the login {0}, which is that of the service's own pools; name the login of the tables' \
+         owner (or, if DATABASE_URL was read from .env.fleet into this shell: unset DATABASE_URL)"
+    )]
+    OwnRole(&'static str),
     /// Those of the library, all of them at once.
     #[error(transparent)]
     Database(#[from] SettingsError),
@@ -81,7 +94,7 @@ impl Config {
     pub fn from_env_with(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let said = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         let database = match SAID.iter().any(|name| said(name).is_some()) {
-            true => Source::Given(Box::new(Settings::from_env_with(&variable)?)),
+            true => Source::Given(Box::new(of_an_owner(Settings::from_env_with(&variable)?)?)),
             false => Source::Own,
         };
         let is_own = matches!(database, Source::Own);
@@ -92,9 +105,27 @@ impl Config {
             database,
             demo: switch("FLEET_DEMO", said("FLEET_DEMO"), is_own)?,
             auto_provision: switch("AUTO_PROVISION", said("AUTO_PROVISION"), is_own)?,
+            operator_token: said("OPERATOR_TOKEN").map(Secret::from),
+            env_file: env_file(said("FLEET_ENV_FILE")),
             app_password: said("FLEET_APP_PASSWORD").map(Secret::from),
             pool_timeout_is_said: pool_timeouts.iter().any(|name| said(name).is_some()),
         })
+    }
+}
+
+/// Settings that cannot be used at all are refused later, with all that is wrong with them.
+fn of_an_owner(settings: Settings) -> Result<Settings, ConfigError> {
+    match settings.clone().check() {
+        Ok(plan) if plan.user() == role::NAME => Err(ConfigError::OwnRole(role::NAME)),
+        _ => Ok(settings),
+    }
+}
+
+fn env_file(said: Option<String>) -> Option<PathBuf> {
+    match said.as_deref().map(str::trim) {
+        None => Some(".env.fleet".into()),
+        Some(word) if word.eq_ignore_ascii_case("off") => None,
+        Some(path) => Some(path.into()),
     }
 }
 

@@ -5,11 +5,12 @@
 //! the database holds only their hashes.
 
 use crate::credentials::{TokenHash, new_token};
+use crate::private_file;
 use crate::tenants::{TenantId, TenantTx, transaction};
 use plimsoll::{Database, Error, Result};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::Path;
 
 /// The tenant's name.
@@ -24,6 +25,9 @@ pub struct Credentials {
     pub provisioning_key: String,
     /// What people show: `Authorization: Bearer`.
     pub access_token: String,
+    /// What operators show: `Authorization: Bearer`.
+    #[serde(default)]
+    pub operator_token: String,
     /// The port of the service's own PostgreSQL, so that it is found there the next time too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres_port: Option<u16>,
@@ -36,17 +40,26 @@ impl Credentials {
     /// When the file can neither be read nor written, or holds something else.
     pub fn of_folder(folder: &Path) -> io::Result<Self> {
         match fs::read(folder.join(FILE)) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|problem| {
-                let file = folder.join(FILE);
-                io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    format!("{} cannot be read ({problem}): correct or delete it", file.display()),
-                )
-            }),
+            Ok(text) => {
+                let mut kept: Self = serde_json::from_slice(&text).map_err(|problem| {
+                    let file = folder.join(FILE);
+                    io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        format!("{} cannot be read ({problem}): correct or delete it", file.display()),
+                    )
+                })?;
+                // A file from before there were operators.
+                if kept.operator_token.is_empty() {
+                    kept.operator_token = new_token().map_err(io::Error::other)?;
+                    kept.keep(folder)?;
+                }
+                Ok(kept)
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let new = Credentials {
                     provisioning_key: new_token().map_err(io::Error::other)?,
                     access_token: format!("{TENANT}.{}", new_token().map_err(io::Error::other)?),
+                    operator_token: new_token().map_err(io::Error::other)?,
                     postgres_port: None,
                 };
                 new.keep(folder)?;
@@ -61,17 +74,8 @@ impl Credentials {
     /// # Errors
     /// As any writing.
     pub fn keep(&self, folder: &Path) -> io::Result<()> {
-        fs::create_dir_all(folder)?;
         let text = serde_json::to_string_pretty(self).map_err(io::Error::other)?;
-        let new = folder.join(format!(".{FILE}.{}", std::process::id()));
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, folder.join(FILE))
+        private_file::write(&folder.join(FILE), &text)
     }
 }
 
@@ -94,28 +98,28 @@ pub async fn seed(owner: &Database, credentials: &Credentials) -> Result<()> {
 async fn seed_tenant(tx: &TenantTx, key: &str, token: &str) -> Result<()> {
     tx.advisory_lock(("seed", tx.tenant())).await?;
     tx.execute(
-        "INSERT INTO tenants (tenant_id, name, provision_key_hash) VALUES ($1, 'The first tenant', $2)
+        "INSERT INTO public.tenants (tenant_id, name, provision_key_hash) VALUES ($1, 'The first tenant', $2)
          ON CONFLICT (tenant_id) DO UPDATE SET provision_key_hash = excluded.provision_key_hash",
         &[&tx.tenant(), &key],
     )
     .await?;
     tx.execute(
-        "INSERT INTO sites (tenant_id, site_id, name) VALUES ($1, 'default', 'The default site')
+        "INSERT INTO public.sites (tenant_id, site_id, name) VALUES ($1, 'default', 'The default site')
          ON CONFLICT DO NOTHING",
         &[&tx.tenant()],
     )
     .await?;
     tx.execute(
-        "INSERT INTO subscriptions (tenant_id, subscription_id, subscription_type, device_limit, term_end,
+        "INSERT INTO public.subscriptions (tenant_id, subscription_id, subscription_type, device_limit, term_end,
                                     description, created_by)
-         SELECT $1, to_char(now(), '\"SUB-\"YYYYMMDD\"-00001\"'), 'MAIN', 1000, now() + interval '10 years',
+         SELECT $1, to_char(now() AT TIME ZONE 'UTC', '\"SUB-\"YYYYMMDD\"-00001\"'), 'MAIN', 1000, now() + make_interval(years => 10),
                 'for the first hour', 'demo'
-         WHERE NOT EXISTS (SELECT FROM subscriptions WHERE tenant_id = $1)",
+         WHERE NOT EXISTS (SELECT FROM public.subscriptions WHERE tenant_id = $1)",
         &[&tx.tenant()],
     )
     .await?;
     tx.execute(
-        "INSERT INTO tenant_access_tokens (tenant_id, token_hash, label) VALUES ($1, $2, 'demo')
+        "INSERT INTO public.tenant_access_tokens (tenant_id, token_hash, label) VALUES ($1, $2, 'demo')
          ON CONFLICT DO NOTHING",
         &[&tx.tenant(), &token],
     )

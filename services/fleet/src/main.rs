@@ -1,8 +1,9 @@
 //! Starts the service, tells how to use it, and ends when it is told to.
 
-use fleet::{Config, Running, bring_up::Reached, demo};
+use fleet::{Config, Running, bring_up::Reached, demo, env_file};
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -29,14 +30,16 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Box<dyn Error>> {
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
+    let config = Config::from_env()?;
+    let env_file = config.env_file.clone();
     let running = tokio::select! {
-        running = fleet::start(Config::from_env()?) => running?,
+        running = fleet::start(config) => running?,
         _ = interrupted.recv() => return Ok(()),
         _ = terminated.recv() => return Ok(()),
     };
     say(&format!("fleet listens on {}", running.url()));
     let ended = tokio::select! {
-        ended = tell_when_ready(&running) => ended,
+        ended = tell_when_ready(&running, env_file) => ended,
         _ = interrupted.recv() => Ok(()),
         _ = terminated.recv() => Ok(()),
     };
@@ -50,19 +53,33 @@ async fn run() -> Result<(), Box<dyn Error>> {
 }
 
 /// Comes back only with what waiting cannot heal.
-async fn tell_when_ready(running: &Running) -> Result<(), fleet::StartError> {
+async fn tell_when_ready(running: &Running, env_file: Option<PathBuf>) -> Result<(), fleet::StartError> {
     let reached = running.ready().await?;
-    say(&welcome(running, &reached));
+    let written = env_file.filter(|file| keep(file, running, &reached));
+    say(&welcome(running, &reached, written.as_deref()));
     std::future::pending().await
 }
 
-fn welcome(running: &Running, reached: &Reached) -> String {
+/// Writes down for shells how to use the service, if there is a tenant for it; whether that was done.
+fn keep(file: &Path, running: &Running, reached: &Reached) -> bool {
+    let Some(credentials) = &reached.demo else { return false };
+    let url = reached.app_url.as_deref();
+    match env_file::write(file, &running.url(), url, credentials) {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::warn!("{} could not be written: {error}", file.display());
+            false
+        }
+    }
+}
+
+fn welcome(running: &Running, reached: &Reached, env_file: Option<&Path>) -> String {
     let url = running.url();
     let mut text = String::from("fleet is ready\n");
-    if let Some(credentials) = &reached.demo {
-        let (tenant, key, token) = (demo::TENANT, &credentials.provisioning_key, &credentials.access_token);
-        text += &format!(
-            "
+    let Some(credentials) = &reached.demo else { return text };
+    let (tenant, key, token) = (demo::TENANT, &credentials.provisioning_key, &credentials.access_token);
+    text += &format!(
+        "
   Tenant {tenant}, made for the first hour:
     provisioning key  {key}
     access token      {token}
@@ -73,16 +90,26 @@ fn welcome(running: &Running, reached: &Reached) -> String {
   List the devices:
     curl -i -H 'Authorization: Bearer {token}' {url}/api/v1/customer/devices
 "
-        );
-    }
-    if let Some(url) = reached.app_url.as_ref().filter(|_| reached.demo.is_some()) {
+    );
+    if let Some(url) = &reached.app_url {
         text += &format!(
             "
-  The database as the service sees it; a tenant's rows are there once its name is set:
+  The database as the service sees it, and of that the rows of tenant {tenant}:
     export DATABASE_URL='{url}'
-    psql \"$DATABASE_URL\" -c \"SET app.tenant_id = '{}'\" -c 'TABLE telemetry'
-",
-            demo::TENANT
+    psql \"$DATABASE_URL\" -c 'TABLE telemetry'
+"
+        );
+    }
+    if let Some(file) = env_file {
+        // Without a folder before it, a shell would look for it among the programs.
+        let here = Path::new(".").join(file);
+        let file = if file.is_absolute() { file } else { &here }.display();
+        text += &format!(
+            "
+  All of these are in {file}, and the operators' token with them; in another shell:
+    set -a; . {file}; set +a
+    curl -i -H \"Authorization: Bearer $OPERATOR_TOKEN\" \"$FLEET_URL/operator/system/health\"
+"
         );
     }
     text

@@ -18,9 +18,12 @@ pub(crate) async fn start(folder: &Path, credentials: &Credentials) -> Result<Cl
         },
         None => builder.start().await?,
     };
-    let look = format!("SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'");
+    let look = format!("SELECT 1 FROM pg_catalog.pg_database WHERE datname = '{DATABASE}'");
     if cluster.execute("postgres", &look).await?.is_empty() {
         cluster.create_database(DATABASE).await?;
     }
+    // Nobody can put a temporary table in front of the service's own.
+    let revoke = format!("REVOKE TEMPORARY ON DATABASE {DATABASE} FROM PUBLIC");
+    cluster.execute("postgres", &revoke).await?;
     Ok(cluster)
 }

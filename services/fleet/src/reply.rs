@@ -5,7 +5,7 @@
 //! an answer: their texts hold SQL, parameters and names of machines.
 
 use crate::request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use plimsoll::{Error, Fault, Outcome};
 use serde_json::json;
@@ -22,12 +22,22 @@ pub struct Problem {
     code: &'static str,
     detail: Cow<'static, str>,
     retry_after: Option<Duration>,
+    header: Option<(HeaderName, &'static str)>,
+}
+
+/// What somebody has to show who was not let in: a scheme of `WWW-Authenticate`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// `Authorization: Bearer <token>`.
+    Bearer,
+    /// `X-Provision-Token: <token>`.
+    ProvisionToken,
 }
 
 impl Problem {
     /// A refusal with a code that programs may rely on, and a sentence for people.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Problem { status, code, detail: detail.into(), retry_after: None }
+        Problem { status, code, detail: detail.into(), retry_after: None, header: None }
     }
 
     /// The request itself is wrong; sending it again changes nothing.
@@ -35,9 +45,34 @@ impl Problem {
         Problem::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
-    /// Whoever asks has not proved who they are.
-    pub fn unauthorized(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Problem::new(StatusCode::UNAUTHORIZED, code, detail)
+    /// Whoever asks has shown nothing that proves who they are: which header is missing is said.
+    #[must_use]
+    pub fn token_missing(proof: Proof) -> Self {
+        let (detail, challenge) = match proof {
+            Proof::Bearer => ("missing header Authorization: Bearer <token>", "Bearer realm=\"fleet\""),
+            Proof::ProvisionToken => {
+                ("missing header X-Provision-Token: <token>", "X-Provision-Token realm=\"fleet\"")
+            }
+        };
+        Problem::new(StatusCode::UNAUTHORIZED, "TOKEN_MISSING", detail)
+            .with_header(header::WWW_AUTHENTICATE, challenge)
+    }
+
+    /// What was shown proves nothing.
+    pub fn token_invalid(proof: Proof, detail: impl Into<Cow<'static, str>>) -> Self {
+        let challenge = match proof {
+            Proof::Bearer => "Bearer realm=\"fleet\", error=\"invalid_token\"",
+            Proof::ProvisionToken => "X-Provision-Token realm=\"fleet\", error=\"invalid_token\"",
+        };
+        Problem::new(StatusCode::UNAUTHORIZED, "TOKEN_INVALID", detail)
+            .with_header(header::WWW_AUTHENTICATE, challenge)
+    }
+
+    /// A header that tells how it would be right.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.header = Some((name, value));
+        self
     }
 
     /// It cannot be done now, and may be asked for again after a while.
@@ -61,6 +96,12 @@ impl Problem {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// The sentence for people.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// The stable code.
@@ -167,8 +208,8 @@ impl IntoResponse for Problem {
         if let Some(after) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
         }
-        if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"fleet\""));
+        if let Some((name, value)) = self.header {
+            headers.insert(name, HeaderValue::from_static(value));
         }
         response
     }

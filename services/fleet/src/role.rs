@@ -24,11 +24,11 @@ pub const LIMITS: [(&str, &str); 4] = [
 /// The same where the server knows it, which is from PostgreSQL 17 on.
 pub const TRANSACTION_LIMIT: (&str, &str) = ("transaction_timeout", "1min");
 
-const KNOWS: &str = "SELECT EXISTS (SELECT FROM pg_settings WHERE name = $1)";
+const KNOWS: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_settings WHERE name = $1)";
 
 const LOOK: &str = "
     SELECT rolcanlogin AND NOT rolsuper AND NOT rolbypassrls, coalesce(rolconfig, '{}')
-    FROM pg_roles WHERE rolname = $1";
+    FROM pg_catalog.pg_roles WHERE rolname = $1";
 
 const TRIES: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(50);
@@ -101,7 +101,8 @@ fn in_sql(password: &str) -> String {
 /// Somebody else was just making or changing the same role.
 fn is_collision(error: &plimsoll::Error) -> bool {
     let Some(said) = error.as_db_error() else { return false };
-    // "tuple concurrently updated" has no code of its own.
+    // "tuple concurrently updated" has no code of its own, and its text is in the server's language.
     matches!(said.code().code(), "42710" | "23505")
-        || (said.code().code() == "XX000" && said.message().contains("concurrently"))
+        || (said.code().code() == "XX000"
+            && matches!(said.routine(), Some("simple_heap_update" | "simple_heap_delete")))
 }

@@ -2,7 +2,7 @@
 
 use crate::reply::Problem;
 use crate::service::Service;
-use crate::{devices, ingest, request};
+use crate::{devices, ingest, operator, request};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware;
@@ -17,6 +17,11 @@ pub(crate) fn all(service: Service) -> Router {
         .route("/ingest/tenant/{tenant}/device/{device}/telemetry", post(ingest::routes::telemetry))
         .route("/api/v1/customer/devices", get(devices::routes::list))
         .route("/customer/devices", get(devices::routes::list))
+        .route("/api/v1/operator/system/health", get(operator::routes::health))
+        .route("/operator/system/health", get(operator::routes::health))
+        .route("/api/v1/operator/system/capacity", get(operator::routes::capacity))
+        .route("/operator/system/capacity", get(operator::routes::capacity))
+        .route("/api/health/database", get(operator::routes::database))
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_way)
         .layer(middleware::from_fn(request::scope))

@@ -2,9 +2,13 @@
 
 use plimsoll::migrate::Migrations;
 
+/// The table whose being there tells that there is a schema.
+pub const SENTINEL: &str = "telemetry";
+
 /// Every file, in order.
 pub static MIGRATIONS: Migrations = plimsoll::migrations!(
     "migrations/001_tenants.sql",
     "migrations/002_devices.sql",
     "migrations/003_telemetry.sql",
+    "migrations/004_partition_bounds.sql",
 );

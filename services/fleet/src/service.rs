@@ -4,11 +4,12 @@
 //! there is a [`Service`] and no [`Ready`] yet; every handler that needs the database has to say what it does then, and
 //! it says 503.
 
+use crate::credentials::TokenHash;
 use crate::ingest::partitions::Partitions;
 use crate::ingest::writer::Writer;
 use crate::keyset::CursorKey;
+use crate::pools::Pools;
 use crate::reply::{Problem, Reply};
-use plimsoll::Database;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -18,13 +19,14 @@ pub struct Service(Arc<Inner>);
 
 struct Inner {
     auto_provision: bool,
+    operator: Option<TokenHash>,
     ready: OnceLock<Ready>,
 }
 
 /// What there is once the database has been there.
 pub struct Ready {
-    /// The pool, as the service's own role.
-    pub db: Database,
+    /// The pools, as the service's own role.
+    pub pools: Pools,
     /// The writer of readings.
     pub writer: Writer,
     /// The key that signs cursors.
@@ -34,8 +36,8 @@ pub struct Ready {
 }
 
 impl Service {
-    pub(crate) fn new(auto_provision: bool) -> Self {
-        Service(Arc::new(Inner { auto_provision, ready: OnceLock::new() }))
+    pub(crate) fn new(auto_provision: bool, operator: Option<TokenHash>) -> Self {
+        Service(Arc::new(Inner { auto_provision, operator, ready: OnceLock::new() }))
     }
 
     /// What needs the database.
@@ -56,6 +58,12 @@ impl Service {
     /// Only the first counts.
     pub(crate) fn set_ready(&self, ready: Ready) -> bool {
         self.0.ready.set(ready).is_ok()
+    }
+
+    /// What is kept of the operators' token, if there is one.
+    #[must_use]
+    pub fn operator(&self) -> Option<&TokenHash> {
+        self.0.operator.as_ref()
     }
 
     /// Whether a first message may register its device.

@@ -2,7 +2,7 @@
 //!
 //! It starts from the outside in: first the port, because one that is taken should be said before anything is made;
 //! then its own PostgreSQL, if it has one; then it answers; and then, in a task, whatever needs the database. It stops the other
-//! way round: no new requests, those under way are finished, what the queue holds is written, the pool is closed, and
+//! way round: no new requests, those under way are finished, what the queue holds is written, the pools are closed, and
 //! PostgreSQL is stopped.
 //!
 //! | background task | what stops it |
@@ -14,9 +14,11 @@
 
 use crate::bring_up::{self, Given, Reached};
 use crate::config::{Config, Source};
+use crate::credentials::TokenHash;
 use crate::demo::Credentials;
 use crate::routes;
 use crate::service::{Ready, Service};
+use plimsoll::secret::Secret;
 use std::future::IntoFuture;
 use std::io;
 use std::net::SocketAddr;
@@ -114,7 +116,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         }
         (Source::Own, _) => return Err(StartError::NoDatabase),
     };
-    let service = Service::new(config.auto_provision);
+    let kept = credentials.as_ref().filter(|_| config.demo).map(|known| known.operator_token.as_str());
+    let operator = config.operator_token.as_ref().map(Secret::expose).or(kept).map(TokenHash::of);
+    let service = Service::new(config.auto_provision, operator);
     let (stop, stopped) = watch::channel(false);
     let server = axum::serve(listener, routes::all(service.clone()));
     let mut told = stopped.clone();
@@ -182,7 +186,7 @@ impl Running {
         }
     }
 
-    /// Stops it: finishes what was begun, writes what waits, closes the pool, and stops its own PostgreSQL.
+    /// Stops it: finishes what was begun, writes what waits, closes the pools, and stops its own PostgreSQL.
     ///
     /// # Cancel safety
     /// Dropped, it ends with the runtime.
@@ -204,7 +208,7 @@ impl Running {
         }
         if let Some(ready) = self.service.is_ready() {
             ready.writer.stop().await;
-            ready.db.close().await;
+            ready.pools.close().await;
         }
         #[cfg(feature = "dev")]
         if let Some(own) = self.own

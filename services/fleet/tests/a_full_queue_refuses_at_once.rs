@@ -28,7 +28,7 @@ fn reading(seq: i64) -> Reading {
 async fn and_is_not_lost() {
     let fleet = service::start().await;
     let ready = fleet.running.service().unwrap();
-    let writer = Arc::new(Writer::with_queue(ready.db.clone(), ready.partitions.clone(), ROOM));
+    let writer = Arc::new(Writer::with_queue(ready.pools.ingest.clone(), ready.partitions.clone(), ROOM));
     let tenant = TenantId::parse("test").unwrap();
     let hold = fleet.hold_writes().await;
     let mut storing = JoinSet::new();

@@ -24,7 +24,7 @@ async fn behind_a_wire() -> (Fleet, Proxy) {
 }
 
 fn reading() -> String {
-    format!(r#"{{"ts":"{}","seq":5,"metrics":{{"t":1}}}}"#, jiff::Timestamp::now())
+    format!(r#"{{"ts":"{}","seq":5,"metrics":{{"t":1}}}}"#, service::now())
 }
 
 /// Sends a reading whose INSERT is held, so that the next COMMIT is the one that stores it.

@@ -17,7 +17,7 @@ async fn what_was_acknowledged_is_there() {
     let path = "/ingest/v1/tenant/test/device/d1/telemetry";
     let body = format!(
         r#"{{"version":"1","ts":"{}","site_id":"default","seq":17,"metrics":{{"on":true}}}}"#,
-        jiff::Timestamp::now()
+        service::now()
     );
     let told = fleet.device.send_to(path, Some(&fleet.device.key), body).await.accepted();
     assert_eq!(told["seq"], 17);

@@ -3,10 +3,10 @@
 
 mod service;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 fn sent_late(days: i64, seq: i64) -> (String, String) {
-    let time = Timestamp::now() - SignedDuration::from_hours(24 * days);
+    let time = service::now() - SignedDuration::from_hours(24 * days);
     let table = format!("telemetry_{}", time.strftime("%Y%m%d"));
     (format!(r#"{{"ts":"{time}","seq":{seq},"metrics":{{"t":1}}}}"#), table)
 }
@@ -35,7 +35,7 @@ async fn a_partition_that_somebody_dropped_is_made_again() {
 #[tokio::test]
 async fn the_role_cannot_make_days_without_end() {
     let fleet = service::start().await;
-    let db = &fleet.running.service().unwrap().db;
+    let db = &fleet.running.service().unwrap().pools.ops_worker;
     let error = db.query("SELECT ensure_telemetry_partition('2999-01-01')", &[]).await.unwrap_err();
     assert_eq!(error.fault(), plimsoll::Fault::Data, "{error}");
 }

@@ -32,6 +32,7 @@ async fn start() -> Started {
     command
         .env("FLEET_LISTEN", "127.0.0.1:0")
         .env("FLEET_DEMO", "on")
+        .env("FLEET_ENV_FILE", "off")
         .env("AUTO_PROVISION", "on")
         .env("RUST_LOG", "warn");
     let mut process = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();

@@ -11,10 +11,15 @@ use serde_json::{Value, json};
 const TELEMETRY: &str = "/ingest/tenant/test/device/d1/telemetry";
 
 fn envelope(change: impl FnOnce(&mut Value)) -> String {
-    let mut body = json!({ "version": "1", "ts": Timestamp::now().to_string(), "site_id": "default", "seq": 1,
+    let mut body = json!({ "version": "1", "ts": service::now().to_string(), "site_id": "default", "seq": 1,
                            "metrics": { "t": 25 } });
     change(&mut body);
     body.to_string()
+}
+
+/// Now, with these digits behind the point of the second.
+fn finer(fraction: &str) -> String {
+    format!("{}.{fraction}Z", service::now().strftime("%Y-%m-%dT%H:%M:%S"))
 }
 
 fn bad_bodies() -> Vec<(&'static str, u16, &'static str, Vec<u8>)> {
@@ -28,7 +33,26 @@ fn bad_bodies() -> Vec<(&'static str, u16, &'static str, Vec<u8>)> {
         ("broken off", 400, "INVALID_JSON", br#"{"temperature": 25"#.to_vec()),
         ("not UTF-8", 400, "INVALID_JSON", vec![b'{', b'"', 0xff, b'"', b':', b'1', b'}']),
         ("deep", 400, "INVALID_JSON", "[".repeat(8_000).into_bytes()),
-        ("a number too big for any type", 400, "INVALID_JSON", br#"{"t": 1e999}"#.to_vec()),
+        ("a number too big for any type", 400, "METRIC_VALUE_INVALID", br#"{"t": 1e999}"#.to_vec()),
+        ("one too small for any", 400, "METRIC_VALUE_INVALID", br#"{"t": 1e-999}"#.to_vec()),
+        (
+            "a whole number above 64 bits",
+            400,
+            "METRIC_VALUE_INVALID",
+            br#"{"t": 18446744073709551616}"#.to_vec(),
+        ),
+        ("one below", 400, "METRIC_VALUE_INVALID", br#"{"metrics": {"t": -9223372036854775809}}"#.to_vec()),
+        (
+            "more digits than a float has",
+            400,
+            "METRIC_VALUE_INVALID",
+            br#"{"t": 0.1234567890123456789}"#.to_vec(),
+        ),
+        ("NaN", 400, "INVALID_JSON", br#"{"t": NaN}"#.to_vec()),
+        ("Infinity", 400, "INVALID_JSON", br#"{"metrics": {"t": -Infinity}}"#.to_vec()),
+        ("two values of one name", 400, "INVALID_MESSAGE", br#"{"t": 1, "t": 2}"#.to_vec()),
+        ("two in an envelope", 400, "INVALID_MESSAGE", br#"{"metrics": {"t": 1, "t": 1}}"#.to_vec()),
+        ("two times", 400, "INVALID_MESSAGE", br#"{"ts": null, "ts": null, "metrics": {"t": 1}}"#.to_vec()),
         ("an array", 400, "INVALID_MESSAGE", b"[1]".to_vec()),
         ("null", 400, "INVALID_MESSAGE", b"null".to_vec()),
         ("nothing in it", 400, "INVALID_METRICS", b"{}".to_vec()),
@@ -56,6 +80,14 @@ fn bad_bodies() -> Vec<(&'static str, u16, &'static str, Vec<u8>)> {
         ("a seq above 64 bits", 400, "INVALID_SEQ", with("seq", json!(u64::MAX))),
         ("a time that is none", 400, "INVALID_TS", with("ts", json!("yesterday"))),
         ("a time as number", 400, "INVALID_TS", with("ts", json!(1_700_000_000))),
+        ("a time of nanoseconds", 400, "INVALID_TS", with("ts", json!(finer("123456789")))),
+        ("a tenth of a microsecond", 400, "INVALID_TS", with("ts", json!(finer("0000001")))),
+        ("a leap second", 400, "INVALID_TS", with("ts", json!("2025-06-30T23:59:60Z"))),
+        ("a date", 400, "INVALID_TS", with("ts", json!(service::now().strftime("%Y-%m-%d").to_string()))),
+        ("infinity", 400, "INVALID_TS", with("ts", json!("infinity"))),
+        ("no time", 400, "INVALID_TS", with("ts", json!(null))),
+        ("the year 10000", 400, "INVALID_TS", with("ts", json!("10000-01-01T00:00:00Z"))),
+        ("the year 0", 400, "TS_OUT_OF_RANGE", with("ts", json!("0000-01-01T00:00:00Z"))),
         ("the 31st of February", 400, "INVALID_TS", with("ts", json!("2025-02-31T00:00:00Z"))),
         ("1970", 400, "TS_OUT_OF_RANGE", with("ts", json!("1970-01-01T00:00:00Z"))),
         ("far ahead", 400, "TS_OUT_OF_RANGE", with("ts", json!("2999-01-01T00:00:00Z"))),
@@ -115,6 +147,48 @@ async fn each_in_its_own_way() {
     fleet.database.execute("UPDATE subscriptions SET status = 'GRACE'").await.unwrap();
     device.send("d1", good).await.accepted();
     assert_eq!(fleet.readings().await, 2);
+}
+
+/// What does not fit is named, so that whoever wrote the device's program finds it.
+#[test]
+fn the_field_is_named() {
+    for (body, words) in [
+        (r#"{"temp": 1e400}"#, ["\"temp\"", "too large"]),
+        (r#"{"metrics": {"temp": 123456789012345678901}}"#, ["\"temp\"", "beyond 64 bits"]),
+        (r#"{"temp": 0.1234567890123456789}"#, ["\"temp\"", "digits"]),
+        (r#"{"temp": NaN}"#, ["\"temp\"", "no number"]),
+        (r#"{"temp": "25"}"#, ["\"temp\"", "not a number"]),
+        (r#"{"temp": 1, "temp": 2}"#, ["\"temp\"", "twice"]),
+        (r#"{"ts": "2025-06-15T11:00:00.0000001Z", "metrics": {"t": 1}}"#, ["ts ", "microsecond"]),
+        (r#"{"ts": "2025-06-15T11:59:60Z", "metrics": {"t": 1}}"#, ["ts ", "leap second"]),
+        (r#"{"seq": 9223372036854775808, "metrics": {"t": 1}}"#, ["seq ", "9223372036854775807"]),
+    ] {
+        let problem = message::parse(body.as_bytes(), now()).unwrap_err();
+        let detail = problem.detail();
+        assert!(words.iter().all(|word| detail.contains(word)), "{body}: {detail}");
+    }
+}
+
+/// What is taken is stored digit for digit.
+#[tokio::test]
+async fn and_what_fits_is_stored_as_it_was_sent() {
+    let fleet = service::start().await;
+    let sent = [
+        "18446744073709551615",
+        "-9223372036854775808",
+        "21.30000000000000071054",
+        "0.1",
+        "5e-324",
+        "-0.0",
+        "1e22",
+    ];
+    for (n, number) in sent.iter().enumerate() {
+        fleet.device.send("d1", format!(r#"{{"seq": {n}, "metrics": {{"t": {number}}}}}"#)).await.accepted();
+        let sql = format!(
+            "SELECT count(*) AS n FROM telemetry WHERE seq = {n} AND (metrics->>'t')::numeric = {number}::numeric"
+        );
+        assert_eq!(fleet.number(&sql).await, 1, "{number}");
+    }
 }
 
 fn now() -> Timestamp {

@@ -56,6 +56,13 @@ fn or_not_at_all() {
 }
 
 #[test]
+fn the_service_is_not_its_own_owner() {
+    let url = "postgresql://fleet_app:secret@db1/fleet?options=-c%20app.tenant_id%3Dtest";
+    let error = read(&[("DATABASE_URL", url)]).unwrap_err();
+    assert!(error.contains("unset DATABASE_URL") && !error.contains("secret"), "{error}");
+}
+
+#[test]
 fn what_cannot_be_used_is_named() {
     for (name, value) in [("FLEET_LISTEN", "8080"), ("AUTO_PROVISION", "perhaps"), ("FLEET_DEMO", "2")] {
         let error = read(&[(name, value)]).unwrap_err();

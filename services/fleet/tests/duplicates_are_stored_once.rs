@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 fn envelope(seq: i64, value: i64) -> String {
     // A minute of its own for each seq, so that the time tells readings apart as well.
-    let time = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(seq + 1);
+    let time = service::now() - jiff::SignedDuration::from_mins(seq + 1);
     format!(r#"{{"ts":"{time}","seq":{seq},"metrics":{{"t":{value}}}}}"#)
 }
 

@@ -5,17 +5,17 @@
 mod service;
 
 use plimsoll::Pooler;
-use plimsoll_embedded::{Cluster, PgBouncer, PoolMode};
+use plimsoll_embedded::{Cluster, PgBouncer, PgBouncerVersion, PoolMode};
 use service::Device;
 use tokio::task::JoinSet;
 
 const PASSWORD: &str = "said-to-both";
 
-#[tokio::test]
-async fn with_two_connections_to_the_server() {
+async fn with_two_connections_to_the_server(version: PgBouncerVersion) {
     let cluster = Cluster::start().await.unwrap();
     cluster.create_database("fleet").await.unwrap();
     let bouncer = PgBouncer::in_front_of(&cluster)
+        .version(version)
         .pool_mode(PoolMode::Transaction)
         .user(fleet::role::NAME, PASSWORD)
         .setting("default_pool_size", "2");
@@ -26,7 +26,7 @@ async fn with_two_connections_to_the_server() {
     let running = fleet::start(config).await.unwrap();
     let reached = tokio::time::timeout(service::PATIENCE, running.ready()).await.unwrap().unwrap();
     let device = Device::of(running.url(), reached.demo.unwrap());
-    let db = &running.service().unwrap().db;
+    let db = &running.service().unwrap().pools.ingest;
     assert_eq!(db.pooler(), Some(Pooler::Transaction));
 
     let mut sending = JoinSet::new();
@@ -49,3 +49,5 @@ async fn with_two_connections_to_the_server() {
     }
     running.stop().await;
 }
+
+plimsoll_embedded::on_each_pgbouncer!(with_two_connections_to_the_server);

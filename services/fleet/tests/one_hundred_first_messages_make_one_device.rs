@@ -122,7 +122,11 @@ impl Process {
     fn start(url: &str, folder: &Path) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fleet"));
         command.env("DATABASE_URL", url).env("FLEET_DATA", folder).env("FLEET_LISTEN", "127.0.0.1:0");
-        command.env("FLEET_DEMO", "on").env("AUTO_PROVISION", "1").env("PLIMSOLL_POOL_TIMEOUT", "14s");
+        command
+            .env("FLEET_DEMO", "on")
+            .env("FLEET_ENV_FILE", "off")
+            .env("AUTO_PROVISION", "1")
+            .env("PLIMSOLL_POOL_TIMEOUT", "14s");
         command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
     }
 

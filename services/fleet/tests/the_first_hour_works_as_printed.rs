@@ -32,6 +32,7 @@ impl Service {
         }
         // Its usual port may be taken by a service that somebody has running.
         command.env("FLEET_LISTEN", "127.0.0.1:0").env("FLEET_DATA", folder).env("RUST_LOG", "warn");
+        command.env("FLEET_ENV_FILE", folder.join(".env.fleet"));
         let mut process = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let mut said = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut printed = Vec::new();
@@ -97,5 +98,39 @@ async fn each_printed_command_does_what_it_says_and_a_restart_keeps_it() {
     assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
     let table = service.run(&[export.clone(), look.clone()]).await;
     assert_eq!(readings(&table), 2, "{table}");
+    service.interrupt().await;
+}
+
+/// What the file gives to a shell that reads it, and to everything that is started there.
+const WITH_THE_FILE: [&str; 5] = [
+    "set -eu -a; . \"$FILE\"; set +a",
+    "curl -sf -H \"X-Provision-Token: $DEVICE_KEY\" -H 'Content-Type: application/json' -d '{\"t\": 1}' \
+     \"$FLEET_URL/ingest/v1/tenant/$TENANT_ID/device/d7/telemetry\"; echo",
+    "curl -sf -H \"Authorization: Bearer $TENANT_TOKEN\" \"$FLEET_URL/api/v1/customer/devices\"; echo",
+    "curl -sf -H \"Authorization: Bearer $OPERATOR_TOKEN\" \"$FLEET_URL/operator/system/health\"; echo",
+    "psql \"$DATABASE_URL\" -X -A -t -c 'select count(*) from telemetry'",
+];
+
+#[tokio::test]
+async fn and_the_file_for_shells_says_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(folder.path()).await;
+    let file = folder.path().join(".env.fleet");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600, "for its owner's eyes only");
+    let mut commands = vec![format!("FILE='{}'", file.display())];
+    commands.extend(WITH_THE_FILE.map(str::to_owned));
+    let said = service.run(&commands).await;
+    let lines: Vec<_> = said.lines().collect();
+    let [sent, listed, health, count] = lines[..] else { panic!("{said}") };
+    assert!(sent.contains("accepted"), "{sent}");
+    assert!(listed.contains("\"d7\""), "{listed}");
+    assert!(health.contains("\"healthy\"") && health.contains("ops_worker"), "{health}");
+    assert_eq!(count, "1", "as the service's role, which row-level security binds");
+
+    // Whoever starts the service in that shell is told what to do.
+    let start = format!("FLEET_LISTEN=127.0.0.1:0 '{}' 2>&1 || true", env!("CARGO_BIN_EXE_fleet"));
+    let said = service.run(&[commands[0].clone(), commands[1].clone(), start]).await;
+    assert!(said.contains("unset DATABASE_URL"), "{said}");
     service.interrupt().await;
 }

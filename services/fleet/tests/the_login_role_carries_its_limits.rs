@@ -36,7 +36,7 @@ async fn with_plain_psql() {
 #[tokio::test]
 async fn and_so_does_every_checkout_of_the_services_pool() {
     let fleet = service::start().await;
-    let db = &fleet.running.service().unwrap().db;
+    let db = &fleet.running.service().unwrap().pools.ui;
     assert_eq!((db.plan().pool_min(), db.plan().pool_max()), (2, 10));
     for checkout in 1..=100 {
         let shown = |name: &str| format!("SHOW {name}");

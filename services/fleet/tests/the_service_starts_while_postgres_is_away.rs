@@ -42,8 +42,18 @@ async fn and_heals_when_it_comes_back() {
 
     cluster.stop_mode(StopMode::Immediate).await.unwrap();
     refuses_for_now(&device).await;
+    let health = device.get_as("/operator/system/health", Some(&device.operator)).await;
+    assert_eq!((health.status, &health.body["status"]), (503, &"down".into()), "{health:?}");
+    let error = health.body["components"]["postgres"]["error"].as_str().unwrap_or_default();
+    assert!(error.starts_with("Database unhealthy: "), "{health:?}");
+    assert_eq!(health.body["components"]["postgres"]["status"], "down", "{health:?}");
+    device.get_as("/api/health/database", None).await.refused(503, "DATABASE_UNHEALTHY");
     cluster.start_again().await.unwrap();
     service::until("a reading is taken again", async || device.send("d1", READING).await.status == 202).await;
+    service::until("health says so", async || {
+        device.get_as("/operator/system/health", Some(&device.operator)).await.body["status"] == "healthy"
+    })
+    .await;
     let rows = cluster.execute("fleet", "SELECT count(*) AS n FROM telemetry").await.unwrap();
     assert!(rows[0]["n"].parse::<i64>().unwrap() >= 2);
     running.stop().await;

@@ -14,7 +14,7 @@
 pub(crate) mod request;
 
 use crate::deadline::Deadline;
-use crate::error::{Error, Outcome, Phase, Result, fault_of, said};
+use crate::error::{Error, Outcome, Phase, Result, fault_of, is_name_unknown_to_pooler, said};
 use crate::event::{Event, StopReason};
 use crate::fault::Fault;
 use crate::moment::Moment;
@@ -392,6 +392,7 @@ impl Guard<'_> {
         }
         let nature = self.nature_since(sent);
         let said = match error.as_db_error() {
+            Some(db) if is_name_unknown_to_pooler(db) => Said::Error { is_unsure: false, is_unrun: true },
             // Whatever was said, the session has ended with it.
             Some(_) if self.connection.link.is_closed() => Said::Fatal { is_undone: false },
             Some(db) => Said::by(db, nature),

@@ -5,14 +5,14 @@
 //! a COMMIT whose answer was lost: as long as the old backend lives it holds the lock, and afterwards the history says
 //! whether it committed.
 
+use super::failure::{Failure, Kept, may_pass};
 use super::file::Migration;
 use super::history::History;
+use super::mark::{Mark, Proof};
 use super::plan::{self, Record, State, Todo};
-use super::script::{self, Statement};
-use super::{Applied, MigrateOptions, Report, refused};
+use super::{Applied, MigrateOptions, Report, other_tools, refused, script};
 use crate::database::Database;
-use crate::error::{Error, Outcome, Phase, Result};
-use crate::fault::Fault;
+use crate::error::{Error, Result};
 use crate::sql::residue::{self, Residue};
 use crate::transaction::Transaction;
 use crate::wire::guardrails::HAS_TRANSACTION_TIMEOUT;
@@ -36,44 +36,6 @@ pub(super) enum Done {
     Applied(Duration),
     /// Another program has done it.
     Skipped,
-}
-
-/// How it failed: the error, in which statement, and whether the file may be tried again.
-pub(super) struct Failure {
-    pub(super) error: Error,
-    /// Number and line.
-    pub(super) place: Option<(usize, usize)>,
-    /// How many statements stay, of a file outside a transaction.
-    pub(super) kept: Option<usize>,
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Failure { error, place: None, kept: None }
-    }
-}
-
-impl Failure {
-    pub(super) fn at(statement: &Statement<'_>, error: Error) -> Self {
-        let position = error.as_db_error().and_then(|db| db.position());
-        let line = match position {
-            Some(tokio_postgres::error::ErrorPosition::Original(at)) => statement.line_at(*at),
-            _ => statement.line,
-        };
-        Failure { error, place: Some((statement.number, line)), kept: None }
-    }
-
-    /// Whether the file may be begun anew.
-    fn may_pass(&self) -> bool {
-        self.kept.is_none() && may_pass(&self.error)
-    }
-}
-
-/// Whether what failed may pass, and nothing of it stays, or the history will tell.
-fn may_pass(error: &Error) -> bool {
-    let is_lost_commit = error.phase() == Phase::Commit && error.outcome() == Outcome::Unknown;
-    let is_elsewhere = matches!(error.phase(), Phase::Acquire | Phase::Connect | Phase::Migrate);
-    !is_elsewhere && (error.may_run_again() || is_lost_commit)
 }
 
 impl<'a> Run<'a> {
@@ -115,7 +77,7 @@ impl<'a> Run<'a> {
                     report.applied.push(Applied { version, file: name, took });
                 }
                 Ok(Done::Skipped) => report.skipped.push(file.version),
-                Err((failure, tried)) => return Err(self.told(file, failure, tried, report)),
+                Err((failure, tried)) => return Err(failure.told(file, tried, report)),
             }
         }
         Ok(())
@@ -144,6 +106,7 @@ impl<'a> Run<'a> {
                     file.file
                 ));
             }
+            problems.extend(other_tools::problems(&file.file, &file.sql));
             if self.is_pooled {
                 problems.extend(left_to_strangers(file));
             }
@@ -210,33 +173,71 @@ impl<'a> Run<'a> {
     /// A file and its line in the history, in one transaction.
     async fn inside(&self, file: &Migration) -> Result<Done, Failure> {
         let Some(tx) = self.turn(Some(file.version)).await? else { return Ok(Done::Skipped) };
+        let ready = async {
+            let is_pending = self.is_pending(&tx, file).await?;
+            if is_pending {
+                self.was_begun(&tx, file).await?;
+            }
+            Ok::<_, Error>(is_pending)
+        };
+        match ready.await {
+            Ok(true) => {}
+            Ok(false) => {
+                tx.rollback().await;
+                return Ok(Done::Skipped);
+            }
+            Err(error) => {
+                tx.rollback().await;
+                return Err(Failure::untouched(error));
+            }
+        }
         match self.statements(&tx, file).await {
-            Ok(Some(took)) => {
+            Ok(took) => {
                 tx.commit().await?;
                 Ok(Done::Applied(took))
             }
-            Ok(None) => {
-                tx.rollback().await;
-                Ok(Done::Skipped)
-            }
             Err(failure) => {
                 tx.rollback().await;
-                Err(failure)
+                Err(self.noted(file, failure).await)
             }
         }
     }
 
-    async fn statements(&self, tx: &Transaction, file: &Migration) -> Result<Option<Duration>, Failure> {
-        if !self.is_pending(tx, file).await? {
-            return Ok(None);
-        }
+    /// Runs the statements, makes sure that all of them are in the transaction that was opened for them, and enters the
+    /// file.
+    async fn statements(&self, tx: &Transaction, file: &Migration) -> Result<Duration, Failure> {
+        let mark = Mark::set(tx).await?;
         let began = Instant::now();
-        for statement in script::statements(&file.sql) {
-            tx.script(statement.sql).await.map_err(|error| Failure::at(&statement, error))?;
+        if let Err(failure) = run_inside(tx, file, &mark).await {
+            if failure.kept != Kept::Nothing {
+                return Err(failure);
+            }
+            let kept = match mark.go_back(tx, self.db.plan().reclaim_timeout()).await {
+                Proof::Whole => Kept::Nothing,
+                Proof::Silent => Kept::NothingSeen,
+                Proof::Ended => Kept::Parts { is_noted: false },
+            };
+            return Err(Failure { kept, ..failure });
         }
         let took = began.elapsed();
+        if mark.release(tx).await? == Proof::Ended {
+            return Err(Failure::ended(tx, None));
+        }
         self.history.enter(tx, file, State::Done, took).await?;
-        Ok(Some(took))
+        Ok(took)
+    }
+
+    /// Of a file that may be kept in part the history says `started`, so that nobody runs it again unasked.
+    async fn noted(&self, file: &Migration, failure: Failure) -> Failure {
+        if !matches!(failure.kept, Kept::Parts { .. }) {
+            return failure;
+        }
+        let entered = async {
+            let connection = self.db.named(self.work(Some(file.version))).acquire().await?;
+            self.history.enter_begun(&connection, file).await
+        };
+        let is_noted = entered.await.is_ok();
+        Failure { kept: Kept::Parts { is_noted }, ..failure }
     }
 
     /// The same question again, under the lock.
@@ -245,57 +246,17 @@ impl<'a> Run<'a> {
         let todo = self.todo(&history, has_tables)?;
         Ok(todo.pending.iter().any(|pending| pending.version == file.version))
     }
-
-    /// The error that whoever called `migrate` gets.
-    fn told(&self, file: &Migration, failure: Failure, tried: u32, report: &Report) -> Error {
-        let Failure { error, place, kept } = failure;
-        let place = place.map(|(number, line)| format!(" in statement {number} (line {line})"));
-        let tries = if tried > 1 { format!(" after {tried} tries") } else { String::new() };
-        let kept = match kept {
-            Some(count) => format!(
-                "it runs outside a transaction, so its first {count} statements stay and the history says started; set right what stopped it and run it again with rerun_started(true)"
-            ),
-            None if error.outcome() == Outcome::Unknown => {
-                "whether it committed is not known; run the migrations again, and the history will tell"
-                    .to_owned()
-            }
-            None => "nothing of this file was kept".to_owned(),
-        };
-        let before = match report.applied.len() {
-            0 => String::new(),
-            count => format!("; {count} before it were applied and stay"),
-        };
-        let Some(db) = error.as_db_error() else {
-            return error.and(format!("migration {}{tries}: {kept}{before}", file.file));
-        };
-        let sentence = format!(
-            "migration {} failed{}{tries}: the server said \"{}\" ({}); {kept}{before}{}",
-            file.file,
-            place.unwrap_or_default(),
-            db.message(),
-            db.code().code(),
-            advice(db.code().code(), report),
-        );
-        let told = Error::new(Fault::Migration, Phase::Migrate, error.outcome(), sentence);
-        let code = db.code().code().to_owned();
-        told.with_sqlstate(&code).caused_by(error)
-    }
 }
 
-/// What helps against what the server said.
-fn advice(sqlstate: &str, report: &Report) -> &'static str {
-    match sqlstate {
-        "42P07" | "42710" | "42723" | "42701" if report.already == 0 => {
-            "; if the schema was made before there was a history, say so with baseline(version), or write IF NOT EXISTS"
+/// Runs the statements of a file one by one, as long as they stay in the transaction that was opened for them.
+async fn run_inside(tx: &Transaction, file: &Migration, mark: &Mark) -> Result<(), Failure> {
+    for statement in script::statements(&file.sql) {
+        tx.script(statement.sql).await.map_err(|error| Failure::at(&statement, error))?;
+        if mark.after(tx, &statement).await? == Proof::Ended {
+            return Err(Failure::ended(tx, Some(&statement)));
         }
-        "25001" => {
-            "; what cannot run inside a transaction needs a file of its own that begins with \"-- plimsoll: no transaction\""
-        }
-        "55P03" => {
-            "; another transaction holds the table: find it with pg_blocking_pids, or raise lock_timeout"
-        }
-        _ => "",
     }
+    Ok(())
 }
 
 /// What would stay in a session that belongs to whoever comes next.

@@ -5,10 +5,15 @@
 //! no number, although sorting by name makes it look like one. A file is known again by the checksum of its text, in
 //! which line ends count as one sort, so that a checkout on another system changes nothing.
 //!
+//! What other tools write is understood where that loses nothing (the pairs of `.up.sql` and `.down.sql`, of which only
+//! the first is run; the two lines around a dump of `pg_dump`; `-- no-transaction` of sqlx), and else told with what to
+//! do about it.
+//!
 //! Files are compiled into the program where that is possible: what cannot be left out of the package cannot be
 //! missing from it.
 
 use super::script::{self, Kind};
+use super::{folder, naming, other_tools, psql};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -41,9 +46,9 @@ pub struct Migration {
     pub file: String,
     /// Its text.
     pub sql: Cow<'static, str>,
-    /// The SHA-256 of its text, line ends made equal, in hexadecimal.
+    /// The SHA-256 of its text, every line end read as a line feed, in hexadecimal.
     pub checksum: String,
-    /// Whether it says `-- plimsoll: no transaction`.
+    /// Whether it says `-- plimsoll: no transaction`, or `-- no-transaction` as sqlx has it.
     pub outside_transaction: bool,
 }
 
@@ -54,16 +59,16 @@ impl Migrations {
         Migrations { source: Source::Embedded(files) }
     }
 
-    /// Reads every `.sql` file of a folder, or the one file that is named. A relative path is looked for where the
-    /// program was started, then beside the program itself.
+    /// Reads every `.sql` file of a folder, or the one file that is named; those called `.down.sql` undo another and are
+    /// left out. A relative path is looked for where the program was started, then beside the program itself.
     ///
     /// What is not there is warned of and leaves nothing to apply, so that a program still starts on a database that
     /// needs nothing. A file that is there and cannot be read is an error as soon as the migrations are used.
     #[must_use]
     pub fn from_folder(path: impl AsRef<Path>) -> Self {
-        let path = located(path.as_ref());
+        let path = folder::located(path.as_ref());
         let (mut files, mut unreadable) = (Vec::new(), Vec::new());
-        let missing = match read(&path, &mut files, &mut unreadable) {
+        let missing = match folder::read(&path, &mut files, &mut unreadable) {
             Ok(()) => None,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 tracing::warn!(target: "plimsoll", "Schema file not found: {}", path.display());
@@ -102,7 +107,7 @@ impl Migrations {
             }
         };
         let mut files: Vec<Migration> = Vec::new();
-        for (file, sql) in pairs {
+        for (file, sql) in pairs.into_iter().filter(|(file, _)| !naming::is_down(file)) {
             match Migration::read(file, sql) {
                 Ok(migration) => files.push(migration),
                 Err(found) => problems.extend(found),
@@ -127,7 +132,7 @@ impl Migration {
             Cow::Owned(text) => Cow::Owned(text.trim_start_matches('\u{feff}').to_owned()),
         };
         let mut problems = Vec::new();
-        let named = name_of(&file).unwrap_or_else(|problem| {
+        let named = naming::of(&file).unwrap_or_else(|problem| {
             problems.push(problem);
             (0, String::new())
         });
@@ -145,63 +150,15 @@ impl Migration {
     }
 }
 
-fn located(path: &Path) -> PathBuf {
-    if path.is_relative() && !path.exists() {
-        let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(path)));
-        if let Some(beside) = beside.filter(|beside| beside.exists()) {
-            return beside;
-        }
-    }
-    path.to_owned()
-}
-
-fn read(path: &Path, files: &mut Vec<(String, String)>, unreadable: &mut Vec<String>) -> io::Result<()> {
-    let paths = if path.is_dir() {
-        let entries = std::fs::read_dir(path)?.collect::<io::Result<Vec<_>>>()?;
-        entries.into_iter().map(|entry| entry.path()).filter(|path| is_sql(path)).collect()
-    } else {
-        vec![path.to_owned()]
-    };
-    for path in paths {
-        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        match std::fs::read_to_string(&path) {
-            Ok(sql) => files.push((file, sql)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(error),
-            Err(error) => unreadable.push(format!("{} could not be read: {error}", path.display())),
-        }
-    }
-    Ok(())
-}
-
-fn is_sql(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql")) && path.is_file()
-}
-
 fn base(path: &str) -> &str {
     path.rsplit(['/', '\\']).next().unwrap_or(path)
 }
 
-/// Version and name.
-fn name_of(file: &str) -> Result<(i64, String), String> {
-    let stem = file.strip_suffix(".sql").or_else(|| file.strip_suffix(".SQL")).unwrap_or(file);
-    let end = stem.find(['_', '-', '.', ' ']).unwrap_or(stem.len());
-    let (number, rest) = stem.split_at(end);
-    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    match number.parse() {
-        Ok(version) if is_number => {
-            Ok((version, rest.trim_start_matches(['_', '-', '.', ' ']).replace('_', " ")))
-        }
-        _ => Err(format!(
-            "{file}: \"{number}\" is not a version; a file's name begins with a whole number, as in 001_{}.sql, and the next file takes the next number",
-            if rest.is_empty() { "name" } else { rest.trim_start_matches(['_', '-', '.', ' ']) }
-        )),
-    }
-}
-
 /// Whether the comments at the head of the file say `-- plimsoll: no transaction`.
 fn directive(file: &str, sql: &str) -> Result<bool, String> {
-    let head = sql.lines().map(str::trim).take_while(|line| line.is_empty() || line.starts_with("--"));
-    let mut said = false;
+    let lines = sql.split(['\n', '\r']).map(str::trim);
+    let head = lines.take_while(|line| line.is_empty() || line.starts_with("--"));
+    let mut said = other_tools::is_sqlx_without_transaction(sql);
     for line in head {
         let Some(word) = line.trim_start_matches('-').trim().strip_prefix("plimsoll:") else { continue };
         if word.trim() != "no transaction" {
@@ -220,33 +177,47 @@ fn misplaced(file: &str, sql: &str, outside: bool) -> Vec<String> {
     let problem = |statement: &script::Statement<'_>| {
         let line = statement.line;
         match statement.kind {
+            Kind::EndsTransaction if outside => Some(format!(
+                "{file} line {line}: the file begins or ends a transaction, and it says that it runs outside of one, statement by statement; take BEGIN, COMMIT and ROLLBACK out, and put what belongs together into a file of its own that does not say \"-- plimsoll: no transaction\""
+            )),
             Kind::EndsTransaction => Some(format!(
-                "{file} line {line}: the file begins or ends a transaction of its own; leave BEGIN, COMMIT and ROLLBACK out, since a file is one transaction and stands in the history only if all of it does"
+                "{file} line {line}: the file begins or ends a transaction of its own; a file is one transaction and stands in the history only if all of it does: take BEGIN, COMMIT and ROLLBACK out; if what stands before this line has to be committed first, split the file here, since each file commits by itself; if each statement has to commit by itself, begin the file with \"-- plimsoll: no transaction\""
             )),
             Kind::StandsAlone if !outside => Some(format!(
                 "{file} line {line}: this statement cannot run inside a transaction; move it to a file of its own that begins with \"-- plimsoll: no transaction\""
             )),
             Kind::CopiesFromClient => Some(format!(
-                "{file} line {line}: COPY FROM STDIN reads rows from a client, and here is none; write INSERT"
+                "{file} line {line}: COPY FROM STDIN reads rows from a client, and here is none; write INSERT; pg_dump does with --inserts or --rows-per-insert=1000"
             )),
+            Kind::ForPsql => Some(format!("{file} line {line}: {}", psql::advice(statement.sql))),
             Kind::StandsAlone | Kind::Ordinary => None,
         }
     };
-    script::statements(sql).iter().filter_map(problem).collect()
+    let mut problems: Vec<String> = script::statements(sql).iter().filter_map(problem).collect();
+    if let Some(at) = sql.find('\0') {
+        let line = 1 + sql.get(..at).unwrap_or_default().matches('\n').count();
+        problems.push(format!(
+            "{file} line {line}: there is a zero byte, which no SQL holds; if the file was saved as UTF-16, save it as UTF-8"
+        ));
+    }
+    problems
+}
+
+impl Migration {
+    /// Whether this checksum, which stands in the history, is of this text. A history may be older than the rule that a
+    /// carriage return by itself ends a line too.
+    pub(super) fn is_text_of(&self, checksum: &str) -> bool {
+        self.checksum == checksum
+            || (self.sql.contains('\r') && checksum == hashed(&self.sql.replace("\r\n", "\n")))
+    }
 }
 
 fn checksum(sql: &str) -> String {
-    let mut hash = Sha256::new();
-    for part in sql.split_inclusive("\r\n") {
-        match part.strip_suffix("\r\n") {
-            Some(line) => {
-                hash.update(line);
-                hash.update("\n");
-            }
-            None => hash.update(part),
-        }
-    }
-    hash.finalize().iter().fold(String::new(), |mut hex, byte| {
+    hashed(&sql.replace("\r\n", "\n").replace('\r', "\n"))
+}
+
+fn hashed(text: &str) -> String {
+    Sha256::digest(text).iter().fold(String::new(), |mut hex, byte| {
         // Writing to a String cannot fail.
         let _ = write!(hex, "{byte:02x}");
         hex
@@ -259,22 +230,6 @@ mod tests {
 
     fn problems(files: &'static [(&'static str, &'static str)]) -> String {
         Migrations::embedded(files).files().unwrap_err().join("\n")
-    }
-
-    #[test]
-    fn names_give_version_and_name() {
-        for (file, version, name) in [
-            ("001_initial_schema.sql", 1, "initial schema"),
-            ("20260101093000-devices.sql", 20_260_101_093_000, "devices"),
-            ("7.sql", 7, ""),
-        ] {
-            assert_eq!(name_of(file).unwrap(), (version, name.to_owned()));
-        }
-        for file in
-            ["036a_late.sql", "V1__x.sql", "x.sql", "-1_x.sql", "99999999999999999999_x.sql", "+1_x.sql"]
-        {
-            assert!(name_of(file).unwrap_err().contains("is not a version"), "{file}");
-        }
     }
 
     #[test]
@@ -311,11 +266,34 @@ mod tests {
         assert!(!directive("f", "select 1;\n-- plimsoll: no transaction").unwrap());
     }
 
+    #[test]
+    fn the_head_is_read_whatever_ends_its_lines() {
+        for end in ["\n", "\r\n", "\r"] {
+            let sql = ["-- about", "-- plimsoll: no transaction", "vacuum"].join(end);
+            assert!(directive("f", &sql).unwrap(), "{sql:?}");
+        }
+    }
+
+    #[test]
+    fn a_checksum_from_before_is_known_again() {
+        let read = |sql: &'static str| Migration::read("1_a.sql".into(), Cow::Borrowed(sql)).unwrap();
+        // The rule was: a carriage return and a line feed are one line feed, and a carriage return is itself.
+        let then = hashed("-- a\rselect 1;\nselect 2\r");
+        assert!(read("-- a\rselect 1;\r\nselect 2\r").is_text_of(&then));
+        assert!(
+            !read("-- a\nselect 1;\nselect 2\n").is_text_of(&then),
+            "then, its first statement was a comment"
+        );
+        assert!(read("-- a\nselect 1").is_text_of(&read("-- a\rselect 1").checksum));
+        assert!(read("\u{feff}select 1").is_text_of(&hashed("select 1")));
+    }
+
     proptest::proptest! {
         #[test]
         fn line_ends_do_not_change_a_checksum(lines in proptest::collection::vec("[a-z ;'\r]{0,8}", 0..6)) {
             let lines: Vec<_> = lines.iter().map(|line| line.trim_end_matches('\r')).collect();
             proptest::prop_assert_eq!(checksum(&lines.join("\n")), checksum(&lines.join("\r\n")));
+            proptest::prop_assert_eq!(checksum(&lines.join("\n")), checksum(&lines.join("\r")));
             proptest::prop_assert_ne!(checksum(&lines.join("\n")), checksum(&(lines.join("\n") + "x")));
         }
     }

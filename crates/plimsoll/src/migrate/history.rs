@@ -23,6 +23,8 @@ pub(super) struct History {
     pub(super) create: String,
     pub(super) select: String,
     pub(super) upsert: String,
+    /// Enters what is not there yet.
+    insert: String,
     /// Who writes into it.
     author: String,
 }
@@ -32,12 +34,16 @@ const EXISTS: &str = "SELECT bool_or(relname = 'plimsoll_migrations'), bool_or(r
     FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.to_regnamespace(pg_catalog.quote_ident($1)) \
     AND relkind IN ('r', 'p', 'v', 'm')";
 
+/// Whether this role may read it, if it is there; and how it is called.
+const MAY_READ: &str = "SELECT pg_catalog.has_table_privilege(class.oid, 'SELECT'), \
+    pg_catalog.format('%I.%I', space.nspname, class.relname), pg_catalog.quote_ident(current_user) \
+    FROM pg_catalog.pg_class AS class JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace \
+    WHERE space.nspname = $1 AND class.relname = 'plimsoll_migrations'";
+
 impl History {
     /// The history of the schema that this connection creates in.
     pub(super) async fn of(connection: &PooledConnection) -> Result<Self> {
-        let row = connection.query_one("SELECT pg_catalog.current_schema()::text", &[]).await?;
-        let schema: Option<String> = row.try_get(0)?;
-        let Some(schema) = schema else {
+        let Some(schema) = schema(connection).await? else {
             return Err(Error::new(
                 Fault::Migration,
                 Phase::Migrate,
@@ -65,6 +71,10 @@ impl History {
                  VALUES ($1, $2, $3, pg_catalog.clock_timestamp(), $4, $5, $6) ON CONFLICT (version) DO UPDATE SET \
                  name = excluded.name, checksum = excluded.checksum, applied_at = excluded.applied_at, \
                  took_ms = excluded.took_ms, state = excluded.state, applied_by = excluded.applied_by"
+            ),
+            insert: format!(
+                "INSERT INTO {table} (version, name, checksum, applied_at, took_ms, state, applied_by) \
+                 VALUES ($1, $2, $3, pg_catalog.clock_timestamp(), 0, 'started', $4) ON CONFLICT (version) DO NOTHING"
             ),
             author: format!("{application} (plimsoll {})", env!("CARGO_PKG_VERSION")),
             schema,
@@ -119,6 +129,46 @@ impl History {
             .await
             .map(drop)
     }
+}
+
+impl History {
+    /// Enters a file whose transaction ended on the way as begun. Whoever has finished it meanwhile is not contradicted.
+    pub(super) async fn enter_begun(&self, connection: &PooledConnection, file: &Migration) -> Result<()> {
+        connection
+            .execute(&self.insert, &[&file.version, &file.name, &file.checksum, &self.author])
+            .await
+            .map(drop)
+    }
+}
+
+/// The schema that unqualified names are created in, unless there is none.
+async fn schema(connection: &PooledConnection) -> Result<Option<String>> {
+    let row = connection.query_one("SELECT pg_catalog.current_schema()::text", &[]).await?;
+    Ok(row.try_get(0)?)
+}
+
+/// The history, or why this role cannot read it.
+pub(super) enum Readable {
+    Yes(Vec<Record>),
+    No(String),
+}
+
+/// As [`read`], for a role that perhaps has no rights.
+pub(super) async fn readable(db: &Database) -> Result<Readable> {
+    let connection = db.named("schema version").acquire().await?;
+    let Some(schema) = schema(&connection).await? else {
+        return Ok(Readable::No("it may use no schema of its search_path".to_owned()));
+    };
+    if let Some(row) = connection.query_opt(MAY_READ, &[&schema]).await?
+        && !row.try_get::<_, bool>(0)?
+    {
+        let (table, role): (String, String) = (row.try_get(1)?, row.try_get(2)?);
+        return Ok(Readable::No(format!(
+            "whether every file is applied stands in {table}, which it may not read; GRANT SELECT ON {table} TO {role}"
+        )));
+    }
+    let history = History::of(&connection).await?;
+    Ok(Readable::Yes(history.look(&connection).await?.0))
 }
 
 /// The history as it is now, for those who only look.

@@ -10,21 +10,21 @@
 //! gave up: the migrations run, which waits for the one and goes on where the other stopped.
 
 use super::file::Migrations;
+use super::history::Readable;
+use super::sentinel::Sentinel;
 use super::{MigrateOptions, Report, history, plan, refused};
 use crate::database::Database;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
 use std::path::PathBuf;
 
-const SENTINEL: &str = "SELECT count(*) FROM information_schema.tables \
-    WHERE table_schema = 'public' AND table_name = $1";
-
 /// What became of [`Database::auto_initialize`].
 #[derive(Debug)]
 #[non_exhaustive]
 #[must_use = "a schema that could not be made is told only here and in the log"]
 pub enum Initialisation {
-    /// The sentinel was there, and either no history or all of it: nothing was done.
+    /// The sentinel was there, and either no history or all of it: nothing was done. So it is for a role that may not
+    /// read the history, which another one keeps; the log then says so.
     AlreadyThere,
     /// The schema was made, or what of it was missing.
     Initialised(Report),
@@ -43,8 +43,11 @@ impl Initialisation {
 }
 
 impl Database {
-    /// Makes the schema if the table `sentinel` does not exist in schema `public`, and finishes one that
-    /// [`Database::migrate`] or this has begun.
+    /// Makes the schema if the table `sentinel` does not exist, and finishes one that [`Database::migrate`] or this has
+    /// begun.
+    ///
+    /// The sentinel is a name as in SQL: `exploits`, which is looked for in the schemas of the search path, or
+    /// `app.exploits`, or `"App"."Exploits"`. It is found whether or not the role has any rights on it.
     ///
     /// Never fails: what went wrong is logged as `Schema initialization failed: ..` and returned, and the start-up of
     /// the program goes on.
@@ -62,7 +65,8 @@ impl Database {
     }
 
     async fn initialize(&self, migrations: &Migrations, sentinel: &str) -> Result<Initialisation> {
-        if self.has_table(sentinel).await? {
+        let sentinel = Sentinel::read(sentinel)?;
+        if sentinel.look(self).await?.exists {
             return self.finish(migrations).await;
         }
         if let Some(path) = migrations.missing() {
@@ -73,14 +77,16 @@ impl Database {
         let first = files.first().map_or("no file", |first| first.file.as_str());
         tracing::info!(target: "plimsoll", "Initializing database schema from {first}");
         let report = self.migrate_with(migrations, MigrateOptions::default()).await?;
-        if !self.has_table(sentinel).await? {
+        let found = sentinel.look(self).await?;
+        if !found.exists {
             return Err(Error::new(
                 Fault::Migration,
                 Phase::Migrate,
                 Outcome::Committed,
                 format!(
-                    "all {} migrations are applied, and table public.{sentinel} still does not exist; correct the sentinel's name, or restore the table",
-                    files.len()
+                    "all {} migrations are applied, and table {} still does not exist; correct the sentinel's name, or restore the table",
+                    files.len(),
+                    found.shown
                 ),
             ));
         }
@@ -92,7 +98,13 @@ impl Database {
     async fn finish(&self, migrations: &Migrations) -> Result<Initialisation> {
         let history = match migrations.missing() {
             Some(_) => Vec::new(),
-            None => history::read(self).await?,
+            None => match history::readable(self).await? {
+                Readable::Yes(history) => history,
+                Readable::No(why) => {
+                    tracing::warn!(target: "plimsoll", "Database schema already initialized, as far as this role may see: {why}");
+                    return Ok(Initialisation::AlreadyThere);
+                }
+            },
         };
         let files = if history.is_empty() { Vec::new() } else { migrations.files().map_err(refused)? };
         let unapplied = plan::unapplied(&files, &history);
@@ -107,10 +119,5 @@ impl Database {
         let report = self.migrate_with(migrations, MigrateOptions::default()).await?;
         tracing::info!(target: "plimsoll", "Database schema initialized successfully");
         Ok(Initialisation::Initialised(report))
-    }
-
-    async fn has_table(&self, table: &str) -> Result<bool> {
-        let row = self.named("schema sentinel").query_one(SENTINEL, &[&table]).await?;
-        Ok(row.try_get::<_, i64>(0)? > 0)
     }
 }

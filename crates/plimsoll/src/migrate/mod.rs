@@ -17,7 +17,9 @@
 //! - **Everything is checked before anything runs**: names, versions, the checksums of what was applied, the order, and
 //!   statements that could not work where they stand.
 //! - **A file is one transaction**, its line in the history (`plimsoll_migrations`) included: a file that fails leaves
-//!   nothing, and a COMMIT whose answer was lost is looked up there.
+//!   nothing, and a COMMIT whose answer was lost is looked up there. A file whose text shows that it ends its own
+//!   transaction is refused. One that does so all the same is found out by the server's answers: it is told that parts
+//!   may be kept, and the history says `started`.
 //! - **One program at a time**: an advisory lock inside that same transaction. Ten instances that start together apply
 //!   each file once, also behind a transaction pooler, where a session's lock would belong to nobody. Whoever waits
 //!   polls: a waiting statement would hold a snapshot, for which `CREATE INDEX CONCURRENTLY` waits in turn.
@@ -33,18 +35,32 @@
 //! - **A schema without a history is not believed to be up to date**: its files run, so let them be idempotent, or say
 //!   [`MigrateOptions::baseline`].
 //!
+//! # Files of other tools
+//! Of a pair `0001_x.up.sql` and `0001_x.down.sql` the first is the migration, and the second is left alone. A plain
+//! dump of `pg_dump --inserts` is a file like any other, with its lines `\restrict` and `\unrestrict`. What sqlx calls
+//! `-- no-transaction`, in the first line, means the same here. Line ends of any system and a byte order mark change
+//! nothing, nor the checksum. What cannot be done (commands of psql, rows of a COPY, both ways in one file, names of
+//! Flyway's) is refused before anything runs, with what to do instead.
+//!
 //! # Why not refinery
 //! It wants names like `V1__x`, takes no lock, and runs files through a client of its own kind. The lock, our limits,
 //! one transaction a file and files that need none cannot be put around it from outside; what is left is less than the
 //! wrapping would be.
 
 mod apply;
+mod failure;
 mod file;
+mod folder;
 mod history;
 mod initialise;
+mod mark;
+mod naming;
+mod other_tools;
 mod outside;
 mod plan;
+mod psql;
 mod script;
+mod sentinel;
 mod turn;
 
 pub use file::{Migration, Migrations};
@@ -149,7 +165,8 @@ impl MigrateOptions {
         self
     }
 
-    /// Whether a file outside a transaction that was begun and not finished is run again, from its beginning (no).
+    /// Whether a file that was begun and not finished is run again, from its beginning (no): one outside a transaction,
+    /// or one that ended its own.
     /// Invalid indexes that it names are dropped first: `IF NOT EXISTS` would take them for finished ones.
     #[must_use]
     pub fn rerun_started(mut self, is_allowed: bool) -> Self {
@@ -192,8 +209,8 @@ impl Database {
     ///
     /// # Errors
     /// [`Fault::Migration`] says which file, which statement and line, what the server said and what to do. Nothing of
-    /// the failed file is kept (unless it runs outside a transaction: the message then says how far it came); files
-    /// before it are. Connections that cannot be had, and deadlines, fail as everywhere.
+    /// the failed file is kept (unless it runs outside a transaction, and the message says how far it came, or it ended
+    /// its own, and the outcome is [`Outcome::Unknown`]); files before it are. Connections that cannot be had, and deadlines, fail as everywhere.
     ///
     /// # Cancel safety
     /// Dropped, the file that is being applied is stopped and rolled back; run it again to go on. Of a file outside a

@@ -5,7 +5,8 @@
 //! was broken off stays behind *invalid*: it costs every write and serves no query, and `IF NOT EXISTS` takes it for a
 //! finished one. So invalid indexes are looked for before the file counts as done.
 
-use super::apply::{Done, Failure, Run, limits};
+use super::apply::{Done, Run, limits};
+use super::failure::{Failure, Kept};
 use super::file::Migration;
 use super::plan::State;
 use super::script::{self, Statement};
@@ -14,7 +15,7 @@ use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
 use crate::guard::Guard;
 use crate::outcome::Place;
-use crate::transaction::TransactionGuard;
+use crate::transaction::{Transaction, TransactionGuard};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -39,7 +40,13 @@ impl Run<'_> {
             holder.rollback().await;
             return Ok(Done::Skipped);
         }
-        let was_begun = self.was_begun(&holder, file).await?;
+        let was_begun = match self.was_begun(&holder, file).await {
+            Ok(was_begun) => was_begun,
+            Err(error) => {
+                holder.rollback().await;
+                return Err(Failure::untouched(error));
+            }
+        };
         let worker = self.db.named(self.work(Some(file.version))).acquire().await?;
         let before = invalid(&worker).await?;
         self.history.enter_at_once(&worker, file, State::Started, Duration::ZERO).await?;
@@ -52,6 +59,7 @@ impl Run<'_> {
             }
             for statement in script::statements(&file.sql) {
                 self.alone(&worker, &statement).await.map_err(|error| Failure::at(&statement, error))?;
+                refuse_open(&worker, &statement)?;
                 kept += 1;
                 self.still_my_turn(&holder).await?;
             }
@@ -63,12 +71,12 @@ impl Run<'_> {
         .await;
         drop(worker);
         holder.rollback().await;
-        result.map_err(|failure| Failure { kept: Some(kept), ..failure })
+        result.map_err(|failure| Failure { kept: Kept::First(kept), ..failure })
     }
 
     /// Whether it was begun before; an error unless it may be run again.
-    async fn was_begun(&self, holder: &TransactionGuard, file: &Migration) -> Result<bool> {
-        let (history, _) = self.history.look_inside(holder).await?;
+    pub(super) async fn was_begun(&self, tx: &Transaction, file: &Migration) -> Result<bool> {
+        let (history, _) = self.history.look_inside(tx).await?;
         let Some(record) = history.iter().find(|record| record.version == file.version) else {
             return Ok(false);
         };
@@ -80,8 +88,15 @@ impl Run<'_> {
             Phase::Migrate,
             Outcome::NotStarted,
             format!(
-                "{} was begun at {} by {} and never finished; it runs outside a transaction, so some of its statements may stay: look at what is there, and if the file bears to be run again, do so with rerun_started(true)",
-                file.file, record.applied_at, record.applied_by
+                "{} was begun at {} by {} and never finished; it {}, so some of its statements may stay: look at what is there, and if the file bears to be run again, do so with rerun_started(true)",
+                file.file,
+                record.applied_at,
+                record.applied_by,
+                if file.outside_transaction {
+                    "runs outside a transaction"
+                } else {
+                    "had not one transaction"
+                }
             ),
         ))
     }
@@ -163,6 +178,17 @@ impl Run<'_> {
             ),
         ))
     }
+}
+
+/// A transaction that a statement has left open would take what follows with it when the connection goes back, the
+/// line in the history included.
+fn refuse_open(worker: &PooledConnection, statement: &Statement<'_>) -> Result<(), Failure> {
+    if worker.inner().link.seen.status() == b'I' {
+        return Ok(());
+    }
+    let sentence = "the statement left a transaction open, which is rolled back; a file outside a transaction is run statement by statement, and each commits by itself: take BEGIN out";
+    let error = Error::new(Fault::Migration, Phase::Migrate, Outcome::RolledBack, sentence);
+    Err(Failure::at(statement, error))
 }
 
 /// A guard without this program's limit, for a statement that stands alone.

@@ -91,7 +91,7 @@ pub(super) fn todo<'a>(
 }
 
 fn changed(file: &Migration, record: &Record) -> Option<String> {
-    if file.checksum == record.checksum {
+    if file.is_text_of(&record.checksum) {
         return None;
     }
     let short = |checksum: &str| checksum.get(..8).unwrap_or(checksum).to_owned();
@@ -116,7 +116,7 @@ fn late(file: &Migration, newest: &Record) -> String {
 pub(super) fn is_current(files: &[Migration], history: &[Record]) -> bool {
     files.iter().all(|file| {
         history.iter().any(|record| {
-            record.version == file.version && record.is_applied() && record.checksum == file.checksum
+            record.version == file.version && record.is_applied() && file.is_text_of(&record.checksum)
         })
     })
 }

@@ -5,9 +5,12 @@
 //! dollar quotes and parentheses, nor inside the `BEGIN ATOMIC .. END` of a function.
 //!
 //! What a statement *is* is read from its first words, to refuse before anything runs what could only fail half-way.
+//! What is meant for psql is no statement, and told apart here.
 
+use super::psql::{self, Command};
 use crate::sql::Strings;
 use crate::sql::lexer::{Lexer, Token};
+use crate::sql::nature::{self, Nature};
 
 /// One statement of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +22,8 @@ pub(super) struct Statement<'a> {
     /// Where it begins, from one.
     pub(super) line: usize,
     pub(super) kind: Kind,
+    /// Whether there is a semicolon in it that was not taken for its end.
+    pub(super) has_inner_semicolon: bool,
 }
 
 /// What matters about a statement before it runs.
@@ -30,6 +35,8 @@ pub(super) enum Kind {
     StandsAlone,
     /// Reads rows from the client, which has none.
     CopiesFromClient,
+    /// A command of psql's.
+    ForPsql,
     /// Any other.
     Ordinary,
 }
@@ -39,7 +46,14 @@ impl Statement<'_> {
     pub(super) fn line_at(&self, position: u32) -> usize {
         let before = usize::try_from(position).unwrap_or(usize::MAX).saturating_sub(1);
         let first = self.line - breaks(self.sql.get(..self.lead()).unwrap_or_default());
-        first + self.sql.chars().take(before).filter(|&c| c == '\n').count()
+        let end = self.sql.char_indices().nth(before).map_or(self.sql.len(), |(at, _)| at);
+        first + breaks(self.sql.get(..end).unwrap_or_default())
+    }
+
+    /// The characters from a place in this statement up to the next blank; the first few.
+    pub(super) fn text_at(&self, position: u32) -> String {
+        let before = usize::try_from(position).unwrap_or(usize::MAX).saturating_sub(1);
+        self.sql.chars().skip(before).take_while(|c| !c.is_ascii_whitespace()).take(64).collect()
     }
 
     /// How many bytes of comments and white space precede the first word.
@@ -52,6 +66,13 @@ impl Statement<'_> {
     pub(super) fn is_concurrent(&self) -> bool {
         let mut lexer = Lexer::new(self.sql.as_bytes(), Strings::Standard);
         lexer.any(|token| token.is("concurrently"))
+    }
+
+    /// Whether nothing of it stays if it fails by itself: no procedure or block that may commit, and nothing that
+    /// commits in steps.
+    pub(super) fn is_atomic(&self) -> bool {
+        let nature = nature::of_sql(self.sql.as_bytes(), None);
+        self.kind == Kind::Ordinary && !self.has_inner_semicolon && !nature.contains(Nature::UNCLEAR)
     }
 
     /// Whether it names this, quoted or not.
@@ -67,38 +88,113 @@ impl Statement<'_> {
     }
 }
 
-/// The statements of a text; empty ones are left out.
+/// The statements of a text; empty ones are left out, and so is what psql alone need know.
 pub(super) fn statements(sql: &str) -> Vec<Statement<'_>> {
-    let mut found = Vec::new();
-    let mut lexer = Lexer::new(sql.as_bytes(), Strings::Standard);
+    let mut reader =
+        Reader { sql, base: 0, lexer: Lexer::new(sql.as_bytes(), Strings::Standard), previous: 0 };
+    let mut found = Found { sql, statements: Vec::new(), counted: (0, 1) };
     let mut shape = Shape::default();
     let mut start = 0;
-    let mut counted = (0, 1);
     loop {
-        let token = lexer.next();
-        let end = if token.is_some() { lexer.at() } else { sql.len() };
+        let (token, at) = match reader.next() {
+            Read::Command(command) => {
+                if !command.is_harmless() || shape.first.is_some() {
+                    found.add(command.at, command.line, Kind::ForPsql, false);
+                }
+                if shape.first.is_none() {
+                    start = command.end;
+                }
+                continue;
+            }
+            Read::Token(token, at) => (Some(token), at),
+            Read::End => (None, sql.len()),
+        };
         match token {
-            Some(Token::Semicolon) if shape.is_nested() => {}
+            Some(Token::Semicolon) if shape.is_nested() => shape.has_inner_semicolon = true,
             Some(Token::Semicolon) | None => {
-                if let (Some(first), Some(text)) = (shape.first, sql.get(start..end)) {
-                    let skipped = sql.get(counted.0..first).unwrap_or_default();
-                    counted = (first, counted.1 + breaks(skipped));
-                    let (number, line) = (found.len() + 1, counted.1);
-                    found.push(Statement { sql: text, number, line, kind: shape.kind() });
+                if let (Some(first), Some(text)) = (shape.first, sql.get(start..at)) {
+                    found.add(first, text, shape.kind(), shape.has_inner_semicolon);
                 }
                 if token.is_none() {
-                    return found;
+                    return found.statements;
+                }
+                start = at + 1;
+                if shape.kind() == Kind::CopiesFromClient
+                    && let Some(end) = psql::end_of_rows(sql, at)
+                {
+                    reader.go_to(end);
+                    start = end;
                 }
                 shape = Shape::default();
-                start = end + 1;
             }
-            Some(token) => shape.take(token, end),
+            Some(token) => shape.take(token, at),
         }
     }
 }
 
+/// Reads token by token, and tells the lines apart that are for psql.
+struct Reader<'a> {
+    sql: &'a str,
+    /// Where the lexer was set to begin.
+    base: usize,
+    lexer: Lexer<'a>,
+    /// Where the last token began.
+    previous: usize,
+}
+
+enum Read<'a> {
+    Token(Token<'a>, usize),
+    Command(Command<'a>),
+    End,
+}
+
+impl<'a> Reader<'a> {
+    fn next(&mut self) -> Read<'a> {
+        let token = self.lexer.next();
+        let at = if token.is_some() { self.base + self.lexer.at() } else { self.sql.len() };
+        if let Some(command) = Command::between(self.sql, self.previous, at) {
+            self.go_to(command.end);
+            return Read::Command(command);
+        }
+        self.previous = at;
+        token.map_or(Read::End, |token| Read::Token(token, at))
+    }
+
+    fn go_to(&mut self, at: usize) {
+        self.base = at;
+        self.previous = at;
+        self.lexer = Lexer::new(self.sql.get(at..).unwrap_or_default().as_bytes(), Strings::Standard);
+    }
+}
+
+/// What has been found, with the lines counted so far: up to which place, and which line that is in.
+struct Found<'a> {
+    sql: &'a str,
+    statements: Vec<Statement<'a>>,
+    counted: (usize, usize),
+}
+
+impl<'a> Found<'a> {
+    fn add(&mut self, first: usize, text: &'a str, kind: Kind, has_inner_semicolon: bool) {
+        let (from, line) = self.counted;
+        // What is for psql inside a statement stands behind the beginning of that.
+        let line = match self.sql.get(from..first) {
+            Some(skipped) => line + breaks(skipped),
+            None => line - breaks(self.sql.get(first..from).unwrap_or_default()),
+        };
+        self.counted = (first, line);
+        let number = self.statements.len() + 1;
+        self.statements.push(Statement { sql: text, number, line, kind, has_inner_semicolon });
+    }
+}
+
+/// How many lines end in it: by a line feed, a carriage return, or both in that order.
 fn breaks(text: &str) -> usize {
-    text.bytes().filter(|&byte| byte == b'\n').count()
+    let bytes = text.as_bytes();
+    let feeds = bytes.iter().filter(|&&byte| byte == b'\n').count();
+    let returns = bytes.iter().filter(|&&byte| byte == b'\r').count();
+    let both = bytes.windows(2).filter(|pair| pair == b"\r\n").count();
+    feeds + returns - both
 }
 
 fn is(word: &[u8], keyword: &str) -> bool {
@@ -116,6 +212,7 @@ struct Shape<'a> {
     previous: &'a [u8],
     has_concurrently: bool,
     has_from_stdin: bool,
+    has_inner_semicolon: bool,
 }
 
 impl<'a> Shape<'a> {
@@ -167,7 +264,7 @@ impl<'a> Shape<'a> {
             b"start" | b"prepare" if is(second, "transaction") => Kind::EndsTransaction,
             b"copy" if self.has_from_stdin => Kind::CopiesFromClient,
             b"vacuum" => Kind::StandsAlone,
-            b"create" | b"drop" | b"reindex" if self.has_concurrently => Kind::StandsAlone,
+            b"create" | b"drop" | b"reindex" | b"alter" if self.has_concurrently => Kind::StandsAlone,
             b"create" | b"drop" if is(second, "database") || is(second, "tablespace") => Kind::StandsAlone,
             b"alter" if is(second, "system") => Kind::StandsAlone,
             _ => Kind::Ordinary,
@@ -241,6 +338,37 @@ mod tests {
     }
 
     #[test]
+    fn lines_end_as_editors_of_all_systems_end_them() {
+        for end in ["\n", "\r\n", "\r"] {
+            let sql = ["-- one", "select 1;", "", "select", "  2 -- ; x", ";/* a", "*/ select 3"].join(end);
+            let all = statements(&sql);
+            let lines: Vec<_> = all.iter().map(|statement| statement.line).collect();
+            assert_eq!(lines, [2, 4, 7], "{sql:?}");
+            let at = u32::try_from(all[1].sql.find('2').unwrap() + 1).unwrap();
+            assert_eq!(all[1].line_at(at), 5, "{sql:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_for_psql_is_told_apart() {
+        let dump = "--\n-- dump\n--\n\n\\restrict aB3\n\nSET a = 1;\nselect 'x\n\\unrestrict y';\n\\unrestrict aB3\n";
+        assert_eq!(texts(dump), ["SET a = 1", "select 'x\n\\unrestrict y'"]);
+        assert_eq!(statements(dump).iter().map(|s| s.line).collect::<Vec<_>>(), [7, 8]);
+        let copy = "select 1;\ncopy t (a) from stdin;\nit's\t\\N\n\\.\n\nselect\n\\gexec\n2;\n\\i a.sql\n";
+        let found: Vec<_> = statements(copy).iter().map(|s| (s.sql.trim(), s.line, s.kind)).collect();
+        assert_eq!(
+            found,
+            [
+                ("select 1", 1, Kind::Ordinary),
+                ("copy t (a) from stdin", 2, Kind::CopiesFromClient),
+                ("\\gexec", 7, Kind::ForPsql),
+                ("select\n\\gexec\n2", 6, Kind::Ordinary),
+                ("\\i a.sql", 9, Kind::ForPsql),
+            ]
+        );
+    }
+
+    #[test]
     fn a_name_is_found_only_whole() {
         let statement = statements("create index concurrently \"Idx_a\" on t (a)")[0];
         assert!(statement.names("idx_a") && statement.names("t"));
@@ -249,9 +377,10 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn nothing_is_lost_and_nothing_panics(sql in "[ab;'\"$/*\\-\\n() é]{0,60}") {
+        fn nothing_is_lost_and_nothing_panics(sql in "[ab;'\"$/*\\-\\n\\r\\\\() é]{0,60}") {
             let found = statements(&sql);
-            let length: usize = found.iter().map(|statement| statement.sql.len() + 1).sum();
+            let sql_of = |statement: &&Statement<'_>| statement.kind != Kind::ForPsql;
+            let length: usize = found.iter().filter(sql_of).map(|statement| statement.sql.len() + 1).sum();
             proptest::prop_assert!(length <= sql.len() + 1);
             for (statement, number) in found.iter().zip(1..) {
                 proptest::prop_assert_eq!(statement.number, number);

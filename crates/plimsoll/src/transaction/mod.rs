@@ -18,12 +18,13 @@ use crate::begin::Begin;
 use crate::connection::{PooledConnection, at_most_one, one, refuse_session_state};
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fairness::refused;
+use crate::flight::STRAYED;
 use crate::guard::Guard;
 use crate::guard::request::Answered;
 use crate::lock::{self, LockKey};
 use crate::name::WorkName;
 use crate::outcome::Place;
-use crate::statement::{Count, First, Params, Rows, STRAYED, Shape};
+use crate::statement::{Count, First, Params, Rows, Shape};
 use crate::statements::{AsQuery, Query};
 use crate::stream::{CopyIn, CopyOut, RowStream};
 use bytes::Buf;
@@ -158,6 +159,11 @@ impl Transaction {
         self.core.send_begin(&guard).await?;
         self.core.note_ending(sql);
         guard.run(Phase::Statement, lease.inner().client.batch_execute(sql)).await
+    }
+
+    /// The status byte and the command tag of the server's last answer, for a caller that runs texts of others in it.
+    pub(crate) fn last_answer(&self) -> (u8, String) {
+        self.core.last_answer()
     }
 
     fn run<'a, S: Shape>(

@@ -68,6 +68,14 @@ impl Core {
         }
     }
 
+    /// The status byte and the command tag of the server's last answer.
+    pub(super) fn last_answer(&self) -> (u8, String) {
+        match self.lease.lock().as_ref() {
+            Some(lease) => (lease.inner().link.seen.status(), lease.inner().link.seen.last_tag()),
+            None => (b'I', String::new()),
+        }
+    }
+
     /// Why there is no transaction on the server, if there is none: what was sent now would commit by itself.
     pub(super) fn adrift(&self, lease: &PooledConnection) -> Option<Adrift> {
         let link = &lease.inner().link;

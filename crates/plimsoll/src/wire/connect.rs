@@ -6,6 +6,7 @@
 
 use super::cancel::Target;
 use super::handshake::{self, Ready};
+use super::naming::Links;
 use super::socket::{self, Address, Wrap};
 use crate::error::{BoxError, Error, Outcome, Phase, Result};
 use crate::fault::Fault;
@@ -40,6 +41,7 @@ pub(crate) struct Connector {
     pub(crate) plan: Arc<Plan>,
     tls: Option<TlsConfig>,
     cancels: Arc<Semaphore>,
+    pooled_links: Arc<Links>,
     /// What was learned of the way: 0 nothing yet, else 1 + the pooler.
     learned: AtomicU8,
     /// The server's version as last seen, so that every limit can travel with start-up.
@@ -57,8 +59,14 @@ impl Connector {
         let tls = tls_config(&plan)?;
         let cancels = Arc::new(Semaphore::new(plan.cancel_limit().max(1)));
         let version = u32::from(plan.server_version().unwrap_or(0)) * 10_000;
-        let connector =
-            Connector { plan, tls, cancels, learned: AtomicU8::new(0), version: AtomicU32::new(version) };
+        let connector = Connector {
+            plan,
+            tls,
+            cancels,
+            pooled_links: Arc::default(),
+            learned: AtomicU8::new(0),
+            version: AtomicU32::new(version),
+        };
         if let Some(said) = connector.said_pooler() {
             connector.learn_pooler(said);
         }
@@ -101,6 +109,10 @@ impl Connector {
 
     pub(crate) fn learn_version(&self, version: u32) {
         self.version.store(version, Ordering::Release);
+    }
+
+    pub(crate) fn pooled_links(&self) -> &Arc<Links> {
+        &self.pooled_links
     }
 
     pub(crate) fn cancels(&self) -> &Arc<Semaphore> {

@@ -9,6 +9,7 @@ use super::connect::{Connector, Pooler, Stage, dial_guarded, failure};
 use super::driver::{Driver, Tapped};
 use super::guardrails::{self, Answer, Guardrail};
 use super::link::Link;
+use super::naming::{self, Naming};
 use super::seen::Seen;
 use super::socket::Socket;
 use super::tap::Tap;
@@ -38,6 +39,8 @@ pub(crate) struct Ready {
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
     pub pooler: Pooler,
+    /// Asked only behind a transaction pooler; elsewhere a name belongs to the session, which is ours.
+    pub naming: Naming,
     pub version: u32,
     pub read_only: bool,
     /// Sent after every `RESET ALL`: the limits that start-up could not carry.
@@ -313,6 +316,7 @@ async fn guard(
     let wanted = guardrails::wanted(plan, first.version);
     let mut session = Session {
         pooler,
+        naming: Naming::PerServer,
         version: first.version,
         read_only: first.read_only,
         after_reset: String::new(),
@@ -339,9 +343,11 @@ async fn guard(
         Pooler::Transaction => {
             session.local = wanted.clone();
             let sets = guardrails::local_sets(&wanted);
-            let inside =
-                ask(&client, &format!("BEGIN; {sets} {}; ROLLBACK", guardrails::READ_BACK), host).await?;
-            inside.missing(&wanted)
+            let opening = format!("BEGIN; {sets} {}", guardrails::READ_BACK);
+            let probed = naming::probe(&client, &opening).await;
+            let (inside, naming) = probed.map_err(|error| refused(host, READING_BACK, error))?;
+            session.naming = naming;
+            read(&inside, host)?.missing(&wanted)
         }
     };
     link.seen.settle();
@@ -378,6 +384,11 @@ async fn read_back_after(
 /// Runs text that ends in [`guardrails::READ_BACK`] and reads its row.
 async fn ask(client: &Client, sql: &str, host: &Host) -> Result<Answer> {
     let messages = client.simple_query(sql).await.map_err(|error| refused(host, READING_BACK, error))?;
+    read(&messages, host)
+}
+
+/// The row of [`guardrails::READ_BACK`].
+fn read(messages: &[SimpleQueryMessage], host: &Host) -> Result<Answer> {
     messages
         .iter()
         .find_map(|message| match message {

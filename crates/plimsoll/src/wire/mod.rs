@@ -7,6 +7,7 @@ mod frames;
 pub(crate) mod guardrails;
 pub(crate) mod handshake;
 pub(crate) mod link;
+pub(crate) mod naming;
 mod parameters;
 pub(crate) mod recycle;
 pub(crate) mod seen;

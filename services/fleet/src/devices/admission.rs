@@ -9,7 +9,7 @@
 
 use super::{DeviceStatus, SiteId};
 use crate::credentials::TokenHash;
-use crate::reply::Problem;
+use crate::reply::{Problem, Proof};
 use axum::http::StatusCode;
 
 /// What is on record about a tenant and a device of this id.
@@ -87,10 +87,8 @@ fn admit(device: &Registered) -> Admission {
 }
 
 fn refused_token() -> Admission {
-    Admission::Refused(Problem::unauthorized(
-        "TOKEN_INVALID",
-        "this token proves neither this device nor its tenant",
-    ))
+    let detail = "the token in X-Provision-Token proves neither this device nor its tenant";
+    Admission::Refused(Problem::token_invalid(Proof::ProvisionToken, detail))
 }
 
 fn forbidden(code: &'static str, detail: &'static str) -> Admission {

@@ -12,10 +12,10 @@ use crate::subscriptions;
 use crate::tenants::{TenantId, TenantTx, transaction};
 use plimsoll::{Database, Result};
 
-const SITE: &str = "SELECT 1 FROM sites WHERE tenant_id = $1 AND site_id = $2";
+const SITE: &str = "SELECT 1 FROM public.sites WHERE tenant_id = $1 AND site_id = $2";
 
 const INSERT: &str = "
-    INSERT INTO device_registry (tenant_id, device_id, site_id, subscription_id, status, provision_token_hash)
+    INSERT INTO public.device_registry (tenant_id, device_id, site_id, subscription_id, status, provision_token_hash)
     VALUES ($1, $2, $3, $4, 'ACTIVE', $5)
     ON CONFLICT (tenant_id, device_id) DO NOTHING";
 

@@ -28,8 +28,11 @@ pub(crate) async fn list(
     headers: HeaderMap,
     page: Result<Query<Page>, QueryRejection>,
 ) -> Reply {
+    // Who shows nothing is told so at any time, also while the database is awaited.
+    access::bearer(&headers)?;
     let ready = service.ready()?;
-    let tenant = access::tenant_of(&ready.db, &headers).await?;
+    let db = &ready.pools.ui;
+    let tenant = access::tenant_of(db, &headers).await?;
     let limit_refused = || Problem::bad_request("BAD_LIMIT", "limit is a whole number from 1 to 1000");
     let Query(page) = page.map_err(|_| limit_refused())?;
     let limit = page.limit.unwrap_or(keyset::LIMIT);
@@ -44,7 +47,7 @@ pub(crate) async fn list(
     };
     // One more than was asked for tells whether there is a next page.
     let wanted = i64::from(limit) + 1;
-    let call = ready.db.named("list devices").read_only();
+    let call = db.named("list devices").read_only();
     let read = async |tx: TenantTx| store::page(&tx, &after, wanted).await;
     let mut devices = transaction::retrying(call, &tenant, read).await?;
     let shown = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -2,20 +2,20 @@
 
 use super::admission::{Record, Registered};
 use super::{DeviceId, DeviceStatus, SiteId};
+use crate::instant::StoredInstant;
 use crate::tenants::TenantTx;
-use jiff::Timestamp;
 use plimsoll::{Error, Result};
 
 /// The tenant and the device of this id, as far as they exist, in one row.
 const RECORD: &str = "
     SELECT t.status = 'ACTIVE', t.provision_key_hash, d.status, d.site_id, d.provision_token_hash, s.status
-    FROM tenants t
-    LEFT JOIN device_registry d ON d.tenant_id = t.tenant_id AND d.device_id = $2
-    LEFT JOIN subscriptions s ON s.tenant_id = d.tenant_id AND s.subscription_id = d.subscription_id
+    FROM public.tenants t
+    LEFT JOIN public.device_registry d ON d.tenant_id = t.tenant_id AND d.device_id = $2
+    LEFT JOIN public.subscriptions s ON s.tenant_id = d.tenant_id AND s.subscription_id = d.subscription_id
     WHERE t.tenant_id = $1";
 
 const PAGE: &str = "
-    SELECT device_id, site_id, status, created_at FROM device_registry
+    SELECT device_id, site_id, status, created_at FROM public.device_registry
     WHERE tenant_id = $1 AND device_id > $2 AND status <> 'DELETED'
     ORDER BY device_id LIMIT $3";
 
@@ -52,7 +52,7 @@ pub struct Listed {
     /// Its state.
     pub status: String,
     /// Since when it is registered.
-    pub created_at: Timestamp,
+    pub created_at: StoredInstant,
 }
 
 /// Up to `limit` devices whose ids come after `after`, in order.

@@ -13,13 +13,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
-const ENSURE: &str = "SELECT ensure_telemetry_partition($1)";
+const ENSURE: &str = "SELECT public.ensure_telemetry_partition($1)";
 const AHEAD: i64 = 3;
 const EVERY: Duration = Duration::from_secs(3600);
 
-/// The days that are known to have a partition.
-#[derive(Clone, Debug, Default)]
-pub struct Partitions(Arc<Mutex<BTreeSet<Date>>>);
+/// The days that are known to have a partition, and the pool on which others are made.
+#[derive(Clone)]
+pub struct Partitions {
+    known: Arc<Mutex<BTreeSet<Date>>>,
+    db: Database,
+}
 
 /// The day to which a reading belongs.
 #[must_use]
@@ -28,6 +31,12 @@ pub fn day_of(time: Timestamp) -> Date {
 }
 
 impl Partitions {
+    /// No day is known yet.
+    #[must_use]
+    pub fn new(db: Database) -> Self {
+        Partitions { known: Arc::default(), db }
+    }
+
     /// Makes the days that are not known yet.
     ///
     /// # Errors
@@ -35,13 +44,13 @@ impl Partitions {
     ///
     /// # Cancel safety
     /// Dropped, some of the days may have been made.
-    pub async fn ensure(&self, db: &Database, days: BTreeSet<Date>) -> Result<()> {
+    pub async fn ensure(&self, days: BTreeSet<Date>) -> Result<()> {
         for day in days {
             if self.known().contains(&day) {
                 continue;
             }
             let make = async |tx: Transaction| ensure_day(&tx, day).await;
-            if db.named("ensure partition").retrying(make).await? {
+            if self.db.named("ensure partition").retrying(make).await? {
                 tracing::info!("made the partition of readings for {day}");
             }
             self.known().insert(day);
@@ -61,14 +70,14 @@ impl Partitions {
     ///
     /// # Cancel safety
     /// As [`Partitions::ensure`].
-    pub async fn ensure_ahead(&self, db: &Database) -> Result<()> {
+    pub async fn ensure_ahead(&self) -> Result<()> {
         let today = day_of(Timestamp::now());
         let days = (-1..=AHEAD).filter_map(|days| today.checked_add(days.days()).ok());
-        self.ensure(db, days.collect()).await
+        self.ensure(days.collect()).await
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, BTreeSet<Date>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -78,13 +87,13 @@ async fn ensure_day(tx: &Transaction, day: Date) -> Result<bool> {
 }
 
 /// Keeps days ahead until `stop` is raised; a background task of the service.
-pub(crate) async fn keep_ahead(partitions: Partitions, db: Database, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn keep_ahead(partitions: Partitions, mut stop: watch::Receiver<bool>) {
     loop {
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
             () = tokio::time::sleep(EVERY) => {}
         }
-        if let Err(error) = partitions.ensure_ahead(&db).await {
+        if let Err(error) = partitions.ensure_ahead().await {
             tracing::error!("partitions ahead could not be made, it is tried again in an hour: {error}");
         }
     }

@@ -1,16 +1,18 @@
 //! `POST /ingest/v1/tenant/{t}/device/{d}/telemetry`: a device's reading over HTTP.
 //!
-//! The order is from cheap to dear: the form of the ids, the token's presence, the size, the message; only then is the
+//! The order is from cheap to dear: the form of the ids, the token's presence, what the headers say of the body, the
+//! size, the message; only then is the
 //! database asked who the device is, and only after all that is anything written. 202 means that the transaction which
 //! holds the reading has committed.
 
+use super::media;
 use super::message::{self, Message};
 use super::store::Reading;
 use crate::credentials::TokenHash;
 use crate::devices::admission::{self, Admission, Record};
 use crate::devices::provision::{Provisioned, provision};
 use crate::devices::{DeviceId, SiteId, store};
-use crate::reply::{Problem, Reply};
+use crate::reply::{Problem, Proof, Reply};
 use crate::service::{Ready, Service};
 use crate::tenants::{TenantId, TenantTx, transaction};
 use axum::body::{Body, to_bytes};
@@ -32,8 +34,9 @@ pub(crate) async fn telemetry(
 ) -> Reply {
     let (tenant, device) = ids(path)?;
     let shown = token(&headers)?;
+    media::check(&headers)?;
     let body = to_bytes(body, message::LARGEST).await.map_err(|error| unread(&error))?;
-    let now = Timestamp::now();
+    let now = to_microseconds(Timestamp::now());
     let message = message::parse(&body, now)?;
     let ready = service.ready()?;
     let site = admit(ready, &service, &tenant, &device, &shown, message.site.as_ref()).await?;
@@ -57,9 +60,11 @@ fn ids(path: Result<Path<(String, String)>, PathRejection>) -> Reply<(TenantId, 
 }
 
 fn token(headers: &HeaderMap) -> Reply<TokenHash> {
-    let missing = || Problem::unauthorized("TOKEN_MISSING", "show a token in the header X-Provision-Token");
-    let token = headers.get(TOKEN).and_then(|value| value.to_str().ok()).filter(|token| !token.is_empty());
-    token.map(TokenHash::of).ok_or_else(missing)
+    let shown = headers.get(TOKEN).map(|value| value.to_str().unwrap_or_default());
+    let Some(token) = shown.filter(|token| !token.is_empty()) else {
+        return Err(Problem::token_missing(Proof::ProvisionToken));
+    };
+    Ok(TokenHash::of(token))
 }
 
 /// Too long, or broken off.
@@ -87,7 +92,7 @@ async fn admit(
     let decision = match admission::decide(known.as_ref(), shown, service.auto_provision()) {
         Admission::ToBeProvisioned => {
             let site = said.cloned().unwrap_or_else(SiteId::default_site);
-            match provision(&ready.db, tenant, device, &site, shown).await? {
+            match provision(&ready.pools.ingest, tenant, device, &site, shown).await? {
                 // From here it is a message like any other.
                 Provisioned::Made => return Ok(site),
                 Provisioned::Existed => {
@@ -120,7 +125,7 @@ async fn admit(
 }
 
 async fn record(ready: &Ready, tenant: &TenantId, device: &DeviceId) -> Reply<Option<Record>> {
-    let call = ready.db.named("look device up").read_only();
+    let call = ready.pools.ingest.named("look device up").read_only();
     Ok(transaction::retrying(call, tenant, async |tx: TenantTx| store::record(&tx, device).await).await?)
 }
 
@@ -133,6 +138,11 @@ fn reading(message: Message, device: &DeviceId, site: SiteId, now: Timestamp) ->
     };
     let time = message.time.unwrap_or(now);
     Ok(Reading { device: device.clone(), time, seq, site, metrics: message.metrics })
+}
+
+/// The time of arrival as it is kept: cut, so that it does not become one of tomorrow.
+fn to_microseconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
 }
 
 /// A number for a message that has neither time nor number of its own: negative, and small enough for every JSON reader.

@@ -2,12 +2,14 @@
 
 use super::partitions::{self, Partitions};
 use crate::devices::{DeviceId, SiteId};
+use crate::reply::Problem;
 use crate::tenants::{TenantId, TenantTx, transaction};
+use axum::http::StatusCode;
 use jiff::Timestamp;
 use plimsoll::{Database, Fault, Result};
 
 const INSERT: &str = "
-    INSERT INTO telemetry (tenant_id, device_id, time, seq, site_id, msg_type, metrics)
+    INSERT INTO public.telemetry (tenant_id, device_id, time, seq, site_id, msg_type, metrics)
     SELECT $1, r.device_id, r.time, r.seq, r.site_id, 'telemetry', r.metrics::jsonb
     FROM unnest($2::text[], $3::timestamptz[], $4::bigint[], $5::text[], $6::text[])
          AS r (device_id, time, seq, site_id, metrics)
@@ -46,16 +48,34 @@ pub async fn insert(
     readings: &[&Reading],
 ) -> Result<()> {
     let days = partitions::days(readings.iter().map(|reading| reading.time));
-    partitions.ensure(db, days.clone()).await?;
+    partitions.ensure(days.clone()).await?;
     match insert_rows(db, tenant, readings).await {
         // "no partition of relation found for row": one was dropped since it was seen.
         Err(error) if error.fault() == Fault::Constraint && is_about_partitions(&error) => {
             partitions.forget();
-            partitions.ensure(db, days).await?;
+            partitions.ensure(days).await?;
             insert_rows(db, tenant, readings).await
         }
         result => result,
     }
+}
+
+/// What a device is told whose reading was not stored. That the day has no place is not the reading's fault, which would
+/// make the device throw it away.
+pub fn refusal(error: &plimsoll::Error) -> Problem {
+    if is_about_partitions(error) {
+        let detail = "the service has no place for readings of this day; its log has the rest";
+        return Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", detail);
+    }
+    Problem::from(error)
+}
+
+/// Whether the failure may lie in one of the rows or its day, so that the others could be stored without it.
+#[must_use]
+pub fn is_about_a_row(error: &plimsoll::Error) -> bool {
+    // A table that has the name of a day and is none.
+    let is_about_a_day = error.sqlstate().is_some_and(|state| state.code() == "55000");
+    is_about_a_day || matches!(error.fault(), Fault::Constraint | Fault::Data | Fault::Conversion)
 }
 
 fn is_about_partitions(error: &plimsoll::Error) -> bool {

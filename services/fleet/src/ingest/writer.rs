@@ -15,7 +15,7 @@ use super::partitions::Partitions;
 use super::store::{self, Reading};
 use crate::reply::Problem;
 use crate::tenants::TenantId;
-use plimsoll::{Database, Fault, deadline};
+use plimsoll::{Database, deadline};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -190,24 +190,19 @@ async fn write(
             let readings: Vec<&Reading> = part.iter().map(|waiting| &waiting.reading).collect();
             match store::insert(&db, &partitions, &tenant, &readings).await {
                 Ok(()) => tell(part, &Ok(())),
-                Err(error) if part.len() > 1 && is_about_a_row(error.fault()) => {
+                Err(error) if part.len() > 1 && store::is_about_a_row(&error) => {
                     let half = part.split_off(part.len() / 2);
                     parts.push(half);
                     parts.push(part);
                 }
                 Err(error) => {
                     tracing::warn!("{} readings of tenant {tenant} were not stored: {error}", part.len());
-                    tell(part, &Err(Problem::from(&error)));
+                    tell(part, &Err(store::refusal(&error)));
                 }
             }
         }
     };
     deadline::within(LONGEST, all).await;
-}
-
-/// Whether the failure may lie in one of the rows, so that the others could be stored without it.
-fn is_about_a_row(fault: Fault) -> bool {
-    matches!(fault, Fault::Constraint | Fault::Data | Fault::Conversion)
 }
 
 fn tell(part: Vec<Waiting>, fate: &Result<(), Problem>) {

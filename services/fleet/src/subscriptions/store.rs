@@ -8,17 +8,17 @@ use crate::tenants::TenantTx;
 use plimsoll::{Error, Result};
 
 const WITH_ROOM: &str = "
-    SELECT subscription_id, active_device_count < device_limit FROM subscriptions
+    SELECT subscription_id, active_device_count < device_limit FROM public.subscriptions
     WHERE tenant_id = $1 AND subscription_type = 'MAIN' AND status IN ('TRIAL', 'ACTIVE', 'GRACE')
     ORDER BY active_device_count < device_limit DESC, term_end DESC, subscription_id
     LIMIT 1 FOR UPDATE";
 
 const TAKE: &str = "
-    UPDATE subscriptions SET active_device_count = active_device_count + 1, updated_at = now()
+    UPDATE public.subscriptions SET active_device_count = active_device_count + 1, updated_at = now()
     WHERE tenant_id = $1 AND subscription_id = $2 AND active_device_count < device_limit";
 
 const LOG: &str = "
-    INSERT INTO subscription_event_log (tenant_id, subscription_id, event_type, device_id, actor_type, actor_id)
+    INSERT INTO public.subscription_event_log (tenant_id, subscription_id, event_type, device_id, actor_type, actor_id)
     VALUES ($1, $2, 'DEVICE_ADDED', $3, 'service', 'auto-provision')";
 
 /// A subscription that has room for one more device; its row is locked until the transaction ends.

@@ -6,11 +6,12 @@
 
 use super::{TenantId, TenantTx, transaction};
 use crate::credentials::TokenHash;
-use crate::reply::{Problem, Reply};
+use crate::reply::{Problem, Proof, Reply};
 use axum::http::{HeaderMap, header};
 use plimsoll::Database;
 
-const HASHES: &str = "SELECT k.token_hash FROM tenant_access_tokens k JOIN tenants t USING (tenant_id)
+const HASHES: &str =
+    "SELECT k.token_hash FROM public.tenant_access_tokens k JOIN public.tenants t USING (tenant_id)
      WHERE k.tenant_id = $1 AND k.revoked_at IS NULL AND t.status = 'ACTIVE'";
 
 const LONGEST: usize = 512;
@@ -23,10 +24,8 @@ const LONGEST: usize = 512;
 /// # Cancel safety
 /// Only reads.
 pub async fn tenant_of(db: &Database, headers: &HeaderMap) -> Reply<TenantId> {
-    let Some(token) = bearer(headers) else {
-        return Err(Problem::unauthorized("TOKEN_MISSING", "show a token: Authorization: Bearer <token>"));
-    };
-    let refused = || Problem::unauthorized("TOKEN_INVALID", "this token is not accepted");
+    let token = bearer(headers)?;
+    let refused = || Problem::token_invalid(Proof::Bearer, "this token is not accepted");
     let tenant =
         token.rsplit_once('.').and_then(|(tenant, _)| TenantId::parse(tenant)).ok_or_else(refused)?;
     let call = db.named("check access token").read_only();
@@ -40,9 +39,21 @@ pub async fn tenant_of(db: &Database, headers: &HeaderMap) -> Reply<TenantId> {
     if known { Ok(tenant) } else { Err(refused()) }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.len() <= LONGEST).then_some(token)
+/// The token of `Authorization: Bearer <token>`.
+///
+/// # Errors
+/// 401 with what is missing.
+pub fn bearer(headers: &HeaderMap) -> Reply<&str> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        return Err(Problem::token_missing(Proof::Bearer));
+    };
+    let token = value.to_str().ok().and_then(|value| {
+        let (scheme, token) = value.trim().split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+    });
+    let refused = || {
+        let detail = "the header Authorization does not have the form Bearer <token>";
+        Problem::token_invalid(Proof::Bearer, detail)
+    };
+    token.filter(|token| (1..=LONGEST).contains(&token.len())).ok_or_else(refused)
 }

@@ -6,11 +6,26 @@
 //! made local to it before anything else runs, and there is no other way to make one. Both end together.
 
 use super::TenantId;
-use plimsoll::{Call, Result, Transaction};
+use plimsoll::{Call, Error, Isolation, Result, Transaction};
 use std::future::Future;
 use std::ops::Deref;
 
-const BECOME: &str = "SELECT pg_catalog.set_config('app.tenant_id', $1, true)";
+/// The tenant, and what decides over its rows whatever the login prefers (see [`crate::session`]). One question, since
+/// one has to be asked anyway; it answers whether foreign keys and triggers are in force.
+///
+/// Who has turned `synchronous_commit` off would be told "stored" of rows that a crash takes; what is stronger is kept.
+const BECOME: &str = "
+    SELECT pg_catalog.set_config('app.tenant_id', $1, true),
+           pg_catalog.set_config('search_path', 'public,pg_temp', true),
+           pg_catalog.set_config('row_security', 'on', true),
+           pg_catalog.set_config('synchronous_commit', login.durable, true),
+           login.whole
+    FROM (SELECT CASE pg_catalog.current_setting('synchronous_commit')
+                 WHEN 'off' THEN 'local' ELSE pg_catalog.current_setting('synchronous_commit') END AS durable,
+                 pg_catalog.current_setting('session_replication_role') = 'origin' AS whole) AS login";
+
+/// The work here is written for this one, whatever the login's default is.
+const ISOLATION: Isolation = Isolation::ReadCommitted;
 
 /// An open transaction that sees one tenant's rows and no others.
 pub struct TenantTx {
@@ -20,7 +35,13 @@ pub struct TenantTx {
 
 impl TenantTx {
     async fn open(transaction: Transaction, tenant: TenantId) -> Result<Self> {
-        transaction.execute(BECOME, &[&tenant.as_str()]).await?;
+        let row = transaction.query_one(BECOME, &[&tenant.as_str()]).await?;
+        if !row.try_get::<_, bool>(4)? {
+            return Err(Error::abort(
+                "session_replication_role is not origin for this login, and so no foreign key would be looked at: a \
+                 superuser has to say ALTER ROLE .. RESET session_replication_role (or ALTER DATABASE)",
+            ));
+        }
         Ok(TenantTx { transaction, tenant })
     }
 
@@ -57,7 +78,8 @@ where
     Fut: Future<Output = Result<T>> + Send,
 {
     let tenant = tenant.clone();
-    call.transaction(move |tx| async move { work(TenantTx::open(tx, tenant).await?).await })
+    call.isolation(ISOLATION)
+        .transaction(move |tx| async move { work(TenantTx::open(tx, tenant).await?).await })
 }
 
 /// Runs a transaction of this tenant, and again when it was rolled back for certain.
@@ -80,6 +102,8 @@ where
     let tenant = tenant.clone();
     async move {
         let (work, tenant) = (&work, &tenant);
-        call.retrying(move |tx| async move { work(TenantTx::open(tx, tenant.clone()).await?).await }).await
+        call.isolation(ISOLATION)
+            .retrying(move |tx| async move { work(TenantTx::open(tx, tenant.clone()).await?).await })
+            .await
     }
 }

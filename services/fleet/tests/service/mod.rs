@@ -5,6 +5,7 @@
 use fleet::bring_up::Reached;
 use fleet::demo::Credentials;
 use fleet::{Config, Running, Source};
+use jiff::Timestamp;
 use plimsoll::{Database, Settings, TransactionGuard};
 use plimsoll_embedded::shared::{self, TestDatabase};
 use reqwest::{Client, Response};
@@ -36,6 +37,7 @@ pub(crate) struct Device {
     pub(crate) url: String,
     pub(crate) key: String,
     pub(crate) token: String,
+    pub(crate) operator: String,
 }
 
 /// An answer, read to its end.
@@ -44,6 +46,10 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) kind: String,
     pub(crate) retry_after: Option<u64>,
+    /// How somebody would be let in.
+    pub(crate) challenge: Option<String>,
+    /// How a body would be read.
+    pub(crate) takes_encoding: Option<String>,
     pub(crate) body: Value,
 }
 
@@ -55,6 +61,8 @@ pub(crate) fn config(url: &str, folder: &Path) -> Config {
         database: Source::Given(Box::new(Settings::from_url(url).unwrap().pool_timeout(POOL_TIMEOUT))),
         demo: true,
         auto_provision: true,
+        operator_token: None,
+        env_file: None,
         app_password: None,
         pool_timeout_is_said: true,
     }
@@ -109,13 +117,18 @@ pub(crate) async fn hold_writes(database: &TestDatabase) -> TransactionGuard {
 /// Waits until so many writes to telemetry wait for a lock.
 pub(crate) async fn until_writes_wait(database: &TestDatabase, count: i64) {
     let sql = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database()
-               AND wait_event_type = 'Lock' AND query LIKE '%INSERT INTO telemetry%'";
+               AND wait_event_type = 'Lock' AND query LIKE '%INSERT INTO public.telemetry%'";
     until("a write waits", async || number(database, sql).await >= count).await;
 }
 
 pub(crate) async fn number(database: &TestDatabase, sql: &str) -> i64 {
     let rows = database.execute(sql).await.unwrap();
     rows[0]["n"].parse().unwrap()
+}
+
+/// The time as a device may send it, in whole microseconds.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap()
 }
 
 /// Waits for a state, and says which one did not come about.
@@ -130,7 +143,13 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl 
 impl Device {
     pub(crate) fn of(url: String, credentials: Credentials) -> Self {
         let http = Client::builder().timeout(PATIENCE).build().unwrap();
-        Device { http, url, key: credentials.provisioning_key, token: credentials.access_token }
+        Device {
+            http,
+            url,
+            key: credentials.provisioning_key,
+            token: credentials.access_token,
+            operator: credentials.operator_token,
+        }
     }
 
     /// Sends a reading with the tenant's key, as JSON text.
@@ -152,6 +171,16 @@ impl Device {
         Answer::of(request.send().await.unwrap()).await
     }
 
+    /// Sends a body with the tenant's key under these headers.
+    pub(crate) async fn send_as(&self, headers: &[(&str, &str)], body: impl Into<reqwest::Body>) -> Answer {
+        let path = "/ingest/v1/tenant/test/device/d1/telemetry";
+        let mut request = self.http.post(format!("{}{path}", self.url)).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Answer::of(request.header("X-Provision-Token", &self.key).send().await.unwrap()).await
+    }
+
     /// Asks for something with the tenant's access token.
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.get_as(path, Some(&self.token)).await
@@ -167,11 +196,13 @@ impl Device {
 }
 
 impl Answer {
-    async fn of(response: Response) -> Self {
+    pub(crate) async fn of(response: Response) -> Self {
         let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
         Answer {
             status: response.status().as_u16(),
             kind: header("content-type").unwrap_or_default(),
+            challenge: header("www-authenticate"),
+            takes_encoding: header("accept-encoding"),
             retry_after: header("retry-after").map(|seconds| seconds.parse().unwrap()),
             body: serde_json::from_str(&response.text().await.unwrap()).unwrap_or_default(),
         }

@@ -1,0 +1,184 @@
+//! Which numbers are taken: those that come out of the database as the numbers that went in.
+//!
+//! Devices and the programs that read their readings hold numbers as 64-bit floats and whole numbers of 64 bits. What is
+//! neither would come back changed, and nobody would be told: `1e400` as infinity, `123456789012345678901` as another
+//! number, `0.1234567890123456789` with other digits. So it is refused.
+//!
+//! - A whole number, written without a point or an exponent, fits from -2^63 to 2^64-1.
+//! - Any other number fits if its digits say no more than a 64-bit float holds. That is so for the shortest text of a
+//!   float (`21.3`), and for a longer one that a device printed with so many digits (`21.30000000000000071054`, which is
+//!   what `%.20f` makes of it).
+//! - `-0` is 0, as in every comparison: sensors that round print it, and its sign tells nothing.
+//!
+//! What fits is stored as it was written, digit for digit.
+
+/// Why a number does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Misfit {
+    /// A whole number beyond 64 bits.
+    Whole,
+    /// Beyond the largest float.
+    Large,
+    /// Not zero, and nearer to zero than any float.
+    Small,
+    /// More digits than a float holds.
+    Digits,
+}
+
+impl Misfit {
+    /// What it is told as, after the number's name.
+    pub(super) fn sentence(self) -> &'static str {
+        match self {
+            Misfit::Whole => {
+                "is a whole number beyond 64 bits: it has to lie from -9223372036854775808 to 18446744073709551615"
+            }
+            Misfit::Large => {
+                "is too large for a 64-bit float: it has to lie within 1.7976931348623157e308 of zero"
+            }
+            Misfit::Small => "is too small for a 64-bit float and would become 0: send 0, or at least 5e-324",
+            Misfit::Digits => {
+                "has more digits than a 64-bit float holds, and would be stored rounded: send 17 at most"
+            }
+        }
+    }
+}
+
+/// The text under which a JSON number is stored.
+pub(super) fn storable(text: &str) -> Result<&str, Misfit> {
+    if !text.contains(['.', 'e', 'E']) {
+        return match text {
+            "-0" => Ok("0"),
+            _ if text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok() => Ok(text),
+            _ => Err(Misfit::Whole),
+        };
+    }
+    let value: f64 = text.parse().map_err(|_| Misfit::Large)?;
+    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+    if value.is_infinite() {
+        return Err(Misfit::Large);
+    }
+    if value == 0.0 {
+        let is_zero = !mantissa.contains(|digit: char| matches!(digit, '1'..='9'));
+        return match is_zero {
+            // An exponent may be larger than the server's numbers have room for, and tells nothing.
+            true if mantissa.len() < text.len() => Ok("0"),
+            true => Ok(text.strip_prefix('-').unwrap_or(text)),
+            false => Err(Misfit::Small),
+        };
+    }
+    let said = Decimal::read(text);
+    let shortest = Decimal::read(&format!("{value:e}"));
+    let as_long = || Decimal::read(&format!("{value:.*e}", said.digits.len().saturating_sub(1)));
+    if said == shortest || said == as_long() { Ok(text) } else { Err(Misfit::Digits) }
+}
+
+/// The value of a decimal text: 0.digits times ten to the exponent.
+#[derive(Debug, PartialEq, Eq)]
+struct Decimal {
+    is_negative: bool,
+    /// Without zeros before and behind.
+    digits: String,
+    exponent: i64,
+}
+
+impl Decimal {
+    /// Reads a number that was read as a float already; its exponent is therefore a small one.
+    fn read(text: &str) -> Self {
+        let unsigned = text.strip_prefix('-').unwrap_or(text);
+        let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let all = format!("{whole}{fraction}");
+        let significant = all.trim_start_matches('0');
+        let point = i64::try_from(whole.len()).unwrap_or(i64::MAX);
+        let zeros = i64::try_from(all.len() - significant.len()).unwrap_or(i64::MAX);
+        Decimal {
+            is_negative: unsigned.len() < text.len(),
+            digits: significant.trim_end_matches('0').to_owned(),
+            exponent: exponent.parse::<i64>().unwrap_or(i64::MAX).saturating_add(point).saturating_sub(zeros),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_float_or_64_bits_hold_is_stored_as_it_was_written() {
+        for text in [
+            "0",
+            "25",
+            "-1",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "18446744073709551615",
+            "21.3",
+            "1e3",
+            "1E+3",
+            "0.1e-2",
+            "25.00000000000000000000",
+            "21.30000000000000071054",
+            "1.7976931348623157e308",
+            "5e-324",
+            "4.940656458412465e-324",
+            "0.30000000000000004",
+            "5.684341886080802e-14",
+            "5.684341886080801e-14",
+            "-273.15",
+            "1e22",
+            "0.0",
+            "0.000",
+        ] {
+            assert_eq!(storable(text), Ok(text));
+        }
+    }
+
+    #[test]
+    fn minus_zero_is_zero() {
+        for (text, stored) in
+            [("-0", "0"), ("-0.0", "0.0"), ("0e99999999999999999999", "0"), ("-0.0e-5", "0")]
+        {
+            assert_eq!(storable(text), Ok(stored), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_would_come_back_changed_is_refused() {
+        for (text, why) in [
+            ("9223372036854775808000", Misfit::Whole),
+            ("-9223372036854775809", Misfit::Whole),
+            ("18446744073709551616", Misfit::Whole),
+            ("1e309", Misfit::Large),
+            ("-1.8e308", Misfit::Large),
+            ("1e99999999999999999999", Misfit::Large),
+            ("1e-400", Misfit::Small),
+            ("-1.5e-99999999999999999999", Misfit::Small),
+            ("0.1234567890123456789", Misfit::Digits),
+            ("123456789.123456789", Misfit::Digits),
+            ("9007199254740993.0", Misfit::Digits),
+            ("1.2345e-320", Misfit::Digits),
+            ("9007199254740993e00", Misfit::Digits),
+        ] {
+            assert_eq!(storable(text), Err(why), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_way_to_print_a_float_is_taken(value in proptest::num::f64::NORMAL, digits in 16usize..40) {
+            let printed = [value.to_string(), format!("{value:e}"), format!("{value:.digits$e}"), format!("{value:?}")];
+            for text in printed.iter().filter(|text| text.contains(['.', 'e'])) {
+                proptest::prop_assert_eq!(storable(text), Ok(text.as_str()));
+            }
+        }
+
+        #[test]
+        fn what_is_taken_is_the_same_number_as_a_float(text in "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,25})?(e-?[0-9]{1,3})?") {
+            if let Ok(stored) = storable(&text) {
+                let (sent, kept): (f64, f64) = (text.parse().unwrap(), stored.parse().unwrap());
+                proptest::prop_assert!(sent.is_finite());
+                proptest::prop_assert_eq!(sent, kept);
+            }
+        }
+    }
+}
