@@ -220,7 +220,7 @@ impl Fault {
     /// Whether it can be played this way.
     #[must_use]
     pub fn goes(self, way: Way) -> bool {
-        !matches!(self, Fault::PoolerRestarted | Fault::ForeignState) || way == Way::PgBouncer
+        !matches!(self, Fault::PoolerRestarted | Fault::ForeignState) || way.pooler().is_some()
     }
 
     /// What calls are made.

@@ -41,5 +41,5 @@ pub use fault::Fault;
 pub use figures::{Count, Figures, Row, Times};
 pub use op::Op;
 pub use play::{Play, Played};
-pub use stage::{Way, servers};
+pub use stage::{There, Way};
 pub use trouble::live_until_killed;

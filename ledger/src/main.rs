@@ -7,7 +7,7 @@ mod options;
 
 use anyhow::{Context, Result};
 use ledger::page::{Run, markdown};
-use ledger::{Figures, Lane, Play, Played};
+use ledger::{Figures, Lane, Play, Played, There};
 use options::Options;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -39,7 +39,11 @@ fn run() -> Result<ExitCode> {
 async fn play(options: &Options) -> Result<ExitCode> {
     let program = std::env::current_exe().context("this program's own path")?;
     let mut figures = Figures::default();
-    for way in &options.ways {
+    let there = There::among(&options.ways).await?;
+    for (way, why) in &there.missing {
+        eprintln!("NOT RUN: {}: {why}", way.name());
+    }
+    for way in &there.ways {
         for fault in options.faults.iter().filter(|fault| fault.goes(*way)) {
             let play = Play {
                 fault: *fault,
@@ -56,15 +60,17 @@ async fn play(options: &Options) -> Result<ExitCode> {
             }
         }
     }
-    let servers = ledger::servers(&options.ways).await?;
+    let missing = there.missing.len();
     let command = format!("make ledger SEEDS={} SEED={}", options.seeds, options.seed);
-    let run = Run { seeds: (options.seed, options.seeds), span: options.span, servers, command };
+    let run = Run { seeds: (options.seed, options.seeds), span: options.span, there, command };
     let page = markdown(&figures, &run);
     match &options.write {
         Some(file) => std::fs::write(file, page).with_context(|| format!("{}", file.display()))?,
         None => println!("{page}"),
     }
-    Ok(if figures.ours_are_true() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    // Where everything has to be shown, what could not be had is a failure.
+    let is_whole = missing == 0 || std::env::var_os("CI").is_none_or(|said| said != "true");
+    Ok(if figures.ours_are_true() && is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// A line for each lane, on the standard error.

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) const USAGE: &str = "\
-usage: ledger [--seeds N] [--seed N] [--seconds S] [--way direct|pgbouncer].. [--fault NAME].. [--ours] [--write FILE]
+usage: ledger [--seeds N] [--seed N] [--seconds S] [--way WAY].. [--fault NAME].. [--ours] [--write FILE]
 
   --seeds N      how often each fault is played (5)
   --seed N       from which seed on (1)
   --seconds S    how long each trouble lasts (3)
-  --way WAY      only through this, given as often as wanted (both)
+  --way WAY      only through this: direct, pgbouncer-1.18 or pgbouncer-1.24, given as often as wanted (all)
   --fault NAME   only this, given as often as wanted (all)
   --ours         without the peers
   --write FILE   where the page is written; otherwise it is printed";

@@ -4,7 +4,7 @@ use crate::client::Lane;
 use crate::fault::Fault;
 use crate::figures::{Count, Figures, Row};
 use crate::op::Op;
-use crate::stage::Way;
+use crate::stage::{There, Way};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ pub struct Run {
     pub seeds: (u64, u64),
     /// For how long each trouble lasted.
     pub span: Duration,
-    /// Which PostgreSQL, and which PgBouncer if one took part.
-    pub servers: String,
+    /// Which servers and poolers, and what could not be had.
+    pub there: There,
     /// The command that makes it again.
     pub command: String,
 }
@@ -75,9 +75,12 @@ pub fn markdown(figures: &Figures, run: &Run) -> String {
          `make ledger ARGS=\"--fault wire-cut\" SEEDS=1 SEED=7`, which prints the ids of every lie and leaves this page alone.\n",
         first + many.saturating_sub(1),
         run.span.as_secs_f64(),
-        run.servers,
+        run.there.versions,
         run.command,
     );
+    for (way, _) in &run.there.missing {
+        let _ = writeln!(text, "\n**Not run: {}, which could not be had here.**", words(*way));
+    }
     lanes(&mut text, figures);
     for way in figures.plays.keys() {
         faults(&mut text, figures, *way);
@@ -127,7 +130,8 @@ fn faults(text: &mut String, figures: &Figures, way: Way) {
 fn words(way: Way) -> &'static str {
     match way {
         Way::Direct => "direct",
-        Way::PgBouncer => "through PgBouncer in transaction mode",
+        Way::PgBouncer118 => "through PgBouncer 1.18 in transaction mode",
+        Way::PgBouncer124 => "through PgBouncer 1.24 in transaction mode",
     }
 }
 

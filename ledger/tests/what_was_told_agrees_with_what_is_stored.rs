@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step fails the test")]
 
 use ledger::{Fault, Lane, Play, Way};
+use plimsoll_embedded::{PgBouncerVersion, on_each_pgbouncer};
 use std::time::Duration;
 
 /// How much later than its patience a call may come back. The promise is a tenth of a second; the rest is for a machine
@@ -73,7 +74,26 @@ async fn when_the_program_is_killed() {
     plays(Fault::ProgramKilled, Way::Direct).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn when_the_pooler_is_restarted() {
-    plays(Fault::PoolerRestarted, Way::PgBouncer).await;
+async fn when_the_pooler_is_restarted(version: PgBouncerVersion) {
+    plays(Fault::PoolerRestarted, way(version)).await;
 }
+
+async fn when_nothing_breaks_behind_a_pooler(version: PgBouncerVersion) {
+    plays(Fault::Calm, way(version)).await;
+}
+
+fn way(version: PgBouncerVersion) -> Way {
+    match version {
+        PgBouncerVersion::V1_18 => Way::PgBouncer118,
+        _ => Way::PgBouncer124,
+    }
+}
+
+on_each_pgbouncer!(
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    when_the_pooler_is_restarted
+);
+on_each_pgbouncer!(
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    when_nothing_breaks_behind_a_pooler
+);
