@@ -38,12 +38,18 @@ fn run() -> Result<ExitCode> {
 
 async fn play(options: &Options) -> Result<ExitCode> {
     let program = std::env::current_exe().context("this program's own path")?;
-    let mut figures = Figures::default();
     let there = There::among(&options.ways).await?;
     for (way, why) in &there.missing {
         eprintln!("NOT RUN: {}: {why}", way.name());
     }
-    for way in &there.ways {
+    let run = Run {
+        seeds: (options.seed, options.seeds),
+        span: options.span,
+        there,
+        command: format!("make ledger SEEDS={} SEED={}", options.seeds, options.seed),
+    };
+    let mut figures = Figures::default();
+    for way in &run.there.ways {
         for fault in options.faults.iter().filter(|fault| fault.goes(*way)) {
             let play = Play {
                 fault: *fault,
@@ -58,18 +64,18 @@ async fn play(options: &Options) -> Result<ExitCode> {
                 tell(&played);
                 figures.add(*way, *fault, &played);
             }
+            // After each fault, so that a run that is interrupted has told what it knows.
+            if let Some(file) = &options.write {
+                let page = markdown(&figures, &run);
+                std::fs::write(file, page).with_context(|| format!("{}", file.display()))?;
+            }
         }
     }
-    let missing = there.missing.len();
-    let command = format!("make ledger SEEDS={} SEED={}", options.seeds, options.seed);
-    let run = Run { seeds: (options.seed, options.seeds), span: options.span, there, command };
-    let page = markdown(&figures, &run);
-    match &options.write {
-        Some(file) => std::fs::write(file, page).with_context(|| format!("{}", file.display()))?,
-        None => println!("{page}"),
+    if options.write.is_none() {
+        println!("{}", markdown(&figures, &run));
     }
     // Where everything has to be shown, what could not be had is a failure.
-    let is_whole = missing == 0 || std::env::var_os("CI").is_none_or(|said| said != "true");
+    let is_whole = run.there.missing.is_empty() || std::env::var_os("CI").is_none_or(|said| said != "true");
     Ok(if figures.ours_are_true() && is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
