@@ -9,6 +9,7 @@
 #   make soak       the long parts: a minute of what must not happen, sixty thousand transactions under cancels, then
 #                   many seeds (SEEDS=200 SEED=1: how many, from where), then the ledger's faults with a tenth as many
 #   make p0         the four tests of the database baseline, with what each one measured
+#   make tick       every command of docs/checklists, against a service that it starts; ONLY=p0 takes one page
 #   make check      format, lints, feature sets, documentation, licences
 #   make ledger     what callers were told beside what is stored, under every fault, through Plimsoll, deadpool and sqlx:
 #                   writes docs/ledger.md (SEEDS=20 SEED=1 ARGS=.., one way or one fault alone)
@@ -40,7 +41,7 @@ TELL_WHAT_DID_NOT_RUN := for version in $$poolers; do \
 LOOM_TESTS := $(wildcard crates/plimsoll/tests/loom*.rs)
 
 .DEFAULT_GOAL := test
-.PHONY: run demo test test-all soak ledger p0 check bench bench-ab docs clean
+.PHONY: run demo test test-all soak ledger p0 tick check bench bench-ab docs clean
 
 run:
 	@scripts/setup run
@@ -100,6 +101,12 @@ ledger:
 p0:
 	@scripts/setup run
 	$(CARGO) test -p plimsoll --test p0 -- --nocapture
+
+# It brings its own database whatever the environment says.
+tick:
+	@env -u DATABASE_URL scripts/setup test
+	$(CARGO) build --quiet --bins
+	env -u TEST_DATABASE_URL $(CARGO) run --quiet --bin tick $(if $(ONLY),-- $(ONLY))
 
 check:
 	@scripts/setup check

@@ -8,6 +8,7 @@
 use crate::begin::Begin;
 use crate::breaker::Permit;
 use crate::breaker::circuit::Answer;
+use crate::cancel_handle::CancelHandle;
 use crate::deadline::{self, Deadline};
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fairness::refused;
@@ -25,11 +26,14 @@ use crate::statement::{Count, First, Params, Rows, Shape};
 use crate::statements::{AsQuery, Query};
 use crate::stream::{CopyIn, CopyOut, RowStream};
 use crate::transaction::{self, Transaction, TransactionGuard};
+use crate::wire::given_up::SHIELD;
 use crate::wire::link::Activity;
 use bytes::Buf;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
 
@@ -340,6 +344,42 @@ impl PooledConnection {
         transaction::begin(self, Begin::default()).await
     }
 
+    /// The driver's client, once everything that was given up on this lease has come to its end: what is sent through it
+    /// is then hit by none of our cancels.
+    ///
+    /// The same client is had at once by dereferencing; where a statement was given up just before, that one may still be
+    /// running, and what is sent waits behind it and behind a short shield; whoever had the client already may wait for
+    /// as long as that one takes.
+    ///
+    /// # Errors
+    /// What was given up could not be stopped in time; the connection has ended; the deadline has passed.
+    ///
+    /// # Cancel safety
+    /// Only waits.
+    pub async fn driver(&self) -> Result<&Client> {
+        match self.guard().settled().await {
+            Ok(()) => Ok(self),
+            Err(error) => refused(error).await,
+        }
+    }
+
+    /// What cancels, from any task, the statement that runs on this lease.
+    #[must_use]
+    pub fn cancel_handle(&self) -> CancelHandle {
+        CancelHandle::new(&self.lease.link)
+    }
+
+    /// Somebody gets the driver's client. What he sends is shielded from the cancel of what was given up before.
+    fn bare(&self) {
+        if self.lease.link.bare() {
+            for _ in 0..2 {
+                let mut shield = pin!(self.lease.client.batch_execute(SHIELD));
+                // Handed to the driver by its first poll; nobody waits for its answer.
+                let _ = shield.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            }
+        }
+    }
+
     async fn needs_own_session(&self, what: &str) -> Result<()> {
         if self.lease.is_pooled_by_transaction() && self.settled_guard().await?.place() == Place::Alone {
             return Err(usage(&format!("{what} needs a transaction behind a transaction pooler")));
@@ -351,33 +391,37 @@ impl PooledConnection {
 /// The driver's client, for libraries (refinery, clorinde, your own code that takes a `GenericClient`).
 ///
 /// What is done through it is not stopped when its future is dropped, only when the lease's deadline passes or the
-/// lease ends; and its errors are the driver's.
+/// lease ends; and its errors are the driver's. Where a statement was given up on this lease just before,
+/// [`PooledConnection::driver`] gives the same client once that has come to its end.
+///
+/// The client's own `cancel_token` does not work: it is not told the way to the server, and PgBouncer 1.18 dies of the
+/// way in which it ends. Use [`PooledConnection::cancel_handle`].
 impl Deref for PooledConnection {
     type Target = Client;
 
     fn deref(&self) -> &Client {
-        self.lease.link.bare();
+        self.bare();
         &self.lease.client
     }
 }
 
 impl DerefMut for PooledConnection {
     fn deref_mut(&mut self) -> &mut Client {
-        self.lease.link.bare();
+        self.bare();
         &mut self.lease.client
     }
 }
 
 impl AsRef<Client> for PooledConnection {
     fn as_ref(&self) -> &Client {
-        self.lease.link.bare();
+        self.bare();
         &self.lease.client
     }
 }
 
 impl AsMut<Client> for PooledConnection {
     fn as_mut(&mut self) -> &mut Client {
-        self.lease.link.bare();
+        self.bare();
         &mut self.lease.client
     }
 }

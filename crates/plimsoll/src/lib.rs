@@ -44,6 +44,7 @@
 mod begin;
 mod breaker;
 mod call;
+mod cancel_handle;
 mod capacity;
 mod connection;
 mod database;
@@ -82,6 +83,7 @@ pub use begin::Isolation;
 pub use breaker::BreakerStatus;
 pub use breaker::circuit::BreakerState;
 pub use call::Call;
+pub use cancel_handle::CancelHandle;
 pub use capacity::{Capacity, TableSize};
 pub use connection::{PooledConnection, WireState};
 pub use database::Database;

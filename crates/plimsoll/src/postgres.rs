@@ -17,6 +17,7 @@ use crate::wire::handshake::{Ready, Session};
 use crate::wire::link::{Link, Rest};
 use crate::wire::naming::Links;
 use crate::wire::recycle::{self, Unfit};
+use crate::wire::stop::Extent;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -235,7 +236,7 @@ impl Manage for Postgres {
         self.shared.events.tell(Event::Stopped { work, pid: link.seen.pid(), reason });
         let link = Arc::clone(link);
         let limit = self.shared.plan.reclaim_timeout();
-        self.shared.runtime.spawn(async move { link.stop(Instant::now() + limit).await });
+        self.shared.runtime.spawn(async move { link.stop(Instant::now() + limit, Extent::GivenUp).await });
     }
 
     fn return_limit(&self, link: &Arc<Link>) -> Option<Duration> {

@@ -189,7 +189,12 @@ impl Guard<'_> {
     /// Runs text that is not prepared here.
     pub(crate) async fn text<S: Shape>(&self, sql: &str, params: Params<'_>) -> Result<S::Out> {
         if self.place() == Place::Alone && self.connection.is_pooled_by_transaction() {
-            return self.whole::<S>(sql, params, &Begin::default()).await;
+            return match self.whole::<S>(sql, params, &Begin::default()).await {
+                Err(error) if self.struck_by_mistake(Query::Text(sql), &error).is_some() => {
+                    self.whole::<S>(sql, params, &Begin::default()).await
+                }
+                answer => answer,
+            };
         }
         match self.send_text::<S>(sql, params).await {
             Ok(out) => Ok(out),
@@ -205,6 +210,9 @@ impl Guard<'_> {
         params: Params<'_>,
         error: Error,
     ) -> Result<S::Out> {
+        if let Some(sql) = self.struck_by_mistake(query, &error) {
+            return self.send_text::<S>(sql, params).await;
+        }
         let sql = match query {
             Query::Text(sql) if is_stale(sql, &error) => sql,
             _ => return Err(error),

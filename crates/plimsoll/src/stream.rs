@@ -11,6 +11,8 @@ use crate::guard::request::{Answered, Sent, Watch};
 use crate::stale::is_stale;
 use crate::statement::{Params, Way};
 use crate::statements::{Query, typed};
+use crate::wire::copying::Fed;
+use crate::wire::link::{Link, Streaming};
 use bytes::{Buf, Bytes};
 use futures_util::{Sink, SinkExt, Stream};
 use std::future::Future;
@@ -29,6 +31,8 @@ struct Bounded<'a> {
     stopped: Option<StopReason>,
     /// Its end or its error was handed out.
     is_done: bool,
+    /// What is sent beside it knows that it is not alone.
+    _streaming: Streaming<'a>,
 }
 
 impl<'a> Bounded<'a> {
@@ -40,17 +44,34 @@ impl<'a> Bounded<'a> {
         guard: Guard<'a>,
         request: impl Future<Output = Result<T, tokio_postgres::Error>> + Send,
     ) -> Result<(T, Self)> {
+        // Of an open stream it is asked where its requests begin, which was before whatever is sent beside it.
+        let link: &'a Link = &guard.connection.link;
+        let (streaming, behind) = (link.stream(), link.seen.sent());
         let Answered { answer, stopped, sent } = guard.listen(Phase::Statement, request).await?;
         match answer {
-            Ok(stream) => Ok((stream, Bounded::new(guard, stopped, sent))),
+            Ok(stream) => Ok((stream, Bounded::new(guard, stopped, sent, behind, streaming))),
             Err(error) => Err(guard.failed(Phase::Statement, error, stopped, sent)),
         }
     }
 
-    fn new(guard: Guard<'a>, stopped: Option<StopReason>, sent: Sent) -> Self {
-        let watch = Watch::new(&guard, Phase::Statement, sent);
+    fn new(
+        guard: Guard<'a>,
+        stopped: Option<StopReason>,
+        sent: Sent,
+        behind: u64,
+        streaming: Streaming<'a>,
+    ) -> Self {
+        let watch = Watch::new(&guard, Phase::Statement, sent, behind);
         let (end, reason) = guard.stop_at(sent.began);
-        Bounded { guard, watch, end: Box::pin(sleep_until(end.instant())), reason, stopped, is_done: false }
+        Bounded {
+            guard,
+            watch,
+            end: Box::pin(sleep_until(end.instant())),
+            reason,
+            stopped,
+            is_done: false,
+            _streaming: streaming,
+        }
     }
 
     /// The error once the limit has come, with nothing to be had at once.
@@ -205,7 +226,9 @@ impl Stream for CopyOut<'_> {
 
 /// A `COPY .. FROM STDIN` under way. Nothing of it is stored unless [`CopyIn::finish`] says so.
 pub struct CopyIn<'a, B: Buf + Send + 'static> {
+    // In this order they are dropped: the driver then knows that there are no more rows before the copy is stopped.
     sink: Pin<Box<CopyInSink<B>>>,
+    _fed: Fed<'a>,
     bounded: Bounded<'a>,
     /// Its end was sent; before that nothing of it can have been stored.
     is_ending: bool,
@@ -214,6 +237,7 @@ pub struct CopyIn<'a, B: Buf + Send + 'static> {
 impl<'a, B: Buf + Send + 'static> CopyIn<'a, B> {
     pub(crate) async fn open(guard: Guard<'a>, sql: &str) -> Result<Self> {
         let statement = prepared(&guard, sql).await?;
+        let fed = guard.connection.link.feed();
         let request = guard.connection.client.copy_in(&statement);
         let opened = Bounded::open(guard, request).await;
         if opened.is_err() {
@@ -222,7 +246,7 @@ impl<'a, B: Buf + Send + 'static> CopyIn<'a, B> {
             guard.connection.link.abort();
         }
         let (sink, bounded) = opened?;
-        Ok(CopyIn { sink: Box::pin(sink), bounded, is_ending: false })
+        Ok(CopyIn { sink: Box::pin(sink), _fed: fed, bounded, is_ending: false })
     }
 
     fn failed(&mut self, error: tokio_postgres::Error) -> Error {

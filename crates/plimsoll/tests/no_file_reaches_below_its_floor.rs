@@ -60,6 +60,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "names",
             "stream",
             "lock",
+            "cancel_handle",
             "connection",
             "resolve",
             "transaction/",

@@ -269,10 +269,12 @@ fn every_setting_is_said_the_same_in_the_environment_in_toml_in_json_and_in_code
     let file = Settings::from_toml(&toml).unwrap();
     let members: Vec<String> =
         EACH.iter().map(|(name, value)| format!("\"{name}\": {}", quoted(value))).collect();
-    let json: Settings = serde_json::from_str(&format!("{{{}}}", members.join(","))).unwrap();
+    let document = format!("{{{}}}", members.join(","));
+    let json = Settings::from_json(&document).unwrap();
+    let inside_another: Settings = serde_json::from_str(&document).unwrap();
 
     let code = format!("{:?}", in_code());
-    for other in [environment, answered, file, json] {
+    for other in [environment, answered, file, json, inside_another] {
         assert_eq!(format!("{other:?}"), code);
         assert_eq!(format!("{:?}", other.check().unwrap()), format!("{:?}", in_code().check().unwrap()));
     }
@@ -328,6 +330,35 @@ fn a_program_may_keep_the_settings_in_its_own_configuration() {
     assert!(wrong.database.check().unwrap_err().to_string().contains("did you mean pool_max?"));
 }
 
+#[test]
+fn a_file_that_is_called_json_is_read_as_json() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("base.json");
+    let text = r#"{
+        "title": "orders",
+        "plimsoll": {
+            "url": "postgres://app@localhost/a", "dbname": "b",
+            "profile": ["service", "development"],
+            "pool_max": 7, "breaker": "off", "user": null, "retry_share": 0.5
+        }
+    }"#;
+    for text in [text.to_owned(), format!("\u{feff}{text}"), text.replace('\n', "\r\n")] {
+        std::fs::write(&file, text).unwrap();
+        let plan = Settings::from_file(&file).and_then(Settings::check).unwrap();
+        assert_eq!((plan.dbname(), plan.user(), plan.pool_max(), plan.max_overflow()), ("b", "app", 7, 0));
+        assert_eq!(plan.statement_timeout(), Some(Duration::from_secs(10)));
+    }
+    let shouted = directory.path().join("BASE.JSON");
+    std::fs::copy(&file, &shouted).unwrap();
+    assert!(Settings::from_file(&shouted).is_ok());
+    // Its settings may stand at its top, as in TOML.
+    std::fs::write(&file, r#"{"hosts": ["db1", "db2:6000"], "user": "app"}"#).unwrap();
+    assert_eq!(Settings::from_file(&file).and_then(Settings::check).unwrap().hosts().len(), 2);
+    // And the same text under another name is no TOML.
+    std::fs::copy(&file, directory.path().join("base.toml")).unwrap();
+    assert!(Settings::from_file(directory.path().join("base.toml")).is_err());
+}
+
 const CHILD: &str = "child_prints_what_its_environment_says";
 
 /// Run only by the next test, in a process whose environment that one has chosen.
@@ -368,6 +399,12 @@ fn the_environment_is_stronger_than_the_file_and_the_file_than_the_profile() {
         ("PLIMSOLL_MAX_WAITING", "6".as_ref()),
     ]);
     assert!(shown.contains("file file 10 6."), "{shown}");
+
+    let file = directory.path().join("base.json");
+    std::fs::write(&file, r#"{"hosts": "localhost", "user": "file", "dbname": "file", "pool_max": 8}"#)
+        .unwrap();
+    let shown = child(&[("TEST_FILE", file.as_ref()), ("PLIMSOLL_USER", "environment".as_ref())]);
+    assert!(shown.contains("file environment 8 1000."), "{shown}");
 }
 
 #[cfg(unix)]

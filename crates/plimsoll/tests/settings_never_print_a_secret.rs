@@ -118,6 +118,24 @@ fn not_from_a_file_that_cannot_be_read() {
     }
 }
 
+#[test]
+fn nor_from_json_that_cannot_be_read() {
+    for text in [
+        r#"{"password": "hunter2", "pool_max": 0}"#,
+        r#"{"password": "hunter2}"#,
+        r#"{"password": hunter2}"#,
+        r#"{"password": "hunter2" "pool_max": 3}"#,
+        r#"{"pasword": "hunter2"}"#,
+        r#"{"password": ["hunter2", {}]}"#,
+        r#"{"password": "a", "password": "hunter2"}"#,
+        r#"{"plimsoll": {"password": "hunter2", "url": "postgres://a:hunter2@b:c/d"}}"#,
+        r#"{"password": "hunter2\ud800"}"#,
+        r#""postgres://app:hunter2@db1/orders""#,
+    ] {
+        assert_silent(&Settings::from_json(text), text);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

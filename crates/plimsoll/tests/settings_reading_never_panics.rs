@@ -21,6 +21,7 @@ fn near() -> impl Strategy<Value = String> {
         "((host|port|user|password|sslmode|options) ?= ?['\\\\a-z0-9,/]{0,6} ?){0,4}",
         "([a-z]{0,3}[:\\[\\]/,.%0-9]{0,5}){0,4}",
         "([a-z_]{1,12} ?= ?[\"'\\[{a-z0-9.]{0,6}\n?){0,5}",
+        "(\"[a-z_\\\\]{0,9}\" ?[:,] ?[\"'\\[{a-z0-9.]{0,6}\n?,?){0,4}",
         "((direct|pooler|service|probe|high-load|[a-z]{0,4})[,+ ]?){0,4}",
     ]
 }
@@ -51,6 +52,9 @@ proptest! {
         let _ = Settings::from_toml(&text).map(Settings::check);
         let _ = Settings::from_toml(&format!("{} = {text}", table()[name].name)).map(Settings::check);
         let _ = serde_json::from_str::<Settings>(&text).map(Settings::check);
+        for text in [text.clone(), format!("{{\"{}\": {text}}}", table()[name].name), format!("{{\"plimsoll\": {{{text}}}}}")] {
+            let _ = Settings::from_json(&text).map(Settings::check);
+        }
     }
 
     /// Every limit that can be set can be derived from, checked and compared.

@@ -90,6 +90,60 @@ fn what_is_wrong_in_the_file_is_told_with_its_line_and_together_with_the_rest() 
 }
 
 #[test]
+fn what_is_wrong_in_a_json_file_is_told_in_the_same_words_with_the_line_of_its_key() {
+    let text = r#"{
+  "user": "app",
+  "pool_mx": 3,
+  "lock_timeout":
+      5,
+  "statement_timeout": {"s": 30},
+  "pool_max": 0, "pool_min": 2.0,
+  "user": "other",
+  "profile": "prod"
+}"#;
+    let error = Settings::from_json(text).unwrap_err();
+    let expected = "\
+PL-SET-01 7 problems in the settings:
+1. pool_mx (JSON, line 3) is unknown; allowed is a setting that exists; did you mean pool_max?
+2. lock_timeout (JSON, line 4) is \"5\"; allowed is a whole number followed by ms, s, min or h, from 1ms to 24h, or off; say the unit: 5s if seconds are meant, 5ms if milliseconds
+3. statement_timeout (JSON, line 6) is a group of values; allowed is a whole number followed by ms, s, min or h, from 10ms to 24h, or off; give it one value
+4. pool_min (JSON, line 7) is \"2.0\"; allowed is a whole number from 0 to 10000; write it so
+5. profile (JSON, line 9) is \"prod\"; allowed is a list out of service, probe, direct, pooler, development, production, high-load; did you mean production?
+6. user (JSON, line 8) is said before; allowed is one value for each key; leave one of the two out
+7. pool_max is 0; allowed is a whole number from 1 to 10000; set it within that";
+    assert_eq!(error.to_string(), expected);
+
+    let inside = format!("{{\n\"plimsoll\":\n{text}\n}}");
+    let error = Settings::from_json(&inside).unwrap_err();
+    assert!(error.to_string().contains("1. pool_mx (JSON, line 5) is unknown"), "{error}");
+}
+
+#[test]
+fn a_document_that_is_no_json_is_told_with_its_line() {
+    for (text, key, value) in [
+        ("{\n\"user\": \"app\",\n}", "the document (JSON, line 3)", "not JSON"),
+        ("{\n\"user\": \"app\"\n", "the document (JSON, line 3)", "not JSON"),
+        ("", "the document (JSON, line 1)", "not JSON"),
+        ("user = 'app'", "the document (JSON, line 1)", "not JSON"),
+        ("{}\n{}", "the document (JSON, line 2)", "not JSON"),
+        ("{\"user\":\n\"\\ud800\"}", "the document (JSON, line 1)", "not JSON"),
+        ("[1]", "the document (JSON, line 1)", "no JSON object"),
+        ("\"postgres://app@db1/orders\"", "the document (JSON, line 1)", "no JSON object"),
+    ] {
+        let error = Settings::from_json(text).unwrap_err();
+        let [problem] = error.problems() else { panic!("{text}: {error}") };
+        assert_eq!((problem.key.as_str(), problem.value.as_str()), (key, value), "{text}");
+    }
+    let error = Settings::from_json("{\"plimsoll\": {\"pool_max\": 3},\n\"plimsoll\": {\"pool_max\": 4}}")
+        .unwrap_err();
+    assert_eq!(error.problems()[0].key, "plimsoll (JSON, line 2)", "{error}");
+    let deep = format!("{{\"pool_max\": {}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    assert!(Settings::from_json(&deep).is_err(), "however deep it goes");
+    let error = Settings::from_file("/nowhere/base.json").unwrap_err();
+    assert!(error.to_string().contains("the file /nowhere/base.json is not readable"), "{error}");
+}
+
+#[test]
 fn what_is_missing_is_told_when_nothing_more_can_be_said() {
     assert!(from_vars(&[]).is_ok(), "the rest may still be said in code");
     let error = Settings::default().check().unwrap_err();

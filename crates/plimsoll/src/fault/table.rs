@@ -195,6 +195,11 @@ faults! {
         "somebody cancelled the statement on the server",
         "ask who ran pg_cancel_backend";
 
+    /// Our own cancel, meant for another statement of the same lease, came late and struck this one (57014).
+    CancelStrayed: "PL-STM-05", said if_rolled_back keeps;
+        "a statement of the same lease was given up while this one stood behind it",
+        "run it again, it was undone; give what may be given up a connection of its own";
+
     /// Serialisable transactions collided (40001).
     SerializationFailure: "PL-TXN-02", said if_rolled_back keeps;
         "concurrent transactions touched the same rows",

@@ -11,7 +11,9 @@
 //! server must not go on either. Listening goes on while the cancel is under way, because a statement that finishes
 //! just then has happened, and its caller is told so.
 
+mod copy;
 pub(crate) mod request;
+mod stray;
 
 use crate::deadline::Deadline;
 use crate::error::{Error, Outcome, Phase, Result, fault_of, is_name_unknown_to_pooler, said};
@@ -23,10 +25,10 @@ use crate::outcome::{Evidence, Place, Said};
 use crate::postgres::Connection;
 use crate::sql::nature::{self, Nature};
 use crate::statements::Query;
-use crate::wire::link::Ended;
-use crate::wire::stop::Stopped;
+use crate::wire::link::{Ended, Link};
+use crate::wire::stop::{Extent, Stopped};
 use futures_util::future;
-use request::{Answered, Request, Sent, UnderWay, Watch};
+use request::{Answered, Request, Sent, Watch};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -176,7 +178,7 @@ impl Guard<'_> {
         if is_meant_inside && link.seen.status() == b'I' && link.is_answered() {
             return Err(self.left_outside(phase));
         }
-        Ok((!self.needs_settling()).then_some(now))
+        Ok((!self.needs_settling() && !link.has_others()).then_some(now))
     }
 
     /// What was meant to run in a transaction would run by itself: a statement inside has ended that.
@@ -197,9 +199,9 @@ impl Guard<'_> {
         link.needs_settling() || self.place == Whereabouts::AsTheSessionIs && link.holds_untold_transaction()
     }
 
-    /// Settles what was given up, where a decision depends on whether a transaction is open.
+    /// Waits until nothing is stopped any more that was sent before.
     pub(crate) async fn settled(&self) -> Result<()> {
-        if self.needs_settling() {
+        if self.may_begin(Moment::now(), Phase::Statement)?.is_none() {
             self.settle(Phase::Statement).await?;
         }
         Ok(())
@@ -216,8 +218,14 @@ impl Guard<'_> {
         }
         let limit = Instant::now() + self.connection.shared.plan.reclaim_timeout();
         let until = self.deadline.map_or(limit, |deadline| deadline.instant().min(limit));
-        if !matches!(link.stop(until).await, Stopped::Quiet) {
-            return Err(self.gave_up(phase, "could not be stopped in time"));
+        if link.needs_settling() {
+            if !matches!(link.stop(until, Extent::GivenUp).await, Stopped::Quiet) {
+                return Err(self.gave_up(phase, "could not be stopped in time"));
+            }
+            if link.owes_barrier() && link.seen.owed() > 0 {
+                // What the others wait for stands between.
+                link.barrier_passed();
+            }
         }
         if link.owes_barrier() {
             // A late cancel may hit this empty statement; that is what it is for.
@@ -231,6 +239,20 @@ impl Guard<'_> {
             let undo = link.sending(self.connection.client.batch_execute("ROLLBACK"));
             if !matches!(timeout_at(until, undo).await, Ok(Ok(()))) {
                 return Err(self.gave_up(phase, "has begun a transaction that could not be rolled back"));
+            }
+        }
+        if link.has_others() {
+            // Where its requests begin must be known, should it be given up while the others go on. What is sent through
+            // the client itself is not counted, so it is waited for until nobody has got that meanwhile.
+            loop {
+                let before = link.bares();
+                if link.is_bare() {
+                    link.asked_again();
+                }
+                let is_late = timeout_at(until, link.wait_for(Link::is_drained)).await.is_err();
+                if is_late || link.bares() == before {
+                    break;
+                }
             }
         }
         // That took of the time there was.
@@ -266,7 +288,6 @@ impl Guard<'_> {
         request: Pin<&mut impl Future<Output = T>>,
         reason: StopReason,
         mut watch: Watch<'_>,
-        under_way: Option<UnderWay<'_>>,
     ) -> Result<Answered<T>> {
         let link = &self.connection.link;
         let now = Instant::now();
@@ -278,10 +299,9 @@ impl Guard<'_> {
         if phase != Phase::Commit {
             self.tell_stopped(reason);
         }
-        link.abandon();
-        let (_, answer) = future::join(link.stop(until), timeout_at(until, link.sending(request))).await;
-        // Known to be over, or given up.
-        drop(under_way);
+        link.abandon_behind(watch.behind);
+        let (_, answer) =
+            future::join(link.stop(until, Extent::GivenUp), timeout_at(until, link.sending(request))).await;
         match answer {
             Ok(answer) => {
                 watch.is_over = true;
@@ -329,6 +349,11 @@ impl Guard<'_> {
         sent: Sent,
     ) -> Error {
         let mut fault = fault_of(&error);
+        if fault == Fault::Driver
+            && let Some(refused) = self.misplaced_copy(phase, &error, sent)
+        {
+            return refused.caused_by(error);
+        }
         let elapsed = sent.began.elapsed();
         if fault == Fault::CancelledByOther {
             fault = self.who_cancelled(stopped, sent.began);
@@ -381,8 +406,12 @@ impl Guard<'_> {
             // The server, who was told the same limit, was quicker than our own cancel.
             return self.fault_of_stop(reason);
         }
-        let by_server = self.server_limit.is_some_and(|limit| soon.since(began) >= limit);
-        if by_server { Fault::StatementTimeout } else { Fault::CancelledByOther }
+        if self.server_limit.is_some_and(|limit| soon.since(began) >= limit) {
+            return Fault::StatementTimeout;
+        }
+        // It was meant for another statement of this lease, which ended just then.
+        let is_ours = self.connection.link.was_cancelled_since(began);
+        if is_ours { Fault::CancelStrayed } else { Fault::CancelledByOther }
     }
 
     fn outcome_of(&self, phase: Phase, fault: Fault, error: &tokio_postgres::Error, sent: Sent) -> Outcome {

@@ -3,7 +3,7 @@
 //! Written by hand instead of as a block, because every statement passes here: the state of a future within a future
 //! lies on a line of the cache of its own, to be fetched each time that its task is woken. Whatever is rare is in a box.
 
-use super::{Guard, Whereabouts};
+use super::Guard;
 use crate::error::{Error, Phase, Result};
 use crate::event::{Event, StopReason};
 use crate::fairness::poll_turn;
@@ -12,7 +12,7 @@ use crate::name::WorkName;
 use crate::outcome::Place;
 use crate::pool::abroad;
 use crate::postgres::Connection;
-use crate::wire::link::Link;
+use crate::wire::link::{Link, Streaming};
 use crate::wire::seen::Mark;
 use futures_util::future::BoxFuture;
 use std::future::Future;
@@ -48,28 +48,6 @@ struct Listening<'a> {
     watch: Watch<'a>,
     stop_at: Moment,
     reason: StopReason,
-    under_way: Option<UnderWay<'a>>,
-}
-
-/// Counts a request of a borrower, who may have several under way on one lease.
-pub(super) struct UnderWay<'a>(&'a Link);
-
-impl<'a> UnderWay<'a> {
-    fn of(guard: &Guard<'a>) -> Option<Self> {
-        // A single statement has the connection for itself.
-        if guard.place == Whereabouts::Known(Place::Alone) {
-            return None;
-        }
-        let link = &*guard.connection.link;
-        link.begins();
-        Some(UnderWay(link))
-    }
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.0.ends();
-    }
 }
 
 /// What says that the limit has come. The pool's clock watches that, since a timer of its own would cost a statement
@@ -77,7 +55,12 @@ impl Drop for UnderWay<'_> {
 /// pool's.
 enum Alarm<'a> {
     Bell(Bell<'a>),
-    Timer(Pin<Box<Sleep>>),
+    /// Whoever comes next learns from the bell, or from its company, that it is not alone.
+    Timer {
+        sleep: Pin<Box<Sleep>>,
+        _bell: Option<Bell<'a>>,
+        _company: Option<Streaming<'a>>,
+    },
 }
 
 /// Somebody listens on this link.
@@ -99,7 +82,7 @@ impl Alarm<'_> {
                 let is_over = link.has_rung() && Moment::now() >= stop_at;
                 if is_over { Poll::Ready(()) } else { Poll::Pending }
             }
-            Alarm::Timer(sleep) => sleep.as_mut().poll(cx),
+            Alarm::Timer { sleep, .. } => sleep.as_mut().poll(cx),
         }
     }
 }
@@ -107,18 +90,25 @@ impl Alarm<'_> {
 impl<'a> Listening<'a> {
     fn since(began: Moment, guard: &Guard<'a>, phase: Phase) -> Self {
         let sent = Sent::now(guard, began);
-        let under_way = UnderWay::of(guard);
-        let watch = Watch::new(guard, phase, sent);
         let (stop_at, reason) = guard.stop_at(began);
         let link = &*guard.connection.link;
-        let is_abroad = abroad::is_abroad(&guard.connection.shared.runtime);
-        let alarm = if !is_abroad && link.listen(stop_at.number()) {
-            guard.connection.shared.watchdog.arm(stop_at);
-            Alarm::Bell(Bell(link))
-        } else {
-            Alarm::Timer(Box::pin(sleep_until(stop_at.instant())))
+        let bell = link.listen(stop_at.number()).then(|| Bell(link));
+        let watch = Watch::new(guard, phase, sent, link.begin_behind(bell.is_some()));
+        let alarm = match bell {
+            Some(bell) if !abroad::is_abroad(&guard.connection.shared.runtime) => {
+                guard.connection.shared.watchdog.arm(stop_at);
+                Alarm::Bell(bell)
+            }
+            bell => {
+                let company = bell.is_none().then(|| link.stream());
+                Alarm::Timer {
+                    sleep: Box::pin(sleep_until(stop_at.instant())),
+                    _bell: bell,
+                    _company: company,
+                }
+            }
         };
-        Listening { link, alarm, watch, stop_at, reason, under_way }
+        Listening { link, alarm, watch, stop_at, reason }
     }
 }
 
@@ -165,9 +155,9 @@ where
                 }
             },
             // The alarm went.
-            Stage::Listening(request, Listening { alarm, watch, reason, under_way, .. }) => {
+            Stage::Listening(request, Listening { alarm, watch, reason, .. }) => {
                 drop(alarm);
-                Stage::Stopping(Box::pin(self.guard.stop(self.phase, request, reason, watch, under_way)))
+                Stage::Stopping(Box::pin(self.guard.stop(self.phase, request, reason, watch)))
             }
             Stage::Stopping(mut stopping) => match stopping.as_mut().poll(cx) {
                 Poll::Ready(stopped) => return Poll::Ready(Some(stopped.and_then(&self.then))),
@@ -241,11 +231,14 @@ pub(crate) struct Watch<'a> {
     pub(crate) is_over: bool,
     pub(super) is_told: bool,
     phase: Phase,
+    /// Its requests are those behind this number, up to where somebody else's begin.
+    pub(super) behind: u64,
 }
 
 impl<'a> Watch<'a> {
-    pub(crate) fn new(guard: &Guard<'a>, phase: Phase, sent: Sent) -> Self {
-        Watch { connection: guard.connection, work: guard.work, sent, is_over: false, is_told: false, phase }
+    pub(crate) fn new(guard: &Guard<'a>, phase: Phase, sent: Sent, behind: u64) -> Self {
+        let Guard { connection, work, .. } = *guard;
+        Watch { connection, work, sent, is_over: false, is_told: false, phase, behind }
     }
 
     /// Stops it now, whenever this is dropped.
@@ -256,7 +249,7 @@ impl<'a> Watch<'a> {
         self.is_over = true;
         let pid = self.connection.pid();
         self.connection.shared.events.tell(Event::Stopped { work: self.work.to_string(), pid, reason });
-        give_up(self.connection, self.work, self.phase, true);
+        give_up(self.connection, self.work, self.phase, true, Some(self.behind));
     }
 }
 
@@ -265,12 +258,19 @@ impl Drop for Watch<'_> {
         if self.is_over {
             return;
         }
-        give_up(self.connection, self.work, self.phase, self.is_told);
+        give_up(self.connection, self.work, self.phase, self.is_told, Some(self.behind));
     }
 }
 
-/// Nobody waits for what runs on this connection any more. A COMMIT is let finish; anything else is stopped.
-pub(crate) fn give_up(connection: &Connection, work: &WorkName, phase: Phase, is_told: bool) {
+/// Nobody waits any more for what was sent on this connection, behind a number where others share the lease. A COMMIT is
+/// let finish; anything else is stopped.
+pub(crate) fn give_up(
+    connection: &Connection,
+    work: &WorkName,
+    phase: Phase,
+    is_told: bool,
+    behind: Option<u64>,
+) {
     let link = &connection.link;
     if phase == Phase::Commit {
         link.orphan_commit(work.to_string());
@@ -279,7 +279,10 @@ pub(crate) fn give_up(connection: &Connection, work: &WorkName, phase: Phase, is
     if link.is_quiet() || link.is_closed() {
         return;
     }
-    link.abandon();
+    match behind {
+        Some(behind) => link.abandon_behind(behind),
+        None => link.abandon(),
+    }
     if !is_told {
         let reason = StopReason::Dropped;
         connection.shared.events.tell(Event::Stopped {
@@ -290,5 +293,5 @@ pub(crate) fn give_up(connection: &Connection, work: &WorkName, phase: Phase, is
     }
     let limit = connection.shared.plan.reclaim_timeout();
     let link = Arc::clone(link);
-    connection.shared.runtime.spawn(async move { link.stop(Instant::now() + limit).await });
+    connection.shared.runtime.spawn(async move { link.stop_aside(Instant::now() + limit).await });
 }

@@ -96,7 +96,7 @@ impl Failure {
     pub(super) fn told(self, file: &Migration, tried: u32, report: &Report) -> Error {
         let kept = self.what_stays();
         let outcome = self.outcome();
-        let Failure { error, place, .. } = self;
+        let Failure { error, place, kept: what } = self;
         let tries = if tried > 1 { format!(" after {tried} tries") } else { String::new() };
         let before = match report.applied.len() {
             0 => String::new(),
@@ -106,9 +106,13 @@ impl Failure {
             format!(" in statement {} (line {})", place.statement, place.line)
         });
         let Some(db) = error.as_db_error() else {
-            return error
+            let error = error
                 .and(format!("migration {}{at}{tries}: {kept}{before}", file.file))
                 .with_outcome(outcome);
+            return match what {
+                Kept::Parts { .. } => error.with_fault(Fault::Migration),
+                _ => error,
+            };
         };
         let code = db.code().code().to_owned();
         let sentence = format!(

@@ -5,8 +5,7 @@
 //! between; here none is obeyed anyway, so these are passed over. Any other would be read as SQL, or would silently
 //! not do what its author wants, so it is refused, with what to do instead.
 
-use crate::sql::Strings;
-use crate::sql::lexer::{Lexer, Token};
+use crate::sql::lexer::Token;
 
 /// A line that begins with a backslash, outside of strings and comments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,17 +19,12 @@ pub(super) struct Command<'a> {
 }
 
 impl<'a> Command<'a> {
-    /// The first one between the beginning of a token and that of the next one.
-    pub(super) fn between(sql: &'a str, from: usize, to: usize) -> Option<Self> {
-        let gap = sql.get(from..to)?;
-        let backslashes = gap.match_indices('\\').map(|(at, _)| from + at);
-        let at = first_outside(
-            sql,
-            from,
-            to,
-            &backslashes.filter(|&at| begins_line(sql, at)).collect::<Vec<_>>(),
-        )?;
-        let line = sql.get(at..).unwrap_or_default().split(['\n', '\r']).next().unwrap_or_default();
+    /// The one that this token begins, if it does.
+    pub(super) fn at(sql: &'a str, token: &Token<'_>, at: usize) -> Option<Self> {
+        if *token != Token::Operator(b"\\") || !begins_line(sql, at) {
+            return None;
+        }
+        let line = sql.get(at..)?.split(['\n', '\r']).next()?;
         Some(Command { line: line.trim_end(), at, end: at + line.len() })
     }
 
@@ -52,41 +46,6 @@ fn begins_line(sql: &str, at: usize) -> bool {
     let before =
         sql.get(..at).unwrap_or_default().trim_end_matches([' ', '\t', '\u{b}', '\u{c}', '\u{feff}']);
     before.is_empty() || before.ends_with(['\n', '\r'])
-}
-
-/// The first of these places that is in no string and no comment.
-fn first_outside(sql: &str, from: usize, to: usize, places: &[usize]) -> Option<usize> {
-    let escapes_quote = |&at: &usize| sql.get(at..).is_some_and(|rest| rest.starts_with("\\'"));
-    if places.len() < 8 || places.iter().any(escapes_quote) {
-        return places.iter().copied().find(|&at| is_outside(sql, from, at));
-    }
-    // A text with many such lines is read once, with semicolons in their place.
-    let mut text = sql.get(from..to)?.as_bytes().to_vec();
-    for place in places {
-        if let Some(byte) = text.get_mut(place - from) {
-            *byte = b';';
-        }
-    }
-    let mut lexer = Lexer::new(&text, Strings::Standard);
-    while let Some(token) = lexer.next() {
-        let at = from + lexer.at();
-        if matches!(token, Token::Semicolon) && places.binary_search(&at).is_ok() {
-            return Some(at);
-        }
-    }
-    None
-}
-
-/// Whether a semicolon in its place would end a statement.
-fn is_outside(sql: &str, from: usize, at: usize) -> bool {
-    let before = sql.get(from..at).unwrap_or_default().as_bytes();
-    let text = [before, b";"].concat();
-    let mut lexer = Lexer::new(&text, Strings::Standard);
-    let mut is_semicolon = false;
-    while let Some(token) = lexer.next() {
-        is_semicolon = matches!(token, Token::Semicolon) && lexer.at() == before.len();
-    }
-    is_semicolon
 }
 
 /// How the line with such a command is called, and what is to be done about it.
@@ -132,10 +91,23 @@ pub(super) fn end_of_rows(sql: &str, semicolon: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sql::Strings;
+    use crate::sql::lexer::Lexer;
+
+    /// The first command of a text.
+    fn first(sql: &str) -> Option<Command<'_>> {
+        let mut lexer = Lexer::new(sql.as_bytes(), Strings::Standard);
+        while let Some(token) = lexer.next() {
+            if let Some(command) = Command::at(sql, &token, lexer.at()) {
+                return Some(command);
+            }
+        }
+        None
+    }
 
     #[test]
     fn a_command_is_one_only_outside_of_strings_and_comments() {
-        let found = |sql: &'static str| Command::between(sql, 0, sql.len()).map(|command| command.line);
+        let found = |sql: &'static str| first(sql).map(|command| command.line);
         assert_eq!(found("\\restrict abc\nselect 1"), Some("\\restrict abc"));
         assert_eq!(found("select 1\r  \\gexec \rselect 2"), Some("\\gexec"));
         assert_eq!(found("-- a\n\\connect b"), Some("\\connect b"));
@@ -155,7 +127,7 @@ mod tests {
     #[test]
     fn a_long_text_with_many_backslashes_is_read_as_a_short_one() {
         let many = "\\section a\n".repeat(20_000);
-        let found = |sql: &str| Command::between(sql, 0, sql.len()).map(|command| command.line.to_owned());
+        let found = |sql: &str| first(sql).map(|command| command.line.to_owned());
         assert_eq!(found(&format!("select '\n{many}'")), None);
         assert_eq!(found(&format!("select '\n{many}'\n\\gexec\n")), Some("\\gexec".to_owned()));
         assert_eq!(found(&many), Some("\\section a".to_owned()));

@@ -90,8 +90,7 @@ impl Statement<'_> {
 
 /// The statements of a text; empty ones are left out, and so is what psql alone need know.
 pub(super) fn statements(sql: &str) -> Vec<Statement<'_>> {
-    let mut reader =
-        Reader { sql, base: 0, lexer: Lexer::new(sql.as_bytes(), Strings::Standard), previous: 0 };
+    let mut reader = Reader { sql, base: 0, lexer: Lexer::new(sql.as_bytes(), Strings::Standard) };
     let mut found = Found { sql, statements: Vec::new(), counted: (0, 1) };
     let mut shape = Shape::default();
     let mut start = 0;
@@ -138,8 +137,6 @@ struct Reader<'a> {
     /// Where the lexer was set to begin.
     base: usize,
     lexer: Lexer<'a>,
-    /// Where the last token began.
-    previous: usize,
 }
 
 enum Read<'a> {
@@ -150,19 +147,15 @@ enum Read<'a> {
 
 impl<'a> Reader<'a> {
     fn next(&mut self) -> Read<'a> {
-        let token = self.lexer.next();
-        let at = if token.is_some() { self.base + self.lexer.at() } else { self.sql.len() };
-        if let Some(command) = Command::between(self.sql, self.previous, at) {
-            self.go_to(command.end);
-            return Read::Command(command);
-        }
-        self.previous = at;
-        token.map_or(Read::End, |token| Read::Token(token, at))
+        let Some(token) = self.lexer.next() else { return Read::End };
+        let at = self.base + self.lexer.at();
+        let Some(command) = Command::at(self.sql, &token, at) else { return Read::Token(token, at) };
+        self.go_to(command.end);
+        Read::Command(command)
     }
 
     fn go_to(&mut self, at: usize) {
         self.base = at;
-        self.previous = at;
         self.lexer = Lexer::new(self.sql.get(at..).unwrap_or_default().as_bytes(), Strings::Standard);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A TOML file holds the settings at its top, or, if it has a table `[plimsoll]`, there and nowhere else, so that a
 //! program can keep them in the file it already has. The keys are the names of the settings, and `url`, which the
-//! others in the same document are stronger than. A key that means nothing is refused, with its line.
+//! others in the same document are stronger than. A key that means nothing is refused, with its line. A file whose name
+//! ends in `.json` is read by the same rules (`json.rs`).
 //!
 //! The same settings may sit in a program's own configuration, whatever its format (`Settings` is `Deserialize`).
 //! There nothing is refused at once: an error raised inside a stranger's parser would stop at the first problem, and
@@ -23,11 +24,11 @@ use super::table::{Settings, table};
 use super::{definition_of, repeated_key, unknown};
 use crate::secret::Secret;
 
-/// The table of a TOML file that holds the settings, where they do not have the file to themselves.
-const TABLE: &str = "plimsoll";
+/// The table of a TOML file, or the member of a JSON file, that holds the settings, where they do not have the file to themselves.
+pub(super) const TABLE: &str = "plimsoll";
 
 impl Settings {
-    /// What a TOML file says.
+    /// What a file says: JSON where its name ends in `.json`, else TOML.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, SettingsError> {
         Self::said_in_file(path.as_ref()).or_problems()
     }
@@ -39,12 +40,13 @@ impl Settings {
 
     pub(super) fn said_in_file(path: &Path) -> Self {
         match std::fs::read_to_string(path) {
+            Ok(text) if is_json(path) => Self::said_in_json(&text, &path.display().to_string()),
             Ok(text) => Self::said_in_toml(&text, &path.display().to_string()),
             Err(error) => {
                 let key = format!("the file {}", path.display());
                 let value = format!("not readable ({error})");
                 let remedy = "put the path right, or let this user read it";
-                let problem = Problem::new(key, value, "a TOML file", remedy);
+                let problem = Problem::new(key, value, "a TOML or JSON file", remedy);
                 Self { problems: vec![problem.about("url")], ..Self::default() }
             }
         }
@@ -53,15 +55,9 @@ impl Settings {
     fn said_in_toml(text: &str, origin: &str) -> Self {
         let (document, errors) = DeTable::parse_recoverable(text);
         if let Some(error) = errors.first() {
-            let place =
-                error.span().map_or_else(String::new, |span| format!(", line {}", line(text, span.start)));
-            let problem = Problem::new(
-                format!("the document ({origin}{place})"),
-                "not TOML",
-                "key = value, with texts in quotes",
-                "put that line right; it is not repeated here because it may hold a password",
-            );
-            return Self { problems: vec![problem.about("url")], ..Self::default() };
+            let line = error.span().map(|span| line(text, span.start));
+            let problem = unreadable(origin, line, "not TOML", "key = value, with texts in quotes");
+            return Self { problems: vec![problem], ..Self::default() };
         }
         let own = document.get_ref().get(TABLE).map(|value| value.get_ref());
         let said = match own {
@@ -76,7 +72,7 @@ impl Settings {
     }
 
     /// Says all entries of a document: the URL first, because the others are stronger.
-    fn said_in(mut entries: Vec<(String, String, Said)>) -> Self {
+    pub(super) fn said_in(mut entries: Vec<(String, String, Said)>) -> Self {
         let mut settings = Self::default();
         entries.sort_by_key(|(name, _, _)| name != "url");
         for (name, place, said) in entries {
@@ -109,13 +105,25 @@ impl Settings {
     }
 }
 
+/// Whether a file's name says that it is JSON.
+fn is_json(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end.eq_ignore_ascii_case("json"))
+}
+
+/// A document that cannot be read as a whole.
+pub(super) fn unreadable(origin: &str, line: Option<usize>, value: &str, allowed: &str) -> Problem {
+    let place = line.map_or_else(String::new, |line| format!(", line {line}"));
+    let remedy = "put that line right; it is not repeated here because it may hold a password";
+    Problem::new(format!("the document ({origin}{place})"), value, allowed, remedy).about("url")
+}
+
 /// The line on which a byte of the text stands, counted from 1.
-fn line(text: &str, byte: usize) -> usize {
+pub(super) fn line(text: &str, byte: usize) -> usize {
     1 + text.bytes().take(byte).filter(|byte| *byte == b'\n').count()
 }
 
 /// One value of a document, as the text that every setting is read from.
-enum Said {
+pub(super) enum Said {
     /// Null: as if the key were not there.
     Nothing,
     Text(String),

@@ -9,7 +9,7 @@
 //! | said in | read by |
 //! |---|---|
 //! | the environment | [`Settings::from_env`] |
-//! | a TOML file | [`Settings::from_file`], [`Settings::from_toml`] |
+//! | a TOML or JSON file | [`Settings::from_file`], [`Settings::from_toml`], [`Settings::from_json`] |
 //! | both, and the environment is stronger | [`Settings::load`] |
 //! | a program's own configuration, in any format of serde | `Settings` is `Deserialize` |
 //! | a connection URL or key=value string | [`Settings::from_url`], [`Settings::url`] |
@@ -18,7 +18,7 @@
 //! In all of them, what was said is stronger than a [`Profile`], and a profile is stronger than a default.
 //!
 //! The list of settings itself is `table.rs`; the rest of the floor is one file a question: how a value is read
-//! (`value`, `duration`, `words`, `host`), where it is read (`environment`, `document`, `dsn`), what it becomes
+//! (`value`, `duration`, `words`, `host`), where it is read (`environment`, `document`, `json`, `dsn`), what it becomes
 //! (`check`, `order`, `profile`, `handshake`, `plan`), and how all that is told (`problem`, `reference`).
 
 mod check;
@@ -29,6 +29,7 @@ mod duration;
 mod environment;
 mod handshake;
 mod host;
+mod json;
 mod order;
 mod plan;
 mod problem;

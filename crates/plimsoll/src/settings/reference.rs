@@ -13,8 +13,8 @@ settings_reference_is_the_table`. -->
 
 # Settings
 
-Every setting has one name. It is the key in a TOML file, the method of `Settings` in code, and, in capitals and after
-`PLIMSOLL_`, the environment variable: `pool_max`, `.pool_max(20)`, `PLIMSOLL_POOL_MAX=20`.
+Every setting has one name. It is the key in a TOML or JSON file, the method of `Settings` in code, and, in capitals and
+after `PLIMSOLL_`, the environment variable: `pool_max`, `.pool_max(20)`, `PLIMSOLL_POOL_MAX=20`.
 
 Where a setting is said in several places, the strongest counts: code over the environment, the environment over the
 file, the file over a profile, a profile over the default. All that is wrong is reported at once, before anything is
@@ -25,8 +25,9 @@ connected to.
 - A length of time is a whole number followed by `ms`, `s`, `min` or `h`. A number alone is refused, except in the
   `DATABASE_*` variables and in a connection URL, where it means seconds (`tcp_user_timeout` in a URL: milliseconds).
 - `off` means no limit, where it is allowed. Zero does not.
-- In a TOML file, numbers and `true` or `false` stand bare, everything else in quotes. If the file has a table
-  `[plimsoll]`, the settings are read from there and nowhere else.
+- In a file, numbers and `true` or `false` stand bare, everything else in quotes. A file whose name ends in `.json` is
+  JSON (`base.json`), any other TOML. If the file has a table `[plimsoll]` (in JSON a member `\"plimsoll\"`), the settings
+  are read from there and nowhere else.
 - A variable that is empty counts as not set. A variable that begins with `PLIMSOLL_` and is not listed here is
   refused, except `PLIMSOLL_PG_BIN`, `PLIMSOLL_PG_VERSION`, `PLIMSOLL_PGBOUNCER`, `PLIMSOLL_BLESS` and those that begin
   with `PLIMSOLL_TEST_`, which belong to tools and tests.

@@ -170,7 +170,7 @@ impl Core {
         match Arc::try_unwrap(shared) {
             Ok(lease) => Some(lease),
             Err(shared) => {
-                give_up(shared.inner(), &self.work, Phase::Statement, false);
+                give_up(shared.inner(), &self.work, Phase::Statement, false, None);
                 None
             }
         }

@@ -27,16 +27,25 @@ impl fmt::Display for Target {
     }
 }
 
-/// Sends one cancel request and waits until the server has acted on it.
+/// Sends one cancel request and waits until the server has acted on it. Whether it is still wanted is asked once more
+/// at the last moment: what it is meant for may have ended while the way to the server was opened.
 ///
 /// # Cancel safety
 /// Dropped half-way the request may or may not have been acted upon.
-pub(crate) async fn send(target: &Target, pid: i32, secret: i32) -> io::Result<()> {
+pub(crate) async fn send(
+    target: &Target,
+    pid: i32,
+    secret: i32,
+    is_still_wanted: impl FnOnce() -> bool + Send,
+) -> io::Result<()> {
     let plain = socket::dial(&target.address).await?;
     let mut stream = target.wrap.apply(plain).await?;
     let mut request = [0u8; 16];
     for (place, word) in request.chunks_exact_mut(4).zip([16, CANCEL_REQUEST, pid, secret]) {
         place.copy_from_slice(&word.to_be_bytes());
+    }
+    if !is_still_wanted() {
+        return Ok(());
     }
     stream.write_all(&request).await?;
     stream.flush().await?;

@@ -43,6 +43,9 @@ impl Future for Driver {
         loop {
             match this.connection.poll_message(cx) {
                 Poll::Pending => {
+                    if this.link.ends_unfed_copy() {
+                        return Poll::Ready(());
+                    }
                     this.link.poll_ends(asked);
                     return Poll::Pending;
                 }

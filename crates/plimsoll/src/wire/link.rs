@@ -17,8 +17,10 @@
 //! more; so the driver need not look twice.
 
 use super::cancel::Target;
+use super::given_up::GivenUp;
 use super::seen::Seen;
 use crate::fault::Fault;
+use crate::moment::Moment;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use std::future::Future;
@@ -98,10 +100,23 @@ pub(crate) struct Link {
     was_bare: AtomicBool,
     /// The status of the session when a borrower was last told how a request ended.
     told_status: AtomicU8,
-    /// How many requests of a borrower are under way.
-    under_way: AtomicU32,
     /// Half a message is left in the client.
     poisoned: AtomicBool,
+    /// Some marks of those who share the lease are not behind us yet.
+    pub(super) has_marks: AtomicBool,
+    /// Streams that are open, and statements that joined others.
+    streams: AtomicU32,
+    /// Copies for which somebody has rows.
+    pub(super) fed: AtomicU32,
+    /// When our last cancel was under way, as the number of a moment.
+    cancelled: AtomicU64,
+    /// Somebody waits for what was given up to be stopped.
+    wanted: AtomicBool,
+    /// How often somebody got the client itself.
+    bares: AtomicU64,
+    /// How often this connection was given back.
+    leases: AtomicU64,
+    pub(super) given_up: Mutex<GivenUp>,
     driver_waker: Mutex<Option<Waker>>,
     pub(super) target: Target,
     pub(super) cancels: Arc<Semaphore>,
@@ -127,7 +142,6 @@ impl Link {
             asked: AtomicU64::new(0),
             was_bare: AtomicBool::new(false),
             told_status: AtomicU8::new(b'I'),
-            under_way: AtomicU32::new(0),
             driver_waker: Mutex::new(None),
             changed: Notify::new(),
             watchers: AtomicU32::new(0),
@@ -141,6 +155,14 @@ impl Link {
             barrier_owed: AtomicBool::new(false),
             doomed: AtomicBool::new(false),
             poisoned: AtomicBool::new(false),
+            has_marks: AtomicBool::new(false),
+            streams: AtomicU32::new(0),
+            fed: AtomicU32::new(0),
+            cancelled: AtomicU64::new(0),
+            wanted: AtomicBool::new(false),
+            bares: AtomicU64::new(0),
+            leases: AtomicU64::new(0),
+            given_up: Mutex::new(GivenUp::default()),
             due: AtomicU64::new(u64::MAX),
             listener: AtomicWaker::new(),
             has_rung: AtomicBool::new(false),
@@ -152,6 +174,29 @@ impl Link {
     /// Begins to listen for an answer until `due`; false if somebody else does already.
     pub(crate) fn listen(&self, due: u64) -> bool {
         self.due.compare_exchange(u64::MAX, due, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    }
+
+    /// Whether somebody listens.
+    fn is_listened(&self) -> bool {
+        self.due.load(Ordering::Relaxed) != u64::MAX
+    }
+
+    /// Whether others may be under way on the same lease: pipelined, a stream, or through the client itself.
+    #[inline]
+    pub(crate) fn has_company(&self) -> bool {
+        self.is_bare() || self.has_marks.load(Ordering::Relaxed) || self.streams.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether a statement that is begun now must wait until whatever was handed over before is on the wire.
+    #[inline]
+    pub(crate) fn has_others(&self) -> bool {
+        self.is_listened() || self.has_company()
+    }
+
+    /// A stream is open, or a statement that joined others is under way, until this is dropped.
+    pub(crate) fn stream(&self) -> Streaming<'_> {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+        Streaming(self)
     }
 
     /// Ends the listening.
@@ -263,8 +308,27 @@ impl Link {
     }
 
     /// Somebody gets the client itself, and what is handed to that is not counted.
-    pub(crate) fn bare(&self) {
+    ///
+    /// Says whether a shield is to be sent before what he sends.
+    pub(crate) fn bare(&self) -> bool {
         self.was_bare.store(true, Ordering::Relaxed);
+        self.bares.fetch_add(1, Ordering::AcqRel);
+        (self.abandoned.load(Ordering::Acquire) || self.is_listened()) && self.follow()
+    }
+
+    /// How often somebody got it.
+    pub(crate) fn bares(&self) -> u64 {
+        self.bares.load(Ordering::Acquire)
+    }
+
+    /// Whether somebody has it, on this lease.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.was_bare.load(Ordering::Relaxed)
+    }
+
+    /// Something may have been handed to the client: only after the driver's next poll is it known.
+    pub(crate) fn asked_again(&self) {
+        self.asked.fetch_add(1, Ordering::Release);
     }
 
     /// The borrower is told how a request ended, and so what state the session is in.
@@ -286,17 +350,7 @@ impl Link {
     /// of what he has given up, and that the driver's task has come to rest is not asked either.
     #[inline]
     pub(crate) fn is_answered(&self) -> bool {
-        self.under_way.load(Ordering::Acquire) == 0 && self.seen.owed() == 0
-    }
-
-    /// A request of the borrower begins.
-    pub(crate) fn begins(&self) {
-        self.under_way.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// It has ended, or was given up.
-    pub(crate) fn ends(&self) {
-        self.under_way.fetch_sub(1, Ordering::AcqRel);
+        !self.is_listened() && self.streams.load(Ordering::Relaxed) == 0 && self.seen.owed() == 0
     }
 
     /// Something was given up and is not over.
@@ -307,6 +361,7 @@ impl Link {
     /// The borrower has left.
     pub(crate) fn given_back(&self) {
         self.told_status.store(b'I', Ordering::Relaxed);
+        self.leases.fetch_add(1, Ordering::SeqCst);
         if self.was_bare.load(Ordering::Relaxed) {
             self.was_bare.store(false, Ordering::Relaxed);
             // What panicked may have been putting a message together, out of sight.
@@ -317,8 +372,47 @@ impl Link {
         }
     }
 
+    pub(super) fn asked_so_far(&self) -> u64 {
+        self.asked.load(Ordering::Acquire)
+    }
+
+    /// Whether what was handed over up to this number has left the client's queue.
+    pub(super) fn has_drained(&self, asked: u64) -> bool {
+        self.seen.drained.load(Ordering::Acquire) >= asked
+    }
+
+    /// Somebody waits for what was given up to be stopped.
+    pub(super) fn want(&self) {
+        self.wanted.store(true, Ordering::SeqCst);
+        self.changed.notify_waiters();
+    }
+
+    pub(super) fn wanted_by_nobody(&self) {
+        self.wanted.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether somebody does, who need not be waited for any more.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::SeqCst) || self.has_followers()
+    }
+
+    /// The number of this lease: it changes when the connection is given back.
+    pub(crate) fn lease(&self) -> u64 {
+        self.leases.load(Ordering::SeqCst)
+    }
+
+    /// A cancel of ours, meant for something that was given up, is on its way.
+    pub(super) fn note_cancel(&self) {
+        self.cancelled.store(Moment::now().number(), Ordering::Release);
+    }
+
+    /// Whether such a cancel was on its way at that time or later.
+    pub(crate) fn was_cancelled_since(&self, began: Moment) -> bool {
+        self.cancelled.load(Ordering::Acquire) >= began.number()
+    }
+
     /// Whether everything that was handed to the client has left its queue.
-    fn is_drained(&self) -> bool {
+    pub(crate) fn is_drained(&self) -> bool {
         self.seen.drained.load(Ordering::Acquire) == self.asked.load(Ordering::Acquire)
     }
 
@@ -449,11 +543,6 @@ impl Link {
 
     // ---- stopping ----
 
-    /// A statement was given up while the lease lives on: whatever comes next must stop it first.
-    pub(crate) fn abandon(&self) {
-        self.abandoned.store(true, Ordering::Release);
-    }
-
     /// Whether something must be stopped, or a barrier sent, before the next statement.
     pub(crate) fn needs_settling(&self) -> bool {
         self.abandoned.load(Ordering::Acquire) || self.barrier_owed.load(Ordering::Acquire)
@@ -473,7 +562,7 @@ impl Link {
     }
 
     /// Waits until this holds or the connection has ended.
-    pub(super) async fn wait_for(&self, holds: impl Fn(&Link) -> bool) {
+    pub(crate) async fn wait_for(&self, holds: impl Fn(&Link) -> bool) {
         self.watchers.fetch_add(1, Ordering::SeqCst);
         let _leave = Leave(&self.watchers);
         if !holds(self) {
@@ -496,6 +585,15 @@ struct Leave<'a>(&'a AtomicU32);
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A stream that is open, or a statement that joined others.
+pub(crate) struct Streaming<'a>(&'a Link);
+
+impl Drop for Streaming<'_> {
+    fn drop(&mut self) {
+        self.0.streams.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

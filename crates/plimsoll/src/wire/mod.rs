@@ -2,8 +2,10 @@
 
 pub(crate) mod cancel;
 pub(crate) mod connect;
+pub(crate) mod copying;
 pub(crate) mod driver;
 mod frames;
+pub(crate) mod given_up;
 pub(crate) mod guardrails;
 pub(crate) mod handshake;
 pub(crate) mod link;

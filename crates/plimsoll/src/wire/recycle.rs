@@ -5,7 +5,7 @@
 
 use super::handshake::Session;
 use super::link::Link;
-use super::stop::Stopped;
+use super::stop::{Extent, Stopped};
 use crate::sql::residue::Residue;
 use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
@@ -41,7 +41,7 @@ pub(crate) async fn reclaim(
     // Each turn repairs one thing; more turns than things means that it does not get better.
     for _ in 0..8 {
         link.abandon();
-        match link.stop(until).await {
+        match link.stop(until, Extent::Everything).await {
             Stopped::Closed => return Err(Unfit::Closed),
             Stopped::StillRunning => return Err(Unfit::StillRunning),
             Stopped::Quiet => {}

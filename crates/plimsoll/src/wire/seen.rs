@@ -9,6 +9,18 @@ use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+/// What the request is whose answer comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Front {
+    /// None, or one that is not cancelled.
+    Other,
+    /// Something that may be cancelled.
+    Work,
+    /// A COPY that was told to fail and has not yet.
+    Failed,
+}
+
 /// What the tap has seen, for whoever asks from another task.
 ///
 /// Every field is written by the driver's task alone. A reader that finds everything drained sees all of them as of then.
@@ -29,6 +41,13 @@ pub(crate) struct Seen {
     /// Up to which number of what was handed to the client has left its queue: see [`Link`](super::link::Link).
     pub(super) drained: AtomicU64,
     pub(super) is_polling: AtomicBool,
+    /// What the request is whose answer comes next: see [`Front`].
+    pub(super) front: AtomicU8,
+    /// A [`Copying`](super::copying::Copying).
+    pub(super) copying: AtomicU8,
+    /// How many requests have been sent, and how many of them are answered.
+    pub(super) sent: AtomicU64,
+    pub(super) settled: AtomicU64,
     pub(super) marks: Marks,
     /// Thirty-two bytes of it, four words; only the driver writes them.
     pub(super) last_tag: [AtomicU64; 4],
@@ -37,11 +56,11 @@ pub(crate) struct Seen {
     /// How the server reads plain strings: 0 as long as that is not known.
     strings: AtomicU8,
     /// Whoever made the session as it is to be says so here; the driver takes it away.
-    settled: AtomicBool,
+    renewed: AtomicBool,
     pub(super) lookups: Mutex<Vec<(String, String)>>,
 }
 
-const _: () = assert!(std::mem::offset_of!(Seen, last_tag) <= 64);
+const _: () = assert!(std::mem::offset_of!(Seen, marks) <= 64);
 
 /// What passed the wire that bears on transactions, counted. Whoever asks twice knows what was between.
 #[derive(Debug, Default)]
@@ -88,7 +107,11 @@ impl Seen {
             is_polling: AtomicBool::new(false),
             marks: Marks::default(),
             strings: AtomicU8::new(0),
-            settled: AtomicBool::new(false),
+            renewed: AtomicBool::new(false),
+            front: AtomicU8::new(0),
+            sent: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
+            copying: AtomicU8::new(0),
             lookups: Mutex::new(Vec::new()),
         }
     }
@@ -133,6 +156,25 @@ impl Seen {
         self.owed_work.load(Ordering::Acquire)
     }
 
+    /// How many requests have been sent since the connection began. Each has a number, in their order.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Acquire)
+    }
+
+    /// How many of them are answered: in their order too.
+    pub(crate) fn settled(&self) -> u64 {
+        self.settled.load(Ordering::Acquire)
+    }
+
+    /// What the request is whose answer comes next.
+    pub(crate) fn front(&self) -> Front {
+        match self.front.load(Ordering::Acquire) {
+            1 => Front::Work,
+            2 => Front::Failed,
+            _ => Front::Other,
+        }
+    }
+
     /// Whether bytes wait for room in the socket, so that the counts are not the whole truth.
     pub(crate) fn is_blocked(&self) -> bool {
         self.blocked.load(Ordering::Acquire)
@@ -155,13 +197,13 @@ impl Seen {
 
     /// Says that the whole session is as it is to be, the reported settings too; called as above, after a reset.
     pub(crate) fn settle(&self) {
-        self.settled.store(true, Ordering::Release);
+        self.renewed.store(true, Ordering::Release);
         self.forget_residue();
     }
 
     /// Whether that was said since this was asked last.
     pub(super) fn take_settled(&self) -> bool {
-        self.settled.swap(false, Ordering::AcqRel)
+        self.renewed.swap(false, Ordering::AcqRel)
     }
 
     /// How the server reads the strings of a text that is sent next; nothing if that is not known, as while something

@@ -5,9 +5,10 @@
 //! Unix sockets alike. What it cannot see is a request that still waits in the client's queue; the driver's own
 //! wrapper (see `driver`) knows that, and only both together may call a connection clean.
 
+use super::copying::Copying;
 use super::frames::{Frame, Frames};
 use super::parameters::Parameters;
-use super::seen::{Marks, Seen};
+use super::seen::{Front, Marks, Seen};
 use crate::moment::Moment;
 use crate::sql::Strings;
 use crate::sql::nature::{self, Nature};
@@ -31,6 +32,8 @@ enum Owed {
     Query,
     /// A COMMIT or ROLLBACK runs.
     End,
+    /// A COPY that was told to fail: it ends by itself, once the rows before that are through.
+    Failed,
 }
 
 impl Owed {
@@ -93,11 +96,13 @@ struct Debts {
     queue: VecDeque<Debt>,
     /// How many of them run something that may be cancelled.
     works: u32,
+    /// How many have been settled.
+    settled: u64,
 }
 
 impl Debts {
     fn new() -> Self {
-        Debts { queue: VecDeque::with_capacity(4), works: 0 }
+        Debts { queue: VecDeque::with_capacity(4), works: 0, settled: 0 }
     }
 
     fn push(&mut self, owed: Owed, undoes: bool) {
@@ -108,6 +113,7 @@ impl Debts {
     fn pop(&mut self) {
         let settled = self.queue.pop_front();
         self.works -= u32::from(settled.is_some_and(|debt| debt.owed.is_work()));
+        self.settled += u64::from(settled.is_some());
     }
 
     fn next_is(&self, owed: Owed) -> bool {
@@ -116,6 +122,14 @@ impl Debts {
 
     fn next_undoes(&self) -> bool {
         self.queue.front().is_some_and(|debt| debt.undoes)
+    }
+
+    fn front(&self) -> Front {
+        match self.queue.front().map(|debt| debt.owed) {
+            Some(owed) if owed.is_work() => Front::Work,
+            Some(Owed::Failed) => Front::Failed,
+            _ => Front::Other,
+        }
     }
 
     fn len(&self) -> u32 {
@@ -131,6 +145,10 @@ struct Books {
     undoes: bool,
     /// A COPY was told to fail.
     fails: bool,
+    /// The last statement was a COPY; the server waits for rows, or sends them.
+    copies: bool,
+    /// A statement of the request that is being answered has ended well.
+    completes: bool,
     ready: bool,
     /// Whether a reported setting is not as it was at start-up.
     differ: bool,
@@ -157,6 +175,8 @@ impl<S> Tap<S> {
                     ends: false,
                     undoes: false,
                     fails: false,
+                    copies: false,
+                    completes: false,
                     ready: false,
                     differ: false,
                     parameters: Box::default(),
@@ -212,7 +232,7 @@ impl Watch {
                 // Of interest only where some name leaves something.
                 b'B' if self.books.named.is_none() => {}
                 b'E' => self.books.executes = true,
-                b'S' => self.books.on_sync(),
+                b'S' => self.books.on_sync(seen),
                 _ => self.books.on_sent(&frame, seen),
             }
         }
@@ -246,6 +266,7 @@ impl Books {
         match frame.kind {
             0 => self.owed.push(Owed::Light, false),
             b'Q' => {
+                self.forget_copy(seen);
                 let (sql, _) = cstring(frame.body);
                 let traits = self.read(frame, sql, Nature::UNCLEAR);
                 note(traits, seen);
@@ -279,7 +300,11 @@ impl Books {
                 }
             }
             b'F' => self.executes = true,
-            b'f' => self.fails = true,
+            b'c' => self.forget_copy(seen),
+            b'f' => {
+                self.forget_copy(seen);
+                self.fails = true;
+            }
             _ => {}
         }
     }
@@ -299,12 +324,21 @@ impl Books {
         if self.owed.len() == 0 && !self.executes { self.parameters.strings() } else { None }
     }
 
-    fn on_sync(&mut self) {
+    fn forget_copy(&mut self, seen: &Seen) {
+        if std::mem::take(&mut self.copies) {
+            seen.keep_copying(Copying::Not);
+        }
+    }
+
+    fn on_sync(&mut self, seen: &Seen) {
+        if self.copies && !seen.copying().is_in() {
+            self.forget_copy(seen);
+        }
         let undoes = std::mem::take(&mut self.undoes);
         let kind = match (std::mem::take(&mut self.executes), std::mem::take(&mut self.ends)) {
             // It ends by itself. A cancel could come before the server has read the Sync that travelled with the
             // Execute; that would be answered then, and the driver counts on its being swallowed.
-            _ if std::mem::take(&mut self.fails) => Owed::Light,
+            _ if std::mem::take(&mut self.fails) => Owed::Failed,
             (true, true) => Owed::End,
             (true, false) => Owed::Execute,
             (false, _) => Owed::Light,
@@ -322,10 +356,21 @@ impl Books {
     fn on_received(&mut self, frame: &Frame<'_>, seen: &Seen) {
         match frame.kind {
             // The Sync that travelled with the Execute of a COPY FROM STDIN is swallowed by the server.
-            b'G' if self.owed.next_is(Owed::Execute) => {
-                self.owed.pop();
-                self.executes = true;
+            b'G' => {
+                let is_first = !self.completes;
+                if self.owed.next_is(Owed::Execute) {
+                    self.owed.pop();
+                    self.executes = true;
+                }
+                self.copies = true;
+                seen.keep_copying(if is_first { Copying::InAlone } else { Copying::InAfterOthers });
             }
+            b'H' => {
+                self.copies = true;
+                seen.keep_copying(Copying::Out);
+            }
+            // It failed before its rows had ended.
+            b'E' if self.copies => seen.keep_copying(seen.copying().failed()),
             b'K' => {
                 if let Some(([a, b, c, d], [e, f, g, h])) = frame
                     .body
@@ -371,6 +416,7 @@ impl Books {
         }
         self.owed.pop();
         self.ready = true;
+        self.completes = false;
         // Nobody else writes it, so it needs no locked addition.
         seen.answered.store(seen.answered.load(Ordering::Relaxed) + 1, Ordering::Release);
         if let Some(status) = body.first() {
@@ -383,6 +429,7 @@ impl Books {
         if self.owed.next_is(Owed::End) {
             seen.committed.store(tag == b"COMMIT\0", Ordering::Release);
         }
+        self.completes = true;
         // The tags of queries and changes of rows begin with other letters.
         if let Some(b'C' | b'R' | b'P') = tag.first() {
             let ends = match tag {
@@ -400,6 +447,11 @@ impl Books {
     fn publish(&self, seen: &Seen, midway: u32) {
         // A COPY that was begun and not ended is work, although no answer is owed until its end was sent.
         let copying = u32::from(self.executes);
+        let is_copy = self.executes && self.owed.len() == 0;
+        let front = if is_copy { Front::Work } else { self.owed.front() };
+        seen.front.store(front as u8, Ordering::Release);
+        seen.sent.store(self.owed.settled + u64::from(self.owed.len()), Ordering::Release);
+        seen.settled.store(self.owed.settled, Ordering::Release);
         seen.owed_work.store(self.owed.works + copying, Ordering::Release);
         seen.owed.store(self.owed.len() + copying + midway, Ordering::Release);
     }
