@@ -46,7 +46,12 @@ async fn play(options: &Options) -> Result<ExitCode> {
         seeds: (options.seed, options.seeds),
         span: options.span,
         there,
-        command: format!("make ledger SEEDS={} SEED={}", options.seeds, options.seed),
+        command: format!(
+            "cargo run --release -p ledger --features peers -- --seeds {} --seed {} --seconds {} --write docs/ledger.md",
+            options.seeds,
+            options.seed,
+            options.span.as_secs_f64()
+        ),
     };
     let mut figures = Figures::default();
     for way in &run.there.ways {
