@@ -7,11 +7,14 @@
 #   make test       every test; FAIL_FAST=1 stops at the first failure
 #   make test-all   the same on the installed PostgreSQL, and on those of 15, 17 and 18 that it is not
 #   make soak       the long parts: a minute of what must not happen, sixty thousand transactions under cancels, then
-#                   many seeds (SEEDS=200 SEED=1: how many, from where)
+#                   many seeds (SEEDS=200 SEED=1: how many, from where), then the ledger's faults with a tenth as many
 #   make p0         the four tests of the database baseline, with what each one measured
 #   make tick       every command of docs/checklists, against a service that it starts; ONLY=p0 takes one page
 #   make check      format, lints, feature sets, documentation, licences
+#   make ledger     what callers were told beside what is stored, under every fault, through Plimsoll, deadpool and sqlx:
+#                   writes docs/ledger.md (SEEDS=20 SEED=1 ARGS=.., one way or one fault alone)
 #   make bench      Plimsoll beside its peers
+#   make bench-ab   the library of a commit beside the one that lies here: BASE=<commit> PAIRS=15
 #   make docs       write the generated pages docs/settings.md and docs/errors.md
 #   make clean      remove what was built, the downloaded PostgreSQL versions included
 
@@ -38,7 +41,7 @@ TELL_WHAT_DID_NOT_RUN := for version in $$poolers; do \
 LOOM_TESTS := $(wildcard crates/plimsoll/tests/loom*.rs)
 
 .DEFAULT_GOAL := test
-.PHONY: run demo test test-all soak p0 tick check bench docs clean
+.PHONY: run demo test test-all soak ledger p0 tick check bench bench-ab docs clean
 
 run:
 	@scripts/setup run
@@ -86,6 +89,14 @@ soak:
 	PLIMSOLL_SOAK=1 $(CARGO) test -p plimsoll --test no_statement_outruns_its_begin -- --nocapture
 	PLIMSOLL_SEEDS=$(SEEDS) PLIMSOLL_SEED=$(SEED) $(CARGO) test -p plimsoll --no-fail-fast \
 		--test a_shutdown_at_any_moment_loses_nothing --test nothing_acknowledged_is_lost_or_doubled -- --nocapture
+	$(CARGO) run --release -p ledger -- --ours --seed $(SEED) --seeds $$(( ($(SEEDS) + 9) / 10 ))
+
+# Every fault, five or SEEDS= times, each through all lanes at once. With ARGS the page is printed and not written.
+ledger: SEEDS = 5
+ledger:
+	@scripts/setup test
+	$(CARGO) run --release -p ledger --features peers -- --seed $(SEED) --seeds $(SEEDS) \
+		$(if $(ARGS),$(ARGS),--write docs/ledger.md)
 
 p0:
 	@scripts/setup run
@@ -101,6 +112,7 @@ check:
 	@scripts/setup check
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy -p ledger --features peers --all-targets -- -D warnings
 	$(CARGO) check -p plimsoll --no-default-features
 	$(CARGO) check -p plimsoll --no-default-features --features tls
 	$(CARGO) check -p plimsoll --no-default-features --features metrics
@@ -111,6 +123,13 @@ check:
 bench:
 	@scripts/setup test
 	$(CARGO) run --release -p bench -- $(ARGS)
+
+# What a call costs, old and new in turn on one server. It fails when one has become dearer by more than the spread, or
+# when too little of the bare driver's or of the best peer's throughput is left.
+PAIRS ?= 15
+bench-ab:
+	@scripts/setup test
+	@CARGO="$(CARGO)" scripts/bench-ab "$(BASE)" "$(PAIRS)"
 
 docs:
 	@scripts/setup check

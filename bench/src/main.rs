@@ -4,7 +4,7 @@
 //! cargo run --release -p bench -- [acquire|query|transaction|cancel|overhead|overload|outage]
 //!                                 [--json] [--baseline FILE] [--rounds N] [--detail FILE] [--only NAMES] [--quick]
 //! ```
-//! Without a name all seven run.
+//! Without a name all seven run. `bench ab` is another thing: two builds beside each other ([`ab`]).
 //!
 //! # Why the ratio and not the figure
 //!
@@ -48,6 +48,7 @@
 
 #![allow(missing_docs, unreachable_pub)]
 
+mod ab;
 mod acquire;
 mod baseline;
 mod caller;
@@ -81,14 +82,18 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<ExitCode> {
-    let Some(options) = Options::from_args(std::env::args().skip(1))? else {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((_, rest)) = arguments.split_first().filter(|(first, _)| *first == "ab") {
+        let comparison = ab::Comparison::from_args(rest)?;
+        return runtime()?.block_on(comparison.run());
+    }
+    let Some(options) = Options::from_args(arguments.into_iter())? else {
         println!("{}", options::USAGE);
         return Ok(ExitCode::SUCCESS);
     };
     // Read first: a file that cannot be read is better known before an hour of measuring than after it.
     let baseline = options.baseline.as_deref().map(baseline::read).transpose()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let reports = runtime.block_on(measure(&options))?;
+    let reports = runtime()?.block_on(measure(&options))?;
     let rows: Vec<_> = reports.iter().flat_map(Report::rows).collect();
     if let Some(path) = &options.detail {
         report::write_detail(path, &reports)?;
@@ -99,6 +104,10 @@ fn run() -> Result<ExitCode> {
         eprintln!("bench: {sentence}");
     }
     Ok(if worse.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
 async fn measure(options: &Options) -> Result<Vec<Report>> {

@@ -37,7 +37,8 @@ const EACH_FAR: usize = 120;
 /// Half of the round trip that the link adds.
 const ONE_WAY: Duration = Duration::from_micros(250);
 
-const MAKE: &str = "create table bench_row (id int8 primary key, n int8 not null, fill text not null) with (fillfactor = 30);
+/// The rows that transactions work on.
+pub const MAKE: &str = "create table bench_row (id int8 primary key, n int8 not null, fill text not null) with (fillfactor = 30);
     insert into bench_row select i, 0, repeat('x', 400) from generate_series(1, 1000) i; analyze bench_row";
 const WRITE: &str = "update bench_row set n = n + 1 where id = $1";
 const READ: &str = "select n from bench_row where id = $1";

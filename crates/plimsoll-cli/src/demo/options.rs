@@ -55,9 +55,12 @@ const BUILT_IN: &str = "
     36s once on-message to-server Q COMMIT answer-dropped
     37s once on-message to-server Q COMMIT answer-dropped
     42s kill
-    50s blackhole
-    53s heal
+    47s blackhole
+    49s heal
 ";
+
+/// When in these sixty seconds five times as many requests come as can be served.
+const RUSH: [f64; 2] = [51.0, 57.0];
 
 /// What will be done.
 #[derive(Clone, Debug)]
@@ -66,6 +69,8 @@ pub(super) struct Plan {
     pub(super) is_watched: bool,
     /// What breaks when; empty if somebody watches.
     pub(super) script: Script,
+    /// When more comes than can be served, and when no longer; only with the script that is built in.
+    pub(super) rush: Option<[Duration; 2]>,
     /// For how long requests are made.
     pub(super) span: Duration,
     /// Requests a second on each lane.
@@ -92,9 +97,12 @@ impl Options {
                 (script, seconds)
             }
         };
+        let is_built_in = self.script.is_none() && !is_watched;
+        let part = seconds as f64 / SECONDS as f64;
         Ok(Plan {
             is_watched,
             script,
+            rush: is_built_in.then(|| RUSH.map(|second| Duration::from_secs_f64(second * part))),
             span: Duration::from_secs(seconds),
             rate: self.rate,
             pool: self.pool.into(),

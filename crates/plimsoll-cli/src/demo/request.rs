@@ -3,12 +3,13 @@
 //! Both do the same: take a connection, begin, put the id down, commit, within two seconds. The plain lane is written as
 //! most services write it, with a time limit around the whole, since that is all that there is. The guarded one asks for
 //! its transaction's id, so that a lost answer to COMMIT can be settled, and for another try of what was rolled back for
-//! certain; it has both because that is what it is there to show. Nobody hands the plain lane a retry: without knowing
-//! what was rolled back, a retry is how writes are doubled.
+//! certain; it has both because that is what it is there to show. The plain lane tries again as resilience guides tell
+//! services to: up to three times what failed with the connection, after half a second and after a second, as long as
+//! the two seconds last. Without knowing what was rolled back, that is how writes are doubled.
 //!
 //! What a plain caller may believe is read off the place where it stopped, and generously: before COMMIT was sent
 //! nothing can stay, whatever the error; after that only an error of the server itself says no, and not one that says
-//! that the server is going away.
+//! that the server is going away. And if an earlier try may have happened, the caller does not say that it failed.
 
 use super::DEADLINE;
 use super::lane::Told;
@@ -20,13 +21,19 @@ use plimsoll_embedded::Cluster;
 use plimsoll_faults::ledger::End;
 use std::borrow::Cow;
 use std::future::Future;
-use std::sync::atomic::{AtomicU8, Ordering};
-use tokio::time::timeout;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
 use tokio_postgres::NoTls;
 
 /// The columns of both statements below.
 pub(super) const TABLE: &str = "create table ledger (id bigint not null, lane text not null)";
 const INSERT: &str = "insert into ledger (id, lane) values ($1, $2)";
+
+const LABOUR: &str = "select pg_sleep($1)";
+
+/// How long the plain lane waits before it tries again, and how often it does.
+const AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(1)];
 
 /// The name of the plain lane in the table.
 pub(super) const PLAIN: &str = "deadpool";
@@ -35,8 +42,8 @@ pub(super) const GUARDED: &str = "plimsoll";
 
 /// A pool, and one request on it.
 pub(super) trait Caller: Clone + Send + Sync + 'static {
-    /// Makes the request. Dropped half-way, what became of it is not known.
-    fn request(&self, id: i64) -> impl Future<Output = Told> + Send;
+    /// Makes the request, which keeps the server busy for a while if it is told to. Dropped half-way, what became of it is not known.
+    fn request(&self, id: i64, labour: Option<Duration>) -> impl Future<Output = Told> + Send;
 
     /// Lets go of its connections. Dropped before it is done, they end with the pool.
     fn close(&self) -> impl Future<Output = ()> + Send;
@@ -70,9 +77,16 @@ pub(super) fn plain(cluster: &Cluster, port: u16, size: usize) -> Result<Pool> {
 }
 
 impl Caller for Database {
-    async fn request(&self, id: i64) -> Told {
+    async fn request(&self, id: i64, labour: Option<Duration>) -> Told {
         let work = self.named("request").within(DEADLINE).resolvable();
-        match work.retrying(async |tx| tx.execute(INSERT, &[&id, &GUARDED]).await).await {
+        let labour = labour.map(|labour| labour.as_secs_f64());
+        let put = async |tx: plimsoll::Transaction| {
+            if let Some(labour) = labour {
+                tx.execute(LABOUR, &[&labour]).await?;
+            }
+            tx.execute(INSERT, &[&id, &GUARDED]).await
+        };
+        match work.retrying(put).await {
             Ok(_) => Told::acknowledged(),
             Err(error) => {
                 let end = match error.outcome() {
@@ -135,18 +149,12 @@ impl Place {
 }
 
 impl Caller for Pool {
-    async fn request(&self, id: i64) -> Told {
-        let at = AtomicU8::new(Place::Waiting as u8);
-        match timeout(DEADLINE, attempt(self, id, &at)).await {
+    async fn request(&self, id: i64, labour: Option<Duration>) -> Told {
+        let tries = Tries::default();
+        match timeout(DEADLINE, again_and_again(self, id, labour, &tries)).await {
             Ok(Ok(())) => Told::acknowledged(),
-            Ok(Err(PoolError::Backend(error))) => {
-                let says_no = error.code().is_some_and(|code| !is_going_away(code.code()));
-                let place = Place::of(&at);
-                let end = if says_no && place == Place::Committing { End::Failed } else { place.end() };
-                Told::not(end, word_of(&error, place))
-            }
-            Ok(Err(_)) => Told::not(Place::of(&at).end(), "no connection"),
-            Err(_) => Told::not(Place::of(&at).end(), "deadline"),
+            Ok(Err(told)) => told,
+            Err(_) => Told::not(tries.end_so_far(), "deadline"),
         }
     }
 
@@ -155,11 +163,63 @@ impl Caller for Pool {
     }
 }
 
-async fn attempt(pool: &Pool, id: i64, at: &AtomicU8) -> Result<(), PoolError> {
+/// What is known of the tries of one request.
+#[derive(Default)]
+struct Tries {
+    at: AtomicU8,
+    may_have_happened: AtomicBool,
+}
+
+impl Tries {
+    /// What the caller may believe where a try without an answer stops; an earlier one may have happened.
+    fn end_so_far(&self) -> End {
+        self.all(Place::of(&self.at).end())
+    }
+
+    fn all(&self, last: End) -> End {
+        if self.may_have_happened.load(Ordering::Relaxed) { End::Unknown } else { last }
+    }
+}
+
+/// The prescribed tries: of what failed with the connection, and of nothing else.
+async fn again_and_again(pool: &Pool, id: i64, labour: Option<Duration>, tries: &Tries) -> Result<(), Told> {
+    let mut pauses = AGAIN_AFTER.iter();
+    loop {
+        tries.at.store(Place::Waiting as u8, Ordering::Relaxed);
+        let Err(error) = attempt(pool, id, labour, &tries.at).await else { return Ok(()) };
+        let place = Place::of(&tries.at);
+        let code = match &error {
+            PoolError::Backend(error) => error.code().map(|code| code.code()),
+            _ => None,
+        };
+        let says_no = code.is_some_and(|code| !is_going_away(code));
+        let end = if says_no && place == Place::Committing { End::Failed } else { place.end() };
+        let may_have_happened = end == End::Unknown;
+        tries.may_have_happened.fetch_or(may_have_happened, Ordering::Relaxed);
+        // Between two tries there is nothing under way but what an earlier one has left behind.
+        tries.at.store(Place::Waiting as u8, Ordering::Relaxed);
+        match pauses.next().filter(|_| !says_no) {
+            Some(pause) => sleep(*pause).await,
+            None => {
+                let word = match &error {
+                    PoolError::Backend(error) => word_of(error, place),
+                    _ => "no connection".into(),
+                };
+                return Err(Told::not(tries.all(end), word));
+            }
+        }
+    }
+}
+
+async fn attempt(pool: &Pool, id: i64, labour: Option<Duration>, at: &AtomicU8) -> Result<(), PoolError> {
     let mut client = pool.get().await?;
     at.store(Place::Open as u8, Ordering::Relaxed);
     let statement = client.prepare_cached(INSERT).await?;
     let tx = client.transaction().await?;
+    if let Some(labour) = labour {
+        let statement = tx.prepare_cached(LABOUR).await?;
+        tx.execute(&statement, &[&labour.as_secs_f64()]).await?;
+    }
     tx.execute(&statement, &[&id, &PLAIN]).await?;
     at.store(Place::Committing as u8, Ordering::Relaxed);
     tx.commit().await?;

@@ -6,7 +6,7 @@
 //! read.
 
 use super::lane::{Lane, Times};
-use super::load::drive;
+use super::load::{Pace, drive};
 use super::options::Plan;
 use super::request::{self, Caller, GUARDED, PLAIN};
 use super::stage::Stage;
@@ -28,6 +28,9 @@ pub(super) struct Show {
     // Before the stage: requests and pools end before their server does.
     loads: JoinSet<()>,
     stop: watch::Sender<bool>,
+    pace: watch::Sender<Pace>,
+    usual: Pace,
+    rush: Pace,
     plain: deadpool_postgres::Pool,
     guarded: Database,
     /// What may be broken.
@@ -57,16 +60,43 @@ impl Show {
         let began = Instant::now();
         let lanes = [PLAIN, GUARDED].map(|name| Arc::new(Lane::new(name, began)));
         let (stop, stopped) = watch::channel(false);
+        let (usual, rush) = (Pace::usual(plan.rate), Pace::rush(plan.pool));
+        let (pace, paced) = watch::channel(usual);
         let mut loads = JoinSet::new();
         let [one, two] = &lanes;
-        loads.spawn(drive(plain.clone(), Arc::clone(one), plan.rate, stopped.clone()));
-        loads.spawn(drive(guarded.clone(), Arc::clone(two), plan.rate, stopped));
-        Ok(Show { lanes, began, loads, stop, plain, guarded, stage })
+        loads.spawn(drive(plain.clone(), Arc::clone(one), paced.clone(), stopped.clone()));
+        loads.spawn(drive(guarded.clone(), Arc::clone(two), paced, stopped));
+        Ok(Show { lanes, began, loads, stop, pace, usual, rush, plain, guarded, stage })
     }
 
     /// How long it has run.
     pub(super) fn elapsed(&self) -> Duration {
         self.began.elapsed()
+    }
+
+    /// Requests that come in a second now, on each lane.
+    pub(super) fn rate(&self) -> u32 {
+        self.pace.borrow().rate
+    }
+
+    /// Whether more comes than can be served.
+    pub(super) fn is_rush(&self) -> bool {
+        self.pace.borrow().labour.is_some()
+    }
+
+    /// Lets more come than can be served, or as much as on an ordinary day; says what that is.
+    pub(super) fn rushes(&mut self, is_rush: bool) -> String {
+        let pace = if is_rush { self.rush } else { self.usual };
+        self.pace.send_replace(pace);
+        self.stage.rushes(is_rush);
+        match pace.labour {
+            Some(labour) => format!(
+                "five times the capacity: {} requests a second, each of which holds a connection for {} ms",
+                pace.rate,
+                labour.as_millis()
+            ),
+            None => format!("the rush is over: {} requests a second", pace.rate),
+        }
     }
 
     /// Makes everything whole, stops the load, counts, and stops the server.

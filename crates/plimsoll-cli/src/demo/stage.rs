@@ -30,7 +30,15 @@ pub(super) struct Broken {
     pub(super) what: String,
     /// Since when.
     pub(super) since: Instant,
-    of_the_wire: bool,
+    of: Part,
+}
+
+/// What a trouble belongs to, and with what it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Wire,
+    Server,
+    Load,
 }
 
 enum Server {
@@ -89,7 +97,7 @@ impl Stage {
                 for wire in &self.wires {
                     wire.add(fault.clone());
                 }
-                self.breaks(what.to_string(), true);
+                self.breaks(what.to_string(), Part::Wire);
                 Ok(format!("{what}, on both wires"))
             }
             What::ArmOnce(fault) => {
@@ -105,7 +113,7 @@ impl Stage {
             }
             What::Heal => {
                 self.wires.iter().for_each(Proxy::heal);
-                self.broken.retain(|broken| !broken.of_the_wire);
+                self.broken.retain(|broken| broken.of != Part::Wire);
                 Ok("the wires are healed".to_owned())
             }
             other => Ok(format!("{other}: this demo does not know how; nothing was done")),
@@ -119,28 +127,36 @@ impl Stage {
         match what {
             What::Freeze => {
                 let many = process.freeze().await?;
-                if !self.broken.iter().any(|broken| !broken.of_the_wire) {
-                    self.breaks("server frozen".to_owned(), false);
+                if !self.broken.iter().any(|broken| broken.of == Part::Server) {
+                    self.breaks("server frozen".to_owned(), Part::Server);
                 }
                 Ok(format!("the server is frozen: {many} processes stand still"))
             }
             What::Kill => {
                 let many = process.kill().await?;
                 self.server = Server::Killed(Instant::now());
-                self.broken.retain(|broken| broken.of_the_wire);
-                self.breaks("server killed".to_owned(), false);
+                self.broken.retain(|broken| broken.of != Part::Server);
+                self.breaks("server killed".to_owned(), Part::Server);
                 Ok(format!("the server is killed: {many} processes"))
             }
             _ => {
                 process.thaw()?;
-                self.broken.retain(|broken| broken.of_the_wire);
+                self.broken.retain(|broken| broken.of != Part::Server);
                 Ok("the server is thawed".to_owned())
             }
         }
     }
 
-    fn breaks(&mut self, what: String, of_the_wire: bool) {
-        self.broken.push(Broken { what, since: Instant::now(), of_the_wire });
+    fn breaks(&mut self, what: String, of: Part) {
+        self.broken.push(Broken { what, since: Instant::now(), of });
+    }
+
+    /// The load is more than can be served, or is so no longer.
+    pub(super) fn rushes(&mut self, is_rush: bool) {
+        self.broken.retain(|broken| broken.of != Part::Load);
+        if is_rush {
+            self.breaks("five times the capacity".to_owned(), Part::Load);
+        }
     }
 
     /// Brings a killed server back when its time has come; says so when it is there. To be called a few times a second.
@@ -156,7 +172,7 @@ impl Stage {
             Server::Starting(start) if start.is_finished() => {
                 start.await?.context("starting the killed server again")?;
                 self.server = Server::Up(attach(&self.cluster)?);
-                self.broken.retain(|broken| broken.of_the_wire);
+                self.broken.retain(|broken| broken.of != Part::Server);
                 Ok(Some("the server is back".to_owned()))
             }
             _ => Ok(None),

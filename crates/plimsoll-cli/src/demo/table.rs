@@ -49,6 +49,7 @@ pub(super) fn text(lanes: &[Figures]) -> String {
     for lane in lanes {
         let _ = writeln!(text, "{}", sentence(lane));
     }
+    let _ = writeln!(text, "{}", conclusion(lanes));
     text
 }
 
@@ -63,7 +64,31 @@ pub(super) fn markdown(lanes: &[Figures]) -> String {
         let cells: Vec<_> = lanes.iter().map(of).collect();
         let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
     }
+    let _ = writeln!(text, "\n{}", conclusion(lanes));
     text
+}
+
+/// One sentence for all of it: `plimsoll: 0 lost, 0 doubled of 11,998; deadpool: 0 lost, 37 doubled of 11,998.`
+fn conclusion(lanes: &[Figures]) -> String {
+    let parts: Vec<String> = lanes
+        .iter()
+        .rev()
+        .map(|lane| {
+            let verdict = &lane.verdict;
+            let phantoms = match verdict.phantoms {
+                0 => String::new(),
+                many => format!(", {} phantoms", count(many)),
+            };
+            format!(
+                "{}: {} lost, {} doubled{phantoms} of {}",
+                lane.name,
+                count(verdict.lost),
+                count(verdict.doubled),
+                count(verdict.attempts)
+            )
+        })
+        .collect();
+    format!("{}.", parts.join("; "))
 }
 
 fn sentence(lane: &Figures) -> String {

@@ -40,6 +40,11 @@ pub(super) async fn play(show: &mut Show, plan: &Plan, interrupts: &mut Interrup
             tell(show.elapsed(), &what);
             played += 1;
         }
+        let is_rush = plan.rush.is_some_and(|[from, until]| (from..until).contains(&show.elapsed()));
+        if is_rush != show.is_rush() {
+            let what = show.rushes(is_rush);
+            tell(show.elapsed(), &what);
+        }
         if let Some(what) = show.stage.tend().await? {
             tell(show.elapsed(), &what);
         }

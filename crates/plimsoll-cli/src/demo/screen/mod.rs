@@ -59,6 +59,10 @@ pub(super) async fn play(show: &mut Show, plan: &Plan, interrupts: &mut Interrup
             let Event::Key(key) = event::read()? else { continue };
             match meaning(key) {
                 Some(Meaning::Leave) => return Ok(false),
+                Some(Meaning::Rush) => {
+                    let what = show.rushes(!show.is_rush());
+                    remember(&mut happened, show.elapsed(), what);
+                }
                 Some(Meaning::Do(what)) => {
                     let what = show.stage.perform(&what).await?;
                     remember(&mut happened, show.elapsed(), what);
@@ -73,7 +77,7 @@ pub(super) async fn play(show: &mut Show, plan: &Plan, interrupts: &mut Interrup
         let picture = view::Picture {
             elapsed: show.elapsed(),
             span: plan.span,
-            rate: plan.rate,
+            rate: show.rate(),
             now,
             broken: show.stage.broken(),
             happened: &happened,
@@ -94,6 +98,8 @@ fn remember(happened: &mut VecDeque<Happened>, at: Duration, what: String) {
 /// What a key asks for.
 enum Meaning {
     Do(What),
+    /// Five times the capacity, or no longer.
+    Rush,
     Leave,
 }
 
@@ -110,6 +116,7 @@ fn meaning(key: KeyEvent) -> Option<Meaning> {
         KeyCode::Char('k') => Meaning::Do(What::Kill),
         KeyCode::Char('s') => Meaning::Do(What::Arm(slow)),
         KeyCode::Char('c') => Meaning::Do(What::End(Cut::Reset)),
+        KeyCode::Char('o') => Meaning::Rush,
         KeyCode::Char('h') => Meaning::Do(What::Heal),
         _ => return None,
     })
@@ -134,6 +141,7 @@ mod tests {
         assert_eq!(does('k'), What::Kill);
         assert_eq!(does('c'), What::End(Cut::Reset));
         assert_eq!(does('h'), What::Heal);
+        assert!(matches!(pressed('o', KeyModifiers::NONE), Some(Meaning::Rush)));
         assert!(matches!(does('s'), What::Arm(Fault::Delay { .. })), "{:?}", does('s'));
         for (key, modifiers) in [('q', KeyModifiers::NONE), ('c', KeyModifiers::CONTROL)] {
             assert!(matches!(pressed(key, modifiers), Some(Meaning::Leave)), "{key}");

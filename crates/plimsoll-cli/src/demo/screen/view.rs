@@ -169,7 +169,8 @@ fn keys() -> Line<'static> {
         ("k", "kill"),
         ("s", "slow"),
         ("c", "cut"),
-        ("h", "heal the wires"),
+        ("o", "overload"),
+        ("h", "heal wires"),
         ("q", "quit"),
     ];
     let spans = keys.into_iter().flat_map(|(key, what)| {

@@ -1,0 +1,216 @@
+//! One fault, one seed: from the first call to the verdict.
+//!
+//! The end is the part that must be right. First everything is made whole. Callers go on for a while, so that what was
+//! broken shows whether it mends, then they stop and come to their answers. Then each lane settles what it was not told:
+//! it waits for whoever is still writing and looks its ids up. Then the pools are closed, and nobody else may be
+//! connected to the server any more, since a transaction that still runs could store something behind the back of
+//! whoever counts; only then are the tables read.
+
+use crate::client::{Lane, SIZE};
+use crate::fault::Fault;
+use crate::figures::{Count, Times};
+use crate::op::Op;
+use crate::stage::{Stage, Way};
+use crate::trouble::Scene;
+use crate::work::{Desk, drive};
+use anyhow::{Context, Result};
+use plimsoll_faults::ledger::Verdict;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+/// How many more acknowledged calls show that a lane has mended, and how long it may take to.
+const MENDED: u64 = 20;
+const MENDING: Duration = Duration::from_secs(5);
+/// A call that has not ended so long after its worker was told to stop will never end.
+const STUCK: Duration = Duration::from_secs(20);
+const LOOK_LATER: Duration = Duration::from_millis(300);
+/// How often a lane looks for what it was not told, before it cannot.
+const LOOKS: usize = 2 * SIZE;
+const CLOSING: Duration = Duration::from_secs(15);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// What is to be played.
+#[derive(Clone, Debug)]
+pub struct Play {
+    /// What goes wrong.
+    pub fault: Fault,
+    /// What stands between the programs and their server.
+    pub way: Way,
+    /// Who takes part, side by side.
+    pub lanes: Vec<Lane>,
+    /// For how long it goes wrong.
+    pub span: Duration,
+    /// The program of this crate, which [`Fault::ProgramKilled`] starts and kills.
+    pub program: Option<PathBuf>,
+}
+
+/// What came of one lane.
+#[derive(Clone, Debug, Default)]
+pub struct Played {
+    /// By operation.
+    pub counts: BTreeMap<Op, Count>,
+    /// To an answer.
+    pub times: Times,
+    /// By how much the latest answer came after its caller's patience; with retries that is no lateness.
+    pub latest: Duration,
+    /// Whether calls went well again once everything was whole.
+    pub has_mended: bool,
+    /// Ids that are lost, doubled or phantoms, with their operation.
+    pub lies: Vec<(Op, u64)>,
+}
+
+impl Played {
+    /// Everything together.
+    #[must_use]
+    pub fn total(&self) -> Count {
+        self.counts.values().fold(Count::default(), |sum, count| sum.and(count))
+    }
+}
+
+impl Play {
+    /// Plays it once; the same seed sets the dice of the troubles and of the callers alike.
+    ///
+    /// # Errors
+    /// The stage could not be set, or a trouble not be made; what came of the lanes is never an error.
+    ///
+    /// # Cancel safety
+    /// Dropped, the server is stopped and nothing is left.
+    pub async fn once(&self, seed: u64) -> Result<BTreeMap<Lane, Played>> {
+        let mut stage = Stage::set(self.fault, self.way, &self.lanes, seed).await?;
+        let mut desks = Vec::new();
+        for track in &stage.tracks {
+            desks.push(Desk::new(track.lane.open(&stage.place(track)).await?));
+        }
+        let has_mended = self.work(&stage, &desks, seed).await?;
+        let mut found = Vec::new();
+        for (lane, desk) in self.lanes.iter().zip(&desks) {
+            found.push(settled(*lane, desk).await);
+            // Whoever does not let go is ended with the poolers, or by the server.
+            let _ = timeout(CLOSING, desk.client().close()).await;
+        }
+        let stored = stage.stored().await?;
+        let mut played = BTreeMap::new();
+        for (at, (lane, desk)) in self.lanes.iter().zip(&desks).enumerate() {
+            let stored = stored.get(at).context("a lane without its table")?;
+            let found = found.get(at).and_then(Option::as_ref);
+            let has_mended = has_mended.get(at).copied().unwrap_or(false);
+            played.insert(*lane, judge(desk, stored, found, has_mended));
+        }
+        drop(desks);
+        stage.strike().await?;
+        Ok(played)
+    }
+
+    /// Callers and trouble together, then the healing; says of each lane whether it has mended.
+    async fn work(&self, stage: &Stage, desks: &[Arc<Desk>], seed: u64) -> Result<Vec<bool>> {
+        let (stop, stopped) = watch::channel(false);
+        let (end, ended) = watch::channel(false);
+        let mut crowd = JoinSet::new();
+        if self.fault != Fault::ProgramKilled {
+            for (lane, desk) in self.lanes.iter().zip(desks) {
+                let load = self.fault.load().of(*lane);
+                crowd.spawn(drive(Arc::clone(desk), load, seed, ended.clone(), stopped.clone()));
+            }
+        }
+        let until = Instant::now() + self.span;
+        let scene = Scene { stage, desks, seed, until, program: self.program.as_deref() };
+        let played = tokio::select! {
+            played = scene.play(self.fault) => played,
+            never = stage.keep_poolers(self.fault) => never,
+        };
+        played.with_context(|| format!("{}, seed {seed}", self.fault.id()))?;
+        end.send_replace(true);
+        stage.heal().await?;
+        let has_mended =
+            if self.fault == Fault::ProgramKilled { vec![true; desks.len()] } else { mend(desks).await };
+        stop.send_replace(true);
+        // Whoever is stuck is dropped with the crowd, and the log says that nobody was told.
+        let _ = timeout(STUCK, async { while crowd.join_next().await.is_some() {} }).await;
+        Ok(has_mended)
+    }
+}
+
+/// Whether each lane acknowledges again.
+async fn mend(desks: &[Arc<Desk>]) -> Vec<bool> {
+    let healed: Vec<u64> = desks.iter().map(|desk| desk.log.acknowledged()).collect();
+    let until = Instant::now() + MENDING;
+    loop {
+        let goes_on = |(desk, before): (&Arc<Desk>, &u64)| desk.log.acknowledged() >= before + MENDED;
+        let mended: Vec<bool> = desks.iter().zip(&healed).map(goes_on).collect();
+        if mended.iter().all(|mended| *mended) || Instant::now() > until {
+            return mended;
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// What a lane finds of the ids that it was not told about; nothing if it cannot look.
+async fn settled(lane: Lane, desk: &Desk) -> Option<BTreeSet<i64>> {
+    let unknown = desk.log.unknown();
+    if unknown.is_empty() {
+        return Some(BTreeSet::new());
+    }
+    // The first connections that a pool lends may still be those that broke.
+    let mut why = "it did not come back".to_owned();
+    for _ in 0..LOOKS {
+        match timeout(STUCK, desk.client().find(&unknown)).await {
+            Ok(Ok(found)) => return Some(found.into_iter().collect()),
+            Ok(Err(error)) => {
+                why = format!("{error:#}");
+                sleep(LOOK_LATER).await;
+            }
+            Err(_) => {}
+        }
+    }
+    eprintln!("{}: what was not told could not be looked up: {why}", lane.name());
+    None
+}
+
+fn judge(desk: &Desk, stored: &[i64], found: Option<&BTreeSet<i64>>, has_mended: bool) -> Played {
+    let rows: BTreeSet<i64> = stored.iter().copied().collect();
+    let mut counts: BTreeMap<Op, Count> = BTreeMap::new();
+    let mut lies = Vec::new();
+    for (op, verdict) in desk.log.verdicts(stored) {
+        lies.extend(verdict.lies.iter().map(|id| (op, *id)));
+        counts.insert(op, count(&verdict));
+    }
+    if let Some(found) = found {
+        for id in desk.log.unknown() {
+            let Some((op, count)) = desk.log.op_of(id).and_then(|op| Some((op, counts.get_mut(&op)?))) else {
+                continue;
+            };
+            // A look that said otherwise than it is in the end is a lie like any other.
+            match (found.contains(&id), rows.contains(&id)) {
+                (true, false) => count.lost += 1,
+                (false, true) => count.phantoms += 1,
+                _ => {
+                    count.settled += 1;
+                    continue;
+                }
+            }
+            lies.push((op, id.cast_unsigned()));
+        }
+    }
+    let times = Times::of(&desk.log.waits());
+    Played { counts, times, latest: desk.log.latest(), has_mended, lies }
+}
+
+fn count(verdict: &Verdict) -> Count {
+    Count {
+        attempts: verdict.attempts,
+        acknowledged: verdict.acknowledged,
+        refused: verdict.refused,
+        failed: verdict.failed,
+        unknown: verdict.unknown,
+        settled: 0,
+        lost: verdict.lost,
+        phantoms: verdict.phantoms,
+        doubled: verdict.doubled,
+        untold: verdict.unanswered + verdict.repeated + verdict.strangers,
+    }
+}

@@ -1,0 +1,194 @@
+//! Troubles of the program itself.
+//!
+//! For one that is killed the callers live in programs of their own, one for each lane, which say on their standard
+//! output what they ask before they ask it and what they were told as soon as they were. A pipe keeps what was written
+//! to it when the writer is killed, so that log is whole.
+
+use super::Scene;
+use crate::client::{Lane, Place};
+use crate::op::Op;
+use crate::stage::Track;
+use crate::work::Desk;
+use anyhow::{Context, Result, bail};
+use plimsoll_faults::ledger::End;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// Blocks every thread of the runtime: more tasks than threads, each of which sleeps without giving way.
+pub(super) async fn stalls(scene: &Scene<'_>) {
+    let mut dice = scene.dice();
+    while !scene.is_over() {
+        scene.pause(&mut dice, 100..500).await;
+        let still = Duration::from_millis(dice.u64(100..800));
+        let threads = tokio::runtime::Handle::current().metrics().num_workers();
+        let mut stalled = JoinSet::new();
+        for _ in 0..threads {
+            stalled.spawn(async move { std::thread::sleep(still) });
+        }
+        while stalled.join_next().await.is_some() {}
+    }
+}
+
+/// Closes every lane's pool in the middle of everything, and opens another.
+pub(super) async fn shuts_its_pools_down(scene: &Scene<'_>) -> Result<()> {
+    let mut dice = scene.dice();
+    while !scene.is_over() {
+        scene.pause(&mut dice, 200..700).await;
+        for (track, desk) in scene.stage.tracks.iter().zip(scene.desks) {
+            let another = track.lane.open(&scene.stage.place(track)).await?;
+            let old = std::mem::replace(&mut *desk.client.write(), another);
+            // Some of its callers are still in the middle of their work.
+            old.close().await;
+        }
+    }
+    Ok(())
+}
+
+/// Each lane's callers are a program that is killed and started again.
+pub(super) async fn is_killed(scene: &Scene<'_>) -> Result<()> {
+    let program = scene.program.context("the program that is to be killed was not named")?;
+    let mut dice = scene.dice();
+    while !scene.is_over() {
+        let life = Duration::from_millis(dice.u64(400..1_200));
+        let seed = dice.u64(..);
+        let lives = scene.stage.tracks.iter().zip(scene.desks);
+        let lives = lives.map(|(track, desk)| one_life(program, scene, track, desk, life, seed));
+        for lived in futures_util::future::join_all(lives).await {
+            lived?;
+        }
+    }
+    Ok(())
+}
+
+async fn one_life(
+    program: &Path,
+    scene: &Scene<'_>,
+    track: &Track,
+    desk: &Desk,
+    life: Duration,
+    seed: u64,
+) -> Result<()> {
+    let place = scene.stage.place(track);
+    // More than one life can use up.
+    let first = desk.log.skips(100_000);
+    let mut child = tokio::process::Command::new(program)
+        .arg("child")
+        .args([track.lane.database(), &place.port.to_string(), &place.user, &place.password])
+        .args([if place.is_pooled { "pooled" } else { "direct" }, &first.to_string(), &seed.to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("{} could not be started", program.display()))?;
+    let output = child.stdout.take().context("the child has no output")?;
+    let mut lines = BufReader::new(output).lines();
+    let read = async {
+        while let Ok(Some(line)) = lines.next_line().await {
+            heard(desk, &line)?;
+        }
+        Ok::<_, anyhow::Error>(())
+    };
+    match timeout(life, read).await {
+        Err(_) => child.start_kill()?,
+        Ok(read) => {
+            read?;
+            bail!("a child of {} ended by itself: {:?}", track.lane.name(), child.wait().await?);
+        }
+    }
+    child.wait().await?;
+    while let Ok(Some(line)) = lines.next_line().await {
+        // The last line may be half a line.
+        let _ = heard(desk, &line);
+    }
+    desk.log.all_have_left();
+    Ok(())
+}
+
+/// A line of a child: `asks 7 transaction` or `told 7 1250 acknowledged` (microseconds); ids by commas.
+fn heard(desk: &Desk, line: &str) -> Result<()> {
+    let words: Vec<&str> = line.split(' ').collect();
+    let ids = |text: &str| text.split(',').map(str::parse).collect::<Result<Vec<i64>, _>>();
+    match words.as_slice() {
+        ["asks", asked, op] => {
+            let op = Op::ALL.into_iter().find(|known| format!("{known:?}") == *op);
+            desk.log.asks(op.context("an operation that is not known")?, &ids(asked)?);
+        }
+        ["told", told, micros, ends] => {
+            let ends: Option<Vec<End>> = ends.split(',').map(end_of).collect();
+            let took = Duration::from_micros(micros.parse()?);
+            desk.log.answers(&ids(told)?, took, &ends.context("an end that is not known")?);
+        }
+        _ => bail!("a child said {line:?}"),
+    }
+    Ok(())
+}
+
+fn end_of(word: &str) -> Option<End> {
+    [End::Acknowledged, End::Refused, End::Failed, End::Unknown]
+        .into_iter()
+        .find(|end| format!("{end:?}") == word)
+}
+
+/// The program that [`Fault::ProgramKilled`](crate::Fault::ProgramKilled) starts and kills: calls without end, each said
+/// before and after on the standard output.
+///
+/// # Errors
+/// What it was given makes no sense, or nobody reads what it says.
+///
+/// # Cancel safety
+/// Dropped, the calls under way are dropped.
+pub async fn live_until_killed(args: &[String]) -> Result<()> {
+    let [lane, port, user, password, way, first, seed] = args else { bail!("a child needs seven words") };
+    let lane = Lane::ALL.iter().find(|known| known.database() == lane).context("a lane that is not known")?;
+    let place = Place {
+        port: port.parse()?,
+        user: user.clone(),
+        password: password.clone(),
+        database: lane.database(),
+        is_pooled: way == "pooled",
+    };
+    let desk = Desk::new(lane.open(&place).await?);
+    desk.log.skips(first.parse()?);
+    let load = crate::fault::Fault::ProgramKilled.load().of(*lane);
+    let mut crowd = JoinSet::new();
+    for worker in 0..load.workers {
+        let seed = seed.parse::<u64>()?.wrapping_add(worker as u64);
+        crowd.spawn(talk(Arc::clone(&desk), fastrand::Rng::with_seed(seed)));
+    }
+    while let Some(ended) = crowd.join_next().await {
+        ended??;
+    }
+    Ok(())
+}
+
+async fn talk(desk: Arc<Desk>, mut dice: fastrand::Rng) -> Result<()> {
+    let load = crate::fault::Fault::ProgramKilled.load();
+    loop {
+        let deed = desk.next(&load, &mut dice);
+        say(&format!("asks {} {:?}", comma(&deed.ids), deed.op))?;
+        let began = Instant::now();
+        let ends = desk.client().act(&deed).await;
+        say(&format!("told {} {} {}", comma(&deed.ids), began.elapsed().as_micros(), words(&ends)))?;
+    }
+}
+
+fn words(ends: &[End]) -> String {
+    ends.iter().map(|end| format!("{end:?}")).collect::<Vec<_>>().join(",")
+}
+
+fn comma(ids: &[i64]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// One write for a line, so that none is torn by another.
+fn say(line: &str) -> Result<()> {
+    let mut output = std::io::stdout().lock();
+    output.write_all(format!("{line}\n").as_bytes())?;
+    Ok(output.flush()?)
+}
