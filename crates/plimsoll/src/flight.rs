@@ -190,7 +190,7 @@ impl Guard<'_> {
         let inside = self.at(Place::Inside);
         match inside.send_text::<S>(sql, params).await {
             Ok(out) => {
-                alone.run(Phase::Commit, client.batch_execute("COMMIT")).await?;
+                self.at(Place::Closing).run(Phase::Commit, client.batch_execute("COMMIT")).await?;
                 Ok(out)
             }
             Err(error) => {

@@ -28,6 +28,8 @@ pub(crate) enum Place {
     Inside,
     /// In a transaction whose BEGIN travels with it.
     Opening,
+    /// It is the COMMIT of an open transaction, which must be there when it is sent; what it commits stands alone.
+    Closing,
     /// Behind others that are not answered yet and may begin or end a transaction.
     Unclear,
 }
@@ -106,7 +108,7 @@ impl Evidence {
             (place, _) if self.phase == Phase::Prepare => place.untouched(),
             (_, Said::Error { is_unsure: true, .. }) if self.place != Place::Inside => Outcome::Unknown,
             // Rows that could not be read were nevertheless made, and stay if their transaction does.
-            (Place::Alone, Said::Everything) => Outcome::Committed,
+            (Place::Alone | Place::Closing, Said::Everything) => Outcome::Committed,
             (_, Said::Everything) => Outcome::Unknown,
             (_, Said::Fatal { is_undone: true }) if !self.has_ended => Outcome::RolledBack,
             (_, Said::Error { is_unrun: true, .. }) if !self.has_ended => Outcome::RolledBack,
@@ -114,7 +116,9 @@ impl Evidence {
             // A statement that ends nothing has failed, and yet no transaction is open: something else had ended it.
             (Place::Inside, Said::Error { .. }) if self.is_idle => Outcome::Unknown,
             (Place::Inside | Place::Opening, _) if !ends => Outcome::RolledBack,
-            (Place::Alone | Place::Unclear, Said::Error { .. }) if !self.nature.contains(Nature::UNCLEAR) => {
+            (Place::Alone | Place::Closing | Place::Unclear, Said::Error { .. })
+                if !self.nature.contains(Nature::UNCLEAR) =>
+            {
                 self.unless_ended()
             }
             _ => Outcome::Unknown,
@@ -130,8 +134,85 @@ impl Place {
     /// The outcome of what was never sent.
     pub(crate) fn untouched(self) -> Outcome {
         match self {
-            Place::Alone | Place::Unclear => Outcome::NotStarted,
+            Place::Alone | Place::Closing | Place::Unclear => Outcome::NotStarted,
             Place::Inside | Place::Opening => Outcome::RolledBack,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ERROR: Said = Said::Error { is_unsure: false, is_unrun: false };
+    const UNRUN: Said = Said::Error { is_unsure: false, is_unrun: true };
+    const UNSURE: Said = Said::Error { is_unsure: true, is_unrun: false };
+    const FATAL: Said = Said::Fatal { is_undone: false };
+
+    fn outcome(place: Place, nature: Nature, said: Said) -> Outcome {
+        Evidence {
+            phase: Phase::Statement,
+            place,
+            nature,
+            said,
+            has_ended: false,
+            is_idle: place == Place::Alone,
+        }
+        .outcome()
+    }
+
+    #[test]
+    fn the_table_is_kept() {
+        use Nature as N;
+        use Outcome::{Committed, RolledBack, Unknown};
+        let rows = [
+            (Place::Alone, N::ATOMIC, ERROR, RolledBack),
+            (Place::Alone, N::ATOMIC, UNSURE, Unknown),
+            (Place::Alone, N::ATOMIC, FATAL, Unknown),
+            (Place::Alone, N::ATOMIC, Said::Nothing, Unknown),
+            (Place::Alone, N::ATOMIC, Said::Everything, Committed),
+            (Place::Alone, N::UNCLEAR, ERROR, Unknown),
+            (Place::Alone, N::UNCLEAR, UNRUN, RolledBack),
+            (Place::Alone, N::ENDS, ERROR, RolledBack),
+            (Place::Inside, N::ATOMIC, ERROR, RolledBack),
+            (Place::Inside, N::ATOMIC, FATAL, RolledBack),
+            (Place::Inside, N::ATOMIC, Said::Nothing, RolledBack),
+            (Place::Inside, N::UNCLEAR, ERROR, RolledBack),
+            (Place::Inside, N::ATOMIC, Said::Everything, Unknown),
+            (Place::Inside, N::ENDS, ERROR, RolledBack),
+            (Place::Inside, N::ENDS, FATAL, Unknown),
+            (Place::Inside, N::ENDS, Said::Nothing, Unknown),
+            (Place::Closing, N::ENDS, ERROR, RolledBack),
+            (Place::Closing, N::ENDS, Said::Nothing, Unknown),
+            (Place::Closing, N::ENDS, Said::Fatal { is_undone: true }, RolledBack),
+            (Place::Unclear, N::ATOMIC, ERROR, RolledBack),
+            (Place::Unclear, N::ATOMIC, Said::Nothing, Unknown),
+        ];
+        for (place, nature, said, expected) in rows {
+            assert_eq!(outcome(place, nature, said), expected, "{place:?} {nature:?} {said:?}");
+        }
+    }
+
+    #[test]
+    fn a_tag_overrules_the_text() {
+        for place in [Place::Alone, Place::Inside, Place::Closing, Place::Unclear] {
+            for said in [ERROR, UNRUN] {
+                let nature = Nature::ENDS;
+                let evidence =
+                    Evidence { phase: Phase::Statement, place, nature, said, has_ended: true, is_idle: true };
+                assert_eq!(evidence.outcome(), Outcome::Unknown, "{place:?} {said:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_only_prepared_has_not_run() {
+        let said = Said::Nothing;
+        let lost = |place| {
+            let nature = Nature::UNREAD;
+            Evidence { phase: Phase::Prepare, place, nature, said, has_ended: false, is_idle: false }
+                .outcome()
+        };
+        assert_eq!((lost(Place::Alone), lost(Place::Inside)), (Outcome::NotStarted, Outcome::RolledBack));
     }
 }

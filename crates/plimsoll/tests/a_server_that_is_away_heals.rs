@@ -31,7 +31,8 @@ async fn a_handle_is_given_before_the_server_is_there() {
         async move { db.ready_within(PATIENCE).await.map(|()| Instant::now()) }
     });
     let late = deadline::within(Duration::from_millis(100), db.ready()).await.unwrap_err();
-    assert_eq!(late.fault(), Fault::DeadlinePassed, "{late}");
+    // Its time is up, unless another connect has failed just then.
+    assert!(matches!(late.fault(), Fault::DeadlinePassed | Fault::Unreachable), "{late}");
     assert!(!waiting.is_finished(), "nobody is ready while the server is away");
     cluster.start_again().await.unwrap();
     let started = Instant::now();

@@ -183,6 +183,7 @@ const EACH: &[(&str, &str)] = &[
     ("retry_share", "0.1"),
     ("retry_floor", "5"),
     ("statement_cache", "10"),
+    ("statement_expiry", "90s"),
     ("type_cache", "20"),
 ];
 
@@ -245,6 +246,7 @@ fn in_code() -> Settings {
         .retry_share(0.1)
         .retry_floor(5)
         .statement_cache(10)
+        .statement_expiry(Duration::from_secs(90))
         .type_cache(20)
 }
 

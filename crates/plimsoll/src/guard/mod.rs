@@ -174,11 +174,15 @@ impl Guard<'_> {
                 format!("the deadline of {} had passed, or nearly, before this {phase} was sent", self.work),
             ));
         }
-        let is_meant_inside = matches!(self.place, Whereabouts::Known(Place::Inside | Place::Unclear));
-        if is_meant_inside && link.seen.status() == b'I' && link.is_answered() {
+        if self.is_meant_inside() && link.seen.status() == b'I' && link.is_answered() {
             return Err(self.left_outside(phase));
         }
         Ok((!self.needs_settling() && !link.has_others()).then_some(now))
+    }
+
+    /// Whether there must be a transaction: whoever asks has opened it.
+    fn is_meant_inside(&self) -> bool {
+        matches!(self.place, Whereabouts::Known(Place::Inside | Place::Unclear | Place::Closing))
     }
 
     /// What was meant to run in a transaction would run by itself: a statement inside has ended that.
@@ -246,7 +250,7 @@ impl Guard<'_> {
         if !link.has_others() {
             let _ = timeout_at(until, link.answered()).await;
         }
-        if link.holds_untold_transaction() {
+        if !self.is_meant_inside() && link.holds_untold_transaction() {
             let undo = link.sending(self.connection.client.batch_execute("ROLLBACK"));
             if !matches!(timeout_at(until, undo).await, Ok(Ok(()))) {
                 return Err(self.gave_up(phase, "has begun a transaction that could not be rolled back"));

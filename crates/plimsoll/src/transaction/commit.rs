@@ -44,7 +44,7 @@ pub(super) async fn commit(core: &Core) -> Result<()> {
         end(core, &lease).await;
         return Err(error.with_outcome(undone));
     }
-    let guard = core.guard(&lease).at(Place::Alone);
+    let guard = core.guard(&lease).at(Place::Closing);
     let link = &guard.connection.link;
     // The server refuses the one, and would not the other: a statement that was called rolled back and has finished.
     if link.seen.status() == b'E' || link.is_doomed() {

@@ -188,7 +188,12 @@ impl Core {
     pub(super) async fn send(&self, guard: &Guard<'_>, begin: &str) -> Result<Option<String>> {
         let id = send_begin(guard, begin).await;
         // BEGIN is sent once.
-        let _ = self.begun.set(id.is_ok().then(|| guard.connection.link.seen.mark()));
+        let link = &guard.connection.link;
+        let _ = self.begun.set(id.is_ok().then(|| link.seen.mark()));
+        if id.is_ok() {
+            // This transaction has an owner.
+            link.told();
+        }
         id
     }
 }
