@@ -6,10 +6,16 @@
 //! | `read only` | BEGIN with the SELECT, COMMIT: 2 | BEGIN READ ONLY, SELECT, COMMIT: 3 |
 //! | `one statement` | all in one flight: 1 | the same three |
 //! | `read only, 0.5 ms link` | as `read only`, over a wire that adds 0.25 ms each way | the same |
+//! | `write, behind a pooler` | BEGIN with all that is stated, UPDATE, COMMIT: 3, through PgBouncer | the same three, BEGIN with the limits alone |
 //!
 //! Like is compared with like: in `write` the columns of the peers hold transactions that carry the same limit as
 //! ours, and deadpool without any limit is a further figure. In the other cases nobody needs to set anything, since
 //! ours has its limits from the session, and the peers run without.
+//!
+//! Behind PgBouncer in transaction mode a session keeps nothing, so everybody states the limits with each BEGIN. Ours
+//! also states the settings that decide what is stored, since whoever had the server connection before may have changed
+//! them. `write, behind a pooler` tells what that costs: its column of deadpool holds the same three messages, the same
+//! limits and none of those settings, and the statement goes unnamed and with its types, as ours does there.
 //!
 //! Nothing waits for a disk (`fsync` is off for everybody), so what is measured is messages and not the machine's disk.
 
@@ -20,12 +26,13 @@ use crate::race::{Better, Figures};
 use crate::report::Report;
 use anyhow::{Context, Result};
 use plimsoll::Database;
-use plimsoll_embedded::Cluster;
+use plimsoll_embedded::{Cluster, PgBouncer, PoolMode};
 use plimsoll_faults::{Direction, Fault, Proxy};
 use sqlx::postgres::PgPool;
 use std::hint::black_box;
 use std::time::Duration;
 use tokio_postgres::Transaction;
+use tokio_postgres::types::Type;
 
 const ABOUT: &str =
     "a transaction on a connection of its own; 8 tasks on 8 connections, TCP, fsync off for all";
@@ -47,6 +54,10 @@ const STATEMENTS: &[&str] = &[WRITE, READ];
 /// Far above what a statement takes and below the session's own limit, so that ours really has to set it.
 const DEADLINE: Duration = Duration::from_secs(10);
 const SET_LOCAL: &str = "SET LOCAL statement_timeout = 9900";
+
+/// The limits that ours has without being told any, in one message with BEGIN.
+const LIMITS_ONLY: &str = "BEGIN; SET LOCAL statement_timeout = 30000; SET LOCAL lock_timeout = 5000; \
+    SET LOCAL idle_in_transaction_session_timeout = 30000; SET LOCAL client_connection_check_interval = 2000";
 
 /// Far apart, so that no two tasks meet in a page.
 fn row_of(task: usize) -> i64 {
@@ -127,7 +138,58 @@ pub async fn run(options: &Options) -> Result<Report> {
     drop(near);
 
     far(&mut report, &server, &place, options).await?;
+    behind_a_pooler(&mut report, &server, options).await?;
     Ok(report)
+}
+
+/// Writes through PgBouncer, beside the same messages with the limits alone.
+async fn behind_a_pooler(report: &mut Report, server: &Cluster, options: &Options) -> Result<()> {
+    const CASE: &str = "write, behind a pooler";
+    let bouncer = PgBouncer::in_front_of(server).pool_mode(PoolMode::Transaction).start().await?;
+    let place = Place::behind(server, &bouncer);
+    let (ours, deadpool) = (&place.plimsoll(TASKS).await?, &place.deadpool(TASKS)?);
+    let each = options.times(EACH);
+    let figures = options
+        .race(Better::More)
+        .with("plimsoll", || as_it_comes(ours, each))
+        .with("deadpool", || with_limits_only(deadpool, each))
+        .run()
+        .await?;
+    report.row(CASE, "per s", &figures);
+    if let Some(paired) = figures.against("deadpool") {
+        report.at_least(CASE, "over deadpool, limits only", paired.ratio, 0.85);
+    }
+    Ok(())
+}
+
+async fn as_it_comes(db: &Database, each: usize) -> Result<f64> {
+    let took = time(TASKS, |task| {
+        let (db, id) = (db.clone(), row_of(task));
+        async move {
+            for _ in 0..each {
+                let write = async |tx: plimsoll::Transaction| tx.execute(WRITE, &[&id]).await;
+                black_box(db.transaction(write).await?);
+            }
+            Ok(())
+        }
+    });
+    Ok(per_second(TASKS * each, took.await?))
+}
+
+async fn with_limits_only(pool: &deadpool_postgres::Pool, each: usize) -> Result<f64> {
+    let took = time(TASKS, |task| {
+        let (pool, id) = (pool.clone(), row_of(task));
+        async move {
+            for _ in 0..each {
+                let client = pool.get().await?;
+                client.batch_execute(LIMITS_ONLY).await?;
+                black_box(client.execute_typed(WRITE, &[(&id, Type::INT8)]).await?);
+                client.batch_execute("COMMIT").await?;
+            }
+            Ok(())
+        }
+    });
+    Ok(per_second(TASKS * each, took.await?))
 }
 
 /// The same reads over a link that takes half a millisecond there and back.

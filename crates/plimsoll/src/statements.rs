@@ -125,12 +125,15 @@ pub(crate) enum Kept {
     Prepared(Statement),
 }
 
+/// Statements by the context in which they were met and their text.
+type ByContext = LruCache<(u64, Arc<str>), Kept>;
+
 /// The statements of one connection. Evicting one closes it on the server with the next flight.
 pub(crate) struct StatementCache {
     /// Those that were met in the session as it began.
     here: Mutex<LruCache<Arc<str>, Kept>>,
     /// Those that were met in another context, by its number; none as long as there is none.
-    elsewhere: Mutex<Option<LruCache<(u64, Arc<str>), Kept>>>,
+    elsewhere: Mutex<Option<ByContext>>,
     size: NonZeroUsize,
 }
 

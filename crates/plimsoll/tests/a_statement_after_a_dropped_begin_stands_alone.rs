@@ -6,6 +6,7 @@
 mod ledger;
 mod server;
 
+use futures_util::future::BoxFuture;
 use ledger::{INSERT, entries, ledger};
 use plimsoll::{Database, Fault, Outcome, PooledConnection, Transaction};
 use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
@@ -62,11 +63,14 @@ async fn what_was_acknowledged_is_stored() {
     assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
 }
 
+/// One way to insert a row through a lease.
+type Insert = fn(&PooledConnection, i32) -> BoxFuture<'_, plimsoll::Result<()>>;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_method_of_a_lease_settles_first() {
     let db = ledger().await;
     let pool = server::database(&db).await;
-    let ways: [fn(&PooledConnection, i32) -> futures_util::future::BoxFuture<'_, plimsoll::Result<()>>; 5] = [
+    let ways: [Insert; 5] = [
         |lease, id| Box::pin(async move { lease.execute(INSERT, &[&id]).await.map(drop) }),
         |lease, id| Box::pin(async move { lease.query(INSERT, &[&id]).await.map(drop) }),
         |lease, id| {
