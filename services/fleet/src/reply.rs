@@ -150,7 +150,8 @@ fn answer(fault: Fault, retry_after: Option<Duration>) -> Problem {
         | Fault::IdleSessionEnded
         | Fault::NotAccepting
         | Fault::TooManyConnections
-        | Fault::CancelledByOther => away(2),
+        | Fault::CancelledByOther
+        | Fault::CancelStrayed => away(2),
         Fault::PoolClosed
         | Fault::ReadOnlyServer
         | Fault::ServerResources
@@ -220,13 +221,15 @@ mod tests {
     use super::*;
 
     /// The faults that are the service's own mistake, or its operator's.
-    const OURS: [Fault; 12] = [
+    const OURS: [Fault; 14] = [
         Fault::Settings,
         Fault::BadStatement,
+        Fault::Raised,
         Fault::Privilege,
         Fault::TransactionState,
         Fault::StalePlan,
         Fault::Server,
+        Fault::ForeignServer,
         Fault::Conversion,
         Fault::RowCount,
         Fault::Usage,

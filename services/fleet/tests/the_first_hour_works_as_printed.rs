@@ -128,6 +128,11 @@ async fn and_the_file_for_shells_says_the_same() {
     assert!(health.contains("\"healthy\"") && health.contains("ops_worker"), "{health}");
     assert_eq!(count, "1", "as the service's role, which row-level security binds");
 
+    // In a database that was made here nobody puts a temporary table in front of a real one.
+    let hide = "psql \"$DATABASE_URL\" -X -c 'create temp table telemetry (n int)' 2>&1 || true".to_owned();
+    let said = service.run(&[commands[0].clone(), commands[1].clone(), hide]).await;
+    assert!(said.contains("permission denied to create temporary tables"), "{said}");
+
     // Whoever starts the service in that shell is told what to do.
     let start = format!("FLEET_LISTEN=127.0.0.1:0 '{}' 2>&1 || true", env!("CARGO_BIN_EXE_fleet"));
     let said = service.run(&[commands[0].clone(), commands[1].clone(), start]).await;
