@@ -1,5 +1,6 @@
 //! Everything that touches the wire. No connection to PostgreSQL is made anywhere else.
 
+mod books;
 pub(crate) mod cancel;
 pub(crate) mod connect;
 pub(crate) mod context;
