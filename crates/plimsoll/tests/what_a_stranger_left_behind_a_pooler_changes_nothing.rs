@@ -24,7 +24,7 @@ const LEFT: [&str; 9] = [
     "SET default_transaction_isolation = 'serializable'",
     "SET DateStyle = 'SQL, DMY'",
     "SET extra_float_digits = -15",
-    "SET statement_timeout = 1",
+    "SET statement_timeout = 100",
     "SET synchronous_commit = off",
     "SET search_path = ''",
 ];
