@@ -91,7 +91,7 @@ impl Begin {
             sql.push_str(OWN_BEGIN);
             sql.push_str(&session.own.mode(asked));
             sql.push(';');
-            sql.push_str(&session.own.statement(&limits));
+            sql.push_str(&session.own.statements(&limits, &session.local));
         } else {
             sql.push_str("BEGIN");
             if let Some(isolation) = self.isolation {

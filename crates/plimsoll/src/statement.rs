@@ -219,7 +219,16 @@ impl Guard<'_> {
         error: Error,
     ) -> Result<S::Out> {
         if let Some(sql) = self.struck_by_mistake(query, &error) {
-            return self.send_text::<S>(sql, params).await;
+            let mut again = self.send_text::<S>(sql, params).await;
+            // One cancel is two signals, and the second may come as late as the first.
+            for _ in 0..2 {
+                match &again {
+                    Err(error) if self.struck_by_mistake(query, error).is_some() => {}
+                    _ => break,
+                }
+                again = self.send_text::<S>(sql, params).await;
+            }
+            return again;
         }
         let sql = match query {
             Query::Text(sql) if is_stale(sql, &error) => sql,

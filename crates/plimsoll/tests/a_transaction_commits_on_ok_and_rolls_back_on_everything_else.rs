@@ -130,8 +130,8 @@ async fn dropped_at_any_await_nothing_stays_but_what_an_event_tells() {
     let pool = pool_of_one(&db).await;
     let mut events = pool.events();
     let (mut there, mut settled, mut drops) = (Vec::new(), 0, 0);
-    // Twice, since the first time the statements are prepared and there are more awaits than later.
-    for round in 0..2 {
+    // More than once, since a statement that is prepared, for the first time or anew, has more awaits than later.
+    for round in 0..4 {
         for polls in 0..60 {
             let id = round * 100 + polls;
             let work = async |tx: Transaction| {
