@@ -44,6 +44,24 @@ async fn not_what_was_pipelined_behind_it() {
     assert_eq!(pool.pool_status().opened, 1, "the connection goes on");
 }
 
+/// What was prepared is prepared anew in between, so that the marks of those who shared the lease before lie behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn also_where_it_was_prepared_anew() {
+    let (_fresh, pool) = pool_of_one().await;
+    let lease = pool.acquire().await.unwrap();
+    for round in 0..10 {
+        let began = Instant::now();
+        let slow = format!("SELECT pg_sleep(60), {round}");
+        let (given_up, wanted) = tokio::join!(timeout(ms(60), lease.query(&slow, &[])), async {
+            tokio::time::sleep(ms(20)).await;
+            lease.query_one("SELECT pg_sleep(0.05), 7", &[]).await
+        },);
+        assert!(given_up.is_err());
+        assert_eq!(wanted.unwrap_or_else(|error| panic!("round {round}: {error}")).get::<_, i32>(1), 7);
+        assert!(began.elapsed() < ms(1_500), "round {round}: {:?}", began.elapsed());
+    }
+}
+
 /// The second of three; its limit instead of its drop; more than one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn not_what_was_before_it_nor_between_two_of_them() {

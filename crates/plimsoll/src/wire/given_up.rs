@@ -87,7 +87,9 @@ impl Link {
     /// What was sent behind this number by one of those who share the lease is given up.
     pub(crate) fn abandon_behind(&self, behind: u64) {
         let mut given_up = self.given_up.lock();
-        let end = match given_up.marks.iter().copied().filter(|mark| *mark > behind).min() {
+        // It is not answered, so a mark that lies behind us is not its end.
+        let from = behind.max(self.seen.settled());
+        let end = match given_up.marks.iter().copied().filter(|mark| *mark > from).min() {
             Some(mark) => End::At(mark),
             None => End::WhenDrained(self.asked_so_far()),
         };
