@@ -8,7 +8,6 @@ use plimsoll::event::Event;
 use plimsoll::{Database, HealthState, Isolation, Transaction};
 use plimsoll_embedded::shared::{self, TestDatabase};
 use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
-use std::time::Duration;
 
 const SETUP: &str = "CREATE TABLE telemetry (id int, at timestamptz, note text);
     CREATE SCHEMA evil; CREATE TABLE evil.telemetry (id int, at timestamptz, note text);
@@ -139,6 +138,5 @@ async fn it_is_told_with_what_to_do(version: PgBouncerVersion) {
     assert_eq!(health.state, HealthState::Degraded);
     assert!(format!("{health:?}").contains("RECONNECT"), "{health:?}");
     drop(stranger);
-    let _ = Duration::ZERO;
 }
 plimsoll_embedded::on_each_pgbouncer!(it_is_told_with_what_to_do);
