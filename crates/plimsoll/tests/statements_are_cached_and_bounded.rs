@@ -4,6 +4,7 @@
 
 mod server;
 
+use plimsoll::settings::Limit;
 use plimsoll::{Database, Fault, Outcome, PooledConnection};
 use plimsoll_embedded::shared;
 use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
@@ -103,7 +104,11 @@ async fn names_that_somebody_took_away_are_made_anew() {
 async fn what_one_connection_learned_saves_the_others_a_round_trip() {
     let server = shared::database().await.unwrap();
     let proxy = Proxy::in_front_of((server.server().host(), server.server().port())).await.unwrap();
-    let settings = settings_for(&server).await.hosts(format!("127.0.0.1:{}", proxy.port())).pool_max(2);
+    let settings = settings_for(&server)
+        .await
+        .hosts(format!("127.0.0.1:{}", proxy.port()))
+        .pool_max(2)
+        .heartbeat(Limit::Off);
     let db = Database::connect(settings).await.unwrap();
     let (first, second) = (db.acquire().await.unwrap(), db.acquire().await.unwrap());
     let sent = || proxy.wires().iter().map(|wire| wire.to_server.messages).sum::<u64>();
@@ -130,7 +135,8 @@ async fn behind_a_transaction_pooler_a_known_statement_is_not_prepared(version: 
     let proxy = Proxy::in_front_of((bouncer.host(), bouncer.port())).await.unwrap();
     let settings = server::settings(&bouncer.url(server.name()))
         .hosts(format!("127.0.0.1:{}", proxy.port()))
-        .pool_max(1);
+        .pool_max(1)
+        .heartbeat(Limit::Off);
     let db = Database::connect(settings).await.unwrap();
     let sent = || proxy.wires().iter().map(|wire| wire.to_server.messages).sum::<u64>();
     db.query_one("SELECT $1::int4 + 1", &[&1]).await.unwrap();

@@ -5,6 +5,7 @@
 mod server;
 
 use plimsoll::secret::{Password, Secret};
+use plimsoll::settings::Limit;
 use plimsoll::{Database, Error, Fault, Outcome, Phase, Settings};
 use plimsoll_embedded::shared::{self, TestDatabase};
 use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
@@ -160,7 +161,11 @@ async fn a_password_that_is_asked_for_may_be_rotated() {
         let answer = answers[count.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1)];
         async move { Ok::<_, io::Error>(Secret::from(answer)) }
     });
-    let db = Database::connect(settings(&server).await.user(role.as_str()).password(password)).await.unwrap();
+    let db = Database::connect(
+        settings(&server).await.heartbeat(Limit::Off).user(role.as_str()).password(password),
+    )
+    .await
+    .unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 1);
     server.execute(&format!("ALTER ROLE \"{role}\" PASSWORD 'second'")).await.unwrap();
     let held = db.acquire().await.unwrap();
