@@ -25,7 +25,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, RowStream, Statement};
 
@@ -245,9 +245,7 @@ impl Guard<'_> {
             self.connection.has_lost_its_names();
         }
         // The driver hands an error out before the server has said in which state the session is.
-        let limit = Instant::now() + self.connection.shared.plan.reclaim_timeout();
-        let until = self.deadline.map_or(limit, |deadline| deadline.instant().min(limit));
-        let _ = timeout_at(until, self.connection.link.answered()).await;
+        let _ = timeout_at(self.patience(), self.connection.link.answered()).await;
         match self.place() {
             Place::Alone => self.send_text::<S>(sql, params).await,
             // PostgreSQL has no code of its own for a type that is gone.

@@ -228,8 +228,7 @@ impl Guard<'_> {
         if link.is_poisoned() {
             return Err(self.lost_before(phase));
         }
-        let limit = Instant::now() + self.connection.shared.plan.reclaim_timeout();
-        let until = self.deadline.map_or(limit, |deadline| deadline.instant().min(limit));
+        let until = self.patience();
         if link.needs_settling() {
             if !matches!(link.stop(until, Extent::GivenUp).await, Stopped::Quiet) {
                 return Err(self.gave_up(phase, "could not be stopped in time"));
@@ -274,6 +273,12 @@ impl Guard<'_> {
         let now = Moment::now();
         self.may_begin(now, phase)?;
         Ok(now)
+    }
+
+    /// Until when what was sent before is waited for: by the deadline, and no longer than a return may take.
+    pub(crate) fn patience(&self) -> Instant {
+        let limit = Instant::now() + self.connection.shared.plan.reclaim_timeout();
+        self.deadline.map_or(limit, |deadline| deadline.instant().min(limit))
     }
 
     /// What an earlier statement left behind could not be settled, so nothing more is sent here.
