@@ -4,7 +4,7 @@
 //! Nothing that exists is touched: the tests work in a database of their own beside the one that is named, or, where
 //! the role may not create one, in a schema of their own; both are dropped at the end.
 //!
-//! This is a program and no test harness, so that its output is its own.
+//! It is a program of its own, with a `main` and without the test harness, so that its output is its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use plimsoll::migrate::Migrations;
