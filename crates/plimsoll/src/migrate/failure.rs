@@ -3,9 +3,9 @@
 use super::Report;
 use super::file::Migration;
 use super::script::Statement;
+use crate::call::transaction::Transaction;
 use crate::error::{Error, Outcome, Phase};
 use crate::fault::Fault;
-use crate::transaction::Transaction;
 use tokio_postgres::error::ErrorPosition;
 
 /// How it failed: the error, in which statement, and what of the file stays.

@@ -6,12 +6,12 @@
 
 use super::file::Migration;
 use super::plan::{Record, State};
-use crate::connection::PooledConnection;
-use crate::database::Database;
+use crate::call::connection::PooledConnection;
+use crate::call::database::Database;
+use crate::call::transaction::Transaction;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
-use crate::lock::LockKey;
-use crate::transaction::Transaction;
+use crate::lock_key::LockKey;
 use std::time::Duration;
 use tokio_postgres::Row;
 

@@ -6,11 +6,11 @@
 //! between two tries nothing is open, and the wait is bounded by the caller's patience and not by `lock_timeout`.
 
 use super::apply::Run;
-use crate::begin::Isolation;
+use crate::call::transaction::options::Isolation;
+use crate::call::transaction::{Transaction, TransactionGuard};
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
 use crate::pool::snapshot::span;
-use crate::transaction::{Transaction, TransactionGuard};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 

@@ -5,23 +5,24 @@
 //! gives up at any point loses nothing for the others.
 
 use super::abroad::own_timer;
-use super::admission::{Forecast, Priority};
 use super::ask::Terms;
 use super::denial::denied;
-use super::gate::{Arrival, Entrance};
-use super::handover::Grant;
+use super::fairness::refused;
 use super::lease::Loan;
-use super::seat::Seat;
-use super::slots::Slots;
-use super::sync::MutexGuard;
 use super::wait::Wait;
-use super::waiters::{Refusal, Runner, Ticket, Turn, Who};
 use super::{Inner, Manage, connects};
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::fairness::refused;
 use crate::moment::Moment;
 use crate::name::WorkName;
+use crate::rules::forecast::{Forecast, Priority};
+use crate::rules::gate::{Arrival, Entrance};
+use crate::rules::queue::handover::Grant;
+use crate::rules::queue::seat::Seat;
+use crate::rules::queue::waiters::{Refusal, Ticket, Turn, Who};
+use crate::rules::slots::Slots;
+use crate::runner::Runner;
+use crate::sync::MutexGuard;
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::pin::Pin;

@@ -6,12 +6,12 @@
 
 use super::abroad::Alive;
 use super::connects;
-use super::slots::{LeaseRecord, Slots, State};
-use super::waiters::Refusal;
 use super::{Inner, Manage};
 use crate::event::{Event, StopReason};
 use crate::moment::Moment;
 use crate::name::WorkName;
+use crate::rules::queue::waiters::Refusal;
+use crate::rules::slots::{LeaseRecord, Slots, State};
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 use std::task::Waker;

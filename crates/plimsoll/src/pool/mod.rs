@@ -8,29 +8,21 @@
 
 pub(crate) mod abroad;
 pub(crate) mod acquire;
-pub(crate) mod admission;
+pub(crate) mod alarm;
 mod ask;
-pub(crate) mod bulkhead;
 pub(crate) mod clock;
 pub(crate) mod connects;
 mod denial;
-pub(crate) mod gate;
-pub(crate) mod handover;
+pub(crate) mod fairness;
 pub(crate) mod janitor;
-pub(crate) mod lane;
 pub(crate) mod lease;
 #[cfg(plimsoll_loom)]
 pub mod model;
-pub(crate) mod seat;
 pub(crate) mod shutdown;
-pub(crate) mod slots;
 pub(crate) mod snapshot;
-pub(crate) mod sync;
 pub(crate) mod wait;
-pub(crate) mod waiters;
-pub(crate) mod watchdog;
 
-pub use admission::Priority;
+pub use crate::rules::forecast::Priority;
 pub use ask::Ask;
 pub(crate) use ask::{Terms, cap};
 pub(crate) use lease::Loan;
@@ -43,10 +35,12 @@ use crate::error::Result;
 use crate::event::{Event, Events, StopReason};
 use crate::moment::Moment;
 use crate::name::WorkName;
+use crate::rules::forecast::Reason;
+use crate::rules::gate::Rules;
+use crate::rules::slots::{Limits, Slots};
 use crate::settings::GuardMode;
-use admission::Reason;
-use gate::Rules;
-use slots::{Limits, Slots};
+use crate::sync;
+use alarm::Watchdog;
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::ops::Deref;
@@ -56,7 +50,6 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use watchdog::Watchdog;
 
 /// What a pool needs to know of the connections it lends.
 pub trait Manage: Send + Sync + Sized + 'static {
@@ -280,13 +273,14 @@ impl<M: Manage> Inner<M> {
 
 impl<M: Manage> Pool<M> {
     /// Makes a pool and starts its clock and its janitor on the current runtime. It connects nothing by itself before
-    /// it is asked, except to keep the minimum.
+    /// it is asked, except to keep the minimum. It logs no events and counts none in metrics; the pool of a
+    /// [`Database`](crate::Database) does.
     ///
     /// # Panics
     /// Outside a tokio runtime.
     #[must_use]
     pub fn new(manager: M, sizing: Sizing) -> Self {
-        Pool::with_events(manager, sizing, Events::default(), Arc::new(Watchdog::new()))
+        Pool::with_events(manager, sizing, Events::new(None), Arc::new(Watchdog::new()))
     }
 
     pub(crate) fn with_events(manager: M, sizing: Sizing, events: Events, watchdog: Arc<Watchdog>) -> Self {

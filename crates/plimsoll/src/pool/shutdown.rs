@@ -5,10 +5,10 @@
 //! is let finish, and so is what is being made clean. That takes `reclaim_timeout` at the most, and is left out where
 //! nothing runs. *End*: connections that are still out are closed under their holders.
 
-use super::slots::State;
 use super::{Inner, Manage};
 use crate::event::StopReason;
 use crate::name::WorkName;
+use crate::rules::slots::State;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;

@@ -11,7 +11,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::definition::{Definition, Kind};
-use super::duration::{self, Limit};
+use super::duration;
+use super::duration::Limit;
 use super::handshake::{startup_options, tls};
 use super::host::{DEFAULT_PORT, Host};
 use super::order::{Chain, Said, Settled, Wish};

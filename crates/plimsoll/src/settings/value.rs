@@ -11,7 +11,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::definition::{Kind, Range};
-use super::duration::{self, Bare, Limit};
+use super::duration;
+use super::duration::{Bare, Limit};
 use super::host::Host;
 use super::problem::STARS;
 use super::words::{

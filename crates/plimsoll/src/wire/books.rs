@@ -3,15 +3,18 @@
 //! The tap shows every message; here they are put together: which answer belongs to which request, what a request may do
 //! to its transaction and leave in its session, and what the tags and the status of its answer say.
 
-use super::context::{self, Change, Contexts, OWN_BEGIN};
+use super::context;
+use super::context::{Change, Contexts, OWN_BEGIN};
 use super::copying::Copying;
 use super::frames::Frame;
 use super::parameters::Parameters;
 use super::seen::{Front, Marks, Seen};
 use super::tap::cstring;
 use crate::sql::Strings;
-use crate::sql::nature::{self, Nature};
-use crate::sql::residue::{self, Residue};
+use crate::sql::nature;
+use crate::sql::nature::Nature;
+use crate::sql::residue;
+use crate::sql::residue::Residue;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::Ordering;
 

@@ -5,9 +5,11 @@
 //! hosts share what remains evenly, so that the first cannot eat the time of the others.
 
 use super::cancel::Target;
-use super::handshake::{self, Ready};
+use super::handshake;
+use super::handshake::Ready;
 use super::naming::Links;
-use super::socket::{self, Address, Wrap};
+use super::socket;
+use super::socket::{Address, Wrap};
 use crate::error::{BoxError, Error, Outcome, Phase, Result};
 use crate::fault::Fault;
 use crate::secret::{Password, Secret};

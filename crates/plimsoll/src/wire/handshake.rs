@@ -7,12 +7,15 @@
 use super::cancel::Target;
 use super::connect::{Connector, Pooler, Stage, dial_guarded, failure};
 use super::driver::{Driver, Tapped};
-use super::guardrails::{self, Answer, Guardrail};
+use super::guardrails;
+use super::guardrails::{Answer, Guardrail};
 use super::link::Link;
-use super::naming::{self, Naming};
+use super::naming;
+use super::naming::Naming;
 use super::seen::Seen;
 use super::socket::Socket;
-use super::stated::{self, Own};
+use super::stated;
+use super::stated::Own;
 use super::tap::Tap;
 use crate::error::{Error, Outcome, Phase, Result, fault_of_connect};
 use crate::fault::Fault;
