@@ -30,7 +30,7 @@ async fn slow_commits(db: &TestDatabase, seconds: f64) {
 
 async fn pool(settings: Settings, grace: Duration) -> Database {
     let settings = settings.pool_max(1).reclaim_timeout(ms(300)).commit_grace(grace);
-    Database::connect(settings.breaker(plimsoll::settings::GuardMode::Off)).await.unwrap()
+    Database::connect(settings.breaker(plimsoll::settings::Enforcement::Off)).await.unwrap()
 }
 
 /// Drops a transaction in its COMMIT; says what an event then tells of it, and after how long.

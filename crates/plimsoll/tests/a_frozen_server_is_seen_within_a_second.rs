@@ -6,7 +6,7 @@
 mod server;
 
 use plimsoll::event::Event;
-use plimsoll::settings::GuardMode;
+use plimsoll::settings::Enforcement;
 use plimsoll::{BreakerState, Database, Fault, HealthState, Outcome, Settings, deadline};
 use plimsoll_embedded::{Cluster, StopMode, shared};
 use plimsoll_faults::Process;
@@ -151,7 +151,7 @@ async fn also_while_its_own_connection_is_opened_anew() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn switched_off_it_opens_for_nothing_and_readiness_sees_the_same() {
-    let scene = scene_with(|settings| settings.breaker(GuardMode::Off)).await;
+    let scene = scene_with(|settings| settings.breaker(Enforcement::Off)).await;
     scene.server.freeze().await.unwrap();
     until("readiness is red", SECOND, async || !scene.db.readiness().is_ready).await;
     // For longer than it would take.
@@ -260,7 +260,7 @@ async fn a_server_that_is_gone_opens_it_too_and_one_that_is_back_closes_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_the_dark_it_counts_and_refuses_nothing() {
     let cluster = Cluster::start().await.unwrap();
-    let settings = server::settings(&cluster.url("postgres")).breaker(GuardMode::Dark);
+    let settings = server::settings(&cluster.url("postgres")).breaker(Enforcement::Dark);
     let db = Database::connect(settings).await.unwrap();
     db.query_one("SELECT 1", &[]).await.unwrap();
     cluster.stop_mode(StopMode::Immediate).await.unwrap();

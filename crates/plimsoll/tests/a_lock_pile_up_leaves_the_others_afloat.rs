@@ -4,7 +4,7 @@
 
 mod server;
 
-use plimsoll::settings::GuardMode;
+use plimsoll::settings::Enforcement;
 use plimsoll::{Database, Fault};
 use plimsoll_embedded::shared;
 use std::time::Duration;
@@ -107,7 +107,8 @@ async fn a_connection_that_is_lost_makes_room_for_the_next_of_its_name() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_the_dark_a_cap_counts_and_holds_nobody_back() {
     let fresh = shared::database().await.unwrap();
-    let settings = server::settings_for(&fresh).await.pool_max(3).admission(GuardMode::Dark).max_per_name(1);
+    let settings =
+        server::settings_for(&fresh).await.pool_max(3).admission(Enforcement::Dark).max_per_name(1);
     let db = Database::connect(settings).await.unwrap();
     for _ in 0..2 {
         let mut held = Vec::new();

@@ -27,7 +27,7 @@ async fn scene() -> Scene {
     let db = ledger().await;
     let (wire, url) = ledger::wire(&db).await;
     // Nothing but the deadline ends a wait here, and no breaker gets in the way.
-    let settings = server::settings(&url).pool_max(2).breaker(plimsoll::settings::GuardMode::Off);
+    let settings = server::settings(&url).pool_max(2).breaker(plimsoll::settings::Enforcement::Off);
     let pool = Database::connect(settings).await.unwrap();
     pool.ready().await.unwrap();
     Scene { db, wire, pool }

@@ -4,7 +4,7 @@
 
 mod server;
 
-use plimsoll::settings::GuardMode;
+use plimsoll::settings::Enforcement;
 use plimsoll::{Database, Fault, Priority};
 use plimsoll_embedded::shared;
 use std::sync::{Arc, Mutex};
@@ -79,7 +79,7 @@ async fn the_reserve_is_lent_to_the_urgent_only() {
 async fn in_the_dark_the_reserve_counts_and_is_lent_to_anybody() {
     let fresh = shared::database().await.unwrap();
     let settings =
-        server::settings_for(&fresh).await.pool_max(3).priority_reserve(1).admission(GuardMode::Dark);
+        server::settings_for(&fresh).await.pool_max(3).priority_reserve(1).admission(Enforcement::Dark);
     let db = Database::connect(settings).await.unwrap();
     // All three are open, so that whoever comes finds one that is free.
     drop((db.acquire().await.unwrap(), db.acquire().await.unwrap(), db.acquire().await.unwrap()));

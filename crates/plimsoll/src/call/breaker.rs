@@ -9,8 +9,8 @@ use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::{Event, Events};
 use crate::fault::Fault;
 use crate::name::WorkName;
-use crate::rules::circuit::{Answer, BreakerState, Change, Circuit, Step};
-use crate::settings::GuardMode;
+use crate::rules::circuit::{BreakerState, CallResult, Change, Circuit, ProbePermit};
+use crate::settings::Enforcement;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -45,7 +45,7 @@ pub(crate) struct CircuitBreaker {
     circuit: Mutex<Circuit>,
     /// Whether every call goes through, without asking.
     is_closed: AtomicBool,
-    mode: GuardMode,
+    mode: Enforcement,
     trips: AtomicU64,
     refused: AtomicU64,
     changes: AtomicU64,
@@ -53,9 +53,9 @@ pub(crate) struct CircuitBreaker {
 }
 
 impl CircuitBreaker {
-    pub(crate) fn new(mode: GuardMode, after: Duration, events: Events) -> Self {
+    pub(crate) fn new(mode: Enforcement, after: Duration, events: Events) -> Self {
         // It sees the same in every mode; switched off, nothing lasts long enough to open it.
-        let after = if mode == GuardMode::Off { Duration::MAX } else { after };
+        let after = if mode == Enforcement::Off { Duration::MAX } else { after };
         CircuitBreaker {
             circuit: Mutex::new(Circuit::new(after)),
             is_closed: AtomicBool::new(true),
@@ -74,7 +74,7 @@ impl CircuitBreaker {
 
     /// Why calls are refused, if they are because the server does not answer.
     pub(crate) fn refuses(&self) -> Option<String> {
-        if self.is_closed() || self.mode != GuardMode::On {
+        if self.is_closed() || self.mode != Enforcement::On {
             return None;
         }
         self.open()
@@ -109,7 +109,7 @@ impl CircuitBreaker {
             Err(()) => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 // Isolation is somebody's order and not a guess.
-                if self.mode != GuardMode::On && circuit.state() != BreakerState::Isolated {
+                if self.mode != Enforcement::On && circuit.state() != BreakerState::Isolated {
                     return Ok(Permit(None));
                 }
                 let opened = circuit.opened();
@@ -200,10 +200,10 @@ impl CircuitBreaker {
         self.events.tell(match change {
             Change::Opened { reason } => {
                 self.trips.fetch_add(1, Ordering::Relaxed);
-                Event::BreakerOpened { reason, is_dark: self.mode != GuardMode::On }
+                Event::BreakerOpened { reason, is_dark: self.mode != Enforcement::On }
             }
             Change::StillOpen { after, reason } => {
-                Event::BreakerStillOpen { after, reason, is_dark: self.mode != GuardMode::On }
+                Event::BreakerStillOpen { after, reason, is_dark: self.mode != Enforcement::On }
             }
             Change::Isolated { reason } => Event::BreakerOpened { reason, is_dark: false },
             Change::HalfOpened { after } => Event::BreakerHalfOpened { after },
@@ -219,8 +219,8 @@ pub(crate) struct Permit(Option<Box<Held>>);
 
 struct Held {
     breaker: Arc<CircuitBreaker>,
-    right: Step,
-    judge: Option<Box<dyn Fn() -> Answer + Send + Sync>>,
+    right: ProbePermit,
+    judge: Option<Box<dyn Fn() -> CallResult + Send + Sync>>,
 }
 
 impl Permit {
@@ -230,7 +230,7 @@ impl Permit {
     }
 
     /// When it is dropped, this says what became of the call; without it the call says nothing.
-    pub(crate) fn judged_by(&mut self, judge: impl FnOnce() -> Box<dyn Fn() -> Answer + Send + Sync>) {
+    pub(crate) fn judged_by(&mut self, judge: impl FnOnce() -> Box<dyn Fn() -> CallResult + Send + Sync>) {
         if let Some(held) = &mut self.0 {
             held.judge = Some(judge());
         }
@@ -239,14 +239,14 @@ impl Permit {
     /// The call came to nothing for this reason.
     pub(crate) fn failed(&mut self, error: &Error) {
         // One that got no connection in time has not asked the server.
-        let answer = if error.fault().is_connectivity() { Answer::Failed } else { Answer::Unknown };
+        let answer = if error.fault().is_connectivity() { CallResult::Failed } else { CallResult::Unknown };
         self.judged_by(|| Box::new(move || answer));
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let (right, answer) = (self.right, self.judge.as_ref().map_or(Answer::Unknown, |judge| judge()));
+        let (right, answer) = (self.right, self.judge.as_ref().map_or(CallResult::Unknown, |judge| judge()));
         self.breaker.apply(|circuit| circuit.done(right, answer, Instant::now()));
     }
 }

@@ -1,16 +1,16 @@
 //! A piece of work with a name, and with what it asks for: [`Database::named`](crate::Database::named).
 
 use super::breaker::Permit;
-use super::connection::{PooledConnection, at_most_one, judged, one, refuse_session_state};
+use super::connection::{PooledConnection, at_most_one, one, refuse_session_state, report_to_breaker};
 use super::database::Database;
 use super::idempotent::Idempotent;
 use super::postgres::Postgres;
 use super::retry::{Policy, Safe};
 use super::statement::cache::{AsQuery, Query};
-use super::statement::executor::{Guard, Whereabouts};
+use super::statement::executor::{Executor, ScopeSource};
 use super::statement::run::{Count, First, Params, Rows, Shape, run_statement};
 use super::transaction;
-use super::transaction::options::{Begin, Isolation};
+use super::transaction::options::{Isolation, TransactionOptions};
 use super::transaction::{Transaction, TransactionGuard};
 use crate::deadline;
 use crate::deadline::Deadline;
@@ -20,7 +20,7 @@ use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::pool::fairness::refused;
 use crate::pool::{Loan, Priority, Terms, cap};
-use crate::rules::outcome::Place;
+use crate::rules::outcome::Scope;
 use futures_util::future::BoxFuture;
 use std::future::Future;
 use std::num::NonZeroU32;
@@ -45,7 +45,7 @@ use tokio_postgres::Row;
 pub struct Call<'a> {
     db: &'a Database,
     name: WorkName,
-    begin: Begin,
+    begin: TransactionOptions,
     within: Option<Duration>,
     acquire_within: Option<Duration>,
     priority: Priority,
@@ -58,7 +58,7 @@ impl<'a> Call<'a> {
         Call {
             db,
             name,
-            begin: Begin::default(),
+            begin: TransactionOptions::default(),
             within: None,
             acquire_within: None,
             priority: Priority::Normal,
@@ -107,7 +107,7 @@ impl<'a> Call<'a> {
     /// In a transaction, this program's own limits on each statement and on the whole do not hold. What the server
     /// limits must be lifted by SET LOCAL, and a deadline holds as ever. For the schema's own work, which is as long
     /// as the tables are large.
-    pub(crate) fn taking_its_time(mut self) -> Self {
+    pub(crate) fn without_limits(mut self) -> Self {
         self.begin.takes_its_time = true;
         self
     }
@@ -175,7 +175,7 @@ impl<'a> Call<'a> {
         };
         let deadline = deadline::current();
         let acquired = self.db.pool().acquire_for(&self.name, self.terms(deadline, None)).await;
-        let loan = judged(&mut permit, acquired)?;
+        let loan = report_to_breaker(&mut permit, acquired)?;
         Ok(self.keep(loan, permit, deadline))
     }
 
@@ -260,14 +260,14 @@ impl<'a> Call<'a> {
                     Err(error) => return refused(error).await,
                 };
                 let acquired = self.db.pool().acquire_for(&self.name, self.terms(deadline, Some(now))).await;
-                let lease = judged(&mut permit, acquired)?;
+                let lease = report_to_breaker(&mut permit, acquired)?;
                 if let Err(error) = refuse_session_state(&lease, query) {
                     return refused(error).await;
                 }
                 if self.begin.is_plain() {
-                    let alone = Whereabouts::Known(Place::Alone);
-                    let guard = Guard::on(&lease, &self.name, deadline, alone).of(query);
-                    run_statement!(S, &guard, lease.lent_at, query, params)
+                    let alone = ScopeSource::Known(Scope::Autocommit);
+                    let executor = Executor::on(&lease, &self.name, deadline, alone).of(query);
+                    run_statement!(S, &executor, lease.lent_at, query, params)
                 } else {
                     let lease = self.keep(lease, permit, deadline);
                     Box::pin(self.whole::<S>(lease, query, params)).await
@@ -322,7 +322,7 @@ impl<'a> Call<'a> {
     ) -> Result<S::Out> {
         match query {
             Query::Text(sql) if !self.begin.with_id => {
-                lease.guard().at(Place::Alone).of(query).whole::<S>(sql, params, &self.begin).await
+                lease.executor().at(Scope::Autocommit).of(query).whole::<S>(sql, params, &self.begin).await
             }
             _ => transaction::of_one::<S>(lease, self.begin, query, params).await,
         }

@@ -37,13 +37,13 @@ impl CancelHandle {
             return Ok(());
         }
         let sentence =
-            format!("a cancel for backend {} did not reach the server in time", self.link.seen.pid());
+            format!("a cancel for backend {} did not reach the server in time", self.link.state.pid());
         Err(Error::new(Fault::Unreachable, Phase::Statement, Outcome::Unknown, sentence))
     }
 }
 
 impl std::fmt::Debug for CancelHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CancelHandle").field("pid", &self.link.seen.pid()).finish_non_exhaustive()
+        f.debug_struct("CancelHandle").field("pid", &self.link.state.pid()).finish_non_exhaustive()
     }
 }

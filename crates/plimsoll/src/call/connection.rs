@@ -9,12 +9,12 @@ use super::breaker::Permit;
 use super::cancel_handle::CancelHandle;
 use super::postgres::{Connection, Postgres};
 use super::statement::cache::{AsQuery, Query};
-use super::statement::executor::{Guard, Whereabouts};
+use super::statement::executor::{Executor, ScopeSource};
 use super::statement::flight::Flight;
 use super::statement::run::{Count, First, Params, Rows, Shape};
 use super::statement::stream::{CopyIn, CopyOut, RowStream};
 use super::transaction;
-use super::transaction::options::Begin;
+use super::transaction::options::TransactionOptions;
 use super::transaction::{Transaction, TransactionGuard};
 use crate::deadline;
 use crate::deadline::Deadline;
@@ -24,8 +24,8 @@ use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::pool::fairness::refused;
 use crate::pool::{Lease, Loan, Pool};
-use crate::rules::circuit::Answer;
-use crate::rules::outcome::Place;
+use crate::rules::circuit::CallResult;
+use crate::rules::outcome::Scope;
 use crate::sql::nature;
 use crate::sql::nature::Nature;
 use crate::sql::residue;
@@ -117,10 +117,10 @@ impl PooledConnection {
     pub fn wire(&self) -> WireState {
         let link = &self.lease.link;
         WireState {
-            transaction_status: char::from(link.seen.status()),
-            replies_owed: link.seen.owed(),
-            silent_for: link.seen.silent_for(Moment::now()),
-            last_tag: link.seen.last_tag(),
+            transaction_status: char::from(link.state.status()),
+            replies_owed: link.state.owed(),
+            silent_for: link.state.silent_for(Moment::now()),
+            last_tag: link.state.last_tag(),
             driver: link.activity(),
         }
     }
@@ -137,20 +137,20 @@ impl PooledConnection {
         self.lease.statements.len()
     }
 
-    pub(crate) fn guard(&self) -> Guard<'_> {
+    pub(crate) fn executor(&self) -> Executor<'_> {
         let deadline = match (self.deadline, deadline::current()) {
             (Some(lease), current) => Some(lease.or_earlier(current)),
             (None, current) => current,
         };
-        Guard::on(&self.lease, &self.work, deadline, Whereabouts::AsTheSessionIs)
+        Executor::on(&self.lease, &self.work, deadline, ScopeSource::FromSession)
     }
 
     /// The same, once everything that was given up before is settled: for what is done in one way in a transaction and in
     /// another outside.
-    async fn settled_guard(&self) -> Result<Guard<'_>> {
-        let guard = self.guard();
-        guard.settled().await?;
-        Ok(guard)
+    async fn settled_executor(&self) -> Result<Executor<'_>> {
+        let executor = self.executor();
+        executor.settled().await?;
+        Ok(executor)
     }
 
     /// Runs a statement and gives its rows. Takes SQL text, or a statement prepared on this connection.
@@ -212,7 +212,7 @@ impl PooledConnection {
             if let Err(error) = refuse_session_state(&self.lease, query) {
                 return refused(error).await;
             }
-            self.guard().of(query).statement::<S>(query, params).await
+            self.executor().of(query).statement::<S>(query, params).await
         }
     }
 
@@ -229,7 +229,7 @@ impl PooledConnection {
         }
         match self.lease.prepared(sql) {
             Some(statement) => Ok(statement),
-            None => self.guard().prepare(sql, &[]).await,
+            None => self.executor().prepare(sql, &[]).await,
         }
     }
 
@@ -258,18 +258,18 @@ impl PooledConnection {
             return refused(error).await;
         }
         let _turn = match self.lease.is_pooled_by_transaction() {
-            true => Some(self.guard().turn().await?),
+            true => Some(self.executor().turn().await?),
             false => None,
         };
-        let guard = self.settled_guard().await?.of(Query::Text(sql));
+        let executor = self.settled_executor().await?.of(Query::Text(sql));
         let client: &Client = &self.lease.client;
-        if self.lease.is_pooled_by_transaction() && guard.place() != Place::Inside {
-            let begin = Begin::default();
+        if self.lease.is_pooled_by_transaction() && executor.scope() != Scope::InTransaction {
+            let begin = TransactionOptions::default();
             let flight = Flight::of(&self.lease, &begin);
-            let begin = begin.sql(&self.lease, guard.deadline, guard.limit);
-            return guard.at(Place::Alone).flight(&begin, flight, client.simple_query(sql)).await;
+            let begin = begin.sql(&self.lease, executor.deadline, executor.limit);
+            return executor.at(Scope::Autocommit).flight(&begin, flight, client.simple_query(sql)).await;
         }
-        guard.run(Phase::Statement, client.simple_query(sql)).await
+        executor.run(Phase::Statement, client.simple_query(sql)).await
     }
 
     /// Runs a statement and gives its rows as they come, for results that do not fit in memory.
@@ -289,7 +289,7 @@ impl PooledConnection {
         if let Err(error) = refuse_session_state(&self.lease, statement.as_query()) {
             return refused(error).await;
         }
-        RowStream::open(self.guard(), statement.as_query(), params).await
+        RowStream::open(self.executor(), statement.as_query(), params).await
     }
 
     /// Begins a `COPY .. FROM STDIN`.
@@ -305,7 +305,7 @@ impl PooledConnection {
         if let Err(error) = refuse_session_state(&self.lease, Query::Text(sql)) {
             return refused(error).await;
         }
-        CopyIn::open(self.guard(), sql).await
+        CopyIn::open(self.executor(), sql).await
     }
 
     /// Begins a `COPY .. TO STDOUT`.
@@ -321,7 +321,7 @@ impl PooledConnection {
         if let Err(error) = refuse_session_state(&self.lease, Query::Text(sql)) {
             return refused(error).await;
         }
-        CopyOut::open(self.guard(), sql).await
+        CopyOut::open(self.executor(), sql).await
     }
 
     /// Runs a transaction on this connection: commit on `Ok`, roll back on `Err`, drop or panic.
@@ -338,7 +338,7 @@ impl PooledConnection {
         F: FnOnce(Transaction) -> Fut + Send,
         Fut: Future<Output = Result<T>> + Send,
     {
-        transaction::run(self, Begin::default(), work)
+        transaction::run(self, TransactionOptions::default(), work)
     }
 
     /// Begins a transaction on this connection that is ended by hand.
@@ -349,7 +349,7 @@ impl PooledConnection {
     /// # Cancel safety
     /// As any other statement; a transaction that was begun is rolled back.
     pub async fn begin(self) -> Result<TransactionGuard> {
-        transaction::begin(self, Begin::default()).await
+        transaction::begin(self, TransactionOptions::default()).await
     }
 
     /// The driver's client, once everything that was given up on this lease has come to its end: what is sent through it
@@ -365,7 +365,7 @@ impl PooledConnection {
     /// # Cancel safety
     /// Only waits.
     pub async fn driver(&self) -> Result<&Client> {
-        match self.guard().settled().await {
+        match self.executor().settled().await {
             Ok(()) => Ok(self),
             Err(error) => refused(error).await,
         }
@@ -378,8 +378,8 @@ impl PooledConnection {
     }
 
     /// Somebody gets the driver's client. What he sends is shielded from the cancel of what was given up before.
-    fn bare(&self) {
-        if self.lease.link.bare() {
+    fn mark_raw_use(&self) {
+        if self.lease.link.mark_raw_use() {
             for _ in 0..2 {
                 let mut shield = pin!(self.lease.client.batch_execute(SHIELD));
                 // Handed to the driver by its first poll; nobody waits for its answer.
@@ -389,7 +389,9 @@ impl PooledConnection {
     }
 
     async fn needs_own_session(&self, what: &str) -> Result<()> {
-        if self.lease.is_pooled_by_transaction() && self.settled_guard().await?.place() != Place::Inside {
+        if self.lease.is_pooled_by_transaction()
+            && self.settled_executor().await?.scope() != Scope::InTransaction
+        {
             return Err(usage(&format!("{what} needs a transaction behind a transaction pooler")));
         }
         Ok(())
@@ -408,28 +410,28 @@ impl Deref for PooledConnection {
     type Target = Client;
 
     fn deref(&self) -> &Client {
-        self.bare();
+        self.mark_raw_use();
         &self.lease.client
     }
 }
 
 impl DerefMut for PooledConnection {
     fn deref_mut(&mut self) -> &mut Client {
-        self.bare();
+        self.mark_raw_use();
         &mut self.lease.client
     }
 }
 
 impl AsRef<Client> for PooledConnection {
     fn as_ref(&self) -> &Client {
-        self.bare();
+        self.mark_raw_use();
         &self.lease.client
     }
 }
 
 impl AsMut<Client> for PooledConnection {
     fn as_mut(&mut self) -> &mut Client {
-        self.bare();
+        self.mark_raw_use();
         &mut self.lease.client
     }
 }
@@ -453,10 +455,10 @@ pub(crate) fn refuse_session_state(connection: &Connection, query: Query<'_>) ->
     if !connection.is_pooled_by_transaction() {
         return Ok(());
     }
-    let seen = &connection.link.seen;
-    let left = residue::of_sql(sql.as_bytes(), seen.strings());
+    let state = &connection.link.state;
+    let left = residue::of_sql(sql.as_bytes(), state.strings());
     if left.is_none() {
-        if seen.status() == b'I' && nature::of_sql(sql.as_bytes(), seen.strings()).contains(Nature::OPENS) {
+        if state.status() == b'I' && nature::of_sql(sql.as_bytes(), state.strings()).contains(Nature::OPENS) {
             return Err(usage(
                 "behind a transaction pooler a transaction that is begun by hand would end with this very statement; \
                  open it with begin() or transaction(), which give it its limits too",
@@ -477,18 +479,18 @@ pub(crate) fn refuse_session_state(connection: &Connection, query: Query<'_>) ->
 }
 
 /// What was lent, or why not; either is told to the breaker, if it wants to know. The permit is dropped after the lease.
-pub(crate) fn judged<'a>(
+pub(crate) fn report_to_breaker<'a>(
     permit: &mut Permit,
     acquired: Result<Loan<'a, Postgres>>,
 ) -> Result<Loan<'a, Postgres>> {
     match &acquired {
         Ok(lease) => permit.judged_by(|| {
             let link = Arc::clone(&lease.link);
-            let before = link.seen.answered();
-            Box::new(move || match link.seen.answered() {
-                after if after > before => Answer::Answered,
-                _ if link.is_closed() => Answer::Failed,
-                _ => Answer::Unknown,
+            let before = link.state.answered();
+            Box::new(move || match link.state.answered() {
+                after if after > before => CallResult::Answered,
+                _ if link.is_closed() => CallResult::Failed,
+                _ => CallResult::Unknown,
             })
         }),
         Err(error) => permit.failed(error),

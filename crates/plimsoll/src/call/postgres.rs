@@ -9,13 +9,13 @@ use crate::event::{Event, Events, Found, StopReason};
 use crate::fault::Fault;
 use crate::moment::nanos;
 use crate::name::WorkName;
-use crate::pool::alarm::Watchdog;
+use crate::pool::alarm::Alarm;
 use crate::pool::{Home, Manage, Verdict};
 use crate::settings::Plan;
 use crate::sql::residue::Residue;
 use crate::wire::connect::{Connector, Pooler};
-use crate::wire::handshake::{Ready, Session};
-use crate::wire::link::{Link, Rest};
+use crate::wire::handshake::{Opened, Session};
+use crate::wire::link::{Link, ReturnState};
 use crate::wire::naming::Links;
 use crate::wire::recycle;
 use crate::wire::recycle::Unfit;
@@ -32,7 +32,7 @@ use tokio_postgres::Client;
 #[repr(C, align(64))]
 pub(crate) struct Shared {
     pub(crate) limits: StatementLimits,
-    pub(crate) watchdog: Arc<Watchdog>,
+    pub(crate) alarm: Arc<Alarm>,
     pub(crate) breaker: Arc<CircuitBreaker>,
     pub(crate) plan: Arc<Plan>,
     pub(crate) events: Events,
@@ -41,7 +41,7 @@ pub(crate) struct Shared {
     pub(crate) epoch: AtomicU64,
     pub(crate) runtime: Handle,
     /// The connection that the heartbeat asks on, for whoever else has a short question about the server.
-    pub(crate) reserved: Mutex<Option<Arc<Ready>>>,
+    pub(crate) reserved: Mutex<Option<Arc<Opened>>>,
     pub(crate) health_cache: HealthCache,
     /// The limits that the newest connection does not carry.
     pub(crate) missing_guardrails: Mutex<Vec<String>>,
@@ -97,7 +97,7 @@ impl Connection {
     }
 
     pub(crate) fn pid(&self) -> i32 {
-        self.link.seen.pid()
+        self.link.state.pid()
     }
 }
 
@@ -138,7 +138,7 @@ impl Manage for Postgres {
         };
         breaker.heard(Instant::now());
         let events = &self.shared.events;
-        events.tell(Event::Connected { pid: ready.link.seen.pid(), took: began.elapsed() });
+        events.tell(Event::Connected { pid: ready.link.state.pid(), took: began.elapsed() });
         self.shared.missing_guardrails.lock().clone_from(&ready.session.degraded);
         if !ready.session.degraded.is_empty() {
             events.tell(Event::Degraded { missing: ready.session.degraded.join(", ") });
@@ -173,11 +173,11 @@ impl Manage for Postgres {
     }
 
     fn progress(&self, link: &Arc<Link>) -> u64 {
-        link.seen.answered()
+        link.state.answered()
     }
 
     fn silent_for(&self, link: &Arc<Link>, now: Instant) -> Option<Duration> {
-        Some(link.seen.silent_for(now.into()))
+        Some(link.state.silent_for(now.into()))
     }
 
     async fn check(&self, connection: &mut Box<Connection>) -> Result<()> {
@@ -196,7 +196,7 @@ impl Manage for Postgres {
         let link = &connection.link;
         link.given_back();
         // Temporary objects come and go, and concern nobody else.
-        if link.seen.take_altered_for_all() && !link.seen.residue().contains(Residue::TEMPORARY) {
+        if link.state.take_altered_for_all() && !link.state.residue().contains(Residue::TEMPORARY) {
             self.shared.outdate();
         }
         if link.has_orphan() {
@@ -206,9 +206,9 @@ impl Manage for Postgres {
             return Verdict::Broken;
         }
         match link.rest() {
-            Some(Rest::Clean) => Verdict::Clean,
-            Some(Rest::Closed) => Verdict::Broken,
-            Some(Rest::Dirty) | None => Verdict::Unsettled,
+            Some(ReturnState::Clean) => Verdict::Clean,
+            Some(ReturnState::Closed) => Verdict::Broken,
+            Some(ReturnState::Dirty) | None => Verdict::Unsettled,
         }
     }
 
@@ -219,12 +219,12 @@ impl Manage for Postgres {
         link.park(Box::new(move |rest| {
             tell_of_orphan(&connection, rest);
             match rest {
-                Rest::Closed => discard(&connection, &home, "it ended"),
+                ReturnState::Closed => discard(&connection, &home, "it ended"),
                 _ if connection.link.is_doomed() => {
                     discard(&connection, &home, "it was not to be lent again")
                 }
-                Rest::Clean => home.come_home(connection),
-                Rest::Dirty => {
+                ReturnState::Clean => home.come_home(connection),
+                ReturnState::Dirty => {
                     let runtime = connection.shared.runtime.clone();
                     runtime.spawn(clean(connection, home));
                 }
@@ -238,7 +238,7 @@ impl Manage for Postgres {
 
     fn begin_stop(&self, link: &Arc<Link>) -> bool {
         // A COMMIT is let finish, and what is about to be sent is seen at the next look.
-        let runs = link.seen.owed_work() > 0;
+        let runs = link.state.owed_work() > 0;
         if runs {
             link.abandon();
         }
@@ -247,7 +247,7 @@ impl Manage for Postgres {
 
     fn stop(&self, link: &Arc<Link>, who: Option<&WorkName>, reason: StopReason) {
         let work = who.map(ToString::to_string).unwrap_or_default();
-        self.shared.events.tell(Event::Stopped { work, pid: link.seen.pid(), reason });
+        self.shared.events.tell(Event::Stopped { work, pid: link.state.pid(), reason });
         let link = Arc::clone(link);
         let limit = self.shared.plan.reclaim_timeout();
         self.shared.runtime.spawn(async move { link.stop(Instant::now() + limit, Extent::GivenUp).await });
@@ -263,10 +263,10 @@ impl Manage for Postgres {
 }
 
 /// A COMMIT that was dropped while under way has come to its end: says which.
-fn tell_of_orphan(connection: &Connection, rest: Rest) {
+fn tell_of_orphan(connection: &Connection, rest: ReturnState) {
     let Some(work) = connection.link.take_orphan() else { return };
-    let outcome = match (rest, connection.link.seen.last_tag().as_str()) {
-        (Rest::Closed, _) => Outcome::Unknown,
+    let outcome = match (rest, connection.link.state.last_tag().as_str()) {
+        (ReturnState::Closed, _) => Outcome::Unknown,
         (_, "COMMIT") => Outcome::Committed,
         _ => Outcome::RolledBack,
     };
@@ -281,11 +281,11 @@ fn discard(connection: &Connection, home: &Home<Postgres>, reason: &'static str)
 /// Stops, rolls back, resets; then home, or away.
 async fn clean(connection: Box<Connection>, home: Home<Postgres>) {
     let plan = &connection.shared.plan;
-    let seen = &connection.link.seen;
+    let state = &connection.link.state;
     let found = Found {
-        running: seen.owed_work() > 0,
-        transaction: seen.status() != b'I',
-        session_state: !seen.residue().is_none(),
+        running: state.owed_work() > 0,
+        transaction: state.status() != b'I',
+        session_state: !state.residue().is_none(),
     };
     // A session behind a transaction pooler is not ours to reset: what was left in it already went to somebody.
     if connection.is_pooled_by_transaction() && found.session_state {

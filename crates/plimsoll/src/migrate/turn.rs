@@ -36,7 +36,7 @@ impl Run<'_> {
             if let Some(limit) = self.options.statement_timeout {
                 call = call.statement_timeout(limit);
             }
-            let tx = call.taking_its_time().begin().await?;
+            let tx = call.without_limits().begin().await?;
             if tx.try_advisory_lock(self.history.lock()).await? {
                 tx.script(&self.limits).await?;
                 return Ok(Some(tx));

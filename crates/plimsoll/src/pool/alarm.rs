@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Notify;
 
 /// Shared by the pool, its clock, and whoever runs statements on its connections.
-pub(crate) struct Watchdog {
+pub(crate) struct Alarm {
     armed: AtomicU64,
     pub(crate) alarm: Arc<Notify>,
 }
 
-impl Watchdog {
+impl Alarm {
     pub(crate) fn new() -> Self {
-        Watchdog { armed: AtomicU64::new(Moment::NEVER.number()), alarm: Arc::new(Notify::new()) }
+        Alarm { armed: AtomicU64::new(Moment::NEVER.number()), alarm: Arc::new(Notify::new()) }
     }
 
     /// Makes sure that the clock looks by this time.

@@ -61,7 +61,7 @@ impl fmt::Display for Spent {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Step {
+struct Bucket {
     calls: u64,
     retries: u64,
 }
@@ -75,14 +75,14 @@ pub(crate) struct RetryBudget {
     /// The number of the newest step, counted from birth.
     newest: u64,
     /// The newest first; one more than the window has, for the one that lies half outside.
-    steps: VecDeque<Step>,
+    steps: VecDeque<Bucket>,
     ever: RetryStatus,
 }
 
 impl RetryBudget {
     /// Retries may be this share of calls, and this many more.
     pub(crate) fn new(share: f64, floor: u32, now: Instant) -> Self {
-        let steps = (0..=STEPS).map(|_| Step::default()).collect();
+        let steps = (0..=STEPS).map(|_| Bucket::default()).collect();
         RetryBudget {
             share,
             floor: u64::from(floor),
@@ -132,13 +132,13 @@ impl RetryBudget {
     }
 
     /// The step of this instant, or the newest there was, whichever is later.
-    fn step(&mut self, now: Instant) -> Option<&mut Step> {
+    fn step(&mut self, now: Instant) -> Option<&mut Bucket> {
         let age = now.saturating_duration_since(self.born);
         let number = u64::try_from(age.as_millis() / STEP.as_millis()).unwrap_or(u64::MAX);
         let passed = number.saturating_sub(self.newest);
         for _ in 0..passed.min(STEPS + 1) {
             self.steps.pop_back();
-            self.steps.push_front(Step::default());
+            self.steps.push_front(Bucket::default());
         }
         self.newest = self.newest.max(number);
         self.steps.front_mut()

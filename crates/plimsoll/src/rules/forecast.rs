@@ -172,18 +172,18 @@ impl Overload {
 
 /// Why a caller was refused, or would have been.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reason {
+pub(crate) enum OverloadReason {
     QueueFull,
     Overloaded,
     /// Only counted, since admission is dark.
     WouldBe,
 }
 
-impl Reason {
+impl OverloadReason {
     pub(crate) fn fault(self) -> Fault {
         match self {
-            Reason::QueueFull => Fault::QueueFull,
-            Reason::Overloaded | Reason::WouldBe => Fault::Overloaded,
+            OverloadReason::QueueFull => Fault::QueueFull,
+            OverloadReason::Overloaded | OverloadReason::WouldBe => Fault::Overloaded,
         }
     }
 }
@@ -224,17 +224,17 @@ pub(crate) struct Refusals {
 }
 
 impl Refusals {
-    pub(crate) fn of(&mut self, reason: Reason) -> &mut Tally {
+    pub(crate) fn of(&mut self, reason: OverloadReason) -> &mut Tally {
         match reason {
-            Reason::QueueFull => &mut self.full,
-            Reason::Overloaded => &mut self.overloaded,
-            Reason::WouldBe => &mut self.would_be,
+            OverloadReason::QueueFull => &mut self.full,
+            OverloadReason::Overloaded => &mut self.overloaded,
+            OverloadReason::WouldBe => &mut self.would_be,
         }
     }
 
     /// What has not been told of yet and is due.
-    pub(crate) fn due(&mut self, now: Moment) -> Vec<(Reason, u64)> {
-        [Reason::QueueFull, Reason::Overloaded, Reason::WouldBe]
+    pub(crate) fn due(&mut self, now: Moment) -> Vec<(OverloadReason, u64)> {
+        [OverloadReason::QueueFull, OverloadReason::Overloaded, OverloadReason::WouldBe]
             .into_iter()
             .filter_map(|reason| Some((reason, self.of(reason).due(now)?)))
             .collect()

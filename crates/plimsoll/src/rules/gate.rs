@@ -5,13 +5,13 @@
 //! that does not fit. So that nothing idles while somebody waits who may have it, whatever opens a way (a resume, a
 //! larger pool, a name below its cap) ends in [`Slots::serve_idle`].
 
-use super::forecast::{Budget, Forecast, Overload, Priority, Reason};
+use super::forecast::{Budget, Forecast, Overload, OverloadReason, Priority};
 use super::queue::handover::{Effects, Grant, HandOver};
 use super::queue::seat::Seat;
 use super::queue::waiters::{Next, Refusal, Ticket, Turn, Who};
 use super::slots::Slots;
 use crate::moment::Moment;
-use crate::settings::GuardMode;
+use crate::settings::Enforcement;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -21,14 +21,14 @@ use std::time::Duration;
 pub(crate) struct Rules {
     /// Connections that are lent to the highest priority only.
     pub(crate) reserve: usize,
-    pub(crate) mode: GuardMode,
+    pub(crate) mode: Enforcement,
     /// How much earlier than its deadline a statement is stopped, at the most.
     pub(crate) margin: Duration,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Rules { reserve: 0, mode: GuardMode::On, margin: Duration::ZERO }
+        Rules { reserve: 0, mode: Enforcement::On, margin: Duration::ZERO }
     }
 }
 
@@ -71,7 +71,7 @@ impl<C, H> Slots<C, H> {
 
     /// How many more may be lent to others than the highest priority; in the dark, as many as there are.
     fn left_for_others(&self) -> usize {
-        if self.rules.mode == GuardMode::Dark { usize::MAX } else { self.not_kept() }
+        if self.rules.mode == Enforcement::Dark { usize::MAX } else { self.not_kept() }
     }
 
     /// How many more others get if the reserve is kept. Where all are kept, one is not.
@@ -104,14 +104,14 @@ impl<C, H> Slots<C, H> {
             let Some(deadline) = next.who.deadline else { return Some(next) };
             let Some(overload) = self.too_late(deadline, now) else { return Some(next) };
             self.waiters.done(&next.who);
-            self.count_refusal(Reason::Overloaded, now);
+            self.count_refusal(OverloadReason::Overloaded, now);
             late.extend(next.seat.answer(Turn::Refused(Refusal::Overloaded(Box::new(overload)))).ok());
         }
     }
 
     /// Whether what is left before the deadline is less than the work usually takes.
     fn too_late(&self, deadline: Moment, now: Moment) -> Option<Overload> {
-        if self.rules.mode != GuardMode::On {
+        if self.rules.mode != Enforcement::On {
             return None;
         }
         let forecast = self.pace.forecast(0, now)?.at_once();
@@ -159,7 +159,7 @@ impl<C, H> Slots<C, H> {
             let who = who();
             if !self.waiters.enter(&who) {
                 self.totals.capped += 1;
-                if self.rules.mode != GuardMode::Dark {
+                if self.rules.mode != Enforcement::Dark {
                     return self.stand_aside(who, now, until, seat);
                 }
                 self.waiters.enter_anyway(&who);
@@ -185,16 +185,16 @@ impl<C, H> Slots<C, H> {
         }
         let forecast = self.forecast(priority, now);
         if self.waiters.is_full(priority, self.to_be_had(priority)) {
-            self.count_refusal(Reason::QueueFull, now);
+            self.count_refusal(OverloadReason::QueueFull, now);
             return Some(Entrance::Full(forecast.map(Box::new)));
         }
         let budget = Budget { until, deadline, margin: self.rules.margin };
         let overload = forecast?.overruns(budget, now)?;
-        if self.rules.mode == GuardMode::On {
-            self.count_refusal(Reason::Overloaded, now);
+        if self.rules.mode == Enforcement::On {
+            self.count_refusal(OverloadReason::Overloaded, now);
             return Some(Entrance::Overloaded(Box::new(overload)));
         }
-        self.count_refusal(Reason::WouldBe, now);
+        self.count_refusal(OverloadReason::WouldBe, now);
         None
     }
 
@@ -214,7 +214,7 @@ impl<C, H> Slots<C, H> {
         seat: Arc<Seat<Grant<C>>>,
     ) -> Entrance<C> {
         if self.waiters.is_full(who.priority, self.to_be_had(who.priority)) || self.waiters.is_full_aside() {
-            self.count_refusal(Reason::QueueFull, now);
+            self.count_refusal(OverloadReason::QueueFull, now);
             return Entrance::Full(None);
         }
         Entrance::Waiting(self.waiters.stand_aside(who, now, until, seat))
@@ -227,7 +227,7 @@ impl<C, H> Slots<C, H> {
         }
         if self.idle() > 0 && who.priority != Priority::High && self.not_kept() == 0 {
             self.totals.held_back += 1;
-            if self.rules.mode != GuardMode::Dark {
+            if self.rules.mode != Enforcement::Dark {
                 return None;
             }
         }
@@ -238,15 +238,15 @@ impl<C, H> Slots<C, H> {
 
     /// What a newcomer has to expect. Nothing is foretold while the pool still grows: its pace is not yet its own.
     fn forecast(&self, priority: Priority, now: Moment) -> Option<Forecast> {
-        if self.rules.mode == GuardMode::Off || self.is_paused || self.opening() > 0 {
+        if self.rules.mode == Enforcement::Off || self.is_paused || self.opening() > 0 {
             return None;
         }
         self.pace.forecast(self.waiters.ahead_of(priority), now)
     }
 
     /// Counts; an event is due when there is something to tell of.
-    pub(crate) fn count_refusal(&mut self, reason: Reason, now: Moment) {
-        self.totals.failed += u64::from(reason != Reason::WouldBe);
+    pub(crate) fn count_refusal(&mut self, reason: OverloadReason, now: Moment) {
+        self.totals.failed += u64::from(reason != OverloadReason::WouldBe);
         if let Some(count) = self.refusals.of(reason).add(now) {
             self.untold.push((reason, count));
         }
@@ -279,7 +279,7 @@ impl<C, H> Slots<C, H> {
 mod tests {
     use super::*;
     use crate::name::WorkName;
-    use crate::rules::slots::Limits;
+    use crate::rules::slots::PoolLimits;
     use crate::runner::Runner;
 
     const MS: Duration = Duration::from_millis(1);
@@ -293,9 +293,9 @@ mod tests {
     }
 
     impl World {
-        fn new(mode: GuardMode, waiting: usize) -> Self {
+        fn new(mode: Enforcement, waiting: usize) -> Self {
             let now = Moment::now();
-            let limits = Limits { min: 0, max: 1, overflow: 0, connects: 1 };
+            let limits = PoolLimits { min: 0, max: 1, overflow: 0, connects: 1 };
             let slots = Slots::new(limits, 10_000).with_rules(Rules { mode, ..Rules::default() });
             let mut world = World { slots, tickets: Vec::new(), now };
             for slot in world.slots.begin_connects(1, now) {
@@ -340,7 +340,7 @@ mod tests {
 
     #[test]
     fn a_newcomer_that_cannot_be_served_in_time_is_refused_and_one_that_can_is_not() {
-        let mut world = World::new(GuardMode::On, 40);
+        let mut world = World::new(Enforcement::On, 40);
         world.pass_on(20);
         // Twenty wait; 210 ms until its turn, and 10 ms of work.
         let Entrance::Overloaded(overload) = world.enter(Some(200 * MS)) else { panic!("it is let in") };
@@ -351,7 +351,7 @@ mod tests {
 
     #[test]
     fn dark_counts_and_off_does_not() {
-        for (mode, counted) in [(GuardMode::Dark, 1), (GuardMode::Off, 0)] {
+        for (mode, counted) in [(Enforcement::Dark, 1), (Enforcement::Off, 0)] {
             let mut world = World::new(mode, 40);
             world.pass_on(20);
             world.queue(Some(20 * MS));
@@ -362,7 +362,7 @@ mod tests {
 
     #[test]
     fn nobody_is_refused_in_a_queue_that_begins_anew_after_a_burst() {
-        let mut world = World::new(GuardMode::On, 40);
+        let mut world = World::new(Enforcement::On, 40);
         world.pass_on(40);
         assert_eq!(
             world.slots.waiters.len(),
@@ -375,7 +375,7 @@ mod tests {
 
     #[test]
     fn nobody_is_served_who_has_no_time_left_for_its_work() {
-        let mut world = World::new(GuardMode::On, 40);
+        let mut world = World::new(Enforcement::On, 40);
         world.pass_on(20);
         world.queue(Some(250 * MS));
         world.queue(None);
@@ -391,7 +391,7 @@ mod tests {
 
     #[test]
     fn a_pause_lends_nothing_and_a_resume_serves_those_who_wait() {
-        let mut world = World::new(GuardMode::On, 1);
+        let mut world = World::new(Enforcement::On, 1);
         world.slots.pause();
         world.pass_on(1);
         assert_eq!((world.slots.idle(), world.slots.waiters.len()), (1, 1));

@@ -21,11 +21,11 @@ use tokio_postgres::error::{DbError, ErrorPosition, Severity};
 
 /// Where a request runs, which decides what its failure means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Scope {
     /// By itself: it commits when it ends.
-    Alone,
+    Autocommit,
     /// In an open transaction, which must be there when it is sent.
-    Inside,
+    InTransaction,
     /// In a transaction whose BEGIN travels with it.
     Opening,
     /// It is the COMMIT of an open transaction, which must be there when it is sent; what it commits stands alone.
@@ -36,7 +36,7 @@ pub(crate) enum Place {
 
 /// What the server answered to a request that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Said {
+pub(crate) enum ServerAnswer {
     /// Nothing that arrived.
     Nothing,
     /// An error, and it goes on serving the session.
@@ -55,16 +55,16 @@ pub(crate) enum Said {
     Everything,
 }
 
-impl Said {
+impl ServerAnswer {
     /// Reads the server's error; `nature` is that of what was sent.
-    pub(crate) fn by(db: &DbError, nature: Nature) -> Said {
+    pub(crate) fn by(db: &DbError, nature: Nature) -> ServerAnswer {
         if db.parsed_severity().is_none_or(|severity| severity != Severity::Error) {
             // The server ends a transaction for the time that it took before it says so (PostgreSQL 17 and later).
-            return Said::Fatal {
+            return ServerAnswer::Fatal {
                 is_undone: db.code().code() == "25P04" && !nature.contains(Nature::UNCLEAR),
             };
         }
-        Said::Error {
+        ServerAnswer::Error {
             // 08007 "transaction resolution unknown", 40003 "statement completion unknown".
             is_unsure: matches!(db.code().code(), "08007" | "40003"),
             is_unrun: shows_that_nothing_ran(db) && !nature.contains(Nature::SEVERAL),
@@ -89,10 +89,10 @@ pub(crate) fn shows_that_nothing_ran(db: &DbError) -> bool {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Evidence {
     pub(crate) phase: Phase,
-    pub(crate) place: Place,
+    pub(crate) scope: Scope,
     /// Of the request, and of whatever else went out on the connection since.
     pub(crate) nature: Nature,
-    pub(crate) said: Said,
+    pub(crate) answer: ServerAnswer,
     /// A transaction has ended on the connection since the request was sent.
     pub(crate) has_ended: bool,
     /// The server has said since that no transaction is open.
@@ -103,20 +103,24 @@ impl Evidence {
     /// What became of the request.
     pub(crate) fn outcome(&self) -> Outcome {
         let ends = self.nature.contains(Nature::ENDS);
-        match (self.place, self.said) {
+        match (self.scope, self.answer) {
             // Nothing runs while it is prepared.
-            (place, _) if self.phase == Phase::Prepare => place.untouched(),
-            (_, Said::Error { is_unsure: true, .. }) if self.place != Place::Inside => Outcome::Unknown,
+            (scope, _) if self.phase == Phase::Prepare => scope.untouched(),
+            (_, ServerAnswer::Error { is_unsure: true, .. }) if self.scope != Scope::InTransaction => {
+                Outcome::Unknown
+            }
             // Rows that could not be read were nevertheless made, and stay if their transaction does.
-            (Place::Alone | Place::Closing, Said::Everything) => Outcome::Committed,
-            (_, Said::Everything) => Outcome::Unknown,
-            (_, Said::Fatal { is_undone: true }) if !self.has_ended => Outcome::RolledBack,
-            (_, Said::Error { is_unrun: true, .. }) if !self.has_ended => Outcome::RolledBack,
-            (Place::Inside | Place::Opening, Said::Error { .. }) if ends => self.unless_ended(),
+            (Scope::Autocommit | Scope::Closing, ServerAnswer::Everything) => Outcome::Committed,
+            (_, ServerAnswer::Everything) => Outcome::Unknown,
+            (_, ServerAnswer::Fatal { is_undone: true }) if !self.has_ended => Outcome::RolledBack,
+            (_, ServerAnswer::Error { is_unrun: true, .. }) if !self.has_ended => Outcome::RolledBack,
+            (Scope::InTransaction | Scope::Opening, ServerAnswer::Error { .. }) if ends => {
+                self.unless_ended()
+            }
             // A statement that ends nothing has failed, and yet no transaction is open: something else had ended it.
-            (Place::Inside, Said::Error { .. }) if self.is_idle => Outcome::Unknown,
-            (Place::Inside | Place::Opening, _) if !ends => Outcome::RolledBack,
-            (Place::Alone | Place::Closing | Place::Unclear, Said::Error { .. })
+            (Scope::InTransaction, ServerAnswer::Error { .. }) if self.is_idle => Outcome::Unknown,
+            (Scope::InTransaction | Scope::Opening, _) if !ends => Outcome::RolledBack,
+            (Scope::Autocommit | Scope::Closing | Scope::Unclear, ServerAnswer::Error { .. })
                 if !self.nature.contains(Nature::UNCLEAR) =>
             {
                 self.unless_ended()
@@ -130,12 +134,12 @@ impl Evidence {
     }
 }
 
-impl Place {
+impl Scope {
     /// The outcome of what was never sent.
     pub(crate) fn untouched(self) -> Outcome {
         match self {
-            Place::Alone | Place::Closing | Place::Unclear => Outcome::NotStarted,
-            Place::Inside | Place::Opening => Outcome::RolledBack,
+            Scope::Autocommit | Scope::Closing | Scope::Unclear => Outcome::NotStarted,
+            Scope::InTransaction | Scope::Opening => Outcome::RolledBack,
         }
     }
 }
@@ -144,19 +148,19 @@ impl Place {
 mod tests {
     use super::*;
 
-    const ERROR: Said = Said::Error { is_unsure: false, is_unrun: false };
-    const UNRUN: Said = Said::Error { is_unsure: false, is_unrun: true };
-    const UNSURE: Said = Said::Error { is_unsure: true, is_unrun: false };
-    const FATAL: Said = Said::Fatal { is_undone: false };
+    const ERROR: ServerAnswer = ServerAnswer::Error { is_unsure: false, is_unrun: false };
+    const UNRUN: ServerAnswer = ServerAnswer::Error { is_unsure: false, is_unrun: true };
+    const UNSURE: ServerAnswer = ServerAnswer::Error { is_unsure: true, is_unrun: false };
+    const FATAL: ServerAnswer = ServerAnswer::Fatal { is_undone: false };
 
-    fn outcome(place: Place, nature: Nature, said: Said) -> Outcome {
+    fn outcome(scope: Scope, nature: Nature, said: ServerAnswer) -> Outcome {
         Evidence {
             phase: Phase::Statement,
-            place,
+            scope,
             nature,
-            said,
+            answer: said,
             has_ended: false,
-            is_idle: place == Place::Alone,
+            is_idle: scope == Scope::Autocommit,
         }
         .outcome()
     }
@@ -166,53 +170,62 @@ mod tests {
         use Nature as N;
         use Outcome::{Committed, RolledBack, Unknown};
         let rows = [
-            (Place::Alone, N::ATOMIC, ERROR, RolledBack),
-            (Place::Alone, N::ATOMIC, UNSURE, Unknown),
-            (Place::Alone, N::ATOMIC, FATAL, Unknown),
-            (Place::Alone, N::ATOMIC, Said::Nothing, Unknown),
-            (Place::Alone, N::ATOMIC, Said::Everything, Committed),
-            (Place::Alone, N::UNCLEAR, ERROR, Unknown),
-            (Place::Alone, N::UNCLEAR, UNRUN, RolledBack),
-            (Place::Alone, N::ENDS, ERROR, RolledBack),
-            (Place::Inside, N::ATOMIC, ERROR, RolledBack),
-            (Place::Inside, N::ATOMIC, FATAL, RolledBack),
-            (Place::Inside, N::ATOMIC, Said::Nothing, RolledBack),
-            (Place::Inside, N::UNCLEAR, ERROR, RolledBack),
-            (Place::Inside, N::ATOMIC, Said::Everything, Unknown),
-            (Place::Inside, N::ENDS, ERROR, RolledBack),
-            (Place::Inside, N::ENDS, FATAL, Unknown),
-            (Place::Inside, N::ENDS, Said::Nothing, Unknown),
-            (Place::Closing, N::ENDS, ERROR, RolledBack),
-            (Place::Closing, N::ENDS, Said::Nothing, Unknown),
-            (Place::Closing, N::ENDS, Said::Fatal { is_undone: true }, RolledBack),
-            (Place::Unclear, N::ATOMIC, ERROR, RolledBack),
-            (Place::Unclear, N::ATOMIC, Said::Nothing, Unknown),
+            (Scope::Autocommit, N::ATOMIC, ERROR, RolledBack),
+            (Scope::Autocommit, N::ATOMIC, UNSURE, Unknown),
+            (Scope::Autocommit, N::ATOMIC, FATAL, Unknown),
+            (Scope::Autocommit, N::ATOMIC, ServerAnswer::Nothing, Unknown),
+            (Scope::Autocommit, N::ATOMIC, ServerAnswer::Everything, Committed),
+            (Scope::Autocommit, N::UNCLEAR, ERROR, Unknown),
+            (Scope::Autocommit, N::UNCLEAR, UNRUN, RolledBack),
+            (Scope::Autocommit, N::ENDS, ERROR, RolledBack),
+            (Scope::InTransaction, N::ATOMIC, ERROR, RolledBack),
+            (Scope::InTransaction, N::ATOMIC, FATAL, RolledBack),
+            (Scope::InTransaction, N::ATOMIC, ServerAnswer::Nothing, RolledBack),
+            (Scope::InTransaction, N::UNCLEAR, ERROR, RolledBack),
+            (Scope::InTransaction, N::ATOMIC, ServerAnswer::Everything, Unknown),
+            (Scope::InTransaction, N::ENDS, ERROR, RolledBack),
+            (Scope::InTransaction, N::ENDS, FATAL, Unknown),
+            (Scope::InTransaction, N::ENDS, ServerAnswer::Nothing, Unknown),
+            (Scope::Closing, N::ENDS, ERROR, RolledBack),
+            (Scope::Closing, N::ENDS, ServerAnswer::Nothing, Unknown),
+            (Scope::Closing, N::ENDS, ServerAnswer::Fatal { is_undone: true }, RolledBack),
+            (Scope::Unclear, N::ATOMIC, ERROR, RolledBack),
+            (Scope::Unclear, N::ATOMIC, ServerAnswer::Nothing, Unknown),
         ];
-        for (place, nature, said, expected) in rows {
-            assert_eq!(outcome(place, nature, said), expected, "{place:?} {nature:?} {said:?}");
+        for (scope, nature, said, expected) in rows {
+            assert_eq!(outcome(scope, nature, said), expected, "{scope:?} {nature:?} {said:?}");
         }
     }
 
     #[test]
     fn a_tag_overrules_the_text() {
-        for place in [Place::Alone, Place::Inside, Place::Closing, Place::Unclear] {
+        for scope in [Scope::Autocommit, Scope::InTransaction, Scope::Closing, Scope::Unclear] {
             for said in [ERROR, UNRUN] {
                 let nature = Nature::ENDS;
-                let evidence =
-                    Evidence { phase: Phase::Statement, place, nature, said, has_ended: true, is_idle: true };
-                assert_eq!(evidence.outcome(), Outcome::Unknown, "{place:?} {said:?}");
+                let evidence = Evidence {
+                    phase: Phase::Statement,
+                    scope,
+                    nature,
+                    answer: said,
+                    has_ended: true,
+                    is_idle: true,
+                };
+                assert_eq!(evidence.outcome(), Outcome::Unknown, "{scope:?} {said:?}");
             }
         }
     }
 
     #[test]
     fn what_is_only_prepared_has_not_run() {
-        let said = Said::Nothing;
-        let lost = |place| {
+        let said = ServerAnswer::Nothing;
+        let lost = |scope| {
             let nature = Nature::UNREAD;
-            Evidence { phase: Phase::Prepare, place, nature, said, has_ended: false, is_idle: false }
+            Evidence { phase: Phase::Prepare, scope, nature, answer: said, has_ended: false, is_idle: false }
                 .outcome()
         };
-        assert_eq!((lost(Place::Alone), lost(Place::Inside)), (Outcome::NotStarted, Outcome::RolledBack));
+        assert_eq!(
+            (lost(Scope::Autocommit), lost(Scope::InTransaction)),
+            (Outcome::NotStarted, Outcome::RolledBack)
+        );
     }
 }

@@ -16,7 +16,7 @@ use super::duration::{Bare, Limit};
 use super::host::Host;
 use super::problem::STARS;
 use super::words::{
-    ChannelBinding, GuardMode, OnMissingGuardrail, PoolerMode, Profile, TargetSessionAttrs, TlsMode,
+    ChannelBinding, Enforcement, OnMissingGuardrail, PoolerMode, Profile, TargetSessionAttrs, TlsMode,
 };
 use crate::secret::{Password, Secret};
 
@@ -71,7 +71,7 @@ macro_rules! word_values { ($($word:ty),+) => { $(
         }
     }
 )+ } }
-word_values!(TlsMode, ChannelBinding, TargetSessionAttrs, PoolerMode, OnMissingGuardrail, GuardMode);
+word_values!(TlsMode, ChannelBinding, TargetSessionAttrs, PoolerMode, OnMissingGuardrail, Enforcement);
 
 impl Value for f64 {
     const KIND: Kind = Kind::Fraction;

@@ -15,7 +15,7 @@ use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::{Event, POLLUTED};
 use crate::fault::Fault;
 use crate::rules::circuit::BreakerState;
-use crate::wire::handshake::Ready;
+use crate::wire::handshake::Opened;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -136,7 +136,7 @@ impl Database {
         };
         let asked = async {
             let reserved = self.shared().reserved.lock().clone();
-            let ready: Arc<Ready> = match reserved {
+            let ready: Arc<Opened> = match reserved {
                 Some(ready) if !ready.link.is_closed() => ready,
                 _ => self.reserve(until).await?,
             };
@@ -153,7 +153,7 @@ impl Database {
     }
 
     /// A connection for this and the next question, where the heartbeat has none.
-    async fn reserve(&self, until: Instant) -> Result<Arc<Ready>> {
+    async fn reserve(&self, until: Instant) -> Result<Arc<Opened>> {
         let ready = Arc::new(self.pool().inner.manager.connector.connect(until).await?);
         // A pool that was closed meanwhile keeps nothing.
         if !self.is_closed() {

@@ -18,9 +18,9 @@ use crate::call::postgres::{Postgres, Shared};
 use crate::error::Result;
 use crate::event::Event;
 use crate::pool::{Inner, connects};
-use crate::rules::slots::State;
+use crate::rules::slots::SlotState;
 use crate::wire::connect::{Connector, Pooler};
-use crate::wire::handshake::Ready;
+use crate::wire::handshake::Opened;
 use futures_util::future::BoxFuture;
 use std::future::{Future, pending};
 use std::sync::{Arc, Weak};
@@ -39,19 +39,19 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const PROBE_LIMIT: Duration = Duration::from_secs(2);
 
 /// A question that is out, and since when.
-struct Out<T> {
+struct Pending<T> {
     since: Instant,
     answer: BoxFuture<'static, T>,
 }
 
-impl<T> Out<T> {
+impl<T> Pending<T> {
     fn new(answer: impl Future<Output = T> + Send + 'static) -> Self {
-        Out { since: Instant::now(), answer: Box::pin(answer) }
+        Pending { since: Instant::now(), answer: Box::pin(answer) }
     }
 }
 
 /// The answer of whatever is out; never, if nothing is.
-async fn answer_of<T>(out: &mut Option<Out<T>>) -> T {
+async fn answer_of<T>(out: &mut Option<Pending<T>>) -> T {
     match out {
         Some(out) => (&mut out.answer).await,
         None => pending().await,
@@ -60,7 +60,7 @@ async fn answer_of<T>(out: &mut Option<Out<T>>) -> T {
 
 /// Runs until the pool is gone or closed.
 pub(crate) async fn run(pool: Weak<Inner<Postgres>>, shared: Arc<Shared>, connector: Connector) {
-    let mut heart = Heart {
+    let mut heart = Heartbeat {
         every: shared.plan.heartbeat(),
         shared,
         connector: Arc::new(connector),
@@ -91,19 +91,19 @@ pub(crate) async fn run(pool: Weak<Inner<Postgres>>, shared: Arc<Shared>, connec
     heart.shared.reserved.lock().take();
 }
 
-struct Heart {
+struct Heartbeat {
     every: Option<Duration>,
     shared: Arc<Shared>,
     connector: Arc<Connector>,
-    question: Option<Out<Result<Vec<SimpleQueryMessage>, tokio_postgres::Error>>>,
-    connect: Option<Out<Result<Ready>>>,
+    question: Option<Pending<Result<Vec<SimpleQueryMessage>, tokio_postgres::Error>>>,
+    connect: Option<Pending<Result<Opened>>>,
     connect_at: Instant,
     pause: Duration,
     session: SessionWatch,
 }
 
 /// What can be seen of a server from the pool's connections.
-struct Sight {
+struct Observation {
     now: Instant,
     /// Somebody waits for an answer.
     is_owed: bool,
@@ -114,7 +114,7 @@ struct Sight {
     heard: Option<Instant>,
 }
 
-impl Heart {
+impl Heartbeat {
     fn answered(&mut self, answer: Result<Vec<SimpleQueryMessage>, tokio_postgres::Error>) {
         self.question = None;
         match answer {
@@ -129,7 +129,7 @@ impl Heart {
         }
     }
 
-    fn connected(&mut self, ready: Result<Ready>) {
+    fn connected(&mut self, ready: Result<Opened>) {
         self.connect = None;
         match ready {
             Ok(ready) => {
@@ -162,28 +162,29 @@ impl Heart {
     }
 
     /// Looks at every connection; nothing when the pool is closed.
-    fn look(&self, inner: &Inner<Postgres>) -> Option<Sight> {
+    fn look(&self, inner: &Inner<Postgres>) -> Option<Observation> {
         let now = Instant::now();
-        let reserved = self.shared.reserved.lock().as_ref().map(|ready| ready.link.seen.heard_at().instant());
+        let reserved =
+            self.shared.reserved.lock().as_ref().map(|ready| ready.link.state.heard_at().instant());
         let slots = inner.slots.lock();
         if slots.is_closed {
             return None;
         }
         let was_ever_connected = slots.totals.opened > 0;
         let mut sight =
-            Sight { now, is_owed: false, has_connections: false, was_ever_connected, heard: reserved };
+            Observation { now, is_owed: false, has_connections: false, was_ever_connected, heard: reserved };
         for slot in &slots.slots {
             let Some(link) = &slot.handle else { continue };
-            sight.heard = sight.heard.max(Some(link.seen.heard_at().instant()));
-            let is_out = matches!(slot.state, State::Lent | State::Returning);
-            sight.is_owed |= is_out && link.seen.owed() > 0;
+            sight.heard = sight.heard.max(Some(link.state.heard_at().instant()));
+            let is_out = matches!(slot.state, SlotState::Lent | SlotState::Returning);
+            sight.is_owed |= is_out && link.state.owed() > 0;
             sight.has_connections |= !link.is_closed();
         }
         Some(sight)
     }
 
     /// Asks what is to be asked, and tells the breaker.
-    fn beat(&mut self, sight: &Sight) {
+    fn beat(&mut self, sight: &Observation) {
         if let Some(heard) = sight.heard {
             self.shared.breaker.heard(heard);
         }
@@ -197,12 +198,12 @@ impl Heart {
 
     /// Since when the server is asked for a sign of life. A connect may take its time, so that alone is no silence: it
     /// counts beside calls that wait for their answers.
-    fn asked(&self, sight: &Sight) -> Option<Instant> {
+    fn asked(&self, sight: &Observation) -> Option<Instant> {
         let question = self.question.as_ref().map(|question| question.since);
         question.or_else(|| self.connect.as_ref().filter(|_| sight.is_owed).map(|connect| connect.since))
     }
 
-    fn ask(&mut self, sight: &Sight) {
+    fn ask(&mut self, sight: &Observation) {
         let Some(mut every) = self.every else { return };
         if !self.shared.breaker.is_closed() {
             // The sooner it answers again, the sooner calls are let through.
@@ -221,7 +222,7 @@ impl Heart {
             None if is_silent => String::new(),
             None => return,
         };
-        self.question = Some(Out::new(async move { ready.client.simple_query(&question).await }));
+        self.question = Some(Pending::new(async move { ready.client.simple_query(&question).await }));
     }
 
     fn try_connect(&mut self, now: Instant) {
@@ -234,7 +235,7 @@ impl Heart {
         let limit = if is_open { connect_timeout.min(PROBE_LIMIT) } else { connect_timeout };
         let connector = Arc::clone(&self.connector);
         let until = now + limit;
-        self.connect = Some(Out::new(async move {
+        self.connect = Some(Pending::new(async move {
             match timeout_at(until, connector.connect(until)).await {
                 Ok(ready) => ready,
                 Err(_) => Err(crate::wire::connect::late(limit)),

@@ -14,7 +14,7 @@ use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::Events;
 use crate::fault::Fault;
 use crate::name::WorkName;
-use crate::pool::alarm::Watchdog;
+use crate::pool::alarm::Alarm;
 use crate::pool::fairness::refused;
 use crate::pool::{LastConnect, Pool, Sizing, Terms, connects};
 use crate::rules::queue::waiters::AS_LONG_AS_IT_TAKES;
@@ -54,7 +54,7 @@ impl Database {
             epoch: AtomicU64::new(0),
             events: events.clone(),
             runtime: Handle::current(),
-            watchdog: Arc::new(Watchdog::new()),
+            alarm: Arc::new(Alarm::new()),
             breaker: Arc::new(CircuitBreaker::new(plan.breaker(), plan.breaker_after(), events.clone())),
             reserved: Mutex::new(None),
             health_cache: HealthCache::default(),
@@ -65,7 +65,7 @@ impl Database {
         });
         let manager = Postgres { connector: Connector::new(Arc::clone(&plan))?, shared: Arc::clone(&shared) };
         let db = Database {
-            pool: Pool::with_events(manager, sizing(&plan), events, Arc::clone(&shared.watchdog)),
+            pool: Pool::with_events(manager, sizing(&plan), events, Arc::clone(&shared.alarm)),
             shared,
         };
         db.first_connect().await?;

@@ -56,7 +56,7 @@ impl AsQuery for Statement {
 
 /// What the pool knows of a statement.
 #[derive(PartialEq)]
-pub(crate) struct Known {
+pub(crate) struct StatementTypes {
     /// Its text, which every connection that keeps the statement shares.
     pub(crate) sql: Arc<str>,
     pub(crate) params: Box<[Type]>,
@@ -65,10 +65,10 @@ pub(crate) struct Known {
     pub(crate) is_plain: bool,
 }
 
-impl Known {
+impl StatementTypes {
     fn of(sql: Arc<str>, statement: &Statement) -> Self {
         let born_with = |ty: &Type| Type::from_oid(ty.oid()).is_some();
-        Known {
+        StatementTypes {
             sql,
             params: statement.params().into(),
             columns: statement.columns().iter().map(|column| column.type_().oid()).collect(),
@@ -83,28 +83,28 @@ fn capacity(of: usize) -> NonZeroUsize {
 }
 
 /// The types of statements, for a whole pool.
-pub(crate) struct TypeCache(Mutex<LruCache<Arc<str>, Arc<Known>>>);
+pub(crate) struct TypeCache(Mutex<LruCache<Arc<str>, Arc<StatementTypes>>>);
 
 impl TypeCache {
     pub(crate) fn new(size: usize) -> Self {
         TypeCache(Mutex::new(LruCache::new(capacity(size))))
     }
 
-    pub(crate) fn get(&self, sql: &str) -> Option<Arc<Known>> {
+    pub(crate) fn get(&self, sql: &str) -> Option<Arc<StatementTypes>> {
         self.0.lock().get(sql).cloned()
     }
 
-    pub(crate) fn learn(&self, sql: &str, statement: &Statement) -> Arc<Known> {
+    pub(crate) fn learn(&self, sql: &str, statement: &Statement) -> Arc<StatementTypes> {
         let mut cache = self.0.lock();
         let text = cache.get(sql).map_or_else(|| Arc::from(sql), |known| Arc::clone(&known.sql));
-        let known = Arc::new(Known::of(text, statement));
+        let known = Arc::new(StatementTypes::of(text, statement));
         cache.put(Arc::clone(&known.sql), Arc::clone(&known));
         known
     }
 
     /// What is true in one context only, which is kept by the connection alone.
-    pub(crate) fn learn_apart(sql: &str, statement: &Statement) -> Arc<Known> {
-        Arc::new(Known::of(Arc::from(sql), statement))
+    pub(crate) fn learn_apart(sql: &str, statement: &Statement) -> Arc<StatementTypes> {
+        Arc::new(StatementTypes::of(Arc::from(sql), statement))
     }
 
     pub(crate) fn forget(&self, sql: &str) {
@@ -118,20 +118,20 @@ impl TypeCache {
 
 /// What one connection knows of a statement.
 #[derive(Clone)]
-pub(crate) enum Kept {
+pub(crate) enum CachedStatement {
     /// Used without a name; these types of it are resolved here.
-    Seen(Arc<Known>),
+    Seen(Arc<StatementTypes>),
     /// Prepared and named.
     Prepared(Statement),
 }
 
 /// Statements by the context in which they were met and their text.
-type ByContext = LruCache<(u64, Arc<str>), Kept>;
+type ByContext = LruCache<(u64, Arc<str>), CachedStatement>;
 
 /// The statements of one connection. Evicting one closes it on the server with the next flight.
 pub(crate) struct StatementCache {
     /// Those that were met in the session as it began.
-    here: Mutex<LruCache<Arc<str>, Kept>>,
+    here: Mutex<LruCache<Arc<str>, CachedStatement>>,
     /// Those that were met in another context, by its number; none as long as there is none.
     elsewhere: Mutex<Option<ByContext>>,
     size: NonZeroUsize,
@@ -143,7 +143,7 @@ impl StatementCache {
         StatementCache { here: Mutex::new(LruCache::new(size)), elsewhere: Mutex::new(None), size }
     }
 
-    pub(crate) fn get(&self, context: u64, sql: &str) -> Option<Kept> {
+    pub(crate) fn get(&self, context: u64, sql: &str) -> Option<CachedStatement> {
         if context != 0 {
             return self.elsewhere.lock().as_mut()?.get(&(context, Arc::from(sql))).cloned();
         }
@@ -158,12 +158,12 @@ impl StatementCache {
     /// The statement, if it is prepared and named here.
     pub(crate) fn prepared(&self, context: u64, sql: &str) -> Option<Statement> {
         match self.get(context, sql) {
-            Some(Kept::Prepared(statement)) => Some(statement),
+            Some(CachedStatement::Prepared(statement)) => Some(statement),
             _ => None,
         }
     }
 
-    pub(crate) fn keep(&self, context: u64, known: &Known, kept: Kept) {
+    pub(crate) fn keep(&self, context: u64, known: &StatementTypes, kept: CachedStatement) {
         let sql = Arc::clone(&known.sql);
         // Dropped outside the lock: it queues a Close.
         if context == 0 {

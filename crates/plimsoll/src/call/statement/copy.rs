@@ -3,14 +3,14 @@
 //! The driver calls the server's answer an unexpected message. Here it is what it is: something that was asked for in the
 //! wrong place.
 
-use super::executor::Guard;
+use super::executor::Executor;
 use super::request::{Sent, give_up};
 use crate::error::{Error, Outcome, Phase};
 use crate::fault::Fault;
-use crate::rules::outcome::Place;
+use crate::rules::outcome::Scope;
 use crate::wire::copying::Copying;
 
-impl Guard<'_> {
+impl Executor<'_> {
     /// The error of such a COPY, if that is what the driver did not understand.
     #[cold]
     pub(crate) fn misplaced_copy(
@@ -20,8 +20,8 @@ impl Guard<'_> {
         sent: Sent,
     ) -> Option<Error> {
         let link = &self.connection.link;
-        let is_inside = sent.place == Place::Inside;
-        let (what, outcome) = match link.seen.copying() {
+        let is_inside = sent.scope == Scope::InTransaction;
+        let (what, outcome) = match link.state.copying() {
             Copying::Not => return None,
             Copying::Out => {
                 // The driver drops its rows, and the server need not go on sending them.

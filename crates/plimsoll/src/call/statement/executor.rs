@@ -12,7 +12,7 @@
 //! just then has happened, and its caller is told so.
 
 use super::cache::Query;
-use super::request::{Answered, Request, Sent, Watch};
+use super::request::{Answered, Request, Sent, StopOnDrop};
 use crate::call::postgres::Connection;
 use crate::deadline::Deadline;
 use crate::error::{Error, Outcome, Phase, Result, fault_of, is_name_unknown_to_pooler, said};
@@ -20,7 +20,7 @@ use crate::event::{Event, StopReason};
 use crate::fault::Fault;
 use crate::moment::Moment;
 use crate::name::WorkName;
-use crate::rules::outcome::{Evidence, Place, Said};
+use crate::rules::outcome::{Evidence, Scope, ServerAnswer};
 use crate::sql::nature;
 use crate::sql::nature::Nature;
 use crate::wire::link::{Ended, Link};
@@ -36,23 +36,23 @@ const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How it is known where a statement runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Whereabouts {
+pub(crate) enum ScopeSource {
     /// Whoever asks has seen to it.
-    Known(Place),
+    Known(Scope),
     /// As the session is when it is sent: on a lease, whose borrower may begin and end transactions as he likes.
-    AsTheSessionIs,
+    FromSession,
 }
 
 /// What bounds one piece of work on a connection.
 #[derive(Clone, Copy)]
-pub(crate) struct Guard<'a> {
+pub(crate) struct Executor<'a> {
     pub(crate) connection: &'a Connection,
     pub(crate) work: &'a WorkName,
     /// The earliest of the scope's deadline, the lease's and the transaction's.
     pub(crate) deadline: Option<Deadline>,
     /// The limit on one statement.
     pub(crate) limit: Option<Duration>,
-    pub(crate) place: Whereabouts,
+    pub(crate) scope: ScopeSource,
     /// The text of the statement, where that is what was asked for.
     pub(crate) text: Option<&'a str>,
     /// Whether the deadline is the transaction's own limit.
@@ -63,20 +63,20 @@ pub(crate) struct Guard<'a> {
     pub(crate) is_read_only: bool,
 }
 
-impl<'a> Guard<'a> {
+impl<'a> Executor<'a> {
     /// For a statement of this work.
     pub(crate) fn on(
         connection: &'a Connection,
         work: &'a WorkName,
         deadline: Option<Deadline>,
-        place: Whereabouts,
+        scope: ScopeSource,
     ) -> Self {
-        Guard {
+        Executor {
             connection,
             work,
             deadline,
             limit: connection.shared.limits.client,
-            place,
+            scope,
             text: None,
             is_transaction_limit: false,
             server_limit: connection.shared.limits.server,
@@ -88,27 +88,27 @@ impl<'a> Guard<'a> {
     #[inline]
     pub(crate) fn of(self, query: Query<'a>) -> Self {
         match query {
-            Query::Text(text) => Guard { text: Some(text), ..self },
+            Query::Text(text) => Executor { text: Some(text), ..self },
             Query::Prepared(_) => self,
         }
     }
 
     /// The same somewhere else.
-    pub(crate) fn at(self, place: Place) -> Self {
-        Guard { place: Whereabouts::Known(place), ..self }
+    pub(crate) fn at(self, scope: Scope) -> Self {
+        Executor { scope: ScopeSource::Known(scope), ..self }
     }
 }
 
-impl Guard<'_> {
+impl Executor<'_> {
     /// Where a statement runs that is sent now.
     #[inline]
-    pub(crate) fn place(&self) -> Place {
+    pub(crate) fn scope(&self) -> Scope {
         let link = &self.connection.link;
-        match self.place {
-            Whereabouts::Known(place) => place,
-            Whereabouts::AsTheSessionIs if !link.is_answered() => Place::Unclear,
-            Whereabouts::AsTheSessionIs if link.seen.status() == b'I' => Place::Alone,
-            Whereabouts::AsTheSessionIs => Place::Inside,
+        match self.scope {
+            ScopeSource::Known(scope) => scope,
+            ScopeSource::FromSession if !link.is_answered() => Scope::Unclear,
+            ScopeSource::FromSession if link.state.status() == b'I' => Scope::Autocommit,
+            ScopeSource::FromSession => Scope::InTransaction,
         }
     }
 
@@ -167,11 +167,11 @@ impl Guard<'_> {
             return Err(self.error(
                 self.fault_of_stop(StopReason::Deadline),
                 phase,
-                self.place().untouched(),
+                self.scope().untouched(),
                 format!("the deadline of {} had passed, or nearly, before this {phase} was sent", self.work),
             ));
         }
-        if self.is_meant_inside() && link.seen.status() == b'I' && link.is_answered() {
+        if self.is_meant_inside() && link.state.status() == b'I' && link.is_answered() {
             return Err(self.left_outside(phase));
         }
         Ok((!self.needs_settling() && !link.has_others()).then_some(now))
@@ -179,7 +179,7 @@ impl Guard<'_> {
 
     /// Whether there must be a transaction: whoever asks has opened it.
     fn is_meant_inside(&self) -> bool {
-        matches!(self.place, Whereabouts::Known(Place::Inside | Place::Unclear | Place::Closing))
+        matches!(self.scope, ScopeSource::Known(Scope::InTransaction | Scope::Unclear | Scope::Closing))
     }
 
     /// What was meant to run in a transaction would run by itself: a statement inside has ended that.
@@ -197,13 +197,13 @@ impl Guard<'_> {
     #[inline]
     pub(crate) fn needs_settling(&self) -> bool {
         let link = &self.connection.link;
-        link.needs_settling() || self.place == Whereabouts::AsTheSessionIs && link.holds_untold_transaction()
+        link.needs_settling() || self.scope == ScopeSource::FromSession && link.holds_untold_transaction()
     }
 
     /// A borrower is told how his request ended, and so whether a transaction is open.
     #[inline]
     pub(crate) fn told(&self) {
-        if self.place == Whereabouts::AsTheSessionIs {
+        if self.scope == ScopeSource::FromSession {
             self.connection.link.told();
         }
     }
@@ -230,7 +230,7 @@ impl Guard<'_> {
             if !matches!(link.stop(until, Extent::GivenUp).await, Stopped::Quiet) {
                 return Err(self.gave_up(phase, "could not be stopped in time"));
             }
-            if link.owes_barrier() && link.seen.owed() > 0 {
+            if link.owes_barrier() && link.state.owed() > 0 {
                 // What the others wait for stands between.
                 link.barrier_passed();
             }
@@ -256,12 +256,12 @@ impl Guard<'_> {
             // Where its requests begin must be known, should it be given up while the others go on. What is sent through
             // the client itself is not counted, so it is waited for until nobody has got that meanwhile.
             loop {
-                let before = link.bares();
-                if link.is_bare() {
+                let before = link.raw_uses();
+                if link.is_used_raw() {
                     link.asked_again();
                 }
                 let is_late = timeout_at(until, link.wait_for(Link::is_drained)).await.is_err();
-                if is_late || link.bares() == before {
+                if is_late || link.raw_uses() == before {
                     break;
                 }
             }
@@ -284,7 +284,7 @@ impl Guard<'_> {
         self.connection.link.doom();
         let work = self.work;
         let sentence = format!("an earlier statement of {work} {why}; the connection is given up");
-        self.error(Fault::ConnectionLost, phase, self.place().untouched(), sentence)
+        self.error(Fault::ConnectionLost, phase, self.scope().untouched(), sentence)
     }
 
     /// When to stop, and what to call it.
@@ -304,7 +304,7 @@ impl Guard<'_> {
         phase: Phase,
         request: Pin<&mut impl Future<Output = T>>,
         reason: StopReason,
-        mut watch: Watch<'_>,
+        mut watch: StopOnDrop<'_>,
     ) -> Result<Answered<T>> {
         let link = &self.connection.link;
         let now = Instant::now();
@@ -390,7 +390,7 @@ impl Guard<'_> {
                     fault = ended.reason();
                     // The server ended a session that was at rest, so it never read what was sent last. Another that was
                     // still under way may have been a COMMIT.
-                    let is_only_one = sent.place != Place::Unclear;
+                    let is_only_one = sent.scope != Scope::Unclear;
                     if matches!(fault, Fault::TransactionTimeout | Fault::IdleSessionEnded) && is_only_one {
                         outcome = Outcome::RolledBack;
                     }
@@ -434,44 +434,46 @@ impl Guard<'_> {
     fn outcome_of(&self, phase: Phase, fault: Fault, error: &tokio_postgres::Error, sent: Sent) -> Outcome {
         // The driver could not put the parameters into bytes: nothing was sent.
         if fault == Fault::Conversion && error.to_string().contains("parameter") {
-            return sent.place.untouched();
+            return sent.scope.untouched();
         }
         let nature = self.nature_since(sent);
         let said = match error.as_db_error() {
-            Some(db) if is_name_unknown_to_pooler(db) => Said::Error { is_unsure: false, is_unrun: true },
+            Some(db) if is_name_unknown_to_pooler(db) => {
+                ServerAnswer::Error { is_unsure: false, is_unrun: true }
+            }
             // Whatever was said, the session has ended with it.
-            Some(_) if self.connection.link.is_closed() => Said::Fatal { is_undone: false },
-            Some(db) => Said::by(db, nature),
-            None if matches!(fault, Fault::Conversion | Fault::RowCount) => Said::Everything,
-            None => Said::Nothing,
+            Some(_) if self.connection.link.is_closed() => ServerAnswer::Fatal { is_undone: false },
+            Some(db) => ServerAnswer::by(db, nature),
+            None if matches!(fault, Fault::Conversion | Fault::RowCount) => ServerAnswer::Everything,
+            None => ServerAnswer::Nothing,
         };
         self.evidence(phase, said, nature, sent).outcome()
     }
 
     /// The outcome of what was sent and got no answer.
     pub(crate) fn lost(&self, phase: Phase, sent: Sent) -> Outcome {
-        self.evidence(phase, Said::Nothing, self.nature_since(sent), sent).outcome()
+        self.evidence(phase, ServerAnswer::Nothing, self.nature_since(sent), sent).outcome()
     }
 
-    fn evidence(&self, phase: Phase, said: Said, nature: Nature, sent: Sent) -> Evidence {
+    fn evidence(&self, phase: Phase, said: ServerAnswer, nature: Nature, sent: Sent) -> Evidence {
         let link = &self.connection.link;
         Evidence {
             phase,
-            place: sent.place,
+            scope: sent.scope,
             nature,
-            said,
-            has_ended: link.seen.has_ended_since(sent.mark),
-            is_idle: link.is_answered() && link.seen.status() == b'I',
+            answer: said,
+            has_ended: link.state.has_ended_since(sent.mark),
+            is_idle: link.is_answered() && link.state.status() == b'I',
         }
     }
 
     /// What this request can do to transactions, and whatever else went out on the connection since.
     fn nature_since(&self, sent: Sent) -> Nature {
         let link = &self.connection.link;
-        let mut nature = link.seen.nature_since(sent.mark);
+        let mut nature = link.state.nature_since(sent.mark);
         match self.text {
             // The text is certain; what else the wire has seen matters only where others were on their way.
-            Some(text) if sent.place != Place::Unclear => {
+            Some(text) if sent.scope != Scope::Unclear => {
                 let ends = nature.contains(Nature::ENDS);
                 nature = nature::of_sql(text.as_bytes(), None);
                 if ends {
@@ -492,7 +494,7 @@ impl Guard<'_> {
         self.error(
             fault,
             phase,
-            self.place().untouched(),
+            self.scope().untouched(),
             format!("the connection of {} had ended before this {phase} was sent: {why}", self.work),
         )
     }

@@ -1,17 +1,17 @@
 //! A transaction of one statement, in as few round trips as are safe.
 
-use super::cache::{Kept, typed};
-use super::executor::Guard;
+use super::cache::{CachedStatement, typed};
+use super::executor::Executor;
 use super::request::{Answered, Sent};
 use super::run::{Params, Shape};
 use super::stale::{is_stale, is_unsent};
 use crate::call::postgres::Connection;
-use crate::call::transaction::options::Begin;
+use crate::call::transaction::options::TransactionOptions;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::StopReason;
 use crate::fault::Fault;
 use crate::moment::Moment;
-use crate::rules::outcome::Place;
+use crate::rules::outcome::Scope;
 use crate::sql::nature;
 use crate::sql::nature::Nature;
 use futures_util::future;
@@ -38,7 +38,7 @@ pub(crate) enum Flight {
 impl Flight {
     /// Behind a transaction pooler the session is a stranger's before BEGIN. What only reads may go along all the same:
     /// its answer is thrown away if BEGIN fails.
-    pub(crate) fn of(connection: &Connection, begin: &Begin) -> Self {
+    pub(crate) fn of(connection: &Connection, begin: &TransactionOptions) -> Self {
         match connection.is_pooled_by_transaction() && !begin.read_only {
             true => Flight::AfterBegin,
             false => Flight::Whole,
@@ -46,7 +46,7 @@ impl Flight {
     }
 }
 
-impl<'a> Guard<'a> {
+impl<'a> Executor<'a> {
     /// Behind a transaction pooler those who share a lease take turns from BEGIN to COMMIT: the BEGIN of one inside the
     /// transaction of another would begin nothing, and be undone or committed with that.
     pub(crate) async fn turn(&self) -> Result<MutexGuard<'a, ()>> {
@@ -60,7 +60,7 @@ impl<'a> Guard<'a> {
     }
 }
 
-impl Guard<'_> {
+impl Executor<'_> {
     /// Runs one statement as a transaction of its own.
     ///
     /// In as few flights as are safe, where every type is known.
@@ -68,28 +68,28 @@ impl Guard<'_> {
         &self,
         sql: &str,
         params: Params<'_>,
-        begin: &Begin,
+        begin: &TransactionOptions,
     ) -> Result<S::Out> {
         let connection = self.connection;
         let client = &connection.client;
         let server_limit = begin.statement_limit(connection, self.deadline, self.limit);
-        let bounded = Guard { server_limit, is_read_only: begin.read_only, ..*self };
+        let bounded = Executor { server_limit, is_read_only: begin.read_only, ..*self };
         let may_fly = Flight::of(connection, begin);
         let begin = begin.sql(connection, self.deadline, self.limit);
         let mut kept = connection.kept(sql);
         let known = connection.types(sql);
-        if let (Some(Kept::Seen(_)), false) = (&kept, connection.is_pooled_by_transaction()) {
+        if let (Some(CachedStatement::Seen(_)), false) = (&kept, connection.is_pooled_by_transaction()) {
             // Used before on a session that is ours: worth a name by now.
-            kept = Some(Kept::Prepared(Box::pin(self.prepare(sql, &[])).await?));
+            kept = Some(CachedStatement::Prepared(Box::pin(self.prepare(sql, &[])).await?));
         }
         let answer = match (kept, known) {
-            (Some(Kept::Prepared(statement)), _) => {
+            (Some(CachedStatement::Prepared(statement)), _) => {
                 let request = pin!(S::prepared(client, &statement, params));
                 bounded.flight(&begin, may_fly, request).await
             }
             (kept, Some(known)) if known.is_plain => {
                 if kept.is_none() && !connection.is_pooled_by_transaction() {
-                    connection.keep(&known, Kept::Seen(Arc::clone(&known)));
+                    connection.keep(&known, CachedStatement::Seen(Arc::clone(&known)));
                 }
                 let params = typed(params, &known.params)?;
                 let request = pin!(S::typed(client, sql, &params));
@@ -122,11 +122,11 @@ impl Guard<'_> {
     ) -> Result<T> {
         let client = &self.connection.client;
         if flight == Flight::AfterBegin {
-            let begun = self.at(Place::Alone).run(Phase::Begin, client.batch_execute(begin)).await;
+            let begun = self.at(Scope::Autocommit).run(Phase::Begin, client.batch_execute(begin)).await;
             begun.map_err(|error| error.with_outcome(Outcome::NotStarted))?;
             let both = pin!(future::join(statement, client.batch_execute("COMMIT")));
             let Answered { answer: (out, commit), stopped, sent } =
-                self.at(Place::Inside).listen(Phase::Statement, both).await?;
+                self.at(Scope::InTransaction).listen(Phase::Statement, both).await?;
             return self.landed(Ok(()), out, commit, stopped, sent);
         }
         // Polled in this order, so queued in this order.
@@ -163,7 +163,7 @@ impl Guard<'_> {
                     _ if error.outcome() == Outcome::NotStarted || !was_sent => Outcome::NotStarted,
                     // Which COMMIT it was that the server confirmed is not to be told.
                     _ if nature.contains(Nature::ENDS) => Outcome::Unknown,
-                    (Ok(()), Ok(())) if self.connection.link.seen.has_committed() => Outcome::Committed,
+                    (Ok(()), Ok(())) if self.connection.link.state.has_committed() => Outcome::Committed,
                     (Ok(()), Ok(())) => Outcome::RolledBack,
                     // Without BEGIN it stood alone.
                     (Err(_), Ok(()))
@@ -185,17 +185,17 @@ impl Guard<'_> {
     /// BEGIN, every type, the statement with its rows decoded, COMMIT.
     async fn stepwise<S: Shape>(&self, sql: &str, params: Params<'_>, begin: &str) -> Result<S::Out> {
         let client = &self.connection.client;
-        let alone = self.at(Place::Alone);
+        let alone = self.at(Scope::Autocommit);
         let begun: Result<(), Error> = alone.run(Phase::Begin, client.batch_execute(begin)).await;
         begun.map_err(|error| error.with_outcome(Outcome::NotStarted))?;
-        let inside = self.at(Place::Inside);
+        let inside = self.at(Scope::InTransaction);
         match inside.send_text::<S>(sql, params).await {
             Ok(out) => {
-                self.at(Place::Closing).run(Phase::Commit, client.batch_execute("COMMIT")).await?;
+                self.at(Scope::Closing).run(Phase::Commit, client.batch_execute("COMMIT")).await?;
                 Ok(out)
             }
             Err(error) => {
-                if self.connection.link.seen.status() != b'I' {
+                if self.connection.link.state.status() != b'I' {
                     // Its failure changes nothing: an open transaction is rolled back on return.
                     let _ = self.roll_back().await;
                 }

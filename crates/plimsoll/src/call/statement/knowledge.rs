@@ -14,7 +14,7 @@
 //! Everything is kept by the session's context as well (see `wire::context`): `SET search_path` and the like make of the
 //! same text another statement.
 
-use super::cache::{Kept, Known, TypeCache};
+use super::cache::{CachedStatement, StatementTypes, TypeCache};
 use crate::call::postgres::{Connection, Shared};
 use crate::sql::residue::Residue;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ impl Connection {
     #[inline]
     fn context(&self) -> u64 {
         let epoch = self.shared.epoch.load(Ordering::Relaxed);
-        let is_altered = self.link.seen.take_altered();
+        let is_altered = self.link.state.take_altered();
         if is_altered || epoch != self.learned_in.load(Ordering::Relaxed) {
             self.learned_in.store(epoch, Ordering::Relaxed);
             self.forget_all();
@@ -43,7 +43,7 @@ impl Connection {
                 self.shared.types.forget_all();
             }
         }
-        self.link.seen.context()
+        self.link.state.context()
     }
 
     #[cold]
@@ -54,7 +54,7 @@ impl Connection {
     }
 
     /// What is known of this statement here.
-    pub(crate) fn kept(&self, sql: &str) -> Option<Kept> {
+    pub(crate) fn kept(&self, sql: &str) -> Option<CachedStatement> {
         self.statements.get(self.context(), sql)
     }
 
@@ -65,25 +65,25 @@ impl Connection {
     }
 
     /// The types of this statement, as far as they are known to the pool.
-    pub(crate) fn types(&self, sql: &str) -> Option<Arc<Known>> {
+    pub(crate) fn types(&self, sql: &str) -> Option<Arc<StatementTypes>> {
         match self.context() {
             0 => self.shared.types.get(sql),
             context => match self.statements.get(context, sql) {
-                Some(Kept::Seen(known)) => Some(known),
+                Some(CachedStatement::Seen(known)) => Some(known),
                 _ => None,
             },
         }
     }
 
     /// Keeps the types that the server told.
-    pub(crate) fn learn(&self, sql: &str, statement: &Statement) -> Arc<Known> {
+    pub(crate) fn learn(&self, sql: &str, statement: &Statement) -> Arc<StatementTypes> {
         match self.context() {
             0 => self.shared.types.learn(sql, statement),
             _ => TypeCache::learn_apart(sql, statement),
         }
     }
 
-    pub(crate) fn keep(&self, known: &Known, kept: Kept) {
+    pub(crate) fn keep(&self, known: &StatementTypes, kept: CachedStatement) {
         self.statements.keep(self.context(), known, kept);
     }
 
@@ -100,6 +100,6 @@ impl Connection {
     /// good for what is under way, and not lent again.
     pub(crate) fn has_lost_its_names(&self) {
         self.forget_all();
-        self.link.seen.add_residue(Residue::BEYOND_RESET);
+        self.link.state.add_residue(Residue::BEYOND_RESET);
     }
 }

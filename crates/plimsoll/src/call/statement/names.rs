@@ -8,8 +8,8 @@
 //! | tracks names | the statement is prepared by protocol, and the driver's lookups with it, whose names hold everywhere |
 //! | does not | the driver's names are given to this server connection by SQL first, and all are taken back after |
 
-use super::cache::{Kept, Known};
-use super::executor::Guard;
+use super::cache::{CachedStatement, StatementTypes};
+use super::executor::Executor;
 use crate::error::{Error, Phase, Result};
 use crate::fault::Fault;
 use crate::sql::residue::Residue;
@@ -21,9 +21,9 @@ use tokio_postgres::Statement;
 /// Takes back every name on a server connection. A pooler that tracks names sees it and forgets them too.
 const FORGET_NAMES: &str = "DEALLOCATE ALL";
 
-impl Guard<'_> {
+impl Executor<'_> {
     /// Learns the types of a statement behind a transaction pooler, inside the open transaction.
-    pub(crate) async fn learn(&self, sql: &str) -> Result<Arc<Known>> {
+    pub(crate) async fn learn(&self, sql: &str) -> Result<Arc<StatementTypes>> {
         let learned = match self.connection.session.naming {
             Naming::Tracked => self.learn_by_name(sql).await,
             Naming::PerServer => self.learn_by_lent_names(sql).await,
@@ -41,7 +41,7 @@ impl Guard<'_> {
         }
         let connection = self.connection;
         connection.link.doom();
-        let lookups = connection.link.seen.lookups();
+        let lookups = connection.link.state.lookups();
         if error
             .as_db_error()
             .is_some_and(|said| naming::has_changed(connection.session.naming, said, &lookups))
@@ -53,18 +53,18 @@ impl Guard<'_> {
 
     /// Until the server has been told to forget the statement, it counts as something left in the session: whoever stops
     /// waiting in between costs this connection, and the pooler the server's.
-    async fn learn_by_name(&self, sql: &str) -> Result<Arc<Known>> {
-        let seen = &self.connection.link.seen;
-        let was_clean = seen.residue().is_none();
-        seen.add_residue(Residue::BEYOND_RESET);
+    async fn learn_by_name(&self, sql: &str) -> Result<Arc<StatementTypes>> {
+        let state = &self.connection.link.state;
+        let was_clean = state.residue().is_none();
+        state.add_residue(Residue::BEYOND_RESET);
         let learned = self.learn_and_forget(sql).await;
         if was_clean {
-            seen.forget_residue();
+            state.forget_residue();
         }
         learned
     }
 
-    async fn learn_and_forget(&self, sql: &str) -> Result<Arc<Known>> {
+    async fn learn_and_forget(&self, sql: &str) -> Result<Arc<StatementTypes>> {
         let client = &self.connection.client;
         let text = naming::marked(sql);
         let statement = self.run(Phase::Prepare, client.prepare(&text)).await?;
@@ -79,12 +79,12 @@ impl Guard<'_> {
     }
 
     /// Until the names are taken back they count as something left in the session.
-    async fn learn_by_lent_names(&self, sql: &str) -> Result<Arc<Known>> {
+    async fn learn_by_lent_names(&self, sql: &str) -> Result<Arc<StatementTypes>> {
         let client = &self.connection.client;
-        let seen = &self.connection.link.seen;
-        let was_clean = seen.residue().is_none();
+        let state = &self.connection.link.state;
+        let was_clean = state.residue().is_none();
         // Names that others left on this server would collide with the driver's.
-        let names = seen
+        let names = state
             .lookups()
             .into_iter()
             .fold(FORGET_NAMES.to_owned(), |text, (name, sql)| format!("{text}; PREPARE {name} AS {sql}"));
@@ -94,14 +94,14 @@ impl Guard<'_> {
         drop(statement);
         self.run(Phase::Prepare, client.batch_execute(FORGET_NAMES)).await?;
         if was_clean {
-            seen.forget_residue();
+            state.forget_residue();
         }
         Ok(known)
     }
 
-    fn keep_types(&self, sql: &str, statement: &Statement) -> Arc<Known> {
+    fn keep_types(&self, sql: &str, statement: &Statement) -> Arc<StatementTypes> {
         let known = self.connection.learn(sql, statement);
-        self.connection.keep(&known, Kept::Seen(Arc::clone(&known)));
+        self.connection.keep(&known, CachedStatement::Seen(Arc::clone(&known)));
         known
     }
 
@@ -113,11 +113,11 @@ impl Guard<'_> {
             let prepared = self.run(Phase::Prepare, client.prepare(sql)).await;
             return prepared.map_err(|error| self.without_names(error));
         }
-        let seen = &self.connection.link.seen;
-        let was_clean = seen.residue().is_none();
+        let state = &self.connection.link.state;
+        let was_clean = state.residue().is_none();
         self.run(Phase::Prepare, client.batch_execute(FORGET_NAMES)).await?;
         if was_clean {
-            seen.forget_residue();
+            state.forget_residue();
         }
         self.run(Phase::Prepare, client.prepare(sql)).await
     }
@@ -126,15 +126,15 @@ impl Guard<'_> {
     /// a pooler still believes in and the server does not have, which nobody else could use either.
     pub(crate) async fn roll_back(&self) -> Result<()> {
         let connection = self.connection;
-        let seen = &connection.link.seen;
+        let state = &connection.link.state;
         let is_tracked = connection.session.naming == Naming::Tracked;
         let left_names =
-            connection.is_pooled_by_transaction() && !is_tracked && seen.residue() == Residue::BEYOND_RESET;
+            connection.is_pooled_by_transaction() && !is_tracked && state.residue() == Residue::BEYOND_RESET;
         let lost_names = is_tracked && connection.link.is_doomed();
         let sql = if left_names || lost_names { "ROLLBACK; DEALLOCATE ALL" } else { "ROLLBACK" };
         self.run(Phase::Rollback, connection.client.batch_execute(sql)).await?;
         if left_names {
-            seen.forget_residue();
+            state.forget_residue();
         }
         Ok(())
     }

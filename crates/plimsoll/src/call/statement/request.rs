@@ -3,17 +3,17 @@
 //! Written by hand instead of as a block, because every statement passes here: the state of a future within a future
 //! lies on a line of the cache of its own, to be fetched each time that its task is woken. Whatever is rare is in a box.
 
-use super::executor::Guard;
+use super::executor::Executor;
 use crate::call::postgres::Connection;
 use crate::error::{Error, Phase, Result};
 use crate::event::{Event, StopReason};
 use crate::moment::Moment;
 use crate::name::WorkName;
-use crate::pool::abroad;
 use crate::pool::fairness::poll_turn;
-use crate::rules::outcome::Place;
+use crate::pool::foreign_runtime;
+use crate::rules::outcome::Scope;
 use crate::wire::link::{Link, Streaming};
-use crate::wire::seen::Mark;
+use crate::wire::session_state::Mark;
 use futures_util::future::BoxFuture;
 use std::future::Future;
 use std::mem::replace;
@@ -24,7 +24,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A request and its limits; `then` makes of its answer what is wanted.
 pub(crate) struct Request<'g, 'a, F: Future, Then> {
-    guard: &'g Guard<'a>,
+    executor: &'g Executor<'a>,
     phase: Phase,
     then: Then,
     stage: Stage<'g, 'a, F>,
@@ -45,7 +45,7 @@ enum Stage<'g, 'a, F: Future> {
 struct Listening<'a> {
     link: &'a Link,
     alarm: Alarm<'a>,
-    watch: Watch<'a>,
+    watch: StopOnDrop<'a>,
     stop_at: Moment,
     reason: StopReason,
 }
@@ -68,7 +68,7 @@ struct Bell<'a>(&'a Link);
 
 impl Drop for Bell<'_> {
     fn drop(&mut self) {
-        self.0.listened();
+        self.0.stop_listening();
     }
 }
 
@@ -79,7 +79,7 @@ impl Alarm<'_> {
             Alarm::Bell(Bell(link)) => {
                 link.wake_when_due(cx.waker());
                 // It may still be that of the statement before.
-                let is_over = link.has_rung() && Moment::now() >= stop_at;
+                let is_over = link.is_due() && Moment::now() >= stop_at;
                 if is_over { Poll::Ready(()) } else { Poll::Pending }
             }
             Alarm::Timer { sleep, .. } => sleep.as_mut().poll(cx),
@@ -88,15 +88,15 @@ impl Alarm<'_> {
 }
 
 impl<'a> Listening<'a> {
-    fn since(began: Moment, guard: &Guard<'a>, phase: Phase) -> Self {
-        let sent = Sent::now(guard, began);
-        let (stop_at, reason) = guard.stop_at(began);
-        let link = &*guard.connection.link;
+    fn since(began: Moment, executor: &Executor<'a>, phase: Phase) -> Self {
+        let sent = Sent::now(executor, began);
+        let (stop_at, reason) = executor.stop_at(began);
+        let link = &*executor.connection.link;
         let bell = link.listen(stop_at.number()).then(|| Bell(link));
-        let watch = Watch::new(guard, phase, sent, link.begin_behind(bell.is_some()));
+        let watch = StopOnDrop::new(executor, phase, sent, link.begin_behind(bell.is_some()));
         let alarm = match bell {
-            Some(bell) if !abroad::is_abroad(&guard.connection.shared.runtime) => {
-                guard.connection.shared.watchdog.arm(stop_at);
+            Some(bell) if !foreign_runtime::is_foreign(&executor.connection.shared.runtime) => {
+                executor.connection.shared.alarm.arm(stop_at);
                 Alarm::Bell(bell)
             }
             bell => {
@@ -119,18 +119,18 @@ where
 {
     /// Begins at `now`, if that was read just before; to be awaited at once. It is sent with the first poll.
     pub(crate) fn begin(
-        guard: &'g Guard<'a>,
+        executor: &'g Executor<'a>,
         phase: Phase,
         now: Option<Moment>,
         request: Pin<&'g mut F>,
         then: Then,
     ) -> Self {
-        let stage = match guard.may_begin(now.unwrap_or_else(Moment::now), phase) {
-            Ok(Some(began)) => Stage::Listening(request, Listening::since(began, guard, phase)),
-            Ok(None) => Stage::Settling(request, Box::pin(guard.settle(phase))),
+        let stage = match executor.may_begin(now.unwrap_or_else(Moment::now), phase) {
+            Ok(Some(began)) => Stage::Listening(request, Listening::since(began, executor, phase)),
+            Ok(None) => Stage::Settling(request, Box::pin(executor.settle(phase))),
             Err(error) => Stage::Refused(error),
         };
-        Request { guard, phase, then, stage }
+        Request { executor, phase, then, stage }
     }
 
     /// Whatever is not listening: what comes of it, or nothing if now it listens, or does something else that is rare.
@@ -146,7 +146,7 @@ where
             }
             Stage::Settling(request, mut settling) => match settling.as_mut().poll(cx) {
                 Poll::Ready(Ok(began)) => {
-                    Stage::Listening(request, Listening::since(began, self.guard, self.phase))
+                    Stage::Listening(request, Listening::since(began, self.executor, self.phase))
                 }
                 Poll::Ready(Err(error)) => Stage::Refused(error),
                 Poll::Pending => {
@@ -157,7 +157,7 @@ where
             // The alarm went.
             Stage::Listening(request, Listening { alarm, watch, reason, .. }) => {
                 drop(alarm);
-                Stage::Stopping(Box::pin(self.guard.stop(self.phase, request, reason, watch)))
+                Stage::Stopping(Box::pin(self.executor.stop(self.phase, request, reason, watch)))
             }
             Stage::Stopping(mut stopping) => match stopping.as_mut().poll(cx) {
                 Poll::Ready(stopped) => return Poll::Ready(Some(stopped.and_then(&self.then))),
@@ -189,7 +189,7 @@ where
             if let Stage::Listening(request, listening) = &mut this.stage {
                 if let Poll::Ready(answer) = listening.link.poll_sending(request.as_mut(), cx) {
                     listening.watch.is_over = true;
-                    this.guard.told();
+                    this.executor.told();
                     let sent = listening.watch.sent;
                     return Poll::Ready((this.then)(Answered { answer, stopped: None, sent }));
                 }
@@ -213,18 +213,18 @@ pub(crate) struct Answered<T> {
 #[derive(Clone, Copy)]
 pub(crate) struct Sent {
     pub(crate) began: Moment,
-    pub(crate) place: Place,
+    pub(crate) scope: Scope,
     pub(crate) mark: Mark,
 }
 
 impl Sent {
-    fn now(guard: &Guard<'_>, began: Moment) -> Self {
-        Sent { began, place: guard.place(), mark: guard.connection.link.seen.mark() }
+    fn now(executor: &Executor<'_>, began: Moment) -> Self {
+        Sent { began, scope: executor.scope(), mark: executor.connection.link.state.mark() }
     }
 }
 
 /// Stops on the server what its caller dropped.
-pub(crate) struct Watch<'a> {
+pub(crate) struct StopOnDrop<'a> {
     connection: &'a Connection,
     work: &'a WorkName,
     pub(crate) sent: Sent,
@@ -235,10 +235,10 @@ pub(crate) struct Watch<'a> {
     pub(crate) behind: u64,
 }
 
-impl<'a> Watch<'a> {
-    pub(crate) fn new(guard: &Guard<'a>, phase: Phase, sent: Sent, behind: u64) -> Self {
-        let Guard { connection, work, .. } = *guard;
-        Watch { connection, work, sent, is_over: false, is_told: false, phase, behind }
+impl<'a> StopOnDrop<'a> {
+    pub(crate) fn new(executor: &Executor<'a>, phase: Phase, sent: Sent, behind: u64) -> Self {
+        let Executor { connection, work, .. } = *executor;
+        StopOnDrop { connection, work, sent, is_over: false, is_told: false, phase, behind }
     }
 
     /// Stops it now, whenever this is dropped.
@@ -253,7 +253,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-impl Drop for Watch<'_> {
+impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
         if self.is_over {
             return;

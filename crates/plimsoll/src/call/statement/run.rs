@@ -13,13 +13,13 @@
 //! tracks names, a plan that strangers share. And a type that the driver has to look up must be known before a statement
 //! runs: looked up afterwards, a failure would leave the caller with an error for something that happened. See `names`.
 
-use super::cache::{Kept, Known, Query, typed};
-use super::executor::{Guard, Whereabouts};
+use super::cache::{CachedStatement, Query, StatementTypes, typed};
+use super::executor::{Executor, ScopeSource};
 use super::stale::{is_stale, is_unsent};
-use crate::call::transaction::options::Begin;
+use crate::call::transaction::options::TransactionOptions;
 use crate::error::{Error, Phase, Result};
 use crate::fault::Fault;
-use crate::rules::outcome::Place;
+use crate::rules::outcome::Scope;
 use futures_util::Stream;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -139,35 +139,35 @@ impl Shape for Count {
 }
 
 /// How a statement will be sent.
-pub(crate) enum Way {
+pub(crate) enum SendPlan {
     Prepared(Statement),
-    Typed(Arc<Known>),
+    Typed(Arc<StatementTypes>),
 }
 
-/// Runs a statement under a guard, at a moment that was read just now. What is prepared already, as nearly everything
+/// Runs a statement under a executor, at a moment that was read just now. What is prepared already, as nearly everything
 /// is, takes no further step on its way.
 ///
 /// A macro, so that it becomes part of the block that it stands in: as a future of its own it would have a state of its
 /// own, on a line of the cache that must be fetched whenever the statement's task is woken.
 macro_rules! run_statement {
-    ($shape:ty, $guard:expr, $now:expr, $query:expr, $params:expr) => {{
-        let guard: &$crate::call::statement::executor::Guard<'_> = $guard;
-        match guard.prepared($query) {
+    ($shape:ty, $executor:expr, $now:expr, $query:expr, $params:expr) => {{
+        let executor: &$crate::call::statement::executor::Executor<'_> = $executor;
+        match executor.prepared($query) {
             Ok(statement) => {
                 // Pinned here, once: handed down by value it would lie in every future on the way, a kilobyte each.
-                let request = ::std::pin::pin!(<$shape>::prepared(&guard.connection.client, &statement, $params));
-                match guard.run_at($now, $crate::error::Phase::Statement, request).await {
+                let request = ::std::pin::pin!(<$shape>::prepared(&executor.connection.client, &statement, $params));
+                match executor.run_at($now, $crate::error::Phase::Statement, request).await {
                     Ok(out) => Ok(out),
-                    Err(error) => Box::pin(guard.anew::<$shape>($query, $params, error)).await,
+                    Err(error) => Box::pin(executor.anew::<$shape>($query, $params, error)).await,
                 }
             }
-            Err(sql) => Box::pin(guard.text::<$shape>(sql, $params)).await,
+            Err(sql) => Box::pin(executor.text::<$shape>(sql, $params)).await,
         }
     }};
 }
 pub(crate) use run_statement;
 
-impl Guard<'_> {
+impl Executor<'_> {
     /// Runs a statement.
     pub(crate) fn statement<S: Shape>(
         &self,
@@ -189,16 +189,16 @@ impl Guard<'_> {
     /// Runs text that is not prepared here.
     pub(crate) async fn text<S: Shape>(&self, sql: &str, params: Params<'_>) -> Result<S::Out> {
         if self.connection.is_pooled_by_transaction() {
-            let _turn = match self.place {
-                Whereabouts::AsTheSessionIs => Some(Box::pin(self.turn()).await?),
-                Whereabouts::Known(_) => None,
+            let _turn = match self.scope {
+                ScopeSource::FromSession => Some(Box::pin(self.turn()).await?),
+                ScopeSource::Known(_) => None,
             };
             // What a statement that was given up has begun is undone before it is asked whether a transaction is open.
             Box::pin(self.settled()).await?;
-            if self.place() != Place::Inside {
-                return match self.whole::<S>(sql, params, &Begin::default()).await {
+            if self.scope() != Scope::InTransaction {
+                return match self.whole::<S>(sql, params, &TransactionOptions::default()).await {
                     Err(error) if self.struck_by_mistake(Query::Text(sql), &error).is_some() => {
-                        self.whole::<S>(sql, params, &Begin::default()).await
+                        self.whole::<S>(sql, params, &TransactionOptions::default()).await
                     }
                     answer => answer,
                 };
@@ -246,8 +246,8 @@ impl Guard<'_> {
         }
         // The driver hands an error out before the server has said in which state the session is.
         let _ = timeout_at(self.patience(), self.connection.link.answered()).await;
-        match self.place() {
-            Place::Alone => self.send_text::<S>(sql, params).await,
+        match self.scope() {
+            Scope::Autocommit => self.send_text::<S>(sql, params).await,
             // PostgreSQL has no code of its own for a type that is gone.
             _ if error.fault() == Fault::Server => Err(error.with_fault(Fault::StalePlan)),
             _ => Err(error),
@@ -261,12 +261,12 @@ impl Guard<'_> {
     pub(crate) async fn send_text<S: Shape>(&self, sql: &str, params: Params<'_>) -> Result<S::Out> {
         let client = &self.connection.client;
         match self.way(sql).await? {
-            Way::Prepared(statement) => {
+            SendPlan::Prepared(statement) => {
                 // Pinned here, once: handed down by value it would lie in every future on the way, a kilobyte each.
                 let request = pin!(S::prepared(client, &statement, params));
                 self.run(Phase::Statement, request).await
             }
-            Way::Typed(known) => {
+            SendPlan::Typed(known) => {
                 let params = typed(params, &known.params)?;
                 let request = pin!(S::typed(client, sql, &params));
                 self.run(Phase::Statement, request).await
@@ -275,26 +275,26 @@ impl Guard<'_> {
     }
 
     /// Chooses how to send text, preparing or learning what is needed for it.
-    pub(crate) async fn way(&self, sql: &str) -> Result<Way> {
+    pub(crate) async fn way(&self, sql: &str) -> Result<SendPlan> {
         let connection = self.connection;
         let kept = connection.kept(sql);
-        if let Some(Kept::Prepared(statement)) = kept {
-            return Ok(Way::Prepared(statement));
+        if let Some(CachedStatement::Prepared(statement)) = kept {
+            return Ok(SendPlan::Prepared(statement));
         }
         let known = connection.types(sql);
         if connection.is_pooled_by_transaction() {
-            let is_resolved = |known: &Arc<Known>| matches!(&kept, Some(Kept::Seen(here)) if here == known);
+            let is_resolved = |known: &Arc<StatementTypes>| matches!(&kept, Some(CachedStatement::Seen(here)) if here == known);
             return match known {
-                Some(known) if known.is_plain || is_resolved(&known) => Ok(Way::Typed(known)),
-                _ => Box::pin(self.learn(sql)).await.map(Way::Typed),
+                Some(known) if known.is_plain || is_resolved(&known) => Ok(SendPlan::Typed(known)),
+                _ => Box::pin(self.learn(sql)).await.map(SendPlan::Typed),
             };
         }
         match known {
             Some(known) if known.is_plain && kept.is_none() => {
-                connection.keep(&known, Kept::Seen(Arc::clone(&known)));
-                Ok(Way::Typed(known))
+                connection.keep(&known, CachedStatement::Seen(Arc::clone(&known)));
+                Ok(SendPlan::Typed(known))
             }
-            _ => Box::pin(self.prepare(sql, &[])).await.map(Way::Prepared),
+            _ => Box::pin(self.prepare(sql, &[])).await.map(SendPlan::Prepared),
         }
     }
 
@@ -303,7 +303,7 @@ impl Guard<'_> {
         let connection = self.connection;
         let statement = self.run(Phase::Prepare, connection.client.prepare_typed(sql, types)).await?;
         let known = connection.learn(sql, &statement);
-        connection.keep(&known, Kept::Prepared(statement.clone()));
+        connection.keep(&known, CachedStatement::Prepared(statement.clone()));
         Ok(statement)
     }
 }

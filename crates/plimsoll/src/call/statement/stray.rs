@@ -6,14 +6,14 @@
 //! by itself. Else its caller is told.
 
 use super::cache::Query;
-use super::executor::{Guard, Whereabouts};
+use super::executor::{Executor, ScopeSource};
 use crate::error::{Error, Outcome};
 use crate::fault::Fault;
-use crate::rules::outcome::Place;
+use crate::rules::outcome::Scope;
 use crate::sql::nature;
 use crate::sql::nature::Nature;
 
-impl Guard<'_> {
+impl Executor<'_> {
     /// The text that may run again, since only a cancel of ours was in its way.
     pub(crate) fn struck_by_mistake<'q>(&self, query: Query<'q>, error: &Error) -> Option<&'q str> {
         let Query::Text(sql) = query else { return None };
@@ -26,10 +26,10 @@ impl Guard<'_> {
 
     /// Whether no transaction is open, whoever else is under way on the lease.
     fn stands_alone(&self) -> bool {
-        let is_known = match self.place {
-            Whereabouts::Known(place) => place == Place::Alone,
-            Whereabouts::AsTheSessionIs => true,
+        let is_known = match self.scope {
+            ScopeSource::Known(scope) => scope == Scope::Autocommit,
+            ScopeSource::FromSession => true,
         };
-        is_known && self.connection.link.seen.status() == b'I'
+        is_known && self.connection.link.state.status() == b'I'
     }
 }

@@ -4,9 +4,9 @@
 //! wants. Here a stream that is dropped early is a statement that was given up, like any other.
 
 use super::cache::{Query, typed};
-use super::executor::Guard;
-use super::request::{Answered, Sent, Watch};
-use super::run::{Params, Way};
+use super::executor::Executor;
+use super::request::{Answered, Sent, StopOnDrop};
+use super::run::{Params, SendPlan};
 use super::stale::is_stale;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::StopReason;
@@ -23,8 +23,8 @@ use tokio_postgres::{CopyInSink, CopyOutStream, Row, Statement};
 
 /// What all of them share: whose they are, when they must end, and what happens if they do not.
 struct Bounded<'a> {
-    guard: Guard<'a>,
-    watch: Watch<'a>,
+    executor: Executor<'a>,
+    watch: StopOnDrop<'a>,
     end: Pin<Box<Sleep>>,
     reason: StopReason,
     /// It was stopped before its first item came.
@@ -41,30 +41,30 @@ impl<'a> Bounded<'a> {
     /// The server keeps the first of its answer back until there is more, so a slow statement may be stopped here
     /// already, and its error then comes as the stream's first item.
     async fn open<T: Send>(
-        guard: Guard<'a>,
+        executor: Executor<'a>,
         request: impl Future<Output = Result<T, tokio_postgres::Error>> + Send,
     ) -> Result<(T, Self)> {
         // Of an open stream it is asked where its requests begin, which was before whatever is sent beside it.
-        let link: &'a Link = &guard.connection.link;
-        let (streaming, behind) = (link.stream(), link.seen.sent());
-        let Answered { answer, stopped, sent } = guard.listen(Phase::Statement, request).await?;
+        let link: &'a Link = &executor.connection.link;
+        let (streaming, behind) = (link.stream(), link.state.sent());
+        let Answered { answer, stopped, sent } = executor.listen(Phase::Statement, request).await?;
         match answer {
-            Ok(stream) => Ok((stream, Bounded::new(guard, stopped, sent, behind, streaming))),
-            Err(error) => Err(guard.failed(Phase::Statement, error, stopped, sent)),
+            Ok(stream) => Ok((stream, Bounded::new(executor, stopped, sent, behind, streaming))),
+            Err(error) => Err(executor.failed(Phase::Statement, error, stopped, sent)),
         }
     }
 
     fn new(
-        guard: Guard<'a>,
+        executor: Executor<'a>,
         stopped: Option<StopReason>,
         sent: Sent,
         behind: u64,
         streaming: Streaming<'a>,
     ) -> Self {
-        let watch = Watch::new(&guard, Phase::Statement, sent, behind);
-        let (end, reason) = guard.stop_at(sent.began);
+        let watch = StopOnDrop::new(&executor, Phase::Statement, sent, behind);
+        let (end, reason) = executor.stop_at(sent.began);
         Bounded {
-            guard,
+            executor,
             watch,
             end: Box::pin(sleep_until(end.instant())),
             reason,
@@ -89,51 +89,53 @@ impl<'a> Bounded<'a> {
     fn stop(&mut self) -> Error {
         self.is_done = true;
         self.watch.stop(self.reason);
-        let outcome = self.guard.lost(Phase::Statement, self.watch.sent);
+        let outcome = self.executor.lost(Phase::Statement, self.watch.sent);
         if outcome == Outcome::RolledBack {
             // It may yet finish well: its COMMIT is refused from here on.
-            self.guard.connection.link.doom();
+            self.executor.connection.link.doom();
         }
         let took = self.watch.sent.began.elapsed().as_secs_f64();
-        let sentence =
-            format!("a stream of {} was stopped after {took:.3} s because {}", self.guard.work, self.reason);
-        self.guard.error(self.guard.fault_of_stop(self.reason), Phase::Statement, outcome, sentence)
+        let sentence = format!(
+            "a stream of {} was stopped after {took:.3} s because {}",
+            self.executor.work, self.reason
+        );
+        self.executor.error(self.executor.fault_of_stop(self.reason), Phase::Statement, outcome, sentence)
     }
 
     fn failed(&mut self, error: tokio_postgres::Error) -> Error {
         self.is_done = true;
-        self.watch.is_over = self.guard.connection.link.is_quiet();
-        self.guard.failed(Phase::Statement, error, self.stopped, self.watch.sent)
+        self.watch.is_over = self.executor.connection.link.is_quiet();
+        self.executor.failed(Phase::Statement, error, self.stopped, self.watch.sent)
     }
 }
 
 /// A COPY, which the driver runs by name alone.
-async fn prepared(guard: &Guard<'_>, sql: &str) -> Result<Statement> {
-    match guard.connection.prepared(sql) {
+async fn prepared(executor: &Executor<'_>, sql: &str) -> Result<Statement> {
+    match executor.connection.prepared(sql) {
         Some(statement) => Ok(statement),
-        None if guard.connection.is_pooled_by_transaction() => guard.prepare_copy(sql).await,
-        None => guard.prepare(sql, &[]).await,
+        None if executor.connection.is_pooled_by_transaction() => executor.prepare_copy(sql).await,
+        None => executor.prepare(sql, &[]).await,
     }
 }
 
 /// How the rows of a statement are asked for: by its name on a session that is ours, else with its types.
-async fn way(guard: &Guard<'_>, query: Query<'_>) -> Result<Way> {
+async fn way(executor: &Executor<'_>, query: Query<'_>) -> Result<SendPlan> {
     match query {
-        Query::Prepared(statement) => Ok(Way::Prepared(statement.clone())),
-        Query::Text(sql) => match guard.connection.prepared(sql) {
-            Some(statement) => Ok(Way::Prepared(statement)),
-            None if guard.connection.is_pooled_by_transaction() => guard.way(sql).await,
-            None => guard.prepare(sql, &[]).await.map(Way::Prepared),
+        Query::Prepared(statement) => Ok(SendPlan::Prepared(statement.clone())),
+        Query::Text(sql) => match executor.connection.prepared(sql) {
+            Some(statement) => Ok(SendPlan::Prepared(statement)),
+            None if executor.connection.is_pooled_by_transaction() => executor.way(sql).await,
+            None => executor.prepare(sql, &[]).await.map(SendPlan::Prepared),
         },
     }
 }
 
 /// What was known of the statement may be out of date. Its transaction has failed; run again it is learned anew.
-fn stale(guard: &Guard<'_>, sql: &str, error: Error) -> Error {
+fn stale(executor: &Executor<'_>, sql: &str, error: Error) -> Error {
     if !is_stale(sql, &error) {
         return error;
     }
-    guard.forget(sql);
+    executor.forget(sql);
     // PostgreSQL has no code of its own for a type that is gone.
     if error.fault() == Fault::Server { error.with_fault(Fault::StalePlan) } else { error }
 }
@@ -145,16 +147,16 @@ pub struct RowStream<'a> {
 }
 
 impl<'a> RowStream<'a> {
-    pub(crate) async fn open(guard: Guard<'a>, query: Query<'_>, params: Params<'_>) -> Result<Self> {
-        let client = &guard.connection.client;
-        let (rows, bounded) = match way(&guard, query).await? {
-            Way::Prepared(statement) => {
-                Bounded::open(guard, client.query_raw(&statement, params.iter().copied())).await?
+    pub(crate) async fn open(executor: Executor<'a>, query: Query<'_>, params: Params<'_>) -> Result<Self> {
+        let client = &executor.connection.client;
+        let (rows, bounded) = match way(&executor, query).await? {
+            SendPlan::Prepared(statement) => {
+                Bounded::open(executor, client.query_raw(&statement, params.iter().copied())).await?
             }
-            Way::Typed(known) => {
+            SendPlan::Typed(known) => {
                 let params = typed(params, &known.params)?;
-                let opened = Bounded::open(guard, client.query_typed_raw(&known.sql, params)).await;
-                opened.map_err(|error| stale(&guard, &known.sql, error))?
+                let opened = Bounded::open(executor, client.query_typed_raw(&known.sql, params)).await;
+                opened.map_err(|error| stale(&executor, &known.sql, error))?
             }
         };
         Ok(RowStream { rows: Box::pin(rows), bounded })
@@ -192,10 +194,10 @@ pub struct CopyOut<'a> {
 }
 
 impl<'a> CopyOut<'a> {
-    pub(crate) async fn open(guard: Guard<'a>, sql: &str) -> Result<Self> {
-        let statement = prepared(&guard, sql).await?;
-        let request = guard.connection.client.copy_out(&statement);
-        let (bytes, bounded) = Bounded::open(guard, request).await?;
+    pub(crate) async fn open(executor: Executor<'a>, sql: &str) -> Result<Self> {
+        let statement = prepared(&executor, sql).await?;
+        let request = executor.connection.client.copy_out(&statement);
+        let (bytes, bounded) = Bounded::open(executor, request).await?;
         Ok(CopyOut { bytes: Box::pin(bytes), bounded })
     }
 }
@@ -235,15 +237,15 @@ pub struct CopyIn<'a, B: Buf + Send + 'static> {
 }
 
 impl<'a, B: Buf + Send + 'static> CopyIn<'a, B> {
-    pub(crate) async fn open(guard: Guard<'a>, sql: &str) -> Result<Self> {
-        let statement = prepared(&guard, sql).await?;
-        let fed = guard.connection.link.feed();
-        let request = guard.connection.client.copy_in(&statement);
-        let opened = Bounded::open(guard, request).await;
+    pub(crate) async fn open(executor: Executor<'a>, sql: &str) -> Result<Self> {
+        let statement = prepared(&executor, sql).await?;
+        let fed = executor.connection.link.feed();
+        let request = executor.connection.client.copy_in(&statement);
+        let opened = Bounded::open(executor, request).await;
         if opened.is_err() {
             // Refused at its start (a view, a read-only transaction) it is told to fail once more by the driver, which
             // then meets an answer that it does not expect: this connection is over, and better now than later.
-            guard.connection.link.abort();
+            executor.connection.link.abort();
         }
         let (sink, bounded) = opened?;
         Ok(CopyIn { sink: Box::pin(sink), _fed: fed, bounded, is_ending: false })

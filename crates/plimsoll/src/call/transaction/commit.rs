@@ -4,16 +4,16 @@
 //! happened. That is said as [`Outcome::Unknown`] and never retried. A transaction that fetched its id with BEGIN can
 //! be resolved: once its backend is gone, the server knows whether that id committed.
 
-use super::open::{Adrift, Core};
+use super::open::{NotOpen, OpenTransaction};
 use super::resolve;
 use crate::call::connection::PooledConnection;
-use crate::call::statement::executor::Guard;
+use crate::call::statement::executor::Executor;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
-use crate::rules::outcome::Place;
+use crate::rules::outcome::Scope;
 
 /// Commits and gives the lease back.
-pub(crate) async fn commit(core: &Core) -> Result<()> {
+pub(crate) async fn commit(core: &OpenTransaction) -> Result<()> {
     let Some(lease) = core.take() else {
         return Err(Error::new(
             Fault::Usage,
@@ -31,7 +31,7 @@ pub(crate) async fn commit(core: &Core) -> Result<()> {
     }
     if lease.inner().link.needs_settling() {
         // What was given up and is not over yet may be another COMMIT. What cannot be settled is rolled back.
-        if let Err(error) = core.guard(&lease).settled().await {
+        if let Err(error) = core.executor(&lease).settled().await {
             return Err(error.with_outcome(core.undone(&lease)));
         }
     }
@@ -44,15 +44,15 @@ pub(crate) async fn commit(core: &Core) -> Result<()> {
         end(core, &lease).await;
         return Err(error.with_outcome(undone));
     }
-    let guard = core.guard(&lease).at(Place::Closing);
-    let link = &guard.connection.link;
+    let executor = core.executor(&lease).at(Scope::Closing);
+    let link = &executor.connection.link;
     // The server refuses the one, and would not the other: a statement that was called rolled back and has finished.
-    if link.seen.status() == b'E' || link.is_doomed() {
+    if link.state.status() == b'E' || link.is_doomed() {
         return Err(swallowed(core, &lease, undone).await);
     }
-    let answer = guard.run(Phase::Commit, lease.inner().client.batch_execute("COMMIT")).await;
+    let answer = executor.run(Phase::Commit, lease.inner().client.batch_execute("COMMIT")).await;
     match answer {
-        Ok(()) if lease.inner().link.seen.last_tag() == "ROLLBACK" => {
+        Ok(()) if lease.inner().link.state.last_tag() == "ROLLBACK" => {
             Err(swallowed(core, &lease, undone).await)
         }
         Ok(()) => Ok(()),
@@ -61,7 +61,7 @@ pub(crate) async fn commit(core: &Core) -> Result<()> {
 }
 
 /// PostgreSQL answers the COMMIT of a failed transaction with a ROLLBACK and no error; here it is one.
-async fn swallowed(core: &Core, lease: &PooledConnection, undone: Outcome) -> Error {
+async fn swallowed(core: &OpenTransaction, lease: &PooledConnection, undone: Outcome) -> Error {
     end(core, lease).await;
     Error::new(
         Fault::TransactionState,
@@ -76,33 +76,33 @@ async fn swallowed(core: &Core, lease: &PooledConnection, undone: Outcome) -> Er
 
 /// Rolls back and gives the lease back; says what became of the transaction. If it cannot be done now it is done on
 /// the side.
-pub(crate) async fn roll_back(core: &Core) -> Outcome {
+pub(crate) async fn roll_back(core: &OpenTransaction) -> Outcome {
     let Some(lease) = core.take() else { return core.undone_unseen() };
     let outcome = core.undone(&lease);
-    if core.adrift(&lease) != Some(Adrift::EndedFromWithin) && core.unsent.lock().take().is_none() {
+    if core.adrift(&lease) != Some(NotOpen::EndedFromWithin) && core.unsent.lock().take().is_none() {
         end(core, &lease).await;
     }
     outcome
 }
 
-async fn end(core: &Core, lease: &PooledConnection) {
+async fn end(core: &OpenTransaction, lease: &PooledConnection) {
     let link = &lease.inner().link;
-    if link.is_quiet() && link.seen.status() == b'I' && !link.needs_settling() {
+    if link.is_quiet() && link.state.status() == b'I' && !link.needs_settling() {
         return;
     }
     // It is waited for by the deadline, and never for longer than a return may take; what is left of it then, or where
     // no time was left at all, is done by the return path.
-    let guard = core.guard(lease);
+    let executor = core.executor(lease);
     let limit = lease.inner().shared.plan.reclaim_timeout();
-    let limit = Some(guard.limit.map_or(limit, |own| own.min(limit)));
-    let guard = Guard { limit, ..guard.at(Place::Inside) };
-    if let Err(error) = guard.roll_back().await {
+    let limit = Some(executor.limit.map_or(limit, |own| own.min(limit)));
+    let executor = Executor { limit, ..executor.at(Scope::InTransaction) };
+    if let Err(error) = executor.roll_back().await {
         tracing::debug!(target: "plimsoll", work = %core.work, "a rollback is left to the server: {error}");
     }
 }
 
 /// A COMMIT that failed: what became of it, and can that be found out?
-async fn settle(core: &Core, lease: PooledConnection, error: Error) -> Result<()> {
+async fn settle(core: &OpenTransaction, lease: PooledConnection, error: Error) -> Result<()> {
     let xid = core.xid.lock().take();
     let xid = match (error.outcome(), xid) {
         // COMMIT was never sent, but what it was to commit had begun.

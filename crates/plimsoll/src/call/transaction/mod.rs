@@ -18,7 +18,7 @@ mod savepoint;
 
 use super::connection::{PooledConnection, at_most_one, one, refuse_session_state};
 use super::statement::cache::{AsQuery, Query};
-use super::statement::executor::Guard;
+use super::statement::executor::Executor;
 use super::statement::flight::STRAYED;
 use super::statement::request::Answered;
 use super::statement::run::{Count, First, Params, Rows, Shape};
@@ -28,12 +28,12 @@ use crate::lock_key;
 use crate::lock_key::LockKey;
 use crate::name::WorkName;
 use crate::pool::fairness::refused;
-use crate::rules::outcome::Place;
+use crate::rules::outcome::Scope;
 use bytes::Buf;
 use futures_util::future;
 use levels::Level;
-use open::{Core, Ending, open};
-use options::Begin;
+use open::{OpenTransaction, RollbackOnDrop, open};
+use options::TransactionOptions;
 use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -42,20 +42,20 @@ use tokio_postgres::Row;
 
 /// An open transaction. Owned, so that it goes wherever the closure goes; inert once the closure has ended.
 pub struct Transaction {
-    core: Arc<Core>,
+    core: Arc<OpenTransaction>,
     /// The savepoint that it belongs to.
     level: Level,
 }
 
 /// Runs a closure in a transaction.
-pub(crate) async fn run<T, F, Fut>(lease: PooledConnection, begin: Begin, work: F) -> Result<T>
+pub(crate) async fn run<T, F, Fut>(lease: PooledConnection, begin: TransactionOptions, work: F) -> Result<T>
 where
     T: Send,
     F: FnOnce(Transaction) -> Fut + Send,
     Fut: Future<Output = Result<T>> + Send,
 {
     let core = open(lease, begin).await?;
-    let ending = Ending(Arc::clone(&core));
+    let ending = RollbackOnDrop(Arc::clone(&core));
     let result = work(Transaction { core: Arc::clone(&core), level: 0 }).await;
     let ended = match result {
         Ok(value) => commit::commit(&core).await.map(|()| value),
@@ -72,7 +72,7 @@ where
 /// Runs one statement as a transaction, step by step: one of which COMMIT can be resolved needs the answer to BEGIN.
 pub(crate) async fn of_one<S: Shape>(
     lease: PooledConnection,
-    begin: Begin,
+    begin: TransactionOptions,
     query: Query<'_>,
     params: Params<'_>,
 ) -> Result<S::Out> {
@@ -80,11 +80,11 @@ pub(crate) async fn of_one<S: Shape>(
 }
 
 /// Begins a transaction that is ended by hand.
-pub(crate) async fn begin(lease: PooledConnection, begin: Begin) -> Result<TransactionGuard> {
+pub(crate) async fn begin(lease: PooledConnection, begin: TransactionOptions) -> Result<TransactionGuard> {
     let core = open(lease, begin).await?;
     Ok(TransactionGuard {
         transaction: Transaction { core: Arc::clone(&core), level: 0 },
-        ending: Ending(core),
+        ending: RollbackOnDrop(core),
     })
 }
 
@@ -158,10 +158,10 @@ impl Transaction {
     /// As [`Transaction::batch_execute`], for a caller that has looked itself at what is left in the session.
     pub(crate) async fn script(&self, sql: &str) -> Result<()> {
         let lease = self.core.enter(self.level).await?;
-        let guard = self.core.guard(&lease).of(Query::Text(sql));
-        self.core.send_begin(&guard).await?;
+        let executor = self.core.executor(&lease).of(Query::Text(sql));
+        self.core.send_begin(&executor).await?;
         self.core.note_ending(sql);
-        guard.run(Phase::Statement, lease.inner().client.batch_execute(sql)).await
+        executor.run(Phase::Statement, lease.inner().client.batch_execute(sql)).await
     }
 
     /// The status byte and the command tag of the server's last answer, for a caller that runs texts of others in it.
@@ -182,15 +182,15 @@ impl Transaction {
             if let Err(error) = refuse_session_state(lease.inner(), query) {
                 return refused(error).await;
             }
-            let guard = self.core.guard(&lease).of(query);
+            let executor = self.core.executor(&lease).of(query);
             if let Query::Text(sql) = query {
                 self.core.note_ending(sql);
             }
             let unsent = self.core.unsent.lock().take();
             if let Some(begin) = unsent {
-                return first::<S>(&self.core, &guard, begin, query, params).await;
+                return first::<S>(&self.core, &executor, begin, query, params).await;
             }
-            guard.statement::<S>(query, params).await
+            executor.statement::<S>(query, params).await
         }
     }
 
@@ -262,9 +262,9 @@ impl Transaction {
     ) -> Result<T> {
         let lease = self.core.enter(self.level).await?;
         refuse_session_state(lease.inner(), statement.as_query())?;
-        let guard = self.core.guard(&lease);
-        self.core.send_begin(&guard).await?;
-        read(RowStream::open(guard, statement.as_query(), params).await?).await
+        let executor = self.core.executor(&lease);
+        self.core.send_begin(&executor).await?;
+        read(RowStream::open(executor, statement.as_query(), params).await?).await
     }
 
     /// Opens a `COPY .. FROM STDIN` and hands it to `write`, which ends it with [`CopyIn::finish`].
@@ -281,9 +281,9 @@ impl Transaction {
     ) -> Result<T> {
         let lease = self.core.enter(self.level).await?;
         refuse_session_state(lease.inner(), Query::Text(sql))?;
-        let guard = self.core.guard(&lease);
-        self.core.send_begin(&guard).await?;
-        write(CopyIn::open(guard, sql).await?).await
+        let executor = self.core.executor(&lease);
+        self.core.send_begin(&executor).await?;
+        write(CopyIn::open(executor, sql).await?).await
     }
 
     /// Opens a `COPY .. TO STDOUT` and hands it to `read`.
@@ -300,9 +300,9 @@ impl Transaction {
     ) -> Result<T> {
         let lease = self.core.enter(self.level).await?;
         refuse_session_state(lease.inner(), Query::Text(sql))?;
-        let guard = self.core.guard(&lease);
-        self.core.send_begin(&guard).await?;
-        read(CopyOut::open(guard, sql).await?).await
+        let executor = self.core.executor(&lease);
+        self.core.send_begin(&executor).await?;
+        read(CopyOut::open(executor, sql).await?).await
     }
 
     /// For which work it runs.
@@ -314,42 +314,45 @@ impl Transaction {
 
 /// The first statement of a READ ONLY transaction, along with its BEGIN.
 async fn first<S: Shape>(
-    core: &Core,
-    guard: &Guard<'_>,
+    core: &OpenTransaction,
+    executor: &Executor<'_>,
     begin: String,
     query: Query<'_>,
     params: Params<'_>,
 ) -> Result<S::Out> {
-    let client = &guard.connection.client;
+    let client = &executor.connection.client;
     let statement = match query {
         Query::Prepared(statement) => Some(statement.clone()),
-        Query::Text(sql) => guard.connection.prepared(sql),
+        Query::Text(sql) => executor.connection.prepared(sql),
     };
     let Some(statement) = statement else {
-        core.send(guard, &begin).await?;
-        return guard.statement::<S>(query, params).await;
+        core.send(executor, &begin).await?;
+        return executor.statement::<S>(query, params).await;
     };
     let flight = future::join(client.batch_execute(&begin), S::prepared(client, &statement, params));
     let flight = std::pin::pin!(flight);
     let Answered { answer, stopped, sent } =
-        guard.at(Place::Opening).listen(Phase::Statement, flight).await?;
+        executor.at(Scope::Opening).listen(Phase::Statement, flight).await?;
     let _ = core.begun.set(answer.0.is_ok().then_some(sent.mark));
     match answer {
         (Ok(()), Ok(out)) => Ok(out),
         (Err(error), Ok(_)) => {
             // It ran by itself, and only its author knows whether it wrote.
             core.has_strayed.store(true, Ordering::Release);
-            Err(guard.failed(Phase::Begin, error, stopped, sent).with_outcome(Outcome::Unknown).and(STRAYED))
+            Err(executor
+                .failed(Phase::Begin, error, stopped, sent)
+                .with_outcome(Outcome::Unknown)
+                .and(STRAYED))
         }
-        (Err(error), Err(_)) => Err(guard.failed(Phase::Begin, error, stopped, sent)),
-        (Ok(()), Err(error)) => Err(guard.failed(Phase::Statement, error, stopped, sent)),
+        (Err(error), Err(_)) => Err(executor.failed(Phase::Begin, error, stopped, sent)),
+        (Ok(()), Err(error)) => Err(executor.failed(Phase::Statement, error, stopped, sent)),
     }
 }
 
 /// A transaction that is ended by hand; dropped without [`TransactionGuard::commit`] it is rolled back.
 pub struct TransactionGuard {
     transaction: Transaction,
-    ending: Ending,
+    ending: RollbackOnDrop,
 }
 
 impl TransactionGuard {

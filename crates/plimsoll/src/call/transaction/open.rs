@@ -6,18 +6,18 @@
 //! as it runs; the end of the transaction takes the lease out.
 
 use super::levels::Levels;
-use super::options::Begin;
+use super::options::TransactionOptions;
 use crate::call::connection::PooledConnection;
-use crate::call::statement::executor::{Guard, Whereabouts};
+use crate::call::statement::executor::{Executor, ScopeSource};
 use crate::call::statement::request::give_up;
 use crate::deadline;
 use crate::deadline::Deadline;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
 use crate::name::WorkName;
-use crate::rules::outcome::Place;
+use crate::rules::outcome::Scope;
 use crate::sql::nature;
-use crate::wire::seen::Mark;
+use crate::wire::session_state::Mark;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -26,7 +26,7 @@ use tokio::time::Instant;
 use tokio_postgres::SimpleQueryMessage;
 
 /// What the handle and whoever ends the transaction share.
-pub(crate) struct Core {
+pub(crate) struct OpenTransaction {
     /// Taken out when the transaction ends. A statement in flight has a share in it.
     lease: Mutex<Option<Arc<PooledConnection>>>,
     pub(crate) work: WorkName,
@@ -52,7 +52,7 @@ pub(crate) struct Core {
     pub(crate) began: Instant,
 }
 
-impl Core {
+impl OpenTransaction {
     /// The lease, while the transaction is open.
     pub(crate) fn lease(&self) -> Result<Arc<PooledConnection>> {
         let Some(lease) = self.lease.lock().clone() else {
@@ -72,28 +72,28 @@ impl Core {
     /// The status byte and the command tag of the server's last answer.
     pub(crate) fn last_answer(&self) -> (u8, String) {
         match self.lease.lock().as_ref() {
-            Some(lease) => (lease.inner().link.seen.status(), lease.inner().link.seen.last_tag()),
+            Some(lease) => (lease.inner().link.state.status(), lease.inner().link.state.last_tag()),
             None => (b'I', String::new()),
         }
     }
 
     /// Why there is no transaction on the server, if there is none: what was sent now would commit by itself.
-    pub(crate) fn adrift(&self, lease: &PooledConnection) -> Option<Adrift> {
+    pub(crate) fn adrift(&self, lease: &PooledConnection) -> Option<NotOpen> {
         let link = &lease.inner().link;
         let begun = self.begun.get();
         // A command tag has said so. Another may have been begun behind it, so the status says nothing.
-        if matches!(begun, Some(Some(mark)) if link.seen.has_ended_since(*mark)) {
-            return Some(Adrift::EndedFromWithin);
+        if matches!(begun, Some(Some(mark)) if link.state.has_ended_since(*mark)) {
+            return Some(NotOpen::EndedFromWithin);
         }
-        if link.seen.status() != b'I' || link.is_closed() || self.unsent.lock().is_some() {
+        if link.state.status() != b'I' || link.is_closed() || self.unsent.lock().is_some() {
             return None;
         }
         // The server has said that there was one, and now says that there is none: whatever else is on its way.
         match begun {
-            Some(Some(_)) => Some(Adrift::EndedFromWithin),
-            Some(None) => Some(Adrift::NeverBegun),
+            Some(Some(_)) => Some(NotOpen::EndedFromWithin),
+            Some(None) => Some(NotOpen::NeverBegun),
             // Its BEGIN may still be on its way.
-            None => link.is_quiet().then_some(Adrift::NeverBegun),
+            None => link.is_quiet().then_some(NotOpen::NeverBegun),
         }
     }
 
@@ -103,7 +103,7 @@ impl Core {
         let may_have_ended = self.may_have_ended.load(Ordering::Acquire);
         let is_answered = link.is_answered() && !link.is_abandoned() && !link.is_closed();
         match self.adrift(lease) {
-            Some(Adrift::EndedFromWithin) => Outcome::Unknown,
+            Some(NotOpen::EndedFromWithin) => Outcome::Unknown,
             _ if may_have_ended && !is_answered => Outcome::Unknown,
             _ => self.strayed_or(Outcome::RolledBack),
         }
@@ -121,13 +121,13 @@ impl Core {
         if self.has_strayed.load(Ordering::Acquire) { Outcome::Unknown } else { outcome }
     }
 
-    pub(crate) fn not_open(&self, adrift: Adrift, phase: Phase, outcome: Outcome) -> Error {
+    pub(crate) fn not_open(&self, adrift: NotOpen, phase: Phase, outcome: Outcome) -> Error {
         let work = &self.work;
         let sentence = match adrift {
-            Adrift::NeverBegun => {
+            NotOpen::NeverBegun => {
                 format!("the transaction of {work} could not be begun, and the error was passed over")
             }
-            Adrift::EndedFromWithin => format!(
+            NotOpen::EndedFromWithin => format!(
                 "the transaction of {work} was ended by a statement of its own; leave COMMIT and ROLLBACK to whoever \
                  opened it"
             ),
@@ -135,24 +135,24 @@ impl Core {
         Error::new(Fault::TransactionState, phase, outcome, sentence)
     }
 
-    pub(crate) fn guard<'a>(&'a self, lease: &'a PooledConnection) -> Guard<'a> {
+    pub(crate) fn executor<'a>(&'a self, lease: &'a PooledConnection) -> Executor<'a> {
         let deadline = match (self.deadline, deadline::current()) {
             (Some(own), current) => Some(own.or_earlier(current)),
             (None, current) => current,
         };
-        let place = match self.may_have_ended.load(Ordering::Acquire) {
-            true => Place::Unclear,
-            false => Place::Inside,
+        let scope = match self.may_have_ended.load(Ordering::Acquire) {
+            true => Scope::Unclear,
+            false => Scope::InTransaction,
         };
-        Guard {
+        Executor {
             work: &self.work,
             deadline,
-            place: Whereabouts::Known(place),
+            scope: ScopeSource::Known(scope),
             is_transaction_limit: self.is_own_limit && deadline == self.deadline,
             server_limit: self.server_limit,
             is_read_only: self.is_read_only,
-            limit: lease.guard().limit.filter(|_| !self.takes_its_time),
-            ..lease.guard()
+            limit: lease.executor().limit.filter(|_| !self.takes_its_time),
+            ..lease.executor()
         }
     }
 
@@ -178,19 +178,19 @@ impl Core {
     }
 
     /// Sends the BEGIN that was held back, if it was.
-    pub(crate) async fn send_begin(&self, guard: &Guard<'_>) -> Result<()> {
+    pub(crate) async fn send_begin(&self, executor: &Executor<'_>) -> Result<()> {
         let unsent = self.unsent.lock().take();
         match unsent {
-            Some(begin) => self.send(guard, &begin).await.map(drop),
+            Some(begin) => self.send(executor, &begin).await.map(drop),
             None => Ok(()),
         }
     }
 
-    pub(crate) async fn send(&self, guard: &Guard<'_>, begin: &str) -> Result<Option<String>> {
-        let id = send_begin(guard, begin).await;
+    pub(crate) async fn send(&self, executor: &Executor<'_>, begin: &str) -> Result<Option<String>> {
+        let id = send_begin(executor, begin).await;
         // BEGIN is sent once.
-        let link = &guard.connection.link;
-        let _ = self.begun.set(id.is_ok().then(|| link.seen.mark()));
+        let link = &executor.connection.link;
+        let _ = self.begun.set(id.is_ok().then(|| link.state.mark()));
         if id.is_ok() {
             // This transaction has an owner.
             link.told();
@@ -201,17 +201,17 @@ impl Core {
 
 /// Why a handle has no transaction behind it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Adrift {
+pub(crate) enum NotOpen {
     /// Its BEGIN failed, or was given up.
     NeverBegun,
     /// A statement inside was its COMMIT or ROLLBACK.
     EndedFromWithin,
 }
 
-async fn send_begin(guard: &Guard<'_>, begin: &str) -> Result<Option<String>> {
-    let alone = guard.at(Place::Alone);
+async fn send_begin(executor: &Executor<'_>, begin: &str) -> Result<Option<String>> {
+    let alone = executor.at(Scope::Autocommit);
     let messages = alone
-        .run(Phase::Begin, guard.connection.client.simple_query(begin))
+        .run(Phase::Begin, executor.connection.client.simple_query(begin))
         .await
         .map_err(|error| error.with_outcome(Outcome::NotStarted))?;
     // The id is asked for last.
@@ -222,7 +222,7 @@ async fn send_begin(guard: &Guard<'_>, begin: &str) -> Result<Option<String>> {
 }
 
 /// Opens a transaction on a lease.
-pub(crate) async fn open(lease: PooledConnection, begin: Begin) -> Result<Arc<Core>> {
+pub(crate) async fn open(lease: PooledConnection, begin: TransactionOptions) -> Result<Arc<OpenTransaction>> {
     let now = Instant::now();
     let own = lease.inner().shared.plan.transaction_timeout().filter(|_| !begin.takes_its_time);
     let own = own.and_then(|limit| now.checked_add(limit));
@@ -235,7 +235,7 @@ pub(crate) async fn open(lease: PooledConnection, begin: Begin) -> Result<Arc<Co
     let deadline = if is_own_limit { own } else { scope };
     let work = lease.work().clone();
     let sql = begin.sql(lease.inner(), deadline, None);
-    let core = Core {
+    let core = OpenTransaction {
         lease: Mutex::new(None),
         work,
         deadline,
@@ -258,7 +258,7 @@ pub(crate) async fn open(lease: PooledConnection, begin: Begin) -> Result<Arc<Co
     if begin.read_only {
         *core.unsent.lock() = Some(sql);
     } else {
-        let xid = core.send(&core.guard(&lease), &sql).await?;
+        let xid = core.send(&core.executor(&lease), &sql).await?;
         *core.xid.lock() = xid.filter(|_| begin.with_id);
     }
     *core.lease.lock() = Some(Arc::new(lease));
@@ -266,9 +266,9 @@ pub(crate) async fn open(lease: PooledConnection, begin: Begin) -> Result<Arc<Co
 }
 
 /// Ends the transaction when its closure was dropped or panicked: the lease goes back, and is rolled back there.
-pub(crate) struct Ending(pub(crate) Arc<Core>);
+pub(crate) struct RollbackOnDrop(pub(crate) Arc<OpenTransaction>);
 
-impl Drop for Ending {
+impl Drop for RollbackOnDrop {
     fn drop(&mut self) {
         drop(self.0.take());
     }

@@ -33,7 +33,7 @@ impl Isolation {
 
 /// What a transaction is to be.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Begin {
+pub(crate) struct TransactionOptions {
     pub(crate) isolation: Option<Isolation>,
     pub(crate) read_only: bool,
     pub(crate) deferrable: bool,
@@ -47,10 +47,10 @@ pub(crate) struct Begin {
     pub(crate) takes_its_time: bool,
 }
 
-impl Begin {
+impl TransactionOptions {
     /// Whether anything was asked for that a bare statement does not have.
     pub(crate) fn is_plain(&self) -> bool {
-        let Begin {
+        let TransactionOptions {
             isolation,
             read_only,
             deferrable,

@@ -6,11 +6,11 @@
 
 use super::Transaction;
 use super::levels::{Entry, Level};
-use super::open::{Adrift, Core};
+use super::open::{NotOpen, OpenTransaction};
 use crate::call::connection::PooledConnection;
-use crate::call::statement::executor::Guard;
+use crate::call::statement::executor::Executor;
 use crate::error::{Outcome, Phase, Result};
-use crate::rules::outcome::Place;
+use crate::rules::outcome::Scope;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -64,7 +64,7 @@ where
 
 /// A savepoint that is open until it is said to be over; dropped before that, it was given up.
 struct Open<'a> {
-    core: &'a Core,
+    core: &'a OpenTransaction,
     level: Level,
     is_over: bool,
 }
@@ -88,19 +88,19 @@ fn name(level: Level) -> String {
     format!("plimsoll_{level}")
 }
 
-async fn control(core: &Core, lease: &PooledConnection, phase: Phase, sql: &str) -> Result<()> {
-    let guard = core.guard(lease);
-    core.send_begin(&guard).await?;
-    guard.run(phase, lease.inner().client.batch_execute(sql)).await
+async fn control(core: &OpenTransaction, lease: &PooledConnection, phase: Phase, sql: &str) -> Result<()> {
+    let executor = core.executor(lease);
+    core.send_begin(&executor).await?;
+    executor.run(phase, lease.inner().client.batch_execute(sql)).await
 }
 
-impl Core {
+impl OpenTransaction {
     /// The lease for whoever holds the handle of this level, once everything that was given up within it is undone.
     pub(crate) async fn enter(&self, level: Level) -> Result<Arc<PooledConnection>> {
         let mut lease = self.lease()?;
         if lease.inner().link.needs_settling() {
             // What is given up and not over yet may be the end of the transaction.
-            Box::pin(self.guard(&lease).settled()).await?;
+            Box::pin(self.executor(&lease).settled()).await?;
             lease = self.lease()?;
         }
         match self.levels.entry(level) {
@@ -125,14 +125,14 @@ impl Core {
 
     /// Rolls back to a savepoint, by the transaction's own deadline. If that fails the transaction cannot be committed.
     async fn undo(&self, lease: &PooledConnection, level: Level) -> Result<()> {
-        if self.adrift(lease) == Some(Adrift::EndedFromWithin) {
-            let error = self.not_open(Adrift::EndedFromWithin, Phase::Rollback, Outcome::Unknown);
+        if self.adrift(lease) == Some(NotOpen::EndedFromWithin) {
+            let error = self.not_open(NotOpen::EndedFromWithin, Phase::Rollback, Outcome::Unknown);
             return Err(error);
         }
         let name = name(level);
         let sql = format!("ROLLBACK TO SAVEPOINT {name}; RELEASE SAVEPOINT {name}");
-        let guard = Guard { deadline: self.deadline, ..self.guard(lease).at(Place::Inside) };
-        let undone = guard.run(Phase::Rollback, lease.inner().client.batch_execute(&sql)).await;
+        let executor = Executor { deadline: self.deadline, ..self.executor(lease).at(Scope::InTransaction) };
+        let undone = executor.run(Phase::Rollback, lease.inner().client.batch_execute(&sql)).await;
         if undone.is_err() {
             lease.inner().link.doom();
         }

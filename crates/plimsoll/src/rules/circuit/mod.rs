@@ -38,7 +38,7 @@ const REMINDER: Duration = Duration::from_secs(60);
 
 /// Why it is not closed.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Reason {
+pub(crate) enum Cause {
     /// Answers were owed, and none came since then.
     Silent(Instant),
     /// No connection could be opened since then.
@@ -51,23 +51,23 @@ pub(crate) enum Reason {
     Isolated,
 }
 
-impl Reason {
+impl Cause {
     /// In words, as of now.
     pub(crate) fn told(&self, now: Instant) -> String {
         let seconds = |since: Instant| now.saturating_duration_since(since).as_secs_f64();
         match self {
-            Reason::Silent(since) => {
+            Cause::Silent(since) => {
                 format!("the server has owed answers and given none for {:.1} s", seconds(*since))
             }
-            Reason::Failing { since, failures, last, .. } => format!(
+            Cause::Failing { since, failures, last, .. } => format!(
                 "no connection could be opened for {:.1} s ({failures} tries; the last: {last})",
                 seconds(*since)
             ),
-            Reason::Relapsed => "the server had answered again, and then could not be reached".to_owned(),
-            Reason::Recovering(step) => {
+            Cause::Relapsed => "the server had answered again, and then could not be reached".to_owned(),
+            Cause::Recovering(step) => {
                 format!("the server answers again, and {step} calls at a time are let through")
             }
-            Reason::Isolated => "it was isolated by hand".to_owned(),
+            Cause::Isolated => "it was isolated by hand".to_owned(),
         }
     }
 }
@@ -98,13 +98,13 @@ impl fmt::Display for BreakerState {
 }
 
 #[derive(Debug)]
-enum State {
+enum CircuitState {
     Closed,
     /// Since the outage began; and since it was opened last, which an answer must be younger than.
     Open {
         since: Instant,
         shut: Instant,
-        reason: Reason,
+        reason: Cause,
     },
     HalfOpen {
         since: Instant,
@@ -129,11 +129,11 @@ pub(crate) enum Change {
 
 /// The right to make one call while half open, good for the opening in which it was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Step(u64);
+pub(crate) struct ProbePermit(u64);
 
 /// What became of a call that had such a right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum CallResult {
     /// The server said something, be it an error.
     Answered,
     /// It could not be reached.
@@ -152,7 +152,7 @@ struct Failing {
 /// The breaker of one server.
 pub(crate) struct Circuit {
     after: Duration,
-    state: State,
+    state: CircuitState,
     /// Grows with each opening, so that what belongs to an earlier one is known.
     generation: u64,
     heard: Option<Instant>,
@@ -169,7 +169,7 @@ impl Circuit {
     pub(crate) fn new(after: Duration) -> Self {
         Circuit {
             after,
-            state: State::Closed,
+            state: CircuitState::Closed,
             generation: 0,
             heard: None,
             owed: None,
@@ -181,20 +181,20 @@ impl Circuit {
 
     pub(crate) fn state(&self) -> BreakerState {
         match self.state {
-            State::Closed => BreakerState::Closed,
-            State::Open { .. } => BreakerState::Open,
-            State::HalfOpen { .. } => BreakerState::HalfOpen,
-            State::Isolated { .. } => BreakerState::Isolated,
+            CircuitState::Closed => BreakerState::Closed,
+            CircuitState::Open { .. } => BreakerState::Open,
+            CircuitState::HalfOpen { .. } => BreakerState::HalfOpen,
+            CircuitState::Isolated { .. } => BreakerState::Isolated,
         }
     }
 
     /// Since when it has not been closed, and why.
-    pub(crate) fn opened(&self) -> Option<(Instant, Reason)> {
+    pub(crate) fn opened(&self) -> Option<(Instant, Cause)> {
         match &self.state {
-            State::Closed => None,
-            State::Open { since, reason, .. } => Some((*since, reason.clone())),
-            State::HalfOpen { since, step, .. } => Some((*since, Reason::Recovering(*step))),
-            State::Isolated { since } => Some((*since, Reason::Isolated)),
+            CircuitState::Closed => None,
+            CircuitState::Open { since, reason, .. } => Some((*since, reason.clone())),
+            CircuitState::HalfOpen { since, step, .. } => Some((*since, Cause::Recovering(*step))),
+            CircuitState::Isolated { since } => Some((*since, Cause::Isolated)),
         }
     }
 
@@ -216,12 +216,12 @@ impl Circuit {
             self.failing = None;
         }
         match self.state {
-            State::Open { since, shut, .. } if at > shut => {
-                self.state = State::HalfOpen { since, step: FIRST_STEP, stepped: at, out: 0 };
+            CircuitState::Open { since, shut, .. } if at > shut => {
+                self.state = CircuitState::HalfOpen { since, step: FIRST_STEP, stepped: at, out: 0 };
                 Some(Change::HalfOpened { after: at.saturating_duration_since(since) })
             }
             // Where no call comes to its end, the heartbeat's answers are the steps.
-            State::HalfOpen { stepped, out, .. }
+            CircuitState::HalfOpen { stepped, out, .. }
                 if out == 0 || at.saturating_duration_since(stepped) >= STEP_LASTS =>
             {
                 self.step_up(at)
@@ -268,7 +268,7 @@ impl Circuit {
     }
 
     fn judge(&mut self, now: Instant, probe: Option<Instant>) -> Option<Change> {
-        if !matches!(self.state, State::Closed | State::HalfOpen { .. }) {
+        if !matches!(self.state, CircuitState::Closed | CircuitState::HalfOpen { .. }) {
             return None;
         }
         let lasts = |since: Instant| now.saturating_duration_since(since);
@@ -279,35 +279,35 @@ impl Circuit {
             .as_ref()
             .is_some_and(|failing| lasts(failing.since) >= self.after && failing.failures >= FAILURES);
         let reason = match (&self.failing, self.owed) {
-            (Some(failing), _) if is_failing => Reason::Failing {
+            (Some(failing), _) if is_failing => Cause::Failing {
                 since: failing.since,
                 failures: failing.failures,
                 fault: failing.fault,
                 last: failing.last.clone(),
             },
-            (_, Some(since)) if is_silent => Reason::Silent(since),
+            (_, Some(since)) if is_silent => Cause::Silent(since),
             _ => return None,
         };
         Some(self.open(now, reason))
     }
 
-    fn open(&mut self, now: Instant, reason: Reason) -> Change {
+    fn open(&mut self, now: Instant, reason: Cause) -> Change {
         self.generation += 1;
         let told = reason.told(now);
         // An outage with an answer in between is one outage.
-        let since = if let State::HalfOpen { since, .. } = self.state {
+        let since = if let CircuitState::HalfOpen { since, .. } = self.state {
             since
         } else {
             self.reminders = 0;
             now
         };
-        self.state = State::Open { since, shut: now, reason };
+        self.state = CircuitState::Open { since, shut: now, reason };
         Change::Opened { reason: told }
     }
 
     /// Whether the outage has lasted for another minute.
     pub(crate) fn remind(&mut self, now: Instant) -> Option<Change> {
-        let State::Open { since, reason, .. } = &self.state else { return None };
+        let CircuitState::Open { since, reason, .. } = &self.state else { return None };
         let after = now.saturating_duration_since(*since);
         if after < REMINDER * (self.reminders + 1) {
             return None;
@@ -317,57 +317,59 @@ impl Circuit {
     }
 
     /// Whether a call may go on; with a right of its own while half open.
-    pub(crate) fn permit(&mut self) -> Result<Option<Step>, ()> {
+    pub(crate) fn permit(&mut self) -> Result<Option<ProbePermit>, ()> {
         match &mut self.state {
-            State::Closed => Ok(None),
-            State::HalfOpen { step, out, .. } if *out < *step => {
+            CircuitState::Closed => Ok(None),
+            CircuitState::HalfOpen { step, out, .. } if *out < *step => {
                 *out += 1;
-                Ok(Some(Step(self.generation)))
+                Ok(Some(ProbePermit(self.generation)))
             }
-            State::HalfOpen { .. } | State::Open { .. } | State::Isolated { .. } => Err(()),
+            CircuitState::HalfOpen { .. } | CircuitState::Open { .. } | CircuitState::Isolated { .. } => {
+                Err(())
+            }
         }
     }
 
     /// A call that had a right has ended. What belongs to an earlier opening says nothing about this one.
-    pub(crate) fn done(&mut self, right: Step, answer: Answer, now: Instant) -> Option<Change> {
+    pub(crate) fn done(&mut self, right: ProbePermit, answer: CallResult, now: Instant) -> Option<Change> {
         if right.0 != self.generation {
             return None;
         }
-        let State::HalfOpen { out, .. } = &mut self.state else { return None };
+        let CircuitState::HalfOpen { out, .. } = &mut self.state else { return None };
         *out = out.saturating_sub(1);
         match answer {
-            Answer::Unknown => None,
-            Answer::Answered => self.step_up(now),
-            Answer::Failed => Some(self.open(now, Reason::Relapsed)),
+            CallResult::Unknown => None,
+            CallResult::Answered => self.step_up(now),
+            CallResult::Failed => Some(self.open(now, Cause::Relapsed)),
         }
     }
 
     fn step_up(&mut self, now: Instant) -> Option<Change> {
-        let State::HalfOpen { since, step, stepped, .. } = &mut self.state else { return None };
+        let CircuitState::HalfOpen { since, step, stepped, .. } = &mut self.state else { return None };
         if *step < LAST_STEP {
             *step *= 2;
             *stepped = now;
             return None;
         }
         let after = now.saturating_duration_since(*since);
-        self.state = State::Closed;
+        self.state = CircuitState::Closed;
         Some(Change::Closed { after })
     }
 
     /// Lets nothing through until [`Circuit::resume`].
     pub(crate) fn isolate(&mut self, now: Instant) -> Option<Change> {
-        if matches!(self.state, State::Isolated { .. }) {
+        if matches!(self.state, CircuitState::Isolated { .. }) {
             return None;
         }
         self.generation += 1;
-        self.state = State::Isolated { since: now };
-        Some(Change::Isolated { reason: Reason::Isolated.told(now) })
+        self.state = CircuitState::Isolated { since: now };
+        Some(Change::Isolated { reason: Cause::Isolated.told(now) })
     }
 
     /// Lets everything through again; a server that is away opens it again by itself.
     pub(crate) fn resume(&mut self, now: Instant) -> Option<Change> {
-        let State::Isolated { since } = self.state else { return None };
-        self.state = State::Closed;
+        let CircuitState::Isolated { since } = self.state else { return None };
+        self.state = CircuitState::Closed;
         self.forgive();
         Some(Change::Closed { after: now.saturating_duration_since(since) })
     }

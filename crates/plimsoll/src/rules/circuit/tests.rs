@@ -89,9 +89,9 @@ fn an_answer_lets_a_few_through_and_more_with_each_step() {
         assert_eq!(rights.len(), step);
         let first = rights.pop().expect("one at least");
         assert_eq!(closed, None);
-        closed = circuit.done(first, Answer::Answered, start + ms(1_501));
+        closed = circuit.done(first, CallResult::Answered, start + ms(1_501));
         for right in rights {
-            circuit.done(right, Answer::Unknown, start + ms(1_502));
+            circuit.done(right, CallResult::Unknown, start + ms(1_502));
         }
     }
     assert!(matches!(closed, Some(Change::Closed { .. })));
@@ -105,10 +105,13 @@ fn a_failure_while_half_open_opens_it_again_and_late_answers_of_an_earlier_openi
     circuit.heard(start + ms(1_500));
     let Ok(Some(early)) = circuit.permit() else { panic!("half open") };
     let Ok(Some(failing)) = circuit.permit() else { panic!("half open") };
-    assert!(matches!(circuit.done(failing, Answer::Failed, start + ms(1_600)), Some(Change::Opened { .. })));
+    assert!(matches!(
+        circuit.done(failing, CallResult::Failed, start + ms(1_600)),
+        Some(Change::Opened { .. })
+    ));
     circuit.heard(start + ms(1_700));
     for _ in 0..9 {
-        assert_eq!(circuit.done(early, Answer::Answered, start + ms(1_800)), None);
+        assert_eq!(circuit.done(early, CallResult::Answered, start + ms(1_800)), None);
     }
     assert_eq!(circuit.state(), BreakerState::HalfOpen);
 }
@@ -158,12 +161,12 @@ fn an_outage_with_an_answer_in_between_is_one_outage_and_says_what_it_is_now() {
     assert_eq!(since, Some(start + ms(900)));
     circuit.heard(start + ms(60_000));
     let (at, reason) = circuit.opened().expect("half open");
-    assert_eq!((Some(at), &reason), (since, &Reason::Recovering(2)));
+    assert_eq!((Some(at), &reason), (since, &Cause::Recovering(2)));
     assert!(reason.told(at).contains("answers again"), "{}", reason.told(at));
     let Ok(Some(right)) = circuit.permit() else { panic!("half open") };
-    circuit.done(right, Answer::Failed, start + ms(61_000));
+    circuit.done(right, CallResult::Failed, start + ms(61_000));
     let (at, reason) = circuit.opened().expect("open");
-    assert_eq!((Some(at), reason), (since, Reason::Relapsed));
+    assert_eq!((Some(at), reason), (since, Cause::Relapsed));
     assert!(circuit.heard(start + ms(60_500)).is_none(), "that was before");
     let change = circuit.heard(start + ms(62_000));
     assert_eq!(change, Some(Change::HalfOpened { after: ms(61_100) }));
@@ -181,7 +184,7 @@ fn an_outage_that_lasts_is_told_of_once_a_minute() {
     circuit.heard(start + ms(200_100));
     assert_eq!(told(&mut circuit, 200_100, 250_000), Vec::<u64>::new(), "half open");
     let Ok(Some(right)) = circuit.permit() else { panic!("half open") };
-    circuit.done(right, Answer::Failed, start + ms(250_000));
+    circuit.done(right, CallResult::Failed, start + ms(250_000));
     assert_eq!(told(&mut circuit, 250_000, 260_000), [250_000]);
     for at in (260_000..270_000).step_by(50) {
         circuit.heard(start + ms(at));
@@ -266,13 +269,13 @@ proptest! {
                     (_, permit) => prop_assert_eq!(permit, Err(())),
                 },
                 Move::Done(how) => if let Some(right) = rights.pop() {
-                    let answer = [Answer::Answered, Answer::Failed, Answer::Unknown][usize::from(how)];
+                    let answer = [CallResult::Answered, CallResult::Failed, CallResult::Unknown][usize::from(how)];
                     circuit.done(right, answer, now);
                 },
                 Move::Isolate => { circuit.isolate(now); }
                 Move::Resume => { circuit.resume(now); }
             }
-            if let State::HalfOpen { step, out, .. } = circuit.state {
+            if let CircuitState::HalfOpen { step, out, .. } = circuit.state {
                 prop_assert!(out <= step && step <= LAST_STEP);
             }
         }

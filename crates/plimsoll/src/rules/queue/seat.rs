@@ -10,7 +10,7 @@ use crate::sync::Mutex;
 use std::sync::Arc;
 use std::task::Waker;
 
-enum State<G> {
+enum SeatState<G> {
     /// Somebody sits here, and is called by this.
     Taken(Waker),
     /// The answer lies here.
@@ -20,19 +20,19 @@ enum State<G> {
 }
 
 /// One waiter's place, shared by the waiter and the pool.
-pub(crate) struct Seat<G>(Mutex<State<G>>);
+pub(crate) struct Seat<G>(Mutex<SeatState<G>>);
 
 impl<G> Seat<G> {
     pub(crate) fn new(waker: Waker) -> Arc<Self> {
-        Arc::new(Seat(Mutex::new(State::Taken(waker))))
+        Arc::new(Seat(Mutex::new(SeatState::Taken(waker))))
     }
 
     /// Lays an answer here and says whom to call; gives it back if the waiter has left, or was answered before.
     pub(crate) fn answer(&self, turn: Turn<G>) -> Result<Waker, Turn<G>> {
         let mut state = self.0.lock();
-        match std::mem::replace(&mut *state, State::Left) {
-            State::Taken(waker) => {
-                *state = State::Answered(turn);
+        match std::mem::replace(&mut *state, SeatState::Left) {
+            SeatState::Taken(waker) => {
+                *state = SeatState::Answered(turn);
                 Ok(waker)
             }
             other => {
@@ -45,21 +45,21 @@ impl<G> Seat<G> {
     /// Fetches the answer, if it is there; else has this waker called when it comes.
     pub(crate) fn poll(&self, waker: &Waker) -> Option<Turn<G>> {
         let mut state = self.0.lock();
-        if let State::Taken(known) = &mut *state {
+        if let SeatState::Taken(known) = &mut *state {
             known.clone_from(waker);
             return None;
         }
-        match std::mem::replace(&mut *state, State::Left) {
-            State::Answered(turn) => Some(turn),
-            State::Taken(_) | State::Left => None,
+        match std::mem::replace(&mut *state, SeatState::Left) {
+            SeatState::Answered(turn) => Some(turn),
+            SeatState::Taken(_) | SeatState::Left => None,
         }
     }
 
     /// Leaves; what had been laid here and was not fetched is given back.
     pub(crate) fn leave(&self) -> Option<G> {
-        match std::mem::replace(&mut *self.0.lock(), State::Left) {
-            State::Answered(Turn::Granted(grant)) => Some(grant),
-            State::Answered(Turn::Refused(_)) | State::Taken(_) | State::Left => None,
+        match std::mem::replace(&mut *self.0.lock(), SeatState::Left) {
+            SeatState::Answered(Turn::Granted(grant)) => Some(grant),
+            SeatState::Answered(Turn::Refused(_)) | SeatState::Taken(_) | SeatState::Left => None,
         }
     }
 }

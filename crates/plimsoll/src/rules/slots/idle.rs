@@ -3,7 +3,7 @@
 //! They are a stack: the one that was used last is lent first, so hot ones stay hot, and what is not needed grows old at
 //! the bottom and is closed.
 
-use super::{LeaseRecord, Slot, Slots, State};
+use super::{LeaseRecord, Slot, SlotState, Slots};
 use crate::moment::Moment;
 use crate::rules::queue::handover::{Effects, Grant};
 use crate::rules::queue::waiters::Who;
@@ -41,7 +41,7 @@ impl<C, H> Slots<C, H> {
         self.idle.count -= 1;
         let unused_for = now.since(place.since);
         let is_expired = place.expires.is_some_and(|expires| expires <= now);
-        place.state = State::Lent;
+        place.state = SlotState::Lent;
         place.since = now;
         place.lease = Some(LeaseRecord::new(who(), now));
         self.lent += 1;
@@ -56,7 +56,7 @@ impl<C, H> Slots<C, H> {
         }
         self.leave(slot);
         let Some(place) = self.slots.get_mut(slot) else { return Effects::Close(connection) };
-        place.state = State::Idle;
+        place.state = SlotState::Idle;
         place.lease = None;
         place.connection = Some(connection);
         place.below = std::mem::replace(&mut self.idle.top, number(slot));
@@ -78,7 +78,7 @@ impl<C, H> Slots<C, H> {
         if self.idle.top == slot {
             self.idle.top = below;
         } else {
-            let is_above = |place: &&mut Slot<C, H>| place.state == State::Idle && place.below == slot;
+            let is_above = |place: &&mut Slot<C, H>| place.state == SlotState::Idle && place.below == slot;
             self.slots.iter_mut().filter(is_above).for_each(|above| above.below = below);
         }
         self.idle.count -= 1;

@@ -13,7 +13,7 @@
 
 mod idle;
 
-use super::forecast::{Pace, Reason, Refusals};
+use super::forecast::{OverloadReason, Pace, Refusals};
 use super::gate::Rules;
 use super::queue::handover::{Effects, Grant, HandOver};
 use super::queue::waiters::{Next, Refusal, Waiters, Who};
@@ -26,7 +26,7 @@ use std::time::Duration;
 
 /// How many there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Limits {
+pub(crate) struct PoolLimits {
     /// Kept open even when nothing happens.
     pub(crate) min: usize,
     /// Kept.
@@ -55,7 +55,7 @@ impl LeaseRecord {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum SlotState {
     Vacant,
     Opening,
     Idle,
@@ -67,7 +67,7 @@ pub(crate) enum State {
 /// with the next.
 #[repr(align(64))]
 pub(crate) struct Slot<C, H> {
-    pub(crate) state: State,
+    pub(crate) state: SlotState,
     connection: Option<C>,
     pub(crate) handle: Option<H>,
     pub(crate) expires: Option<Moment>,
@@ -142,13 +142,13 @@ pub(crate) struct Slots<C, H> {
     pub(crate) pace: Pace,
     pub(crate) waiters: Waiters<Grant<C>>,
     pub(crate) slots: Vec<Slot<C, H>>,
-    pub(crate) limits: Limits,
+    pub(crate) limits: PoolLimits,
     pub(crate) rules: Rules,
     vacant: Vec<usize>,
     pub(crate) totals: Totals,
     pub(crate) refusals: Refusals,
     /// Refusals of which an event is due.
-    pub(crate) untold: Vec<(Reason, u64)>,
+    pub(crate) untold: Vec<(OverloadReason, u64)>,
     /// Leases of others than the highest priority, counted where some are kept for that.
     pub(crate) lent_to_others: usize,
     /// No connect is begun before this.
@@ -166,7 +166,7 @@ const _: () = {
 };
 
 impl<C, H> Slots<C, H> {
-    pub(crate) fn new(limits: Limits, max_waiting: usize) -> Self {
+    pub(crate) fn new(limits: PoolLimits, max_waiting: usize) -> Self {
         Slots {
             slots: Vec::with_capacity(limits.max + limits.overflow),
             idle: Stack::EMPTY,
@@ -258,7 +258,7 @@ impl<C, H> Slots<C, H> {
             self.vacate(slot);
             return Effects::Close(connection);
         }
-        let was_held = self.slots.get(slot).is_some_and(|place| place.state == State::Lent);
+        let was_held = self.slots.get(slot).is_some_and(|place| place.state == SlotState::Lent);
         self.end_lease(slot);
         self.hand_over(slot, connection, was_held, now)
     }
@@ -278,7 +278,7 @@ impl<C, H> Slots<C, H> {
         let before = std::mem::replace(&mut place.since, now);
         let unused_for = now.since(before);
         let priority = who.priority;
-        place.state = State::Lent;
+        place.state = SlotState::Lent;
         place.lease = Some(LeaseRecord::new(who, now));
         self.count_lent(priority);
         self.waits.add(now.nanos_since(since));
@@ -293,7 +293,7 @@ impl<C, H> Slots<C, H> {
     pub(crate) fn begin_return(&mut self, slot: usize, now: Moment) -> Option<WorkName> {
         self.leave(slot);
         let place = self.slots.get_mut(slot)?;
-        place.state = State::Returning;
+        place.state = SlotState::Returning;
         place.since = now;
         // It is stopped and proven before it comes home.
         place.is_condemned = false;
@@ -336,7 +336,7 @@ impl<C, H> Slots<C, H> {
     fn open_slot(&mut self, now: Moment) -> usize {
         let slot = self.vacant.pop().unwrap_or_else(|| {
             self.slots.push(Slot {
-                state: State::Vacant,
+                state: SlotState::Vacant,
                 connection: None,
                 handle: None,
                 expires: None,
@@ -348,7 +348,7 @@ impl<C, H> Slots<C, H> {
             self.slots.len() - 1
         });
         if let Some(place) = self.slots.get_mut(slot) {
-            place.state = State::Opening;
+            place.state = SlotState::Opening;
             place.since = now;
         }
         self.opening += 1;
@@ -378,16 +378,16 @@ impl<C, H> Slots<C, H> {
     /// The connection of this slot is gone; the permission is free again.
     pub(crate) fn vacate(&mut self, slot: usize) {
         let Some(place) = self.slots.get(slot) else { return };
-        if place.state == State::Vacant {
+        if place.state == SlotState::Vacant {
             return;
         }
-        if place.state != State::Opening || place.handle.is_some() {
+        if place.state != SlotState::Opening || place.handle.is_some() {
             self.totals.closed += 1;
         }
         self.end_lease(slot);
         self.leave(slot);
         if let Some(place) = self.slots.get_mut(slot) {
-            place.state = State::Vacant;
+            place.state = SlotState::Vacant;
             place.connection = None;
             place.handle = None;
             place.lease = None;
@@ -400,11 +400,11 @@ impl<C, H> Slots<C, H> {
     /// Uncounts the state that a slot is about to leave.
     fn leave(&mut self, slot: usize) {
         match self.slots.get(slot).map(|place| place.state) {
-            Some(State::Opening) => self.opening -= 1,
-            Some(State::Lent) => self.lent -= 1,
-            Some(State::Returning) => self.returning -= 1,
-            Some(State::Idle) => self.take_out(slot),
-            Some(State::Vacant) | None => {}
+            Some(SlotState::Opening) => self.opening -= 1,
+            Some(SlotState::Lent) => self.lent -= 1,
+            Some(SlotState::Returning) => self.returning -= 1,
+            Some(SlotState::Idle) => self.take_out(slot),
+            Some(SlotState::Vacant) | None => {}
         }
     }
 
@@ -439,7 +439,7 @@ impl<C, H> Slots<C, H> {
         let mut leases: Vec<_> = self
             .slots
             .iter()
-            .filter(|slot| slot.state == State::Lent)
+            .filter(|slot| slot.state == SlotState::Lent)
             .filter_map(|slot| slot.lease.as_ref())
             .collect();
         leases.sort_by_key(|lease| lease.since);

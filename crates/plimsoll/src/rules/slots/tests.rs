@@ -8,7 +8,7 @@ use crate::runner::Runner;
 use proptest::prelude::*;
 use std::num::NonZeroU32;
 
-const LIMITS: Limits = Limits { min: 1, max: 3, overflow: 1, connects: 2 };
+const LIMITS: PoolLimits = PoolLimits { min: 1, max: 3, overflow: 1, connects: 2 };
 
 fn who() -> Who {
     with(Priority::Normal, None)
@@ -53,7 +53,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A small world around the slots: it does what the pool does and keeps its own books.
+/// A small world around the slots: it does what the pool does and keeps its own protocol.
 #[derive(Default)]
 struct World {
     made: u32,
@@ -213,7 +213,7 @@ proptest! {
 fn a_clock_that_jumps_does_not_empty_the_pool_at_once() {
     let start = Moment::now();
     let hour = Duration::from_secs(3600);
-    let limits = Limits { min: 2, max: 20, overflow: 0, connects: 20 };
+    let limits = PoolLimits { min: 2, max: 20, overflow: 0, connects: 20 };
     let mut slots: Slots<u32, ()> = Slots::new(limits, 9);
     for (number, slot) in (0..).zip(slots.begin_connects(20, start)) {
         let effects = slots.connected(slot, number, (), Some(start + hour / 2), start);
@@ -244,7 +244,7 @@ fn what_was_stopped_and_proven_clean_is_lent_again() {
 #[test]
 fn what_is_above_the_maximum_is_closed_when_given_back() {
     let now = Moment::now();
-    let mut slots: Slots<u32, ()> = Slots::new(Limits { min: 0, max: 1, overflow: 1, connects: 9 }, 9);
+    let mut slots: Slots<u32, ()> = Slots::new(PoolLimits { min: 0, max: 1, overflow: 1, connects: 9 }, 9);
     for number in 0..2 {
         let ticket = slots.waiters.push(who(), now, now, Seat::new(Waker::noop().clone()));
         let slot = slots.begin_connects(1, now).pop().expect("there is room");

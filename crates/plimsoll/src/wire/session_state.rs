@@ -27,7 +27,7 @@ pub(crate) enum Front {
 /// What every statement writes and its borrower asks is one line of the cache, because both tasks have to fetch it.
 #[derive(Debug)]
 #[repr(C, align(64))]
-pub(crate) struct Seen {
+pub(crate) struct SessionState {
     /// The number of a moment.
     pub(super) last_read: AtomicU64,
     pub(super) answered: AtomicU64,
@@ -68,7 +68,7 @@ pub(crate) struct Seen {
     pub(super) lookups: Mutex<Vec<(String, String)>>,
 }
 
-const _: () = assert!(std::mem::offset_of!(Seen, marks) <= 64);
+const _: () = assert!(std::mem::offset_of!(SessionState, marks) <= 64);
 
 /// What passed the wire that bears on transactions, counted. Whoever asks twice knows what was between.
 #[derive(Debug, Default)]
@@ -96,9 +96,9 @@ pub(crate) struct Mark {
     ended: u32,
 }
 
-impl Seen {
+impl SessionState {
     pub(crate) fn new() -> Self {
-        Seen {
+        SessionState {
             status: AtomicU8::new(b'?'),
             owed: AtomicU32::new(0),
             owed_work: AtomicU32::new(0),

@@ -14,19 +14,19 @@ use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep_until};
 
 /// Whether whoever runs this is on another runtime.
-pub(crate) fn is_abroad(home: &Handle) -> bool {
+pub(crate) fn is_foreign(home: &Handle) -> bool {
     Handle::try_current().is_ok_and(|here| here.id() != home.id())
 }
 
 /// A timer of the caller's own, if the pool's clock may not be there for him.
 pub(super) fn own_timer(home: &Handle, end: Moment) -> Option<Pin<Box<Sleep>>> {
-    is_abroad(home).then(|| Box::pin(sleep_until(end.instant())))
+    is_foreign(home).then(|| Box::pin(sleep_until(end.instant())))
 }
 
 /// Held by the clock. Dropped while the pool is still there, its runtime has ended.
-pub(super) struct Alive<M: Manage>(pub(super) Weak<Inner<M>>);
+pub(super) struct CloseWithRuntime<M: Manage>(pub(super) Weak<Inner<M>>);
 
-impl<M: Manage> Drop for Alive<M> {
+impl<M: Manage> Drop for CloseWithRuntime<M> {
     fn drop(&mut self) {
         let Some(inner) = self.0.upgrade() else { return };
         let (wakers, closed) = {

@@ -8,7 +8,7 @@ use super::context::{Change, Contexts, OWN_BEGIN};
 use super::copying::Copying;
 use super::frames::Frame;
 use super::parameters::Parameters;
-use super::seen::{Front, Marks, Seen};
+use super::session_state::{Front, Marks, SessionState};
 use super::tap::cstring;
 use crate::sql::Strings;
 use crate::sql::nature;
@@ -20,7 +20,7 @@ use std::sync::atomic::Ordering;
 
 /// What one ReadyForQuery is owed for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Owed {
+enum Reply {
     /// Only parsing, describing or closing: over in no time.
     Light,
     /// Something runs; sent with Execute, so that COPY may swallow its Sync.
@@ -33,16 +33,16 @@ enum Owed {
     Failed,
 }
 
-impl Owed {
+impl Reply {
     fn is_work(self) -> bool {
-        matches!(self, Owed::Execute | Owed::Query)
+        matches!(self, Reply::Execute | Reply::Query)
     }
 }
 
 /// One answer that is still to come.
 #[derive(Clone, Copy)]
-struct Debt {
-    owed: Owed,
+struct PendingReply {
+    owed: Reply,
     /// Its text rolls back to a savepoint, which the server tags as it tags the end of a transaction.
     undoes: bool,
 }
@@ -78,22 +78,22 @@ impl Traits {
 }
 
 /// The answers that are still to come, in their order.
-struct Debts {
-    queue: VecDeque<Debt>,
+struct Pipeline {
+    queue: VecDeque<PendingReply>,
     /// How many of them run something that may be cancelled.
     works: u32,
     /// How many have been settled.
     settled: u64,
 }
 
-impl Debts {
+impl Pipeline {
     fn new() -> Self {
-        Debts { queue: VecDeque::with_capacity(4), works: 0, settled: 0 }
+        Pipeline { queue: VecDeque::with_capacity(4), works: 0, settled: 0 }
     }
 
-    fn push(&mut self, owed: Owed, undoes: bool) {
+    fn push(&mut self, owed: Reply, undoes: bool) {
         self.works += u32::from(owed.is_work());
-        self.queue.push_back(Debt { owed, undoes });
+        self.queue.push_back(PendingReply { owed, undoes });
     }
 
     fn pop(&mut self) {
@@ -102,7 +102,7 @@ impl Debts {
         self.settled += u64::from(settled.is_some());
     }
 
-    fn next_is(&self, owed: Owed) -> bool {
+    fn next_is(&self, owed: Reply) -> bool {
         self.queue.front().is_some_and(|debt| debt.owed == owed)
     }
 
@@ -113,7 +113,7 @@ impl Debts {
     fn front(&self) -> Front {
         match self.queue.front().map(|debt| debt.owed) {
             Some(owed) if owed.is_work() => Front::Work,
-            Some(Owed::Failed) => Front::Failed,
+            Some(Reply::Failed) => Front::Failed,
             _ => Front::Other,
         }
     }
@@ -124,8 +124,8 @@ impl Debts {
 }
 
 /// What was asked and is not answered yet.
-pub(super) struct Books {
-    owed: Debts,
+pub(super) struct Protocol {
+    owed: Pipeline,
     pub(super) executes: bool,
     ends: bool,
     undoes: bool,
@@ -148,10 +148,10 @@ pub(super) struct Books {
     pub(super) named: Option<Box<HashMap<Vec<u8>, Traits>>>,
 }
 
-impl Books {
+impl Protocol {
     pub(super) fn new() -> Self {
-        Books {
-            owed: Debts::new(),
+        Protocol {
+            owed: Pipeline::new(),
             executes: false,
             ends: false,
             undoes: false,
@@ -174,8 +174,8 @@ fn is_lookup(sql: &[u8]) -> bool {
         .any(|beginning| sql.starts_with(beginning))
 }
 
-fn note_lookup(name: &[u8], sql: &[u8], seen: &Seen) {
-    let mut lookups = seen.lookups.lock();
+fn note_lookup(name: &[u8], sql: &[u8], state: &SessionState) {
+    let mut lookups = state.lookups.lock();
     if let (Ok(name), Ok(sql), true) =
         (std::str::from_utf8(name), std::str::from_utf8(sql), lookups.len() < 8)
     {
@@ -183,30 +183,30 @@ fn note_lookup(name: &[u8], sql: &[u8], seen: &Seen) {
     }
 }
 
-impl Books {
-    pub(super) fn on_sent(&mut self, frame: &Frame<'_>, seen: &Seen) {
+impl Protocol {
+    pub(super) fn on_sent(&mut self, frame: &Frame<'_>, state: &SessionState) {
         match frame.kind {
-            0 => self.owed.push(Owed::Light, false),
+            0 => self.owed.push(Reply::Light, false),
             b'Q' => {
                 // What is sent behind a copy that waits for rows makes it fail, and does not end it.
-                if !seen.copying().is_in() {
-                    self.forget_copy(seen);
+                if !state.copying().is_in() {
+                    self.forget_copy(state);
                 }
                 let (sql, _) = cstring(frame.body);
                 let traits = self.read(frame, sql, Nature::UNCLEAR);
-                self.note(traits, seen);
-                self.owed.push(if traits.is_end() { Owed::End } else { Owed::Query }, traits.undoes());
+                self.note(traits, state);
+                self.owed.push(if traits.is_end() { Reply::End } else { Reply::Query }, traits.undoes());
             }
             b'P' => {
                 let (name, rest) = cstring(frame.body);
                 let (sql, _) = cstring(rest);
                 if !name.is_empty() && frame.whole && is_lookup(sql) {
-                    note_lookup(name, sql, seen);
+                    note_lookup(name, sql, state);
                 }
                 // A Parse is one statement, which the words at its beginning tell.
                 let traits = self.read(frame, sql, Nature::ATOMIC);
                 if name.is_empty() {
-                    self.binds(traits, seen);
+                    self.binds(traits, state);
                 } else if !traits.is_plain() {
                     self.named.get_or_insert_default().insert(name.to_vec(), traits);
                 }
@@ -216,7 +216,7 @@ impl Books {
                 let (name, _) = cstring(rest);
                 let named = self.named.as_ref().and_then(|named| named.get(name)).copied();
                 if let Some(traits) = named {
-                    self.binds(traits, seen);
+                    self.binds(traits, state);
                 }
             }
             b'C' => {
@@ -225,9 +225,9 @@ impl Books {
                 }
             }
             b'F' => self.executes = true,
-            b'c' => self.forget_copy(seen),
+            b'c' => self.forget_copy(state),
             b'f' => {
-                self.forget_copy(seen);
+                self.forget_copy(state);
                 self.fails = true;
             }
             _ => {}
@@ -235,21 +235,21 @@ impl Books {
     }
 
     /// What is about to run, for those who ask afterwards.
-    fn note(&mut self, traits: Traits, seen: &Seen) {
+    fn note(&mut self, traits: Traits, state: &SessionState) {
         if !traits.residue.is_none() {
-            seen.add_residue(traits.residue);
+            state.add_residue(traits.residue);
         }
         if !traits.change.is_none() {
-            self.contexts.change(traits.change, seen);
+            self.contexts.change(traits.change, state);
         }
         if traits.nature.contains(Nature::UNCLEAR) {
-            Marks::count(&seen.marks.unclear);
+            Marks::count(&state.marks.unclear);
         }
         if traits.nature.contains(Nature::ENDS) {
-            Marks::count(&seen.marks.endings);
+            Marks::count(&state.marks.endings);
         }
         if traits.undoes() {
-            self.contexts.undo_a_part(seen);
+            self.contexts.undo_a_part(state);
         }
     }
 
@@ -271,56 +271,56 @@ impl Books {
         if self.owed.len() == 0 && !self.executes { self.parameters.strings() } else { None }
     }
 
-    fn forget_copy(&mut self, seen: &Seen) {
+    fn forget_copy(&mut self, state: &SessionState) {
         if std::mem::take(&mut self.copies) {
-            seen.keep_copying(Copying::Not);
+            state.keep_copying(Copying::Not);
         }
     }
 
-    pub(super) fn on_sync(&mut self, seen: &Seen) {
-        if self.copies && !seen.copying().is_in() {
-            self.forget_copy(seen);
+    pub(super) fn on_sync(&mut self, state: &SessionState) {
+        if self.copies && !state.copying().is_in() {
+            self.forget_copy(state);
         }
         let undoes = std::mem::take(&mut self.undoes);
         let kind = match (std::mem::take(&mut self.executes), std::mem::take(&mut self.ends)) {
             // It ends by itself. A cancel could come before the server has read the Sync that travelled with the
             // Execute; that would be answered then, and the driver counts on its being swallowed.
-            _ if std::mem::take(&mut self.fails) => Owed::Failed,
-            (true, true) => Owed::End,
-            (true, false) => Owed::Execute,
-            (false, _) => Owed::Light,
+            _ if std::mem::take(&mut self.fails) => Reply::Failed,
+            (true, true) => Reply::End,
+            (true, false) => Reply::Execute,
+            (false, _) => Reply::Light,
         };
         self.owed.push(kind, undoes);
     }
 
     /// A named statement does what it does when it is bound, an unnamed one with its Parse.
-    fn binds(&mut self, traits: Traits, seen: &Seen) {
-        self.note(traits, seen);
+    fn binds(&mut self, traits: Traits, state: &SessionState) {
+        self.note(traits, state);
         self.ends = traits.is_end();
         self.undoes = traits.undoes();
     }
 
-    pub(super) fn on_received(&mut self, frame: &Frame<'_>, seen: &Seen) {
+    pub(super) fn on_received(&mut self, frame: &Frame<'_>, state: &SessionState) {
         match frame.kind {
             // The Sync that travelled with the Execute of a COPY FROM STDIN is swallowed by the server.
             b'G' => {
                 let is_first = !self.completes;
-                if self.owed.next_is(Owed::Execute) {
+                if self.owed.next_is(Reply::Execute) {
                     self.owed.pop();
                     self.executes = true;
                 }
                 self.copies = true;
-                seen.keep_copying(if is_first { Copying::InAlone } else { Copying::InAfterOthers });
+                state.keep_copying(if is_first { Copying::InAlone } else { Copying::InAfterOthers });
             }
             b'H' => {
                 self.copies = true;
-                seen.keep_copying(Copying::Out);
+                state.keep_copying(Copying::Out);
             }
             b'E' => {
-                self.contexts.undo(seen);
+                self.contexts.undo(state);
                 // It failed before its rows had ended.
                 if self.copies {
-                    seen.keep_copying(seen.copying().failed());
+                    state.keep_copying(state.copying().failed());
                 }
             }
             b'K' => {
@@ -329,24 +329,24 @@ impl Books {
                     .split_first_chunk::<4>()
                     .and_then(|(pid, rest)| Some((pid, rest.first_chunk::<4>()?)))
                 {
-                    seen.pid.store(i32::from_be_bytes([*a, *b, *c, *d]), Ordering::Release);
-                    seen.secret.store(i32::from_be_bytes([*e, *f, *g, *h]), Ordering::Release);
+                    state.pid.store(i32::from_be_bytes([*a, *b, *c, *d]), Ordering::Release);
+                    state.secret.store(i32::from_be_bytes([*e, *f, *g, *h]), Ordering::Release);
                 }
             }
             b'S' => {
-                self.settle_parameters(seen);
+                self.settle_parameters(state);
                 let (name, rest) = cstring(frame.body);
                 self.parameters.report(name, cstring(rest).0, self.ready);
                 self.differ = self.parameters.differ();
-                seen.tell_strings(self.parameters.strings());
+                state.tell_strings(self.parameters.strings());
             }
             _ => {}
         }
     }
 
     /// If the session was made as it is to be since the last report, so are its settings.
-    fn settle_parameters(&mut self, seen: &Seen) {
-        if seen.take_settled() {
+    fn settle_parameters(&mut self, state: &SessionState) {
+        if state.take_settled() {
             self.parameters.settle();
             self.differ = false;
         }
@@ -354,35 +354,35 @@ impl Books {
 
     /// No transaction is open, and some reported setting is not as it was at start-up.
     #[cold]
-    fn on_difference(&mut self, seen: &Seen) {
-        self.settle_parameters(seen);
+    fn on_difference(&mut self, state: &SessionState) {
+        self.settle_parameters(state);
         if self.differ {
-            seen.add_residue(Residue::SETTING);
+            state.add_residue(Residue::SETTING);
         }
     }
 
     /// The server waits for the next request.
-    pub(super) fn on_ready(&mut self, body: &[u8], seen: &Seen) {
+    pub(super) fn on_ready(&mut self, body: &[u8], state: &SessionState) {
         if self.differ && body.first() == Some(&b'I') {
-            self.on_difference(seen);
+            self.on_difference(state);
         }
         if body.first() == Some(&b'I') {
-            self.contexts.at_rest(seen);
+            self.contexts.at_rest(state);
         }
         self.owed.pop();
         self.ready = true;
         self.completes = false;
         // Nobody else writes it, so it needs no locked addition.
-        seen.answered.store(seen.answered.load(Ordering::Relaxed) + 1, Ordering::Release);
+        state.answered.store(state.answered.load(Ordering::Relaxed) + 1, Ordering::Release);
         if let Some(status) = body.first() {
-            seen.status.store(*status, Ordering::Release);
+            state.status.store(*status, Ordering::Release);
         }
     }
 
     /// A statement has ended well.
-    pub(super) fn on_complete(&mut self, tag: &[u8], seen: &Seen) {
-        if self.owed.next_is(Owed::End) {
-            seen.committed.store(tag == b"COMMIT\0", Ordering::Release);
+    pub(super) fn on_complete(&mut self, tag: &[u8], state: &SessionState) {
+        if self.owed.next_is(Reply::End) {
+            state.committed.store(tag == b"COMMIT\0", Ordering::Release);
         }
         self.completes = true;
         // The tags of queries and changes of rows begin with other letters.
@@ -393,27 +393,27 @@ impl Books {
                 _ => false,
             };
             if ends {
-                Marks::count(&seen.marks.ended);
+                Marks::count(&state.marks.ended);
             }
             if tag == b"ROLLBACK\0" {
-                self.contexts.undo(seen);
+                self.contexts.undo(state);
             }
         } else if context::alters(tag) {
-            self.contexts.alter(seen);
+            self.contexts.alter(state);
         }
-        seen.keep_tag(tag);
+        state.keep_tag(tag);
     }
 
-    pub(super) fn publish(&self, seen: &Seen, midway: u32) {
+    pub(super) fn publish(&self, state: &SessionState, midway: u32) {
         // A COPY that was begun and not ended is work, although no answer is owed until its end was sent.
         let copying = u32::from(self.executes);
         let is_copy = self.executes && self.owed.len() == 0;
         let front = if is_copy { Front::Work } else { self.owed.front() };
-        seen.front.store(front as u8, Ordering::Release);
-        seen.sent.store(self.owed.settled + u64::from(self.owed.len()), Ordering::Release);
-        seen.owed_work.store(self.owed.works + copying, Ordering::Release);
-        seen.owed.store(self.owed.len() + copying + midway, Ordering::Release);
+        state.front.store(front as u8, Ordering::Release);
+        state.sent.store(self.owed.settled + u64::from(self.owed.len()), Ordering::Release);
+        state.owed_work.store(self.owed.works + copying, Ordering::Release);
+        state.owed.store(self.owed.len() + copying + midway, Ordering::Release);
         // Last: whoever sees that it is answered sees also that nothing is owed for it.
-        seen.settled.store(self.owed.settled, Ordering::Release);
+        state.settled.store(self.owed.settled, Ordering::Release);
     }
 }
