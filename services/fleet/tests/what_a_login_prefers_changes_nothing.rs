@@ -8,7 +8,7 @@ use fleet::tenants::{TenantId, TenantTx, transaction};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use plimsoll::Database;
-use plimsoll_embedded::{Cluster, PgBouncer, PoolMode, shared};
+use plimsoll_embedded::{Cluster, PgBouncer, PoolMode, test_server};
 use serde_json::json;
 use service::Device;
 
@@ -65,7 +65,7 @@ fn preferring(subject: &str, (style, zone): (&str, &str)) -> Vec<String> {
 /// The server, asked in a session that prefers nothing of its own.
 enum Asked<'a> {
     Own(&'a Cluster),
-    Shared(&'a shared::TestDatabase),
+    Shared(&'a test_server::TestDatabase),
 }
 
 impl Asked<'_> {
@@ -141,7 +141,7 @@ async fn partitions_hold_their_days(asked: &Asked<'_>) {
 async fn of_the_database() {
     for style in STYLES {
         println!("{style:?}");
-        let database = shared::database().await.unwrap();
+        let database = test_server::database().await.unwrap();
         database.execute(EVIL).await.unwrap();
         for sql in preferring(&format!("DATABASE {}", database.name()), style) {
             database.execute(&sql).await.unwrap();

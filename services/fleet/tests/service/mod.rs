@@ -7,7 +7,7 @@ use fleet::demo::Credentials;
 use fleet::{Config, Running, Source};
 use jiff::Timestamp;
 use plimsoll::{Database, Settings, TransactionGuard};
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use reqwest::{Client, Response};
 use serde_json::Value;
 use std::future::Future;
@@ -75,7 +75,7 @@ pub(crate) async fn start() -> Fleet {
 
 /// The same, with a configuration that `change` has changed.
 pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Fleet {
-    let database = shared::database().await.unwrap();
+    let database = test_server::database().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(&database.url(), folder.path());
     change(&mut config);
