@@ -5,11 +5,11 @@
 //! it says 503.
 
 use crate::credentials::TokenHash;
+use crate::http::problem::{Problem, Reply};
 use crate::ingest::partitions::Partitions;
 use crate::ingest::writer::Writer;
-use crate::keyset::CursorKey;
 use crate::pools::Pools;
-use crate::reply::{Problem, Reply};
+use crate::tenants::cursor::CursorKey;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 

@@ -4,7 +4,7 @@
 
 mod service;
 
-use fleet::demo::Credentials;
+use fleet::boot::demo::Credentials;
 use plimsoll_embedded::test_server::{self, TestDatabase};
 use service::Device;
 use std::process::Stdio;

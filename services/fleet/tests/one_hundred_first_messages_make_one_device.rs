@@ -6,7 +6,7 @@
 mod log;
 mod service;
 
-use fleet::demo::Credentials;
+use fleet::boot::demo::Credentials;
 use log::Log;
 use plimsoll_embedded::test_server;
 use service::{Device, Fleet};

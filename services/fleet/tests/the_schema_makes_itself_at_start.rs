@@ -106,7 +106,7 @@ async fn and_one_that_cannot_be_made_leaves_the_service_alive() {
     let url = program.url().await;
     let log = program.logged_up_to("Schema initialization failed: ").await;
     assert!(has(&log, "ERROR ", "Schema initialization failed: "), "{log:?}");
-    let credentials = fleet::demo::Credentials::of_folder(folder.path()).unwrap();
+    let credentials = fleet::boot::demo::Credentials::of_folder(folder.path()).unwrap();
     let device = service::Device::of(url, credentials);
     assert_eq!(device.get_as("/healthz", None).await.status, 200);
     device.send("d1", r#"{"t": 1}"#).await.refused(503, "STARTING");

@@ -9,7 +9,7 @@
 
 use super::{DeviceStatus, SiteId};
 use crate::credentials::TokenHash;
-use crate::reply::{Problem, Proof};
+use crate::http::problem::{Problem, Proof};
 use axum::http::StatusCode;
 
 /// What is on record about a tenant and a device of this id.

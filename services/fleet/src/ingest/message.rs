@@ -13,7 +13,7 @@
 use super::fields::{Fields, NotRead};
 use super::{number, time};
 use crate::devices::SiteId;
-use crate::reply::Problem;
+use crate::http::problem::Problem;
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde_json::value::RawValue;

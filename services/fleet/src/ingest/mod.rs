@@ -1,7 +1,6 @@
 //! Ingest: from what a device sent to a row that has been committed.
 
 mod fields;
-mod media;
 pub mod message;
 mod number;
 pub mod partitions;

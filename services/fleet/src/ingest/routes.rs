@@ -5,14 +5,14 @@
 //! database asked who the device is, and only after all that is anything written. 202 means that the transaction which
 //! holds the reading has committed.
 
-use super::media;
 use super::message::{self, Message};
 use super::store::Reading;
 use crate::credentials::TokenHash;
 use crate::devices::admission::{self, Admission, Record};
 use crate::devices::provision::{Provisioned, provision};
 use crate::devices::{DeviceId, SiteId, store};
-use crate::reply::{Problem, Proof, Reply};
+use crate::http::media;
+use crate::http::problem::{Problem, Proof, Reply};
 use crate::service::{Ready, Service};
 use crate::tenants::{TenantId, TenantTx, transaction};
 use axum::body::{Body, to_bytes};

@@ -2,7 +2,7 @@
 
 use super::partitions::{self, Partitions};
 use crate::devices::{DeviceId, SiteId};
-use crate::reply::Problem;
+use crate::http::problem::Problem;
 use crate::tenants::{TenantId, TenantTx, transaction};
 use axum::http::StatusCode;
 use jiff::Timestamp;

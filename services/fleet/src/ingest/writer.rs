@@ -13,7 +13,7 @@
 
 use super::partitions::Partitions;
 use super::store::{self, Reading};
-use crate::reply::Problem;
+use crate::http::problem::Problem;
 use crate::tenants::TenantId;
 use plimsoll::{Database, deadline};
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 //! It is not looked up in the database, since health is asked most when the database is away.
 
 use crate::credentials::TokenHash;
-use crate::reply::{Problem, Proof, Reply};
+use crate::http::problem::{Problem, Proof, Reply};
 use crate::service::Service;
 use crate::tenants::access::bearer;
 use axum::http::HeaderMap;

@@ -1,7 +1,7 @@
 //! Health over HTTP. All of it goes through the pool `system`, which has connections when the others have none.
 
 use super::{access, health};
-use crate::reply::{Problem, Reply};
+use crate::http::problem::{Problem, Reply};
 use crate::service::Service;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};

@@ -6,7 +6,7 @@
 
 use super::{TenantId, TenantTx, transaction};
 use crate::credentials::TokenHash;
-use crate::reply::{Problem, Proof, Reply};
+use crate::http::problem::{Problem, Proof, Reply};
 use axum::http::{HeaderMap, header};
 use plimsoll::Database;
 

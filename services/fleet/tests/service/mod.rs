@@ -2,8 +2,8 @@
 #![allow(unreachable_pub, reason = "shared by test files; nothing is published")]
 #![allow(dead_code, reason = "each test uses what it needs")]
 
-use fleet::bring_up::Reached;
-use fleet::demo::Credentials;
+use fleet::boot::bring_up::BringUpResult;
+use fleet::boot::demo::Credentials;
 use fleet::{Config, Running, Source};
 use jiff::Timestamp;
 use plimsoll::{Database, Settings, TransactionGuard};
@@ -24,7 +24,7 @@ const POOL_TIMEOUT: Duration = Duration::from_secs(14);
 /// A running service with everything around it.
 pub(crate) struct Fleet {
     pub(crate) running: Running,
-    pub(crate) reached: Reached,
+    pub(crate) reached: BringUpResult,
     pub(crate) device: Device,
     pub(crate) database: TestDatabase,
     pub(crate) folder: TempDir,

@@ -3,7 +3,7 @@
 //! Both travel by scope, so that no handler has to hand them on. The id is the client's own if that is a harmless text,
 //! else a new one; it stands in the answer, in the problem and in the log.
 
-use crate::reply::Problem;
+use super::problem::Problem;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;

@@ -4,7 +4,7 @@
 //! which whoever runs the service finds the whole story in the log. Nothing that a server or a driver said goes into
 //! an answer: their texts hold SQL, parameters and names of machines.
 
-use crate::request;
+use super::request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use plimsoll::{Error, Fault, Outcome};
