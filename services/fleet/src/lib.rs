@@ -10,7 +10,7 @@
 //! # The map
 //! | room | what is in it |
 //! |---|---|
-//! | [`credentials`], [`instant`] | secrets, and times as they are shown |
+//! | [`refusal`], [`credentials`], [`instant`] | why something is refused, secrets, times as they are shown |
 //! | [`http`] | what every answer has in common: failures, the request's id and deadline, what a body may be |
 //! | [`tenants`] | whose everything is; the only transaction in which a tenant's rows are seen; pages of its lists |
 //! | [`subscriptions`], [`devices`] | the count, and the registry |
@@ -27,6 +27,7 @@ pub mod ingest;
 pub mod instant;
 pub mod operator;
 pub mod pools;
+pub mod refusal;
 pub mod service;
 pub mod subscriptions;
 pub mod tenants;

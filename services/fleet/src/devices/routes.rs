@@ -1,6 +1,7 @@
 //! The tenant's list of devices over HTTP.
 
 use super::store;
+use crate::http::bearer::bearer;
 use crate::http::problem::{Problem, Reply};
 use crate::service::Service;
 use crate::tenants::cursor::{self, BadCursor};
@@ -29,10 +30,10 @@ pub(crate) async fn list(
     page: Result<Query<Page>, QueryRejection>,
 ) -> Reply {
     // Who shows nothing is told so at any time, also while the database is awaited.
-    access::bearer(&headers)?;
+    let token = bearer(&headers)?;
     let ready = service.ready()?;
     let db = &ready.pools.ui;
-    let tenant = access::tenant_of(db, &headers).await?;
+    let tenant = access::tenant_of(db, token).await?;
     let limit_refused = || Problem::bad_request("BAD_LIMIT", "limit is a whole number from 1 to 1000");
     let Query(page) = page.map_err(|_| limit_refused())?;
     let limit = page.limit.unwrap_or(cursor::LIMIT);

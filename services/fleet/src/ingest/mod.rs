@@ -4,6 +4,8 @@ mod fields;
 pub mod message;
 mod number;
 pub mod partitions;
+pub mod reading;
+pub mod refusal;
 pub mod routes;
 pub mod store;
 mod time;

@@ -12,36 +12,7 @@
 //!
 //! What fits is stored as it was written, digit for digit.
 
-/// Why a number does not fit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Misfit {
-    /// A whole number beyond 64 bits.
-    Whole,
-    /// Beyond the largest float.
-    Large,
-    /// Not zero, and nearer to zero than any float.
-    Small,
-    /// More digits than a float holds.
-    Digits,
-}
-
-impl Misfit {
-    /// What it is told as, after the number's name.
-    pub(super) fn sentence(self) -> &'static str {
-        match self {
-            Misfit::Whole => {
-                "is a whole number beyond 64 bits: it has to lie from -9223372036854775808 to 18446744073709551615"
-            }
-            Misfit::Large => {
-                "is too large for a 64-bit float: it has to lie within 1.7976931348623157e308 of zero"
-            }
-            Misfit::Small => "is too small for a 64-bit float and would become 0: send 0, or at least 5e-324",
-            Misfit::Digits => {
-                "has more digits than a 64-bit float holds, and would be stored rounded: send 17 at most"
-            }
-        }
-    }
-}
+use super::refusal::Misfit;
 
 /// The text under which a JSON number is stored.
 pub(super) fn storable(text: &str) -> Result<&str, Misfit> {
