@@ -1,6 +1,6 @@
 //! May this device send, and where is it? The one answer, for every protocol by which a message can come in.
 //!
-//! The rules are those of [`admission`](super::admission); a first message that they let in registers its device.
+//! The rules are those of [`admission`]; a first message that they let in registers its device.
 
 use super::admission::{self, Admission, Record};
 use super::provision::{Provisioned, provision};
