@@ -8,7 +8,7 @@ mod server;
 use ledger::{INSERT, entries, ledger};
 use plimsoll::event::Event;
 use plimsoll::{Database, Outcome, Settings};
-use plimsoll_embedded::shared::TestDatabase;
+use plimsoll_embedded::test_server::TestDatabase;
 use plimsoll_faults::{Direction, Fault as Broken};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};

@@ -8,7 +8,7 @@ mod server;
 use plimsoll::event::Event;
 use plimsoll::settings::Enforcement;
 use plimsoll::{BreakerState, Database, Fault, HealthState, Outcome, Settings, deadline};
-use plimsoll_embedded::{Cluster, StopMode, shared};
+use plimsoll_embedded::{Cluster, StopMode, test_server};
 use plimsoll_faults::Process;
 use server::{PATIENCE, event, until};
 use std::time::{Duration, Instant};
@@ -195,7 +195,7 @@ async fn and_a_stall_that_is_short_passes_unnoticed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn and_slow_statements_on_every_connection_are_not_taken_for_it() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let settings = server::settings_for(&fresh).await.pool_max(3).breaker_after(Duration::from_millis(400));
     let db = Database::connect(settings).await.unwrap();
     let end = Instant::now() + server::span();
@@ -214,7 +214,7 @@ async fn and_slow_statements_on_every_connection_are_not_taken_for_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn and_a_pile_up_behind_a_lock_is_not_taken_for_it() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     fresh.execute("CREATE TABLE counter (n int); INSERT INTO counter VALUES (0)").await.unwrap();
     // Whoever waits here has all the time that the test takes.
     let long = 2 * server::span() + 30 * SECOND;
@@ -283,7 +283,7 @@ async fn in_the_dark_it_counts_and_refuses_nothing() {
 
 #[tokio::test]
 async fn isolated_by_hand_it_refuses_until_it_is_resumed() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = server::database(&fresh).await;
     let held = db.acquire().await.unwrap();
     db.isolate();

@@ -7,7 +7,7 @@ mod server;
 
 use ledger::{INSERT, entries, ledger};
 use plimsoll::{Database, Error, Fault, Outcome, Result, Transaction, deadline};
-use plimsoll_embedded::shared::TestDatabase;
+use plimsoll_embedded::test_server::TestDatabase;
 use plimsoll_faults::{Direction, Fault as Broken, Proxy};
 use server::{PATIENCE, until};
 use std::time::Duration;

@@ -7,7 +7,7 @@ mod server;
 
 use ledger::{INSERT, end_of, entries, ledger};
 use plimsoll::{Database, Outcome, Result, Transaction, deadline};
-use plimsoll_embedded::shared::TestDatabase;
+use plimsoll_embedded::test_server::TestDatabase;
 use plimsoll_faults::ledger::{Entry, Verdict};
 use plimsoll_faults::{Direction, Fault as Broken, Proxy};
 use server::{PATIENCE, until};

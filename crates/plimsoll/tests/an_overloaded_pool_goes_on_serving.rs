@@ -8,7 +8,7 @@ mod server;
 use plimsoll::event::Event;
 use plimsoll::settings::Enforcement;
 use plimsoll::{Again, Database, Error, Fault};
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -18,8 +18,8 @@ const WORK: &str = "SELECT pg_sleep(0.04)";
 const DEADLINE: Duration = Duration::from_millis(400);
 const FLOOD: Duration = Duration::from_secs(3);
 
-async fn pool(mode: Enforcement) -> (Database, shared::TestDatabase) {
-    let fresh = shared::database().await.unwrap();
+async fn pool(mode: Enforcement) -> (Database, test_server::TestDatabase) {
+    let fresh = test_server::database().await.unwrap();
     let settings = server::settings_for(&fresh).await.pool_min(SIZE).pool_max(SIZE).max_waiting(100_000);
     let db = Database::connect(settings.admission(mode)).await.unwrap();
     server::until("all are open", server::PATIENCE, async || db.pool_status().checked_in == SIZE).await;

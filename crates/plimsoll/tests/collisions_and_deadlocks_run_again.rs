@@ -8,7 +8,7 @@ mod server;
 use ledger::ledger;
 use plimsoll::event::Event;
 use plimsoll::{Call, Fault, Isolation, Transaction};
-use plimsoll_embedded::shared::TestDatabase;
+use plimsoll_embedded::test_server::TestDatabase;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::Barrier;
 

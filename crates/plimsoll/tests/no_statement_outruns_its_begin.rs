@@ -11,7 +11,7 @@ mod server;
 
 use ledger::{entries, ledger};
 use plimsoll::{Database, Error, Fault, Outcome, Phase, Transaction};
-use plimsoll_embedded::shared::TestDatabase;
+use plimsoll_embedded::test_server::TestDatabase;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};

@@ -8,7 +8,7 @@ mod server;
 
 use ledger::{INSERT, entries, ledger};
 use plimsoll::{Database, Fault, Outcome, Transaction, deadline};
-use plimsoll_embedded::shared::TestDatabase;
+use plimsoll_embedded::test_server::TestDatabase;
 use std::time::Duration;
 use tokio::time::Instant;
 

@@ -7,7 +7,7 @@ mod server;
 
 use ledger::{INSERT, end_of, entries, ledger};
 use plimsoll::{Database, Fault};
-use plimsoll_embedded::shared::TestDatabase;
+use plimsoll_embedded::test_server::TestDatabase;
 use plimsoll_faults::ledger::{Entry, Verdict};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};

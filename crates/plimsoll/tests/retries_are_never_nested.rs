@@ -8,7 +8,7 @@ mod server;
 
 use ledger::ledger;
 use plimsoll::{Database, Fault, Transaction};
-use plimsoll_embedded::shared::TestDatabase;
+use plimsoll_embedded::test_server::TestDatabase;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const COLLIDE: &str = "SELECT collide()";

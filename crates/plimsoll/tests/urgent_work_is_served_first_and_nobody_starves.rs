@@ -6,7 +6,7 @@ mod server;
 
 use plimsoll::settings::Enforcement;
 use plimsoll::{Database, Fault, Priority};
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -29,7 +29,7 @@ async fn join(
 }
 
 async fn served(letters: &[(Priority, char)]) -> String {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = Database::connect(server::settings_for(&fresh).await.pool_max(1)).await.unwrap();
     let held = db.acquire().await.unwrap();
     let served = Arc::new(Mutex::new(String::new()));
@@ -62,7 +62,7 @@ async fn one_in_eight_goes_to_the_longest_waiting_of_all() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_reserve_is_lent_to_the_urgent_only() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let settings = server::settings_for(&fresh).await.pool_max(3).priority_reserve(1);
     let db = Database::connect(settings).await.unwrap();
     let mut held = vec![db.acquire().await.unwrap(), db.acquire().await.unwrap()];
@@ -77,7 +77,7 @@ async fn the_reserve_is_lent_to_the_urgent_only() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_the_dark_the_reserve_counts_and_is_lent_to_anybody() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let settings =
         server::settings_for(&fresh).await.pool_max(3).priority_reserve(1).admission(Enforcement::Dark);
     let db = Database::connect(settings).await.unwrap();

@@ -14,7 +14,7 @@ mod server;
 mod sql;
 
 use fastrand::Rng;
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 use server::{bare, first, number};
 use sql::Strings;
 use sql::residue::{Residue, of_sql};
@@ -229,8 +229,8 @@ const SETUP: &str =
     create procedure leave() language plpgsql as $$ begin perform pg_advisory_lock(1); end $$;";
 
 /// A database in which the texts mean something.
-async fn database() -> shared::TestDatabase {
-    let fresh = shared::database().await.unwrap();
+async fn database() -> test_server::TestDatabase {
+    let fresh = test_server::database().await.unwrap();
     bare(&fresh.url()).await.batch_execute(&SETUP.replace("{url}", &fresh.url())).await.unwrap();
     fresh
 }

@@ -6,9 +6,9 @@
 mod log;
 mod service;
 
-use fleet::demo::Credentials;
+use fleet::boot::demo::Credentials;
 use log::Log;
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 use service::{Device, Fleet};
 use std::path::Path;
 use std::process::Stdio;
@@ -154,7 +154,7 @@ impl Process {
 
 #[tokio::test]
 async fn to_two_processes() {
-    let database = shared::database().await.unwrap();
+    let database = test_server::database().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let credentials = Credentials::of_folder(folder.path()).unwrap();
     // Both at once, on an empty database: they also share the migrations, the role and the first tenant.

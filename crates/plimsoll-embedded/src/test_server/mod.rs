@@ -6,8 +6,8 @@
 //!
 //! ```no_run
 //! # async fn example() -> plimsoll_embedded::Result<()> {
-//! let database = plimsoll_embedded::shared::database().await?;                       // empty
-//! let stocked = plimsoll_embedded::shared::database_from("shop", "CREATE TABLE item (id int)").await?;
+//! let database = plimsoll_embedded::test_server::database().await?;                       // empty
+//! let stocked = plimsoll_embedded::test_server::database_from("shop", "CREATE TABLE item (id int)").await?;
 //! println!("{} {}", database.url(), stocked.url());                                   // both are dropped at the end
 //! # Ok(()) }
 //! ```
@@ -24,7 +24,7 @@ mod server;
 mod template;
 
 pub use database::TestDatabase;
-pub use server::SharedServer;
+pub use server::TestServer;
 
 use crate::error::Result;
 use std::fmt::Display;
@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 /// The server of this test run; started if this is the first to ask. Dropped before it is done, a server that was just
 /// coming up is stopped again by its keeper, or is found by the next who asks.
-pub async fn server() -> Result<Arc<SharedServer>> {
+pub async fn server() -> Result<Arc<TestServer>> {
     server::of_this_process().await
 }
 

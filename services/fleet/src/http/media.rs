@@ -4,11 +4,11 @@
 //! body that says it is XML is not read as JSON in the hope that it is. Who says nothing sends JSON, and so does `curl -d`,
 //! which says `application/x-www-form-urlencoded` of whatever it sends.
 
-use crate::reply::{Problem, Reply};
+use super::problem::{Problem, Reply};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 
 /// Whether the headers promise a body that is read here.
-pub(super) fn check(headers: &HeaderMap) -> Reply<()> {
+pub(crate) fn check(headers: &HeaderMap) -> Reply<()> {
     if headers.get_all(header::CONTENT_ENCODING).iter().any(|said| !is_identity(said)) {
         let detail = "the body has a Content-Encoding, and none is unpacked here: send it as it is, without that header";
         return Err(unsupported("UNSUPPORTED_CONTENT_ENCODING", detail)

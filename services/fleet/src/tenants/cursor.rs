@@ -5,8 +5,8 @@
 //! version of its own, bound to the tenant and to the list it came from, and signed with the service's key. A cursor that does
 //! not verify is the client's error and is told so; it never quietly becomes the first page.
 
+use super::TenantId;
 use crate::credentials::mac;
-use crate::tenants::TenantId;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle::ConstantTimeEq;

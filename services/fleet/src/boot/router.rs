@@ -1,8 +1,9 @@
 //! Every path there is.
 
-use crate::reply::Problem;
+use crate::http::problem::Problem;
+use crate::http::request;
 use crate::service::Service;
-use crate::{devices, ingest, operator, request};
+use crate::{devices, ingest, operator};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware;

@@ -1,6 +1,6 @@
 //! A database of one's own for one test.
 
-use super::server::SharedServer;
+use super::server::TestServer;
 use super::template::plain;
 use crate::error::Result;
 use crate::sql::{self, Row, Target};
@@ -13,12 +13,12 @@ const DROP_PATIENCE: Duration = Duration::from_secs(10);
 /// A fresh database on the run's shared server. Dropped, it takes the database with it, and whoever is still connected.
 #[derive(Debug)]
 pub struct TestDatabase {
-    server: Arc<SharedServer>,
+    server: Arc<TestServer>,
     name: String,
 }
 
 impl TestDatabase {
-    pub(super) async fn copy_of(template: &str, server: Arc<SharedServer>) -> Result<Self> {
+    pub(super) async fn copy_of(template: &str, server: Arc<TestServer>) -> Result<Self> {
         // The test's name, to be recognised in pg_stat_activity and in the log; and chance, to be alone.
         let thread = std::thread::current();
         let test = thread.name().unwrap_or("test").rsplit("::").next().unwrap_or_default();
@@ -42,7 +42,7 @@ impl TestDatabase {
     }
 
     /// The server that it is in.
-    pub fn server(&self) -> &SharedServer {
+    pub fn server(&self) -> &TestServer {
         &self.server
     }
 

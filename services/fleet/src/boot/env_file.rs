@@ -9,8 +9,8 @@
 //! The database's URL logs in as the service's own role, under row-level security, and names the tenant in its options:
 //! without a tenant every table would look empty.
 
-use crate::demo::{Credentials, TENANT};
-use crate::private_file;
+use crate::boot::demo::{Credentials, TENANT};
+use crate::boot::private_file;
 use std::fmt::Write;
 use std::io;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! A connection URL that `psql` takes, for the service's role.
 
-use crate::demo::TENANT;
-use crate::role;
+use crate::boot::demo::TENANT;
+use crate::boot::role;
 use plimsoll::secret::Secret;
 use plimsoll::settings::{Address, Plan, TlsMode, TlsRoots};
 

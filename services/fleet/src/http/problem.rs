@@ -4,7 +4,8 @@
 //! which whoever runs the service finds the whole story in the log. Nothing that a server or a driver said goes into
 //! an answer: their texts hold SQL, parameters and names of machines.
 
-use crate::request;
+use super::request_id;
+use crate::refusal::{NotDone, Proof, Refusal, RefusalKind};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use plimsoll::{Error, Fault, Outcome};
@@ -23,15 +24,6 @@ pub struct Problem {
     detail: Cow<'static, str>,
     retry_after: Option<Duration>,
     header: Option<(HeaderName, &'static str)>,
-}
-
-/// What somebody has to show who was not let in: a scheme of `WWW-Authenticate`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proof {
-    /// `Authorization: Bearer <token>`.
-    Bearer,
-    /// `X-Provision-Token: <token>`.
-    ProvisionToken,
 }
 
 impl Problem {
@@ -58,14 +50,17 @@ impl Problem {
             .with_header(header::WWW_AUTHENTICATE, challenge)
     }
 
-    /// What was shown proves nothing.
+    /// What was shown proves nothing: `TOKEN_INVALID`.
     pub fn token_invalid(proof: Proof, detail: impl Into<Cow<'static, str>>) -> Self {
+        Problem::not_proved(proof, "TOKEN_INVALID", detail)
+    }
+
+    fn not_proved(proof: Proof, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         let challenge = match proof {
             Proof::Bearer => "Bearer realm=\"fleet\", error=\"invalid_token\"",
             Proof::ProvisionToken => "X-Provision-Token realm=\"fleet\", error=\"invalid_token\"",
         };
-        Problem::new(StatusCode::UNAUTHORIZED, "TOKEN_INVALID", detail)
-            .with_header(header::WWW_AUTHENTICATE, challenge)
+        Problem::new(StatusCode::UNAUTHORIZED, code, detail).with_header(header::WWW_AUTHENTICATE, challenge)
     }
 
     /// A header that tells how it would be right.
@@ -108,6 +103,31 @@ impl Problem {
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.code
+    }
+}
+
+/// The place where a rule's refusal becomes an HTTP answer.
+impl<R: Refusal> From<R> for Problem {
+    fn from(refusal: R) -> Self {
+        let (code, detail) = (refusal.code(), refusal.detail());
+        match refusal.kind() {
+            RefusalKind::Malformed => Problem::bad_request(code, detail),
+            RefusalKind::TooLarge => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, code, detail),
+            RefusalKind::NotProved(proof) => Problem::not_proved(proof, code, detail),
+            RefusalKind::Forbidden => Problem::new(StatusCode::FORBIDDEN, code, detail),
+            RefusalKind::NotNow(after) => Problem::unavailable(code, detail, after),
+            RefusalKind::OwnMistake => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, code, detail),
+        }
+    }
+}
+
+impl<R: Refusal> From<NotDone<R>> for Problem {
+    fn from(why: NotDone<R>) -> Self {
+        match why {
+            NotDone::Refused(refusal) => Problem::from(refusal),
+            NotDone::Failed(error) => Problem::from(error),
+            NotDone::FailedForAll(error) => Problem::from(&*error),
+        }
     }
 }
 
@@ -183,7 +203,7 @@ fn answer(fault: Fault, retry_after: Option<Duration>) -> Problem {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let problem = Problem::from(&error);
-        let request = request::current_id();
+        let request = request_id::current();
         if problem.status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(request, status = problem.status.as_u16(), "{error}");
         } else {
@@ -201,7 +221,7 @@ impl IntoResponse for Problem {
             "status": self.status.as_u16(),
             "detail": self.detail,
             "code": self.code,
-            "request_id": request::current_id(),
+            "request_id": request_id::current(),
         });
         let mut response = (self.status, body.to_string()).into_response();
         let headers = response.headers_mut();

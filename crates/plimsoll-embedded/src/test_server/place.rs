@@ -4,7 +4,6 @@
 //! may not get into a target folder under `/root`). A file named `open` in there says that the server takes new users;
 //! it is the keeper who removes it, and a pointer to a folder without it points at nothing.
 
-use super::server::SETTINGS;
 use crate::binaries::Binaries;
 use crate::error::{Error, Result};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -21,12 +20,13 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn of(binaries: &Binaries) -> Result<Self> {
+    /// Where those meet who want a server of these programs with these settings.
+    pub(super) fn of(binaries: &Binaries, settings: &[(&str, &str)]) -> Result<Self> {
         let said = std::env::var_os(FOLDER_VARIABLE).filter(|said| !said.is_empty()).map(PathBuf::from);
         let folder = said.unwrap_or_else(|| target_folder().join("plimsoll-test-server"));
         std::fs::create_dir_all(&folder).map_err(Error::io("make the folder", &folder))?;
         let mut hash = DefaultHasher::new();
-        (binaries.folder(), SETTINGS).hash(&mut hash);
+        (binaries.folder(), settings).hash(&mut hash);
         let user = rustix::process::geteuid().as_raw();
         let key = format!("pg{}-user{user}-{:016x}", binaries.major(), hash.finish());
         Ok(Self { folder, key })

@@ -4,8 +4,8 @@
 //! network by mistake. They are kept in a file that only its owner reads, and so stay the same from start to start;
 //! the database holds only their hashes.
 
+use crate::boot::private_file;
 use crate::credentials::{TokenHash, new_token};
-use crate::private_file;
 use crate::tenants::{TenantId, TenantTx, transaction};
 use plimsoll::{Database, Error, Result};
 use serde::{Deserialize, Serialize};

@@ -3,12 +3,13 @@
 use super::keeper::{self, SignedIn};
 use super::place::Place;
 use crate::binaries::Binaries;
-use crate::cluster::{Cluster, HOST, Server, StopMode, wait_for_lock};
+use crate::cluster::{Cluster, Server, StopMode};
 use crate::error::{Error, Result};
+use crate::port::HOST;
 use crate::root::{self, RunAs};
 use crate::sql::Target;
 use crate::watchdog::Starting;
-use crate::{folder, process, url};
+use crate::{file_lock, folder, process, url};
 use rustix::fs::FlockOperation;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// A server for tests: much room for connections, and nothing that only a crash of the machine would need.
-pub(super) const SETTINGS: &[(&str, &str)] = &[
+const SETTINGS: &[(&str, &str)] = &[
     ("max_connections", "300"),
     ("synchronous_commit", "on"),
     ("checkpoint_timeout", "30min"),
@@ -28,16 +29,16 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(150);
 
 /// The server of a test run, and this process's claim on it: it stays while this lives.
 #[derive(Debug)]
-pub struct SharedServer {
+pub struct TestServer {
     server: Server,
     place: Place,
     _signed_in: SignedIn,
 }
 
 /// One claim a process is enough, and it is kept to the end of the process: tests come one after another.
-static OF_THIS_PROCESS: Mutex<Option<Arc<SharedServer>>> = Mutex::const_new(None);
+static OF_THIS_PROCESS: Mutex<Option<Arc<TestServer>>> = Mutex::const_new(None);
 
-pub(super) async fn of_this_process() -> Result<Arc<SharedServer>> {
+pub(super) async fn of_this_process() -> Result<Arc<TestServer>> {
     let mut known = OF_THIS_PROCESS.lock().await;
     if let Some(server) = known.as_ref().filter(|known| known.server.pid().is_some()) {
         return Ok(Arc::clone(server));
@@ -47,14 +48,14 @@ pub(super) async fn of_this_process() -> Result<Arc<SharedServer>> {
     Ok(server)
 }
 
-async fn find_or_start() -> Result<SharedServer> {
+async fn find_or_start() -> Result<TestServer> {
     let binaries = Binaries::find()?;
-    let place = Place::of(&binaries)?;
+    let place = Place::of(&binaries, SETTINGS)?;
     if let Some(server) = join(&place, &binaries).await {
         return Ok(server);
     }
     let path = place.lock();
-    let lock = wait_for_lock(&path, FlockOperation::NonBlockingLockExclusive, LOCK_PATIENCE).await?;
+    let lock = file_lock::wait_for(&path, FlockOperation::NonBlockingLockExclusive, LOCK_PATIENCE).await?;
     let _lock = lock.ok_or_else(|| Error::TooSlow {
         doing: format!(
             "waiting for another process to start the shared test server (lock {})",
@@ -71,7 +72,7 @@ async fn find_or_start() -> Result<SharedServer> {
 }
 
 /// Uses the server that the place points at, if it is open, kept and well. The order matters: see `keeper`.
-async fn join(place: &Place, binaries: &Binaries) -> Option<SharedServer> {
+async fn join(place: &Place, binaries: &Binaries) -> Option<TestServer> {
     let folder = place.read()?;
     let open = Open::read(&folder)?;
     let signed_in = SignedIn::here(&folder).ok()?;
@@ -83,7 +84,7 @@ async fn join(place: &Place, binaries: &Binaries) -> Option<SharedServer> {
         return None;
     }
     keeper::sign_in_the_run(&server.folder);
-    Some(SharedServer { server, place: place.clone(), _signed_in: signed_in })
+    Some(TestServer { server, place: place.clone(), _signed_in: signed_in })
 }
 
 /// Alive and answering; that it is full of clients is an answer too.
@@ -112,7 +113,7 @@ async fn bury(place: &Place, binaries: &Binaries) {
     }
 }
 
-async fn start(place: Place, binaries: Binaries) -> Result<SharedServer> {
+async fn start(place: Place, binaries: Binaries) -> Result<TestServer> {
     // A password is worth 4096 rounds of hashing, which in a debug build cost more than all else that a fresh database
     // takes; so our own errands go by the socket, where the system vouches for us.
     let mut wanted = Cluster::builder().binaries(binaries).in_memory(true).peer(root::own_name());
@@ -129,7 +130,7 @@ async fn start(place: Place, binaries: Binaries) -> Result<SharedServer> {
         .write(&server)?;
     place.point_at(&server.folder)?;
     keeper::sign_in_the_run(&server.folder);
-    Ok(SharedServer { server, place, _signed_in: signed_in })
+    Ok(TestServer { server, place, _signed_in: signed_in })
 }
 
 /// What the file `open` says to newcomers.
@@ -176,7 +177,7 @@ impl Open {
     }
 }
 
-impl SharedServer {
+impl TestServer {
     /// Always 127.0.0.1.
     pub fn host(&self) -> &'static str {
         HOST

@@ -4,9 +4,9 @@
 //! has to remember to throw the old one away. It counts as finished when it is marked as a template, which is the last
 //! thing that is done to it; one without the mark was left by a process that died, and is made again.
 
-use super::server::SharedServer;
-use crate::cluster::wait_for_lock;
+use super::server::TestServer;
 use crate::error::{Error, Result};
+use crate::file_lock;
 use crate::sql;
 use rustix::fs::FlockOperation;
 use std::fmt::Display;
@@ -16,7 +16,7 @@ use std::time::Duration;
 /// A long list of migrations, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-pub(super) async fn from_sql(server: &SharedServer, name: &str, setup_sql: &str) -> Result<String> {
+pub(super) async fn from_sql(server: &TestServer, name: &str, setup_sql: &str) -> Result<String> {
     let template = template_name(name, setup_sql);
     let doing = format!("set up the template \"{name}\"");
     let setup = async || server.socket().run(&template, setup_sql, &doing).await.map(drop);
@@ -25,7 +25,7 @@ pub(super) async fn from_sql(server: &SharedServer, name: &str, setup_sql: &str)
 }
 
 pub(super) async fn from_program<E: Display>(
-    server: &SharedServer,
+    server: &TestServer,
     name: &str,
     fingerprint: &str,
     setup: impl AsyncFnOnce(String) -> Result<(), E>,
@@ -41,7 +41,7 @@ pub(super) async fn from_program<E: Display>(
 }
 
 async fn make_once(
-    server: &SharedServer,
+    server: &TestServer,
     template: &str,
     setup: impl AsyncFnOnce() -> Result<()>,
 ) -> Result<()> {
@@ -49,7 +49,7 @@ async fn make_once(
         return Ok(());
     }
     let path = server.place().template_lock(template);
-    let lock = wait_for_lock(&path, FlockOperation::NonBlockingLockExclusive, PATIENCE).await?;
+    let lock = file_lock::wait_for(&path, FlockOperation::NonBlockingLockExclusive, PATIENCE).await?;
     let _lock = lock.ok_or_else(|| Error::TooSlow {
         doing: format!("waiting for another process to make the template {template}"),
         seconds: PATIENCE.as_secs(),
@@ -68,7 +68,7 @@ async fn make_once(
     admin.run("postgres", &finish, doing).await.map(drop)
 }
 
-async fn is_finished(server: &SharedServer, template: &str) -> Result<bool> {
+async fn is_finished(server: &TestServer, template: &str) -> Result<bool> {
     let find =
         format!("SELECT 1 FROM pg_database WHERE datname = {} AND datistemplate", sql::literal(template));
     Ok(!server.socket().run("postgres", &find, "look for a template").await?.is_empty())

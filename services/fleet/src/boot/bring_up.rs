@@ -6,17 +6,17 @@
 //! service with the reason, since a service that tries for ever looks like one that works. A schema that cannot be made is
 //! told in the log and tried again, so that an operator can put it right while the service answers 503.
 
-use crate::config::Config;
+use crate::boot::config::Config;
+use crate::boot::demo::{self, Credentials};
+use crate::boot::role;
+use crate::boot::schema::{MIGRATIONS, SENTINEL};
+use crate::boot::{database_url, session};
 use crate::credentials;
-use crate::demo::{self, Credentials};
 use crate::ingest::partitions::{self, Partitions};
 use crate::ingest::writer::Writer;
-use crate::keyset::CursorKey;
 use crate::pools::Pools;
-use crate::role;
-use crate::schema::{MIGRATIONS, SENTINEL};
 use crate::service::{Ready, Service};
-use crate::{database_url, session};
+use crate::tenants::cursor::CursorKey;
 use plimsoll::migrate::Initialisation;
 use plimsoll::secret::{Password, Secret};
 use plimsoll::settings::{Plan, Settings};
@@ -33,7 +33,7 @@ const CURSOR_KEY: &str = "cursor";
 
 /// What there is to say once it is done.
 #[derive(Clone)]
-pub struct Reached {
+pub struct BringUpResult {
     /// How to log in as the service's role, where that is a URL.
     pub app_url: Option<String>,
     /// What the settings of the service's own pools have in common.
@@ -43,7 +43,7 @@ pub struct Reached {
 }
 
 /// What has to be known for it.
-pub(crate) struct Given {
+pub(crate) struct BringUpInput {
     pub(crate) config: Config,
     /// The login of the tables' owner.
     pub(crate) owner: Settings,
@@ -70,7 +70,7 @@ impl From<Error> for Stop {
 ///
 /// # Cancel safety
 /// Dropped, some of the steps were taken; the next start takes the rest.
-pub(crate) async fn bring_up(given: Given) -> Result<Reached> {
+pub(crate) async fn bring_up(given: BringUpInput) -> Result<BringUpResult> {
     let mut pause = FIRST_PAUSE;
     let mut owner = None;
     loop {
@@ -93,7 +93,7 @@ pub(crate) async fn bring_up(given: Given) -> Result<Reached> {
     }
 }
 
-async fn steps(given: &Given, known: &mut Option<Database>) -> Result<Reached, Stop> {
+async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<BringUpResult, Stop> {
     let owner = match known {
         Some(owner) => &*owner,
         None => &*known.insert(log_in(&given.owner).await?),
@@ -115,7 +115,7 @@ async fn steps(given: &Given, known: &mut Option<Database>) -> Result<Reached, S
     let with_tenant = given.demo.is_some() && session::takes_options(owner);
     let app_url = database_url::of_role(pools.ui.plan(), password.as_ref(), with_tenant);
     given.service.set_ready(Ready { pools, writer, cursors, partitions });
-    Ok(Reached { app_url, app_settings, demo: given.demo.clone() })
+    Ok(BringUpResult { app_url, app_settings, demo: given.demo.clone() })
 }
 
 /// The owner's login, under what every session of this service stands under. Whether that can go with start-up is seen
@@ -176,7 +176,7 @@ fn app_password(config: &Config, owner: &Plan) -> Option<Secret> {
 }
 
 /// What all of the service's pools have in common.
-fn app_settings(given: &Given, owner: &Database, password: Option<Secret>) -> Settings {
+fn app_settings(given: &BringUpInput, owner: &Database, password: Option<Secret>) -> Settings {
     let mut settings = given.owner.clone().user(role::NAME);
     if session::takes_options(owner) {
         // The owner's plan has the list already, behind what was said.

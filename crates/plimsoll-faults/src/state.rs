@@ -9,40 +9,11 @@ use fastrand::Rng;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::course::{Armed, Course, Step, Then};
-use crate::fault::{Cut, Fault, Way};
+use crate::course::{Course, Step, Then};
+use crate::fault::{Armed, Cut, Fault, Way};
 use crate::pace::Clock;
+use crate::report::{Passed, WireReport};
 use crate::shape::{self, Fate, Flow, Shape};
-
-/// What has passed one way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Passed {
-    /// Whole messages; none are counted inside TLS.
-    pub messages: u64,
-    /// Bytes.
-    pub bytes: u64,
-}
-
-/// One connection, as it stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WireReport {
-    /// The connection's number: the first that was accepted is 1.
-    pub connection: u64,
-    /// Whether the server has said that it is ready for queries.
-    pub ready: bool,
-    /// Whether its bytes cannot be read, so that only bytes are counted.
-    pub encrypted: bool,
-    /// Requests, counted since it connected.
-    pub to_server: Passed,
-    /// Answers, counted since it connected.
-    pub to_client: Passed,
-    /// Requests, counted since the server was first ready (nothing before that).
-    pub to_server_since_ready: Passed,
-    /// Answers, counted since the server was first ready (nothing before that).
-    pub to_client_since_ready: Passed,
-    /// Segments lost and sent again, both ways together.
-    pub lost: u64,
-}
 
 #[derive(Debug)]
 struct Line {
@@ -107,14 +78,14 @@ impl State {
 }
 
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct SharedState {
     state: Mutex<State>,
     bell: watch::Sender<()>,
     pub(crate) clock: Clock,
     pub(crate) seed: u64,
 }
 
-impl Shared {
+impl SharedState {
     pub(crate) fn new(seed: u64) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),

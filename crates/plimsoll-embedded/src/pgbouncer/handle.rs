@@ -1,176 +1,37 @@
-//! PgBouncer in front of a server, for tests of what a pooler changes: session state that goes, startup options that it
-//! refuses, cancels that it passes on in its own time.
-//!
-//! It is run as the distribution made it, with a configuration of its own in a temporary folder; like the server it
-//! drops root, and has a watchdog.
+//! A PgBouncer that runs, and what may be done to it: stop it, start it again, ask its console.
 
-mod ini;
-mod program;
-mod versions;
-
+use super::upstream::Upstream;
+use super::{ini, program};
 use crate::error::{Error, Result};
+use crate::pgbouncer_version::PgBouncerVersion;
+use crate::port::HOST;
 use crate::root::RunAs;
 use crate::sql::{Host, Row, Target};
 use crate::watchdog::{Starting, Watchdog};
-use crate::{Cluster, folder, port, process, shared, url};
-pub use program::PgBouncerVersion;
+use crate::{folder, process, url};
 use rustix::process::Signal;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-const HOST: &str = "127.0.0.1";
-const PORT_TRIES: usize = 10;
 const START_PATIENCE: Duration = Duration::from_secs(10);
 
 /// From here on it is killed rather than asked; a newer PgBouncer that is asked waits for its clients.
 const STOP_PATIENCE: Duration = Duration::from_millis(500);
 
-/// When a server connection goes back to the pool.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PoolMode {
-    /// When the client leaves.
-    #[default]
-    Session,
-    /// When the transaction ends.
-    Transaction,
-    /// When the statement ends.
-    Statement,
-}
-
-/// The server that PgBouncer stands in front of, and as whom clients come.
-#[derive(Clone, Debug)]
-pub struct Upstream {
-    host: String,
-    port: u16,
-    user: String,
-    password: String,
-}
-
-impl Upstream {
-    /// Any server (such as a proxy in front of one).
-    pub fn new(
-        host: impl Into<String>,
-        port: u16,
-        user: impl Into<String>,
-        password: impl Into<String>,
-    ) -> Self {
-        Self { host: host.into(), port, user: user.into(), password: password.into() }
-    }
-}
-
-impl From<&Cluster> for Upstream {
-    fn from(cluster: &Cluster) -> Self {
-        Self::new(cluster.host(), cluster.port(), cluster.superuser(), cluster.password())
-    }
-}
-
-impl From<&shared::SharedServer> for Upstream {
-    fn from(server: &shared::SharedServer) -> Self {
-        Self::new(server.host(), server.port(), server.superuser(), server.password())
-    }
-}
-
-impl From<&shared::TestDatabase> for Upstream {
-    fn from(database: &shared::TestDatabase) -> Self {
-        Self::from(database.server())
-    }
-}
-
-/// Says what a [`PgBouncer`] should be like.
-#[derive(Clone, Debug)]
-pub struct PgBouncerBuilder {
-    upstream: Upstream,
-    version: Option<PgBouncerVersion>,
-    pool_mode: PoolMode,
-    settings: Vec<(String, String)>,
-    users: Vec<(String, String)>,
-}
-
 /// A running PgBouncer. Dropped, it is killed and its folder removed; if its owner is killed, a watchdog does the same.
 #[derive(Debug)]
 pub struct PgBouncer {
-    program: PathBuf,
-    run_as: RunAs,
-    folder: PathBuf,
-    port: u16,
-    upstream: Upstream,
-    starting: Starting,
-    _watchdog: Watchdog,
-}
-
-impl PgBouncerBuilder {
-    /// A PgBouncer of this kind, and no other (default: what `PLIMSOLL_PGBOUNCER_VERSION` says, else the installed one).
-    pub fn version(mut self, version: PgBouncerVersion) -> Self {
-        self.version = Some(version);
-        self
-    }
-
-    /// When a server connection goes back to the pool (default: [`PoolMode::Session`]).
-    pub fn pool_mode(mut self, mode: PoolMode) -> Self {
-        self.pool_mode = mode;
-        self
-    }
-
-    /// A line of the section `[pgbouncer]`, such as `("ignore_startup_parameters", "options,extra_float_digits")`,
-    /// which are not ignored otherwise. The last one of a name counts, and all of them count above this crate's own.
-    pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.settings.push((name.into(), value.into()));
-        self
-    }
-
-    /// Another user who may come in, with a password that the server knows too.
-    pub fn user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
-        self.users.push((name.into(), password.into()));
-        self
-    }
-
-    /// Starts it and waits until it answers. The server behind it need not be there. Dropped before it is done, it
-    /// leaves nothing behind.
-    pub async fn start(self) -> Result<PgBouncer> {
-        let version = self.version.map_or_else(program::said_version, |version| Ok(Some(version)))?;
-        let program = program::find(version)?;
-        let run_as = RunAs::choose(None)?;
-        let temporary = folder::temporary("pgb", false, &run_as)?;
-        let folder = temporary.path().to_owned();
-        let starting = Starting::default();
-        let _watchdog = Watchdog::over_pgbouncer(&folder.join("pid"), &folder, &run_as, starting.clone())?;
-        let _watched_from_now_on = temporary.keep();
-        let mut bouncer = PgBouncer {
-            program,
-            run_as,
-            folder,
-            port: 0,
-            upstream: self.upstream.clone(),
-            starting,
-            _watchdog,
-        };
-        let mut tries = 0;
-        loop {
-            bouncer.port = port::free()?;
-            ini::write(&self, &bouncer.folder, bouncer.port, &bouncer.run_as)?;
-            tries += 1;
-            match bouncer.run().await {
-                Err(error) if error.is_port_taken() && tries < PORT_TRIES => {}
-                result => return result.map(|()| bouncer),
-            }
-        }
-    }
+    pub(super) program: PathBuf,
+    pub(super) run_as: RunAs,
+    pub(super) folder: PathBuf,
+    pub(super) port: u16,
+    pub(super) upstream: Upstream,
+    pub(super) starting: Starting,
+    pub(super) _watchdog: Watchdog,
 }
 
 impl PgBouncer {
-    /// In front of a [`Cluster`], the shared server of a test run, a database in it, or any [`Upstream`].
-    pub fn in_front_of(server: impl Into<Upstream>) -> PgBouncerBuilder {
-        PgBouncerBuilder {
-            upstream: server.into(),
-            version: None,
-            pool_mode: PoolMode::default(),
-            settings: Vec::new(),
-            users: Vec::new(),
-        }
-    }
-
     /// Always 127.0.0.1.
     pub fn host(&self) -> &'static str {
         HOST
@@ -260,7 +121,7 @@ impl PgBouncer {
     }
 
     /// Starts it as a daemon, so that it is no child of ours, and waits until its console answers.
-    async fn run(&self) -> Result<()> {
+    pub(super) async fn run(&self) -> Result<()> {
         self.starting.set(true);
         let started = self.run_and_wait().await;
         self.starting.set(false);

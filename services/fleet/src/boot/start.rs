@@ -12,11 +12,11 @@
 //! | the writer of readings | [`Running::stop`], after what it was given is written |
 //! | partitions ahead | [`Running::stop`] |
 
-use crate::bring_up::{self, Given, Reached};
-use crate::config::{Config, Source};
+use crate::boot::bring_up::{self, BringUpInput, BringUpResult};
+use crate::boot::config::{Config, Source};
+use crate::boot::demo::Credentials;
+use crate::boot::router;
 use crate::credentials::TokenHash;
-use crate::demo::Credentials;
-use crate::routes;
 use crate::service::{Ready, Service};
 use plimsoll::secret::Secret;
 use std::future::IntoFuture;
@@ -54,7 +54,7 @@ pub enum StartError {
     /// Its own PostgreSQL.
     #[cfg(feature = "dev")]
     #[error("the service's own PostgreSQL did not start: {0}")]
-    Own(#[from] plimsoll_embedded::Error),
+    DevPostgres(#[from] plimsoll_embedded::Error),
     /// It was built without a PostgreSQL of its own, and was told of no other.
     #[error("no database was named: set DATABASE_URL=postgresql://owner:password@host:5432/fleet")]
     NoDatabase,
@@ -70,7 +70,7 @@ pub enum StartError {
 #[derive(Clone)]
 enum Stage {
     ComingUp,
-    Ready(Box<Reached>),
+    Ready(Box<BringUpResult>),
     Failed(Arc<plimsoll::Error>),
 }
 
@@ -83,7 +83,7 @@ pub struct Running {
     server: JoinHandle<io::Result<()>>,
     bringing_up: JoinHandle<()>,
     #[cfg(feature = "dev")]
-    own: Option<plimsoll_embedded::Cluster>,
+    dev_postgres: Option<plimsoll_embedded::Cluster>,
 }
 
 /// Starts the service. It answers when this returns; [`Running::ready`] tells when its database does.
@@ -96,38 +96,38 @@ pub struct Running {
 pub async fn start(config: Config) -> Result<Running, StartError> {
     let listener = TcpListener::bind(config.listen).await.map_err(|error| refused(config.listen, &error))?;
     let addr = listener.local_addr().map_err(|error| refused(config.listen, &error))?;
-    let needs_folder = config.demo || matches!(config.database, Source::Own);
+    let needs_folder = config.demo || matches!(config.database, Source::DevPostgres);
     let credentials = match needs_folder {
         true => Some(Credentials::of_folder(&config.data).map_err(|e| folder(&config.data, e))?),
         false => None,
     };
     #[cfg(feature = "dev")]
-    let mut own = None;
+    let mut dev_postgres = None;
     let owner = match (&config.database, &credentials) {
         (Source::Given(settings), _) => (**settings).clone(),
         #[cfg(feature = "dev")]
-        (Source::Own, Some(known)) => {
-            let cluster = crate::own::start(&config.data, known).await?;
+        (Source::DevPostgres, Some(known)) => {
+            let cluster = crate::boot::dev_postgres::start(&config.data, known).await?;
             let new = Credentials { postgres_port: Some(cluster.port()), ..known.clone() };
             new.keep(&config.data).map_err(|e| folder(&config.data, e))?;
-            let url = cluster.url(crate::own::DATABASE);
-            own = Some(cluster);
+            let url = cluster.url(crate::boot::dev_postgres::DATABASE);
+            dev_postgres = Some(cluster);
             plimsoll::Settings::from_url(url)?
         }
-        (Source::Own, _) => return Err(StartError::NoDatabase),
+        (Source::DevPostgres, _) => return Err(StartError::NoDatabase),
     };
     let kept = credentials.as_ref().filter(|_| config.demo).map(|known| known.operator_token.as_str());
     let operator = config.operator_token.as_ref().map(Secret::expose).or(kept).map(TokenHash::of);
     let service = Service::new(config.auto_provision, operator);
     let (stop, stopped) = watch::channel(false);
-    let server = axum::serve(listener, routes::all(service.clone()));
+    let server = axum::serve(listener, router::all(service.clone()));
     let mut told = stopped.clone();
     let server = server.with_graceful_shutdown(async move {
         // An error means that the handle is gone, which is the end as well.
         let _ = told.wait_for(|stop| *stop).await;
     });
     let demo = credentials.filter(|_| config.demo);
-    let given = Given { config, owner, demo, service: service.clone(), stop: stopped };
+    let given = BringUpInput { config, owner, demo, service: service.clone(), stop: stopped };
     let (tell, stage) = watch::channel(Stage::ComingUp);
     let bringing_up = tokio::spawn(async move {
         let end = match bring_up::bring_up(given).await {
@@ -144,7 +144,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         server: tokio::spawn(server.into_future()),
         bringing_up,
         #[cfg(feature = "dev")]
-        own,
+        dev_postgres,
     })
 }
 
@@ -174,7 +174,7 @@ impl Running {
     ///
     /// # Cancel safety
     /// Only waits.
-    pub async fn ready(&self) -> Result<Reached, StartError> {
+    pub async fn ready(&self) -> Result<BringUpResult, StartError> {
         let mut stage = self.stage.clone();
         let end = stage.wait_for(|stage| !matches!(stage, Stage::ComingUp)).await;
         match end.as_deref() {
@@ -211,8 +211,8 @@ impl Running {
             ready.pools.close().await;
         }
         #[cfg(feature = "dev")]
-        if let Some(own) = self.own
-            && let Err(error) = own.stop().await
+        if let Some(postgres) = self.dev_postgres
+            && let Err(error) = postgres.stop().await
         {
             tracing::error!("the service's own PostgreSQL did not stop as it should: {error}");
         }

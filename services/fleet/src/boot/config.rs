@@ -13,7 +13,7 @@
 //! | `FLEET_ENV_FILE` | `.env.fleet` | where the tenant `test` is written down for shells; `off` for nowhere |
 //! | `FLEET_APP_PASSWORD` | made from the owner's | the password of the login role `fleet_app` |
 
-use crate::role;
+use crate::boot::role;
 use plimsoll::secret::Secret;
 use plimsoll::settings::{Settings, SettingsError};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,7 +23,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug)]
 pub enum Source {
     /// A PostgreSQL of the service's own, whose data stay in its folder.
-    Own,
+    DevPostgres,
     /// A database that somebody else looks after; the login is its owner's.
     Given(Box<Settings>),
 }
@@ -95,9 +95,9 @@ impl Config {
         let said = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         let database = match SAID.iter().any(|name| said(name).is_some()) {
             true => Source::Given(Box::new(of_an_owner(Settings::from_env_with(&variable)?)?)),
-            false => Source::Own,
+            false => Source::DevPostgres,
         };
-        let is_own = matches!(database, Source::Own);
+        let is_own = matches!(database, Source::DevPostgres);
         let pool_timeouts = ["PLIMSOLL_POOL_TIMEOUT", "DATABASE_POOL_TIMEOUT"];
         Ok(Config {
             listen: listen(said("FLEET_LISTEN"))?,

@@ -1,7 +1,7 @@
 //! A PostgreSQL of the service's own, for the first hour and for development: started with it, stopped with it, and its
 //! rows kept in a folder in between.
 
-use crate::demo::Credentials;
+use crate::boot::demo::Credentials;
 use plimsoll_embedded::{Cluster, Error, Result};
 use std::path::Path;
 
