@@ -2,9 +2,9 @@
 //!
 //! A row names its test as the command with which a person would run it: `cargo nextest run -p PACKAGE --test PROGRAM
 //! [NAME]`, or `--lib NAME` for a test beside the code. The program is nearly always `promises`, and the name that of the
-//! promise, with `::` and a test's name behind it where only that one is meant. Two hundred such commands one after the other would take an hour,
-//! most of it for finding out that nothing has to be built; so they are read, the tests of all of them are run once, and
-//! each command is answered with what became of its own.
+//! promise, with `::` and a test's name behind it where only that one is meant. Two hundred such commands one after the
+//! other would take an hour, most of it for finding out that nothing has to be built; so they are read, the tests of all
+//! of them are run once, and each command is answered with what became of its own.
 
 use anyhow::{Context, Result, bail};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,12 +1,11 @@
 //! Something that happened and that nobody asked about.
 //!
 //! A guard that acts in silence cannot be trusted: a cancelled statement, a session that had to be reset, a leak, a
-//! connection thrown away, each leaves an event. Events go to `tracing` and to whoever subscribes; nobody waits for a
-//! subscriber, and one that is slow misses some and is told how many.
+//! connection thrown away, each leaves an event. Events of a [`Database`](crate::Database) go to `tracing` and to every
+//! subscriber. No work waits for a subscriber; a slow one misses some events and is told how many.
 
 use crate::error::Outcome;
 use crate::fault::Fault;
-use crate::moment::in_seconds;
 use std::fmt;
 use std::time::Duration;
 use tokio::sync::broadcast;
@@ -216,162 +215,32 @@ pub struct Found {
     pub session_state: bool,
 }
 
+/// What records each event, before the subscribers hear of it.
+pub(crate) type Sink = fn(&Event);
+
 /// Where events go.
 #[derive(Clone, Debug)]
 pub(crate) struct Events {
     sender: broadcast::Sender<Event>,
-}
-
-impl Default for Events {
-    fn default() -> Self {
-        Events { sender: broadcast::Sender::new(256) }
-    }
+    sink: Option<Sink>,
 }
 
 impl Events {
-    /// Tells `tracing` and the subscribers.
+    /// To the subscribers, and to `sink` if there is one.
+    pub(crate) fn new(sink: Option<Sink>) -> Self {
+        Events { sender: broadcast::Sender::new(256), sink }
+    }
+
+    /// Tells the sink and the subscribers.
     pub(crate) fn tell(&self, event: Event) {
-        log(&event);
-        #[cfg(feature = "metrics")]
-        count(&event);
-        // Nobody listening is the ordinary case.
+        if let Some(record) = self.sink {
+            record(&event);
+        }
+        // Without subscribers sending fails, which is the ordinary case.
         let _ = self.sender.send(event);
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.sender.subscribe()
-    }
-}
-
-fn log(event: &Event) {
-    match event {
-        Event::Connected { pid, took } => {
-            tracing::debug!(target: "plimsoll", pid, ms = took.as_millis(), "connected");
-        }
-        Event::ConnectFailed { fault, reason } => {
-            tracing::warn!(target: "plimsoll", code = fault.code(), "{reason}");
-        }
-        Event::AcquireFailed { work, fault, waited } => match fault {
-            Fault::PoolExhausted => tracing::error!(
-                target: "plimsoll", work, code = fault.code(),
-                "Connection pool exhausted - timeout after {}s", in_seconds(*waited)
-            ),
-            _ => tracing::error!(
-                target: "plimsoll", work, code = fault.code(), ms = waited.as_millis(), "no connection was lent"
-            ),
-        },
-        Event::Refused { fault, count, is_dark: true } => tracing::info!(
-            target: "plimsoll", code = fault.code(), count, "would have been refused; admission is dark"
-        ),
-        Event::Refused { fault, count, is_dark: false } => {
-            tracing::warn!(target: "plimsoll", code = fault.code(), count, "refused at once");
-        }
-        Event::Stopped { work, pid, reason } => {
-            tracing::info!(target: "plimsoll", work, pid, "stopped on the server: {reason}");
-        }
-        Event::Reclaimed { work, pid, found } => tracing::info!(
-            target: "plimsoll", work, pid, running = found.running, transaction = found.transaction,
-            session_state = found.session_state, "a connection came back unclean and was made clean"
-        ),
-        Event::Discarded { work, pid, reason } => {
-            tracing::info!(target: "plimsoll", work = work.as_deref().unwrap_or(""), pid, "discarded: {reason}");
-        }
-        Event::CommitSettled { work, outcome } => {
-            tracing::warn!(target: "plimsoll", work, "nobody waited for this COMMIT any more; outcome: {outcome}");
-        }
-        Event::HeldLong { work, held } => {
-            tracing::warn!(target: "plimsoll", work, seconds = held.as_secs(), "a lease is held for long");
-        }
-        Event::SelfDeadlock { leases } => {
-            tracing::error!(target: "plimsoll", "every lease is held by a task that waits for another: {leases}");
-        }
-        Event::BreakerOpened { reason, is_dark: false } => {
-            tracing::error!(target: "plimsoll", "circuit breaker opened, failing fast: {reason}");
-        }
-        Event::BreakerOpened { reason, is_dark: true } => {
-            tracing::warn!(target: "plimsoll", "circuit breaker would have opened: {reason}");
-        }
-        Event::BreakerStillOpen { after, reason, is_dark } => tracing::error!(
-            target: "plimsoll", seconds = after.as_secs(), is_dark, "circuit breaker is still open: {reason}"
-        ),
-        Event::BreakerHalfOpened { after } => {
-            tracing::info!(target: "plimsoll", ms = after.as_millis(), "the server answers again; circuit breaker half open");
-        }
-        Event::BreakerClosed { after, refused } => {
-            tracing::info!(target: "plimsoll", ms = after.as_millis(), refused, "circuit breaker closed");
-        }
-        Event::HealthCheckFailed { fault, reason } => {
-            tracing::error!(target: "plimsoll", code = fault.code(), "Postgres health check failed: {reason}");
-        }
-        Event::Stalled { by } => tracing::warn!(
-            target: "plimsoll", ms = by.as_millis(),
-            "this program stood still; what came late by that is not the database's fault"
-        ),
-        Event::Degraded { missing } => {
-            tracing::warn!(target: "plimsoll", "degraded: {missing}");
-        }
-        Event::SessionsPolluted { found } => tracing::warn!(
-            target: "plimsoll",
-            "another client of this login has left {found} in the server's sessions; {}",
-            POLLUTED
-        ),
-        Event::Migrated { applied } => {
-            tracing::info!(target: "plimsoll", applied, "the schema was brought up to date");
-        }
-        Event::SchemaAhead { version, unknown } => tracing::warn!(
-            target: "plimsoll", version, unknown,
-            "the schema is ahead of this program, which does not know these migrations; they are left alone"
-        ),
-        Event::Retried { work, fault, tried } => {
-            tracing::debug!(target: "plimsoll", work, code = fault.code(), tried, "it failed and is tried again");
-        }
-        Event::RetryRefused { work, fault, tried } => tracing::warn!(
-            target: "plimsoll", work, code = fault.code(), tried, "not tried again: the retry budget is spent"
-        ),
-    }
-}
-
-#[cfg(feature = "metrics")]
-fn count(event: &Event) {
-    match event {
-        Event::Connected { took, .. } => {
-            metrics::counter!("plimsoll_connects_total", "result" => "ok").increment(1);
-            metrics::histogram!("plimsoll_connect_seconds").record(took.as_secs_f64());
-        }
-        Event::ConnectFailed { fault, .. } => {
-            metrics::counter!("plimsoll_connects_total", "result" => fault.code()).increment(1);
-        }
-        Event::AcquireFailed { fault, .. } => {
-            metrics::counter!("plimsoll_acquire_failures_total", "code" => fault.code()).increment(1);
-        }
-        Event::Refused { fault, count, is_dark } => {
-            let name =
-                if *is_dark { "plimsoll_would_refuse_total" } else { "plimsoll_acquire_failures_total" };
-            metrics::counter!(name, "code" => fault.code()).increment(*count);
-        }
-        Event::Stopped { .. } => metrics::counter!("plimsoll_stopped_total").increment(1),
-        Event::Reclaimed { .. } => metrics::counter!("plimsoll_reclaimed_total").increment(1),
-        Event::Discarded { reason, .. } => {
-            metrics::counter!("plimsoll_discarded_total", "reason" => *reason).increment(1);
-        }
-        Event::CommitSettled { .. } => metrics::counter!("plimsoll_commits_settled_total").increment(1),
-        Event::HeldLong { .. } => metrics::counter!("plimsoll_held_long_total").increment(1),
-        Event::SelfDeadlock { .. } => metrics::counter!("plimsoll_self_deadlocks_total").increment(1),
-        Event::BreakerOpened { .. } => metrics::counter!("plimsoll_breaker_trips_total").increment(1),
-        Event::BreakerStillOpen { .. } | Event::BreakerHalfOpened { .. } | Event::BreakerClosed { .. } => {}
-        Event::HealthCheckFailed { fault, .. } => {
-            metrics::counter!("plimsoll_health_check_failures_total", "code" => fault.code()).increment(1);
-        }
-        Event::Stalled { by } => metrics::histogram!("plimsoll_stalled_seconds").record(by.as_secs_f64()),
-        Event::Degraded { .. } => metrics::counter!("plimsoll_degraded_total").increment(1),
-        Event::SessionsPolluted { .. } => metrics::counter!("plimsoll_sessions_polluted_total").increment(1),
-        Event::Migrated { .. } => metrics::counter!("plimsoll_migrated_total").increment(1),
-        Event::SchemaAhead { .. } => metrics::counter!("plimsoll_schema_ahead_total").increment(1),
-        Event::Retried { fault, .. } => {
-            metrics::counter!("plimsoll_retries_total", "code" => fault.code()).increment(1);
-        }
-        Event::RetryRefused { fault, .. } => {
-            metrics::counter!("plimsoll_retries_refused_total", "code" => fault.code()).increment(1);
-        }
     }
 }

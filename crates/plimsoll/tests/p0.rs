@@ -91,7 +91,7 @@ struct Place {
     said: String,
     owner: Database,
     drop: String,
-    _private: Option<plimsoll_embedded::shared::TestDatabase>,
+    _private: Option<plimsoll_embedded::test_server::TestDatabase>,
 }
 
 impl Place {
@@ -100,7 +100,7 @@ impl Place {
         let (url, private, server) = match given {
             Some(url) => (url, None, "the server of TEST_DATABASE_URL"),
             None => {
-                let private = plimsoll_embedded::shared::database().await?;
+                let private = plimsoll_embedded::test_server::database().await?;
                 (private.url(), Some(private), "a private server (TEST_DATABASE_URL is not set)")
             }
         };

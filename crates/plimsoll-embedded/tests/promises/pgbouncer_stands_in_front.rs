@@ -1,6 +1,6 @@
 //! PgBouncer pools in the mode that is asked for, answers its console, and is seen to be alive only when it is.
 
-use plimsoll_embedded::{Cluster, PgBouncer, PgBouncerVersion, PoolMode, Upstream, shared};
+use plimsoll_embedded::{Cluster, PgBouncer, PgBouncerVersion, PoolMode, Upstream, test_server};
 use tokio_postgres::NoTls;
 
 #[expect(clippy::disallowed_methods, reason = "the way in is what is tested")]
@@ -16,7 +16,7 @@ fn kill(pid: u32) {
 }
 
 async fn it_pools_in_the_mode_that_was_asked_for(version: PgBouncerVersion) {
-    let database = shared::database().await.unwrap();
+    let database = test_server::database().await.unwrap();
     let bouncer = PgBouncer::in_front_of(&database)
         .version(version)
         .pool_mode(PoolMode::Transaction)
@@ -43,7 +43,7 @@ async fn it_pools_in_the_mode_that_was_asked_for(version: PgBouncerVersion) {
 }
 
 async fn startup_options_are_refused_unless_they_are_to_be_ignored(version: PgBouncerVersion) {
-    let server = shared::server().await.unwrap();
+    let server = test_server::server().await.unwrap();
     let options =
         |bouncer: &PgBouncer| format!("{}?options=-c%20statement_timeout%3D5s", bouncer.url("postgres"));
     let strict = PgBouncer::in_front_of(&*server).version(version).start().await.unwrap();

@@ -1,12 +1,12 @@
 //! A real PostgreSQL at the other end of the wire.
 
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use plimsoll_faults::Proxy;
 use tokio_postgres::{Client, Config, NoTls};
 
 /// A fresh database with a table `entry`, and a wire in front of its server.
 pub(crate) async fn database() -> (TestDatabase, Proxy) {
-    let database = shared::database_from("entries", "CREATE TABLE entry (id int)").await.unwrap();
+    let database = test_server::database_from("entries", "CREATE TABLE entry (id int)").await.unwrap();
     let config: Config = database.url().parse().unwrap();
     let port = config.get_ports().first().copied().unwrap_or(5432);
     let wire = Proxy::in_front_of(("127.0.0.1", port)).await.unwrap();

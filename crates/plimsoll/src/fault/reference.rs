@@ -7,7 +7,7 @@
 use super::{Again, Fault};
 
 const HEAD: &str = "\
-<!-- Made from crates/plimsoll/src/fault/mod.rs; written by `make docs`. -->
+<!-- Made from crates/plimsoll/src/fault/table.rs; written by `make docs`. -->
 
 # Errors
 

@@ -5,16 +5,18 @@
 //! a COMMIT whose answer was lost: as long as the old backend lives it holds the lock, and afterwards the history says
 //! whether it committed.
 
-use super::failure::{Failure, Kept, may_pass};
+use super::failure::{Failure, WhatRemains, may_pass};
 use super::file::Migration;
 use super::history::History;
 use super::mark::{Mark, Proof};
-use super::plan::{self, Record, State, Todo};
+use super::plan;
+use super::plan::{MigrationState, Record, Todo};
 use super::{Applied, MigrateOptions, Report, other_tools, refused, script};
-use crate::database::Database;
+use crate::call::database::Database;
+use crate::call::transaction::Transaction;
 use crate::error::{Error, Result};
-use crate::sql::residue::{self, Residue};
-use crate::transaction::Transaction;
+use crate::sql::residue;
+use crate::sql::residue::Residue;
 use crate::wire::guardrails::HAS_TRANSACTION_TIMEOUT;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -136,7 +138,7 @@ impl<'a> Run<'a> {
         })?;
         let baseline = self.todo(&history, has_tables)?.baseline;
         for file in &baseline {
-            self.history.enter(&tx, file, State::Baseline, Duration::ZERO).await?;
+            self.history.enter(&tx, file, MigrationState::Baseline, Duration::ZERO).await?;
         }
         tx.commit().await?;
         Ok(baseline.iter().map(|file| file.version).collect())
@@ -209,13 +211,13 @@ impl<'a> Run<'a> {
         let mark = Mark::set(tx).await?;
         let began = Instant::now();
         if let Err(failure) = run_inside(tx, file, &mark).await {
-            if failure.kept != Kept::Nothing {
+            if failure.kept != WhatRemains::Nothing {
                 return Err(failure);
             }
             let kept = match mark.go_back(tx, self.db.plan().reclaim_timeout()).await {
-                Proof::Whole => Kept::Nothing,
-                Proof::Silent => Kept::NothingSeen,
-                Proof::Ended => Kept::Parts { is_noted: false },
+                Proof::Whole => WhatRemains::Nothing,
+                Proof::Silent => WhatRemains::NothingSeen,
+                Proof::Ended => WhatRemains::Parts { is_noted: false },
             };
             return Err(Failure { kept, ..failure });
         }
@@ -223,13 +225,13 @@ impl<'a> Run<'a> {
         if mark.release(tx).await? == Proof::Ended {
             return Err(Failure::ended(tx, None));
         }
-        self.history.enter(tx, file, State::Done, took).await?;
+        self.history.enter(tx, file, MigrationState::Done, took).await?;
         Ok(took)
     }
 
     /// Of a file that may be kept in part the history says `started`, so that nobody runs it again unasked.
     async fn noted(&self, file: &Migration, failure: Failure) -> Failure {
-        if !matches!(failure.kept, Kept::Parts { .. }) {
+        if !matches!(failure.kept, WhatRemains::Parts { .. }) {
             return failure;
         }
         let entered = async {
@@ -237,7 +239,7 @@ impl<'a> Run<'a> {
             self.history.enter_begun(&connection, file).await
         };
         let is_noted = entered.await.is_ok();
-        Failure { kept: Kept::Parts { is_noted }, ..failure }
+        Failure { kept: WhatRemains::Parts { is_noted }, ..failure }
     }
 
     /// The same question again, under the lock.

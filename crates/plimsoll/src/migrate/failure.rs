@@ -3,20 +3,20 @@
 use super::Report;
 use super::file::Migration;
 use super::script::Statement;
+use crate::call::transaction::Transaction;
 use crate::error::{Error, Outcome, Phase};
 use crate::fault::Fault;
-use crate::transaction::Transaction;
 use tokio_postgres::error::ErrorPosition;
 
 /// How it failed: the error, in which statement, and what of the file stays.
 pub(super) struct Failure {
     pub(super) error: Error,
-    pub(super) place: Option<Place>,
-    pub(super) kept: Kept,
+    pub(super) place: Option<FailedAt>,
+    pub(super) kept: WhatRemains,
 }
 
 /// Where it failed.
-pub(super) struct Place {
+pub(super) struct FailedAt {
     statement: usize,
     line: usize,
     /// Whether it leaves nothing when it fails outside a transaction.
@@ -27,7 +27,7 @@ pub(super) struct Place {
 
 /// What stays of a file that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kept {
+pub(super) enum WhatRemains {
     /// Nothing of it was run this time.
     Untouched,
     /// Nothing: its transaction is undone.
@@ -42,7 +42,7 @@ pub(super) enum Kept {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Failure { error, place: None, kept: Kept::Nothing }
+        Failure { error, place: None, kept: WhatRemains::Nothing }
     }
 }
 
@@ -56,7 +56,7 @@ pub(super) fn may_pass(error: &Error) -> bool {
 impl Failure {
     /// Before anything of the file was run.
     pub(super) fn untouched(error: Error) -> Self {
-        Failure { kept: Kept::Untouched, ..error.into() }
+        Failure { kept: WhatRemains::Untouched, ..error.into() }
     }
 
     /// In this statement.
@@ -65,7 +65,7 @@ impl Failure {
             Some(ErrorPosition::Original(at)) => Some(*at),
             _ => None,
         };
-        let place = Place {
+        let place = FailedAt {
             statement: statement.number,
             line: position.map_or(statement.line, |at| statement.line_at(at)),
             is_atomic: statement.is_atomic(),
@@ -84,12 +84,12 @@ impl Failure {
         let answer = if tag.is_empty() { tag } else { format!("; the server's last answer was {tag}") };
         let sentence = format!("{which} ended the transaction that was opened for the file{answer}");
         let error = Error::new(Fault::Migration, Phase::Migrate, Outcome::Unknown, sentence);
-        Failure { kept: Kept::Parts { is_noted: false }, ..error.into() }
+        Failure { kept: WhatRemains::Parts { is_noted: false }, ..error.into() }
     }
 
     /// Whether the file may be begun anew.
     pub(super) fn may_pass(&self) -> bool {
-        !matches!(self.kept, Kept::First(_) | Kept::Parts { .. }) && may_pass(&self.error)
+        !matches!(self.kept, WhatRemains::First(_) | WhatRemains::Parts { .. }) && may_pass(&self.error)
     }
 
     /// The error that whoever called `migrate` gets.
@@ -110,7 +110,7 @@ impl Failure {
                 .and(format!("migration {}{at}{tries}: {kept}{before}", file.file))
                 .with_outcome(outcome);
             return match what {
-                Kept::Parts { .. } => error.with_fault(Fault::Migration),
+                WhatRemains::Parts { .. } => error.with_fault(Fault::Migration),
                 _ => error,
             };
         };
@@ -133,32 +133,32 @@ impl Failure {
     /// What became of the file.
     fn outcome(&self) -> Outcome {
         match self.kept {
-            Kept::Parts { .. } => Outcome::Unknown,
-            Kept::First(_) if self.error.outcome() == Outcome::Committed => Outcome::Committed,
-            Kept::First(count) if count > 0 || self.leaves_a_part() => Outcome::Unknown,
+            WhatRemains::Parts { .. } => Outcome::Unknown,
+            WhatRemains::First(_) if self.error.outcome() == Outcome::Committed => Outcome::Committed,
+            WhatRemains::First(count) if count > 0 || self.leaves_a_part() => Outcome::Unknown,
             _ => self.error.outcome(),
         }
     }
 
     fn what_stays(&self) -> String {
         match self.kept {
-            Kept::First(count) if self.leaves_a_part() => format!(
+            WhatRemains::First(count) if self.leaves_a_part() => format!(
                 "it runs outside a transaction, so its first {count} statements stay, and what the failed one had committed by itself, and the history says started; set right what stopped it and run it again with rerun_started(true)"
             ),
-            Kept::First(count) => format!(
+            WhatRemains::First(count) => format!(
                 "it runs outside a transaction, so its first {count} statements stay and the history says started; set right what stopped it and run it again with rerun_started(true)"
             ),
-            Kept::Parts { is_noted } => format!(
+            WhatRemains::Parts { is_noted } => format!(
                 "the transaction that was opened for the file was ended by a statement of its own, so parts of the file may be kept, and the history {}; look at what is there, take out what ends the transaction, or put what has to commit by itself into a file that begins with \"-- plimsoll: no transaction\", and run it again with rerun_started(true)",
                 if is_noted { "says started" } else { "says nothing of it" }
             ),
-            Kept::Untouched => "nothing of this file was run now".to_owned(),
-            Kept::Nothing | Kept::NothingSeen if self.error.outcome() == Outcome::Unknown => {
+            WhatRemains::Untouched => "nothing of this file was run now".to_owned(),
+            WhatRemains::Nothing | WhatRemains::NothingSeen if self.error.outcome() == Outcome::Unknown => {
                 "whether it committed is not known; run the migrations again, and the history will tell"
                     .to_owned()
             }
-            Kept::Nothing => "nothing of this file was kept".to_owned(),
-            Kept::NothingSeen => {
+            WhatRemains::Nothing => "nothing of this file was kept".to_owned(),
+            WhatRemains::NothingSeen => {
                 "as far as the server's answers showed, nothing of this file was kept".to_owned()
             }
         }
@@ -166,7 +166,7 @@ impl Failure {
 }
 
 /// What helps against what the server said.
-fn advice(sqlstate: &str, place: Option<&Place>, report: &Report) -> &'static str {
+fn advice(sqlstate: &str, place: Option<&FailedAt>, report: &Report) -> &'static str {
     let text = place.map_or("", |place| place.text.as_str());
     match (sqlstate, text.chars().next()) {
         ("42P07" | "42710" | "42723" | "42701", _) if report.already == 0 => {

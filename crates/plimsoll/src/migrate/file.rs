@@ -12,7 +12,8 @@
 //! Files are compiled into the program where that is possible: what cannot be left out of the package cannot be
 //! missing from it.
 
-use super::script::{self, Kind};
+use super::script;
+use super::script::Kind;
 use super::{folder, naming, other_tools, psql};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;

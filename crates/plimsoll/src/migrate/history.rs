@@ -5,13 +5,13 @@
 //! that schema, so that schemas of one database are migrated apart.
 
 use super::file::Migration;
-use super::plan::{Record, State};
-use crate::connection::PooledConnection;
-use crate::database::Database;
+use super::plan::{MigrationState, Record};
+use crate::call::connection::PooledConnection;
+use crate::call::database::Database;
+use crate::call::transaction::Transaction;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
-use crate::lock::LockKey;
-use crate::transaction::Transaction;
+use crate::lock_key::LockKey;
 use std::time::Duration;
 use tokio_postgres::Row;
 
@@ -106,7 +106,7 @@ impl History {
         &self,
         tx: &Transaction,
         file: &Migration,
-        state: State,
+        state: MigrationState,
         took: Duration,
     ) -> Result<()> {
         let (took, state) = (millis(took), text(state));
@@ -120,7 +120,7 @@ impl History {
         &self,
         connection: &PooledConnection,
         file: &Migration,
-        state: State,
+        state: MigrationState,
         took: Duration,
     ) -> Result<()> {
         let (took, state) = (millis(took), text(state));
@@ -187,11 +187,11 @@ fn millis(took: Duration) -> i64 {
     i64::try_from(took.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn text(state: State) -> &'static str {
+fn text(state: MigrationState) -> &'static str {
     match state {
-        State::Started => "started",
-        State::Done => "done",
-        State::Baseline => "baseline",
+        MigrationState::Started => "started",
+        MigrationState::Done => "done",
+        MigrationState::Baseline => "baseline",
     }
 }
 
@@ -204,9 +204,9 @@ fn records(rows: &[Row]) -> Result<Vec<Record>> {
                 name: row.try_get(1)?,
                 checksum: row.try_get(2)?,
                 state: match state.as_str() {
-                    "started" => State::Started,
-                    "baseline" => State::Baseline,
-                    _ => State::Done,
+                    "started" => MigrationState::Started,
+                    "baseline" => MigrationState::Baseline,
+                    _ => MigrationState::Done,
                 },
                 applied_at: row.try_get(4)?,
                 applied_by: row.try_get(5)?,

@@ -13,7 +13,7 @@ use super::file::Migrations;
 use super::history::Readable;
 use super::sentinel::Sentinel;
 use super::{MigrateOptions, Report, history, plan, refused};
-use crate::database::Database;
+use crate::call::database::Database;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
 use std::path::PathBuf;

@@ -10,9 +10,9 @@
 //! holds to the end of the transaction and goes with it; if it is not there, the savepoint is asked.
 
 use super::script::Statement;
+use crate::call::transaction::Transaction;
 use crate::error::{Error, Result};
 use crate::fault::Fault;
-use crate::transaction::Transaction;
 use std::time::Duration;
 use tokio::time::timeout;
 

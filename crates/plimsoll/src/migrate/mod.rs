@@ -66,7 +66,7 @@ mod turn;
 pub use file::{Migration, Migrations};
 pub use initialise::Initialisation;
 
-use crate::database::Database;
+use crate::call::database::Database;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::Event;
 use crate::fault::Fault;

@@ -4,7 +4,8 @@
 //! at once. And a file that changes the encoding of the session would have what follows stored as something else, since
 //! it is sent as UTF-8 whatever it says.
 
-use super::script::{self, Statement};
+use super::script;
+use super::script::Statement;
 use crate::sql::Strings;
 use crate::sql::lexer::{Lexer, Token};
 

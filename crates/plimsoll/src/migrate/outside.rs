@@ -6,16 +6,17 @@
 //! finished one. So invalid indexes are looked for before the file counts as done.
 
 use super::apply::{Done, Run, limits};
-use super::failure::{Failure, Kept};
+use super::failure::{Failure, WhatRemains};
 use super::file::Migration;
-use super::plan::State;
-use super::script::{self, Statement};
-use crate::connection::PooledConnection;
+use super::plan::MigrationState;
+use super::script;
+use super::script::Statement;
+use crate::call::connection::PooledConnection;
+use crate::call::statement::executor::Executor;
+use crate::call::transaction::{Transaction, TransactionGuard};
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
-use crate::guard::Guard;
-use crate::outcome::Place;
-use crate::transaction::{Transaction, TransactionGuard};
+use crate::rules::outcome::Scope;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -49,7 +50,7 @@ impl Run<'_> {
         };
         let worker = self.db.named(self.work(Some(file.version))).acquire().await?;
         let before = invalid(&worker).await?;
-        self.history.enter_at_once(&worker, file, State::Started, Duration::ZERO).await?;
+        self.history.enter_at_once(&worker, file, MigrationState::Started, Duration::ZERO).await?;
         let began = Instant::now();
         let mut kept = 0;
         let result = async {
@@ -65,13 +66,13 @@ impl Run<'_> {
             }
             self.refuse_invalid(&worker, file, &before).await?;
             let took = began.elapsed();
-            self.history.enter_at_once(&worker, file, State::Done, took).await?;
+            self.history.enter_at_once(&worker, file, MigrationState::Done, took).await?;
             Ok::<_, Failure>(Done::Applied(took))
         }
         .await;
         drop(worker);
         holder.rollback().await;
-        result.map_err(|failure| Failure { kept: Kept::First(kept), ..failure })
+        result.map_err(|failure| Failure { kept: WhatRemains::First(kept), ..failure })
     }
 
     /// Whether it was begun before; an error unless it may be run again.
@@ -106,15 +107,15 @@ impl Run<'_> {
         // A concurrent build that loses patience leaves an invalid index, and its waiting holds nobody up.
         let is_concurrent = statement.is_concurrent();
         let lock_timeout = if is_concurrent { Duration::ZERO } else { self.options.lock_timeout };
-        let guard = unlimited(worker);
+        let executor = unlimited(worker);
         let client = &worker.inner().client;
         if !self.is_pooled {
             let sets = limits("SET", self.options, self.server_version, lock_timeout);
-            guard.run(Phase::Statement, client.batch_execute(&sets)).await?;
+            executor.run(Phase::Statement, client.batch_execute(&sets)).await?;
         }
         let mut tried = 0;
         loop {
-            match guard.run(Phase::Statement, client.batch_execute(statement.sql)).await {
+            match executor.run(Phase::Statement, client.batch_execute(statement.sql)).await {
                 Err(error)
                     if error.fault() == Fault::LockTimeout
                         && !is_concurrent
@@ -149,8 +150,8 @@ impl Run<'_> {
         for index in found.iter().filter(|index| names(file, &index.name)) {
             tracing::info!(target: "plimsoll", "dropping {}, which an earlier run left invalid", index.quoted);
             let sql = format!("DROP INDEX CONCURRENTLY IF EXISTS {}", index.quoted);
-            let guard = unlimited(worker);
-            guard.run(Phase::Statement, worker.inner().client.batch_execute(&sql)).await?;
+            let executor = unlimited(worker);
+            executor.run(Phase::Statement, worker.inner().client.batch_execute(&sql)).await?;
         }
         Ok(())
     }
@@ -183,7 +184,7 @@ impl Run<'_> {
 /// A transaction that a statement has left open would take what follows with it when the connection goes back, the
 /// line in the history included.
 fn refuse_open(worker: &PooledConnection, statement: &Statement<'_>) -> Result<(), Failure> {
-    if worker.inner().link.seen.status() == b'I' {
+    if worker.inner().link.state.status() == b'I' {
         return Ok(());
     }
     let sentence = "the statement left a transaction open, which is rolled back; a file outside a transaction is run statement by statement, and each commits by itself: take BEGIN out";
@@ -191,9 +192,9 @@ fn refuse_open(worker: &PooledConnection, statement: &Statement<'_>) -> Result<(
     Err(Failure::at(statement, error))
 }
 
-/// A guard without this program's limit, for a statement that stands alone.
-fn unlimited(connection: &PooledConnection) -> Guard<'_> {
-    Guard { limit: None, server_limit: None, ..connection.guard().at(Place::Alone) }
+/// A executor without this program's limit, for a statement that stands alone.
+fn unlimited(connection: &PooledConnection) -> Executor<'_> {
+    Executor { limit: None, server_limit: None, ..connection.executor().at(Scope::Autocommit) }
 }
 
 fn names(file: &Migration, index: &str) -> bool {

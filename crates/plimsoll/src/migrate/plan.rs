@@ -9,7 +9,7 @@ use super::file::Migration;
 
 /// How far a file has come, as the history says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum MigrationState {
     /// A file outside a transaction was begun; some of its statements may have run.
     Started,
     /// It is applied.
@@ -24,7 +24,7 @@ pub(super) struct Record {
     pub(super) version: i64,
     pub(super) name: String,
     pub(super) checksum: String,
-    pub(super) state: State,
+    pub(super) state: MigrationState,
     pub(super) applied_at: String,
     pub(super) applied_by: String,
 }
@@ -32,7 +32,7 @@ pub(super) struct Record {
 impl Record {
     /// Whether its file is applied, to its end.
     pub(super) fn is_applied(&self) -> bool {
-        self.state != State::Started
+        self.state != MigrationState::Started
     }
 }
 
@@ -148,7 +148,7 @@ mod tests {
         }
     }
 
-    fn record(version: i64, state: State) -> Record {
+    fn record(version: i64, state: MigrationState) -> Record {
         Record {
             version,
             name: "n".into(),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     fn done(versions: &[i64]) -> Vec<Record> {
-        versions.iter().map(|&version| record(version, State::Done)).collect()
+        versions.iter().map(|&version| record(version, MigrationState::Done)).collect()
     }
 
     fn pending(todo: &Todo<'_>) -> Vec<i64> {
@@ -219,7 +219,8 @@ mod tests {
 
     #[test]
     fn a_file_that_was_begun_is_pending_even_if_it_was_changed() {
-        let (mut files, history) = (files(&[1, 2]), vec![record(1, State::Done), record(2, State::Started)]);
+        let (mut files, history) =
+            (files(&[1, 2]), vec![record(1, MigrationState::Done), record(2, MigrationState::Started)]);
         files[1].checksum = "corrected".into();
         assert_eq!(pending(&todo(&files, &history, true, &MigrateOptions::default()).unwrap()), [2]);
         assert!(!is_current(&files, &history));

@@ -7,10 +7,12 @@
 //! What a statement *is* is read from its first words, to refuse before anything runs what could only fail half-way.
 //! What is meant for psql is no statement, and told apart here.
 
-use super::psql::{self, Command};
+use super::psql;
+use super::psql::Command;
 use crate::sql::Strings;
 use crate::sql::lexer::{Lexer, Token};
-use crate::sql::nature::{self, Nature};
+use crate::sql::nature;
+use crate::sql::nature::Nature;
 
 /// One statement of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 //! is there would be made once more. For the same reason the search path is read as it was set: `current_schemas` leaves
 //! out what the role may not use.
 
-use crate::database::Database;
+use crate::call::database::Database;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
 

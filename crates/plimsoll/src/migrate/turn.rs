@@ -6,11 +6,11 @@
 //! between two tries nothing is open, and the wait is bounded by the caller's patience and not by `lock_timeout`.
 
 use super::apply::Run;
-use crate::begin::Isolation;
+use crate::call::transaction::options::Isolation;
+use crate::call::transaction::{Transaction, TransactionGuard};
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
 use crate::pool::snapshot::span;
-use crate::transaction::{Transaction, TransactionGuard};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -36,7 +36,7 @@ impl Run<'_> {
             if let Some(limit) = self.options.statement_timeout {
                 call = call.statement_timeout(limit);
             }
-            let tx = call.taking_its_time().begin().await?;
+            let tx = call.without_limits().begin().await?;
             if tx.try_advisory_lock(self.history.lock()).await? {
                 tx.script(&self.limits).await?;
                 return Ok(Some(tx));

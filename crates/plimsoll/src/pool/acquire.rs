@@ -4,24 +4,25 @@
 //! limit for the clock to watch. Whatever is granted is in a [`Loan`] before the next `await`, so that a caller who
 //! gives up at any point loses nothing for the others.
 
-use super::abroad::own_timer;
-use super::admission::{Forecast, Priority};
 use super::ask::Terms;
 use super::denial::denied;
-use super::gate::{Arrival, Entrance};
-use super::handover::Grant;
+use super::fairness::refused;
+use super::foreign_runtime::own_timer;
 use super::lease::Loan;
-use super::seat::Seat;
-use super::slots::Slots;
-use super::sync::MutexGuard;
 use super::wait::Wait;
-use super::waiters::{Refusal, Runner, Ticket, Turn, Who};
 use super::{Inner, Manage, connects};
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::fairness::refused;
 use crate::moment::Moment;
 use crate::name::WorkName;
+use crate::rules::forecast::{Forecast, Priority};
+use crate::rules::gate::{Arrival, Entrance};
+use crate::rules::queue::handover::Grant;
+use crate::rules::queue::seat::Seat;
+use crate::rules::queue::waiters::{Refusal, Ticket, Turn, Who};
+use crate::rules::slots::Slots;
+use crate::runner::Runner;
+use crate::sync::MutexGuard;
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::pin::Pin;
@@ -99,14 +100,13 @@ pub(super) fn acquire<'a, M: Manage>(
             let mut lease = Loan::new(wanted.inner, slot, connection);
             match admit(wanted.inner, &lease, unused_for) {
                 _ if is_expired => lease.reject(),
-                Admission::Fit => {
+                Fitness::Fit => {
                     lease.lent_at = lent_at;
                     return Ok(lease);
                 }
-                Admission::Dead => lease.reject(),
+                Fitness::Dead => lease.reject(),
                 // Boxed, because it is rare and would make every acquire larger.
-                Admission::Unsure => match Box::pin(check(wanted.inner, lease, wanted.end().instant())).await
-                {
+                Fitness::Unsure => match Box::pin(check(wanted.inner, lease, wanted.end().instant())).await {
                     Ok(lease) => return Ok(lease),
                     Err(lease) => lease.reject(),
                 },
@@ -271,7 +271,7 @@ fn decide<M: Manage>(
     }
 }
 
-enum Admission {
+enum Fitness {
     Fit,
     Dead,
     Unsure,
@@ -279,17 +279,17 @@ enum Admission {
 
 /// A dead connection is never lent: what is known to have ended is turned away at once, and what nothing was heard of
 /// for long has to prove that it lives.
-fn admit<M: Manage>(inner: &Inner<M>, lease: &Loan<'_, M>, unused_for: Duration) -> Admission {
+fn admit<M: Manage>(inner: &Inner<M>, lease: &Loan<'_, M>, unused_for: Duration) -> Fitness {
     let handle = inner.manager.handle(lease);
     if inner.manager.is_dead(handle) {
-        return Admission::Dead;
+        return Fitness::Dead;
     }
     let is_due = inner.sizing.check_after_idle.is_some_and(|after| {
         unused_for >= after
             && !unused_for.is_zero()
             && inner.manager.silent_for(handle, Instant::now()).is_none_or(|silent| silent >= after)
     });
-    if is_due { Admission::Unsure } else { Admission::Fit }
+    if is_due { Fitness::Unsure } else { Fitness::Fit }
 }
 
 /// Asks the server. A silent one must not use up the whole wait: a living one answers within a second or is not worth

@@ -1,9 +1,9 @@
 //! What is asked of a pool.
 
-use super::admission::Priority;
 use crate::deadline::Deadline;
 use crate::moment::Moment;
 use crate::name::WorkName;
+use crate::rules::forecast::Priority;
 use std::num::NonZeroU32;
 use std::time::Duration;
 

@@ -4,14 +4,14 @@
 //! length, so nearly always the one that was set first is the one that comes first: the clock sleeps until that one,
 //! looks at everything, and sleeps again. Only a limit that is earlier than the clock's own wakes it.
 
-use super::abroad::Alive;
 use super::connects;
-use super::slots::{LeaseRecord, Slots, State};
-use super::waiters::Refusal;
+use super::foreign_runtime::CloseWithRuntime;
 use super::{Inner, Manage};
 use crate::event::{Event, StopReason};
 use crate::moment::Moment;
 use crate::name::WorkName;
+use crate::rules::queue::waiters::Refusal;
+use crate::rules::slots::{LeaseRecord, SlotState, Slots};
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
@@ -27,7 +27,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// Asleep it holds the alarm and not the pool, so that a pool that nobody has any more can end.
 pub(super) async fn run<M: Manage>(pool: Weak<Inner<M>>, alarm: Arc<Notify>) {
     let mut suspicion = Suspicion::default();
-    let _alive = Alive(Weak::clone(&pool));
+    let _alive = CloseWithRuntime(Weak::clone(&pool));
     loop {
         let Some(inner) = pool.upgrade() else { return };
         let next = look(&inner, &mut suspicion);
@@ -56,7 +56,7 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<M
         for slot in &mut slots.slots {
             let Some(handle) = slot.handle.clone() else { continue };
             match (slot.state, &mut slot.lease) {
-                (State::Lent, Some(lease)) => {
+                (SlotState::Lent, Some(lease)) => {
                     ring = ring.min(Moment::numbered(inner.manager.ring(&handle, now.number())));
                     if lease.due.is_some_and(|due| due <= now) {
                         lease.due = Some(now + LOOK_AGAIN);
@@ -68,7 +68,7 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<M
                     }
                     events.extend(leak(lease, inner.sizing.leak_after, now));
                 }
-                (State::Returning, _) if slot.since + inner.return_limit(&handle) <= now => {
+                (SlotState::Returning, _) if slot.since + inner.return_limit(&handle) <= now => {
                     slot.is_condemned = true;
                     stuck.push(handle);
                 }
@@ -108,12 +108,12 @@ fn next_alarm<M: Manage>(
     now: Moment,
 ) -> Option<Moment> {
     let leases = slots.slots.iter().filter_map(|slot| match (slot.state, &slot.lease) {
-        (State::Lent, Some(lease)) => {
+        (SlotState::Lent, Some(lease)) => {
             let leak =
                 inner.sizing.leak_after.filter(|_| !lease.is_reported).map(|after| lease.since + after);
             lease.due.into_iter().chain(leak).min()
         }
-        (State::Returning, _) => {
+        (SlotState::Returning, _) => {
             let limit = inner.return_limit(slot.handle.as_ref()?);
             Some((slot.since + limit).max(now + Duration::from_millis(10)))
         }
@@ -174,7 +174,7 @@ fn evidence<M: Manage>(
     }
     let waiting: HashSet<_> = slots.waiters.runners().collect();
     let mut evidence = Vec::with_capacity(slots.slots.len());
-    for slot in slots.slots.iter().filter(|slot| slot.state == State::Lent) {
+    for slot in slots.slots.iter().filter(|slot| slot.state == SlotState::Lent) {
         let (lease, handle) = (slot.lease.as_ref()?, slot.handle.as_ref()?);
         if !waiting.contains(&lease.who.runner) || inner.manager.is_busy(handle) {
             return None;

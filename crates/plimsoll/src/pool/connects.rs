@@ -9,7 +9,7 @@ use super::{Inner, LastConnect, Manage};
 use crate::error::Error;
 use crate::event::Event;
 use crate::moment::Moment;
-use crate::pool::waiters::Refusal;
+use crate::rules::queue::waiters::Refusal;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;

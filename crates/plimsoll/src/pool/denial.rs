@@ -1,14 +1,14 @@
 //! The error that tells why there is no connection: the fault by its true cause, and numbers first.
 
 use super::acquire::{Denial, Wanted};
-use super::admission::{Forecast, Overload};
-use super::waiters::Refusal;
 use super::{Inner, LastConnect, Manage, snapshot};
 use crate::error::{Error, Outcome, Phase};
 use crate::event::Event;
 use crate::fault::Fault;
 use crate::moment::{Moment, in_seconds};
 use crate::name::WorkName;
+use crate::rules::forecast::{Forecast, Overload};
+use crate::rules::queue::waiters::Refusal;
 use std::num::NonZeroU32;
 
 #[cold]

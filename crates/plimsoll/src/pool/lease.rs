@@ -1,12 +1,12 @@
 //! What is lent, and how it comes home.
 
-use super::handover::Effects;
-use super::slots::Slots;
-use super::sync::Mutex;
 use super::wait::Queue;
 use super::{Inner, Manage, Pool, Verdict, connects};
 use crate::moment::Moment;
 use crate::name::WorkName;
+use crate::rules::queue::handover::Effects;
+use crate::rules::slots::Slots;
+use crate::sync::Mutex;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -6,31 +6,23 @@
 //! ([`shutdown`]). What a connection *is* stays behind the trait [`Manage`], so that the same path can be measured
 //! with connections that cost nothing.
 
-pub(crate) mod abroad;
 pub(crate) mod acquire;
-pub(crate) mod admission;
+pub(crate) mod alarm;
 mod ask;
-pub(crate) mod bulkhead;
 pub(crate) mod clock;
 pub(crate) mod connects;
 mod denial;
-pub(crate) mod gate;
-pub(crate) mod handover;
+pub(crate) mod fairness;
+pub(crate) mod foreign_runtime;
 pub(crate) mod janitor;
-pub(crate) mod lane;
 pub(crate) mod lease;
 #[cfg(plimsoll_loom)]
 pub mod model;
-pub(crate) mod seat;
 pub(crate) mod shutdown;
-pub(crate) mod slots;
 pub(crate) mod snapshot;
-pub(crate) mod sync;
 pub(crate) mod wait;
-pub(crate) mod waiters;
-pub(crate) mod watchdog;
 
-pub use admission::Priority;
+pub use crate::rules::forecast::Priority;
 pub use ask::Ask;
 pub(crate) use ask::{Terms, cap};
 pub(crate) use lease::Loan;
@@ -43,10 +35,12 @@ use crate::error::Result;
 use crate::event::{Event, Events, StopReason};
 use crate::moment::Moment;
 use crate::name::WorkName;
-use crate::settings::GuardMode;
-use admission::Reason;
-use gate::Rules;
-use slots::{Limits, Slots};
+use crate::rules::forecast::OverloadReason;
+use crate::rules::gate::Rules;
+use crate::rules::slots::{PoolLimits, Slots};
+use crate::settings::Enforcement;
+use crate::sync;
+use alarm::Alarm;
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::ops::Deref;
@@ -56,7 +50,6 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use watchdog::Watchdog;
 
 /// What a pool needs to know of the connections it lends.
 pub trait Manage: Send + Sync + Sized + 'static {
@@ -186,7 +179,7 @@ pub struct Sizing {
     /// Connections that one work name may hold, unless it asks for another cap.
     pub max_per_name: Option<NonZeroU32>,
     /// Whether those who cannot be served in time are refused at once.
-    pub admission: GuardMode,
+    pub admission: Enforcement,
     /// How much earlier than a deadline a statement is stopped, at the most.
     pub deadline_margin: Duration,
 }
@@ -211,7 +204,7 @@ impl Default for Sizing {
             deadlock_after: Some(Duration::from_secs(5)),
             priority_reserve: 0,
             max_per_name: None,
-            admission: GuardMode::On,
+            admission: Enforcement::On,
             deadline_margin: Duration::ZERO,
         }
     }
@@ -239,12 +232,12 @@ impl<M: Manage> Clone for Pool<M> {
 pub(crate) struct Inner<M: Manage> {
     pub(crate) manager: M,
     pub(crate) sizing: Sizing,
-    pub(crate) slots: Line<sync::Mutex<Slots<M::Connection, M::Handle>>>,
+    pub(crate) slots: CacheAligned<sync::Mutex<Slots<M::Connection, M::Handle>>>,
     pub(crate) last_connect: sync::Mutex<LastConnect>,
     /// Whether somebody waits, as a hint that needs no lock: whoever gives back then reads the clock beforehand.
     pub(crate) is_crowded: AtomicBool,
     /// Tells the clock when to look.
-    pub(crate) watchdog: Arc<Watchdog>,
+    pub(crate) watchdog: Arc<Alarm>,
     /// Whenever a connection came home, went or could not be opened.
     pub(crate) changed: Notify,
     pub(crate) runtime: Handle,
@@ -253,9 +246,9 @@ pub(crate) struct Inner<M: Manage> {
 
 /// Begins a line of the cache.
 #[repr(align(64))]
-pub(crate) struct Line<T>(T);
+pub(crate) struct CacheAligned<T>(T);
 
-impl<T> Deref for Line<T> {
+impl<T> Deref for CacheAligned<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -270,9 +263,9 @@ impl<M: Manage> Inner<M> {
     }
 
     /// Tells how many were refused, by reason.
-    pub(crate) fn tell_refusals(&self, untold: Vec<(Reason, u64)>) {
+    pub(crate) fn tell_refusals(&self, untold: Vec<(OverloadReason, u64)>) {
         for (reason, count) in untold {
-            let is_dark = reason == Reason::WouldBe;
+            let is_dark = reason == OverloadReason::WouldBe;
             self.events.tell(Event::Refused { fault: reason.fault(), count, is_dark });
         }
     }
@@ -280,17 +273,18 @@ impl<M: Manage> Inner<M> {
 
 impl<M: Manage> Pool<M> {
     /// Makes a pool and starts its clock and its janitor on the current runtime. It connects nothing by itself before
-    /// it is asked, except to keep the minimum.
+    /// it is asked, except to keep the minimum. It logs no events and counts none in metrics; the pool of a
+    /// [`Database`](crate::Database) does.
     ///
     /// # Panics
     /// Outside a tokio runtime.
     #[must_use]
     pub fn new(manager: M, sizing: Sizing) -> Self {
-        Pool::with_events(manager, sizing, Events::default(), Arc::new(Watchdog::new()))
+        Pool::with_events(manager, sizing, Events::new(None), Arc::new(Alarm::new()))
     }
 
-    pub(crate) fn with_events(manager: M, sizing: Sizing, events: Events, watchdog: Arc<Watchdog>) -> Self {
-        let limits = Limits {
+    pub(crate) fn with_events(manager: M, sizing: Sizing, events: Events, watchdog: Arc<Alarm>) -> Self {
+        let limits = PoolLimits {
             min: sizing.min.min(sizing.max),
             max: sizing.max.max(1),
             overflow: sizing.overflow,
@@ -303,7 +297,7 @@ impl<M: Manage> Pool<M> {
         };
         let inner = Arc::new(Inner {
             manager,
-            slots: Line(sync::Mutex::new(Slots::new(limits, sizing.max_waiting).with_rules(rules))),
+            slots: CacheAligned(sync::Mutex::new(Slots::new(limits, sizing.max_waiting).with_rules(rules))),
             last_connect: sync::Mutex::new(LastConnect::Never),
             is_crowded: AtomicBool::new(false),
             watchdog,

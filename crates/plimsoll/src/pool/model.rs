@@ -1,15 +1,16 @@
 //! The hand-off alone, for the model checker: the same slots, waiters and waiting future as in the pool, with nothing
 //! of a runtime around them.
 
-use super::admission::Priority;
-use super::handover::{Effects, Grant};
-use super::seat::Seat;
-use super::slots::{Limits, Slots};
-use super::sync::Mutex;
 use super::wait::{Queue, Wait};
-use super::waiters::{Runner, Turn, Who};
 use crate::moment::Moment;
 use crate::name::WorkName;
+use crate::rules::forecast::Priority;
+use crate::rules::queue::handover::{Effects, Grant};
+use crate::rules::queue::seat::Seat;
+use crate::rules::queue::waiters::{Turn, Who};
+use crate::rules::slots::{Limits, Slots};
+use crate::runner::Runner;
+use crate::sync::Mutex;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;

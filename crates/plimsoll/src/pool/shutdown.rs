@@ -5,10 +5,10 @@
 //! is let finish, and so is what is being made clean. That takes `reclaim_timeout` at the most, and is left out where
 //! nothing runs. *End*: connections that are still out are closed under their holders.
 
-use super::slots::State;
 use super::{Inner, Manage};
 use crate::event::StopReason;
 use crate::name::WorkName;
+use crate::rules::slots::SlotState;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -66,7 +66,7 @@ fn held<M: Manage>(inner: &Inner<M>) -> Vec<(M::Handle, Option<WorkName>)> {
     slots
         .slots
         .iter()
-        .filter(|slot| matches!(slot.state, State::Lent | State::Returning))
+        .filter(|slot| matches!(slot.state, SlotState::Lent | SlotState::Returning))
         .filter_map(|slot| {
             Some((slot.handle.clone()?, slot.lease.as_ref().map(|lease| lease.who.name.clone())))
         })

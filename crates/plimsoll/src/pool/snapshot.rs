@@ -1,8 +1,8 @@
 //! What the pool looks like now, as numbers and as a sentence.
 
-use super::slots::LeaseRecord;
 use super::{Inner, LastConnect, Manage};
 use crate::moment::Moment;
+use crate::rules::slots::LeaseRecord;
 use std::fmt::Write;
 use std::time::Duration;
 

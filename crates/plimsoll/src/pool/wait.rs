@@ -3,11 +3,11 @@
 //! The future holds a ticket. Dropped before its turn it leaves the queue; dropped after the grant and before the
 //! fetch, what was granted goes to the next in line: that is why the grant lies on a seat and not in a channel.
 
-use super::handover::{Effects, Grant};
-use super::slots::Slots;
-use super::sync::Mutex;
-use super::waiters::{Ticket, Turn};
 use crate::moment::Moment;
+use crate::rules::queue::handover::{Effects, Grant};
+use crate::rules::queue::waiters::{Ticket, Turn};
+use crate::rules::slots::Slots;
+use crate::sync::Mutex;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};

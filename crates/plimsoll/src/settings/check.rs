@@ -11,10 +11,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::definition::{Definition, Kind};
-use super::duration::{self, Limit};
+use super::duration;
+use super::duration::Limit;
 use super::handshake::{startup_options, tls};
 use super::host::{DEFAULT_PORT, Host};
-use super::order::{Chain, Said, Settled, Wish};
+use super::order::{Chain, Defaults, Given, Resolved};
 use super::plan::{Keepalives, Plan};
 use super::problem::{Problem, SettingsError, repeated};
 use super::profile;
@@ -234,13 +235,13 @@ fn assemble(said: Settings, wish: Complete, hosts: Vec<Host>, problems: &mut Vec
     }
 }
 
-struct Beat {
+struct Heartbeat {
     after: Duration,
     heartbeat: Option<Duration>,
 }
 
 /// The breaker's patience, and how often the server is asked; what was not said follows what was.
-fn beat(said: &Settings, wish: &Complete, problems: &mut Vec<Problem>) -> Beat {
+fn beat(said: &Settings, wish: &Complete, problems: &mut Vec<Problem>) -> Heartbeat {
     let unsaid = said.heartbeat.is_none();
     let after = match (said.breaker_after, said.heartbeat.and_then(Limit::duration)) {
         (Some(after), _) => after,
@@ -258,7 +259,7 @@ fn beat(said: &Settings, wish: &Complete, problems: &mut Vec<Problem>) -> Beat {
             "raise breaker_after or lower heartbeat",
         ));
     }
-    Beat { after, heartbeat }
+    Heartbeat { after, heartbeat }
 }
 
 struct Sizes {
@@ -312,16 +313,17 @@ fn pool_times(said: &Settings, wish: &Complete, problems: &mut Vec<Problem>) -> 
     };
     let floor = said.tcp_user_timeout.unwrap_or(open);
     let pool_said = said.pool_timeout.map(Limit::After);
-    let pool = Settled::new("pool_timeout", pool_said, Limit::After(wish.pool_timeout), floor, open);
+    let pool = Resolved::new("pool_timeout", pool_said, Limit::After(wish.pool_timeout), floor, open);
     let tcp_user =
-        Settled::new("tcp_user_timeout", said.tcp_user_timeout, wish.tcp_user_timeout, open, pool.limit);
+        Resolved::new("tcp_user_timeout", said.tcp_user_timeout, wish.tcp_user_timeout, open, pool.limit);
 
     let floor = longest(said.idle_timeout, said.check_after_idle);
-    let lifetime = Settled::new("max_lifetime", said.max_lifetime, wish.max_lifetime, floor, open);
+    let lifetime = Resolved::new("max_lifetime", said.max_lifetime, wish.max_lifetime, floor, open);
     let floor = said.check_after_idle.unwrap_or(open);
-    let idle = Settled::new("idle_timeout", said.idle_timeout, wish.idle_timeout, floor, lifetime.limit);
+    let idle = Resolved::new("idle_timeout", said.idle_timeout, wish.idle_timeout, floor, lifetime.limit);
     let ceiling = idle.limit.least(lifetime.limit);
-    let check = Settled::new("check_after_idle", said.check_after_idle, wish.check_after_idle, open, ceiling);
+    let check =
+        Resolved::new("check_after_idle", said.check_after_idle, wish.check_after_idle, open, ceiling);
 
     // One that nobody said stays long enough for a packet to be sent twice, however impatient the pool is.
     let patient = |limit: Limit| limit.duration().map(|time| time.max(Duration::from_secs(1)));
@@ -343,7 +345,7 @@ fn pool_times(said: &Settings, wish: &Complete, problems: &mut Vec<Problem>) -> 
     }
 }
 
-struct Limits {
+struct SessionLimits {
     chain: Chain,
     idle_in_transaction: Option<Duration>,
     connection_check: Option<Duration>,
@@ -351,21 +353,22 @@ struct Limits {
 }
 
 /// The guardrails, each strictly inside the next.
-fn limits(said: &Settings, wish: &Complete, problems: &mut Vec<Problem>) -> Limits {
+fn limits(said: &Settings, wish: &Complete, problems: &mut Vec<Problem>) -> SessionLimits {
     let chain = Chain::settle(
-        &Said {
+        &Given {
             lock: said.lock_timeout,
             statement: said.statement_timeout,
             client: said.client_statement_timeout,
             transaction: said.transaction_timeout,
         },
-        &Wish {
+        &Defaults {
             lock: wish.lock_timeout,
             statement: wish.statement_timeout,
             transaction: wish.transaction_timeout,
         },
     );
-    let inside = |name, said, wish, outer: &Settled| Settled::new(name, said, wish, Limit::Off, outer.limit);
+    let inside =
+        |name, said, wish, outer: &Resolved| Resolved::new(name, said, wish, Limit::Off, outer.limit);
     let idle = inside(
         "idle_in_transaction_session_timeout",
         said.idle_in_transaction_session_timeout,
@@ -384,7 +387,7 @@ fn limits(said: &Settings, wish: &Complete, problems: &mut Vec<Problem>) -> Limi
     problems.extend(idle.must_be_below(&chain.transaction));
     problems.extend(check.must_be_below(&chain.statement));
     problems.extend(margin.must_be_below(&chain.statement));
-    Limits {
+    SessionLimits {
         chain,
         idle_in_transaction: idle.limit.duration(),
         connection_check: check.limit.duration(),

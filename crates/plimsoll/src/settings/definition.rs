@@ -12,7 +12,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Settings;
-use super::duration::{self, Bare};
+use super::duration;
+use super::duration::Bare;
 
 /// One setting: everything there is to know about it before anybody says it.
 #[derive(Clone, Copy)]

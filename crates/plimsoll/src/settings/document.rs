@@ -66,22 +66,22 @@ impl Settings {
         };
         let entries = said.iter().map(|(key, value)| {
             let place = format!(" ({origin}, line {})", line(text, key.span().start));
-            (key.get_ref().to_string(), place, Said::from_toml(value.get_ref()))
+            (key.get_ref().to_string(), place, GivenValue::from_toml(value.get_ref()))
         });
         Self::said_in(entries.collect())
     }
 
     /// Says all entries of a document: the URL first, because the others are stronger.
-    pub(super) fn said_in(mut entries: Vec<(String, String, Said)>) -> Self {
+    pub(super) fn said_in(mut entries: Vec<(String, String, GivenValue)>) -> Self {
         let mut settings = Self::default();
         entries.sort_by_key(|(name, _, _)| name != "url");
         for (name, place, said) in entries {
             let key = format!("{}{place}", repeated_key(&name));
             match said {
-                Said::Nothing => {}
-                Said::Text(url) if name == "url" => dsn::read(&Secret::from(url), &key, &mut settings),
-                Said::Text(text) => settings.say_entry(&name, &key, &text),
-                Said::Other => {
+                GivenValue::Nothing => {}
+                GivenValue::Text(url) if name == "url" => dsn::read(&Secret::from(url), &key, &mut settings),
+                GivenValue::Text(text) => settings.say_entry(&name, &key, &text),
+                GivenValue::Other => {
                     let allowed = match definition_of(&name) {
                         Some(definition) => definition.allowed(),
                         None => "a setting that exists, with one value".to_owned(),
@@ -123,7 +123,7 @@ pub(super) fn line(text: &str, byte: usize) -> usize {
 }
 
 /// One value of a document, as the text that every setting is read from.
-pub(super) enum Said {
+pub(super) enum GivenValue {
     /// Null: as if the key were not there.
     Nothing,
     Text(String),
@@ -131,7 +131,7 @@ pub(super) enum Said {
     Other,
 }
 
-impl Said {
+impl GivenValue {
     fn from_toml(value: &DeValue<'_>) -> Self {
         match value {
             DeValue::String(text) => Self::Text(text.to_string()),
@@ -156,7 +156,7 @@ impl Said {
     }
 }
 
-impl<'de> Deserialize<'de> for Said {
+impl<'de> Deserialize<'de> for GivenValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(AnyValue)
     }
@@ -165,55 +165,55 @@ impl<'de> Deserialize<'de> for Said {
 struct AnyValue;
 
 impl<'de> Visitor<'de> for AnyValue {
-    type Value = Said;
+    type Value = GivenValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Said, E> {
-        Ok(Said::Text(value.to_string()))
+    fn visit_bool<E>(self, value: bool) -> Result<GivenValue, E> {
+        Ok(GivenValue::Text(value.to_string()))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Said, E> {
-        Ok(Said::Text(value.to_string()))
+    fn visit_i64<E>(self, value: i64) -> Result<GivenValue, E> {
+        Ok(GivenValue::Text(value.to_string()))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Said, E> {
-        Ok(Said::Text(value.to_string()))
+    fn visit_u64<E>(self, value: u64) -> Result<GivenValue, E> {
+        Ok(GivenValue::Text(value.to_string()))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Said, E> {
-        Ok(Said::Text(value.to_string()))
+    fn visit_f64<E>(self, value: f64) -> Result<GivenValue, E> {
+        Ok(GivenValue::Text(value.to_string()))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Said, E> {
-        Ok(Said::Text(value.to_owned()))
+    fn visit_str<E>(self, value: &str) -> Result<GivenValue, E> {
+        Ok(GivenValue::Text(value.to_owned()))
     }
 
-    fn visit_unit<E>(self) -> Result<Said, E> {
-        Ok(Said::Nothing)
+    fn visit_unit<E>(self) -> Result<GivenValue, E> {
+        Ok(GivenValue::Nothing)
     }
 
-    fn visit_none<E>(self) -> Result<Said, E> {
-        Ok(Said::Nothing)
+    fn visit_none<E>(self) -> Result<GivenValue, E> {
+        Ok(GivenValue::Nothing)
     }
 
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Said, D::Error> {
-        Said::deserialize(deserializer)
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<GivenValue, D::Error> {
+        GivenValue::deserialize(deserializer)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Said, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<GivenValue, A::Error> {
         let mut said = Vec::new();
-        while let Some(item) = items.next_element::<Said>()? {
+        while let Some(item) = items.next_element::<GivenValue>()? {
             said.push(item);
         }
-        Ok(Said::list(said.into_iter()))
+        Ok(GivenValue::list(said.into_iter()))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Said, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<GivenValue, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Said::Other)
+        Ok(GivenValue::Other)
     }
 }
 
@@ -230,7 +230,7 @@ impl<'de> Deserialize<'de> for Settings {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Settings, A::Error> {
                 let mut entries = Vec::new();
-                while let Some((name, said)) = map.next_entry::<String, Said>()? {
+                while let Some((name, said)) = map.next_entry::<String, GivenValue>()? {
                     entries.push((name, String::new(), said));
                 }
                 Ok(Settings::said_in(entries))

@@ -9,7 +9,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::document::{Said, TABLE, line, unreadable};
+use super::document::{GivenValue, TABLE, line, unreadable};
 use super::problem::{Problem, SettingsError};
 use super::repeated_key;
 use super::table::Settings;
@@ -47,7 +47,7 @@ impl Settings {
         for (name, value) in said.0 {
             let line = line_of_key(text, value);
             let place = format!(" ({origin}, line {line})");
-            let Some(said) = Said::from_json(value) else { return refused("not JSON", line) };
+            let Some(said) = GivenValue::from_json(value) else { return refused("not JSON", line) };
             if entries.iter().any(|(earlier, _, _)| *earlier == name) {
                 twice.push(said_before(&name, origin, line));
             } else {
@@ -72,7 +72,7 @@ fn line_of_key(text: &str, value: &RawValue) -> usize {
     line(text, before.strip_suffix(':').unwrap_or(before).trim_end().len())
 }
 
-impl Said {
+impl GivenValue {
     /// Nothing where the value is none: what is between quotes is only looked at here.
     fn from_json(value: &RawValue) -> Option<Self> {
         let text = value.get();

@@ -46,8 +46,11 @@ pub use plan::{Keepalives, Plan, TlsRoots};
 pub use problem::{Problem, SettingsError};
 pub use reference::reference;
 pub use table::{Settings, table};
+/// The first name of [`Enforcement`], for programs that were written with it.
+#[doc(hidden)]
+pub use words::Enforcement as GuardMode;
 pub use words::{
-    ChannelBinding, GuardMode, OnMissingGuardrail, PoolerMode, Profile, TargetSessionAttrs, TlsMode,
+    ChannelBinding, Enforcement, OnMissingGuardrail, PoolerMode, Profile, TargetSessionAttrs, TlsMode,
 };
 
 use std::fmt;

@@ -19,13 +19,13 @@ const CLIENT_GRACE: Duration = Duration::from_secs(2);
 
 /// One limit by name, with what it came out as.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Settled {
+pub(super) struct Resolved {
     name: &'static str,
     pub(super) limit: Limit,
     said: bool,
 }
 
-impl Settled {
+impl Resolved {
     /// What was said, or else the wish, moved between its neighbours.
     pub(super) fn new(
         name: &'static str,
@@ -84,7 +84,7 @@ fn whole_milliseconds(time: Duration) -> Duration {
 }
 
 /// The four limits that lie within each other, as they were said.
-pub(super) struct Said {
+pub(super) struct Given {
     pub(super) lock: Option<Limit>,
     pub(super) statement: Option<Limit>,
     pub(super) client: Option<Limit>,
@@ -92,7 +92,7 @@ pub(super) struct Said {
 }
 
 /// What they should be where nothing was said. The client limit has no wish of its own: it follows the statement's.
-pub(super) struct Wish {
+pub(super) struct Defaults {
     pub(super) lock: Limit,
     pub(super) statement: Limit,
     pub(super) transaction: Limit,
@@ -100,28 +100,28 @@ pub(super) struct Wish {
 
 /// The four limits that lie within each other, as they came out.
 pub(super) struct Chain {
-    pub(super) lock: Settled,
-    pub(super) statement: Settled,
-    pub(super) client: Settled,
-    pub(super) transaction: Settled,
+    pub(super) lock: Resolved,
+    pub(super) statement: Resolved,
+    pub(super) client: Resolved,
+    pub(super) transaction: Resolved,
 }
 
 impl Chain {
     /// The statement limit first, between what was said around it; then the others around the statement limit.
-    pub(super) fn settle(said: &Said, wish: &Wish) -> Self {
+    pub(super) fn settle(said: &Given, wish: &Defaults) -> Self {
         let open = Limit::Off;
         let upper = said.client.unwrap_or(open).least(said.transaction.unwrap_or(open));
-        let statement = Settled::new(
+        let statement = Resolved::new(
             "statement_timeout",
             said.statement,
             wish.statement,
             said.lock.unwrap_or(open),
             upper,
         );
-        let lock = Settled::new("lock_timeout", said.lock, wish.lock, open, statement.limit.least(upper));
+        let lock = Resolved::new("lock_timeout", said.lock, wish.lock, open, statement.limit.least(upper));
 
         let client_wish = later(statement.limit, CLIENT_GRACE);
-        let client = Settled::new(
+        let client = Resolved::new(
             "client_statement_timeout",
             said.client,
             client_wish,
@@ -135,7 +135,7 @@ impl Chain {
             _ => Limit::Off,
         };
         let transaction =
-            Settled::new("transaction_timeout", said.transaction, transaction_wish, inner, open);
+            Resolved::new("transaction_timeout", said.transaction, transaction_wish, inner, open);
         Self { lock, statement, client, transaction }
     }
 
@@ -145,8 +145,8 @@ impl Chain {
         if said.is_empty() { self.disorder(|_| true) } else { said }
     }
 
-    fn disorder(&self, counts: impl Fn(&Settled) -> bool) -> Vec<Problem> {
-        let counted: Vec<Settled> = [self.lock, self.statement, self.client, self.transaction]
+    fn disorder(&self, counts: impl Fn(&Resolved) -> bool) -> Vec<Problem> {
+        let counted: Vec<Resolved> = [self.lock, self.statement, self.client, self.transaction]
             .into_iter()
             .filter(|settled| settled.limit != Limit::Off && counts(settled))
             .collect();

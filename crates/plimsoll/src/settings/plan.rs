@@ -12,7 +12,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::host::Host;
-use super::words::{ChannelBinding, GuardMode, OnMissingGuardrail, PoolerMode, TargetSessionAttrs, TlsMode};
+use super::words::{
+    ChannelBinding, Enforcement, OnMissingGuardrail, PoolerMode, TargetSessionAttrs, TlsMode,
+};
 use crate::secret::Password;
 
 /// The certificates that a server's is held against.
@@ -86,7 +88,7 @@ plan! {
         /// Connections that one work name may hold at a time; 0 for as many as there are.
         max_per_name: usize,
         /// What becomes of callers who cannot be served in time.
-        admission: GuardMode,
+        admission: Enforcement,
         /// The longest wait for a connection.
         pool_timeout: Duration,
         /// The longest one connect may take, TLS and authentication included.
@@ -115,7 +117,7 @@ plan! {
         deadlock_after: Option<Duration>,
 
         /// Whether the circuit breaker refuses calls.
-        breaker: GuardMode,
+        breaker: Enforcement,
         /// How long the server must have owed an answer and given none before it opens.
         breaker_after: Duration,
         /// Silence after which the server is asked for a sign of life.

@@ -18,7 +18,7 @@ use super::host::Host;
 use super::problem::Problem;
 use super::value::{Value, put};
 use super::words::{
-    ChannelBinding, GuardMode, OnMissingGuardrail, PoolerMode, Profile, TargetSessionAttrs, TlsMode,
+    ChannelBinding, Enforcement, OnMissingGuardrail, PoolerMode, Profile, TargetSessionAttrs, TlsMode,
 };
 use crate::secret::Password;
 
@@ -161,7 +161,7 @@ settings! {
         /// its patience ends: with `on` it is refused at once and told when to come back; with `dark` it waits, and is
         /// only counted, and neither `max_per_name` nor `priority_reserve` holds anybody back, which is counted too; with
         /// `off` it waits.
-        admission: GuardMode, default GuardMode::On;
+        admission: Enforcement, default Enforcement::On;
 
         /// The longest wait for a connection.
         pool_timeout: Duration, default secs(30), range Range::Times(ms(10), hours(1)),
@@ -218,7 +218,7 @@ settings! {
     section "Breaker" {
         /// The circuit breaker: while the server does not answer, calls fail at once instead of waiting for it.
         /// `dark` counts what it would have refused and refuses nothing.
-        breaker: GuardMode, default GuardMode::On;
+        breaker: Enforcement, default Enforcement::On;
 
         /// How long the server must have owed answers and given none, to anybody, before the breaker opens. A stall
         /// that is shorter passes unnoticed. A slow statement is no silence, because the heartbeat beside it is

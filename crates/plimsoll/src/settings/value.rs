@@ -11,11 +11,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::definition::{Kind, Range};
-use super::duration::{self, Bare, Limit};
+use super::duration;
+use super::duration::{Bare, Limit};
 use super::host::Host;
 use super::problem::STARS;
 use super::words::{
-    ChannelBinding, GuardMode, OnMissingGuardrail, PoolerMode, Profile, TargetSessionAttrs, TlsMode,
+    ChannelBinding, Enforcement, OnMissingGuardrail, PoolerMode, Profile, TargetSessionAttrs, TlsMode,
 };
 use crate::secret::{Password, Secret};
 
@@ -70,7 +71,7 @@ macro_rules! word_values { ($($word:ty),+) => { $(
         }
     }
 )+ } }
-word_values!(TlsMode, ChannelBinding, TargetSessionAttrs, PoolerMode, OnMissingGuardrail, GuardMode);
+word_values!(TlsMode, ChannelBinding, TargetSessionAttrs, PoolerMode, OnMissingGuardrail, Enforcement);
 
 impl Value for f64 {
     const KIND: Kind = Kind::Fraction;

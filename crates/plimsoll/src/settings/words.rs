@@ -94,8 +94,8 @@ words! {
         Degraded = "degraded",
     }
 
-    /// Whether a guard that may refuse calls does so.
-    GuardMode {
+    /// Whether the breaker or the admission really refuses what it would refuse.
+    Enforcement {
         /// It refuses.
         On = "on",
         /// It counts what it would have refused, and refuses nothing.

@@ -4,7 +4,8 @@
 //! in any version is to be read as it reads it. Where versions differ (`1_000`, `0x1F`), what is accepted comes out
 //! the same. No text makes it panic, and each byte is looked at a few times at most, whatever the text.
 
-use super::literal::{self, Style, Text};
+use super::literal;
+use super::literal::{Style, Text};
 use super::{Strings, space};
 use std::borrow::Cow;
 

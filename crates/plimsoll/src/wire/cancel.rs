@@ -6,7 +6,8 @@
 //! at the end: PgBouncer before 1.21 dies of a client that shuts its side down first, so nothing is closed until the
 //! other side has been read to its end.
 
-use super::socket::{self, Address, Wrap};
+use super::socket;
+use super::socket::{Address, Wrap};
 use std::fmt;
 use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

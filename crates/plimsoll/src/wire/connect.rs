@@ -5,9 +5,11 @@
 //! hosts share what remains evenly, so that the first cannot eat the time of the others.
 
 use super::cancel::Target;
-use super::handshake::{self, Ready};
+use super::handshake;
+use super::handshake::Opened;
 use super::naming::Links;
-use super::socket::{self, Address, Wrap};
+use super::socket;
+use super::socket::{Address, Wrap};
 use crate::error::{BoxError, Error, Outcome, Phase, Result};
 use crate::fault::Fault;
 use crate::secret::{Password, Secret};
@@ -127,7 +129,7 @@ impl Connector {
     /// # Cancel safety
     /// Dropping it closes what was half open. The pool runs it on a task of its own, so that a caller who gives up
     /// does not undo the work.
-    pub(crate) async fn connect(&self, until: Instant) -> Result<Ready> {
+    pub(crate) async fn connect(&self, until: Instant) -> Result<Opened> {
         let hosts = self.plan.hosts();
         let mut failures: Vec<Error> = Vec::new();
         for (index, host) in hosts.iter().enumerate() {
@@ -139,7 +141,7 @@ impl Connector {
         Err(most_telling(failures))
     }
 
-    async fn connect_host(&self, host: &Host, until: Instant) -> Result<Ready> {
+    async fn connect_host(&self, host: &Host, until: Instant) -> Result<Opened> {
         let begun = Instant::now();
         let stage: Stage = Mutex::new("looking up the host");
         let mut fresh = false;
@@ -160,7 +162,7 @@ impl Connector {
         }
     }
 
-    async fn attempt(&self, host: &Host, until: Instant, stage: &Stage) -> Result<Ready> {
+    async fn attempt(&self, host: &Host, until: Instant, stage: &Stage) -> Result<Opened> {
         let begun = Instant::now();
         *stage.lock() = "asking for the password";
         let password = self.password().await?;
@@ -188,7 +190,7 @@ impl Connector {
     }
 
     /// Turns away a server of the wrong kind.
-    fn accept(&self, ready: Ready, host: &Host) -> Result<Ready> {
+    fn accept(&self, ready: Opened, host: &Host) -> Result<Opened> {
         let wanted = self.plan.target_session_attrs();
         let fits = match wanted {
             TargetSessionAttrs::ReadWrite => !ready.session.read_only,
@@ -324,6 +326,6 @@ fn most_telling(mut failures: Vec<Error>) -> Error {
 /// Opens the plain stream and makes the kernel watch it.
 pub(crate) async fn dial_guarded(plan: &Plan, target: &Target) -> io::Result<socket::Socket> {
     let socket = socket::dial(&target.address).await?;
-    socket::guard(&socket, plan.keepalives(), plan.tcp_user_timeout())?;
+    socket::set_keepalive(&socket, plan.keepalives(), plan.tcp_user_timeout())?;
     Ok(socket)
 }

@@ -6,7 +6,7 @@
 //! Sessions to which the same was said have the same number, so that what is learned may be used again; a change that does
 //! not stand in a text (a parameter, the body of a block) makes a number that is never met again.
 
-use super::seen::Seen;
+use super::session_state::SessionState;
 use crate::sql::nature::Nature;
 use crate::sql::residue::Residue;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -63,62 +63,62 @@ pub(super) struct Contexts {
 
 impl Contexts {
     /// A text is sent that makes this change.
-    pub(super) fn change(&mut self, change: Change, seen: &Seen) {
+    pub(super) fn change(&mut self, change: Change, state: &SessionState) {
         let next = if change.is_unknown {
             never_met()
         } else {
             let mut hasher = DefaultHasher::new();
-            (seen.context(), change.hash).hash(&mut hasher);
+            (state.context(), change.hash).hash(&mut hasher);
             hasher.finish() | 1
         };
         self.stays |= change.stays;
-        seen.set_context(next);
+        state.set_context(next);
     }
 
     /// The schema was changed. Until the transaction ends nobody else knows of it, and it may be undone.
-    pub(super) fn alter(&mut self, seen: &Seen) {
+    pub(super) fn alter(&mut self, state: &SessionState) {
         self.is_altered = true;
-        seen.set_context(never_met());
+        state.set_context(never_met());
     }
 
     /// The server has answered with an error, or has rolled something back.
-    pub(super) fn undo(&mut self, seen: &Seen) {
-        if seen.context() != seen.outer_context() {
+    pub(super) fn undo(&mut self, state: &SessionState) {
+        if state.context() != state.outer_context() {
             self.is_undone = true;
         }
     }
 
     /// It was rolled back to a savepoint: which of the changes are left nobody has counted.
-    pub(super) fn undo_a_part(&mut self, seen: &Seen) {
-        if seen.context() != seen.outer_context() {
+    pub(super) fn undo_a_part(&mut self, state: &SessionState) {
+        if state.context() != state.outer_context() {
             self.is_undone = true;
-            seen.set_context(never_met());
+            state.set_context(never_met());
         }
     }
 
     /// No transaction is open.
     #[inline]
-    pub(super) fn at_rest(&mut self, seen: &Seen) {
+    pub(super) fn at_rest(&mut self, state: &SessionState) {
         if self.is_altered {
             // Committed, others see it from now on; rolled back, what was learned meanwhile is wrong.
             self.is_altered = false;
-            seen.note_altered();
+            state.note_altered();
         }
-        if seen.context() != seen.outer_context() {
-            self.settle(seen);
+        if state.context() != state.outer_context() {
+            self.settle(state);
         }
     }
 
     #[cold]
-    fn settle(&mut self, seen: &Seen) {
+    fn settle(&mut self, state: &SessionState) {
         let context = match (self.stays, self.is_undone) {
-            (false, _) => seen.outer_context(),
-            (true, false) => seen.context(),
+            (false, _) => state.outer_context(),
+            (true, false) => state.context(),
             (true, true) => never_met(),
         };
         *self = Contexts::default();
-        seen.set_context(context);
-        seen.set_outer_context(context);
+        state.set_context(context);
+        state.set_outer_context(context);
     }
 }
 
@@ -137,15 +137,15 @@ mod tests {
         Change::of(sql, nature::of_sql(sql, None), residue::of_sql(sql, None))
     }
 
-    fn say(context: &mut Contexts, seen: &Seen, sql: &str) -> u64 {
-        context.change(change(sql), seen);
-        seen.context()
+    fn say(context: &mut Contexts, state: &SessionState, sql: &str) -> u64 {
+        context.change(change(sql), state);
+        state.context()
     }
 
     #[test]
     fn the_same_words_give_the_same_number_and_others_another() {
         let (mut one, mut other) = (Contexts::default(), Contexts::default());
-        let (a, b) = (Seen::new(), Seen::new());
+        let (a, b) = (SessionState::new(), SessionState::new());
         assert_eq!(say(&mut one, &a, "SET search_path = x"), say(&mut other, &b, "SET search_path = x"));
         assert_ne!(say(&mut one, &a, "SET search_path = y"), say(&mut other, &b, "SET search_path = z"));
         for sql in ["SELECT set_config('search_path', $1, true)", "DO $$ $$"] {
@@ -155,24 +155,24 @@ mod tests {
 
     #[test]
     fn what_holds_for_a_transaction_ends_with_it() {
-        let (mut context, seen) = (Contexts::default(), Seen::new());
-        assert_ne!(say(&mut context, &seen, "SET LOCAL search_path = x"), 0);
-        context.at_rest(&seen);
-        assert_eq!(seen.context(), 0);
-        let stays = say(&mut context, &seen, "SET search_path = x");
-        context.at_rest(&seen);
-        assert_eq!(seen.context(), stays);
-        seen.settle();
-        assert_eq!(seen.context(), 0);
+        let (mut context, state) = (Contexts::default(), SessionState::new());
+        assert_ne!(say(&mut context, &state, "SET LOCAL search_path = x"), 0);
+        context.at_rest(&state);
+        assert_eq!(state.context(), 0);
+        let stays = say(&mut context, &state, "SET search_path = x");
+        context.at_rest(&state);
+        assert_eq!(state.context(), stays);
+        state.settle();
+        assert_eq!(state.context(), 0);
     }
 
     #[test]
     fn what_was_undone_is_never_met_again() {
-        let (mut context, seen) = (Contexts::default(), Seen::new());
-        let said = say(&mut context, &seen, "SET search_path = x");
-        context.undo(&seen);
-        context.at_rest(&seen);
-        assert!(seen.context() != said && seen.context() != 0);
+        let (mut context, state) = (Contexts::default(), SessionState::new());
+        let said = say(&mut context, &state, "SET search_path = x");
+        context.undo(&state);
+        context.at_rest(&state);
+        assert!(state.context() != said && state.context() != 0);
     }
 
     #[test]

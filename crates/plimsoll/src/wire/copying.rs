@@ -7,7 +7,7 @@
 //! ended with its connection.
 
 use super::link::Link;
-use super::seen::Seen;
+use super::session_state::SessionState;
 use crate::fault::Fault;
 use std::sync::atomic::Ordering;
 
@@ -61,7 +61,7 @@ impl Copying {
     }
 }
 
-impl Seen {
+impl SessionState {
     /// What the last statement was as a copy.
     pub(crate) fn copying(&self) -> Copying {
         Copying::of(self.copying.load(Ordering::Acquire))
@@ -92,13 +92,13 @@ impl Link {
 
     /// Whether the server waits for rows that may still come. Whoever has the driver's own client may have some.
     pub(crate) fn may_be_fed(&self) -> bool {
-        self.fed.load(Ordering::Acquire) > 0 || self.is_bare()
+        self.fed.load(Ordering::Acquire) > 0 || self.is_used_raw()
     }
 
     /// Ends the connection if the server waits for rows that nobody has; for the driver's task, which then ends.
     #[inline]
     pub(super) fn ends_unfed_copy(&self) -> bool {
-        if !self.seen.copying().is_in() || self.may_be_fed() {
+        if !self.state.copying().is_in() || self.may_be_fed() {
             return false;
         }
         self.end_unfed_copy();

@@ -82,10 +82,10 @@ fn text_of(error: &tokio_postgres::Error) -> String {
 fn report(message: &AsyncMessage, link: &Link) {
     match message {
         AsyncMessage::Notice(notice) => {
-            tracing::debug!(target: "plimsoll::notice", pid = link.seen.pid(), code = notice.code().code(), "{}", notice.message());
+            tracing::debug!(target: "plimsoll::notice", pid = link.state.pid(), code = notice.code().code(), "{}", notice.message());
         }
         AsyncMessage::Notification(notification) => {
-            tracing::debug!(target: "plimsoll::notice", pid = link.seen.pid(), channel = notification.channel(), "a notification that nobody asked for");
+            tracing::debug!(target: "plimsoll::notice", pid = link.state.pid(), channel = notification.channel(), "a notification that nobody asked for");
         }
         _ => {}
     }

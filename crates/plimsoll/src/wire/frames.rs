@@ -192,15 +192,15 @@ mod tests {
     use proptest::prelude::*;
 
     fn read(frames: &mut Frames, pieces: &[&[u8]]) -> Vec<(u8, Vec<u8>)> {
-        let mut seen = Vec::new();
+        let mut state = Vec::new();
         for piece in pieces {
             let mut bytes = *piece;
             while let Some(frame) = frames.take(&mut bytes) {
-                seen.push((frame.kind, frame.body.to_vec()));
+                state.push((frame.kind, frame.body.to_vec()));
             }
             assert!(bytes.is_empty());
         }
-        seen
+        state
     }
 
     fn encode(messages: &[(u8, Vec<u8>)]) -> Vec<u8> {
@@ -240,8 +240,8 @@ mod tests {
 
     #[test]
     fn the_first_message_of_a_client_has_no_type() {
-        let seen = read(&mut Frames::of_client(), &[&[0, 0, 0, 8, 0, 3, 0, 0], b"S\0\0\0\x04"]);
-        assert_eq!(seen, vec![(0, vec![0, 3, 0, 0]), (b'S', vec![])]);
+        let state = read(&mut Frames::of_client(), &[&[0, 0, 0, 8, 0, 3, 0, 0], b"S\0\0\0\x04"]);
+        assert_eq!(state, vec![(0, vec![0, 3, 0, 0]), (b'S', vec![])]);
     }
 
     #[test]

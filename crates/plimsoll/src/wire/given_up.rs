@@ -14,7 +14,7 @@
 //! Where they end is known from where the next begins, so whoever joins others on a lease leaves a *mark* there.
 
 use super::link::Link;
-use super::seen::Front;
+use super::session_state::Front;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -53,7 +53,7 @@ impl Span {
         if let End::WhenDrained(asked) = self.end
             && link.has_drained(asked)
         {
-            self.end = End::At(link.seen.sent());
+            self.end = End::At(link.state.sent());
         }
         match self.end {
             End::At(end) => Some(end),
@@ -88,13 +88,13 @@ impl Link {
     pub(crate) fn abandon_behind(&self, behind: u64) {
         let mut given_up = self.given_up.lock();
         // It is not answered, so a mark that lies behind us is not its end.
-        let from = behind.max(self.seen.settled());
+        let from = behind.max(self.state.settled());
         let end = match given_up.marks.iter().copied().filter(|mark| *mark > from).min() {
             Some(mark) => End::At(mark),
             None => End::WhenDrained(self.asked_so_far()),
         };
         // Whoever has the driver's own client already may use it at any time.
-        let is_followed = self.is_bare();
+        let is_followed = self.is_used_raw();
         let since = Instant::now();
         given_up.spans.push(Span { behind, end, since, is_all: false, is_followed, is_shielded: false });
         self.wanted_by_nobody();
@@ -110,8 +110,8 @@ impl Link {
 
     #[cold]
     fn mark(&self) -> u64 {
-        let behind = self.seen.sent();
-        let settled = self.seen.settled();
+        let behind = self.state.sent();
+        let settled = self.state.settled();
         let mut given_up = self.given_up.lock();
         for span in &mut given_up.spans {
             span.end = End::At(span.end(self).unwrap_or(behind));
@@ -127,8 +127,8 @@ impl Link {
     /// shield is to be sent before.
     #[cold]
     pub(super) fn follow(&self) -> bool {
-        let settled = self.seen.settled();
-        let sent = self.seen.sent();
+        let settled = self.state.settled();
+        let sent = self.state.sent();
         let mut needs_shield = false;
         let mut given_up = self.given_up.lock();
         for span in &mut given_up.spans {
@@ -152,7 +152,7 @@ impl Link {
 
     /// Whether all that was given up has been answered; what has is forgotten.
     pub(super) fn has_nothing_given_up(&self) -> bool {
-        let settled = self.seen.settled();
+        let settled = self.state.settled();
         let mut given_up = self.given_up.lock();
         given_up.spans.retain_mut(|span| span.end(self).is_none_or(|end| end > settled));
         let has_none = given_up.spans.is_empty();
@@ -165,8 +165,8 @@ impl Link {
     /// The number of the request that is to be cancelled now: its answer is the next, and it was given up. A copy that
     /// was told to fail is given a moment to do so first.
     pub(super) fn to_be_cancelled(&self, is_patient: bool) -> Option<u64> {
-        let number = self.seen.settled() + 1;
-        let may_be = match self.seen.front() {
+        let number = self.state.settled() + 1;
+        let may_be = match self.state.front() {
             Front::Work => true,
             Front::Failed => !is_patient,
             Front::Other => false,
@@ -177,7 +177,7 @@ impl Link {
             let is_safe = || {
                 !span.is_followed
                     || span.is_shielded
-                    || (self.seen.sent() == number && span.since.elapsed() >= BESIDE_OTHERS)
+                    || (self.state.sent() == number && span.since.elapsed() >= BESIDE_OTHERS)
             };
             is_in && is_safe()
         };
@@ -192,6 +192,6 @@ impl Link {
 
     /// Whether the answer to this one comes next.
     pub(super) fn is_next(&self, number: u64) -> bool {
-        self.seen.settled() + 1 == number
+        self.state.settled() + 1 == number
     }
 }

@@ -91,14 +91,14 @@ pub(crate) const READ_BACK: &str = "SELECT \
 
 /// What a fresh connection answered.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Answer {
+pub(crate) struct Readback {
     settings: Vec<(String, u64)>,
     pub version: u32,
     pub backend: i32,
     pub read_only: bool,
 }
 
-impl Answer {
+impl Readback {
     /// Reads the row of [`READ_BACK`].
     pub(crate) fn read(settings: &str, backend: &str, read_only: &str) -> Option<Self> {
         let settings: Vec<_> = settings
@@ -108,7 +108,7 @@ impl Answer {
             .collect();
         let version =
             settings.iter().find(|(name, _)| name == "server_version_num").map(|(_, value)| *value)?;
-        Some(Answer {
+        Some(Readback {
             version: u32::try_from(version).ok()?,
             settings,
             backend: backend.parse().ok()?,

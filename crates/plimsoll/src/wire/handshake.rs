@@ -7,12 +7,15 @@
 use super::cancel::Target;
 use super::connect::{Connector, Pooler, Stage, dial_guarded, failure};
 use super::driver::{Driver, Tapped};
-use super::guardrails::{self, Answer, Guardrail};
+use super::guardrails;
+use super::guardrails::{Guardrail, Readback};
 use super::link::Link;
-use super::naming::{self, Naming};
-use super::seen::Seen;
+use super::naming;
+use super::naming::Naming;
+use super::session_state::SessionState;
 use super::socket::Socket;
-use super::stated::{self, Own};
+use super::stated;
+use super::stated::SessionDefaults;
 use super::tap::Tap;
 use crate::error::{Error, Outcome, Phase, Result, fault_of_connect};
 use crate::fault::Fault;
@@ -30,7 +33,7 @@ const STARTING_UP: &str = "starting up and authenticating";
 const READING_BACK: &str = "reading back the limits";
 
 /// A connection as it leaves the wire: the client, its link, and what is known of the session.
-pub(crate) struct Ready {
+pub(crate) struct Opened {
     pub client: Client,
     pub link: Arc<Link>,
     pub session: Session,
@@ -49,7 +52,7 @@ pub(crate) struct Session {
     /// Sent with every BEGIN behind a transaction pooler: the limits as `SET LOCAL`.
     pub local: Vec<Guardrail>,
     /// The login's own values, asked for only behind a transaction pooler.
-    pub own: Own,
+    pub own: SessionDefaults,
     /// The limits that are not in force, where that was allowed.
     pub degraded: Vec<String>,
 }
@@ -75,7 +78,7 @@ pub(crate) async fn establish(
     target: &Target,
     password: Option<&Secret>,
     stage: &Stage,
-) -> Result<Ready> {
+) -> Result<Opened> {
     let guess = connector
         .pooler()
         .unwrap_or_else(|| if connector.plan.has_pooler_port() { Pooler::Transaction } else { Pooler::None });
@@ -144,12 +147,12 @@ async fn open(
     let socket = target.wrap.apply(plain).await.map_err(|error| tls_failure(plan, host, error))?;
     let is_encrypted = !matches!(socket, Socket::Tcp(_) | Socket::Unix(_));
     *stage.lock() = STARTING_UP;
-    let seen = Arc::new(Seen::new());
-    let tap = Tap::new(socket, Arc::clone(&seen));
+    let state = Arc::new(SessionState::new());
+    let tap = Tap::new(socket, Arc::clone(&state));
     let config = driver_config(plan, password, pooler, version, is_encrypted);
     let (client, connection) =
         start(&config, tap).await.map_err(|error| refused(host, STARTING_UP, error))?;
-    let link = Arc::new(Link::new(seen, target.clone(), Arc::clone(connector.cancels())));
+    let link = Arc::new(Link::new(state, target.clone(), Arc::clone(connector.cancels())));
     let driver = tokio::spawn(Driver::new(connection, Arc::clone(&link)));
     link.driven_by(driver.abort_handle());
     Ok((client, link))
@@ -262,12 +265,12 @@ async fn settle(
     assumed: Pooler,
     client: Client,
     link: Arc<Link>,
-) -> Result<Ready> {
+) -> Result<Opened> {
     let plan = &connector.plan;
     let half = HalfOpen::of(&link);
     *stage.lock() = READING_BACK;
     let answer = ask(&client, guardrails::READ_BACK, host).await?;
-    let is_pooled = answer.backend != link.seen.pid() || connector.pooler() == Some(Pooler::Transaction);
+    let is_pooled = answer.backend != link.state.pid() || connector.pooler() == Some(Pooler::Transaction);
     let found = connector.said_pooler().unwrap_or(if is_pooled { Pooler::Transaction } else { Pooler::None });
     connector.learn_pooler(found);
     connector.learn_version(answer.version);
@@ -278,9 +281,9 @@ async fn settle(
         let half = HalfOpen::of(&link);
         *stage.lock() = READING_BACK;
         let answer = ask(&client, guardrails::READ_BACK, host).await?;
-        return guard(plan, host, found, answer, client, link, half).await;
+        return establish_limits(plan, host, found, answer, client, link, half).await;
     }
-    guard(plan, host, found, answer, client, link, half).await
+    establish_limits(plan, host, found, answer, client, link, half).await
 }
 
 /// A connection that is not ready yet. The driver would wait for the answer to what was asked last, which a frozen
@@ -307,15 +310,15 @@ impl Drop for HalfOpen {
 }
 
 /// Sets what start-up could not carry, reads back, and judges.
-async fn guard(
+async fn establish_limits(
     plan: &Plan,
     host: &Host,
     pooler: Pooler,
-    first: Answer,
+    first: Readback,
     client: Client,
     link: Arc<Link>,
     half: HalfOpen,
-) -> Result<Ready> {
+) -> Result<Opened> {
     let wanted = guardrails::wanted(plan, first.version);
     let mut session = Session {
         pooler,
@@ -324,7 +327,7 @@ async fn guard(
         read_only: first.read_only,
         after_reset: String::new(),
         local: Vec::new(),
-        own: Own::default(),
+        own: SessionDefaults::default(),
         degraded: Vec::new(),
     };
     let missing = match pooler {
@@ -356,7 +359,7 @@ async fn guard(
             read(&inside, host)?.missing(&wanted)
         }
     };
-    link.seen.settle();
+    link.state.settle();
     if !missing.is_empty() {
         let text = missing.join(", ");
         if plan.on_missing_guardrail() == OnMissingGuardrail::Error {
@@ -371,14 +374,14 @@ async fn guard(
         session.degraded = missing;
     }
     half.opened();
-    Ok(Ready { client, link, session })
+    Ok(Opened { client, link, session })
 }
 
 async fn read_back_after(
     client: &Client,
     host: &Host,
     sets: &str,
-    first: &Answer,
+    first: &Readback,
     wanted: &[Guardrail],
 ) -> Result<Vec<String>> {
     if sets.is_empty() {
@@ -388,28 +391,28 @@ async fn read_back_after(
 }
 
 /// What the login itself has, whatever a stranger has left in the session.
-async fn own_values(client: &Client, host: &Host) -> Result<Own> {
+async fn own_values(client: &Client, host: &Host) -> Result<SessionDefaults> {
     let messages =
         client.simple_query(stated::ASK).await.map_err(|error| refused(host, READING_BACK, error))?;
-    Ok(Own::of(messages.iter().filter_map(|message| match message {
+    Ok(SessionDefaults::of(messages.iter().filter_map(|message| match message {
         SimpleQueryMessage::Row(row) => Some((row.get(0)?.to_owned(), row.get(1)?.to_owned())),
         _ => None,
     })))
 }
 
 /// Runs text that ends in [`guardrails::READ_BACK`] and reads its row.
-async fn ask(client: &Client, sql: &str, host: &Host) -> Result<Answer> {
+async fn ask(client: &Client, sql: &str, host: &Host) -> Result<Readback> {
     let messages = client.simple_query(sql).await.map_err(|error| refused(host, READING_BACK, error))?;
     read(&messages, host)
 }
 
 /// The row of [`guardrails::READ_BACK`].
-fn read(messages: &[SimpleQueryMessage], host: &Host) -> Result<Answer> {
+fn read(messages: &[SimpleQueryMessage], host: &Host) -> Result<Readback> {
     messages
         .iter()
         .find_map(|message| match message {
             SimpleQueryMessage::Row(row) => {
-                Answer::read(row.try_get(0).ok()??, row.try_get(1).ok()??, row.try_get(2).ok()??)
+                Readback::read(row.try_get(0).ok()??, row.try_get(1).ok()??, row.try_get(2).ok()??)
             }
             _ => None,
         })

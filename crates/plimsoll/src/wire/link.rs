@@ -18,7 +18,7 @@
 
 use super::cancel::Target;
 use super::given_up::GivenUp;
-use super::seen::Seen;
+use super::session_state::SessionState;
 use crate::fault::Fault;
 use crate::moment::Moment;
 use futures_util::task::AtomicWaker;
@@ -45,7 +45,7 @@ pub enum Activity {
 
 /// How a parked connection came to rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rest {
+pub(crate) enum ReturnState {
     /// Nothing goes on and nothing is left: lend it again.
     Clean,
     /// Something runs, or is left in the session: stop and reset it first.
@@ -72,7 +72,7 @@ impl Ended {
     }
 }
 
-type Parked = Box<dyn FnOnce(Rest) + Send>;
+type Parked = Box<dyn FnOnce(ReturnState) + Send>;
 
 /// What every statement touches comes first and is one line of the cache, which the borrower's task writes; what the
 /// driver's writes is another, in [`Seen`]. They run where they like, and whatever one has written the other has to fetch.
@@ -85,11 +85,11 @@ pub(crate) struct Link {
     due: AtomicU64,
     /// Whom to wake then.
     listener: AtomicWaker,
-    pub(crate) seen: Arc<Seen>,
+    pub(crate) state: Arc<SessionState>,
     watchers: AtomicU32,
     /// Cancels that are under way: while there are any, nothing else may run here.
     pub(super) cancels_out: AtomicU32,
-    has_rung: AtomicBool,
+    is_rung: AtomicBool,
     is_parked: AtomicBool,
     closed: AtomicBool,
     doomed: AtomicBool,
@@ -97,7 +97,7 @@ pub(crate) struct Link {
     pub(super) barrier_owed: AtomicBool,
     has_orphan: AtomicBool,
     /// Somebody had the client itself.
-    was_bare: AtomicBool,
+    was_used_raw: AtomicBool,
     /// The status of the session when a borrower was last told how a request ended.
     told_status: AtomicU8,
     /// Half a message is left in the client.
@@ -132,17 +132,17 @@ pub(crate) struct Link {
     orphan: Mutex<Option<String>>,
 }
 
-const _: () = assert!(std::mem::offset_of!(Link, was_bare) < 64);
+const _: () = assert!(std::mem::offset_of!(Link, was_used_raw) < 64);
 
 impl Link {
-    pub(crate) fn new(seen: Arc<Seen>, target: Target, cancels: Arc<Semaphore>) -> Self {
+    pub(crate) fn new(state: Arc<SessionState>, target: Target, cancels: Arc<Semaphore>) -> Self {
         Link {
-            seen,
+            state,
             target,
             cancels,
             cancels_out: AtomicU32::new(0),
             asked: AtomicU64::new(0),
-            was_bare: AtomicBool::new(false),
+            was_used_raw: AtomicBool::new(false),
             told_status: AtomicU8::new(b'I'),
             driver_waker: Mutex::new(None),
             changed: Notify::new(),
@@ -168,7 +168,7 @@ impl Link {
             given_up: Mutex::new(GivenUp::default()),
             due: AtomicU64::new(u64::MAX),
             listener: AtomicWaker::new(),
-            has_rung: AtomicBool::new(false),
+            is_rung: AtomicBool::new(false),
             orphan: Mutex::new(None),
             has_orphan: AtomicBool::new(false),
         }
@@ -187,7 +187,9 @@ impl Link {
     /// Whether others may be under way on the same lease: pipelined, a stream, or through the client itself.
     #[inline]
     pub(crate) fn has_company(&self) -> bool {
-        self.is_bare() || self.has_marks.load(Ordering::Relaxed) || self.streams.load(Ordering::Relaxed) > 0
+        self.is_used_raw()
+            || self.has_marks.load(Ordering::Relaxed)
+            || self.streams.load(Ordering::Relaxed) > 0
     }
 
     /// Whether a statement that is begun now must wait until whatever was handed over before is on the wire.
@@ -203,9 +205,9 @@ impl Link {
     }
 
     /// Ends the listening.
-    pub(crate) fn listened(&self) {
+    pub(crate) fn stop_listening(&self) {
         // The bell first: reset later it could silence that of the next. A bell too many is only looked at in vain.
-        self.has_rung.store(false, Ordering::Release);
+        self.is_rung.store(false, Ordering::Release);
         self.due.store(u64::MAX, Ordering::Release);
     }
 
@@ -215,8 +217,8 @@ impl Link {
     }
 
     /// Whether the listening must end.
-    pub(crate) fn has_rung(&self) -> bool {
-        self.has_rung.load(Ordering::Acquire)
+    pub(crate) fn is_due(&self) -> bool {
+        self.is_rung.load(Ordering::Acquire)
     }
 
     /// Rings if the listening must end by now; else says when it must.
@@ -225,7 +227,7 @@ impl Link {
         if due > now {
             return due;
         }
-        self.has_rung.store(true, Ordering::Release);
+        self.is_rung.store(true, Ordering::Release);
         self.listener.wake();
         u64::MAX
     }
@@ -284,7 +286,7 @@ impl Link {
 
     /// Whether it must not be lent again.
     pub(crate) fn is_doomed(&self) -> bool {
-        self.doomed.load(Ordering::Acquire) || self.seen.is_broken()
+        self.doomed.load(Ordering::Acquire) || self.state.is_broken()
     }
 
     /// Polls what may hand something to the client.
@@ -313,20 +315,20 @@ impl Link {
     /// Somebody gets the client itself, and what is handed to that is not counted.
     ///
     /// Says whether a shield is to be sent before what he sends.
-    pub(crate) fn bare(&self) -> bool {
-        self.was_bare.store(true, Ordering::Relaxed);
+    pub(crate) fn mark_raw_use(&self) -> bool {
+        self.was_used_raw.store(true, Ordering::Relaxed);
         self.bares.fetch_add(1, Ordering::AcqRel);
         (self.abandoned.load(Ordering::Acquire) || self.is_listened()) && self.follow()
     }
 
     /// How often somebody got it.
-    pub(crate) fn bares(&self) -> u64 {
+    pub(crate) fn raw_uses(&self) -> u64 {
         self.bares.load(Ordering::Acquire)
     }
 
     /// Whether somebody has it, on this lease.
-    pub(crate) fn is_bare(&self) -> bool {
-        self.was_bare.load(Ordering::Relaxed)
+    pub(crate) fn is_used_raw(&self) -> bool {
+        self.was_used_raw.load(Ordering::Relaxed)
     }
 
     /// Something may have been handed to the client: only after the driver's next poll is it known.
@@ -337,23 +339,23 @@ impl Link {
     /// The borrower is told how a request ended, and so what state the session is in.
     #[inline]
     pub(crate) fn told(&self) {
-        self.told_status.store(self.seen.status(), Ordering::Relaxed);
+        self.told_status.store(self.state.status(), Ordering::Relaxed);
     }
 
     /// Whether a transaction is open of which no borrower knows: he has given up the statement that began it.
     pub(crate) fn holds_untold_transaction(&self) -> bool {
-        self.seen.status() != b'I'
+        self.state.status() != b'I'
             && self.told_status.load(Ordering::Relaxed) == b'I'
             // Somebody may be about to be told, or talks to the server in a way that is not seen here.
             && self.is_answered()
-            && !self.was_bare.load(Ordering::Relaxed)
+            && !self.was_used_raw.load(Ordering::Relaxed)
     }
 
     /// Whether every request of the borrower has its answer, so that the session's status is the latest. This says nothing
     /// of what he has given up, and that the driver's task has come to rest is not asked either.
     #[inline]
     pub(crate) fn is_answered(&self) -> bool {
-        !self.is_listened() && self.streams.load(Ordering::Relaxed) == 0 && self.seen.owed() == 0
+        !self.is_listened() && self.streams.load(Ordering::Relaxed) == 0 && self.state.owed() == 0
     }
 
     /// Something was given up and is not over.
@@ -365,8 +367,8 @@ impl Link {
     pub(crate) fn given_back(&self) {
         self.told_status.store(b'I', Ordering::Relaxed);
         self.leases.fetch_add(1, Ordering::SeqCst);
-        if self.was_bare.load(Ordering::Relaxed) {
-            self.was_bare.store(false, Ordering::Relaxed);
+        if self.was_used_raw.load(Ordering::Relaxed) {
+            self.was_used_raw.store(false, Ordering::Relaxed);
             // What panicked may have been putting a message together, out of sight.
             if std::thread::panicking() {
                 self.poison();
@@ -381,7 +383,7 @@ impl Link {
 
     /// Whether what was handed over up to this number has left the client's queue.
     pub(super) fn has_drained(&self, asked: u64) -> bool {
-        self.seen.drained.load(Ordering::Acquire) >= asked
+        self.state.drained.load(Ordering::Acquire) >= asked
     }
 
     /// Somebody waits for what was given up to be stopped.
@@ -416,12 +418,12 @@ impl Link {
 
     /// Whether everything that was handed to the client has left its queue.
     pub(crate) fn is_drained(&self) -> bool {
-        self.seen.drained.load(Ordering::Acquire) == self.asked.load(Ordering::Acquire)
+        self.state.drained.load(Ordering::Acquire) == self.asked.load(Ordering::Acquire)
     }
 
     /// What the driver's task is doing.
     pub(crate) fn activity(&self) -> Activity {
-        if self.seen.is_polling.load(Ordering::Relaxed) {
+        if self.state.is_polling.load(Ordering::Relaxed) {
             Activity::Polling
         } else if self.is_drained() {
             Activity::Idle
@@ -432,31 +434,31 @@ impl Link {
 
     /// Nothing to send, nothing owed.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.is_drained() && self.seen.is_settled()
+        self.is_drained() && self.state.is_settled()
     }
 
     /// How the connection would come to rest now; `None` while the driver will bring news by itself.
-    pub(crate) fn rest(&self) -> Option<Rest> {
+    pub(crate) fn rest(&self) -> Option<ReturnState> {
         if self.is_closed() {
-            return Some(Rest::Closed);
+            return Some(ReturnState::Closed);
         }
-        if !self.is_drained() || self.seen.is_blocked() {
+        if !self.is_drained() || self.state.is_blocked() {
             return None;
         }
         // A COMMIT that nobody waits for comes to its end first, whatever else is known: only then can it be told.
-        if self.has_orphan() && self.seen.owed() > 0 && !self.seen.is_broken() {
+        if self.has_orphan() && self.state.owed() > 0 && !self.state.is_broken() {
             return None;
         }
-        if self.seen.owed_work() > 0 || self.abandoned.load(Ordering::Acquire) || self.seen.is_broken() {
-            return Some(Rest::Dirty);
+        if self.state.owed_work() > 0 || self.abandoned.load(Ordering::Acquire) || self.state.is_broken() {
+            return Some(ReturnState::Dirty);
         }
-        if self.seen.owed() > 0 {
+        if self.state.owed() > 0 {
             return None;
         }
-        let clean = self.seen.status() == b'I'
-            && self.seen.residue().is_none()
+        let clean = self.state.status() == b'I'
+            && self.state.residue().is_none()
             && !self.barrier_owed.load(Ordering::Acquire);
-        Some(if clean { Rest::Clean } else { Rest::Dirty })
+        Some(if clean { ReturnState::Clean } else { ReturnState::Dirty })
     }
 
     /// Leaves `then` to be called when the connection has come to rest. It is dropped uncalled by [`Link::abort`].
@@ -526,7 +528,7 @@ impl Link {
     /// Gives the number that [`Link::poll_ends`] takes.
     #[inline]
     pub(crate) fn poll_begins(&self) -> u64 {
-        self.seen.is_polling.store(true, Ordering::Relaxed);
+        self.state.is_polling.store(true, Ordering::Relaxed);
         self.asked.load(Ordering::Acquire)
     }
 
@@ -534,10 +536,10 @@ impl Link {
     /// blocked: by the socket, or because the task's turn is over.
     #[inline]
     pub(crate) fn poll_ends(&self, asked: u64) {
-        if !self.seen.is_blocked() {
-            self.seen.drained.store(asked, Ordering::Release);
+        if !self.state.is_blocked() {
+            self.state.drained.store(asked, Ordering::Release);
         }
-        self.seen.is_polling.store(false, Ordering::Relaxed);
+        self.state.is_polling.store(false, Ordering::Relaxed);
         if self.watchers.load(Ordering::Acquire) > 0 {
             self.changed.notify_waiters();
         }

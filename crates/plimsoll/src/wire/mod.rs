@@ -1,6 +1,5 @@
 //! Everything that touches the wire. No connection to PostgreSQL is made anywhere else.
 
-mod books;
 pub(crate) mod cancel;
 pub(crate) mod connect;
 pub(crate) mod context;
@@ -13,8 +12,9 @@ pub(crate) mod handshake;
 pub(crate) mod link;
 pub(crate) mod naming;
 mod parameters;
+mod protocol;
 pub(crate) mod recycle;
-pub(crate) mod seen;
+pub(crate) mod session_state;
 pub(crate) mod socket;
 pub(crate) mod stated;
 pub(crate) mod stop;

@@ -46,10 +46,10 @@ pub(crate) async fn reclaim(
             Stopped::StillRunning => return Err(Unfit::StillRunning),
             Stopped::Quiet => {}
         }
-        if link.is_doomed() || link.seen.residue().contains(Residue::BEYOND_RESET) {
+        if link.is_doomed() || link.state.residue().contains(Residue::BEYOND_RESET) {
             return Err(Unfit::NotResettable);
         }
-        let repair = match (link.seen.status(), link.seen.residue().is_none(), link.owes_barrier()) {
+        let repair = match (link.state.status(), link.state.residue().is_none(), link.owes_barrier()) {
             (b'T' | b'E', _, _) => "ROLLBACK".to_owned(),
             // An empty statement: a cancel that comes late hits it instead of the next borrower's.
             (b'I', _, true) => String::new(),
@@ -57,14 +57,14 @@ pub(crate) async fn reclaim(
             (b'I', true, false) => return Ok(()),
             _ => return Err(Unfit::NotResettable),
         };
-        let residue = link.seen.residue();
+        let residue = link.state.residue();
         let resets = !residue.is_none() && repair.starts_with("CLOSE");
         match timeout_at(until, link.sending(client.batch_execute(&repair))).await {
             Err(_) => return Err(Unfit::StillRunning),
             Ok(Ok(())) => {
                 link.barrier_passed();
                 if resets {
-                    link.seen.settle();
+                    link.state.settle();
                 }
             }
             // The late cancel: absorbed, and once more.

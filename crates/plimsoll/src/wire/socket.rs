@@ -53,7 +53,7 @@ pub(crate) async fn dial(address: &Address) -> io::Result<Socket> {
 }
 
 /// Makes the kernel notice a peer that has silently gone, and says what it could not set.
-pub(crate) fn guard(
+pub(crate) fn set_keepalive(
     socket: &Socket,
     keepalives: Option<Keepalives>,
     user_timeout: Option<Duration>,

@@ -67,13 +67,13 @@ pub(crate) const CANARY: &str = "SELECT name FROM pg_catalog.pg_settings WHERE s
 
 /// The login's own values.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Own {
+pub(crate) struct SessionDefaults {
     values: Vec<(String, String)>,
 }
 
-impl Own {
+impl SessionDefaults {
     pub(crate) fn of(rows: impl IntoIterator<Item = (String, String)>) -> Self {
-        Own { values: rows.into_iter().collect() }
+        SessionDefaults { values: rows.into_iter().collect() }
     }
 
     fn value(&self, name: &str) -> Option<&str> {
@@ -182,8 +182,8 @@ fn quoted(value: &str) -> String {
 mod tests {
     use super::*;
 
-    fn own(values: &[(&str, &str)]) -> Own {
-        Own::of(values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    fn own(values: &[(&str, &str)]) -> SessionDefaults {
+        SessionDefaults::of(values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
     }
 
     #[test]
@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(plain, " ISOLATION LEVEL REPEATABLE READ READ WRITE NOT DEFERRABLE");
         let asked = Mode { isolation: Some("SERIALIZABLE"), read_only: true, deferrable: true };
         assert_eq!(own.mode(asked), " ISOLATION LEVEL SERIALIZABLE READ ONLY DEFERRABLE");
-        let standby = Own::of([("in_recovery".to_owned(), "true".to_owned())]);
+        let standby = SessionDefaults::of([("in_recovery".to_owned(), "true".to_owned())]);
         assert_eq!(standby.mode(Mode::default()), " READ ONLY NOT DEFERRABLE");
     }
 
@@ -221,7 +221,7 @@ mod tests {
              SET LOCAL TimeZone = E'a''b\\\\c'; SELECT pg_catalog.set_config('statement_timeout', '7', true);"
         );
         assert!(!own.statements(&usual, &usual).contains("set_config"));
-        assert_eq!(Own::default().statements(&[], &[]), "");
+        assert_eq!(SessionDefaults::default().statements(&[], &[]), "");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use super::cancel;
 use super::link::{Activity, Link};
-use super::seen::Front;
+use super::session_state::Front;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -74,7 +74,7 @@ impl Link {
             let sent = (Instant::now() + pause).min(until);
             let _ = timeout_at(sent, self.wait_for(|link| link.activity() == Activity::Idle)).await;
             // A cancel would not be looked at while the server waits for rows.
-            let is_unfed = self.seen.copying().is_in() && !self.may_be_fed();
+            let is_unfed = self.state.copying().is_in() && !self.may_be_fed();
             let number = self.to_be_cancelled(is_patient).filter(|_| !is_unfed && !self.is_being_cancelled());
             let is_due = |number| match sent_for {
                 Some((last, again)) => last != number || Instant::now() >= again,
@@ -161,7 +161,7 @@ impl Link {
         // In this order: whoever gives the connection back sees one or the other.
         self.barrier_owed.store(true, Ordering::SeqCst);
         let link = Arc::clone(self);
-        let is_still_wanted = move || link.lease() == lease && link.seen.front() == Front::Work;
+        let is_still_wanted = move || link.lease() == lease && link.state.front() == Front::Work;
         if !is_still_wanted() {
             cancel.is_confirmed = true;
             return true;
@@ -184,9 +184,9 @@ impl UnderWay {
     }
 
     async fn send(mut self, is_still_wanted: impl FnOnce() -> bool + Send + 'static) -> bool {
-        let Link { target, seen, .. } = &*self.link;
-        let pid = seen.pid();
-        match timeout(CANCEL_LIMIT, cancel::send(target, pid, seen.secret(), is_still_wanted)).await {
+        let Link { target, state, .. } = &*self.link;
+        let pid = state.pid();
+        match timeout(CANCEL_LIMIT, cancel::send(target, pid, state.secret(), is_still_wanted)).await {
             Ok(Ok(())) => self.is_confirmed = true,
             Ok(Err(error)) => {
                 tracing::warn!(target: "plimsoll", pid, %error, "a cancel request did not reach {target}");

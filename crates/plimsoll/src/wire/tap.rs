@@ -5,9 +5,9 @@
 //! Unix sockets alike. What it cannot see is a request that still waits in the client's queue; the driver's own
 //! wrapper (see `driver`) knows that, and only both together may call a connection clean.
 
-use super::books::Books;
 use super::frames::Frames;
-use super::seen::Seen;
+use super::protocol::Protocol;
+use super::session_state::SessionState;
 use crate::moment::Moment;
 use std::io;
 use std::pin::Pin;
@@ -18,23 +18,27 @@ use tokio_postgres::tls::{ChannelBinding, TlsStream};
 
 pub(crate) struct Tap<S> {
     stream: S,
-    seen: std::sync::Arc<Seen>,
-    watch: Watch,
+    state: std::sync::Arc<SessionState>,
+    tracker: Tracker,
 }
 
 /// The counting part, apart from the stream.
-struct Watch {
+struct Tracker {
     sent: Frames,
     received: Frames,
-    books: Books,
+    protocol: Protocol,
 }
 
 impl<S> Tap<S> {
-    pub(crate) fn new(stream: S, seen: std::sync::Arc<Seen>) -> Self {
+    pub(crate) fn new(stream: S, state: std::sync::Arc<SessionState>) -> Self {
         Tap {
             stream,
-            seen,
-            watch: Watch { sent: Frames::of_client(), received: Frames::of_server(), books: Books::new() },
+            state,
+            tracker: Tracker {
+                sent: Frames::of_client(),
+                received: Frames::of_server(),
+                protocol: Protocol::new(),
+            },
         }
     }
 }
@@ -47,40 +51,40 @@ pub(super) fn cstring(bytes: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-impl Watch {
-    fn sent(&mut self, mut bytes: &[u8], seen: &Seen) {
+impl Tracker {
+    fn sent(&mut self, mut bytes: &[u8], state: &SessionState) {
         while let Some(frame) = self.sent.take(&mut bytes) {
             // What every statement consists of is done here, where it costs no call.
             match frame.kind {
                 // Of interest only where some name leaves something.
-                b'B' if self.books.named.is_none() => {}
-                b'E' => self.books.executes = true,
-                b'S' => self.books.on_sync(seen),
-                _ => self.books.on_sent(&frame, seen),
+                b'B' if self.protocol.named.is_none() => {}
+                b'E' => self.protocol.executes = true,
+                b'S' => self.protocol.on_sync(state),
+                _ => self.protocol.on_sent(&frame, state),
             }
         }
-        self.publish(seen);
+        self.publish(state);
     }
 
-    fn received(&mut self, mut bytes: &[u8], seen: &Seen) {
-        seen.last_read.store(Moment::now().number(), Ordering::Release);
+    fn received(&mut self, mut bytes: &[u8], state: &SessionState) {
+        state.last_read.store(Moment::now().number(), Ordering::Release);
         while let Some(frame) = self.received.take(&mut bytes) {
             match frame.kind {
                 // A Bind is complete, and rows.
                 b'2' | b'D' => {}
-                b'C' => self.books.on_complete(frame.body, seen),
-                b'Z' => self.books.on_ready(frame.body, seen),
-                _ => self.books.on_received(&frame, seen),
+                b'C' => self.protocol.on_complete(frame.body, state),
+                b'Z' => self.protocol.on_ready(frame.body, state),
+                _ => self.protocol.on_received(&frame, state),
             }
         }
-        self.publish(seen);
+        self.publish(state);
     }
 
-    fn publish(&self, seen: &Seen) {
+    fn publish(&self, state: &SessionState) {
         if self.sent.is_broken() || self.received.is_broken() {
-            seen.broken.store(true, Ordering::Release);
+            state.broken.store(true, Ordering::Release);
         }
-        self.books.publish(seen, u32::from(self.sent.is_midway()));
+        self.protocol.publish(state, u32::from(self.sent.is_midway()));
     }
 }
 
@@ -95,7 +99,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
         let result = Pin::new(&mut this.stream).poll_read(cx, buf);
         let new = buf.filled().get(before..).unwrap_or_default();
         if !new.is_empty() {
-            this.watch.received(new, &this.seen);
+            this.tracker.received(new, &this.state);
         }
         result
     }
@@ -105,9 +109,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         let result = Pin::new(&mut this.stream).poll_write(cx, bytes);
-        this.seen.blocked.store(result.is_pending(), Ordering::Release);
+        this.state.blocked.store(result.is_pending(), Ordering::Release);
         if let Poll::Ready(Ok(written)) = &result {
-            this.watch.sent(bytes.get(..*written).unwrap_or(bytes), &this.seen);
+            this.tracker.sent(bytes.get(..*written).unwrap_or(bytes), &this.state);
         }
         result
     }
@@ -139,107 +143,107 @@ mod tests {
         bytes
     }
 
-    fn started() -> (Watch, Seen) {
+    fn started() -> (Tracker, SessionState) {
         started_with(&[])
     }
 
-    fn started_with(reports: &[Vec<u8>]) -> (Watch, Seen) {
-        let mut watch = Tap::new((), std::sync::Arc::new(Seen::new())).watch;
-        let seen = Seen::new();
-        watch.sent(&[0, 0, 0, 8, 0, 3, 0, 0], &seen);
-        assert_eq!(seen.owed(), 1);
-        watch.received(&reports.concat(), &seen);
-        watch.received(&message(b'K', &[0, 0, 0, 7, 0, 0, 0, 9]), &seen);
-        watch.received(&message(b'Z', b"I"), &seen);
-        (watch, seen)
+    fn started_with(reports: &[Vec<u8>]) -> (Tracker, SessionState) {
+        let mut tracker = Tap::new((), std::sync::Arc::new(SessionState::new())).tracker;
+        let state = SessionState::new();
+        tracker.sent(&[0, 0, 0, 8, 0, 3, 0, 0], &state);
+        assert_eq!(state.owed(), 1);
+        tracker.received(&reports.concat(), &state);
+        tracker.received(&message(b'K', &[0, 0, 0, 7, 0, 0, 0, 9]), &state);
+        tracker.received(&message(b'Z', b"I"), &state);
+        (tracker, state)
     }
 
     #[test]
     fn start_up_gives_pid_key_and_status() {
-        let (_, seen) = started();
-        assert_eq!((seen.pid(), seen.secret(), seen.status(), seen.owed()), (7, 9, b'I', 0));
+        let (_, state) = started();
+        assert_eq!((state.pid(), state.secret(), state.status(), state.owed()), (7, 9, b'I', 0));
     }
 
     #[test]
     fn a_statement_is_work_and_a_close_is_not() {
-        let (mut watch, seen) = started();
-        watch.sent(&[message(b'B', b"\0s1\0"), message(b'E', b"\0"), message(b'S', b"")].concat(), &seen);
-        watch.sent(&[message(b'C', b"Ss1\0"), message(b'S', b"")].concat(), &seen);
-        assert_eq!((seen.owed(), seen.owed_work()), (2, 1));
-        watch.received(&message(b'Z', b"I"), &seen);
-        assert_eq!((seen.owed(), seen.owed_work()), (1, 0));
+        let (mut tracker, state) = started();
+        tracker.sent(&[message(b'B', b"\0s1\0"), message(b'E', b"\0"), message(b'S', b"")].concat(), &state);
+        tracker.sent(&[message(b'C', b"Ss1\0"), message(b'S', b"")].concat(), &state);
+        assert_eq!((state.owed(), state.owed_work()), (2, 1));
+        tracker.received(&message(b'Z', b"I"), &state);
+        assert_eq!((state.owed(), state.owed_work()), (1, 0));
     }
 
     #[test]
     fn a_copy_swallows_the_sync_of_its_execute_and_stays_work_until_its_end() {
-        let (mut watch, seen) = started();
-        watch.sent(&[message(b'E', b"\0"), message(b'S', b"")].concat(), &seen);
-        watch.received(&message(b'G', b""), &seen);
-        assert_eq!((seen.owed(), seen.owed_work()), (1, 1), "the copy is open");
-        watch.sent(&[message(b'd', b"row"), message(b'c', b""), message(b'S', b"")].concat(), &seen);
-        assert_eq!((seen.owed(), seen.owed_work()), (1, 1));
-        watch.received(&message(b'Z', b"I"), &seen);
-        assert_eq!((seen.owed(), seen.owed_work()), (0, 0));
+        let (mut tracker, state) = started();
+        tracker.sent(&[message(b'E', b"\0"), message(b'S', b"")].concat(), &state);
+        tracker.received(&message(b'G', b""), &state);
+        assert_eq!((state.owed(), state.owed_work()), (1, 1), "the copy is open");
+        tracker.sent(&[message(b'd', b"row"), message(b'c', b""), message(b'S', b"")].concat(), &state);
+        assert_eq!((state.owed(), state.owed_work()), (1, 1));
+        tracker.received(&message(b'Z', b"I"), &state);
+        assert_eq!((state.owed(), state.owed_work()), (0, 0));
     }
 
     #[test]
     fn a_copy_that_was_told_to_fail_ends_by_itself_and_is_not_cancelled() {
-        let (mut watch, seen) = started();
-        watch.sent(&[message(b'E', b"\0"), message(b'S', b"")].concat(), &seen);
-        watch.received(&message(b'G', b""), &seen);
-        watch.sent(&[message(b'd', b"row"), message(b'f', b"\0"), message(b'S', b"")].concat(), &seen);
-        assert_eq!((seen.owed(), seen.owed_work()), (1, 0));
-        watch.received(&message(b'Z', b"I"), &seen);
-        assert_eq!(seen.owed(), 0);
+        let (mut tracker, state) = started();
+        tracker.sent(&[message(b'E', b"\0"), message(b'S', b"")].concat(), &state);
+        tracker.received(&message(b'G', b""), &state);
+        tracker.sent(&[message(b'd', b"row"), message(b'f', b"\0"), message(b'S', b"")].concat(), &state);
+        assert_eq!((state.owed(), state.owed_work()), (1, 0));
+        tracker.received(&message(b'Z', b"I"), &state);
+        assert_eq!(state.owed(), 0);
     }
 
     #[test]
     fn a_commit_is_an_end_and_no_work() {
-        let (mut watch, seen) = started();
-        watch.sent(&message(b'Q', b"COMMIT\0"), &seen);
-        assert_eq!((seen.owed(), seen.owed_work()), (1, 0));
+        let (mut tracker, state) = started();
+        tracker.sent(&message(b'Q', b"COMMIT\0"), &state);
+        assert_eq!((state.owed(), state.owed_work()), (1, 0));
     }
 
     #[test]
     fn a_named_statement_leaves_its_residue_each_time_it_is_bound() {
-        let (mut watch, seen) = started();
-        watch.sent(&message(b'P', b"s1\0set x = 1\0\0\0"), &seen);
-        assert!(seen.residue().is_none(), "parsed is not run");
+        let (mut tracker, state) = started();
+        tracker.sent(&message(b'P', b"s1\0set x = 1\0\0\0"), &state);
+        assert!(state.residue().is_none(), "parsed is not run");
         for _ in 0..2 {
-            watch.sent(&message(b'B', b"\0s1\0"), &seen);
-            assert!(!seen.residue().is_none());
-            seen.forget_residue();
+            tracker.sent(&message(b'B', b"\0s1\0"), &state);
+            assert!(!state.residue().is_none());
+            state.forget_residue();
         }
     }
 
     #[test]
     fn a_reported_setting_counts_once_the_session_is_idle_and_only_if_it_is_not_what_it_was() {
-        let (mut watch, seen) = started_with(&[message(b'S', b"TimeZone\0UTC\0")]);
+        let (mut tracker, state) = started_with(&[message(b'S', b"TimeZone\0UTC\0")]);
         let report = |zone: &[u8], status: &[u8]| {
             [message(b'S', &[b"TimeZone\0", zone, b"\0"].concat()), message(b'Z', status)].concat()
         };
-        watch.received(&report(b"Asia/Tokyo", b"T"), &seen);
-        assert!(seen.residue().is_none(), "the transaction may take it back");
-        watch.received(&report(b"UTC", b"I"), &seen);
-        assert!(seen.residue().is_none(), "and has");
-        watch.received(&report(b"Asia/Tokyo", b"I"), &seen);
-        assert_eq!(seen.residue(), Residue::SETTING);
-        seen.settle();
-        watch.received(&message(b'Z', b"I"), &seen);
-        assert!(seen.residue().is_none(), "a reset has made it the usual");
-        watch.received(&report(b"UTC", b"I"), &seen);
-        assert_eq!(seen.residue(), Residue::SETTING);
+        tracker.received(&report(b"Asia/Tokyo", b"T"), &state);
+        assert!(state.residue().is_none(), "the transaction may take it back");
+        tracker.received(&report(b"UTC", b"I"), &state);
+        assert!(state.residue().is_none(), "and has");
+        tracker.received(&report(b"Asia/Tokyo", b"I"), &state);
+        assert_eq!(state.residue(), Residue::SETTING);
+        state.settle();
+        tracker.received(&message(b'Z', b"I"), &state);
+        assert!(state.residue().is_none(), "a reset has made it the usual");
+        tracker.received(&report(b"UTC", b"I"), &state);
+        assert_eq!(state.residue(), Residue::SETTING);
     }
 
     #[test]
     fn a_text_is_read_both_ways_while_what_was_sent_before_may_change_the_way() {
         let text = message(b'P', b"\0select '\\'; set x = 1; select '\0\0\0");
-        let (mut watch, seen) = started_with(&[message(b'S', b"standard_conforming_strings\0off\0")]);
-        watch.sent(&text, &seen);
-        assert!(seen.residue().is_none(), "it is one string");
-        let (mut watch, seen) = started_with(&[message(b'S', b"standard_conforming_strings\0on\0")]);
-        watch.sent(&message(b'Q', b"select change()\0"), &seen);
-        watch.sent(&message(b'P', b"\0select '\\''; set x = 1; select '1\0\0\0"), &seen);
-        assert_eq!(seen.residue(), Residue::SETTING, "it may have been turned off");
+        let (mut tracker, state) = started_with(&[message(b'S', b"standard_conforming_strings\0off\0")]);
+        tracker.sent(&text, &state);
+        assert!(state.residue().is_none(), "it is one string");
+        let (mut tracker, state) = started_with(&[message(b'S', b"standard_conforming_strings\0on\0")]);
+        tracker.sent(&message(b'Q', b"select change()\0"), &state);
+        tracker.sent(&message(b'P', b"\0select '\\''; set x = 1; select '1\0\0\0"), &state);
+        assert_eq!(state.residue(), Residue::SETTING, "it may have been turned off");
     }
 }

@@ -59,7 +59,7 @@ pub(crate) fn configure(mode: TlsMode, roots: &TlsRoots) -> Result<Option<Arc<Cl
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match mode {
         TlsMode::Disable => return Ok(None),
-        TlsMode::Prefer | TlsMode::Require => Arc::new(Anybody(Arc::clone(&provider))),
+        TlsMode::Prefer | TlsMode::Require => Arc::new(AnyCertificate(Arc::clone(&provider))),
         TlsMode::VerifyCa => Arc::new(AnyName(verifier(roots, &provider)?)),
         TlsMode::VerifyFull => verifier(roots, &provider)?,
     };
@@ -104,9 +104,9 @@ fn verifier(roots: &TlsRoots, provider: &Arc<CryptoProvider>) -> Result<Arc<WebP
 
 /// Believes every certificate, as `require` and `prefer` say; the handshake's signature is still checked.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct AnyCertificate(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

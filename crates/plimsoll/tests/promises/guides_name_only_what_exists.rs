@@ -7,7 +7,7 @@
 use crate::server::{PATIENCE, bare, first, text, until};
 use plimsoll::Fault;
 use plimsoll::settings::table;
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -153,7 +153,7 @@ fn every_code_is_a_code() {
 #[tokio::test]
 async fn every_name_is_the_name_of_something() {
     let source = source();
-    let db = shared::database().await.unwrap();
+    let db = test_server::database().await.unwrap();
     let mut settings = 0;
     for guide in guides() {
         for name in guide.quoted() {
@@ -183,7 +183,7 @@ async fn every_name_is_the_name_of_something() {
 
 #[tokio::test]
 async fn every_name_in_the_diagram_is_a_setting() {
-    let db = shared::database().await.unwrap();
+    let db = test_server::database().await.unwrap();
     for guide in guides() {
         for block in guide.blocks("text") {
             let words = block.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
@@ -274,7 +274,7 @@ async fn run(session: &Client, sql: &str) -> Vec<SimpleQueryRow> {
 
 #[tokio::test]
 async fn the_sql_for_the_night_finds_what_it_is_there_to_find() {
-    let db = shared::database().await.unwrap();
+    let db = test_server::database().await.unwrap();
     let trouble = trouble(&db).await;
     let session = bare(&db.url()).await;
     let guide = guides().into_iter().find(|guide| guide.name() == "on-call.md").unwrap();

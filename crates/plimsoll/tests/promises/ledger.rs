@@ -1,7 +1,7 @@
 //! A database with one table, what is in it once everybody who writes has ended, and a wire to it that may break.
 
 use plimsoll::{Error, Outcome};
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use plimsoll_faults::Proxy;
 use plimsoll_faults::ledger::End;
 
@@ -18,7 +18,7 @@ pub(crate) async fn ledger() -> TestDatabase {
              $$ BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$;
          CREATE CONSTRAINT TRIGGER dawdles AFTER INSERT ON slow
              DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION dawdle();";
-    shared::database_from("ledger", setup).await.expect("a ledger")
+    test_server::database_from("ledger", setup).await.expect("a ledger")
 }
 
 /// The ids in `entry` once whoever is still writing has ended: the lock waits for them.

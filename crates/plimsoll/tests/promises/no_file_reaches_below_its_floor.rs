@@ -1,149 +1,272 @@
-//! The floors of ARCHITECTURE.md: a file uses its own and the ones above it in the table, never one below; and every
-//! file has one.
+//! The house keeps its order: each folder of the library is a floor and uses only those below it, rules read no clock and
+//! start no task, and files and functions stay small enough to be read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Floors from the top of the table down; a path ending in `/` stands for everything below it that has no entry.
-const FLOORS: &[(&str, &[&str])] = &[
-    (
-        "words",
-        &[
-            "name",
-            "moment",
-            "nested",
-            "deadline",
-            "secret",
-            "fault/",
-            "fairness",
-            "error",
-            "event",
-            "settings/",
-        ],
-    ),
-    (
-        "rules",
-        &[
-            "pool/sync",
-            "pool/admission",
-            "pool/lane",
-            "pool/bulkhead",
-            "pool/waiters",
-            "pool/gate",
-            "pool/slots",
-            "pool/slots/",
-            "pool/handover",
-            "pool/wait",
-            "pool/seat",
-            "pool/watchdog",
-            "breaker/",
-            "outcome",
-            "retry/budget",
-            "retry/backoff",
-            "sql/",
-        ],
-    ),
-    ("wire", &["wire/"]),
-    ("pool", &["pool/"]),
-    (
-        "call",
-        &[
-            "statements",
-            "postgres",
-            "guard/",
-            "begin",
-            "statement",
-            "stale",
-            "knowledge",
-            "session_watch",
-            "flight",
-            "names",
-            "stream",
-            "lock",
-            "cancel_handle",
-            "connection",
-            "resolve",
-            "transaction/",
-            "heartbeat",
-            "health",
-            "capacity",
-            "retry/",
-            "call",
-            "idempotent",
-            "database/",
-        ],
-    ),
-    ("watch", &["migrate/"]),
+/// The folders of `src` from the ground up. What stands beside them at the root is vocabulary, below all of them.
+const FLOORS: &[&str] = &["settings", "sql", "rules", "wire", "pool", "call", "watch", "migrate"];
+
+/// What a rule must not name: the clock, the runtime, the network.
+const IMPURE: &[&str] = &[
+    "Instant::now",
+    "Moment::now",
+    "SystemTime",
+    ".elapsed()",
+    "tokio::spawn",
+    "tokio::task",
+    "tokio::net",
+    "tokio::sync",
+    "tokio::time::sleep",
+    "tokio::time::timeout",
+    "std::net",
+    "std::fs",
 ];
 
-fn floor_of(module: &str) -> Option<usize> {
-    let exact = FLOORS.iter().position(|(_, modules)| modules.contains(&module));
-    exact.or_else(|| {
-        FLOORS.iter().position(|(_, modules)| {
-            modules.iter().any(|known| known.ends_with('/') && format!("{module}/").starts_with(known))
-        })
-    })
+const LONGEST_FILE: usize = 400;
+const LONGEST_FUNCTION: usize = 60;
+
+/// Files that are longer, and how long they may be. A number here is lowered when its file shrinks, and never raised.
+const LONGER_FILES: &[(&str, usize)] = &[
+    ("crates/plimsoll/src/call/builder.rs", 423),
+    ("crates/plimsoll/src/call/connection.rs", 524),
+    ("crates/plimsoll/src/call/statement/executor.rs", 514),
+    ("crates/plimsoll/src/rules/slots/mod.rs", 449),
+    ("crates/plimsoll/src/settings/check.rs", 409),
+    ("crates/plimsoll/src/wire/protocol.rs", 419),
+    ("crates/plimsoll/src/wire/handshake.rs", 427),
+    ("crates/plimsoll/src/wire/link.rs", 615),
+];
+
+/// Functions that are longer: file, function, lines. A number here is lowered when its function shrinks, and never raised.
+const LONGER_FUNCTIONS: &[(&str, &str, usize)] = &[
+    ("crates/plimsoll/src/settings/check.rs", "assemble", 129),
+    ("crates/plimsoll/src/watch/events.rs", "log", 87),
+    ("crates/plimsoll/src/wire/handshake.rs", "establish_limits", 66),
+    ("ledger/src/fault.rs", "words", 63),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, into);
-        } else if path.extension().is_some_and(|e| e == "rs") {
-            into.push(path);
-        }
-    }
-}
-
-/// The modules that a line names by `crate::`, as paths.
-fn named(line: &str) -> Vec<String> {
-    line.match_indices("crate::")
-        .map(|(at, found)| {
-            let path: String = line[at + found.len()..]
-                .chars()
-                .take_while(|c| c.is_ascii_alphanumeric() || *c == '_' || *c == ':')
-                .collect();
-            path.split("::")
-                .take_while(|part| part.starts_with(|c: char| c.is_ascii_lowercase()))
-                .collect::<Vec<_>>()
-                .join("/")
-        })
-        .filter(|path| !path.is_empty())
-        .collect()
-}
-
-#[test]
-fn and_every_file_has_a_floor() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    sources(&root, &mut files);
-    let mut wrong: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut looked_at = 0;
-    for file in files {
-        let relative = file.strip_prefix(&root).unwrap().with_extension("");
-        let module = relative.to_str().unwrap().trim_end_matches("/mod").to_owned();
-        if module == "lib" {
-            continue;
-        }
-        let floor = floor_of(&module).unwrap_or_else(|| panic!("{module} has no floor"));
-        let text = fs::read_to_string(&file).unwrap();
-        let code = text.split("#[cfg(test)]").next().unwrap();
-        for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
-            for used in named(line) {
-                looked_at += 1;
-                // `crate::pool::Ask` names the module `pool`; `crate::error::Error` the module `error`.
-                let target = (0..=used.matches('/').count())
-                    .rev()
-                    .map(|depth| used.split('/').take(depth + 1).collect::<Vec<_>>().join("/"))
-                    .find_map(|path| floor_of(&path));
-                if target.is_some_and(|target| target > floor) {
-                    wrong.entry(module.clone()).or_default().push(used);
-                }
+/// Every source file below a folder: its path from there, and its text without its unit tests.
+fn sources(folder: &Path) -> BTreeMap<String, String> {
+    fn walk(folder: &Path, top: &Path, into: &mut BTreeMap<String, String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, top, into);
+            } else if path.extension().is_some_and(|e| e == "rs") && path.file_stem().unwrap() != "tests" {
+                let text = fs::read_to_string(&path).unwrap();
+                let code = text.split("#[cfg(test)]").next().unwrap().to_owned();
+                into.insert(path.strip_prefix(top).unwrap().to_str().unwrap().to_owned(), code);
             }
         }
     }
-    assert!(looked_at > 100, "only {looked_at} uses were found: the test does not look");
-    assert!(wrong.is_empty(), "these reach below their floor: {wrong:#?}");
+    let mut found = BTreeMap::new();
+    walk(folder, folder, &mut found);
+    found
+}
+
+/// The module of a file, in parts: `pool/mod.rs` is `pool`.
+fn module_of(file: &str) -> Vec<&str> {
+    let path = file.trim_end_matches(".rs");
+    let path = path.strip_suffix("/mod").unwrap_or(path);
+    path.split('/').collect()
+}
+
+fn floor_of(module: &[&str]) -> usize {
+    match FLOORS.iter().position(|floor| module.first() == Some(floor)) {
+        Some(floor) => floor + 1,
+        None => 0,
+    }
+}
+
+fn lines_of_code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.trim_start().starts_with("//"))
+}
+
+/// The paths within the crate that a text names by `crate::` or `super::`, from the root, in parts; each name of a group
+/// `{..}` is not looked into, since its head already says on which floor it lies, except at the root.
+fn named<'t>(text: &'t str, module: &[&'t str]) -> Vec<Vec<&'t str>> {
+    let mut found = Vec::new();
+    for start in ["crate::", "super::"] {
+        for (at, _) in text.match_indices(start) {
+            let before = text[..at].chars().next_back();
+            if before.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':') {
+                continue;
+            }
+            let tail = &text[at..];
+            let end =
+                tail.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':').unwrap_or(tail.len());
+            let mut parts: Vec<&str> = tail[..end].split("::").filter(|part| !part.is_empty()).collect();
+            let mut from = module.to_vec();
+            while parts.first() == Some(&"super") {
+                parts.remove(0);
+                from.pop();
+            }
+            if parts.first() == Some(&"crate") {
+                parts.remove(0);
+                from.clear();
+            }
+            let group = tail[end..].strip_prefix('{').and_then(|rest| rest.split('}').next());
+            match group.filter(|_| parts.is_empty()) {
+                Some(group) => {
+                    for name in group.split(',').filter_map(|name| name.trim().split("::").next()) {
+                        found.push(from.iter().copied().chain([name]).collect());
+                    }
+                }
+                None => found.push(from.iter().copied().chain(parts).collect()),
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn and_every_folder_is_a_floor() {
+    let sources = sources(&root());
+    let folders: BTreeSet<&str> = sources.keys().filter_map(|file| Some(file.split_once('/')?.0)).collect();
+    let unknown: Vec<_> =
+        folders.iter().filter(|folder| **folder != "fault" && !FLOORS.contains(folder)).collect();
+    assert!(unknown.is_empty(), "these folders are on no floor: {unknown:?}");
+
+    let mut looked_at = 0;
+    let mut wrong: BTreeSet<String> = BTreeSet::new();
+    for (file, text) in &sources {
+        let module = module_of(file);
+        if module == ["lib"] {
+            continue;
+        }
+        let code: String = lines_of_code(text).collect::<Vec<_>>().join("\n");
+        for used in named(&code, &module) {
+            looked_at += 1;
+            if floor_of(&used) > floor_of(&module) {
+                wrong.insert(format!("{file} uses {}", used.join("::")));
+            }
+        }
+    }
+    assert!(looked_at > 500, "only {looked_at} uses were found: the test does not look");
+    assert!(wrong.is_empty(), "these reach above themselves: {wrong:#?}");
+}
+
+#[test]
+fn and_a_rule_reads_no_clock_and_starts_no_task() {
+    let rules = sources(&root().join("rules"));
+    assert!(rules.len() > 10, "only {} rules were found: the test does not look", rules.len());
+    let mut wrong = Vec::new();
+    for (file, text) in &rules {
+        for line in lines_of_code(text) {
+            wrong.extend(
+                IMPURE.iter().filter(|name| line.contains(**name)).map(|name| format!("{file}: {name}")),
+            );
+            if line.contains("async ") || line.contains(".await") {
+                wrong.push(format!("{file}: {}", line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "a rule is given the time and does nothing itself: {wrong:#?}");
+}
+
+/// The functions of a formatted file: name, and lines from its signature to its closing brace.
+fn functions(text: &str) -> Vec<(String, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let indent = line.len() - line.trim_start().len();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let Some(position) = words.iter().position(|word| *word == "fn") else { continue };
+        let qualifiers = ["pub", "pub(crate)", "pub(super)", "const", "async", "unsafe", "extern", "\"C\""];
+        if !words[..position].iter().all(|word| qualifiers.contains(word)) {
+            continue;
+        }
+        let name: String =
+            words.get(position + 1).unwrap_or(&"").split(['(', '<']).next().unwrap().to_owned();
+        let end = format!("{}}}", " ".repeat(indent));
+        let semicolon = |line: &str| line.len() - line.trim_start().len() == indent && line.ends_with(';');
+        let Some(length) = lines[at..].iter().position(|line| **line == end || semicolon(line)) else {
+            continue;
+        };
+        found.push((name, length + 1));
+    }
+    found
+}
+
+/// Every package's sources, by their path from the top of the repository.
+fn whole_house() -> BTreeMap<String, String> {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let crates = fs::read_dir(top.join("crates")).unwrap().map(|entry| entry.unwrap().path());
+    let packages = crates.chain(["services/fleet", "ledger", "bench"].map(|name| top.join(name)));
+    let mut all = BTreeMap::new();
+    for package in packages {
+        let name = package.strip_prefix(&top).unwrap().to_str().unwrap().to_owned();
+        all.extend(
+            sources(&package.join("src"))
+                .into_iter()
+                .map(|(file, text)| (format!("{name}/src/{file}"), text)),
+        );
+    }
+    all
+}
+
+#[test]
+fn and_no_file_is_longer_than_it_may_be() {
+    let mut wrong = Vec::new();
+    let house = whole_house();
+    assert!(house.len() > 250, "only {} files were found: the test does not look", house.len());
+    for (file, text) in &house {
+        let lines = text.lines().count();
+        let allowed = LONGER_FILES.iter().find(|(known, _)| known == file);
+        match allowed {
+            None if lines > LONGEST_FILE => wrong.push(format!("{file} has {lines} lines")),
+            Some((_, allowed)) if lines != *allowed => {
+                wrong.push(format!("{file} has {lines} lines, and the list says {allowed}"));
+            }
+            _ => {}
+        }
+    }
+    wrong.extend(
+        LONGER_FILES
+            .iter()
+            .filter(|(file, _)| !house.contains_key(*file))
+            .map(|(file, _)| format!("no {file}")),
+    );
+    assert!(
+        wrong.is_empty(),
+        "a file has at most {LONGEST_FILE} lines; an exception only shrinks: {wrong:#?}"
+    );
+}
+
+#[test]
+fn and_no_function_is_longer_than_it_may_be() {
+    let mut wrong = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut count = 0;
+    for (file, text) in &whole_house() {
+        for (name, lines) in functions(text) {
+            count += 1;
+            let allowed =
+                LONGER_FUNCTIONS.iter().find(|(known, function, _)| known == file && *function == name);
+            match allowed {
+                None if lines > LONGEST_FUNCTION => wrong.push(format!("{file}: {name} has {lines} lines")),
+                Some(entry) if lines == entry.2 => {
+                    seen.insert(entry);
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(count > 2000, "only {count} functions were found: the test does not look");
+    wrong.extend(
+        LONGER_FUNCTIONS
+            .iter()
+            .filter(|entry| !seen.contains(entry))
+            .map(|(file, name, lines)| format!("{file}: {name} has no longer {lines} lines")),
+    );
+    assert!(
+        wrong.is_empty(),
+        "a function has at most {LONGEST_FUNCTION} lines; an exception only shrinks: {wrong:#?}"
+    );
 }

@@ -6,7 +6,7 @@
 
 use plimsoll::event::Event;
 use plimsoll::{Database, Settings};
-use plimsoll_embedded::shared::TestDatabase;
+use plimsoll_embedded::test_server::TestDatabase;
 use std::time::Duration;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::time::{Instant, sleep, timeout};

@@ -2,7 +2,7 @@
 //! some line of the core has gone, and nothing else would say so.
 
 use crate::server::{self, PATIENCE, bare, bare_with_driver, first, try_bare, until};
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use plimsoll_embedded::{Cluster, PgBouncer, PgBouncerVersion, PoolMode};
 use std::time::{Duration, Instant};
 use tokio_postgres::error::SqlState;
@@ -25,7 +25,7 @@ fn with_options(url: &str, options: &str) -> String {
 }
 
 async fn a_pooler_that_ignores_startup_options_drops_limits_without_a_word(version: PgBouncerVersion) {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let direct = bare(&with_options(&server.url(), "-c statement_timeout=4s")).await;
     assert_eq!(first(&direct, "SHOW statement_timeout").await.unwrap(), "4s");
     let bouncer = pooler(version, &server, &[("ignore_startup_parameters", "options")]).await;
@@ -34,7 +34,7 @@ async fn a_pooler_that_ignores_startup_options_drops_limits_without_a_word(versi
 }
 
 async fn a_session_setting_leaks_through_a_transaction_pooler(version: PgBouncerVersion) {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let bouncer = pooler(version, &server, &[]).await;
     let (careless, innocent) =
         (bare(&bouncer.url(server.name())).await, bare(&bouncer.url(server.name())).await);
@@ -46,7 +46,7 @@ async fn a_session_setting_leaks_through_a_transaction_pooler(version: PgBouncer
 
 #[tokio::test]
 async fn set_local_does_nothing_outside_a_transaction_and_ends_with_it() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let client = bare(&server.url()).await;
     client.batch_execute("SET LOCAL statement_timeout = '1s'").await.unwrap();
     assert_eq!(first(&client, "SHOW statement_timeout").await.unwrap(), "0");
@@ -57,7 +57,7 @@ async fn set_local_does_nothing_outside_a_transaction_and_ends_with_it() {
 }
 
 async fn a_role_default_reaches_a_pooler_only_with_a_new_server_connection(version: PgBouncerVersion) {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let role = server.name();
     server.execute(&format!("CREATE ROLE \"{role}\" LOGIN PASSWORD 'x'")).await.unwrap();
     let bouncer = PgBouncer::in_front_of(&server)
@@ -86,7 +86,7 @@ async fn a_role_default_reaches_a_pooler_only_with_a_new_server_connection(versi
 }
 
 async fn a_session_lock_outlives_its_client_behind_a_transaction_pooler(version: PgBouncerVersion) {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let bouncer = pooler(version, &server, &[]).await;
     let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND \
                 database = (SELECT oid FROM pg_database WHERE datname = current_database())";
@@ -109,7 +109,7 @@ async fn a_session_lock_outlives_its_client_behind_a_transaction_pooler(version:
 
 #[tokio::test]
 async fn a_limit_must_be_set_before_the_statement_that_it_bounds() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let client = bare(&server.url()).await;
     client
         .batch_execute("SELECT set_config('statement_timeout', '100ms', true), pg_sleep(0.4)")
@@ -124,7 +124,7 @@ async fn a_limit_must_be_set_before_the_statement_that_it_bounds() {
 
 #[tokio::test]
 async fn a_statement_limit_counts_for_each_statement_by_itself() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let client = bare(&server.url()).await;
     client.batch_execute("SET statement_timeout = '400ms'; BEGIN").await.unwrap();
     let began = Instant::now();
@@ -144,7 +144,7 @@ const SLOW_COMMIT: &str = "
 
 #[tokio::test]
 async fn commit_is_not_bounded_by_the_statement_limit() {
-    let server = shared::database_from("slow_commit", SLOW_COMMIT).await.unwrap();
+    let server = test_server::database_from("slow_commit", SLOW_COMMIT).await.unwrap();
     let client = bare(&server.url()).await;
     client
         .batch_execute("SET statement_timeout = '200ms'; BEGIN; INSERT INTO slow VALUES (1)")
@@ -156,7 +156,7 @@ async fn commit_is_not_bounded_by_the_statement_limit() {
 
 #[tokio::test]
 async fn commit_is_bounded_by_the_transaction_limit_where_there_is_one() {
-    let server = shared::database_from("slow_commit", SLOW_COMMIT).await.unwrap();
+    let server = test_server::database_from("slow_commit", SLOW_COMMIT).await.unwrap();
     if server.server().version() < 17 {
         return;
     }
@@ -173,7 +173,7 @@ async fn commit_is_bounded_by_the_transaction_limit_where_there_is_one() {
 async fn a_pooler_that_tracks_names_tells_everybody_the_types_of_the_first_who_asked(
     version: PgBouncerVersion,
 ) {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     server.execute("CREATE TABLE seen (at timestamp)").await.unwrap();
     let bouncer = pooler(version, &server, &[]).await;
     let sql = "INSERT INTO seen VALUES ($1)";
@@ -191,7 +191,7 @@ async fn a_pooler_that_tracks_names_tells_everybody_the_types_of_the_first_who_a
 }
 
 async fn a_pooler_that_tracks_names_gives_its_own(version: PgBouncerVersion) {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let bouncer = pooler(version, &server, &[]).await;
     let client = bare(&bouncer.url(server.name())).await;
     let named = client.prepare("SELECT 7").await.unwrap();
@@ -210,7 +210,7 @@ async fn a_pooler_that_tracks_names_gives_its_own(version: PgBouncerVersion) {
 
 /// Clients die while their updates wait for a lock; how many of those updates are made all the same?
 async fn ghost_writes(check_interval: &str, through: Option<PgBouncerVersion>) -> u32 {
-    let server = shared::database_from(
+    let server = test_server::database_from(
         "ghosts",
         "CREATE TABLE row (id int PRIMARY KEY, n int); INSERT INTO row VALUES (1, 0)",
     )
@@ -299,7 +299,7 @@ async fn cancel(client: &tokio_postgres::Client, stream: tokio::net::TcpStream) 
 
 #[tokio::test]
 async fn a_cancel_hits_the_next_statement_unless_its_end_is_awaited() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     assert_eq!(innocents_hit(&server, true, 100).await, 0);
     let hit = innocents_hit(&server, false, 100).await;
     assert!(hit > 50, "{hit} of 100");
@@ -307,7 +307,7 @@ async fn a_cancel_hits_the_next_statement_unless_its_end_is_awaited() {
 
 #[tokio::test]
 async fn the_server_knows_what_became_of_a_transaction() {
-    let server = shared::database_from("xact", "CREATE TABLE row (id int)").await.unwrap();
+    let server = test_server::database_from("xact", "CREATE TABLE row (id int)").await.unwrap();
     let client = bare(&server.url()).await;
     for (end, status) in [("COMMIT", "committed"), ("ROLLBACK", "aborted")] {
         client.batch_execute("BEGIN; INSERT INTO row VALUES (1)").await.unwrap();
@@ -321,7 +321,7 @@ async fn the_server_knows_what_became_of_a_transaction() {
 
 #[tokio::test]
 async fn startup_options_are_stronger_than_role_and_database_and_survive_reset() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let role = server.name();
     server
         .execute(&format!(
@@ -362,7 +362,7 @@ async fn startup_options_are_stronger_than_role_and_database_and_survive_reset()
 
 #[tokio::test]
 async fn a_session_that_is_idle_for_too_long_is_ended_by_the_server() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let (client, driver) =
         bare_with_driver(&with_options(&server.url(), "-c idle_session_timeout=100ms")).await;
     tokio::time::timeout(PATIENCE, driver).await.expect("the server ends it").unwrap();
@@ -389,7 +389,7 @@ async fn a_stock_server_has_no_limit_at_all() {
 
 #[tokio::test]
 async fn an_older_server_refuses_the_transaction_limit_at_startup() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let url = with_options(&server.url(), "-c transaction_timeout=60s");
     let client = try_bare(&url).await;
     match server.server().version() {

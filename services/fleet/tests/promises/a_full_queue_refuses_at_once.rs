@@ -4,7 +4,8 @@
 use crate::service;
 use axum::http::StatusCode;
 use fleet::devices::{DeviceId, SiteId};
-use fleet::ingest::store::Reading;
+use fleet::http::problem::Problem;
+use fleet::ingest::reading::Reading;
 use fleet::ingest::writer::Writer;
 use fleet::tenants::TenantId;
 use std::sync::Arc;
@@ -35,7 +36,7 @@ async fn and_is_not_lost() {
         storing.spawn(async move { writer.store(tenant, reading(seq)).await });
     }
     // While nothing is written, only refusals come back, and at once.
-    let first = storing.join_next().await.unwrap().unwrap().unwrap_err();
+    let first = Problem::from(storing.join_next().await.unwrap().unwrap().unwrap_err());
     assert_eq!((first.status(), first.code()), (StatusCode::SERVICE_UNAVAILABLE, "QUEUE_FULL"));
     hold.rollback().await;
     let (stored, refused): (Vec<_>, Vec<_>) = storing.join_all().await.into_iter().partition(Result::is_ok);
@@ -47,6 +48,6 @@ async fn and_is_not_lost() {
     );
     assert_eq!(fleet.readings().await, i64::try_from(stored.len()).unwrap());
     writer.stop().await;
-    let late = writer.store(tenant, reading(1)).await.unwrap_err();
+    let late = Problem::from(writer.store(tenant, reading(1)).await.unwrap_err());
     assert_eq!(late.code(), "STOPPING");
 }

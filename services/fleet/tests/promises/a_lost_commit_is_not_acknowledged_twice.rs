@@ -3,13 +3,13 @@
 
 use crate::service::{self, Answer, Device, Fleet};
 use plimsoll::Settings;
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 use plimsoll_faults::{Direction, Fault, Proxy, When};
 use tokio::task::JoinHandle;
 
 /// A service whose connections pass a wire that can be broken.
 async fn behind_a_wire() -> (Fleet, Proxy) {
-    let server = shared::server().await.unwrap();
+    let server = test_server::server().await.unwrap();
     let wire = Proxy::in_front_of((server.host(), server.port())).await.unwrap();
     let port = wire.port().to_string();
     let fleet = service::start_with(|config| {

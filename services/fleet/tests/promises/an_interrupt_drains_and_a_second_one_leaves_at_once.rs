@@ -2,8 +2,8 @@
 //! kept waiting, and nobody was told that anything is stored which is not.
 
 use crate::service::{self, Device};
-use fleet::demo::Credentials;
-use plimsoll_embedded::shared::{self, TestDatabase};
+use fleet::boot::demo::Credentials;
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -22,7 +22,7 @@ struct Started {
 }
 
 async fn start() -> Started {
-    let database = shared::database().await.unwrap();
+    let database = test_server::database().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_fleet"));
     command.env("DATABASE_URL", database.url()).env("FLEET_DATA", folder.path());

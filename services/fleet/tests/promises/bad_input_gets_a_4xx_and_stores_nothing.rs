@@ -1,6 +1,7 @@
 //! Whatever is wrong with a message is told as problem+json with the right 4xx, and nothing of it is stored.
 
 use crate::service;
+use fleet::http::problem::Problem;
 use fleet::ingest::message::{self, Message};
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -161,7 +162,7 @@ fn the_field_is_named() {
         (r#"{"ts": "2025-06-15T11:59:60Z", "metrics": {"t": 1}}"#, ["ts ", "leap second"]),
         (r#"{"seq": 9223372036854775808, "metrics": {"t": 1}}"#, ["seq ", "9223372036854775807"]),
     ] {
-        let problem = message::parse(body.as_bytes(), now()).unwrap_err();
+        let problem = Problem::from(message::parse(body.as_bytes(), now()).unwrap_err());
         let detail = problem.detail();
         assert!(words.iter().all(|word| detail.contains(word)), "{body}: {detail}");
     }
@@ -237,7 +238,7 @@ proptest! {
     fn no_json_makes_it_panic_and_what_it_takes_fits(body in any_json()) {
         match message::parse(body.to_string().as_bytes(), now()) {
             Ok(message) => fits(&message),
-            Err(problem) => prop_assert!(problem.status().is_client_error()),
+            Err(refusal) => prop_assert!(Problem::from(refusal).status().is_client_error()),
         }
     }
 

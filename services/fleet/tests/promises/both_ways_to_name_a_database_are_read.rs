@@ -47,7 +47,7 @@ fn in_parts() {
 #[test]
 fn or_not_at_all() {
     let config = read(&[("DATABASE_URL", " ")]).unwrap();
-    assert!(matches!(config.database, Source::Own) && config.demo && config.auto_provision);
+    assert!(matches!(config.database, Source::DevPostgres) && config.demo && config.auto_provision);
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     let config =
         read(&[("AUTO_PROVISION", "0"), ("FLEET_DEMO", "off"), ("FLEET_LISTEN", "[::1]:9")]).unwrap();

@@ -14,7 +14,7 @@ async fn with_two_connections_to_the_server(version: PgBouncerVersion) {
     let bouncer = PgBouncer::in_front_of(&cluster)
         .version(version)
         .pool_mode(PoolMode::Transaction)
-        .user(fleet::role::NAME, PASSWORD)
+        .user(fleet::boot::role::NAME, PASSWORD)
         .setting("default_pool_size", "2");
     let bouncer = bouncer.start().await.unwrap();
     let folder = tempfile::tempdir().unwrap();

@@ -3,8 +3,8 @@
 
 use crate::log::Log;
 use crate::service::{self, Device, Fleet};
-use fleet::demo::Credentials;
-use plimsoll_embedded::shared;
+use fleet::boot::demo::Credentials;
+use plimsoll_embedded::test_server;
 use std::path::Path;
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -149,7 +149,7 @@ impl Process {
 
 #[tokio::test]
 async fn to_two_processes() {
-    let database = shared::database().await.unwrap();
+    let database = test_server::database().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let credentials = Credentials::of_folder(folder.path()).unwrap();
     // Both at once, on an empty database: they also share the migrations, the role and the first tenant.

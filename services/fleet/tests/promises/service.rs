@@ -1,11 +1,11 @@
 //! A fleet service in this process, on a database of its own, and a device to talk to it.
 
-use fleet::bring_up::Reached;
-use fleet::demo::Credentials;
+use fleet::boot::bring_up::BringUpResult;
+use fleet::boot::demo::Credentials;
 use fleet::{Config, Running, Source};
 use jiff::Timestamp;
 use plimsoll::{Database, Settings, TransactionGuard};
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use reqwest::{Client, Response};
 use serde_json::Value;
 use std::future::Future;
@@ -22,7 +22,7 @@ const POOL_TIMEOUT: Duration = Duration::from_secs(14);
 /// A running service with everything around it.
 pub(crate) struct Fleet {
     pub(crate) running: Running,
-    pub(crate) reached: Reached,
+    pub(crate) reached: BringUpResult,
     pub(crate) device: Device,
     pub(crate) database: TestDatabase,
     pub(crate) folder: TempDir,
@@ -73,7 +73,7 @@ pub(crate) async fn start() -> Fleet {
 
 /// The same, with a configuration that `change` has changed.
 pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Fleet {
-    let database = shared::database().await.unwrap();
+    let database = test_server::database().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(&database.url(), folder.path());
     change(&mut config);

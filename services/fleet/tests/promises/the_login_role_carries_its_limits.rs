@@ -38,7 +38,7 @@ async fn and_so_does_every_checkout_of_the_services_pool() {
     assert_eq!((db.plan().pool_min(), db.plan().pool_max()), (2, 10));
     for checkout in 1..=100 {
         let shown = |name: &str| format!("SHOW {name}");
-        for (name, value) in fleet::role::LIMITS {
+        for (name, value) in fleet::boot::role::LIMITS {
             let row = db.query_one(&shown(name), &[]).await.unwrap();
             assert_eq!(row.get::<_, String>(0), value, "{name} at checkout {checkout}");
         }

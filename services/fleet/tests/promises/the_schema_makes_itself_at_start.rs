@@ -3,7 +3,7 @@
 //! the service goes on: it answers, and is ready once somebody has put it right.
 
 use crate::service;
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use std::path::Path;
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -68,7 +68,7 @@ fn has(lines: &[String], level: &str, words: &str) -> bool {
 
 #[tokio::test]
 async fn once_and_then_never_again() {
-    let (database, folder) = (shared::database().await.unwrap(), tempfile::tempdir().unwrap());
+    let (database, folder) = (test_server::database().await.unwrap(), tempfile::tempdir().unwrap());
     let mut first = Program::start(&database, folder.path());
     let log = first.logged_up_to("Database schema initialized successfully").await;
     assert!(has(&log, " INFO ", "Initializing database schema from 001_tenants.sql"), "{log:?}");
@@ -82,7 +82,7 @@ async fn once_and_then_never_again() {
 
 #[tokio::test]
 async fn and_what_a_newer_program_brings_is_added() {
-    let (database, folder) = (shared::database().await.unwrap(), tempfile::tempdir().unwrap());
+    let (database, folder) = (test_server::database().await.unwrap(), tempfile::tempdir().unwrap());
     Program::start(&database, folder.path()).ready().await;
     // As an older program left it.
     let older = "DELETE FROM plimsoll_migrations WHERE version = 4;
@@ -98,13 +98,13 @@ async fn and_what_a_newer_program_brings_is_added() {
 
 #[tokio::test]
 async fn and_one_that_cannot_be_made_leaves_the_service_alive() {
-    let (database, folder) = (shared::database().await.unwrap(), tempfile::tempdir().unwrap());
+    let (database, folder) = (test_server::database().await.unwrap(), tempfile::tempdir().unwrap());
     database.execute("CREATE TABLE tenants (somebody_elses text)").await.unwrap();
     let mut program = Program::start(&database, folder.path());
     let url = program.url().await;
     let log = program.logged_up_to("Schema initialization failed: ").await;
     assert!(has(&log, "ERROR ", "Schema initialization failed: "), "{log:?}");
-    let credentials = fleet::demo::Credentials::of_folder(folder.path()).unwrap();
+    let credentials = fleet::boot::demo::Credentials::of_folder(folder.path()).unwrap();
     let device = service::Device::of(url, credentials);
     assert_eq!(device.get_as("/healthz", None).await.status, 200);
     device.send("d1", r#"{"t": 1}"#).await.refused(503, "STARTING");

@@ -27,7 +27,7 @@ async fn and_heals_when_it_comes_back() {
     config.pool_timeout_is_said = false;
     let running = fleet::start(config).await.unwrap();
     assert!(begun.elapsed() < Duration::from_secs(2), "it does not wait for the database");
-    let credentials = fleet::demo::Credentials::of_folder(folder.path()).unwrap();
+    let credentials = fleet::boot::demo::Credentials::of_folder(folder.path()).unwrap();
     let device = Device::of(running.url(), credentials);
     refuses_for_now(&device).await;
     device.send("d1", READING).await.refused(503, "STARTING");

@@ -6,7 +6,7 @@ use fleet::tenants::{TenantId, TenantTx, transaction};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use plimsoll::Database;
-use plimsoll_embedded::{Cluster, PgBouncer, PoolMode, shared};
+use plimsoll_embedded::{Cluster, PgBouncer, PoolMode, test_server};
 use serde_json::json;
 
 /// Tables and a function of the same names, where an unqualified name finds them first.
@@ -62,7 +62,7 @@ fn preferring(subject: &str, (style, zone): (&str, &str)) -> Vec<String> {
 /// The server, asked in a session that prefers nothing of its own.
 enum Asked<'a> {
     Own(&'a Cluster),
-    Shared(&'a shared::TestDatabase),
+    Shared(&'a test_server::TestDatabase),
 }
 
 impl Asked<'_> {
@@ -138,7 +138,7 @@ async fn partitions_hold_their_days(asked: &Asked<'_>) {
 async fn of_the_database() {
     for style in STYLES {
         println!("{style:?}");
-        let database = shared::database().await.unwrap();
+        let database = test_server::database().await.unwrap();
         database.execute(EVIL).await.unwrap();
         for sql in preferring(&format!("DATABASE {}", database.name()), style) {
             database.execute(&sql).await.unwrap();
@@ -218,7 +218,7 @@ async fn a_database_that_is_frozen_for_writing_is_a_503() {
     fleet.database.execute(&freeze).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let running = fleet::start(service::config(&fleet.database.url(), folder.path())).await.unwrap();
-    let credentials = fleet::demo::Credentials::of_folder(folder.path()).unwrap();
+    let credentials = fleet::boot::demo::Credentials::of_folder(folder.path()).unwrap();
     let device = Device::of(running.url(), credentials);
     let answer = device.send("d1", r#"{"t": 1}"#).await;
     assert_eq!((answer.status, answer.retry_after.is_some()), (503, true), "{answer:?}");
@@ -259,7 +259,7 @@ async fn of_the_services_login_behind_a_pooler() {
     }
     let bouncer = PgBouncer::in_front_of(&cluster)
         .pool_mode(PoolMode::Transaction)
-        .user(fleet::role::NAME, "said-to-both")
+        .user(fleet::boot::role::NAME, "said-to-both")
         .setting("default_pool_size", "4");
     let bouncer = bouncer.start().await.unwrap();
     let folder = tempfile::tempdir().unwrap();

@@ -4,7 +4,7 @@
 use plimsoll::event::Event;
 use plimsoll::migrate::{MigrateOptions, Migrations};
 use plimsoll::{Database, Fault, Outcome, Phase, Settings};
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 
 type Files = &'static [(&'static str, &'static str)];
 
@@ -13,7 +13,7 @@ const TWO: (&str, &str) = ("002_b.sql", "CREATE TABLE b (id int);\n");
 const THREE: (&str, &str) = ("003_c.sql", "CREATE TABLE c (id int);\n");
 
 async fn fresh() -> (TestDatabase, Database) {
-    let database = shared::database().await.unwrap();
+    let database = test_server::database().await.unwrap();
     let db = Database::connect(Settings::from_url(database.url()).unwrap()).await.unwrap();
     (database, db)
 }

@@ -2,12 +2,12 @@
 
 use plimsoll::migrate::{MigrateOptions, Migrations};
 use plimsoll::{Database, Outcome, Phase, Settings, deadline};
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use plimsoll_faults::{Direction, Fault, Proxy, When};
 use std::time::{Duration, Instant};
 
 async fn fresh() -> (TestDatabase, Database) {
-    let database = shared::database().await.unwrap();
+    let database = test_server::database().await.unwrap();
     let db = Database::connect(Settings::from_url(database.url()).unwrap()).await.unwrap();
     (database, db)
 }
@@ -86,7 +86,7 @@ async fn a_dropped_migration_is_rolled_back_and_its_lock_is_free() {
 #[tokio::test]
 async fn a_deadline_stops_a_migration_and_the_statement_limits_do_not() {
     let (database, db) = {
-        let database = shared::database().await.unwrap();
+        let database = test_server::database().await.unwrap();
         let settings =
             Settings::from_url(database.url()).unwrap().statement_timeout(Duration::from_millis(300));
         let settings =
@@ -162,7 +162,7 @@ static TWO: Migrations = Migrations::embedded(&[
 #[tokio::test]
 async fn a_commit_whose_answer_was_lost_is_looked_up_in_the_history() {
     for which in ["the history's own", "the second file's"] {
-        let database = shared::database().await.unwrap();
+        let database = test_server::database().await.unwrap();
         let wire = Proxy::in_front_of(format!("127.0.0.1:{}", database.server().port())).await.unwrap();
         let settings =
             Settings::from_url(database.url()).unwrap().hosts(format!("127.0.0.1:{}", wire.port()));

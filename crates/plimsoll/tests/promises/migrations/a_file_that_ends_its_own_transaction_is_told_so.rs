@@ -5,14 +5,14 @@
 use plimsoll::migrate::{MigrateOptions, Migrations};
 use plimsoll::settings::PoolerMode;
 use plimsoll::{Database, Fault, Outcome, Settings};
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use plimsoll_embedded::{PgBouncer, PoolMode};
 use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 async fn fresh() -> (TestDatabase, Database) {
-    let database = shared::database().await.unwrap();
+    let database = test_server::database().await.unwrap();
     let db = Database::connect(Settings::from_url(database.url()).unwrap()).await.unwrap();
     (database, db)
 }
@@ -213,7 +213,7 @@ const ENDS: [(&str, bool); 11] = [
 #[tokio::test]
 async fn an_end_that_only_the_server_sees_is_never_called_done() {
     for (end, kept) in ENDS {
-        let database = shared::database().await.unwrap();
+        let database = test_server::database().await.unwrap();
         let db = through(&database, end).await;
         let sql = format!("CREATE TABLE first (id int);\n{HIDDEN};\nCREATE TABLE second (id int)");
         let (_folder, files) = folder(&[("001_a.sql", "CREATE TABLE a (id int)"), ("002_b.sql", &sql)]);
@@ -243,7 +243,7 @@ async fn an_end_that_only_the_server_sees_is_never_called_done() {
 #[tokio::test]
 async fn a_failure_behind_such_an_end_is_never_said_to_have_left_nothing() {
     for (end, kept) in ENDS {
-        let database = shared::database().await.unwrap();
+        let database = test_server::database().await.unwrap();
         // One message for the server, which the reader of the text takes for one statement.
         let by = format!("{end}; SELECT 1/0");
         if by.len() > HIDDEN.len() {
@@ -266,7 +266,7 @@ async fn a_failure_behind_such_an_end_is_never_said_to_have_left_nothing() {
 #[tokio::test]
 async fn it_is_told_behind_a_transaction_pooler_as_well() {
     for (end, kept) in ENDS.into_iter().filter(|(end, _)| !end.contains("SET ")) {
-        let database = shared::database().await.unwrap();
+        let database = test_server::database().await.unwrap();
         let bouncer =
             PgBouncer::in_front_of(&database).pool_mode(PoolMode::Transaction).start().await.unwrap();
         let port = exchanging(bouncer.port(), HIDDEN, end).await;
@@ -285,7 +285,7 @@ async fn it_is_told_behind_a_transaction_pooler_as_well() {
 
 #[tokio::test]
 async fn what_may_be_kept_in_part_runs_again_only_when_told() {
-    let database = shared::database().await.unwrap();
+    let database = test_server::database().await.unwrap();
     let db = through(&database, "COMMIT").await;
     let sql = format!("CREATE TABLE IF NOT EXISTS first (id int); INSERT INTO first VALUES (1);\n{HIDDEN}");
     let (_folder, files) = folder(&[("001_b.sql", &sql)]);
@@ -309,7 +309,7 @@ async fn what_may_be_kept_in_part_runs_again_only_when_told() {
 #[tokio::test]
 async fn a_transaction_that_a_statement_leaves_open_outside_is_not_called_done() {
     for begin in ["BEGIN", "BEGIN; CREATE TABLE within (id int)", "START TRANSACTION"] {
-        let database = shared::database().await.unwrap();
+        let database = test_server::database().await.unwrap();
         let db = through(&database, begin).await;
         let sql = format!(
             "-- plimsoll: no transaction\nCREATE TABLE first (id int);\n{HIDDEN};\nCREATE TABLE second (id int)"

@@ -5,7 +5,7 @@ use crate::log::Log;
 use plimsoll::event::Event;
 use plimsoll::migrate::{Initialisation, Migrations};
 use plimsoll::{Database, Settings};
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::Level;
@@ -13,7 +13,7 @@ use tracing::Level;
 static MIGRATIONS: Migrations = plimsoll::migrations!("tests/migrations/001_initial_schema.sql");
 
 async fn fresh() -> (TestDatabase, Database) {
-    let database = shared::database().await.unwrap();
+    let database = test_server::database().await.unwrap();
     let db = Database::connect(Settings::from_url(database.url()).unwrap()).await.unwrap();
     (database, db)
 }
@@ -127,7 +127,7 @@ static SLOW: Migrations = Migrations::embedded(&[
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn ten_instances_at_once_are_ready_only_with_the_whole_schema() {
-    let database = shared::database().await.unwrap();
+    let database = test_server::database().await.unwrap();
     let mut instances = Vec::new();
     for _ in 0..10 {
         let settings = Settings::from_url(database.url()).unwrap().pool_min(0).pool_max(2);

@@ -4,13 +4,13 @@
 use plimsoll::migrate::{MigrateOptions, Migrations};
 use plimsoll::{Database, Fault, Outcome, Settings};
 use plimsoll_embedded::Binaries;
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
 
 async fn fresh() -> (TestDatabase, Database) {
-    let database = shared::database().await.unwrap();
+    let database = test_server::database().await.unwrap();
     let db = Database::connect(Settings::from_url(database.url()).unwrap()).await.unwrap();
     (database, db)
 }

@@ -3,7 +3,7 @@
 
 use plimsoll::migrate::{MigrateOptions, Migrations};
 use plimsoll::{Database, Fault, Settings};
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use std::time::{Duration, Instant};
 
 type Files = &'static [(&'static str, &'static str)];
@@ -11,7 +11,7 @@ type Files = &'static [(&'static str, &'static str)];
 const TABLE: (&str, &str) = ("001_t.sql", "CREATE TABLE t (id int); INSERT INTO t VALUES (1), (2)");
 
 async fn fresh() -> (TestDatabase, Database) {
-    let database = shared::database().await.unwrap();
+    let database = test_server::database().await.unwrap();
     let db = Database::connect(Settings::from_url(database.url()).unwrap()).await.unwrap();
     (database, db)
 }

@@ -4,7 +4,7 @@
 use plimsoll::migrate::Migrations;
 use plimsoll::settings::PoolerMode;
 use plimsoll::{Database, Settings};
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ static MIGRATIONS: Migrations = Migrations::embedded(&[
 ]);
 
 async fn five_instances_apply_each_file_once(version: PgBouncerVersion) {
-    let database = shared::database().await.unwrap();
+    let database = test_server::database().await.unwrap();
     let bouncer = bouncer(version, &database).await;
     let mut tasks = Vec::new();
     for _ in 0..5 {
@@ -56,7 +56,7 @@ async fn five_instances_apply_each_file_once(version: PgBouncerVersion) {
 }
 
 async fn a_file_may_take_longer_than_a_statement_may(version: PgBouncerVersion) {
-    let database = shared::database().await.unwrap();
+    let database = test_server::database().await.unwrap();
     let bouncer = bouncer(version, &database).await;
     let settings = settings(&bouncer, &database)
         .lock_timeout(Duration::from_millis(100))
@@ -74,7 +74,7 @@ async fn a_file_may_take_longer_than_a_statement_may(version: PgBouncerVersion) 
 }
 
 async fn a_file_that_fails_leaves_nothing(version: PgBouncerVersion) {
-    let database = shared::database().await.unwrap();
+    let database = test_server::database().await.unwrap();
     let bouncer = bouncer(version, &database).await;
     let db = Database::connect(settings(&bouncer, &database)).await.unwrap();
     let broken = Migrations::embedded(&[("001_a.sql", "CREATE TABLE a (id int);\nSELECT 1 / 0")]);
@@ -84,7 +84,7 @@ async fn a_file_that_fails_leaves_nothing(version: PgBouncerVersion) {
 }
 
 async fn what_would_be_left_to_a_stranger_is_refused_before_anything_runs(version: PgBouncerVersion) {
-    let database = shared::database().await.unwrap();
+    let database = test_server::database().await.unwrap();
     let bouncer = bouncer(version, &database).await;
     let db = Database::connect(settings(&bouncer, &database)).await.unwrap();
     let files = Migrations::embedded(&[

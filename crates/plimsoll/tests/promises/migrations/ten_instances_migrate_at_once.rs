@@ -3,7 +3,7 @@
 
 use plimsoll::migrate::{MigrateOptions, Migrations};
 use plimsoll::{Database, Fault, LockKey, Settings};
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ async fn ledger(database: &TestDatabase) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn ten_instances_in_one_process_apply_each_file_once() {
-    let database = shared::database().await.unwrap();
+    let database = test_server::database().await.unwrap();
     let mut instances = Vec::new();
     for _ in 0..10 {
         instances.push(connect(database.url()).await);
@@ -64,7 +64,7 @@ async fn ten_instances_in_one_process_apply_each_file_once() {
 
 #[tokio::test]
 async fn three_processes_apply_each_file_once() {
-    let database = shared::database().await.unwrap();
+    let database = test_server::database().await.unwrap();
     let children: Vec<_> = (0..3)
         .map(|_| {
             tokio::process::Command::new(std::env::current_exe().unwrap())
@@ -102,7 +102,7 @@ async fn one_instance_of_several() {
 
 #[tokio::test]
 async fn whoever_waits_for_too_long_is_told_for_whom() {
-    let database = shared::database().await.unwrap();
+    let database = test_server::database().await.unwrap();
     let url = database.url();
     let other = Settings::from_url(url.clone()).unwrap().application_name("the slow one");
     let other = Database::connect(other).await.unwrap();
@@ -120,7 +120,7 @@ async fn whoever_waits_for_too_long_is_told_for_whom() {
 
 #[tokio::test]
 async fn schemas_of_one_database_are_migrated_apart() {
-    let database = shared::database().await.unwrap();
+    let database = test_server::database().await.unwrap();
     database.execute("CREATE SCHEMA \"Tenant 1\"").await.unwrap();
     let tenant = Settings::from_url(database.url()).unwrap().options("-c search_path=\"Tenant\\ 1\"");
     let tenant = Database::connect(tenant).await.unwrap();

@@ -4,7 +4,7 @@
 use crate::log::Log;
 use plimsoll::migrate::{Initialisation, Migrations};
 use plimsoll::{Database, Fault, Outcome, Settings};
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use tracing::Level;
 
 /// Bears to be run on a schema that is there, so that a sentinel which is not found is seen by what is made.
@@ -19,7 +19,7 @@ struct Role {
 
 impl Role {
     async fn new(setup: &str) -> Self {
-        let database = shared::database().await.unwrap();
+        let database = test_server::database().await.unwrap();
         let name = format!("nobody_{:08x}", fastrand::u32(..));
         let sql = format!(
             "CREATE ROLE {name} LOGIN PASSWORD 'x'; GRANT CREATE, USAGE ON SCHEMA public TO {name}; {setup}"

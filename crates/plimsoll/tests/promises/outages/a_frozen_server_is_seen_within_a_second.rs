@@ -4,9 +4,9 @@
 
 use crate::server::{self, PATIENCE, event, until};
 use plimsoll::event::Event;
-use plimsoll::settings::GuardMode;
+use plimsoll::settings::Enforcement;
 use plimsoll::{BreakerState, Database, Fault, HealthState, Outcome, Settings, deadline};
-use plimsoll_embedded::{Cluster, StopMode, shared};
+use plimsoll_embedded::{Cluster, StopMode, test_server};
 use plimsoll_faults::Process;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -148,7 +148,7 @@ async fn also_while_its_own_connection_is_opened_anew() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn switched_off_it_opens_for_nothing_and_readiness_sees_the_same() {
-    let scene = scene_with(|settings| settings.breaker(GuardMode::Off)).await;
+    let scene = scene_with(|settings| settings.breaker(Enforcement::Off)).await;
     scene.server.freeze().await.unwrap();
     until("readiness is red", SECOND, async || !scene.db.readiness().is_ready).await;
     // For longer than it would take.
@@ -192,7 +192,7 @@ async fn and_a_stall_that_is_short_passes_unnoticed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn and_slow_statements_on_every_connection_are_not_taken_for_it() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let settings = server::settings_for(&fresh).await.pool_max(3).breaker_after(Duration::from_millis(400));
     let db = Database::connect(settings).await.unwrap();
     let end = Instant::now() + server::span();
@@ -211,7 +211,7 @@ async fn and_slow_statements_on_every_connection_are_not_taken_for_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn and_a_pile_up_behind_a_lock_is_not_taken_for_it() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     fresh.execute("CREATE TABLE counter (n int); INSERT INTO counter VALUES (0)").await.unwrap();
     // Whoever waits here has all the time that the test takes.
     let long = 2 * server::span() + 30 * SECOND;
@@ -257,7 +257,7 @@ async fn a_server_that_is_gone_opens_it_too_and_one_that_is_back_closes_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_the_dark_it_counts_and_refuses_nothing() {
     let cluster = Cluster::start().await.unwrap();
-    let settings = server::settings(&cluster.url("postgres")).breaker(GuardMode::Dark);
+    let settings = server::settings(&cluster.url("postgres")).breaker(Enforcement::Dark);
     let db = Database::connect(settings).await.unwrap();
     db.query_one("SELECT 1", &[]).await.unwrap();
     cluster.stop_mode(StopMode::Immediate).await.unwrap();
@@ -280,7 +280,7 @@ async fn in_the_dark_it_counts_and_refuses_nothing() {
 
 #[tokio::test]
 async fn isolated_by_hand_it_refuses_until_it_is_resumed() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = server::database(&fresh).await;
     let held = db.acquire().await.unwrap();
     db.isolate();

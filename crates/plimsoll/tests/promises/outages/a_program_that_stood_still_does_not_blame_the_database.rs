@@ -4,7 +4,7 @@
 use crate::server::{self, PATIENCE, event, settings_for, until};
 use plimsoll::event::Event;
 use plimsoll::{BreakerState, Database};
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -12,7 +12,7 @@ const STALL: Duration = Duration::from_secs(2);
 
 #[tokio::test]
 async fn and_keeps_what_it_had() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let settings = settings_for(&fresh).await.pool_min(4).pool_max(4);
     let db = Database::connect(settings).await.unwrap();
     until("all are open", PATIENCE, async || db.pool_status().checked_in == 4).await;

@@ -4,7 +4,7 @@
 use crate::ledger::{self, INSERT, end_of, entries, ledger};
 use crate::server::{self, PATIENCE, until};
 use plimsoll::{Database, Outcome, Result, Transaction, deadline};
-use plimsoll_embedded::shared::TestDatabase;
+use plimsoll_embedded::test_server::TestDatabase;
 use plimsoll_faults::ledger::{Entry, Verdict};
 use plimsoll_faults::{Direction, Fault as Broken, Proxy};
 use std::time::{Duration, Instant};

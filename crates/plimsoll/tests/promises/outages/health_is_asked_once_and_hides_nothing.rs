@@ -6,7 +6,7 @@ use crate::server::{self, event, settings, settings_for, until};
 use plimsoll::event::Event;
 use plimsoll::settings::Limit;
 use plimsoll::{BreakerState, Database, Fault, HealthState, deadline};
-use plimsoll_embedded::{Cluster, StopMode, shared};
+use plimsoll_embedded::{Cluster, StopMode, test_server};
 use plimsoll_faults::Process;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 #[tokio::test]
 async fn a_healthy_answer_has_its_figures_and_is_kept_until_it_is_forced() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = server::database(&fresh).await;
     let first = db.health(false).await;
     assert_eq!((first.state, first.reasons.as_slice()), (HealthState::Healthy, &[][..]), "{first:?}");
@@ -37,7 +37,7 @@ async fn a_healthy_answer_has_its_figures_and_is_kept_until_it_is_forced() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_who_ask_at_once_are_one_question() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = server::database(&fresh).await;
     // What holds the question up is the same for all: the only processor of the answer is the server.
     let start = std::sync::Arc::new(tokio::sync::Barrier::new(100));
@@ -97,7 +97,7 @@ async fn a_frozen_database_is_asked_once_by_all_who_come_meanwhile_and_none_wait
 
 #[tokio::test]
 async fn without_a_heartbeat_it_still_keeps_one_connection_and_a_closed_pool_opens_none() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = Database::connect(settings_for(&fresh).await.heartbeat(Limit::Off)).await.unwrap();
     let sessions = "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM pg_stat_activity \
                     WHERE datname = current_database() AND pid <> pg_backend_pid()";
@@ -117,7 +117,7 @@ async fn without_a_heartbeat_it_still_keeps_one_connection_and_a_closed_pool_ope
 
 #[tokio::test]
 async fn a_paused_pool_is_ready_and_degraded() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = server::database(&fresh).await;
     db.pause();
     let health = db.health(false).await;
@@ -130,7 +130,7 @@ async fn a_paused_pool_is_ready_and_degraded() {
 
 #[tokio::test]
 async fn a_pool_that_is_used_up_is_degraded_and_not_down() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = Database::connect(settings_for(&fresh).await.pool_max(1)).await.unwrap();
     assert_eq!(db.health(false).await.state, HealthState::Healthy);
     let held = db.acquire().await.unwrap();
@@ -186,7 +186,7 @@ async fn the_first_fault_makes_the_kept_answer_void() {
 
 #[tokio::test]
 async fn how_full_it_is_is_told_in_numbers() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let sql = "CREATE TABLE large AS SELECT n, repeat('x', 100) AS t FROM generate_series(1, 5000) AS n; \
                CREATE INDEX ON large (n); CREATE TABLE \"Small One\" (n int); ANALYZE";
     fresh.execute(sql).await.unwrap();
@@ -210,7 +210,7 @@ async fn how_full_it_is_is_told_in_numbers() {
 
 #[tokio::test]
 async fn and_its_failure_reaches_whoever_asked() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = server::database(&fresh).await;
     db.close().await;
     let (log, _guard) = Log::start();

@@ -4,7 +4,7 @@
 use crate::ledger::{INSERT, end_of, entries, ledger};
 use crate::server;
 use plimsoll::{Database, Fault};
-use plimsoll_embedded::shared::TestDatabase;
+use plimsoll_embedded::test_server::TestDatabase;
 use plimsoll_faults::ledger::{Entry, Verdict};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};

@@ -5,7 +5,7 @@ use crate::ledger::{self, INSERT, entries, ids, ledger};
 use crate::server;
 use plimsoll::event::Event;
 use plimsoll::{Database, Fault, Outcome, Phase, Result, Transaction, deadline};
-use plimsoll_embedded::shared::TestDatabase;
+use plimsoll_embedded::test_server::TestDatabase;
 use plimsoll_embedded::{Cluster, StopMode};
 use plimsoll_faults::{Cut, Direction, Fault as Broken, Proxy, When};
 use std::time::Duration;

@@ -4,7 +4,7 @@
 use crate::ledger::{self, INSERT, entries, ledger};
 use crate::server;
 use plimsoll::{Database, Fault, Outcome};
-use plimsoll_embedded::shared::TestDatabase;
+use plimsoll_embedded::test_server::TestDatabase;
 use plimsoll_faults::{Direction, Fault as Broken, Proxy, When};
 use std::time::Duration;
 use tokio::time::Instant;

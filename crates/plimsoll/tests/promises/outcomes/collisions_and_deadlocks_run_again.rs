@@ -4,7 +4,7 @@ use crate::ledger::ledger;
 use crate::server;
 use plimsoll::event::Event;
 use plimsoll::{Call, Fault, Isolation, Transaction};
-use plimsoll_embedded::shared::TestDatabase;
+use plimsoll_embedded::test_server::TestDatabase;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::Barrier;
 

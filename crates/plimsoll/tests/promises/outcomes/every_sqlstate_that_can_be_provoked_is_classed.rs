@@ -4,7 +4,7 @@
 
 use crate::server;
 use plimsoll::{Again, Database, Error, Fault, Isolation, Outcome, Result, Transaction};
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use plimsoll_embedded::{Cluster, StopMode};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -20,7 +20,7 @@ const SCHEMA: &str = "
     INSERT INTO slot VALUES ('[1, 5)');";
 
 async fn shop() -> (TestDatabase, Database) {
-    let db = shared::database_from("sqlstates", SCHEMA).await.unwrap();
+    let db = test_server::database_from("sqlstates", SCHEMA).await.unwrap();
     let pool = server::database(&db).await;
     (db, pool)
 }
@@ -255,7 +255,7 @@ async fn until_all_have_gone(db: &TestDatabase) {
 
 #[tokio::test]
 async fn sessions_that_the_server_ended_for_idleness_are_told_as_such() {
-    let db = shared::database_from("sqlstates", SCHEMA).await.unwrap();
+    let db = test_server::database_from("sqlstates", SCHEMA).await.unwrap();
     let settings = server::settings_for(&db).await.pool_max(1);
     let pool = Database::connect(settings.idle_in_transaction_session_timeout(Duration::from_millis(100)))
         .await

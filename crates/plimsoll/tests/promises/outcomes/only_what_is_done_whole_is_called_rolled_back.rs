@@ -4,7 +4,7 @@
 use crate::ledger::{entries, ledger};
 use crate::server;
 use plimsoll::{Database, Error, Fault, Outcome, Transaction};
-use plimsoll_embedded::shared::TestDatabase;
+use plimsoll_embedded::test_server::TestDatabase;
 
 /// Puts a row down, commits it, and raises this SQLSTATE.
 const PROCEDURE: &str = "CREATE PROCEDURE half(code text) LANGUAGE plpgsql AS $$ \

@@ -4,7 +4,7 @@
 use crate::ledger::ledger;
 use crate::server;
 use plimsoll::{Database, Fault, Transaction};
-use plimsoll_embedded::shared::TestDatabase;
+use plimsoll_embedded::test_server::TestDatabase;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const COLLIDE: &str = "SELECT collide()";

@@ -3,13 +3,13 @@
 
 use crate::server;
 use plimsoll::Database;
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 use plimsoll_faults::Proxy;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_the_server_ended_it() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = Database::connect(server::settings_for(&fresh).await.pool_max(3)).await.unwrap();
     for _ in 0..10 {
         let leases = [db.acquire().await.unwrap(), db.acquire().await.unwrap(), db.acquire().await.unwrap()];
@@ -38,7 +38,7 @@ async fn when_the_server_ended_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_it_fell_silent() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let proxy = Proxy::in_front_of(("127.0.0.1", fresh.server().port())).await.unwrap();
     let settings = server::settings(&fresh.url())
         .hosts(format!("127.0.0.1:{}", proxy.port()))

@@ -3,13 +3,13 @@
 
 use crate::server;
 use plimsoll::{Database, Fault, Priority};
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-async fn pool(max: usize, waiting: usize) -> (Database, shared::TestDatabase) {
-    let fresh = shared::database().await.unwrap();
+async fn pool(max: usize, waiting: usize) -> (Database, test_server::TestDatabase) {
+    let fresh = test_server::database().await.unwrap();
     let settings = server::settings_for(&fresh).await.pool_max(max).max_waiting(waiting);
     let db = Database::connect(settings.idle_timeout(Duration::from_millis(50))).await.unwrap();
     (db, fresh)
@@ -74,7 +74,7 @@ async fn one_that_is_being_made_clean_is_waited_for() {
 
 #[tokio::test]
 async fn what_is_kept_for_the_highest_priority_is_no_capacity_of_others() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let settings = server::settings_for(&fresh).await.pool_max(2).max_waiting(0).priority_reserve(1);
     let db = Database::connect(settings).await.unwrap();
     let _held = db.acquire().await.unwrap();

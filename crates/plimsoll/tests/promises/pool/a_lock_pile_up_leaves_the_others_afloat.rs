@@ -2,9 +2,9 @@
 //! served meanwhile, and when the lock is given free all two hundred are.
 
 use crate::server;
-use plimsoll::settings::GuardMode;
+use plimsoll::settings::Enforcement;
 use plimsoll::{Database, Fault};
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 use std::time::Duration;
 
 const WORKERS: usize = 200;
@@ -54,21 +54,21 @@ async fn pile_up(db: Database, cap: Option<usize>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_a_cap_of_the_calls_own() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = Database::connect(server::settings_for(&fresh).await.pool_max(5)).await.unwrap();
     pile_up(db, Some(CAP)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_one_for_every_name() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let settings = server::settings_for(&fresh).await.pool_max(5).max_per_name(CAP);
     pile_up(Database::connect(settings).await.unwrap(), None).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_stands_aside_keeps_its_limit_and_leaves_no_trace() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = server::database(&fresh).await;
     let held = db.named("export").at_most(1).acquire().await.unwrap();
     for _ in 0..3 {
@@ -86,7 +86,7 @@ async fn whoever_stands_aside_keeps_its_limit_and_leaves_no_trace() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_is_lost_makes_room_for_the_next_of_its_name() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = server::database(&fresh).await;
     // Others idle beside it, so that the next need not wait for a connect, only for its name.
     drop((db.acquire().await.unwrap(), db.acquire().await.unwrap()));
@@ -104,8 +104,9 @@ async fn a_connection_that_is_lost_makes_room_for_the_next_of_its_name() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_the_dark_a_cap_counts_and_holds_nobody_back() {
-    let fresh = shared::database().await.unwrap();
-    let settings = server::settings_for(&fresh).await.pool_max(3).admission(GuardMode::Dark).max_per_name(1);
+    let fresh = test_server::database().await.unwrap();
+    let settings =
+        server::settings_for(&fresh).await.pool_max(3).admission(Enforcement::Dark).max_per_name(1);
     let db = Database::connect(settings).await.unwrap();
     for _ in 0..2 {
         let mut held = Vec::new();

@@ -3,12 +3,12 @@
 
 use crate::server;
 use plimsoll::{Database, Fault};
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn those_who_wait_are_served_when_it_is_resumed() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = Database::connect(server::settings_for(&fresh).await.pool_max(2)).await.unwrap();
     let held = db.acquire().await.unwrap();
     db.pause();
@@ -34,7 +34,7 @@ async fn those_who_wait_are_served_when_it_is_resumed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whose_limit_comes_meanwhile_is_told_of_the_pause() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = server::database(&fresh).await;
     db.pause();
     let limit = Duration::from_millis(100);
@@ -51,7 +51,7 @@ async fn whose_limit_comes_meanwhile_is_told_of_the_pause() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_paused_pool_can_be_closed() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = server::database(&fresh).await;
     db.pause();
     let waiter = {

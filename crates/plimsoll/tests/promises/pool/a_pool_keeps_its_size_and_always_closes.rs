@@ -2,13 +2,13 @@
 
 use crate::server;
 use plimsoll::{Database, Fault};
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 use std::time::Duration;
 use tokio::time::Instant;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_minimum_is_kept_warm_and_idleness_closes_the_rest() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let settings =
         server::settings_for(&fresh).await.pool_min(2).pool_max(5).idle_timeout(Duration::from_millis(300));
     let db = Database::connect(settings).await.unwrap();
@@ -30,7 +30,7 @@ async fn the_minimum_is_kept_warm_and_idleness_closes_the_rest() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn overflow_is_closed_when_given_back() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = Database::connect(server::settings_for(&fresh).await.pool_max(1).max_overflow(2)).await.unwrap();
     let leases = [db.acquire().await.unwrap(), db.acquire().await.unwrap(), db.acquire().await.unwrap()];
     let status = db.pool_status();
@@ -42,7 +42,7 @@ async fn overflow_is_closed_when_given_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_old_connection_is_replaced_and_not_all_at_once() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let settings = server::settings_for(&fresh)
         .await
         .pool_min(3)
@@ -59,7 +59,7 @@ async fn an_old_connection_is_replaced_and_not_all_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_can_be_resized() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = Database::connect(server::settings_for(&fresh).await.pool_max(1)).await.unwrap();
     let held = db.acquire().await.unwrap();
     let waits = tokio::spawn({
@@ -79,7 +79,7 @@ async fn it_can_be_resized() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn close_ends_even_what_never_comes_back() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let settings = server::settings_for(&fresh).await.pool_max(2).close_timeout(Duration::from_millis(400));
     let db = Database::connect(settings).await.unwrap();
     let held = db.acquire().await.unwrap();
@@ -112,7 +112,7 @@ const SLOW_COMMIT: &str = "CREATE TABLE slow (n int); CREATE FUNCTION nap() RETU
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_that_is_all_that_is_left_is_let_finish() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     fresh.execute(SLOW_COMMIT).await.unwrap();
     let settings = server::settings_for(&fresh).await.pool_max(1).close_timeout(Duration::from_millis(100));
     let db = Database::connect(settings).await.unwrap();
@@ -130,7 +130,7 @@ async fn a_commit_that_is_all_that_is_left_is_let_finish() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_runs_on_at_the_end_is_stopped_on_the_server_and_a_commit_is_not() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     fresh.execute(SLOW_COMMIT).await.unwrap();
     let settings = server::settings_for(&fresh).await.pool_max(3).close_timeout(Duration::from_millis(200));
     let db = Database::connect(settings).await.unwrap();
@@ -155,7 +155,7 @@ async fn what_runs_on_at_the_end_is_stopped_on_the_server_and_a_commit_is_not() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pool_that_nobody_has_closes_its_connections() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = Database::connect(server::settings_for(&fresh).await.pool_min(2)).await.unwrap();
     server::until("the minimum is open", server::PATIENCE, async || db.pool_status().total_connections == 2)
         .await;

@@ -3,7 +3,7 @@
 
 use crate::server;
 use plimsoll::{Database, Fault, Outcome, deadline};
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 use std::future::Future;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -18,9 +18,9 @@ fn runtime() -> Runtime {
 }
 
 /// A pool of one, opened on that runtime, which nobody drives afterwards.
-fn opened_on(home: &Runtime) -> (Database, shared::TestDatabase) {
+fn opened_on(home: &Runtime) -> (Database, test_server::TestDatabase) {
     home.block_on(async {
-        let fresh = shared::database().await.unwrap();
+        let fresh = test_server::database().await.unwrap();
         let db = Database::connect(server::settings_for(&fresh).await.pool_max(1)).await.unwrap();
         db.query_one("SELECT 1", &[]).await.unwrap();
         (db, fresh)

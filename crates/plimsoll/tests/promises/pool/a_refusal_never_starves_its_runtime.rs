@@ -2,7 +2,7 @@
 
 use crate::server;
 use plimsoll::{Database, Error, Fault, deadline};
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -26,7 +26,7 @@ async fn starves_nobody(what: &str, fault: Fault, mut call: impl AsyncFnMut() ->
 
 #[tokio::test]
 async fn not_while_the_breaker_is_open_the_queue_is_full_or_the_pool_is_closed() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let settings = server::settings_for(&fresh).await.pool_max(1).max_waiting(0);
     let db = Database::connect(settings).await.unwrap();
     let lease = db.acquire().await.unwrap();
@@ -52,7 +52,7 @@ async fn not_while_the_breaker_is_open_the_queue_is_full_or_the_pool_is_closed()
 
 #[tokio::test]
 async fn not_where_there_is_no_time_or_it_was_asked_for_what_cannot_be_had() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = Database::connect(server::settings_for(&fresh).await.pool_max(2)).await.unwrap();
     let passed = Duration::ZERO;
     starves_nobody("late", Fault::DeadlinePassed, async || {

@@ -4,20 +4,20 @@
 use crate::server;
 use plimsoll::event::Event;
 use plimsoll::{Database, Fault};
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Barrier;
 use tokio::time::Instant;
 
-async fn pool(fresh: &shared::TestDatabase, max: usize) -> Database {
+async fn pool(fresh: &test_server::TestDatabase, max: usize) -> Database {
     let settings = server::settings_for(fresh).await.pool_max(max).deadlock_after(Duration::from_millis(400));
     Database::connect(settings).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_holder_waits_for_another() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = pool(&fresh, 2).await;
     let mut events = db.events();
     let met = Arc::new(Barrier::new(2));
@@ -54,7 +54,7 @@ async fn every_holder_waits_for_another() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_task_that_takes_a_second_lease_of_a_pool_of_one() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = pool(&fresh, 1).await;
     let _held = db.acquire().await.unwrap();
     let error = db.acquire().await.expect_err("it holds what it waits for");
@@ -63,7 +63,7 @@ async fn one_task_that_takes_a_second_lease_of_a_pool_of_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_branches_of_one_task_take_turns() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = pool(&fresh, 1).await;
     let branch = || async {
         let lease = db.acquire().await?;

@@ -7,7 +7,7 @@
 use crate::ledger::{self, INSERT};
 use crate::server;
 use plimsoll::{Database, Fault, Phase};
-use plimsoll_embedded::shared::TestDatabase;
+use plimsoll_embedded::test_server::TestDatabase;
 use plimsoll_faults::ledger::{Entry, Verdict};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};

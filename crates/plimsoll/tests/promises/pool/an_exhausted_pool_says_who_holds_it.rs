@@ -5,13 +5,13 @@ use crate::log::Log;
 use crate::server;
 use plimsoll::event::Event;
 use plimsoll::{Fault, Outcome, Phase};
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 use std::time::Duration;
 use tokio::time::Instant;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pool_of_two_fails_the_third_after_three_seconds() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let settings = server::settings_for(&fresh).await.pool_max(2).pool_timeout(Duration::from_secs(3));
     let db = plimsoll::Database::connect(settings).await.unwrap();
     let mut events = db.events();
@@ -50,7 +50,7 @@ async fn a_pool_of_two_fails_the_third_after_three_seconds() {
 
 #[tokio::test]
 async fn and_the_log_has_the_words_that_are_searched_for() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let settings = server::settings_for(&fresh).await.pool_max(1).pool_timeout(Duration::from_millis(500));
     let db = plimsoll::Database::connect(settings).await.unwrap();
     let (log, _guard) = Log::start();
@@ -64,7 +64,7 @@ async fn and_the_log_has_the_words_that_are_searched_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_queue_refuses_at_once() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let settings = server::settings_for(&fresh).await.pool_max(1).max_waiting(2);
     let db = plimsoll::Database::connect(settings).await.unwrap();
     let held = db.acquire().await.unwrap();
@@ -87,7 +87,7 @@ async fn a_full_queue_refuses_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_deadline_of_the_request_ends_the_wait_too() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = plimsoll::Database::connect(server::settings_for(&fresh).await.pool_max(1)).await.unwrap();
     let _held = db.acquire().await.unwrap();
     let begun = Instant::now();

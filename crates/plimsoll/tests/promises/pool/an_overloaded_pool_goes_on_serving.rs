@@ -4,9 +4,9 @@
 
 use crate::server;
 use plimsoll::event::Event;
-use plimsoll::settings::GuardMode;
+use plimsoll::settings::Enforcement;
 use plimsoll::{Again, Database, Error, Fault};
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -16,8 +16,8 @@ const WORK: &str = "SELECT pg_sleep(0.04)";
 const DEADLINE: Duration = Duration::from_millis(400);
 const FLOOD: Duration = Duration::from_secs(3);
 
-async fn pool(mode: GuardMode) -> (Database, shared::TestDatabase) {
-    let fresh = shared::database().await.unwrap();
+async fn pool(mode: Enforcement) -> (Database, test_server::TestDatabase) {
+    let fresh = test_server::database().await.unwrap();
     let settings = server::settings_for(&fresh).await.pool_min(SIZE).pool_max(SIZE).max_waiting(100_000);
     let db = Database::connect(settings.admission(mode)).await.unwrap();
     server::until("all are open", server::PATIENCE, async || db.pool_status().checked_in == SIZE).await;
@@ -81,7 +81,7 @@ async fn flood(db: &Database, rate: f64) -> Flood {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn those_who_are_let_in_are_served_and_the_rest_is_told_at_once() {
-    let (db, _fresh) = pool(GuardMode::On).await;
+    let (db, _fresh) = pool(Enforcement::On).await;
     let capacity = capacity(&db).await;
     let mut events = db.events();
     let flood = flood(&db, 5.0 * capacity).await;
@@ -123,7 +123,7 @@ async fn those_who_are_let_in_are_served_and_the_rest_is_told_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dark_refuses_nobody_and_counts() {
-    let (db, _fresh) = pool(GuardMode::Dark).await;
+    let (db, _fresh) = pool(Enforcement::Dark).await;
     let mut events = db.events();
     let flood = flood(&db, 1000.0).await;
     assert_eq!(flood.of(Fault::Overloaded), 0);
@@ -138,7 +138,7 @@ async fn dark_refuses_nobody_and_counts() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_burst_refuses_nobody_in_the_lull_that_follows() {
-    let (db, _fresh) = pool(GuardMode::On).await;
+    let (db, _fresh) = pool(Enforcement::On).await;
     let mut burst = JoinSet::new();
     for _ in 0..10 * SIZE {
         let db = db.clone();

@@ -4,7 +4,7 @@
 use crate::server::{self, PATIENCE, settings_for, until};
 use plimsoll::settings::Limit;
 use plimsoll::{Database, Fault, deadline};
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 use plimsoll_embedded::{Cluster, StopMode};
 use plimsoll_faults::{Direction, Fault as Broken, Proxy};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 #[tokio::test]
 async fn a_connect_goes_on_when_its_caller_has_left() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let proxy = Proxy::in_front_of((server.server().host(), server.server().port())).await.unwrap();
     let settings = settings_for(&server).await.hosts(format!("127.0.0.1:{}", proxy.port())).pool_max(2);
     // The heartbeat has one of its own, which is not counted here.

@@ -3,7 +3,7 @@
 
 use crate::server;
 use plimsoll::{Database, Result, Settings};
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -89,7 +89,7 @@ async fn step(db: &Database, settings: &Settings, kind: usize, n: i32) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_combinations() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     fresh.execute("create table account (id int primary key, balance int)").await.unwrap();
     fresh.execute("insert into account select n, 100 from generate_series(0, 3) n").await.unwrap();
     let settings = server::settings_for(&fresh).await;

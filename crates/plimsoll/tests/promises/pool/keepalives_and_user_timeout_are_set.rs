@@ -4,7 +4,7 @@
 use crate::server::{self, settings_for};
 use plimsoll::Database;
 use plimsoll::settings::Limit;
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 use std::time::Duration;
 
 /// The server's own watch on this session.
@@ -17,7 +17,7 @@ async fn watch(db: &Database) -> Vec<String> {
 
 #[tokio::test]
 async fn the_server_watches_its_client() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let db = Database::connect(settings_for(&server).await).await.unwrap();
     assert_eq!(watch(&db).await, ["30", "10", "3", "10000"]);
     let settings = settings_for(&server)

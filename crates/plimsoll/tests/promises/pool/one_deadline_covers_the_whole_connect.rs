@@ -4,7 +4,7 @@
 use crate::server::{self, PATIENCE, until};
 use plimsoll::settings::TargetSessionAttrs;
 use plimsoll::{Database, Fault, Settings};
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use plimsoll_faults::{At, Direction, Fault as Broken, Proxy, Since};
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ async fn proxy(server: &TestDatabase) -> Proxy {
 
 #[tokio::test]
 async fn a_server_that_accepts_and_says_nothing_is_given_up() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
     for (mode, stage) in [("prefer", "negotiating TLS"), ("disable", "starting up and authenticating")] {
@@ -43,7 +43,7 @@ async fn a_server_that_accepts_and_says_nothing_is_given_up() {
 
 #[tokio::test]
 async fn a_server_that_stops_anywhere_in_the_handshake_is_given_up_and_leaves_nothing_open() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let proxy = proxy(&server).await;
     // How long a whole handshake is.
     let db = Database::connect(settings(&server).await.hosts(format!("127.0.0.1:{}", proxy.port())))
@@ -80,7 +80,7 @@ async fn a_server_that_stops_anywhere_in_the_handshake_is_given_up_and_leaves_no
 
 #[tokio::test]
 async fn a_frozen_first_host_does_not_use_up_the_time_of_the_second() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let frozen = silent.local_addr().unwrap().port();
     let hosts = format!("127.0.0.1:{frozen},127.0.0.1:{}", server.server().port());
@@ -93,7 +93,7 @@ async fn a_frozen_first_host_does_not_use_up_the_time_of_the_second() {
 
 #[tokio::test]
 async fn a_server_of_the_wrong_kind_is_turned_away() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let read_only = settings(&server).await.target_session_attrs(TargetSessionAttrs::ReadOnly);
     let db = Database::connect(read_only).await.expect("the role of a server may change");
     let error = db.acquire().await.unwrap_err();

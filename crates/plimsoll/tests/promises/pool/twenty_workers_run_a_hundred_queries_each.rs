@@ -1,11 +1,11 @@
 //! Twenty workers on a small pool, a hundred queries each: all answered, first come first served, nothing left over.
 
 use crate::server;
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_failure() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = plimsoll::Database::connect(server::settings_for(&fresh).await.pool_max(4)).await.unwrap();
     let mut workers = tokio::task::JoinSet::new();
     for worker in 0..20i64 {

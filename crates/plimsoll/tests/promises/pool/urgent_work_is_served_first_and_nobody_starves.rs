@@ -2,9 +2,9 @@
 //! rest; and a reserve is lent to the urgent only.
 
 use crate::server;
-use plimsoll::settings::GuardMode;
+use plimsoll::settings::Enforcement;
 use plimsoll::{Database, Fault, Priority};
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -27,7 +27,7 @@ async fn join(
 }
 
 async fn served(letters: &[(Priority, char)]) -> String {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = Database::connect(server::settings_for(&fresh).await.pool_max(1)).await.unwrap();
     let held = db.acquire().await.unwrap();
     let served = Arc::new(Mutex::new(String::new()));
@@ -60,7 +60,7 @@ async fn one_in_eight_goes_to_the_longest_waiting_of_all() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_reserve_is_lent_to_the_urgent_only() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let settings = server::settings_for(&fresh).await.pool_max(3).priority_reserve(1);
     let db = Database::connect(settings).await.unwrap();
     let mut held = vec![db.acquire().await.unwrap(), db.acquire().await.unwrap()];
@@ -75,9 +75,9 @@ async fn the_reserve_is_lent_to_the_urgent_only() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_the_dark_the_reserve_counts_and_is_lent_to_anybody() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let settings =
-        server::settings_for(&fresh).await.pool_max(3).priority_reserve(1).admission(GuardMode::Dark);
+        server::settings_for(&fresh).await.pool_max(3).priority_reserve(1).admission(Enforcement::Dark);
     let db = Database::connect(settings).await.unwrap();
     // All three are open, so that whoever comes finds one that is free.
     drop((db.acquire().await.unwrap(), db.acquire().await.unwrap(), db.acquire().await.unwrap()));

@@ -5,7 +5,7 @@ use crate::server;
 use plimsoll::secret::{Password, Secret};
 use plimsoll::settings::Limit;
 use plimsoll::{Database, Error, Fault, Outcome, Phase, Settings};
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
 use std::io;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ async fn refusal(settings: Settings) -> Error {
 
 #[tokio::test]
 async fn a_wrong_password_user_or_database_fails_at_once() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let error = refusal(settings(&server).await.password(WRONG)).await;
     assert_eq!(error.fault(), Fault::Authentication, "{error}");
     assert_eq!(error.sqlstate().unwrap().code(), "28P01");
@@ -55,7 +55,7 @@ async fn a_wrong_password_user_or_database_fails_at_once() {
 
 #[tokio::test]
 async fn a_password_that_is_missing_is_called_missing() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let url = format!(
         "postgres://{}@{}:{}/{}",
         server.server().superuser(),
@@ -69,7 +69,7 @@ async fn a_password_that_is_missing_is_called_missing() {
 }
 
 async fn a_pooler_that_says_no_is_understood_too(version: PgBouncerVersion) {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let bouncer = PgBouncer::in_front_of(&server)
         .version(version)
         .pool_mode(PoolMode::Transaction)
@@ -87,7 +87,7 @@ async fn a_pooler_that_says_no_is_understood_too(version: PgBouncerVersion) {
 
 #[tokio::test]
 async fn a_host_that_refuses_gives_a_handle_whose_errors_say_so() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let refusing = settings(&server)
         .await
@@ -108,7 +108,7 @@ async fn a_host_that_refuses_gives_a_handle_whose_errors_say_so() {
 
 #[tokio::test]
 async fn a_name_that_does_not_exist_is_called_unreachable() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let elsewhere = settings(&server)
         .await
         .hosts("no-such-host.invalid")
@@ -148,7 +148,7 @@ async fn something_that_is_no_postgresql_is_not_called_a_wrong_password() {
 
 #[tokio::test]
 async fn a_password_that_is_asked_for_may_be_rotated() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let role = server.name().to_owned();
     server.execute(&format!("CREATE ROLE \"{role}\" LOGIN PASSWORD 'first'")).await.unwrap();
     let asked = Arc::new(AtomicUsize::new(0));
@@ -176,7 +176,7 @@ async fn a_password_that_is_asked_for_may_be_rotated() {
 
 #[tokio::test]
 async fn a_provider_that_fails_says_why_and_heals() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let right = server.server().password().to_owned();
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);

@@ -4,7 +4,7 @@
 use crate::server::{self, settings_for};
 use bytes::BytesMut;
 use plimsoll::{Database, Fault, Outcome};
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
 use tokio_postgres::types::{FromSql, IsNull, Kind, ToSql, Type, to_sql_checked};
 
@@ -209,7 +209,7 @@ async fn assert_a_plain_column_may_become_an_enum(db: &Database, server: &TestDa
 }
 
 async fn through_a_transaction_pooler_each_insert_stores_one_row(version: PgBouncerVersion) {
-    let server = shared::database_from("enums", TYPES).await.unwrap();
+    let server = test_server::database_from("enums", TYPES).await.unwrap();
     let bouncer = pooler(version, &server).await;
     let db = through(&bouncer, &server).await;
     assert_each_runs_once(&db, &server).await;
@@ -217,7 +217,7 @@ async fn through_a_transaction_pooler_each_insert_stores_one_row(version: PgBoun
 }
 
 async fn through_a_transaction_pooler_a_type_may_be_made_anew(version: PgBouncerVersion) {
-    let server = shared::database_from("enums", TYPES).await.unwrap();
+    let server = test_server::database_from("enums", TYPES).await.unwrap();
     let bouncer = pooler(version, &server).await;
     let db = through(&bouncer, &server).await;
     assert_a_type_may_be_made_anew(&db, &server).await;
@@ -225,7 +225,7 @@ async fn through_a_transaction_pooler_a_type_may_be_made_anew(version: PgBouncer
 }
 
 async fn through_a_transaction_pooler_a_plain_column_may_become_an_enum(version: PgBouncerVersion) {
-    let server = shared::database_from("enums", TYPES).await.unwrap();
+    let server = test_server::database_from("enums", TYPES).await.unwrap();
     let bouncer = pooler(version, &server).await;
     let db = through(&bouncer, &server).await;
     assert_a_plain_column_may_become_an_enum(&db, &server).await;
@@ -233,7 +233,7 @@ async fn through_a_transaction_pooler_a_plain_column_may_become_an_enum(version:
 
 #[tokio::test]
 async fn directly_each_insert_stores_one_row() {
-    let server = shared::database_from("enums", TYPES).await.unwrap();
+    let server = test_server::database_from("enums", TYPES).await.unwrap();
     let db = Database::connect(settings_for(&server).await).await.unwrap();
     assert_each_runs_once(&db, &server).await;
     assert_a_type_may_be_made_anew(&db, &server).await;

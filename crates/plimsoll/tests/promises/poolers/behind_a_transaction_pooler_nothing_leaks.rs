@@ -4,7 +4,7 @@
 use crate::server::{self, PATIENCE, bare, until};
 use plimsoll::settings::PoolerMode;
 use plimsoll::{Database, Fault, Outcome, Pooler, Settings};
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use plimsoll_embedded::{Cluster, PgBouncer, PgBouncerBuilder, PgBouncerVersion, PoolMode};
 use std::time::{Duration, Instant};
 
@@ -103,7 +103,7 @@ async fn assert_limits_hold_and_nothing_leaks(db: &Database, bouncer: &PgBouncer
 }
 
 async fn a_pooler_that_refuses_startup_options_is_found(version: PgBouncerVersion) {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let bouncer = pooler(version, &server, 1).start().await.unwrap();
     let db = Database::connect(settings(&bouncer, &server)).await.unwrap();
     assert_eq!(db.pooler(), Some(Pooler::Transaction));
@@ -112,7 +112,7 @@ async fn a_pooler_that_refuses_startup_options_is_found(version: PgBouncerVersio
 }
 
 async fn a_pooler_that_drops_startup_options_without_a_word_is_found(version: PgBouncerVersion) {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let bouncer =
         pooler(version, &server, 1).setting("ignore_startup_parameters", "options").start().await.unwrap();
     let db = Database::connect(settings(&bouncer, &server)).await.unwrap();
@@ -121,7 +121,7 @@ async fn a_pooler_that_drops_startup_options_without_a_word_is_found(version: Pg
 }
 
 async fn a_pooler_that_was_said_is_believed(version: PgBouncerVersion) {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let bouncer = pooler(version, &server, 1).start().await.unwrap();
     let db = Database::connect(settings(&bouncer, &server).pooler(PoolerMode::Transaction)).await.unwrap();
     assert_eq!(db.pooler(), Some(Pooler::Transaction));
@@ -146,7 +146,7 @@ async fn a_plain_server_on_a_poolers_port_is_a_plain_server() {
 }
 
 async fn what_would_be_left_to_a_stranger_is_refused(version: PgBouncerVersion) {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let bouncer = pooler(version, &server, 1).start().await.unwrap();
     let db = Database::connect(settings(&bouncer, &server)).await.unwrap();
     let lease = db.acquire().await.unwrap();
@@ -194,7 +194,7 @@ async fn what_would_be_left_to_a_stranger_is_refused(version: PgBouncerVersion) 
 }
 
 async fn four_hundred_statements_share_two_server_connections(version: PgBouncerVersion) {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let bouncer = pooler(version, &server, 2).start().await.unwrap();
     let settings = settings(&bouncer, &server).pool_max(20).statement_timeout(Duration::from_secs(8));
     let db = Database::connect(settings).await.unwrap();

@@ -7,7 +7,7 @@ use crate::server::{self, bare};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use plimsoll::{Database, Error, Fault, Isolation, Outcome, Pooler, Result, Transaction};
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, SystemTime};
@@ -199,7 +199,7 @@ async fn new_types(db: &Database, server: &TestDatabase, number: i32) -> Result<
 
 async fn every_way_to_run_a_statement_stores_each_row_once(version: PgBouncerVersion) {
     for tracks in tracking(version) {
-        let server = shared::database_from("looked-up", TYPES).await.unwrap();
+        let server = test_server::database_from("looked-up", TYPES).await.unwrap();
         let bouncer = pooler(version, *tracks, &server).await;
         let db = through(&bouncer, &server).await;
         let next = std::sync::Arc::new(AtomicI32::new(0));
@@ -228,7 +228,7 @@ async fn every_way_to_run_a_statement_stores_each_row_once(version: PgBouncerVer
 
 async fn a_stranger_that_takes_names_away_costs_nothing(version: PgBouncerVersion) {
     for tracks in tracking(version) {
-        let server = shared::database_from("looked-up", TYPES).await.unwrap();
+        let server = test_server::database_from("looked-up", TYPES).await.unwrap();
         let bouncer = pooler(version, *tracks, &server).await;
         let db = through(&bouncer, &server).await;
         let stranger = bare(&bouncer.url(server.name())).await;
@@ -263,7 +263,7 @@ async fn a_stranger_that_takes_names_away_costs_nothing(version: PgBouncerVersio
 
 /// In a way that no pooler can see: it goes on believing that the server has them. What may run again does.
 async fn names_that_were_taken_away_unseen_are_given_anew(version: PgBouncerVersion) {
-    let server = shared::database_from("looked-up", TYPES).await.unwrap();
+    let server = test_server::database_from("looked-up", TYPES).await.unwrap();
     let bouncer = pooler(version, None, &server).await;
     let db = through(&bouncer, &server).await;
     let (one, other) = (bare(&bouncer.url(server.name())).await, bare(&bouncer.url(server.name())).await);
@@ -288,7 +288,7 @@ mod a_pooler_that_is_told_otherwise_while_it_runs_is_followed {
     /// An older one has no such setting.
     #[tokio::test]
     async fn on_pgbouncer_1_24() {
-        let server = shared::database_from("looked-up", TYPES).await.unwrap();
+        let server = test_server::database_from("looked-up", TYPES).await.unwrap();
         let bouncer = pooler(PgBouncerVersion::V1_24, None, &server).await;
         let db = through(&bouncer, &server).await;
         // Each of the connections has names that it kept.
@@ -311,7 +311,7 @@ mod a_pooler_that_is_told_otherwise_while_it_runs_is_followed {
 
 /// It passes names on as they are, also where it would track them in another mode.
 async fn a_session_pooler_that_nobody_described_is_no_different(version: PgBouncerVersion) {
-    let server = shared::database_from("looked-up", TYPES).await.unwrap();
+    let server = test_server::database_from("looked-up", TYPES).await.unwrap();
     let bouncer = PgBouncer::in_front_of(&server).version(version).start().await.unwrap();
     let db = Database::connect(server::settings(&bouncer.url(server.name()))).await.unwrap();
     assert_eq!(db.pooler(), Some(Pooler::Transaction), "which is safe with either kind");
@@ -330,7 +330,7 @@ mod a_pooler_that_is_upgraded_and_downgraded_is_followed {
     #[tokio::test]
     async fn from_on_pgbouncer_1_18_to_on_pgbouncer_1_24() {
         use PgBouncerVersion::{V1_18, V1_24};
-        let server = shared::database_from("looked-up", TYPES).await.unwrap();
+        let server = test_server::database_from("looked-up", TYPES).await.unwrap();
         let mut bouncer = pooler(V1_18, None, &server).await;
         let db = through(&bouncer, &server).await;
         let next = AtomicI32::new(0);
@@ -349,7 +349,7 @@ mod a_pooler_that_is_upgraded_and_downgraded_is_followed {
 /// Where a pooler shares prepared statements, a text that is prepared for the first time is described as it was
 /// understood when a stranger prepared it. A moment fits either type, and would be stored nine hours off.
 async fn what_is_learned_is_of_today_though_strangers_prepared_it_before(version: PgBouncerVersion) {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let zone = format!("ALTER DATABASE \"{}\" SET timezone = 'Asia/Tokyo'", server.name());
     server.execute(&format!("CREATE TABLE seen (at timestamp); {zone}")).await.unwrap();
     let bouncer = pooler(version, None, &server).await;
@@ -377,7 +377,7 @@ async fn what_is_learned_is_of_today_though_strangers_prepared_it_before(version
 async fn a_stream_whose_types_were_made_anew_comes_when_its_transaction_runs_again(
     version: PgBouncerVersion,
 ) {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     server.execute("CREATE TABLE thing (id serial)").await.unwrap();
     let bouncer = pooler(version, None, &server).await;
     let db = through(&bouncer, &server).await;
@@ -400,7 +400,7 @@ async fn a_stream_whose_types_were_made_anew_comes_when_its_transaction_runs_aga
 }
 
 async fn a_name_that_nobody_knows_any_more_is_not_a_lost_connection(version: PgBouncerVersion) {
-    let server = shared::database_from("looked-up", TYPES).await.unwrap();
+    let server = test_server::database_from("looked-up", TYPES).await.unwrap();
     let bouncer = pooler(version, None, &server).await;
     let db = through(&bouncer, &server).await;
     let lease = db.acquire().await.unwrap();

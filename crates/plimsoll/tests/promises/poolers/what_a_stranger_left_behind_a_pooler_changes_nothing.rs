@@ -4,7 +4,7 @@
 use crate::server;
 use plimsoll::event::Event;
 use plimsoll::{Database, HealthState, Isolation, Transaction};
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
 
 const SETUP: &str = "CREATE TABLE telemetry (id int, at timestamptz, note text);
@@ -28,7 +28,7 @@ const LEFT: [&str; 9] = [
 
 /// One server session, which every client gets in turn.
 async fn one_session(version: PgBouncerVersion) -> (TestDatabase, PgBouncer) {
-    let db = shared::database_from("strangers", SETUP).await.unwrap();
+    let db = test_server::database_from("strangers", SETUP).await.unwrap();
     let bouncer = PgBouncer::in_front_of(&db)
         .version(version)
         .pool_mode(PoolMode::Transaction)
@@ -99,7 +99,7 @@ async fn a_pool_that_begins_in_a_strangers_session_is_no_different(version: PgBo
 plimsoll_embedded::on_each_pgbouncer!(a_pool_that_begins_in_a_strangers_session_is_no_different);
 
 async fn what_the_login_has_of_its_own_stays(version: PgBouncerVersion) {
-    let db = shared::database_from("strangers", SETUP).await.unwrap();
+    let db = test_server::database_from("strangers", SETUP).await.unwrap();
     let own = format!(
         "ALTER DATABASE {0} SET search_path = evil; ALTER DATABASE {0} SET default_transaction_isolation = 'repeatable read'",
         db.name()

@@ -5,7 +5,7 @@ use crate::server::{self, event};
 use plimsoll::event::Event;
 use plimsoll::settings::{OnMissingGuardrail, PoolerMode};
 use plimsoll::{Database, Fault, HealthState, Pooler, Settings};
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn settings(bouncer: &PgBouncer, server: &TestDatabase) -> Settings {
 }
 
 async fn a_lost_limit_is_an_error_that_names_it(version: PgBouncerVersion) {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let bouncer = quiet_pooler(version, &server).await;
     let error = Database::connect(settings(&bouncer, &server).pooler(PoolerMode::None)).await.unwrap_err();
     assert_eq!(error.fault(), Fault::GuardrailMissing, "{error}");
@@ -35,7 +35,7 @@ async fn a_lost_limit_is_an_error_that_names_it(version: PgBouncerVersion) {
 }
 
 async fn a_lost_limit_is_degraded_where_that_was_allowed(version: PgBouncerVersion) {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let bouncer = quiet_pooler(version, &server).await;
     let settings = settings(&bouncer, &server)
         .pooler(PoolerMode::None)
@@ -69,7 +69,7 @@ async fn a_lost_limit_is_degraded_where_that_was_allowed(version: PgBouncerVersi
 }
 
 async fn a_pooler_that_refuses_the_limits_is_named_where_none_was_said(version: PgBouncerVersion) {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let bouncer =
         PgBouncer::in_front_of(&server).version(version).pool_mode(PoolMode::Session).start().await.unwrap();
     let error = Database::connect(settings(&bouncer, &server).pooler(PoolerMode::None)).await.unwrap_err();
@@ -78,7 +78,7 @@ async fn a_pooler_that_refuses_the_limits_is_named_where_none_was_said(version: 
 }
 
 async fn a_session_pooler_carries_every_limit_and_keeps_it(version: PgBouncerVersion) {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     for bouncer in [
         quiet_pooler(version, &server).await,
         PgBouncer::in_front_of(&server).version(version).pool_mode(PoolMode::Session).start().await.unwrap(),
@@ -105,7 +105,7 @@ async fn a_session_pooler_carries_every_limit_and_keeps_it(version: PgBouncerVer
 }
 
 async fn a_session_pooler_that_nobody_described_is_safe(version: PgBouncerVersion) {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let bouncer = quiet_pooler(version, &server).await;
     let db = Database::connect(settings(&bouncer, &server)).await.unwrap();
     assert_eq!(db.pooler(), Some(Pooler::Transaction), "which is safe with either kind");
@@ -115,7 +115,7 @@ async fn a_session_pooler_that_nobody_described_is_safe(version: PgBouncerVersio
 
 #[tokio::test]
 async fn a_limit_that_the_role_overrides_at_login_is_found() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     // What start-up says is stronger than what the role says; a database that sets it after login is not.
     let role = server.name();
     server

@@ -5,9 +5,9 @@ use futures_util::FutureExt;
 use plimsoll::Database;
 use plimsoll::event::Event;
 use plimsoll::tokio_postgres::Client;
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 
-async fn pool_of_one(fresh: &shared::TestDatabase) -> Database {
+async fn pool_of_one(fresh: &test_server::TestDatabase) -> Database {
     Database::connect(server::settings_for(fresh).await.pool_max(1)).await.unwrap()
 }
 
@@ -21,7 +21,7 @@ const LEFTOVERS: &str = "select concat_ws(' ',
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_was_left() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     fresh.execute("create table t (a int)").await.unwrap();
     let db = pool_of_one(&fresh).await;
     let lease = db.acquire().await.unwrap();
@@ -80,7 +80,7 @@ async fn whatever_was_left() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn and_it_is_told_who_left_what() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = pool_of_one(&fresh).await;
     let mut events = db.events();
     for named in [true, false] {
@@ -105,7 +105,7 @@ async fn and_it_is_told_who_left_what() {
 /// A prepared SET is bound again and again: each time it leaves something.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_prepared_set_is_noticed_each_time() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = pool_of_one(&fresh).await;
     for _ in 0..3 {
         let lease = db.acquire().await.unwrap();
@@ -119,7 +119,7 @@ async fn a_prepared_set_is_noticed_each_time() {
 /// An ordinary statement leaves nothing, so nothing is reset for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ordinary_work_is_not_reset() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     fresh.execute("create table t (a int)").await.unwrap();
     let db = pool_of_one(&fresh).await;
     let mut events = db.events();
@@ -138,7 +138,7 @@ async fn ordinary_work_is_not_reset() {
 /// The tap alone would call a connection clean on which a request still waits in the client's queue.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_statement_polled_once_and_dropped_is_seen() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     fresh.execute("create table t (a int)").await.unwrap();
     let db = pool_of_one(&fresh).await;
     let mut unanswered = 0;

@@ -5,7 +5,7 @@
 use crate::server::{self, bare};
 use plimsoll::event::Event;
 use plimsoll::{Database, Pooler};
-use plimsoll_embedded::{Cluster, PgBouncer, PoolMode, shared};
+use plimsoll_embedded::{Cluster, PgBouncer, PoolMode, test_server};
 use tokio::sync::broadcast::Receiver;
 
 /// Settings that the server reports, for the transaction only, in all the ways there are; the last ones are hidden in
@@ -29,8 +29,8 @@ const SETUP: &str = "do $$ begin create role other; exception when duplicate_obj
     create function own_zone() returns text language sql set timezone = 'Asia/Tokyo' as $$ select 'x'::text $$;
     create function session_zone() returns text language sql as $$ select set_config('TimeZone', 'Asia/Tokyo', false) $$;";
 
-async fn database() -> shared::TestDatabase {
-    let fresh = shared::database().await.unwrap();
+async fn database() -> test_server::TestDatabase {
+    let fresh = test_server::database().await.unwrap();
     bare(&fresh.url()).await.batch_execute(SETUP).await.unwrap();
     fresh
 }

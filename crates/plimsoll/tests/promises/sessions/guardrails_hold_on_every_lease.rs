@@ -3,7 +3,7 @@
 use crate::server::{event, settings_for};
 use plimsoll::event::{Event, StopReason};
 use plimsoll::{Database, Fault, PooledConnection};
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use std::time::{Duration, Instant};
 
 /// The limits of a lease as the server has them in force.
@@ -38,7 +38,7 @@ async fn one_connection(db: &TestDatabase) -> Database {
 
 #[tokio::test]
 async fn the_first_the_second_and_the_hundredth_lease_carry_every_limit() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let db = one_connection(&server).await;
     for number in 1..=100 {
         let lease = db.acquire().await.unwrap();
@@ -53,7 +53,7 @@ async fn the_first_the_second_and_the_hundredth_lease_carry_every_limit() {
 
 #[tokio::test]
 async fn what_a_borrower_resets_or_sets_is_gone_for_the_next() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let db = one_connection(&server).await;
     for spoil in [
         "RESET ALL",
@@ -83,7 +83,7 @@ async fn what_a_borrower_resets_or_sets_is_gone_for_the_next() {
 
 #[tokio::test]
 async fn a_borrower_that_takes_the_limit_off_is_stopped_all_the_same_and_named() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let settings = settings_for(&server)
         .await
         .pool_max(1)
@@ -117,7 +117,7 @@ async fn a_borrower_that_takes_the_limit_off_is_stopped_all_the_same_and_named()
 
 #[tokio::test]
 async fn statement_timeout_enforced() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let settings = settings_for(&server)
         .await
         .lock_timeout(Duration::from_millis(100))
@@ -134,7 +134,7 @@ async fn statement_timeout_enforced() {
 
 #[tokio::test]
 async fn a_version_that_was_said_too_high_costs_a_connect_and_no_limit() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let db = Database::connect(settings_for(&server).await.server_version(17).pool_max(2)).await.unwrap();
     let (first, second) = (db.acquire().await.unwrap(), db.acquire().await.unwrap());
     assert_eq!(limits(&first).await, defaults(&first));

@@ -10,7 +10,7 @@ use crate::sql::literal::Style;
 use crate::sql::statements::statements;
 use crate::sql::{self, Strings};
 use fastrand::Rng;
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 use std::time::{Duration, Instant};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
@@ -256,7 +256,7 @@ async fn play(client: &Client, strings: Strings, seed: u64, cases: u64) -> (u64,
 
 #[tokio::test]
 async fn of_thousands_of_texts_it_finds_what_the_server_finds() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let client = bare(&fresh.url()).await;
     let cases = number("PLIMSOLL_CASES", 6_000);
     for (strings, setting) in [(Strings::Standard, "on"), (Strings::Escaped, "off")] {
@@ -281,7 +281,7 @@ async fn of_thousands_of_texts_it_finds_what_the_server_finds() {
 
 #[tokio::test]
 async fn what_is_known_to_be_misread_is_read_right() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let client = bare(&fresh.url()).await;
     for (text, statements) in [
         ("-- a comment\rselect 1", 1),

@@ -8,7 +8,7 @@ use crate::server::{bare, first, number};
 use crate::sql::Strings;
 use crate::sql::residue::{Residue, of_sql};
 use fastrand::Rng;
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 use tokio_postgres::Client;
 
 /// What leaves something. `<name>` is a name that may be quoted, a space may be any white space or a comment.
@@ -220,8 +220,8 @@ const SETUP: &str =
     create procedure leave() language plpgsql as $$ begin perform pg_advisory_lock(1); end $$;";
 
 /// A database in which the texts mean something.
-async fn database() -> shared::TestDatabase {
-    let fresh = shared::database().await.unwrap();
+async fn database() -> test_server::TestDatabase {
+    let fresh = test_server::database().await.unwrap();
     bare(&fresh.url()).await.batch_execute(&SETUP.replace("{url}", &fresh.url())).await.unwrap();
     fresh
 }

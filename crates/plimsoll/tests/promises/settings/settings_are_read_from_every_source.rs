@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use plimsoll::secret::{Password, Secret};
 use plimsoll::settings::{
-    Address, ChannelBinding, GuardMode, OnMissingGuardrail, Plan, PoolerMode, Profile, Settings,
+    Address, ChannelBinding, Enforcement, OnMissingGuardrail, Plan, PoolerMode, Profile, Settings,
     SettingsError, TargetSessionAttrs, TlsMode, TlsRoots, table,
 };
 
@@ -209,7 +209,7 @@ fn in_code() -> Settings {
         .max_waiting(77)
         .priority_reserve(2)
         .max_per_name(6)
-        .admission(GuardMode::Dark)
+        .admission(Enforcement::Dark)
         .pool_timeout(secs(11))
         .connect_timeout(secs(4))
         .idle_timeout(secs(300))
@@ -223,7 +223,7 @@ fn in_code() -> Settings {
         .close_timeout(secs(20))
         .leak_after(None)
         .deadlock_after(secs(2))
-        .breaker(GuardMode::Dark)
+        .breaker(Enforcement::Dark)
         .breaker_after(secs(3))
         .heartbeat(secs(1))
         .deadline_floor(Duration::from_millis(3))

@@ -5,7 +5,7 @@ use crate::server;
 use futures_util::StreamExt;
 use plimsoll::tokio_postgres::Client;
 use plimsoll::{Database, Fault, Outcome, PooledConnection};
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use plimsoll_embedded::{PgBouncer, PoolMode};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -17,7 +17,7 @@ fn ms(count: u64) -> Duration {
 }
 
 async fn pool_of_one() -> (TestDatabase, Database) {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let pool = Database::connect(server::settings_for(&fresh).await.pool_max(1)).await.unwrap();
     (fresh, pool)
 }

@@ -6,7 +6,7 @@ use crate::server;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use plimsoll::{Database, Error, Fault, Outcome, Result, deadline};
-use plimsoll_embedded::shared::TestDatabase;
+use plimsoll_embedded::test_server::TestDatabase;
 use plimsoll_embedded::{PgBouncer, PoolMode};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};

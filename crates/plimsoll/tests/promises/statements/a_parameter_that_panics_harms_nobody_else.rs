@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use futures_util::FutureExt;
 use plimsoll::tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use plimsoll::{Database, Outcome, Result};
-use plimsoll_embedded::shared::TestDatabase;
+use plimsoll_embedded::test_server::TestDatabase;
 use std::error::Error as StdError;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;

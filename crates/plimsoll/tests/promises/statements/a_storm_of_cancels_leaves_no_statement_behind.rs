@@ -5,7 +5,7 @@
 
 use crate::server;
 use plimsoll::{BreakerState, Database, Fault, deadline};
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,7 +17,7 @@ const CALLERS: u64 = 12;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn and_hits_nobody_else() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     fresh.execute("CREATE TABLE done (caller int8, n int8, PRIMARY KEY (caller, n))").await.unwrap();
     let db = Database::connect(server::settings_for(&fresh).await.pool_max(SIZE)).await.unwrap();
     let end = Instant::now() + server::span();

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, TryStreamExt};
 use plimsoll::event::{Event, StopReason};
 use plimsoll::{Database, Error, Fault, Outcome, Result, Transaction, deadline};
-use plimsoll_embedded::shared::TestDatabase;
+use plimsoll_embedded::test_server::TestDatabase;
 use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
 use std::time::Duration;
 use tokio::time::Instant;

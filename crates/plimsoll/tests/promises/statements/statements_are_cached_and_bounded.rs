@@ -4,7 +4,7 @@
 use crate::server::{self, settings_for};
 use plimsoll::settings::Limit;
 use plimsoll::{Database, Fault, Outcome, PooledConnection};
-use plimsoll_embedded::shared;
+use plimsoll_embedded::test_server;
 use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
 use plimsoll_faults::Proxy;
 
@@ -20,7 +20,7 @@ async fn prepared(lease: &PooledConnection) -> usize {
 
 #[tokio::test]
 async fn no_more_are_kept_on_the_server_than_the_bound() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let db = Database::connect(settings_for(&server).await.pool_max(1).statement_cache(8)).await.unwrap();
     let lease = db.acquire().await.unwrap();
     for number in 0..60_i32 {
@@ -45,9 +45,10 @@ async fn no_more_are_kept_on_the_server_than_the_bound() {
 
 #[tokio::test]
 async fn a_statement_under_which_the_schema_changed_is_prepared_anew() {
-    let server = shared::database_from("stale", "CREATE TABLE item (id int); INSERT INTO item VALUES (1)")
-        .await
-        .unwrap();
+    let server =
+        test_server::database_from("stale", "CREATE TABLE item (id int); INSERT INTO item VALUES (1)")
+            .await
+            .unwrap();
     let db = Database::connect(settings_for(&server).await.pool_max(1)).await.unwrap();
     let sql = "SELECT * FROM item";
     for _ in 0..3 {
@@ -85,7 +86,7 @@ async fn a_statement_under_which_the_schema_changed_is_prepared_anew() {
 
 #[tokio::test]
 async fn names_that_somebody_took_away_are_made_anew() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let db = Database::connect(settings_for(&server).await.pool_max(1)).await.unwrap();
     let lease = db.acquire().await.unwrap();
     for _ in 0..3 {
@@ -99,7 +100,7 @@ async fn names_that_somebody_took_away_are_made_anew() {
 
 #[tokio::test]
 async fn what_one_connection_learned_saves_the_others_a_round_trip() {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let proxy = Proxy::in_front_of((server.server().host(), server.server().port())).await.unwrap();
     let settings = settings_for(&server)
         .await
@@ -122,7 +123,7 @@ async fn what_one_connection_learned_saves_the_others_a_round_trip() {
 }
 
 async fn behind_a_transaction_pooler_a_known_statement_is_not_prepared(version: PgBouncerVersion) {
-    let server = shared::database().await.unwrap();
+    let server = test_server::database().await.unwrap();
     let bouncer = PgBouncer::in_front_of(&server)
         .version(version)
         .pool_mode(PoolMode::Transaction)

@@ -4,7 +4,7 @@
 use crate::server;
 use plimsoll::event::{Event, StopReason};
 use plimsoll::{Database, deadline};
-use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode, shared};
+use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode, test_server};
 use std::pin::pin;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -23,7 +23,7 @@ async fn drop_a_query(db: &Database, sql: &str) -> Instant {
     Instant::now()
 }
 
-async fn running(db: &shared::TestDatabase, sql: &str) -> String {
+async fn running(db: &test_server::TestDatabase, sql: &str) -> String {
     server::text(
         db,
         &format!("select count(*)::text from pg_stat_activity where state = 'active' and datname = current_database() and query like '%{sql}%' and pid <> pg_backend_pid()"),
@@ -33,7 +33,7 @@ async fn running(db: &shared::TestDatabase, sql: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_a_direct_connection() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = pool_of_one(&fresh.url()).await;
     let mut events = db.events();
     for _ in 0..5 {
@@ -56,7 +56,7 @@ async fn on_a_direct_connection() {
 /// On one thread, so that what was handed to the client is still there when its lease ends, and nobody has sent it.
 #[tokio::test]
 async fn also_where_nothing_of_it_was_sent_yet() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = pool_of_one(&fresh.url()).await;
     for through_the_client in [false, true] {
         let lease = db.acquire().await.unwrap();
@@ -79,7 +79,7 @@ async fn also_where_nothing_of_it_was_sent_yet() {
 }
 
 async fn through_pgbouncer_which_survives_it(version: PgBouncerVersion) {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let bouncer = PgBouncer::in_front_of(&fresh)
         .version(version)
         .pool_mode(PoolMode::Transaction)
@@ -101,7 +101,7 @@ async fn through_pgbouncer_which_survives_it(version: PgBouncerVersion) {
 /// connection must never be hit.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_innocent_statement_is_cancelled() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = pool_of_one(&fresh.url()).await;
     let mut stopped = 0;
     for round in 0..300u64 {
@@ -118,7 +118,7 @@ async fn no_innocent_statement_is_cancelled() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_query_dropped_inside_a_lease_does_not_hit_the_next_one_there() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = pool_of_one(&fresh.url()).await;
     let lease = db.acquire().await.unwrap();
     for _ in 0..20 {
@@ -132,7 +132,7 @@ async fn a_query_dropped_inside_a_lease_does_not_hit_the_next_one_there() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lease_carries_its_deadline_and_raw_use_is_stopped_by_it() {
-    let fresh = shared::database().await.unwrap();
+    let fresh = test_server::database().await.unwrap();
     let db = pool_of_one(&fresh.url()).await;
     let begun = Instant::now();
     let raw = deadline::within(Duration::from_millis(300), async {

@@ -6,7 +6,7 @@ use crate::server;
 use bytes::BytesMut;
 use plimsoll::settings::Limit;
 use plimsoll::{Database, Transaction};
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
 use std::error::Error as StdError;
 use std::time::{Duration, SystemTime};
@@ -19,7 +19,8 @@ const INSERT: &str = "INSERT INTO reading (at) VALUES ($1)";
 const ZONE: &str = "Asia/Kathmandu";
 
 async fn readings() -> TestDatabase {
-    let db = shared::database_from("readings", "CREATE TABLE reading (at timestamp, n int)").await.unwrap();
+    let db =
+        test_server::database_from("readings", "CREATE TABLE reading (at timestamp, n int)").await.unwrap();
     let zone = format!("ALTER DATABASE {} SET TimeZone = '{ZONE}'", db.name());
     db.execute(&zone).await.unwrap();
     db
@@ -163,7 +164,7 @@ impl<const LABELS: usize> ToSql for Mood<LABELS> {
 
 #[tokio::test]
 async fn an_enum_may_gain_a_label() {
-    let db = shared::database_from(
+    let db = test_server::database_from(
         "moods",
         "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TABLE person (mood mood)",
     )
@@ -191,7 +192,7 @@ async fn under_another_search_path_the_same_text_is_another_statement() {
     let setup = "CREATE SCHEMA a; CREATE SCHEMA b;
         CREATE TYPE a.kind AS ENUM ('x'); CREATE TYPE b.kind AS ENUM ('x', 'y');
         CREATE TABLE a.t (kind a.kind, n int, at timestamp); CREATE TABLE b.t (kind b.kind, n text, at timestamptz)";
-    let db = shared::database_from("schemas", setup).await.unwrap();
+    let db = test_server::database_from("schemas", setup).await.unwrap();
     let pool = Database::connect(server::settings_for(&db).await.pool_max(2)).await.unwrap();
     let insert = "INSERT INTO t (kind, n) VALUES ($1::text::kind, $2) RETURNING kind::text, n";
     for round in 0..12 {

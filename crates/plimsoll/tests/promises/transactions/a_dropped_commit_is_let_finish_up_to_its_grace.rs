@@ -5,7 +5,7 @@ use crate::ledger::{self, INSERT, entries, ledger};
 use crate::server;
 use plimsoll::event::Event;
 use plimsoll::{Database, Outcome, Settings};
-use plimsoll_embedded::shared::TestDatabase;
+use plimsoll_embedded::test_server::TestDatabase;
 use plimsoll_faults::{Direction, Fault as Broken};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -27,7 +27,7 @@ async fn slow_commits(db: &TestDatabase, seconds: f64) {
 
 async fn pool(settings: Settings, grace: Duration) -> Database {
     let settings = settings.pool_max(1).reclaim_timeout(ms(300)).commit_grace(grace);
-    Database::connect(settings.breaker(plimsoll::settings::GuardMode::Off)).await.unwrap()
+    Database::connect(settings.breaker(plimsoll::settings::Enforcement::Off)).await.unwrap()
 }
 
 /// Drops a transaction in its COMMIT; says what an event then tells of it, and after how long.

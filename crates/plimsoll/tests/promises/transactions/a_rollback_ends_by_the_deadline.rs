@@ -4,7 +4,7 @@
 use crate::ledger::{self, INSERT, entries, ledger};
 use crate::server::{self, PATIENCE, until};
 use plimsoll::{Database, Error, Fault, Outcome, Result, Transaction, deadline};
-use plimsoll_embedded::shared::TestDatabase;
+use plimsoll_embedded::test_server::TestDatabase;
 use plimsoll_faults::{Direction, Fault as Broken, Proxy};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -23,7 +23,7 @@ async fn scene() -> Scene {
     let db = ledger().await;
     let (wire, url) = ledger::wire(&db).await;
     // Nothing but the deadline ends a wait here, and no breaker gets in the way.
-    let settings = server::settings(&url).pool_max(2).breaker(plimsoll::settings::GuardMode::Off);
+    let settings = server::settings(&url).pool_max(2).breaker(plimsoll::settings::Enforcement::Off);
     let pool = Database::connect(settings).await.unwrap();
     pool.ready().await.unwrap();
     Scene { db, wire, pool }

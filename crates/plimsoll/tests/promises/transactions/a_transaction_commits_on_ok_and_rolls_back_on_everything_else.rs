@@ -6,7 +6,7 @@ use crate::ledger::{INSERT, entries, ledger};
 use crate::server;
 use plimsoll::event::Event;
 use plimsoll::{Database, Error, Fault, Isolation, Outcome, Phase, Result, Transaction};
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
@@ -398,7 +398,7 @@ async fn an_error_names_the_line_that_asked() {
 
 #[tokio::test]
 async fn it_is_what_was_asked_for_as_a_closure_by_hand_and_as_one_statement() {
-    let db = shared::database().await.unwrap();
+    let db = test_server::database().await.unwrap();
     let pool = server::database(&db).await;
     const SHOW: &str = "SELECT current_setting('transaction_isolation'), current_setting('transaction_read_only'), \
                         current_setting('transaction_deferrable')";

@@ -5,7 +5,7 @@
 use crate::server;
 use bytes::Bytes;
 use plimsoll::{CopyIn, Database, Fault, KeyPart, LockKey, Outcome, Transaction};
-use plimsoll_embedded::shared::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self, TestDatabase};
 use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ async fn held(db: &TestDatabase) -> u32 {
 
 #[tokio::test]
 async fn sql_and_rust_compute_the_same_number() {
-    let db = shared::database().await.unwrap();
+    let db = test_server::database().await.unwrap();
     let pool = server::database(&db).await;
     let sql = "SELECT ('x' || substr(encode(sha256(convert_to($1, 'UTF8')), 'hex'), 1, 16))::bit(64)::bigint";
     let keys: [LockKey; 7] = [
@@ -44,7 +44,7 @@ const FIXED: i64 = 322_996_218_006_570_488;
 
 #[tokio::test]
 async fn two_transactions_exclude_each_other_until_the_first_ends() {
-    let db = shared::database().await.unwrap();
+    let db = test_server::database().await.unwrap();
     let pool = server::database(&db).await;
     let first = pool.begin().await.unwrap();
     first.advisory_lock(("device", "t1", 7)).await.unwrap();
@@ -77,7 +77,7 @@ async fn two_transactions_exclude_each_other_until_the_first_ends() {
 
 #[tokio::test]
 async fn it_goes_with_a_transaction_that_was_rolled_back_or_dropped() {
-    let db = shared::database().await.unwrap();
+    let db = test_server::database().await.unwrap();
     let pool = Database::connect(server::settings_for(&db).await.pool_max(1)).await.unwrap();
     let error = pool
         .transaction(async |tx| {
@@ -95,7 +95,7 @@ async fn it_goes_with_a_transaction_that_was_rolled_back_or_dropped() {
 }
 
 async fn behind_a_transaction_pooler_it_holds_and_the_session_form_is_refused(version: PgBouncerVersion) {
-    let db = shared::database().await.unwrap();
+    let db = test_server::database().await.unwrap();
     let bouncer =
         PgBouncer::in_front_of(&db).version(version).pool_mode(PoolMode::Transaction).start().await.unwrap();
     let settings =

@@ -7,7 +7,7 @@
 use crate::ledger::{self, entries, ledger};
 use crate::server;
 use plimsoll::{Database, Error, Fault, Outcome, Phase, Transaction};
-use plimsoll_embedded::shared::TestDatabase;
+use plimsoll_embedded::test_server::TestDatabase;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};

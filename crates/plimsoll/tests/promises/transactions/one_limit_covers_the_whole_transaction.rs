@@ -4,7 +4,7 @@
 use crate::ledger::{INSERT, entries, ledger};
 use crate::server;
 use plimsoll::{Database, Fault, Outcome, Transaction, deadline};
-use plimsoll_embedded::shared::TestDatabase;
+use plimsoll_embedded::test_server::TestDatabase;
 use std::time::Duration;
 use tokio::time::Instant;
 

@@ -1,0 +1,252 @@
+//! The circuit breaker: while the server does not answer, calls are told so at once instead of waiting for it.
+//!
+//! When it opens and closes is decided by pure rules ([`circuit`]); who looks at the server is the heartbeat. Here is
+//! what calls meet: one atomic while it is closed, and an answer in about a microsecond while it is not. A permit
+//! gives its right back when it is dropped, so a call that is dropped half-way cannot keep a step of the half-open
+//! breaker for ever.
+
+use crate::error::{Error, Outcome, Phase, Result};
+use crate::event::{Event, Events};
+use crate::fault::Fault;
+use crate::name::WorkName;
+use crate::rules::circuit::{BreakerState, CallResult, Change, Circuit, ProbePermit};
+use crate::settings::Enforcement;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The words that operators of other services already search their logs for.
+const FAILING_FAST: &str = "Database unhealthy - failing fast";
+
+/// The server is asked at least this often while it is open.
+const COME_BACK: Duration = Duration::from_secs(1);
+
+/// What a breaker says of itself.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct BreakerStatus {
+    /// What it does with calls.
+    pub state: BreakerState,
+    /// For how long it has not been closed.
+    pub open_for: Option<Duration>,
+    /// Why it is not closed.
+    pub reason: Option<String>,
+    /// For how long the server has owed an answer to somebody and given none to anybody.
+    pub silent_for: Option<Duration>,
+    /// How often it opened by itself.
+    pub trips: u64,
+    /// Calls that it refused; in the mode `dark`, that it would have refused.
+    pub refused: u64,
+}
+
+pub(crate) struct CircuitBreaker {
+    circuit: Mutex<Circuit>,
+    /// Whether every call goes through, without asking.
+    is_closed: AtomicBool,
+    mode: Enforcement,
+    trips: AtomicU64,
+    refused: AtomicU64,
+    changes: AtomicU64,
+    events: Events,
+}
+
+impl CircuitBreaker {
+    pub(crate) fn new(mode: Enforcement, after: Duration, events: Events) -> Self {
+        // It sees the same in every mode; switched off, nothing lasts long enough to open it.
+        let after = if mode == Enforcement::Off { Duration::MAX } else { after };
+        CircuitBreaker {
+            circuit: Mutex::new(Circuit::new(after)),
+            is_closed: AtomicBool::new(true),
+            mode,
+            trips: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            changes: AtomicU64::new(0),
+            events,
+        }
+    }
+
+    /// Whether every call goes through.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
+    /// Why calls are refused, if they are because the server does not answer.
+    pub(crate) fn refuses(&self) -> Option<String> {
+        if self.is_closed() || self.mode != Enforcement::On {
+            return None;
+        }
+        self.open()
+    }
+
+    /// Why it is open, if it is because the server does not answer, whether or not calls are refused for that.
+    pub(crate) fn open(&self) -> Option<String> {
+        let circuit = self.circuit.lock();
+        let (_, reason) = circuit.opened().filter(|_| circuit.state() == BreakerState::Open)?;
+        Some(reason.told(Instant::now()))
+    }
+
+    /// Asks for one call.
+    ///
+    /// # Errors
+    /// [`Fault::CircuitOpen`], with the reason and since when.
+    #[inline]
+    pub(crate) fn permit(self: &Arc<Self>, work: &WorkName) -> Result<Permit> {
+        if self.is_closed.load(Ordering::Acquire) {
+            return Ok(Permit(None));
+        }
+        self.ask(work)
+    }
+
+    #[cold]
+    fn ask(self: &Arc<Self>, work: &WorkName) -> Result<Permit> {
+        let mut circuit = self.circuit.lock();
+        match circuit.permit() {
+            Ok(right) => Ok(Permit(
+                right.map(|right| Box::new(Held { breaker: Arc::clone(self), right, judge: None })),
+            )),
+            Err(()) => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                // Isolation is somebody's order and not a guess.
+                if self.mode != Enforcement::On && circuit.state() != BreakerState::Isolated {
+                    return Ok(Permit(None));
+                }
+                let opened = circuit.opened();
+                let state = circuit.state();
+                drop(circuit);
+                let now = Instant::now();
+                let why = opened.map_or_else(String::new, |(since, reason)| {
+                    let lasts = now.saturating_duration_since(since).as_secs_f64();
+                    format!(" for {lasts:.1} s: {}", reason.told(now))
+                });
+                let sentence =
+                    format!("{work} was refused at once: the breaker has been {state}{why}. {FAILING_FAST}");
+                Err(Error::new(Fault::CircuitOpen, Phase::Acquire, Outcome::NotStarted, sentence)
+                    .with_retry_after(COME_BACK))
+            }
+        }
+    }
+
+    /// The server said something at that time.
+    pub(crate) fn heard(&self, at: Instant) {
+        self.apply(|circuit| circuit.heard(at));
+    }
+
+    /// A connect failed in a way that says that the server is away.
+    pub(crate) fn connect_failed(&self, fault: Fault, sentence: &str) {
+        if fault.is_connectivity() {
+            self.apply(|circuit| circuit.connect_failed(Instant::now(), fault, sentence));
+        }
+        self.is_news();
+    }
+
+    /// Something failed that makes what was known of the server's health out of date, even if nothing opens by it.
+    pub(crate) fn is_news(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Looks at the server as a whole: see [`Circuit::look`] and [`Circuit::has_connections`].
+    pub(crate) fn look(&self, now: Instant, is_owed: bool, probe: Option<Instant>, has_connections: bool) {
+        self.apply(|circuit| {
+            circuit.has_connections(has_connections);
+            circuit.look(now, is_owed, probe).or_else(|| circuit.remind(now))
+        });
+    }
+
+    /// This program stood still; what was counted meanwhile is not the server's.
+    pub(crate) fn forgive(&self) {
+        self.circuit.lock().forgive();
+    }
+
+    pub(crate) fn isolate(&self) {
+        self.apply(|circuit| circuit.isolate(Instant::now()));
+    }
+
+    pub(crate) fn resume(&self) {
+        self.apply(|circuit| circuit.resume(Instant::now()));
+    }
+
+    /// A number that grows with everything that makes knowledge of the server's health out of date.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn status(&self) -> BreakerStatus {
+        let now = Instant::now();
+        let circuit = self.circuit.lock();
+        let opened = circuit.opened();
+        BreakerStatus {
+            state: circuit.state(),
+            open_for: opened.as_ref().map(|(since, _)| now.saturating_duration_since(*since)),
+            reason: opened.map(|(_, reason)| reason.told(now)),
+            silent_for: circuit.silent_since().map(|since| now.saturating_duration_since(since)),
+            trips: self.trips.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+        }
+    }
+
+    fn apply(&self, step: impl FnOnce(&mut Circuit) -> Option<Change>) {
+        let change = {
+            let mut circuit = self.circuit.lock();
+            let change = step(&mut circuit);
+            self.is_closed.store(circuit.state() == BreakerState::Closed, Ordering::Release);
+            change
+        };
+        let Some(change) = change else { return };
+        if !matches!(change, Change::StillOpen { .. }) {
+            self.is_news();
+        }
+        self.events.tell(match change {
+            Change::Opened { reason } => {
+                self.trips.fetch_add(1, Ordering::Relaxed);
+                Event::BreakerOpened { reason, is_dark: self.mode != Enforcement::On }
+            }
+            Change::StillOpen { after, reason } => {
+                Event::BreakerStillOpen { after, reason, is_dark: self.mode != Enforcement::On }
+            }
+            Change::Isolated { reason } => Event::BreakerOpened { reason, is_dark: false },
+            Change::HalfOpened { after } => Event::BreakerHalfOpened { after },
+            Change::Closed { after } => {
+                Event::BreakerClosed { after, refused: self.refused.load(Ordering::Relaxed) }
+            }
+        });
+    }
+}
+
+/// The right to make one call, given back when it is dropped. Nothing, while the breaker is closed.
+pub(crate) struct Permit(Option<Box<Held>>);
+
+struct Held {
+    breaker: Arc<CircuitBreaker>,
+    right: ProbePermit,
+    judge: Option<Box<dyn Fn() -> CallResult + Send + Sync>>,
+}
+
+impl Permit {
+    /// For what goes on behind a call that was let through, or looks after the pool itself.
+    pub(crate) fn unasked() -> Self {
+        Permit(None)
+    }
+
+    /// When it is dropped, this says what became of the call; without it the call says nothing.
+    pub(crate) fn judged_by(&mut self, judge: impl FnOnce() -> Box<dyn Fn() -> CallResult + Send + Sync>) {
+        if let Some(held) = &mut self.0 {
+            held.judge = Some(judge());
+        }
+    }
+
+    /// The call came to nothing for this reason.
+    pub(crate) fn failed(&mut self, error: &Error) {
+        // One that got no connection in time has not asked the server.
+        let answer = if error.fault().is_connectivity() { CallResult::Failed } else { CallResult::Unknown };
+        self.judged_by(|| Box::new(move || answer));
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let (right, answer) = (self.right, self.judge.as_ref().map_or(CallResult::Unknown, |judge| judge()));
+        self.breaker.apply(|circuit| circuit.done(right, answer, Instant::now()));
+    }
+}

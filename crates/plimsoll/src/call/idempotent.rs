@@ -1,0 +1,124 @@
+//! A statement that may run twice: [`Call::idempotent`](crate::Call::idempotent).
+//!
+//! When the answer to a statement is lost, nobody here can know whether it happened, and running it again may do it
+//! twice. Only its author knows whether that matters: `SET status = 'GONE'` twice is the same as once, `n = n + 1` is
+//! not. So running again is not an option that might be set by habit, but a type that the author asks for, statement by
+//! statement; and what is never the same twice (a lease, a transaction of many steps, a stream) cannot be had from it.
+//!
+//! A transaction needs none of this: [`Call::retrying`](crate::Call::retrying) runs it again where it was rolled back
+//! for certain, and `resolvable` makes even a lost COMMIT certain.
+
+use super::builder::Call;
+use super::connection::{at_most_one, one};
+use super::statement::cache::AsQuery;
+use super::statement::run::{Count, First, Params, Rows};
+use crate::error::{Outcome, Result};
+use tokio_postgres::Row;
+
+/// A statement of which its author says that running it twice is the same as running it once, even if the first
+/// arrives after the second. Made by [`Call::idempotent`].
+///
+/// It runs again, up to five times in all, when it was rolled back or never began, and also when its answer was lost:
+/// after pauses with full jitter, by the deadline, and as far as the retry budget of the
+/// [`Database`](crate::Database) allows. Inside work that is itself tried again it runs once.
+///
+/// It offers nothing else; a transaction that may run again is [`Call::retrying`].
+///
+/// ```compile_fail,E0599
+/// # async fn example(db: &plimsoll::Database) -> plimsoll::Result<()> {
+/// db.named("renew").idempotent().transaction(async |tx| tx.execute("SELECT 1", &[]).await).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing happens until one of query, query_one, query_opt and execute is called"]
+pub struct Idempotent<'a> {
+    call: Call<'a>,
+}
+
+impl<'a> Idempotent<'a> {
+    pub(crate) fn new(call: Call<'a>) -> Self {
+        Idempotent { call }
+    }
+
+    /// Runs a statement and gives its rows.
+    ///
+    /// ```no_run
+    /// # async fn example(db: &plimsoll::Database) -> plimsoll::Result<()> {
+    /// let devices = db.named("devices").read_only().idempotent().query("SELECT id FROM device", &[]).await?;
+    /// # let _ = devices; Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// That of the last try, with the number of tries ([`Error::attempts`](crate::Error::attempts)), why there was no
+    /// other, and what the first failed with if that was something else. If any of them may have happened, the outcome
+    /// is [`Outcome::Unknown`].
+    ///
+    /// # Cancel safety
+    /// Dropped, the statement is stopped on the server, and there is no other try.
+    pub async fn query(self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<Vec<Row>> {
+        self.call.run_again::<Rows>(statement.as_query(), params).await
+    }
+
+    /// Runs a statement that gives exactly one row. As [`Idempotent::query`].
+    ///
+    /// ```no_run
+    /// # async fn example(db: &plimsoll::Database) -> plimsoll::Result<()> {
+    /// let count = db.named("count").idempotent().query_one("SELECT count(*) FROM device", &[]).await?;
+    /// # let _ = count; Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Fault::RowCount`](crate::Fault::RowCount) for another number of rows, which is not tried again.
+    ///
+    /// # Cancel safety
+    /// As [`Idempotent::query`].
+    pub async fn query_one(self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<Row> {
+        let name = self.call.name().clone();
+        one(self.call.run_again::<First>(statement.as_query(), params).await?, &name, Outcome::Committed)
+    }
+
+    /// Runs a statement that gives one row or none. As [`Idempotent::query`].
+    ///
+    /// ```no_run
+    /// # async fn example(db: &plimsoll::Database, id: &str) -> plimsoll::Result<()> {
+    /// let find = "SELECT status FROM device WHERE id = $1";
+    /// let device = db.named("find device").idempotent().query_opt(find, &[&id]).await?;
+    /// # let _ = device; Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Fault::RowCount`](crate::Fault::RowCount) for more rows than one, which is not tried again.
+    ///
+    /// # Cancel safety
+    /// As [`Idempotent::query`].
+    pub async fn query_opt(
+        self,
+        statement: &(impl AsQuery + ?Sized),
+        params: Params<'_>,
+    ) -> Result<Option<Row>> {
+        let name = self.call.name().clone();
+        at_most_one(
+            self.call.run_again::<First>(statement.as_query(), params).await?,
+            &name,
+            Outcome::Committed,
+        )
+    }
+
+    /// Runs a statement and gives the number of rows that its last try touched. As [`Idempotent::query`].
+    ///
+    /// ```no_run
+    /// # async fn example(db: &plimsoll::Database, id: &str) -> plimsoll::Result<()> {
+    /// let retire = "UPDATE device SET status = 'GONE' WHERE id = $1";
+    /// db.named("retire").idempotent().execute(retire, &[&id]).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Idempotent::query`].
+    ///
+    /// # Cancel safety
+    /// As [`Idempotent::query`].
+    pub async fn execute(self, statement: &(impl AsQuery + ?Sized), params: Params<'_>) -> Result<u64> {
+        self.call.run_again::<Count>(statement.as_query(), params).await
+    }
+}

@@ -1,0 +1,214 @@
+//! Prepared statements, without leaks and without surprises.
+//!
+//! On a direct connection a statement that is used again is prepared once and named; the names are kept in a bounded
+//! LRU a connection. The types that a statement takes are learned once for the whole pool, after which the first use
+//! on another connection needs one round trip and no name. Behind a transaction pooler nothing is named at all.
+
+use crate::error::{Error, Outcome, Phase};
+use crate::fault::Fault;
+use lru::LruCache;
+use parking_lot::Mutex;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use tokio_postgres::Statement;
+use tokio_postgres::types::{ToSql, Type};
+
+/// What a statement method takes: SQL text, or a statement that was prepared on the same connection.
+pub trait AsQuery: Sync {
+    /// The text or the statement.
+    #[doc(hidden)]
+    fn as_query(&self) -> Query<'_>;
+}
+
+/// SQL text, or a prepared statement.
+#[derive(Clone, Copy)]
+#[doc(hidden)]
+pub enum Query<'a> {
+    /// Text: prepared, cached and named as fits the connection.
+    Text(&'a str),
+    /// Prepared by the caller.
+    Prepared(&'a Statement),
+}
+
+impl AsQuery for str {
+    fn as_query(&self) -> Query<'_> {
+        Query::Text(self)
+    }
+}
+
+impl AsQuery for String {
+    fn as_query(&self) -> Query<'_> {
+        Query::Text(self)
+    }
+}
+
+impl AsQuery for &str {
+    fn as_query(&self) -> Query<'_> {
+        Query::Text(self)
+    }
+}
+
+impl AsQuery for Statement {
+    fn as_query(&self) -> Query<'_> {
+        Query::Prepared(self)
+    }
+}
+
+/// What the pool knows of a statement.
+#[derive(PartialEq)]
+pub(crate) struct StatementTypes {
+    /// Its text, which every connection that keeps the statement shares.
+    pub(crate) sql: Arc<str>,
+    pub(crate) params: Box<[Type]>,
+    columns: Box<[u32]>,
+    /// Whether every type is one that the driver was born with, so that nothing has to be looked up after it ran.
+    pub(crate) is_plain: bool,
+}
+
+impl StatementTypes {
+    fn of(sql: Arc<str>, statement: &Statement) -> Self {
+        let born_with = |ty: &Type| Type::from_oid(ty.oid()).is_some();
+        StatementTypes {
+            sql,
+            params: statement.params().into(),
+            columns: statement.columns().iter().map(|column| column.type_().oid()).collect(),
+            is_plain: statement.params().iter().all(born_with)
+                && statement.columns().iter().all(|column| born_with(column.type_())),
+        }
+    }
+}
+
+fn capacity(of: usize) -> NonZeroUsize {
+    NonZeroUsize::new(of).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// The types of statements, for a whole pool.
+pub(crate) struct TypeCache(Mutex<LruCache<Arc<str>, Arc<StatementTypes>>>);
+
+impl TypeCache {
+    pub(crate) fn new(size: usize) -> Self {
+        TypeCache(Mutex::new(LruCache::new(capacity(size))))
+    }
+
+    pub(crate) fn get(&self, sql: &str) -> Option<Arc<StatementTypes>> {
+        self.0.lock().get(sql).cloned()
+    }
+
+    pub(crate) fn learn(&self, sql: &str, statement: &Statement) -> Arc<StatementTypes> {
+        let mut cache = self.0.lock();
+        let text = cache.get(sql).map_or_else(|| Arc::from(sql), |known| Arc::clone(&known.sql));
+        let known = Arc::new(StatementTypes::of(text, statement));
+        cache.put(Arc::clone(&known.sql), Arc::clone(&known));
+        known
+    }
+
+    /// What is true in one context only, which is kept by the connection alone.
+    pub(crate) fn learn_apart(sql: &str, statement: &Statement) -> Arc<StatementTypes> {
+        Arc::new(StatementTypes::of(Arc::from(sql), statement))
+    }
+
+    pub(crate) fn forget(&self, sql: &str) {
+        self.0.lock().pop(sql);
+    }
+
+    pub(crate) fn forget_all(&self) {
+        self.0.lock().clear();
+    }
+}
+
+/// What one connection knows of a statement.
+#[derive(Clone)]
+pub(crate) enum CachedStatement {
+    /// Used without a name; these types of it are resolved here.
+    Seen(Arc<StatementTypes>),
+    /// Prepared and named.
+    Prepared(Statement),
+}
+
+/// Statements by the context in which they were met and their text.
+type ByContext = LruCache<(u64, Arc<str>), CachedStatement>;
+
+/// The statements of one connection. Evicting one closes it on the server with the next flight.
+pub(crate) struct StatementCache {
+    /// Those that were met in the session as it began.
+    here: Mutex<LruCache<Arc<str>, CachedStatement>>,
+    /// Those that were met in another context, by its number; none as long as there is none.
+    elsewhere: Mutex<Option<ByContext>>,
+    size: NonZeroUsize,
+}
+
+impl StatementCache {
+    pub(crate) fn new(size: usize) -> Self {
+        let size = capacity(size);
+        StatementCache { here: Mutex::new(LruCache::new(size)), elsewhere: Mutex::new(None), size }
+    }
+
+    pub(crate) fn get(&self, context: u64, sql: &str) -> Option<CachedStatement> {
+        if context != 0 {
+            return self.elsewhere.lock().as_mut()?.get(&(context, Arc::from(sql))).cloned();
+        }
+        let mut cache = self.here.lock();
+        // Mostly the same as last time, and then it need be neither hashed nor moved to the front.
+        match cache.peek_mru() {
+            Some((last, kept)) if **last == *sql => Some(kept.clone()),
+            _ => cache.get(sql).cloned(),
+        }
+    }
+
+    /// The statement, if it is prepared and named here.
+    pub(crate) fn prepared(&self, context: u64, sql: &str) -> Option<Statement> {
+        match self.get(context, sql) {
+            Some(CachedStatement::Prepared(statement)) => Some(statement),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn keep(&self, context: u64, known: &StatementTypes, kept: CachedStatement) {
+        let sql = Arc::clone(&known.sql);
+        // Dropped outside the lock: it queues a Close.
+        if context == 0 {
+            let evicted = self.here.lock().push(sql, kept);
+            drop(evicted);
+        } else {
+            let mut elsewhere = self.elsewhere.lock();
+            let evicted =
+                elsewhere.get_or_insert_with(|| LruCache::new(self.size)).push((context, sql), kept);
+            drop(elsewhere);
+            drop(evicted);
+        }
+    }
+
+    pub(crate) fn forget(&self, context: u64, sql: &str) {
+        let forgotten = match context {
+            0 => self.here.lock().pop(sql),
+            _ => self.elsewhere.lock().as_mut().and_then(|cache| cache.pop(&(context, Arc::from(sql)))),
+        };
+        drop(forgotten);
+    }
+
+    pub(crate) fn forget_all(&self) {
+        let here = std::mem::replace(&mut *self.here.lock(), LruCache::new(self.size));
+        let elsewhere = self.elsewhere.lock().take();
+        drop((here, elsewhere));
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.here.lock().len() + self.elsewhere.lock().as_ref().map_or(0, LruCache::len)
+    }
+}
+
+/// Pairs parameters with their types, for a statement that is not prepared.
+pub(crate) fn typed<'a>(
+    params: &[&'a (dyn ToSql + Sync)],
+    types: &[Type],
+) -> Result<Vec<(&'a (dyn ToSql + Sync), Type)>, Error> {
+    if params.len() != types.len() {
+        return Err(Error::new(
+            Fault::Conversion,
+            Phase::Prepare,
+            Outcome::NotStarted,
+            format!("the statement takes {} parameters and was given {}", types.len(), params.len()),
+        ));
+    }
+    Ok(params.iter().copied().zip(types.iter().cloned()).collect())
+}

@@ -1,0 +1,206 @@
+//! A transaction of one statement, in as few round trips as are safe.
+
+use super::cache::{CachedStatement, typed};
+use super::executor::Executor;
+use super::request::{Answered, Sent};
+use super::run::{Params, Shape};
+use super::stale::{is_stale, is_unsent};
+use crate::call::postgres::Connection;
+use crate::call::transaction::options::TransactionOptions;
+use crate::error::{Error, Outcome, Phase, Result};
+use crate::event::StopReason;
+use crate::fault::Fault;
+use crate::moment::Moment;
+use crate::rules::outcome::Scope;
+use crate::sql::nature;
+use crate::sql::nature::Nature;
+use futures_util::future;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use tokio::sync::MutexGuard;
+use tokio::time::timeout_at;
+
+/// What is said of a statement whose BEGIN failed and that was on its way behind it.
+pub(crate) const STRAYED: &str = "a statement was on its way behind it, and has run by itself";
+
+/// How a transaction of one statement travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flight {
+    /// BEGIN, the statement and COMMIT together. If BEGIN is cancelled the statement commits by itself, in a session
+    /// that is as it should be; that is told as an error.
+    Whole,
+    /// The statement and COMMIT once BEGIN was answered: the settings that travel with BEGIN decide where the statement
+    /// writes, and without them it may write somewhere else.
+    AfterBegin,
+}
+
+impl Flight {
+    /// Behind a transaction pooler the session is a stranger's before BEGIN. What only reads may go along all the same:
+    /// its answer is thrown away if BEGIN fails.
+    pub(crate) fn of(connection: &Connection, begin: &TransactionOptions) -> Self {
+        match connection.is_pooled_by_transaction() && !begin.read_only {
+            true => Flight::AfterBegin,
+            false => Flight::Whole,
+        }
+    }
+}
+
+impl<'a> Executor<'a> {
+    /// Behind a transaction pooler those who share a lease take turns from BEGIN to COMMIT: the BEGIN of one inside the
+    /// transaction of another would begin nothing, and be undone or committed with that.
+    pub(crate) async fn turn(&self) -> Result<MutexGuard<'a, ()>> {
+        let (until, reason) = self.stop_at(Moment::now());
+        let turn = timeout_at(until.instant(), self.connection.link.flights.lock()).await;
+        turn.map_err(|_| {
+            let sentence =
+                format!("{} did not come to its turn behind other statements of the same lease", self.work);
+            self.error(self.fault_of_stop(reason), Phase::Begin, Outcome::NotStarted, sentence)
+        })
+    }
+}
+
+impl Executor<'_> {
+    /// Runs one statement as a transaction of its own.
+    ///
+    /// In as few flights as are safe, where every type is known.
+    pub(crate) async fn whole<S: Shape>(
+        &self,
+        sql: &str,
+        params: Params<'_>,
+        begin: &TransactionOptions,
+    ) -> Result<S::Out> {
+        let connection = self.connection;
+        let client = &connection.client;
+        let server_limit = begin.statement_limit(connection, self.deadline, self.limit);
+        let bounded = Executor { server_limit, is_read_only: begin.read_only, ..*self };
+        let may_fly = Flight::of(connection, begin);
+        let begin = begin.sql(connection, self.deadline, self.limit);
+        let mut kept = connection.kept(sql);
+        let known = connection.types(sql);
+        if let (Some(CachedStatement::Seen(_)), false) = (&kept, connection.is_pooled_by_transaction()) {
+            // Used before on a session that is ours: worth a name by now.
+            kept = Some(CachedStatement::Prepared(Box::pin(self.prepare(sql, &[])).await?));
+        }
+        let answer = match (kept, known) {
+            (Some(CachedStatement::Prepared(statement)), _) => {
+                let request = pin!(S::prepared(client, &statement, params));
+                bounded.flight(&begin, may_fly, request).await
+            }
+            (kept, Some(known)) if known.is_plain => {
+                if kept.is_none() && !connection.is_pooled_by_transaction() {
+                    connection.keep(&known, CachedStatement::Seen(Arc::clone(&known)));
+                }
+                let params = typed(params, &known.params)?;
+                let request = pin!(S::typed(client, sql, &params));
+                bounded.flight(&begin, may_fly, request).await
+            }
+            _ => bounded.stepwise::<S>(sql, params, &begin).await,
+        };
+        match answer {
+            Err(error) if is_stale(sql, &error) => {
+                self.forget(sql);
+                if error.driver_error().is_some_and(is_unsent) {
+                    connection.client.clear_type_cache();
+                }
+                let is_undone = matches!(error.outcome(), Outcome::NotStarted | Outcome::RolledBack);
+                if !is_undone || connection.link.is_doomed() {
+                    return Err(error);
+                }
+                bounded.stepwise::<S>(sql, params, &begin).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// BEGIN, one request and COMMIT.
+    pub(crate) async fn flight<T: Send>(
+        &self,
+        begin: &str,
+        flight: Flight,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>> + Send,
+    ) -> Result<T> {
+        let client = &self.connection.client;
+        if flight == Flight::AfterBegin {
+            let begun = self.at(Scope::Autocommit).run(Phase::Begin, client.batch_execute(begin)).await;
+            begun.map_err(|error| error.with_outcome(Outcome::NotStarted))?;
+            let both = pin!(future::join(statement, client.batch_execute("COMMIT")));
+            let Answered { answer: (out, commit), stopped, sent } =
+                self.at(Scope::InTransaction).listen(Phase::Statement, both).await?;
+            return self.landed(Ok(()), out, commit, stopped, sent);
+        }
+        // Polled in this order, so queued in this order.
+        let all = pin!(future::join3(client.batch_execute(begin), statement, client.batch_execute("COMMIT")));
+        let Answered { answer: (begun, out, commit), stopped, sent } =
+            self.listen(Phase::Statement, all).await?;
+        self.landed(begun, out, commit, stopped, sent)
+    }
+
+    /// What the answers to a flight mean together.
+    fn landed<T>(
+        &self,
+        begun: Result<(), tokio_postgres::Error>,
+        out: Result<T, tokio_postgres::Error>,
+        commit: Result<(), tokio_postgres::Error>,
+        stopped: Option<StopReason>,
+        sent: Sent,
+    ) -> Result<T> {
+        match (begun, out, commit) {
+            // By itself, and not as it was asked for: that it wrote nothing, or saw what it was to see, nobody knows.
+            (Err(error), Ok(_), Ok(())) => {
+                let error = self.failed(Phase::Begin, error, stopped, sent);
+                Err(error.with_outcome(Outcome::Committed).and(STRAYED))
+            }
+            (Ok(()), Ok(out), Ok(())) => Ok(out),
+            (begun, Err(error), commit) => {
+                let is_from_server = error.as_db_error().is_some();
+                let was_sent = !is_unsent(&error);
+                let error = self.failed(Phase::Statement, error, stopped, sent);
+                let nature = self.text.map_or(Nature::UNREAD, |text| nature::of_sql(text.as_bytes(), None));
+                // COMMIT answers with a ROLLBACK when the statement failed. Where it did not, what failed came after:
+                // a type that had to be looked up, because the schema changed.
+                let outcome = match (begun, commit) {
+                    _ if error.outcome() == Outcome::NotStarted || !was_sent => Outcome::NotStarted,
+                    // Which COMMIT it was that the server confirmed is not to be told.
+                    _ if nature.contains(Nature::ENDS) => Outcome::Unknown,
+                    (Ok(()), Ok(())) if self.connection.link.state.has_committed() => Outcome::Committed,
+                    (Ok(()), Ok(())) => Outcome::RolledBack,
+                    // Without BEGIN it stood alone.
+                    (Err(_), Ok(()))
+                        if is_from_server
+                            && error.fault() != Fault::StalePlan
+                            && !nature.contains(Nature::UNCLEAR) =>
+                    {
+                        Outcome::RolledBack
+                    }
+                    (Err(_), Ok(())) => Outcome::Unknown,
+                    (_, Err(_)) => error.outcome(),
+                };
+                Err(error.with_outcome(outcome))
+            }
+            (_, Ok(_), Err(error)) => Err(self.failed(Phase::Commit, error, stopped, sent)),
+        }
+    }
+
+    /// BEGIN, every type, the statement with its rows decoded, COMMIT.
+    async fn stepwise<S: Shape>(&self, sql: &str, params: Params<'_>, begin: &str) -> Result<S::Out> {
+        let client = &self.connection.client;
+        let alone = self.at(Scope::Autocommit);
+        let begun: Result<(), Error> = alone.run(Phase::Begin, client.batch_execute(begin)).await;
+        begun.map_err(|error| error.with_outcome(Outcome::NotStarted))?;
+        let inside = self.at(Scope::InTransaction);
+        match inside.send_text::<S>(sql, params).await {
+            Ok(out) => {
+                self.at(Scope::Closing).run(Phase::Commit, client.batch_execute("COMMIT")).await?;
+                Ok(out)
+            }
+            Err(error) => {
+                if self.connection.link.state.status() != b'I' {
+                    // Its failure changes nothing: an open transaction is rolled back on return.
+                    let _ = self.roll_back().await;
+                }
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The end of a transaction, told in three ways: committed, rolled back, or unknown.
+//!
+//! COMMIT is the one statement whose answer cannot be had again: if the wire breaks after it was sent, it may have
+//! happened. That is said as [`Outcome::Unknown`] and never retried. A transaction that fetched its id with BEGIN can
+//! be resolved: once its backend is gone, the server knows whether that id committed.
+
+use super::open::{NotOpen, OpenTransaction};
+use super::resolve;
+use crate::call::connection::PooledConnection;
+use crate::call::statement::executor::Executor;
+use crate::error::{Error, Outcome, Phase, Result};
+use crate::fault::Fault;
+use crate::rules::outcome::Scope;
+
+/// Commits and gives the lease back.
+pub(crate) async fn commit(core: &OpenTransaction) -> Result<()> {
+    let Some(lease) = core.take() else {
+        return Err(Error::new(
+            Fault::Usage,
+            Phase::Commit,
+            Outcome::RolledBack,
+            format!(
+                "the transaction of {} was still in use by another task when its closure ended; it is rolled back",
+                core.work
+            ),
+        ));
+    };
+    if core.unsent.lock().take().is_some() {
+        // Nothing was asked inside it, so nothing was sent.
+        return Ok(());
+    }
+    if lease.inner().link.needs_settling() {
+        // What was given up and is not over yet may be another COMMIT. What cannot be settled is rolled back.
+        if let Err(error) = core.executor(&lease).settled().await {
+            return Err(error.with_outcome(core.undone(&lease)));
+        }
+    }
+    if let Some(adrift) = core.adrift(&lease) {
+        return Err(core.not_open(adrift, Phase::Commit, core.undone(&lease)));
+    }
+    // What becomes of it unless it is committed: our own end says nothing about that.
+    let undone = core.undone(&lease);
+    if let Err(error) = core.undo_what_was_given_up(&lease).await {
+        end(core, &lease).await;
+        return Err(error.with_outcome(undone));
+    }
+    let executor = core.executor(&lease).at(Scope::Closing);
+    let link = &executor.connection.link;
+    // The server refuses the one, and would not the other: a statement that was called rolled back and has finished.
+    if link.state.status() == b'E' || link.is_doomed() {
+        return Err(swallowed(core, &lease, undone).await);
+    }
+    let answer = executor.run(Phase::Commit, lease.inner().client.batch_execute("COMMIT")).await;
+    match answer {
+        Ok(()) if lease.inner().link.state.last_tag() == "ROLLBACK" => {
+            Err(swallowed(core, &lease, undone).await)
+        }
+        Ok(()) => Ok(()),
+        Err(error) => Box::pin(settle(core, lease, error)).await,
+    }
+}
+
+/// PostgreSQL answers the COMMIT of a failed transaction with a ROLLBACK and no error; here it is one.
+async fn swallowed(core: &OpenTransaction, lease: &PooledConnection, undone: Outcome) -> Error {
+    end(core, lease).await;
+    Error::new(
+        Fault::TransactionState,
+        Phase::Commit,
+        undone,
+        format!(
+            "the transaction of {} was rolled back instead of committed: one of its statements had failed and the error was passed over",
+            core.work
+        ),
+    )
+}
+
+/// Rolls back and gives the lease back; says what became of the transaction. If it cannot be done now it is done on
+/// the side.
+pub(crate) async fn roll_back(core: &OpenTransaction) -> Outcome {
+    let Some(lease) = core.take() else { return core.undone_unseen() };
+    let outcome = core.undone(&lease);
+    if core.adrift(&lease) != Some(NotOpen::EndedFromWithin) && core.unsent.lock().take().is_none() {
+        end(core, &lease).await;
+    }
+    outcome
+}
+
+async fn end(core: &OpenTransaction, lease: &PooledConnection) {
+    let link = &lease.inner().link;
+    if link.is_quiet() && link.state.status() == b'I' && !link.needs_settling() {
+        return;
+    }
+    // It is waited for by the deadline, and never for longer than a return may take; what is left of it then, or where
+    // no time was left at all, is done by the return path.
+    let executor = core.executor(lease);
+    let limit = lease.inner().shared.plan.reclaim_timeout();
+    let limit = Some(executor.limit.map_or(limit, |own| own.min(limit)));
+    let executor = Executor { limit, ..executor.at(Scope::InTransaction) };
+    if let Err(error) = executor.roll_back().await {
+        tracing::debug!(target: "plimsoll", work = %core.work, "a rollback is left to the server: {error}");
+    }
+}
+
+/// A COMMIT that failed: what became of it, and can that be found out?
+async fn settle(core: &OpenTransaction, lease: PooledConnection, error: Error) -> Result<()> {
+    let xid = core.xid.lock().take();
+    let xid = match (error.outcome(), xid) {
+        // COMMIT was never sent, but what it was to commit had begun.
+        (Outcome::NotStarted, _) => return Err(error.with_outcome(core.undone(&lease))),
+        (Outcome::Unknown, Some(xid)) => xid,
+        _ => return Err(error),
+    };
+    let pid = lease.backend_pid();
+    let pool = lease.pool();
+    // A COMMIT that is only late goes on: whoever ended its connection now might undo it.
+    drop(lease);
+    match resolve::outcome_of(&pool, &xid, &core.work, core.began, core.deadline).await {
+        Outcome::Committed => {
+            tracing::info!(target: "plimsoll", work = %core.work, pid, "a COMMIT whose answer was lost had committed");
+            Ok(())
+        }
+        Outcome::RolledBack => {
+            Err(error.with_outcome(Outcome::RolledBack).and("the server says that it was rolled back"))
+        }
+        _ => Err(error.and("what became of it could not be found out in time")),
+    }
+}

@@ -1,0 +1,275 @@
+//! What is behind the handle of a transaction: the lease, what bounds it, and whether there is a transaction at all.
+//!
+//! Two things must never happen: a statement that runs without its transaction, because BEGIN had failed or had
+//! already been undone by a statement inside, would commit by itself; and a handle that outlives its closure would
+//! write into a stranger's transaction. So every statement asks here first, and gets a share in the lease for as long
+//! as it runs; the end of the transaction takes the lease out.
+
+use super::levels::Levels;
+use super::options::TransactionOptions;
+use crate::call::connection::PooledConnection;
+use crate::call::statement::executor::{Executor, ScopeSource};
+use crate::call::statement::request::give_up;
+use crate::deadline;
+use crate::deadline::Deadline;
+use crate::error::{Error, Outcome, Phase, Result};
+use crate::fault::Fault;
+use crate::name::WorkName;
+use crate::rules::outcome::Scope;
+use crate::sql::nature;
+use crate::wire::session_state::Mark;
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_postgres::SimpleQueryMessage;
+
+/// What the handle and whoever ends the transaction share.
+pub(crate) struct OpenTransaction {
+    /// Taken out when the transaction ends. A statement in flight has a share in it.
+    lease: Mutex<Option<Arc<PooledConnection>>>,
+    pub(crate) work: WorkName,
+    pub(crate) deadline: Option<Deadline>,
+    is_own_limit: bool,
+    /// The server's limit on each statement, as BEGIN stamped it.
+    server_limit: Option<Duration>,
+    is_read_only: bool,
+    /// This program's own limits do not hold in it.
+    takes_its_time: bool,
+    /// The BEGIN that has not been sent yet: it travels with the first statement.
+    pub(crate) unsent: Mutex<Option<String>>,
+    /// How things stood on the wire when the server said yes to BEGIN, and none if it said no; nothing before it was sent,
+    /// or while its answer is awaited.
+    pub(crate) begun: OnceLock<Option<Mark>>,
+    /// It said no, and the first statement, which was on its way behind it, ran by itself.
+    pub(crate) has_strayed: AtomicBool,
+    /// A text was sent that may end the transaction: what became of it is known only once that was answered.
+    pub(crate) may_have_ended: AtomicBool,
+    /// The savepoints that are open, one inside the other.
+    pub(crate) levels: Levels,
+    pub(crate) xid: Mutex<Option<String>>,
+    pub(crate) began: Instant,
+}
+
+impl OpenTransaction {
+    /// The lease, while the transaction is open.
+    pub(crate) fn lease(&self) -> Result<Arc<PooledConnection>> {
+        let Some(lease) = self.lease.lock().clone() else {
+            return Err(Error::new(
+                Fault::Usage,
+                Phase::Statement,
+                Outcome::NotStarted,
+                format!("the transaction of {} has ended; its handle was used afterwards", self.work),
+            ));
+        };
+        match self.adrift(&lease) {
+            Some(adrift) => Err(self.not_open(adrift, Phase::Statement, Outcome::NotStarted)),
+            None => Ok(lease),
+        }
+    }
+
+    /// The status byte and the command tag of the server's last answer.
+    pub(crate) fn last_answer(&self) -> (u8, String) {
+        match self.lease.lock().as_ref() {
+            Some(lease) => (lease.inner().link.state.status(), lease.inner().link.state.last_tag()),
+            None => (b'I', String::new()),
+        }
+    }
+
+    /// Why there is no transaction on the server, if there is none: what was sent now would commit by itself.
+    pub(crate) fn adrift(&self, lease: &PooledConnection) -> Option<NotOpen> {
+        let link = &lease.inner().link;
+        let begun = self.begun.get();
+        // A command tag has said so. Another may have been begun behind it, so the status says nothing.
+        if matches!(begun, Some(Some(mark)) if link.state.has_ended_since(*mark)) {
+            return Some(NotOpen::EndedFromWithin);
+        }
+        if link.state.status() != b'I' || link.is_closed() || self.unsent.lock().is_some() {
+            return None;
+        }
+        // The server has said that there was one, and now says that there is none: whatever else is on its way.
+        match begun {
+            Some(Some(_)) => Some(NotOpen::EndedFromWithin),
+            Some(None) => Some(NotOpen::NeverBegun),
+            // Its BEGIN may still be on its way.
+            None => link.is_quiet().then_some(NotOpen::NeverBegun),
+        }
+    }
+
+    /// What becomes of a transaction that is not committed by us.
+    pub(crate) fn undone(&self, lease: &PooledConnection) -> Outcome {
+        let link = &lease.inner().link;
+        let may_have_ended = self.may_have_ended.load(Ordering::Acquire);
+        let is_answered = link.is_answered() && !link.is_abandoned() && !link.is_closed();
+        match self.adrift(lease) {
+            Some(NotOpen::EndedFromWithin) => Outcome::Unknown,
+            _ if may_have_ended && !is_answered => Outcome::Unknown,
+            _ => self.strayed_or(Outcome::RolledBack),
+        }
+    }
+
+    /// The same where its connection is in other hands.
+    pub(crate) fn undone_unseen(&self) -> Outcome {
+        match self.may_have_ended.load(Ordering::Acquire) {
+            true => Outcome::Unknown,
+            false => self.strayed_or(Outcome::RolledBack),
+        }
+    }
+
+    fn strayed_or(&self, outcome: Outcome) -> Outcome {
+        if self.has_strayed.load(Ordering::Acquire) { Outcome::Unknown } else { outcome }
+    }
+
+    pub(crate) fn not_open(&self, adrift: NotOpen, phase: Phase, outcome: Outcome) -> Error {
+        let work = &self.work;
+        let sentence = match adrift {
+            NotOpen::NeverBegun => {
+                format!("the transaction of {work} could not be begun, and the error was passed over")
+            }
+            NotOpen::EndedFromWithin => format!(
+                "the transaction of {work} was ended by a statement of its own; leave COMMIT and ROLLBACK to whoever \
+                 opened it"
+            ),
+        };
+        Error::new(Fault::TransactionState, phase, outcome, sentence)
+    }
+
+    pub(crate) fn executor<'a>(&'a self, lease: &'a PooledConnection) -> Executor<'a> {
+        let deadline = match (self.deadline, deadline::current()) {
+            (Some(own), current) => Some(own.or_earlier(current)),
+            (None, current) => current,
+        };
+        let scope = match self.may_have_ended.load(Ordering::Acquire) {
+            true => Scope::Unclear,
+            false => Scope::InTransaction,
+        };
+        Executor {
+            work: &self.work,
+            deadline,
+            scope: ScopeSource::Known(scope),
+            is_transaction_limit: self.is_own_limit && deadline == self.deadline,
+            server_limit: self.server_limit,
+            is_read_only: self.is_read_only,
+            limit: lease.executor().limit.filter(|_| !self.takes_its_time),
+            ..lease.executor()
+        }
+    }
+
+    /// A text that may end the transaction is about to be sent.
+    #[inline]
+    pub(crate) fn note_ending(&self, sql: &str) {
+        if nature::may_end(sql) {
+            self.may_have_ended.store(true, Ordering::Release);
+        }
+    }
+
+    /// Takes the lease out, once. `None` when another task still has a statement under way: that is stopped, and
+    /// whoever waits for it gives the lease back.
+    pub(crate) fn take(&self) -> Option<PooledConnection> {
+        let shared = self.lease.lock().take()?;
+        match Arc::try_unwrap(shared) {
+            Ok(lease) => Some(lease),
+            Err(shared) => {
+                give_up(shared.inner(), &self.work, Phase::Statement, false, None);
+                None
+            }
+        }
+    }
+
+    /// Sends the BEGIN that was held back, if it was.
+    pub(crate) async fn send_begin(&self, executor: &Executor<'_>) -> Result<()> {
+        let unsent = self.unsent.lock().take();
+        match unsent {
+            Some(begin) => self.send(executor, &begin).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) async fn send(&self, executor: &Executor<'_>, begin: &str) -> Result<Option<String>> {
+        let id = send_begin(executor, begin).await;
+        // BEGIN is sent once.
+        let link = &executor.connection.link;
+        let _ = self.begun.set(id.is_ok().then(|| link.state.mark()));
+        if id.is_ok() {
+            // This transaction has an owner.
+            link.told();
+        }
+        id
+    }
+}
+
+/// Why a handle has no transaction behind it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotOpen {
+    /// Its BEGIN failed, or was given up.
+    NeverBegun,
+    /// A statement inside was its COMMIT or ROLLBACK.
+    EndedFromWithin,
+}
+
+async fn send_begin(executor: &Executor<'_>, begin: &str) -> Result<Option<String>> {
+    let alone = executor.at(Scope::Autocommit);
+    let messages = alone
+        .run(Phase::Begin, executor.connection.client.simple_query(begin))
+        .await
+        .map_err(|error| error.with_outcome(Outcome::NotStarted))?;
+    // The id is asked for last.
+    Ok(messages.iter().rev().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.try_get(0).ok().flatten().map(str::to_owned),
+        _ => None,
+    }))
+}
+
+/// Opens a transaction on a lease.
+pub(crate) async fn open(lease: PooledConnection, begin: TransactionOptions) -> Result<Arc<OpenTransaction>> {
+    let now = Instant::now();
+    let own = lease.inner().shared.plan.transaction_timeout().filter(|_| !begin.takes_its_time);
+    let own = own.and_then(|limit| now.checked_add(limit));
+    let scope = match (lease.deadline(), deadline::current()) {
+        (Some(lease), current) => Some(lease.or_earlier(current)),
+        (None, current) => current,
+    };
+    let own = own.map(Deadline::at);
+    let is_own_limit = own.is_some_and(|own| scope.is_none_or(|scope| own < scope));
+    let deadline = if is_own_limit { own } else { scope };
+    let work = lease.work().clone();
+    let sql = begin.sql(lease.inner(), deadline, None);
+    let core = OpenTransaction {
+        lease: Mutex::new(None),
+        work,
+        deadline,
+        is_own_limit,
+        // Who takes his time lifts the server's limit, or says another.
+        server_limit: match begin.takes_its_time {
+            true => begin.statement_timeout,
+            false => begin.statement_limit(lease.inner(), deadline, None),
+        },
+        is_read_only: begin.read_only,
+        takes_its_time: begin.takes_its_time,
+        unsent: Mutex::new(None),
+        begun: OnceLock::new(),
+        has_strayed: AtomicBool::new(false),
+        may_have_ended: AtomicBool::new(false),
+        levels: Levels::default(),
+        xid: Mutex::new(None),
+        began: now,
+    };
+    if begin.read_only {
+        *core.unsent.lock() = Some(sql);
+    } else {
+        let xid = core.send(&core.executor(&lease), &sql).await?;
+        *core.xid.lock() = xid.filter(|_| begin.with_id);
+    }
+    *core.lease.lock() = Some(Arc::new(lease));
+    Ok(Arc::new(core))
+}
+
+/// Ends the transaction when its closure was dropped or panicked: the lease goes back, and is rolled back there.
+pub(crate) struct RollbackOnDrop(pub(crate) Arc<OpenTransaction>);
+
+impl Drop for RollbackOnDrop {
+    fn drop(&mut self) {
+        drop(self.0.take());
+    }
+}

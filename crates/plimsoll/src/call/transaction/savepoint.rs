@@ -1,0 +1,141 @@
+//! Savepoints: a part of a transaction that may fail by itself.
+//!
+//! Whatever a savepoint's own deadline says, undoing it is the transaction's business and has the transaction's time: a
+//! part that was told to be rolled back and is not would be committed with the rest. If it cannot be undone, the
+//! transaction cannot be committed.
+
+use super::Transaction;
+use super::levels::{Entry, Level};
+use super::open::{NotOpen, OpenTransaction};
+use crate::call::connection::PooledConnection;
+use crate::call::statement::executor::Executor;
+use crate::error::{Outcome, Phase, Result};
+use crate::rules::outcome::Scope;
+use std::future::Future;
+use std::sync::Arc;
+
+pub(crate) async fn run<T, F, Fut>(outer: &Transaction, work: F) -> Result<T>
+where
+    T: Send,
+    F: FnOnce(Transaction) -> Fut + Send,
+    Fut: Future<Output = Result<T>> + Send,
+{
+    let core = &outer.core;
+    let lease = core.enter(outer.level).await?;
+    let Some(level) = core.levels.push(outer.level) else {
+        return Err(Entry::Blocked.refusal(&core.work));
+    };
+    let open = Open { core, level, is_over: false };
+    let savepoint = format!("SAVEPOINT {}", name(level));
+    if let Err(error) = control(core, &lease, Phase::Begin, &savepoint).await {
+        // It was not made, or the transaction has failed with it.
+        open.over();
+        return Err(error);
+    }
+    drop(lease);
+    let answer = work(Transaction { core: Arc::clone(core), level }).await;
+    let lease = core.lease()?;
+    let error = match answer {
+        Ok(value) => {
+            let release = format!("RELEASE SAVEPOINT {}", name(level));
+            match control(core, &lease, Phase::Statement, &release).await {
+                Ok(()) => {
+                    open.over();
+                    return Ok(value);
+                }
+                Err(error) => error,
+            }
+        }
+        Err(error) => error,
+    };
+    match core.undo(&lease, level).await {
+        Ok(()) => {
+            open.over();
+            Err(error.with_outcome(Outcome::RolledBack))
+        }
+        Err(second) => {
+            open.over();
+            Err(error.and(format_args!(
+                "it could not be undone, so the transaction cannot be committed: {second}"
+            )))
+        }
+    }
+}
+
+/// A savepoint that is open until it is said to be over; dropped before that, it was given up.
+struct Open<'a> {
+    core: &'a OpenTransaction,
+    level: Level,
+    is_over: bool,
+}
+
+impl Open<'_> {
+    fn over(mut self) {
+        self.is_over = true;
+        self.core.levels.remove(self.level);
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.core.levels.give_up(self.level);
+        }
+    }
+}
+
+fn name(level: Level) -> String {
+    format!("plimsoll_{level}")
+}
+
+async fn control(core: &OpenTransaction, lease: &PooledConnection, phase: Phase, sql: &str) -> Result<()> {
+    let executor = core.executor(lease);
+    core.send_begin(&executor).await?;
+    executor.run(phase, lease.inner().client.batch_execute(sql)).await
+}
+
+impl OpenTransaction {
+    /// The lease for whoever holds the handle of this level, once everything that was given up within it is undone.
+    pub(crate) async fn enter(&self, level: Level) -> Result<Arc<PooledConnection>> {
+        let mut lease = self.lease()?;
+        if lease.inner().link.needs_settling() {
+            // What is given up and not over yet may be the end of the transaction.
+            Box::pin(self.executor(&lease).settled()).await?;
+            lease = self.lease()?;
+        }
+        match self.levels.entry(level) {
+            Entry::Open => Ok(lease),
+            Entry::After(given_up) => {
+                Box::pin(self.undo(&lease, given_up)).await?;
+                self.levels.remove(given_up);
+                Ok(lease)
+            }
+            refused => Err(refused.refusal(&self.work)),
+        }
+    }
+
+    /// Undoes what was given up, before COMMIT.
+    pub(crate) async fn undo_what_was_given_up(&self, lease: &PooledConnection) -> Result<()> {
+        match self.levels.entry(0) {
+            Entry::Open => Ok(()),
+            Entry::After(given_up) => self.undo(lease, given_up).await,
+            refused => Err(refused.refusal(&self.work)),
+        }
+    }
+
+    /// Rolls back to a savepoint, by the transaction's own deadline. If that fails the transaction cannot be committed.
+    async fn undo(&self, lease: &PooledConnection, level: Level) -> Result<()> {
+        if self.adrift(lease) == Some(NotOpen::EndedFromWithin) {
+            let error = self.not_open(NotOpen::EndedFromWithin, Phase::Rollback, Outcome::Unknown);
+            return Err(error);
+        }
+        let name = name(level);
+        let sql = format!("ROLLBACK TO SAVEPOINT {name}; RELEASE SAVEPOINT {name}");
+        let executor = Executor { deadline: self.deadline, ..self.executor(lease).at(Scope::InTransaction) };
+        let undone = executor.run(Phase::Rollback, lease.inner().client.batch_execute(&sql)).await;
+        if undone.is_err() {
+            lease.inner().link.doom();
+        }
+        undone
+    }
+}

@@ -1,0 +1,379 @@
+//! The states of the breaker, and what moves it from one to the next. Pure: `now` is an argument.
+//!
+//! ```text
+//!              nothing answers, for as long as `after`                     a probe is answered
+//!   Closed ───────────────────────────────────────────► Open ──────────────────────────────────► HalfOpen
+//!     ▲                                                   ▲ a call fails to reach the server        │
+//!     │                                                   └─────────────────────────────────────────┤
+//!     └───────── every step was answered: 2, 4, 8, 16 calls at a time ◄─────────────────────────────┘
+//! ```
+//!
+//! One thing is watched, and it is a time: how long the server has owed an answer and given none, to anybody. A slow
+//! statement is not silence, because the probe beside it is answered; a lock pile-up is not, a constraint is not, a
+//! statement that was cancelled is not. A connection that breaks while others are answered is not. A stall that is
+//! shorter than `after` passes unnoticed. That is why no failure is counted by itself: what counts is that nothing
+//! succeeded since the first of them. A server that is full has answered, so its refusal counts only where the pool has
+//! no connection at all.
+//!
+//! A step ends when its calls were answered, or when it has lasted for a moment and the server said anything: a call
+//! may run for long, and a lease may be kept for good.
+
+use crate::fault::Fault;
+use std::fmt;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Fewer failed connects than this prove nothing.
+const FAILURES: u32 = 3;
+/// Calls at a time right after a probe was answered.
+const FIRST_STEP: u32 = 2;
+/// Once that many calls at a time were answered, nobody is counted any more.
+const LAST_STEP: u32 = 16;
+
+/// A step whose calls go on for longer than this waits for them no more.
+const STEP_LASTS: Duration = Duration::from_millis(100);
+
+/// An outage that lasts is told of again, this often.
+const REMINDER: Duration = Duration::from_secs(60);
+
+/// Why it is not closed.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Cause {
+    /// Answers were owed, and none came since then.
+    Silent(Instant),
+    /// No connection could be opened since then.
+    Failing { since: Instant, failures: u32, fault: Fault, last: String },
+    /// It had answered again, and then a call did not reach it.
+    Relapsed,
+    /// It answers again; so many calls at a time are let through.
+    Recovering(u32),
+    /// Somebody said so.
+    Isolated,
+}
+
+impl Cause {
+    /// In words, as of now.
+    pub(crate) fn told(&self, now: Instant) -> String {
+        let seconds = |since: Instant| now.saturating_duration_since(since).as_secs_f64();
+        match self {
+            Cause::Silent(since) => {
+                format!("the server has owed answers and given none for {:.1} s", seconds(*since))
+            }
+            Cause::Failing { since, failures, last, .. } => format!(
+                "no connection could be opened for {:.1} s ({failures} tries; the last: {last})",
+                seconds(*since)
+            ),
+            Cause::Relapsed => "the server had answered again, and then could not be reached".to_owned(),
+            Cause::Recovering(step) => {
+                format!("the server answers again, and {step} calls at a time are let through")
+            }
+            Cause::Isolated => "it was isolated by hand".to_owned(),
+        }
+    }
+}
+
+/// What a breaker does with calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BreakerState {
+    /// Lets every call through.
+    Closed,
+    /// Lets none through.
+    Open,
+    /// Lets a few through, and more with each that is answered.
+    HalfOpen,
+    /// Lets none through until it is told otherwise.
+    Isolated,
+}
+
+impl fmt::Display for BreakerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            BreakerState::Closed => "closed",
+            BreakerState::Open => "open",
+            BreakerState::HalfOpen => "half-open",
+            BreakerState::Isolated => "isolated",
+        })
+    }
+}
+
+#[derive(Debug)]
+enum CircuitState {
+    Closed,
+    /// Since the outage began; and since it was opened last, which an answer must be younger than.
+    Open {
+        since: Instant,
+        shut: Instant,
+        reason: Cause,
+    },
+    HalfOpen {
+        since: Instant,
+        step: u32,
+        stepped: Instant,
+        out: u32,
+    },
+    Isolated {
+        since: Instant,
+    },
+}
+
+/// A change of state, to be told once no lock is held.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Change {
+    Opened { reason: String },
+    Isolated { reason: String },
+    StillOpen { after: Duration, reason: String },
+    HalfOpened { after: Duration },
+    Closed { after: Duration },
+}
+
+/// The right to make one call while half open, good for the opening in which it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ProbePermit(u64);
+
+/// What became of a call that had such a right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallResult {
+    /// The server said something, be it an error.
+    Answered,
+    /// It could not be reached.
+    Failed,
+    /// Nobody waited for it.
+    Unknown,
+}
+
+struct Failing {
+    since: Instant,
+    failures: u32,
+    fault: Fault,
+    last: String,
+}
+
+/// The breaker of one server.
+pub(crate) struct Circuit {
+    after: Duration,
+    state: CircuitState,
+    /// Grows with each opening, so that what belongs to an earlier one is known.
+    generation: u64,
+    heard: Option<Instant>,
+    owed: Option<Instant>,
+    failing: Option<Failing>,
+    /// The pool has connections that have not ended.
+    has_connections: bool,
+    /// How often this outage was told of again.
+    reminders: u32,
+}
+
+impl Circuit {
+    /// A closed breaker that opens when a server has given no answer for so long.
+    pub(crate) fn new(after: Duration) -> Self {
+        Circuit {
+            after,
+            state: CircuitState::Closed,
+            generation: 0,
+            heard: None,
+            owed: None,
+            failing: None,
+            has_connections: false,
+            reminders: 0,
+        }
+    }
+
+    pub(crate) fn state(&self) -> BreakerState {
+        match self.state {
+            CircuitState::Closed => BreakerState::Closed,
+            CircuitState::Open { .. } => BreakerState::Open,
+            CircuitState::HalfOpen { .. } => BreakerState::HalfOpen,
+            CircuitState::Isolated { .. } => BreakerState::Isolated,
+        }
+    }
+
+    /// Since when it has not been closed, and why.
+    pub(crate) fn opened(&self) -> Option<(Instant, Cause)> {
+        match &self.state {
+            CircuitState::Closed => None,
+            CircuitState::Open { since, reason, .. } => Some((*since, reason.clone())),
+            CircuitState::HalfOpen { since, step, .. } => Some((*since, Cause::Recovering(*step))),
+            CircuitState::Isolated { since } => Some((*since, Cause::Isolated)),
+        }
+    }
+
+    /// Since when answers are owed and none comes, from anywhere.
+    pub(crate) fn silent_since(&self) -> Option<Instant> {
+        self.owed.or(self.failing.as_ref().map(|failing| failing.since))
+    }
+
+    /// The server said something at that time.
+    pub(crate) fn heard(&mut self, at: Instant) -> Option<Change> {
+        if self.heard.is_some_and(|known| at <= known) {
+            return None;
+        }
+        self.heard = Some(at);
+        if self.owed.is_some_and(|since| since < at) {
+            self.owed = None;
+        }
+        if self.failing.as_ref().is_some_and(|failing| failing.since < at) {
+            self.failing = None;
+        }
+        match self.state {
+            CircuitState::Open { since, shut, .. } if at > shut => {
+                self.state = CircuitState::HalfOpen { since, step: FIRST_STEP, stepped: at, out: 0 };
+                Some(Change::HalfOpened { after: at.saturating_duration_since(since) })
+            }
+            // Where no call comes to its end, the heartbeat's answers are the steps.
+            CircuitState::HalfOpen { stepped, out, .. }
+                if out == 0 || at.saturating_duration_since(stepped) >= STEP_LASTS =>
+            {
+                self.step_up(at)
+            }
+            _ => None,
+        }
+    }
+
+    /// A connect did not reach the server, or found it full.
+    pub(crate) fn connect_failed(&mut self, now: Instant, fault: Fault, sentence: &str) -> Option<Change> {
+        if fault == Fault::TooManyConnections && self.has_connections {
+            return self.heard(now);
+        }
+        let failing = self.failing.get_or_insert_with(|| Failing {
+            since: now,
+            failures: 0,
+            fault,
+            last: String::new(),
+        });
+        failing.failures = failing.failures.saturating_add(1);
+        failing.fault = fault;
+        failing.last = sentence.to_owned();
+        self.judge(now, None)
+    }
+
+    /// Looks at the server as a whole: whether anybody waits for an answer, and since when the probe does.
+    pub(crate) fn look(&mut self, now: Instant, is_owed: bool, probe: Option<Instant>) -> Option<Change> {
+        self.owed = match (is_owed || probe.is_some(), self.owed) {
+            (true, known) => Some(known.unwrap_or(now)),
+            (false, _) => None,
+        };
+        self.judge(now, probe)
+    }
+
+    /// Whether the pool has connections that have not ended.
+    pub(crate) fn has_connections(&mut self, has: bool) {
+        self.has_connections = has;
+    }
+
+    /// Time in which nobody could look (this program stood still) is not held against the server.
+    pub(crate) fn forgive(&mut self) {
+        self.owed = None;
+        self.failing = None;
+    }
+
+    fn judge(&mut self, now: Instant, probe: Option<Instant>) -> Option<Change> {
+        if !matches!(self.state, CircuitState::Closed | CircuitState::HalfOpen { .. }) {
+            return None;
+        }
+        let lasts = |since: Instant| now.saturating_duration_since(since);
+        let is_silent = self.owed.is_some_and(|since| lasts(since) >= self.after)
+            && probe.is_some_and(|since| lasts(since) >= self.after / 2);
+        let is_failing = self
+            .failing
+            .as_ref()
+            .is_some_and(|failing| lasts(failing.since) >= self.after && failing.failures >= FAILURES);
+        let reason = match (&self.failing, self.owed) {
+            (Some(failing), _) if is_failing => Cause::Failing {
+                since: failing.since,
+                failures: failing.failures,
+                fault: failing.fault,
+                last: failing.last.clone(),
+            },
+            (_, Some(since)) if is_silent => Cause::Silent(since),
+            _ => return None,
+        };
+        Some(self.open(now, reason))
+    }
+
+    fn open(&mut self, now: Instant, reason: Cause) -> Change {
+        self.generation += 1;
+        let told = reason.told(now);
+        // An outage with an answer in between is one outage.
+        let since = if let CircuitState::HalfOpen { since, .. } = self.state {
+            since
+        } else {
+            self.reminders = 0;
+            now
+        };
+        self.state = CircuitState::Open { since, shut: now, reason };
+        Change::Opened { reason: told }
+    }
+
+    /// Whether the outage has lasted for another minute.
+    pub(crate) fn remind(&mut self, now: Instant) -> Option<Change> {
+        let CircuitState::Open { since, reason, .. } = &self.state else { return None };
+        let after = now.saturating_duration_since(*since);
+        if after < REMINDER * (self.reminders + 1) {
+            return None;
+        }
+        self.reminders += 1;
+        Some(Change::StillOpen { after, reason: reason.told(now) })
+    }
+
+    /// Whether a call may go on; with a right of its own while half open.
+    pub(crate) fn permit(&mut self) -> Result<Option<ProbePermit>, ()> {
+        match &mut self.state {
+            CircuitState::Closed => Ok(None),
+            CircuitState::HalfOpen { step, out, .. } if *out < *step => {
+                *out += 1;
+                Ok(Some(ProbePermit(self.generation)))
+            }
+            CircuitState::HalfOpen { .. } | CircuitState::Open { .. } | CircuitState::Isolated { .. } => {
+                Err(())
+            }
+        }
+    }
+
+    /// A call that had a right has ended. What belongs to an earlier opening says nothing about this one.
+    pub(crate) fn done(&mut self, right: ProbePermit, answer: CallResult, now: Instant) -> Option<Change> {
+        if right.0 != self.generation {
+            return None;
+        }
+        let CircuitState::HalfOpen { out, .. } = &mut self.state else { return None };
+        *out = out.saturating_sub(1);
+        match answer {
+            CallResult::Unknown => None,
+            CallResult::Answered => self.step_up(now),
+            CallResult::Failed => Some(self.open(now, Cause::Relapsed)),
+        }
+    }
+
+    fn step_up(&mut self, now: Instant) -> Option<Change> {
+        let CircuitState::HalfOpen { since, step, stepped, .. } = &mut self.state else { return None };
+        if *step < LAST_STEP {
+            *step *= 2;
+            *stepped = now;
+            return None;
+        }
+        let after = now.saturating_duration_since(*since);
+        self.state = CircuitState::Closed;
+        Some(Change::Closed { after })
+    }
+
+    /// Lets nothing through until [`Circuit::resume`].
+    pub(crate) fn isolate(&mut self, now: Instant) -> Option<Change> {
+        if matches!(self.state, CircuitState::Isolated { .. }) {
+            return None;
+        }
+        self.generation += 1;
+        self.state = CircuitState::Isolated { since: now };
+        Some(Change::Isolated { reason: Cause::Isolated.told(now) })
+    }
+
+    /// Lets everything through again; a server that is away opens it again by itself.
+    pub(crate) fn resume(&mut self, now: Instant) -> Option<Change> {
+        let CircuitState::Isolated { since } = self.state else { return None };
+        self.state = CircuitState::Closed;
+        self.forgive();
+        Some(Change::Closed { after: now.saturating_duration_since(since) })
+    }
+}
+
+#[cfg(test)]
+mod tests;

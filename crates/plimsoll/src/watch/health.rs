@@ -1,0 +1,201 @@
+//! How the database is: a short answer that is never older than what is known, and never waits for a pool.
+//!
+//! Three questions that are often mixed up. *Live*: does this program run? The database has no say in that, or its
+//! outage restarts every program. *Ready*: would a call go through now? Answered from what the heartbeat knows, without
+//! asking anybody, so that it can be asked often and is red within a second of a freeze. *Health*: what does the
+//! database itself say? Asked on the reserved connection, by one caller for all, and kept for a minute; but the first
+//! connectivity fault or change of the breaker makes it void, and a bad answer is asked again after a second. What the
+//! pool and the breaker say is added anew each time, since it costs nothing. A pool that is used up is not a database
+//! that is down.
+
+use crate::call::database::Database;
+use crate::call::health::{Health, HealthState, Last, Readiness};
+use crate::deadline;
+use crate::error::{Error, Outcome, Phase, Result};
+use crate::event::{Event, POLLUTED};
+use crate::fault::Fault;
+use crate::rules::circuit::BreakerState;
+use crate::wire::handshake::Opened;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+use tokio_postgres::SimpleQueryMessage;
+
+/// The longest that asking may take.
+const LIMIT: Duration = Duration::from_secs(3);
+/// Silence after which calls are not sent here any more.
+const TOO_SILENT: Duration = Duration::from_millis(500);
+/// Lent connections above this part of all are worth a warning.
+const CROWDED: f64 = 0.9;
+
+/// The catalogues that no role needs a right for; behind a pooler it is the server's answer all the same.
+const ASK: &str = "SELECT count(*), current_setting('max_connections') \
+                   FROM pg_catalog.pg_stat_activity WHERE datname = current_database()";
+
+impl Database {
+    /// Whether a call would go through now, as far as that is known without asking: no I/O, no waiting. A paused pool is
+    /// ready: its calls wait, which is what it was paused for.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        let breaker = self.breaker();
+        let not = |reason: String| Readiness { is_ready: false, reason: Some(reason) };
+        if self.is_closed() {
+            return not("the pool is closed".to_owned());
+        }
+        match (breaker.state, breaker.silent_for) {
+            (BreakerState::Open | BreakerState::Isolated, _) => {
+                let lasts = breaker.open_for.unwrap_or_default().as_secs_f64();
+                not(format!("the circuit breaker has been {} for {lasts:.1} s", breaker.state))
+            }
+            (_, Some(silent)) if silent >= TOO_SILENT => not(silence(silent)),
+            _ => Readiness { is_ready: true, reason: None },
+        }
+    }
+
+    /// How the database is. A good answer is kept for 60 s, unless a connectivity fault or a change of the breaker made
+    /// it void, and a bad one for 1 s; with `force` an answer counts only if it came after this was called. It is asked on
+    /// a connection of its own, past the breaker, by one caller for all who want to know, within 3 s and the deadline of
+    /// the scope.
+    ///
+    /// # Cancel safety
+    /// Dropped, somebody else asks.
+    pub async fn health(&self, force: bool) -> Health {
+        if self.is_closed() {
+            return Health::down("the pool is closed".to_owned());
+        }
+        let now = Instant::now();
+        match deadline::current() {
+            None => self.found(force, now).await,
+            Some(deadline) => {
+                // What is cut short for this caller says nothing to others, so it is not kept.
+                let found = timeout_at(deadline.instant(), self.found(force, now)).await;
+                found.unwrap_or_else(|_| Health::down("no answer before the caller's deadline".to_owned()))
+            }
+        }
+    }
+
+    async fn found(&self, force: bool, now: Instant) -> Health {
+        let shared = self.shared();
+        let health_cache = &shared.health_cache;
+        let kept = |last: &Last, at| !force && last.is_good(shared.breaker.changes(), at);
+        if let Some(last) = health_cache.last().filter(|last| kept(last, now)) {
+            return self.told(last);
+        }
+        let _asking = health_cache.asking.lock().await;
+        // A question that was out when this one was asked has been answered since.
+        let is_answered = |last: &Last| last.ended >= now || kept(last, Instant::now());
+        if let Some(last) = health_cache.last().filter(is_answered) {
+            return self.told(last);
+        }
+        let (at, changes) = (Instant::now(), shared.breaker.changes());
+        let health = self.ask_how_it_is(now + LIMIT).await;
+        let last = Last { at, ended: Instant::now(), changes, health };
+        *health_cache.last.lock() = Some(last.clone());
+        self.told(last)
+    }
+
+    /// What the database said, with what is known here now.
+    fn told(&self, last: Last) -> Health {
+        let mut health = Health { age: last.at.elapsed(), ..last.health };
+        if health.state == HealthState::Healthy {
+            health.reasons = self.warnings();
+            if !health.reasons.is_empty() {
+                health.state = HealthState::Degraded;
+            }
+        }
+        health
+    }
+
+    async fn ask_how_it_is(&self, until: Instant) -> Health {
+        let began = Instant::now();
+        let mut health = Health::of(HealthState::Healthy, Vec::new());
+        match self.question(until).await {
+            Ok((connections, max_connections)) => {
+                self.shared().breaker.heard(Instant::now());
+                health.latency = Some(began.elapsed());
+                health.connections = connections;
+                health.max_connections = max_connections;
+            }
+            Err(error) => {
+                self.tell(Event::HealthCheckFailed { fault: error.fault(), reason: error.to_string() });
+                let cause = error.fault().advice().cause;
+                health = Health::down(format!("{} {cause}", error.code()));
+            }
+        }
+        health
+    }
+
+    async fn question(&self, until: Instant) -> Result<(Option<u32>, Option<u32>)> {
+        let late = || {
+            Error::new(
+                Fault::ConnectTimeout,
+                Phase::Statement,
+                Outcome::NotStarted,
+                format!("the database gave no answer within {} s", LIMIT.as_secs()),
+            )
+        };
+        let asked = async {
+            let reserved = self.shared().reserved.lock().clone();
+            let ready: Arc<Opened> = match reserved {
+                Some(ready) if !ready.link.is_closed() => ready,
+                _ => self.reserve(until).await?,
+            };
+            ready.client.simple_query(ASK).await.map_err(Error::from)
+        };
+        let messages = timeout_at(until, asked).await.map_err(|_| late())??;
+        let number = |column| {
+            messages.iter().find_map(|message| match message {
+                SimpleQueryMessage::Row(row) => row.try_get(column).ok().flatten()?.parse().ok(),
+                _ => None,
+            })
+        };
+        Ok((number(0), number(1)))
+    }
+
+    /// A connection for this and the next question, where the heartbeat has none.
+    async fn reserve(&self, until: Instant) -> Result<Arc<Opened>> {
+        let ready = Arc::new(self.pool().inner.manager.connector.connect(until).await?);
+        // A pool that was closed meanwhile keeps nothing.
+        if !self.is_closed() {
+            *self.shared().reserved.lock() = Some(Arc::clone(&ready));
+        }
+        Ok(ready)
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let pool = self.pool_status();
+        let mut reasons = Vec::new();
+        if pool.is_paused {
+            reasons.push("the pool is paused: calls wait until it is resumed".to_owned());
+        }
+        let missing = self.shared().missing_guardrails.lock().join(", ");
+        if !missing.is_empty() {
+            reasons.push(format!("limits that the server does not keep: {missing}"));
+        }
+        if let Some(found) = &*self.shared().pollution.lock() {
+            reasons.push(format!(
+                "another client of this login has left {found} in the server's sessions; {POLLUTED}"
+            ));
+        }
+        if pool.checked_out >= pool.maximum && pool.waiting > 0 {
+            reasons.push(format!(
+                "pool exhausted: {} of {} connections lent, {} callers waiting",
+                pool.checked_out, pool.maximum, pool.waiting
+            ));
+        } else if pool.checked_out as f64 > CROWDED * pool.maximum as f64 {
+            reasons.push(format!("{} of {} connections lent", pool.checked_out, pool.maximum));
+        }
+        let breaker = self.breaker();
+        if let Some(silent) = breaker.silent_for.filter(|silent| *silent >= TOO_SILENT) {
+            reasons.push(silence(silent));
+        }
+        if breaker.state != BreakerState::Closed {
+            reasons.push(format!("the circuit breaker is {}", breaker.state));
+        }
+        reasons
+    }
+}
+
+fn silence(lasts: Duration) -> String {
+    format!("the database has given no answer for {:.1} s", lasts.as_secs_f64())
+}
