@@ -1,6 +1,7 @@
 //! What a private server should be like, and the order in which one comes to be.
 
 use super::server::Server;
+use super::standby::Backup;
 use super::{Cluster, StopMode, config, kept};
 use crate::binaries::Binaries;
 use crate::error::{Error, Result};
@@ -49,6 +50,7 @@ pub struct ClusterBuilder {
     pub(super) settings: Vec<(String, String)>,
     pub(super) hba: Vec<String>,
     pub(super) tls: Option<(String, String)>,
+    pub(super) primary: Option<Server>,
 }
 
 impl ClusterBuilder {
@@ -134,6 +136,18 @@ impl ClusterBuilder {
         self
     }
 
+    /// A standby of this server: a copy of it that follows it by streaming and can be read
+    /// ([`Cluster::promote`] makes it a server of its own). Superuser, password and what is in the databases are the
+    /// primary's. Settings are not: PostgreSQL asks that `max_connections` and its like are no smaller here than there.
+    ///
+    /// A kept data folder that is there already is used as it is.
+    pub fn standby_of(mut self, primary: &Cluster) -> Self {
+        self.superuser = Some(primary.superuser().to_owned());
+        self.password = Some(primary.password().to_owned());
+        self.primary = Some(primary.server.clone());
+        self
+    }
+
     /// Makes the data folder if need be, and starts the server. Dropped before it is done, it leaves no server and no
     /// temporary folder behind; a kept data folder is then either complete or not there.
     pub async fn start(self) -> Result<Cluster> {
@@ -179,14 +193,25 @@ impl ClusterBuilder {
         let is_there = kept::is_there(&server)?;
         let guard = guard(&server, lock.as_ref())?;
         let _watched_from_now_on = temporary.keep();
-        let new_password = self.make_or_recall_data(&mut server, is_there).await?;
+        let backup = match &self.primary {
+            Some(primary) if !is_there => Some(Backup::begin(primary).await?),
+            _ => None,
+        };
+        let new_password = self.make_or_recall_data(&mut server, is_there, backup.as_ref()).await?;
         self.start_on_a_port(&mut server).await?;
+        // A standby that answers has fetched what was written during the backup.
+        drop(backup);
         kept::change_password(&mut server, new_password).await?;
         Ok((server, guard))
     }
 
     /// Returns the password that a kept folder should change to, if it is to.
-    async fn make_or_recall_data(&self, server: &mut Server, is_there: bool) -> Result<Option<String>> {
+    async fn make_or_recall_data(
+        &self,
+        server: &mut Server,
+        is_there: bool,
+        backup: Option<&Backup<'_>>,
+    ) -> Result<Option<String>> {
         if is_there {
             return kept::credentials(server, self);
         }
@@ -194,7 +219,10 @@ impl ClusterBuilder {
             Some(password) => password.clone(),
             None => secret::random()?,
         };
-        server.initdb(self.is_durable()).await?;
+        match backup {
+            None => server.initdb(self.is_durable()).await?,
+            Some(backup) => backup.fill(server).await?,
+        }
         kept::remember(server)?;
         Ok(None)
     }

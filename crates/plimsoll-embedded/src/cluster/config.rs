@@ -3,6 +3,7 @@
 
 use super::builder::ClusterBuilder;
 use super::server::{HOST, Server};
+use super::standby;
 use crate::error::{Error, Result};
 use crate::folder;
 use std::fmt::Write;
@@ -44,6 +45,9 @@ fn own_settings(server: &Server, wanted: &ClusterBuilder) -> Vec<(String, String
         ("logging_collector", "off".into()),
         ("lc_messages", "C".into()),
     ];
+    if let Some(primary) = &wanted.primary {
+        settings.push(("primary_conninfo", standby::conninfo(primary)));
+    }
     if !wanted.is_durable() {
         // Not synchronous_commit: a test may depend on the order in which a commit waits for things.
         settings.push(("fsync", "off".into()));

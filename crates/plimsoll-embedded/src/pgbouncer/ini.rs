@@ -21,12 +21,28 @@ pub(super) fn write(wanted: &PgBouncerBuilder, folder: &Path, port: u16, run_as:
         }
         text.push_str(&format!("{name} = {value}\n"));
     }
-    let mut users = line(&upstream.user, &upstream.password);
+    let mut list = line(&upstream.user, &upstream.password);
     for (user, password) in &wanted.users {
-        users.push_str(&line(user, password));
+        list.push_str(&line(user, password));
     }
-    folder::write(&folder.join("userlist.txt"), &users, 0o600, run_as)?;
+    folder::write(&users(folder), &list, 0o600, run_as)?;
     folder::write(&file(folder), &text, 0o600, run_as)
+}
+
+/// Gives one user another password in the list of users.
+pub(super) fn change_password(folder: &Path, run_as: &RunAs, user: &str, password: &str) -> Result<()> {
+    let path = users(folder);
+    let old = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+    let theirs = line(user, "");
+    let theirs = theirs.trim_end_matches("\"\"\n");
+    let others = old.lines().filter(|line| !line.starts_with(theirs));
+    let mut list: String = others.map(|line| format!("{line}\n")).collect();
+    list.push_str(&line(user, password));
+    folder::write(&path, &list, 0o600, run_as)
+}
+
+fn users(folder: &Path) -> PathBuf {
+    folder.join("userlist.txt")
 }
 
 fn own_settings(wanted: &PgBouncerBuilder, folder: &Path, port: u16) -> Vec<(String, String)> {
@@ -42,7 +58,7 @@ fn own_settings(wanted: &PgBouncerBuilder, folder: &Path, port: u16) -> Vec<(Str
         // None: were the port taken, a Unix socket would keep it running, and it would be found nowhere.
         ("unix_socket_dir", String::new()),
         ("auth_type", "scram-sha-256".into()),
-        ("auth_file", path("userlist.txt")),
+        ("auth_file", users(folder).display().to_string()),
         ("admin_users", wanted.upstream.user.clone()),
         ("logfile", path("log")),
         ("pidfile", path("pid")),
