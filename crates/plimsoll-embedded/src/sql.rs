@@ -50,7 +50,10 @@ impl Target {
         clippy::disallowed_methods,
         reason = "this crate is used to test the guarded connections, not by way of them"
     )]
-    pub(crate) async fn connect(&self, database: &str) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+    pub(crate) async fn connect(
+        &self,
+        database: &str,
+    ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
         let mut config = Config::new();
         match &self.host {
             Host::Socket(folder) => config.host_path(folder),

@@ -244,7 +244,9 @@ async fn by_hand_it_cancels_what_runs_on_the_lease_and_nothing_afterwards() {
 
 /// PgBouncer before 1.21 dies when the client of a cancel that it has passed on goes before the server has acted on it,
 /// and all its other clients lose their connections.
-async fn not_even_the_pooler_when_the_server_stands_still_for_longer_than_is_waited(version: PgBouncerVersion) {
+async fn not_even_the_pooler_when_the_server_stands_still_for_longer_than_is_waited(
+    version: PgBouncerVersion,
+) {
     let cluster = Cluster::start().await.unwrap();
     let bouncer = PgBouncer::in_front_of(&cluster).version(version).pool_mode(PoolMode::Transaction);
     let bouncer = bouncer.start().await.unwrap();
@@ -253,7 +255,8 @@ async fn not_even_the_pooler_when_the_server_stands_still_for_longer_than_is_wai
     let handle = lease.cancel_handle();
     let process = Process::attach_tree(cluster.pid().unwrap()).unwrap();
     let by_hand = async {
-        let running = "SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(30)%' AND state = 'active'";
+        let running =
+            "SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(30)%' AND state = 'active'";
         server::until("it runs", server::PATIENCE, async || {
             !cluster.execute("postgres", running).await.unwrap().is_empty()
         })

@@ -40,7 +40,8 @@ impl<'a> Backup<'a> {
         let connecting = primary.socket().connect("postgres").await;
         let backup = Backup { primary, session: connecting.map_err(|error| sql::failure(DOING, &error))? };
         // Gone with the session.
-        let keep = format!("SELECT pg_create_physical_replication_slot('copy_{}', true, true)", fastrand::u64(..));
+        let keep =
+            format!("SELECT pg_create_physical_replication_slot('copy_{}', true, true)", fastrand::u64(..));
         backup.ask(&keep).await?;
         Ok(backup)
     }

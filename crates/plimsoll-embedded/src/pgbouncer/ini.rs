@@ -38,7 +38,11 @@ pub(super) fn change_password(folder: &Path, run_as: &RunAs, user: &str, passwor
     let others = old.lines().filter(|line| !line.starts_with(theirs));
     let mut list: String = others.map(|line| format!("{line}\n")).collect();
     list.push_str(&line(user, password));
-    folder::write(&path, &list, 0o600, run_as)
+    // Put in its place rather than written over: PgBouncer takes a file of the same size and second for the old one,
+    // unless it is another file.
+    let new = folder.join("userlist.new");
+    folder::write(&new, &list, 0o600, run_as)?;
+    std::fs::rename(&new, &path).map_err(Error::io("put in place", &path))
 }
 
 fn users(folder: &Path) -> PathBuf {

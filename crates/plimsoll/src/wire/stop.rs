@@ -187,16 +187,17 @@ impl UnderWay {
         let Link { target, seen, .. } = &*self.link;
         let pid = seen.pid();
         let until = Instant::now() + CANCEL_LIMIT;
-        let acted_on = match timeout_at(until, cancel::send(target, pid, seen.secret(), is_still_wanted)).await {
-            Ok(Ok(Some(mut sent))) => {
-                let acted_on = timeout_at(until, sent.until_acted_on()).await;
-                if acted_on.is_err() {
-                    sent.leave();
+        let acted_on =
+            match timeout_at(until, cancel::send(target, pid, seen.secret(), is_still_wanted)).await {
+                Ok(Ok(Some(mut sent))) => {
+                    let acted_on = timeout_at(until, sent.until_acted_on()).await;
+                    if acted_on.is_err() {
+                        sent.leave();
+                    }
+                    acted_on
                 }
-                acted_on
-            }
-            other => other.map(|sent| sent.map(drop)),
-        };
+                other => other.map(|sent| sent.map(drop)),
+            };
         match acted_on {
             Ok(Ok(())) => self.is_confirmed = true,
             Ok(Err(error)) => {
