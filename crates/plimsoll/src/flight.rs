@@ -144,6 +144,9 @@ impl Guard<'_> {
         stopped: Option<StopReason>,
         sent: Sent,
     ) -> Result<T> {
+        if self.is_alone_since(sent) {
+            return Err(self.not_replicated(Phase::Commit, sent));
+        }
         match (begun, out, commit) {
             // By itself, and not as it was asked for: that it wrote nothing, or saw what it was to see, nobody knows.
             (Err(error), Ok(_), Ok(())) => {

@@ -263,9 +263,11 @@ impl Manage for Postgres {
 
 /// A COMMIT that was dropped while under way has come to its end: says which.
 fn tell_of_orphan(connection: &Connection, rest: Rest) {
-    let Some(work) = connection.link.take_orphan() else { return };
-    let outcome = match (rest, connection.link.seen.last_tag().as_str()) {
+    let Some((work, sent)) = connection.link.take_orphan() else { return };
+    let seen = &connection.link.seen;
+    let outcome = match (rest, seen.last_tag().as_str()) {
         (Rest::Closed, _) => Outcome::Unknown,
+        _ if seen.is_alone_since(sent) => Outcome::Unknown,
         (_, "COMMIT") => Outcome::Committed,
         _ => Outcome::RolledBack,
     };

@@ -100,6 +100,16 @@ impl<'a> Bounded<'a> {
         self.guard.error(self.guard.fault_of_stop(self.reason), Phase::Statement, outcome, sentence)
     }
 
+    /// It has come to its end; the error if what it has committed stands on this server alone.
+    fn finished(&mut self) -> Result<()> {
+        self.is_done = true;
+        self.watch.is_over = true;
+        if self.guard.is_alone_since(self.watch.sent) {
+            return Err(self.guard.not_replicated(Phase::Statement, self.watch.sent));
+        }
+        Ok(())
+    }
+
     fn failed(&mut self, error: tokio_postgres::Error) -> Error {
         self.is_done = true;
         self.watch.is_over = self.guard.connection.link.is_quiet();
@@ -175,11 +185,7 @@ impl Stream for RowStream<'_> {
         match this.rows.as_mut().poll_next(cx) {
             Poll::Ready(Some(Ok(row))) => Poll::Ready(Some(Ok(row))),
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(this.bounded.failed(error)))),
-            Poll::Ready(None) => {
-                this.bounded.is_done = true;
-                this.bounded.watch.is_over = true;
-                Poll::Ready(None)
-            }
+            Poll::Ready(None) => Poll::Ready(this.bounded.finished().err().map(Err)),
             Poll::Pending => this.bounded.poll_end(cx).map(|error| Some(Err(error))),
         }
     }
@@ -214,11 +220,7 @@ impl Stream for CopyOut<'_> {
         match this.bytes.as_mut().poll_next(cx) {
             Poll::Ready(Some(Ok(bytes))) => Poll::Ready(Some(Ok(bytes))),
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(this.bounded.failed(error)))),
-            Poll::Ready(None) => {
-                this.bounded.is_done = true;
-                this.bounded.watch.is_over = true;
-                Poll::Ready(None)
-            }
+            Poll::Ready(None) => Poll::Ready(this.bounded.finished().err().map(Err)),
             Poll::Pending => this.bounded.poll_end(cx).map(|error| Some(Err(error))),
         }
     }
@@ -284,10 +286,7 @@ impl<'a, B: Buf + Send + 'static> CopyIn<'a, B> {
         let this = &mut self;
         this.is_ending = true;
         std::future::poll_fn(|cx| match this.sink.as_mut().poll_finish(cx) {
-            Poll::Ready(Ok(rows)) => {
-                this.bounded.watch.is_over = true;
-                Poll::Ready(Ok(rows))
-            }
+            Poll::Ready(Ok(rows)) => Poll::Ready(this.bounded.finished().map(|()| rows)),
             Poll::Ready(Err(error)) => Poll::Ready(Err(this.failed(error))),
             Poll::Pending => this.poll_end(cx).map(Err),
         })
@@ -326,10 +325,8 @@ impl<B: Buf + Send + 'static> Sink<B> for CopyIn<'_, B> {
         let this = &mut *self;
         this.is_ending = true;
         match this.sink.as_mut().poll_finish(cx) {
-            Poll::Ready(result) => {
-                this.bounded.watch.is_over = result.is_ok();
-                Poll::Ready(result.map(drop).map_err(|error| this.failed(error)))
-            }
+            Poll::Ready(Ok(_)) => Poll::Ready(this.bounded.finished()),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(this.failed(error))),
             Poll::Pending => this.poll_end(cx).map(Err),
         }
     }

@@ -140,7 +140,8 @@ impl Guard<'_> {
     ) -> impl Future<Output = Result<T>> {
         let known = move |answered: Answered<Result<T, tokio_postgres::Error>>| {
             let Answered { answer, stopped, sent } = answered;
-            answer.map_err(|error| self.failed(phase, error, stopped, sent))
+            let out = answer.map_err(|error| self.failed(phase, error, stopped, sent))?;
+            if self.is_alone_since(sent) { Err(self.not_replicated(phase, sent)) } else { Ok(out) }
         };
         Request::begin(self, phase, now, request, known)
     }
@@ -414,6 +415,25 @@ impl Guard<'_> {
         self.error(fault, phase, outcome, sentence).caused_by(error)
     }
 
+    /// Whether the server has said since that a commit stands on it alone: it was to wait for a standby, and that wait was
+    /// given up for a cancel or a limit. It answers as if all were well, and a failover would make that a lie.
+    #[inline]
+    pub(crate) fn is_alone_since(&self, sent: Sent) -> bool {
+        self.connection.link.seen.is_alone_since(sent.mark)
+    }
+
+    /// What is told then instead of a success.
+    #[cold]
+    pub(crate) fn not_replicated(&self, phase: Phase, sent: Sent) -> Error {
+        let sentence = format!(
+            "{phase} of {} is committed on this server, but its wait for a standby was given up after {:.3} s: it is lost \
+             if another server takes over that does not have it",
+            self.work,
+            sent.began.elapsed().as_secs_f64()
+        );
+        self.error(Fault::NotReplicated, phase, Outcome::Unknown, sentence)
+    }
+
     /// 57014 is the server's own limit and anybody's cancel alike, and its text changes with the server's language:
     /// who cancelled is known by who did.
     fn who_cancelled(&self, stopped: Option<StopReason>, began: Moment) -> Fault {
@@ -448,7 +468,10 @@ impl Guard<'_> {
             None if matches!(fault, Fault::Conversion | Fault::RowCount) => Said::Everything,
             None => Said::Nothing,
         };
-        self.evidence(phase, said, nature, sent).outcome()
+        match self.evidence(phase, said, nature, sent).outcome() {
+            Outcome::Committed if self.is_alone_since(sent) => Outcome::Unknown,
+            outcome => outcome,
+        }
     }
 
     /// The outcome of what was sent and got no answer.

@@ -249,7 +249,16 @@ impl<'a> Watch<'a> {
         self.is_over = true;
         let pid = self.connection.pid();
         self.connection.shared.events.tell(Event::Stopped { work: self.work.to_string(), pid, reason });
-        give_up(self.connection, self.work, self.phase, true, Some(self.behind));
+        self.give_up(true);
+    }
+
+    /// A COMMIT is let finish, and what becomes of it is told; anything else is stopped.
+    fn give_up(&self, is_told: bool) {
+        if self.phase == Phase::Commit {
+            self.connection.link.orphan_commit(self.work.to_string(), self.sent.mark);
+        } else {
+            give_up(self.connection, self.work, is_told, Some(self.behind));
+        }
     }
 }
 
@@ -258,24 +267,14 @@ impl Drop for Watch<'_> {
         if self.is_over {
             return;
         }
-        give_up(self.connection, self.work, self.phase, self.is_told, Some(self.behind));
+        self.give_up(self.is_told);
     }
 }
 
-/// Nobody waits any more for what was sent on this connection, behind a number where others share the lease. A COMMIT is
-/// let finish; anything else is stopped.
-pub(crate) fn give_up(
-    connection: &Connection,
-    work: &WorkName,
-    phase: Phase,
-    is_told: bool,
-    behind: Option<u64>,
-) {
+/// Nobody waits any more for what was sent on this connection, behind a number where others share the lease: it is
+/// stopped.
+pub(crate) fn give_up(connection: &Connection, work: &WorkName, is_told: bool, behind: Option<u64>) {
     let link = &connection.link;
-    if phase == Phase::Commit {
-        link.orphan_commit(work.to_string());
-        return;
-    }
     if link.is_quiet() || link.is_closed() {
         return;
     }

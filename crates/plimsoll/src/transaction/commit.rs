@@ -107,6 +107,8 @@ async fn settle(core: &Core, lease: PooledConnection, error: Error) -> Result<()
     let xid = match (error.outcome(), xid) {
         // COMMIT was never sent, but what it was to commit had begun.
         (Outcome::NotStarted, _) => return Err(error.with_outcome(core.undone(&lease))),
+        // The server would say that it is committed, which is known.
+        _ if error.fault() == Fault::NotReplicated => return Err(error),
         (Outcome::Unknown, Some(xid)) => xid,
         _ => return Err(error),
     };

@@ -313,6 +313,7 @@ impl Books {
                 self.copies = true;
                 seen.keep_copying(Copying::Out);
             }
+            b'N' if gave_up_a_standby(frame.body) => Marks::count(&seen.marks.alone),
             b'E' => {
                 self.contexts.undo(seen);
                 // It failed before its rows had ended.
@@ -413,4 +414,19 @@ impl Books {
         // Last: whoever sees that it is answered sees also that nothing is owed for it.
         seen.settled.store(self.owed.settled, Ordering::Release);
     }
+}
+
+/// Whether this warning is the one with which the server commits without its standby. Its text changes with the server's
+/// language, and it has no code of its own; but the place in the server that gives it has a name.
+#[cold]
+fn gave_up_a_standby(notice: &[u8]) -> bool {
+    let mut rest = notice;
+    while let Some((kind, field)) = rest.split_first() {
+        let (value, behind) = cstring(field);
+        if *kind == b'R' {
+            return value == b"SyncRepWaitForLSN";
+        }
+        rest = behind;
+    }
+    false
 }

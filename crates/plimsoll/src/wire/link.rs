@@ -18,7 +18,7 @@
 
 use super::cancel::Target;
 use super::given_up::GivenUp;
-use super::seen::Seen;
+use super::seen::{Mark, Seen};
 use crate::fault::Fault;
 use crate::moment::Moment;
 use futures_util::task::AtomicWaker;
@@ -129,7 +129,7 @@ pub(crate) struct Link {
     /// Behind a transaction pooler: one transaction of one statement at a time, from BEGIN to COMMIT.
     pub(crate) flights: tokio::sync::Mutex<()>,
     /// Whose COMMIT nobody waits for any more.
-    orphan: Mutex<Option<String>>,
+    orphan: Mutex<Option<(String, Mark)>>,
 }
 
 const _: () = assert!(std::mem::offset_of!(Link, was_bare) < 64);
@@ -231,8 +231,8 @@ impl Link {
     }
 
     /// Somebody stopped waiting for his COMMIT: it is let finish, and its outcome told.
-    pub(crate) fn orphan_commit(&self, work: String) {
-        *self.orphan.lock() = Some(work);
+    pub(crate) fn orphan_commit(&self, work: String, sent: Mark) {
+        *self.orphan.lock() = Some((work, sent));
         self.has_orphan.store(true, Ordering::Release);
     }
 
@@ -241,8 +241,8 @@ impl Link {
         self.has_orphan.load(Ordering::Acquire)
     }
 
-    /// Whose COMMIT it was, once.
-    pub(crate) fn take_orphan(&self) -> Option<String> {
+    /// Whose COMMIT it was and how things stood when it was sent, once.
+    pub(crate) fn take_orphan(&self) -> Option<(String, Mark)> {
         self.has_orphan.store(false, Ordering::Release);
         self.orphan.lock().take()
     }

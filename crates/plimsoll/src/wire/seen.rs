@@ -79,6 +79,8 @@ pub(super) struct Marks {
     pub(super) endings: AtomicU32,
     /// Transactions that ended, as command tags say.
     pub(super) ended: AtomicU32,
+    /// Commits whose wait for a standby was given up, as the server has warned.
+    pub(super) alone: AtomicU32,
 }
 
 impl Marks {
@@ -94,6 +96,7 @@ pub(crate) struct Mark {
     unclear: u32,
     endings: u32,
     ended: u32,
+    alone: u32,
 }
 
 impl Seen {
@@ -131,8 +134,8 @@ impl Seen {
     /// How things stand, to be compared with later.
     pub(crate) fn mark(&self) -> Mark {
         let load = |mark: &AtomicU32| mark.load(Ordering::Acquire);
-        let Marks { unclear, endings, ended } = &self.marks;
-        Mark { unclear: load(unclear), endings: load(endings), ended: load(ended) }
+        let Marks { unclear, endings, ended, alone } = &self.marks;
+        Mark { unclear: load(unclear), endings: load(endings), ended: load(ended), alone: load(alone) }
     }
 
     /// The nature of what has been sent since.
@@ -151,6 +154,12 @@ impl Seen {
     /// Whether a transaction has ended since.
     pub(crate) fn has_ended_since(&self, then: Mark) -> bool {
         self.mark().ended != then.ended
+    }
+
+    /// Whether something has been committed since that no standby may have.
+    #[inline]
+    pub(crate) fn is_alone_since(&self, then: Mark) -> bool {
+        self.marks.alone.load(Ordering::Acquire) != then.alone
     }
 
     /// The status byte of the last ReadyForQuery: `I` idle, `T` in a transaction, `E` in a failed one, `?` none yet.
