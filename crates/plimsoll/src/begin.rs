@@ -2,6 +2,7 @@
 
 use crate::deadline::Deadline;
 use crate::postgres::Connection;
+use crate::resolve;
 use crate::wire::context::OWN_BEGIN;
 use crate::wire::guardrails::{self, Guardrail};
 use crate::wire::stated::Mode;
@@ -108,7 +109,8 @@ impl Begin {
             sql.push_str(&guardrails::local_sets(&limits));
         }
         if self.with_id {
-            sql.push_str(" SELECT pg_catalog.pg_current_xact_id()::text");
+            sql.push(' ');
+            sql.push_str(resolve::IDENTITY);
         }
         sql
     }

@@ -246,7 +246,7 @@ faults! {
         "look at the first error; use a savepoint where failure is expected";
 
     /// It is committed on this server, and the wait for its synchronous standby was given up.
-    NotReplicated: "PL-TXN-05", said never keeps;
+    NotReplicated: "PL-TXN-06", said never keeps;
         "a limit or a cancel came while the commit waited for a standby, which does not answer or is slow",
         "see to the standby; look the work up once one answers, or once another server has taken over";
 
