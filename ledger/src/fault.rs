@@ -279,7 +279,7 @@ impl Fault {
     pub(crate) fn load(self) -> Load {
         match self {
             Fault::CallerLeaves => Load { leaves: true, ..USUAL },
-            Fault::CancelsAstray => Load { ops: WITH_SLOW, patience: &[20, 60, 150], ..USUAL },
+            Fault::CancelsAstray => Load { ops: WITH_SLOW, patience: &[20, 60, 150, 500], ..USUAL },
             Fault::DeadlineStorm => Load { ops: SLOW, patience: &[20, 60, 150], ..USUAL },
             Fault::Poisoned => Load { ops: WITH_POISON, patience: &[300, 1_000], ..USUAL },
             Fault::ConnectStorm => Load { workers: 60, patience: &[300, 1_000, 2_000], ..USUAL },

@@ -128,29 +128,30 @@ fn faults(text: &mut String, figures: &Figures, way: Way) {
     }
 }
 
+const DEATHS: &str =
+    "Before 1.21 it does so when the client of a cancel that it has passed on goes before the server has
+acted on it (`bad client state`): the network cuts the cancel's connection, or the program is killed.";
+
 /// Where a pooler died by itself its clients have lost their connections once more than the fault says.
 fn deaths(text: &mut String, figures: &Figures, way: Way) {
+    if way.pooler().is_none() {
+        return;
+    }
     let died = figures.faults.iter().filter(|((of, ..), row)| *of == way && row.pooler_deaths > 0);
     let died: Vec<String> = died
         .map(|((_, fault, lane), row)| {
-            format!("{} times under {}, {}", row.pooler_deaths, lane.name(), fault.id())
+            format!("{}, {}: {}", fault.id(), lane.name(), thousands(row.pooler_deaths))
         })
         .collect();
-    match (way.pooler(), died.is_empty()) {
-        (None, _) => {}
-        (Some(_), true) => text.push_str("\nPgBouncer never died by itself.\n"),
-        (Some(_), false) => {
-            let _ = write!(
-                text,
-                "\nPgBouncer died by itself, and was started again within a quarter of a second: {}. {DEATHS}\n",
-                died.join("; ")
-            );
-        }
-    }
+    let _ = match died.is_empty() {
+        true => writeln!(text, "\nPgBouncer never died by itself."),
+        false => writeln!(
+            text,
+            "\nPgBouncer died by itself and was started again, so many times: {}.\n{DEATHS}",
+            died.join("; ")
+        ),
+    };
 }
-
-const DEATHS: &str = "Before 1.21 it does when the client of a cancel that it has passed on goes before the server has \
-    acted on it (`bad client state`): the network cuts the cancel's connection, or the program is killed.";
 
 fn words(way: Way) -> &'static str {
     match way {

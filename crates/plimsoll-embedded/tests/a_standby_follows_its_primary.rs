@@ -1,6 +1,10 @@
 //! A standby holds what its primary has committed, refuses writes until it is promoted, and takes them afterwards.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "what a test's own steps cannot do fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what a test's own steps cannot do fails the test"
+)]
 
 use plimsoll_embedded::{Cluster, StopMode};
 

@@ -8,7 +8,7 @@ use super::Scene;
 use crate::client::{Lane, Place};
 use crate::op::Op;
 use crate::stage::{Stage, Track};
-use crate::work::Desk;
+use crate::work::{AFTER_A_NO, Desk};
 use anyhow::{Context, Result, bail};
 use futures_util::future::join_all;
 use parking_lot::Mutex;
@@ -243,6 +243,9 @@ async fn talk(desk: Arc<Desk>, mut dice: fastrand::Rng) -> Result<()> {
         let began = Instant::now();
         let ends = desk.client().act(&deed).await;
         say(&format!("told {} {} {}", comma(&deed.ids), began.elapsed().as_micros(), words(&ends)))?;
+        if !ends.contains(&End::Acknowledged) {
+            sleep(AFTER_A_NO).await;
+        }
     }
 }
 
