@@ -417,7 +417,8 @@ impl Books {
 }
 
 /// Whether this warning is the one with which the server commits without its standby. Its text changes with the server's
-/// language, and it has no code of its own; but the place in the server that gives it has a name.
+/// language, and it has no code of its own; but the place in the server that gives it has a name. A session that has set
+/// `client_min_messages` to `error` is not warned, and nothing can be known of it.
 #[cold]
 fn gave_up_a_standby(notice: &[u8]) -> bool {
     let mut rest = notice;
