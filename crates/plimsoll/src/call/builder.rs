@@ -1,14 +1,15 @@
 //! A piece of work with a name, and with what it asks for: [`Database::named`](crate::Database::named).
 
 use super::breaker::Permit;
-use super::connection::{PooledConnection, at_most_one, one, refuse_session_state, report_to_breaker};
+use super::connection::{PooledConnection, report_to_breaker};
 use super::database::Database;
 use super::idempotent::Idempotent;
 use super::postgres::Postgres;
 use super::retry::{Policy, Safe};
-use super::statement::cache::{AsQuery, Query};
 use super::statement::executor::{Executor, ScopeSource};
-use super::statement::run::{Count, First, Params, Rows, Shape, run_statement};
+use super::statement::fetch::{Fetch, fetch_methods};
+use super::statement::query::{AsQuery, CheckedQuery, Params, Query};
+use super::statement::run::run_statement;
 use super::transaction;
 use super::transaction::options::{Isolation, TransactionOptions};
 use super::transaction::{Transaction, TransactionGuard};
@@ -183,104 +184,74 @@ impl<'a> Call<'a> {
         PooledConnection::new(loan.keep(), self.name.clone(), deadline, permit)
     }
 
-    /// Runs a statement and gives its rows.
-    ///
-    /// # Errors
-    /// With what became of the statement: see [`Error::outcome`](crate::Error::outcome).
-    ///
-    /// # Cancel safety
-    /// Dropped, the statement is stopped on the server.
-    pub fn query<'q, Q: AsQuery + ?Sized>(
-        self,
-        statement: &'q Q,
-        params: Params<'q>,
-    ) -> impl Future<Output = Result<Vec<Row>>> + Send + use<'a, 'q, Q> {
-        self.run::<Rows, _, _>(statement.as_query(), params, |rows, _| Ok(rows))
+    fetch_methods! {
+        by value of 'a;
+        /// Runs a statement and gives its rows.
+        ///
+        /// # Errors
+        /// With what became of the statement: see [`Error::outcome`](crate::Error::outcome).
+        ///
+        /// # Cancel safety
+        /// Dropped, the statement is stopped on the server.
+        query;
+        /// Runs a statement that gives exactly one row. As [`Call::query`].
+        ///
+        /// # Errors
+        /// [`Fault::RowCount`] for another number of rows.
+        query_one;
+        /// Runs a statement that gives one row or none. As [`Call::query`].
+        ///
+        /// # Errors
+        /// [`Fault::RowCount`] for more rows than one.
+        query_opt;
+        /// Runs a statement and gives the number of rows that it touched. As [`Call::query`].
+        ///
+        /// # Errors
+        /// As [`Call::query`].
+        execute;
     }
 
-    /// Runs a statement that gives exactly one row. As [`Call::query`].
-    ///
-    /// # Errors
-    /// [`Fault::RowCount`] for another number of rows.
-    pub fn query_one<'q, Q: AsQuery + ?Sized>(
-        self,
-        statement: &'q Q,
-        params: Params<'q>,
-    ) -> impl Future<Output = Result<Row>> + Send + use<'a, 'q, Q> {
-        self.run::<First, _, _>(statement.as_query(), params, |rows, name| {
-            one(rows, name, Outcome::Committed)
-        })
-    }
-
-    /// Runs a statement that gives one row or none. As [`Call::query`].
-    ///
-    /// # Errors
-    /// [`Fault::RowCount`] for more rows than one.
-    pub fn query_opt<'q, Q: AsQuery + ?Sized>(
-        self,
-        statement: &'q Q,
-        params: Params<'q>,
-    ) -> impl Future<Output = Result<Option<Row>>> + Send + use<'a, 'q, Q> {
-        self.run::<First, _, _>(statement.as_query(), params, |rows, name| {
-            at_most_one(rows, name, Outcome::Committed)
-        })
-    }
-
-    /// Runs a statement and gives the number of rows that it touched. As [`Call::query`].
-    ///
-    /// # Errors
-    /// As [`Call::query`].
-    pub fn execute<'q, Q: AsQuery + ?Sized>(
-        self,
-        statement: &'q Q,
-        params: Params<'q>,
-    ) -> impl Future<Output = Result<u64>> + Send + use<'a, 'q, Q> {
-        self.run::<Count, _, _>(statement.as_query(), params, |count, _| Ok(count))
-    }
-
-    /// A bare statement where nothing was asked for, else a transaction of one statement; `end` makes of its answer what
-    /// is wanted. Behind a pooler the driver's names may lead nowhere: then it did not run, and does on another
-    /// connection.
+    /// Runs a bare statement where no option was set, else a transaction of one statement. Behind a pooler the driver's
+    /// names may lead nowhere: then the statement did not run, and runs on another connection.
     ///
     /// Every statement passes here, so all of it is one block, whose state is one, and not an `async fn`, whose future
     /// would keep each argument twice.
-    fn run<'q, S: Shape, T, E: FnOnce(S::Out, &WorkName) -> Result<T> + Send>(
+    pub(crate) fn fetch<'q, F: Fetch>(
         self,
         query: Query<'q>,
         params: Params<'q>,
-        end: E,
-    ) -> impl Future<Output = Result<T>> + Send + use<'a, 'q, S, T, E> {
+    ) -> impl Future<Output = Result<F::Out>> + Send + use<'a, 'q, F> {
         async move {
             let now = Moment::now();
             let deadline = self.deadline(now);
             let answer = {
-                // Declared first, so that it is dropped last: by then it is known whether the server said anything.
+                // Declared first, so that it is dropped last: by then it is known whether the server has answered.
                 let mut permit = match self.db.permit(&self.name) {
                     Ok(permit) => permit,
                     Err(error) => return refused(error).await,
                 };
                 let acquired = self.db.pool().acquire_for(&self.name, self.terms(deadline, Some(now))).await;
                 let lease = report_to_breaker(&mut permit, acquired)?;
-                if let Err(error) = refuse_session_state(&lease, query) {
-                    return refused(error).await;
-                }
+                let query = match CheckedQuery::on(&lease, query) {
+                    Ok(query) => query,
+                    Err(error) => return refused(error).await,
+                };
                 if self.begin.is_plain() {
                     let alone = ScopeSource::Known(Scope::Autocommit);
                     let executor = Executor::on(&lease, &self.name, deadline, alone).of(query);
-                    run_statement!(S, &executor, lease.lent_at, query, params)
+                    run_statement!(F, &executor, lease.lent_at, query, params)
                 } else {
                     let lease = self.keep(lease, permit, deadline);
-                    Box::pin(self.whole::<S>(lease, query, params)).await
+                    Box::pin(self.as_transaction::<F>(lease, query, params)).await
                 }
             };
-            let out = match answer {
-                Ok(out) => out,
+            match answer {
+                Ok(answer) => F::judge(answer, &self.name, Outcome::Committed),
                 Err(error) if error.fault() == Fault::StalePlan && error.may_run_again() => {
-                    self.run_on_another::<S>(deadline, error, query, params).await?
+                    self.run_on_another::<F>(deadline, error, query, params).await
                 }
-                Err(error) => return Err(error),
-            };
-            end(out, &self.name)
+                Err(error) => Err(error),
+            }
         }
     }
 
@@ -292,51 +263,45 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn run_on_another<'q, S: Shape>(
+    fn run_on_another<'q, F: Fetch>(
         &'q self,
         deadline: Option<Deadline>,
         error: Error,
         query: Query<'q>,
         params: Params<'q>,
-    ) -> BoxFuture<'q, Result<S::Out>> {
-        let again = move || self.once::<S>(query, params);
+    ) -> BoxFuture<'q, Result<F::Out>> {
+        let again = move || self.clone().fetch::<F>(query, params);
         let retries = self.db.retries();
         Box::pin(deadline::scoped(deadline, async move { retries.renew(&self.name, error, again).await }))
     }
 
-    /// The same, one try in whatever scope there is.
-    fn once<'q, S: Shape>(
-        &'q self,
-        query: Query<'q>,
-        params: Params<'q>,
-    ) -> impl Future<Output = Result<S::Out>> + Send + use<'a, 'q, S> {
-        self.clone().run::<S, _, _>(query, params, |out, _| Ok(out))
-    }
-
     /// A transaction of one statement.
-    async fn whole<S: Shape>(
+    async fn as_transaction<F: Fetch>(
         &self,
         lease: PooledConnection,
-        query: Query<'_>,
+        query: CheckedQuery<'_>,
         params: Params<'_>,
-    ) -> Result<S::Out> {
+    ) -> Result<F::Answer> {
         match query {
-            Query::Text(sql) if !self.begin.with_id => {
-                lease.executor().at(Scope::Autocommit).of(query).whole::<S>(sql, params, &self.begin).await
+            CheckedQuery::Text(text) if !self.begin.with_id => {
+                let executor = lease.executor().at(Scope::Autocommit).of(query);
+                executor.as_transaction::<F>(text, params, &self.begin).await
             }
-            _ => transaction::of_one::<S>(lease, self.begin, query, params).await,
+            _ => transaction::of_one::<F>(lease, self.begin, query, params).await,
         }
     }
 
-    /// The same for a statement that may run twice: one deadline covers all tries.
-    pub(crate) async fn run_again<S: Shape>(self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
-        let once = || self.once::<S>(query, params);
-        deadline::from_start(self.within, self.db.retries().run(&self.name, self.policy(Safe::Twice), once))
-            .await
-    }
-
-    pub(crate) fn name(&self) -> &WorkName {
-        &self.name
+    /// Runs a statement that may run twice; one deadline covers all tries.
+    pub(crate) fn run_again<'q, F: Fetch>(
+        self,
+        query: Query<'q>,
+        params: Params<'q>,
+    ) -> impl Future<Output = Result<F::Out>> + Send + use<'a, 'q, F> {
+        async move {
+            let once = || self.clone().fetch::<F>(query, params);
+            let tries = self.db.retries().run(&self.name, self.policy(Safe::Twice), once);
+            deadline::from_start(self.within, tries).await
+        }
     }
 
     /// Runs a transaction: commit on `Ok`, roll back on `Err`, drop or panic. Runs once.

@@ -8,28 +8,22 @@
 use super::breaker::Permit;
 use super::cancel_handle::CancelHandle;
 use super::postgres::{Connection, Postgres};
-use super::statement::cache::{AsQuery, Query};
 use super::statement::executor::{Executor, ScopeSource};
-use super::statement::flight::Flight;
-use super::statement::run::{Count, First, Params, Rows, Shape};
+use super::statement::fetch::{Fetch, fetch_methods};
+use super::statement::query::{AsQuery, CheckedQuery, CheckedText, Params, Query, usage};
 use super::statement::stream::{CopyIn, CopyOut, RowStream};
 use super::transaction;
 use super::transaction::options::TransactionOptions;
 use super::transaction::{Transaction, TransactionGuard};
 use crate::deadline;
 use crate::deadline::Deadline;
-use crate::error::{Error, Outcome, Phase, Result};
-use crate::fault::Fault;
+use crate::error::{Outcome, Result};
 use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::pool::fairness::refused;
 use crate::pool::{Lease, Loan, Pool};
 use crate::rules::circuit::CallResult;
 use crate::rules::outcome::Scope;
-use crate::sql::nature;
-use crate::sql::nature::Nature;
-use crate::sql::residue;
-use crate::sql::residue::Residue;
 use crate::wire::given_up::SHIELD;
 use crate::wire::link::Activity;
 use bytes::Buf;
@@ -145,74 +139,42 @@ impl PooledConnection {
         Executor::on(&self.lease, &self.work, deadline, ScopeSource::FromSession)
     }
 
-    /// The same, once everything that was given up before is settled: for what is done in one way in a transaction and in
-    /// another outside.
-    async fn settled_executor(&self) -> Result<Executor<'_>> {
-        let executor = self.executor();
-        executor.settled().await?;
-        Ok(executor)
+    fetch_methods! {
+        by reference;
+        /// Runs a statement and gives its rows. Takes SQL text, or a statement prepared on this connection.
+        ///
+        /// # Errors
+        /// With what became of the statement: see [`Error::outcome`](crate::Error::outcome).
+        query;
+        /// Runs a statement that gives exactly one row.
+        ///
+        /// # Errors
+        /// As [`PooledConnection::query`], and [`Fault::RowCount`](crate::Fault::RowCount) for another number of rows.
+        query_one;
+        /// Runs a statement that gives one row or none.
+        ///
+        /// # Errors
+        /// As [`PooledConnection::query`], and [`Fault::RowCount`](crate::Fault::RowCount) for more rows than one.
+        query_opt;
+        /// Runs a statement and gives the number of rows that it touched.
+        ///
+        /// # Errors
+        /// As [`PooledConnection::query`].
+        execute;
     }
 
-    /// Runs a statement and gives its rows. Takes SQL text, or a statement prepared on this connection.
-    ///
-    /// # Errors
-    /// With what became of the statement: see [`Error::outcome`].
-    pub fn query<'a, Q: AsQuery + ?Sized>(
-        &'a self,
-        statement: &'a Q,
-        params: Params<'a>,
-    ) -> impl Future<Output = Result<Vec<Row>>> + Send + use<'a, Q> {
-        self.run::<Rows>(statement.as_query(), params)
-    }
-
-    /// Runs a statement that gives exactly one row.
-    ///
-    /// # Errors
-    /// As [`PooledConnection::query`], and [`Fault::RowCount`] for another number of rows.
-    pub fn query_one<'a, Q: AsQuery + ?Sized>(
-        &'a self,
-        statement: &'a Q,
-        params: Params<'a>,
-    ) -> impl Future<Output = Result<Row>> + Send + use<'a, Q> {
-        let query = statement.as_query();
-        async move { one(self.run::<First>(query, params).await?, &self.work, Outcome::Committed) }
-    }
-
-    /// Runs a statement that gives one row or none.
-    ///
-    /// # Errors
-    /// As [`PooledConnection::query`], and [`Fault::RowCount`] for more rows than one.
-    pub fn query_opt<'a, Q: AsQuery + ?Sized>(
-        &'a self,
-        statement: &'a Q,
-        params: Params<'a>,
-    ) -> impl Future<Output = Result<Option<Row>>> + Send + use<'a, Q> {
-        let query = statement.as_query();
-        async move { at_most_one(self.run::<First>(query, params).await?, &self.work, Outcome::Committed) }
-    }
-
-    /// Runs a statement and gives the number of rows that it touched.
-    ///
-    /// # Errors
-    /// As [`PooledConnection::query`].
-    pub fn execute<'a, Q: AsQuery + ?Sized>(
-        &'a self,
-        statement: &'a Q,
-        params: Params<'a>,
-    ) -> impl Future<Output = Result<u64>> + Send + use<'a, Q> {
-        self.run::<Count>(statement.as_query(), params)
-    }
-
-    fn run<'a, S: Shape>(
+    fn fetch<'a, F: Fetch>(
         &'a self,
         query: Query<'a>,
         params: Params<'a>,
-    ) -> impl Future<Output = Result<S::Out>> + Send + use<'a, S> {
+    ) -> impl Future<Output = Result<F::Out>> + Send + use<'a, F> {
         async move {
-            if let Err(error) = refuse_session_state(&self.lease, query) {
-                return refused(error).await;
-            }
-            self.executor().of(query).statement::<S>(query, params).await
+            let query = match CheckedQuery::on(&self.lease, query) {
+                Ok(query) => query,
+                Err(error) => return refused(error).await,
+            };
+            let answer = self.executor().of(query).statement::<F>(query, params).await?;
+            F::judge(answer, &self.work, Outcome::Committed)
         }
     }
 
@@ -254,22 +216,10 @@ impl PooledConnection {
     /// # Errors
     /// As [`PooledConnection::query`].
     pub async fn simple_query(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>> {
-        if let Err(error) = refuse_session_state(&self.lease, Query::Text(sql)) {
-            return refused(error).await;
+        match CheckedText::on(&self.lease, sql) {
+            Ok(text) => self.executor().script(text).await,
+            Err(error) => refused(error).await,
         }
-        let _turn = match self.lease.is_pooled_by_transaction() {
-            true => Some(self.executor().turn().await?),
-            false => None,
-        };
-        let executor = self.settled_executor().await?.of(Query::Text(sql));
-        let client: &Client = &self.lease.client;
-        if self.lease.is_pooled_by_transaction() && executor.scope() != Scope::InTransaction {
-            let begin = TransactionOptions::default();
-            let flight = Flight::of(&self.lease, &begin);
-            let begin = begin.sql(&self.lease, executor.deadline, executor.limit);
-            return executor.at(Scope::Autocommit).flight(&begin, flight, client.simple_query(sql)).await;
-        }
-        executor.run(Phase::Statement, client.simple_query(sql)).await
     }
 
     /// Runs a statement and gives its rows as they come, for results that do not fit in memory.
@@ -283,13 +233,14 @@ impl PooledConnection {
         statement: &(impl AsQuery + ?Sized),
         params: Params<'_>,
     ) -> Result<RowStream<'_>> {
-        if let Err(error) = self.needs_own_session("query_stream").await {
-            return refused(error).await;
+        let checked = self
+            .needs_own_session("query_stream")
+            .await
+            .and_then(|()| CheckedQuery::on(&self.lease, statement.as_query()));
+        match checked {
+            Ok(query) => RowStream::open(self.executor(), query, params).await,
+            Err(error) => refused(error).await,
         }
-        if let Err(error) = refuse_session_state(&self.lease, statement.as_query()) {
-            return refused(error).await;
-        }
-        RowStream::open(self.executor(), statement.as_query(), params).await
     }
 
     /// Begins a `COPY .. FROM STDIN`.
@@ -299,13 +250,12 @@ impl PooledConnection {
     /// # Errors
     /// As [`PooledConnection::query`]; behind a transaction pooler [`Fault::Usage`] outside a transaction.
     pub async fn copy_in<B: Buf + Send + 'static>(&self, sql: &str) -> Result<CopyIn<'_, B>> {
-        if let Err(error) = self.needs_own_session("copy_in").await {
-            return refused(error).await;
+        let checked =
+            self.needs_own_session("copy_in").await.and_then(|()| CheckedText::on(&self.lease, sql));
+        match checked {
+            Ok(text) => CopyIn::open(self.executor(), text).await,
+            Err(error) => refused(error).await,
         }
-        if let Err(error) = refuse_session_state(&self.lease, Query::Text(sql)) {
-            return refused(error).await;
-        }
-        CopyIn::open(self.executor(), sql).await
     }
 
     /// Begins a `COPY .. TO STDOUT`.
@@ -315,13 +265,12 @@ impl PooledConnection {
     /// # Errors
     /// As [`PooledConnection::query`]; behind a transaction pooler [`Fault::Usage`] outside a transaction.
     pub async fn copy_out(&self, sql: &str) -> Result<CopyOut<'_>> {
-        if let Err(error) = self.needs_own_session("copy_out").await {
-            return refused(error).await;
+        let checked =
+            self.needs_own_session("copy_out").await.and_then(|()| CheckedText::on(&self.lease, sql));
+        match checked {
+            Ok(text) => CopyOut::open(self.executor(), text).await,
+            Err(error) => refused(error).await,
         }
-        if let Err(error) = refuse_session_state(&self.lease, Query::Text(sql)) {
-            return refused(error).await;
-        }
-        CopyOut::open(self.executor(), sql).await
     }
 
     /// Runs a transaction on this connection: commit on `Ok`, roll back on `Err`, drop or panic.
@@ -389,12 +338,15 @@ impl PooledConnection {
     }
 
     async fn needs_own_session(&self, what: &str) -> Result<()> {
-        if self.lease.is_pooled_by_transaction()
-            && self.settled_executor().await?.scope() != Scope::InTransaction
-        {
-            return Err(usage(&format!("{what} needs a transaction behind a transaction pooler")));
+        if !self.lease.is_pooled_by_transaction() {
+            return Ok(());
         }
-        Ok(())
+        let executor = self.executor();
+        executor.settled().await?;
+        match executor.scope() {
+            Scope::InTransaction => Ok(()),
+            _ => Err(usage(&format!("{what} needs a transaction behind a transaction pooler"))),
+        }
     }
 }
 
@@ -445,39 +397,6 @@ impl std::fmt::Debug for PooledConnection {
     }
 }
 
-pub(crate) fn usage(sentence: &str) -> Error {
-    Error::new(Fault::Usage, Phase::Statement, Outcome::NotStarted, sentence)
-}
-
-/// Behind a transaction pooler a session belongs to whoever comes next: what would be left in it is refused.
-pub(crate) fn refuse_session_state(connection: &Connection, query: Query<'_>) -> Result<()> {
-    let Query::Text(sql) = query else { return Ok(()) };
-    if !connection.is_pooled_by_transaction() {
-        return Ok(());
-    }
-    let state = &connection.link.state;
-    let left = residue::of_sql(sql.as_bytes(), state.strings());
-    if left.is_none() {
-        if state.status() == b'I' && nature::of_sql(sql.as_bytes(), state.strings()).contains(Nature::OPENS) {
-            return Err(usage(
-                "behind a transaction pooler a transaction that is begun by hand would end with this very statement; \
-                 open it with begin() or transaction(), which give it its limits too",
-            ));
-        }
-        return Ok(());
-    }
-    let what = if left.contains(Residue::LOCK) {
-        "a session-level advisory lock (pg_advisory_xact_lock holds until the end of the transaction)"
-    } else if left.contains(Residue::LISTEN) {
-        "LISTEN (it needs a direct connection)"
-    } else if left.contains(Residue::TEMPORARY) {
-        "a temporary object"
-    } else {
-        "a setting of the session, a named statement or the like (SET LOCAL holds until the end of the transaction)"
-    };
-    Err(usage(&format!("behind a transaction pooler {what} would be left to a stranger, so it is refused")))
-}
-
 /// What was lent, or why not; either is told to the breaker, if it wants to know. The permit is dropped after the lease.
 pub(crate) fn report_to_breaker<'a>(
     permit: &mut Permit,
@@ -496,29 +415,4 @@ pub(crate) fn report_to_breaker<'a>(
         Err(error) => permit.failed(error),
     }
     acquired
-}
-
-/// Exactly one row, of so many.
-pub(crate) fn one((first, count): (Option<Row>, usize), work: &WorkName, outcome: Outcome) -> Result<Row> {
-    match first {
-        Some(row) if count == 1 => Ok(row),
-        _ => Err(row_count(work, "one row", count, outcome)),
-    }
-}
-
-/// One row or none, of so many.
-pub(crate) fn at_most_one(
-    (first, count): (Option<Row>, usize),
-    work: &WorkName,
-    outcome: Outcome,
-) -> Result<Option<Row>> {
-    if count > 1 {
-        return Err(row_count(work, "at most one row", count, outcome));
-    }
-    Ok(first)
-}
-
-#[cold]
-fn row_count(work: &WorkName, wanted: &str, got: usize, outcome: Outcome) -> Error {
-    Error::new(Fault::RowCount, Phase::Statement, outcome, format!("{work} asked for {wanted} and got {got}"))
 }

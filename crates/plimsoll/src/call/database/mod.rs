@@ -8,8 +8,8 @@ use super::builder::Call;
 use super::connection::PooledConnection;
 use super::postgres::{Postgres, Shared};
 use super::retry::Retries;
-use super::statement::cache::AsQuery;
-use super::statement::run::Params;
+use super::statement::fetch::{Fetch, fetch_methods};
+use super::statement::query::{AsQuery, Params, Query};
 use super::transaction::{Transaction, TransactionGuard};
 use crate::error::Result;
 use crate::event::Event;
@@ -73,59 +73,40 @@ impl Database {
         self.here().acquire()
     }
 
-    /// Runs a statement on a connection of its own and gives its rows.
-    ///
-    /// # Errors
-    /// With what became of the statement: see [`Error::outcome`](crate::Error::outcome).
-    ///
-    /// # Cancel safety
-    /// Dropped, the statement is stopped on the server, and the connection is reclaimed on the side.
-    #[track_caller]
-    pub fn query<'a, Q: AsQuery + ?Sized>(
-        &'a self,
-        statement: &'a Q,
-        params: Params<'a>,
-    ) -> impl Future<Output = Result<Vec<Row>>> + Send + use<'a, Q> {
-        self.here().query(statement, params)
+    fetch_methods! {
+        by reference;
+        /// Runs a statement on a connection of its own and gives its rows.
+        ///
+        /// # Errors
+        /// With what became of the statement: see [`Error::outcome`](crate::Error::outcome).
+        ///
+        /// # Cancel safety
+        /// Dropped, the statement is stopped on the server, and the connection is reclaimed on the side.
+        query;
+        /// Runs a statement that gives exactly one row. As [`Database::query`].
+        ///
+        /// # Errors
+        /// [`Fault::RowCount`](crate::Fault::RowCount) for another number of rows.
+        query_one;
+        /// Runs a statement that gives one row or none. As [`Database::query`].
+        ///
+        /// # Errors
+        /// [`Fault::RowCount`](crate::Fault::RowCount) for more rows than one.
+        query_opt;
+        /// Runs a statement and gives the number of rows that it touched. As [`Database::query`].
+        ///
+        /// # Errors
+        /// As [`Database::query`].
+        execute;
     }
 
-    /// Runs a statement that gives exactly one row. As [`Database::query`].
-    ///
-    /// # Errors
-    /// [`Fault::RowCount`](crate::Fault::RowCount) for another number of rows.
     #[track_caller]
-    pub fn query_one<'a, Q: AsQuery + ?Sized>(
+    fn fetch<'a, F: Fetch>(
         &'a self,
-        statement: &'a Q,
+        query: Query<'a>,
         params: Params<'a>,
-    ) -> impl Future<Output = Result<Row>> + Send + use<'a, Q> {
-        self.here().query_one(statement, params)
-    }
-
-    /// Runs a statement that gives one row or none. As [`Database::query`].
-    ///
-    /// # Errors
-    /// [`Fault::RowCount`](crate::Fault::RowCount) for more rows than one.
-    #[track_caller]
-    pub fn query_opt<'a, Q: AsQuery + ?Sized>(
-        &'a self,
-        statement: &'a Q,
-        params: Params<'a>,
-    ) -> impl Future<Output = Result<Option<Row>>> + Send + use<'a, Q> {
-        self.here().query_opt(statement, params)
-    }
-
-    /// Runs a statement and gives the number of rows that it touched. As [`Database::query`].
-    ///
-    /// # Errors
-    /// As [`Database::query`].
-    #[track_caller]
-    pub fn execute<'a, Q: AsQuery + ?Sized>(
-        &'a self,
-        statement: &'a Q,
-        params: Params<'a>,
-    ) -> impl Future<Output = Result<u64>> + Send + use<'a, Q> {
-        self.here().execute(statement, params)
+    ) -> impl Future<Output = Result<F::Out>> + Send + use<'a, F> {
+        self.here().fetch::<F>(query, params)
     }
 
     /// Runs a transaction: commit on `Ok`, roll back on `Err`, drop or panic. Runs once.

@@ -13,47 +13,6 @@ use std::sync::Arc;
 use tokio_postgres::Statement;
 use tokio_postgres::types::{ToSql, Type};
 
-/// What a statement method takes: SQL text, or a statement that was prepared on the same connection.
-pub trait AsQuery: Sync {
-    /// The text or the statement.
-    #[doc(hidden)]
-    fn as_query(&self) -> Query<'_>;
-}
-
-/// SQL text, or a prepared statement.
-#[derive(Clone, Copy)]
-#[doc(hidden)]
-pub enum Query<'a> {
-    /// Text: prepared, cached and named as fits the connection.
-    Text(&'a str),
-    /// Prepared by the caller.
-    Prepared(&'a Statement),
-}
-
-impl AsQuery for str {
-    fn as_query(&self) -> Query<'_> {
-        Query::Text(self)
-    }
-}
-
-impl AsQuery for String {
-    fn as_query(&self) -> Query<'_> {
-        Query::Text(self)
-    }
-}
-
-impl AsQuery for &str {
-    fn as_query(&self) -> Query<'_> {
-        Query::Text(self)
-    }
-}
-
-impl AsQuery for Statement {
-    fn as_query(&self) -> Query<'_> {
-        Query::Prepared(self)
-    }
-}
-
 /// What the pool knows of a statement.
 #[derive(PartialEq)]
 pub(crate) struct StatementTypes {

@@ -11,7 +11,7 @@
 //! server must not go on either. Listening goes on while the cancel is under way, because a statement that finishes
 //! just then has happened, and its caller is told so.
 
-use super::cache::Query;
+use super::query::CheckedQuery;
 use super::request::{Answered, Request, Sent, StopOnDrop};
 use crate::call::postgres::Connection;
 use crate::deadline::Deadline;
@@ -86,11 +86,8 @@ impl<'a> Executor<'a> {
 
     /// The same for this statement.
     #[inline]
-    pub(crate) fn of(self, query: Query<'a>) -> Self {
-        match query {
-            Query::Text(text) => Executor { text: Some(text), ..self },
-            Query::Prepared(_) => self,
-        }
+    pub(crate) fn of(self, query: CheckedQuery<'a>) -> Self {
+        Executor { text: query.text(), ..self }
     }
 
     /// The same somewhere else.

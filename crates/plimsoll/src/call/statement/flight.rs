@@ -2,8 +2,9 @@
 
 use super::cache::{CachedStatement, typed};
 use super::executor::Executor;
+use super::fetch::Fetch;
+use super::query::{CheckedText, Params};
 use super::request::{Answered, Sent};
-use super::run::{Params, Shape};
 use super::stale::{is_stale, is_unsent};
 use crate::call::postgres::Connection;
 use crate::call::transaction::options::TransactionOptions;
@@ -64,19 +65,20 @@ impl Executor<'_> {
     /// Runs one statement as a transaction of its own.
     ///
     /// In as few flights as are safe, where every type is known.
-    pub(crate) async fn whole<S: Shape>(
+    pub(crate) async fn as_transaction<F: Fetch>(
         &self,
-        sql: &str,
+        text: CheckedText<'_>,
         params: Params<'_>,
         begin: &TransactionOptions,
-    ) -> Result<S::Out> {
+    ) -> Result<F::Answer> {
+        let sql = text.get();
         let connection = self.connection;
         let client = &connection.client;
         let server_limit = begin.statement_limit(connection, self.deadline, self.limit);
         let bounded = Executor { server_limit, is_read_only: begin.read_only, ..*self };
         let may_fly = Flight::of(connection, begin);
         let begin = begin.sql(connection, self.deadline, self.limit);
-        let mut kept = connection.kept(sql);
+        let mut kept = connection.cached(sql);
         let known = connection.types(sql);
         if let (Some(CachedStatement::Seen(_)), false) = (&kept, connection.is_pooled_by_transaction()) {
             // Used before on a session that is ours: worth a name by now.
@@ -84,7 +86,7 @@ impl Executor<'_> {
         }
         let answer = match (kept, known) {
             (Some(CachedStatement::Prepared(statement)), _) => {
-                let request = pin!(S::prepared(client, &statement, params));
+                let request = pin!(F::prepared(client, &statement, params));
                 bounded.flight(&begin, may_fly, request).await
             }
             (kept, Some(known)) if known.is_plain => {
@@ -92,14 +94,14 @@ impl Executor<'_> {
                     connection.keep(&known, CachedStatement::Seen(Arc::clone(&known)));
                 }
                 let params = typed(params, &known.params)?;
-                let request = pin!(S::typed(client, sql, &params));
+                let request = pin!(F::typed(client, sql, &params));
                 bounded.flight(&begin, may_fly, request).await
             }
-            _ => bounded.stepwise::<S>(sql, params, &begin).await,
+            _ => bounded.stepwise::<F>(sql, params, &begin).await,
         };
         match answer {
             Err(error) if is_stale(sql, &error) => {
-                self.forget(sql);
+                connection.forget(sql);
                 if error.driver_error().is_some_and(is_unsent) {
                     connection.client.clear_type_cache();
                 }
@@ -107,7 +109,7 @@ impl Executor<'_> {
                 if !is_undone || connection.link.is_doomed() {
                     return Err(error);
                 }
-                bounded.stepwise::<S>(sql, params, &begin).await
+                bounded.stepwise::<F>(sql, params, &begin).await
             }
             answer => answer,
         }
@@ -183,13 +185,13 @@ impl Executor<'_> {
     }
 
     /// BEGIN, every type, the statement with its rows decoded, COMMIT.
-    async fn stepwise<S: Shape>(&self, sql: &str, params: Params<'_>, begin: &str) -> Result<S::Out> {
+    async fn stepwise<F: Fetch>(&self, sql: &str, params: Params<'_>, begin: &str) -> Result<F::Answer> {
         let client = &self.connection.client;
         let alone = self.at(Scope::Autocommit);
         let begun: Result<(), Error> = alone.run(Phase::Begin, client.batch_execute(begin)).await;
         begun.map_err(|error| error.with_outcome(Outcome::NotStarted))?;
         let inside = self.at(Scope::InTransaction);
-        match inside.send_text::<S>(sql, params).await {
+        match inside.send_text::<F>(sql, params).await {
             Ok(out) => {
                 self.at(Scope::Closing).run(Phase::Commit, client.batch_execute("COMMIT")).await?;
                 Ok(out)

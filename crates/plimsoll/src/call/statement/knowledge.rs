@@ -54,7 +54,7 @@ impl Connection {
     }
 
     /// What is known of this statement here.
-    pub(crate) fn kept(&self, sql: &str) -> Option<CachedStatement> {
+    pub(crate) fn cached(&self, sql: &str) -> Option<CachedStatement> {
         self.statements.get(self.context(), sql)
     }
 

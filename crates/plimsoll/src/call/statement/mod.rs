@@ -13,11 +13,14 @@
 pub(crate) mod cache;
 pub(crate) mod copy;
 pub(crate) mod executor;
+pub(crate) mod fetch;
 pub(crate) mod flight;
 pub(crate) mod knowledge;
 pub(crate) mod names;
+pub(crate) mod query;
 pub(crate) mod request;
 pub(crate) mod run;
+mod script;
 pub(crate) mod stale;
 pub(crate) mod stray;
 pub(crate) mod stream;

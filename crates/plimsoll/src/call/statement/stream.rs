@@ -3,10 +3,11 @@
 //! The driver drains a dropped stream to its end, so whoever comes next on the connection waits for rows that nobody
 //! wants. Here a stream that is dropped early is a statement that was given up, like any other.
 
-use super::cache::{Query, typed};
+use super::cache::typed;
 use super::executor::Executor;
+use super::query::{CheckedQuery, CheckedText, Params};
 use super::request::{Answered, Sent, StopOnDrop};
-use super::run::{Params, SendPlan};
+use super::run::SendPlan;
 use super::stale::is_stale;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::StopReason;
@@ -119,13 +120,13 @@ async fn prepared(executor: &Executor<'_>, sql: &str) -> Result<Statement> {
 }
 
 /// How the rows of a statement are asked for: by its name on a session that is ours, else with its types.
-async fn way(executor: &Executor<'_>, query: Query<'_>) -> Result<SendPlan> {
+async fn way(executor: &Executor<'_>, query: CheckedQuery<'_>) -> Result<SendPlan> {
     match query {
-        Query::Prepared(statement) => Ok(SendPlan::Prepared(statement.clone())),
-        Query::Text(sql) => match executor.connection.prepared(sql) {
+        CheckedQuery::Prepared(statement) => Ok(SendPlan::Prepared(statement.clone())),
+        CheckedQuery::Text(sql) => match executor.connection.prepared(sql.get()) {
             Some(statement) => Ok(SendPlan::Prepared(statement)),
-            None if executor.connection.is_pooled_by_transaction() => executor.way(sql).await,
-            None => executor.prepare(sql, &[]).await.map(SendPlan::Prepared),
+            None if executor.connection.is_pooled_by_transaction() => executor.plan(sql.get()).await,
+            None => executor.prepare(sql.get(), &[]).await.map(SendPlan::Prepared),
         },
     }
 }
@@ -135,7 +136,7 @@ fn stale(executor: &Executor<'_>, sql: &str, error: Error) -> Error {
     if !is_stale(sql, &error) {
         return error;
     }
-    executor.forget(sql);
+    executor.connection.forget(sql);
     // PostgreSQL has no code of its own for a type that is gone.
     if error.fault() == Fault::Server { error.with_fault(Fault::StalePlan) } else { error }
 }
@@ -147,7 +148,11 @@ pub struct RowStream<'a> {
 }
 
 impl<'a> RowStream<'a> {
-    pub(crate) async fn open(executor: Executor<'a>, query: Query<'_>, params: Params<'_>) -> Result<Self> {
+    pub(crate) async fn open(
+        executor: Executor<'a>,
+        query: CheckedQuery<'_>,
+        params: Params<'_>,
+    ) -> Result<Self> {
         let client = &executor.connection.client;
         let (rows, bounded) = match way(&executor, query).await? {
             SendPlan::Prepared(statement) => {
@@ -194,8 +199,8 @@ pub struct CopyOut<'a> {
 }
 
 impl<'a> CopyOut<'a> {
-    pub(crate) async fn open(executor: Executor<'a>, sql: &str) -> Result<Self> {
-        let statement = prepared(&executor, sql).await?;
+    pub(crate) async fn open(executor: Executor<'a>, text: CheckedText<'_>) -> Result<Self> {
+        let statement = prepared(&executor, text.get()).await?;
         let request = executor.connection.client.copy_out(&statement);
         let (bytes, bounded) = Bounded::open(executor, request).await?;
         Ok(CopyOut { bytes: Box::pin(bytes), bounded })
@@ -237,8 +242,8 @@ pub struct CopyIn<'a, B: Buf + Send + 'static> {
 }
 
 impl<'a, B: Buf + Send + 'static> CopyIn<'a, B> {
-    pub(crate) async fn open(executor: Executor<'a>, sql: &str) -> Result<Self> {
-        let statement = prepared(&executor, sql).await?;
+    pub(crate) async fn open(executor: Executor<'a>, text: CheckedText<'_>) -> Result<Self> {
+        let statement = prepared(&executor, text.get()).await?;
         let fed = executor.connection.link.feed();
         let request = executor.connection.client.copy_in(&statement);
         let opened = Bounded::open(executor, request).await;

@@ -16,12 +16,12 @@ pub(crate) mod options;
 pub(crate) mod resolve;
 mod savepoint;
 
-use super::connection::{PooledConnection, at_most_one, one, refuse_session_state};
-use super::statement::cache::{AsQuery, Query};
+use super::connection::PooledConnection;
 use super::statement::executor::Executor;
+use super::statement::fetch::{Fetch, fetch_methods};
 use super::statement::flight::STRAYED;
+use super::statement::query::{AsQuery, CheckedQuery, CheckedText, Params, Query};
 use super::statement::request::Answered;
-use super::statement::run::{Count, First, Params, Rows, Shape};
 use super::statement::stream::{CopyIn, CopyOut, RowStream};
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::lock_key;
@@ -70,13 +70,17 @@ where
 }
 
 /// Runs one statement as a transaction, step by step: one of which COMMIT can be resolved needs the answer to BEGIN.
-pub(crate) async fn of_one<S: Shape>(
+pub(crate) async fn of_one<F: Fetch>(
     lease: PooledConnection,
     begin: TransactionOptions,
-    query: Query<'_>,
+    query: CheckedQuery<'_>,
     params: Params<'_>,
-) -> Result<S::Out> {
-    run(lease, begin, async |tx| tx.run::<S>(query, params).await).await
+) -> Result<F::Answer> {
+    run(lease, begin, async |tx| {
+        let lease = tx.core.enter(tx.level).await?;
+        tx.run::<F>(&lease, query, params).await
+    })
+    .await
 }
 
 /// Begins a transaction that is ended by hand.
@@ -89,57 +93,68 @@ pub(crate) async fn begin(lease: PooledConnection, begin: TransactionOptions) ->
 }
 
 impl Transaction {
-    /// Runs a statement and gives its rows.
-    ///
-    /// # Errors
-    /// The transaction has then failed: end the closure with the error, or roll back to a savepoint.
-    ///
-    /// # Cancel safety
-    /// Dropped, the statement is stopped on the server, and the next one waits for that.
-    pub fn query<'a, Q: AsQuery + ?Sized>(
-        &'a self,
-        statement: &'a Q,
-        params: Params<'a>,
-    ) -> impl Future<Output = Result<Vec<Row>>> + Send + use<'a, Q> {
-        self.run::<Rows>(statement.as_query(), params)
+    fetch_methods! {
+        by reference;
+        /// Runs a statement and gives its rows.
+        ///
+        /// # Errors
+        /// The transaction has then failed: end the closure with the error, or roll back to a savepoint.
+        ///
+        /// # Cancel safety
+        /// Dropped, the statement is stopped on the server, and the next one waits for that.
+        query;
+        /// Runs a statement that gives exactly one row. As [`Transaction::query`].
+        ///
+        /// # Errors
+        /// [`Fault::RowCount`](crate::Fault::RowCount) for another number of rows; the transaction has then not failed.
+        query_one;
+        /// Runs a statement that gives one row or none. As [`Transaction::query`].
+        ///
+        /// # Errors
+        /// [`Fault::RowCount`](crate::Fault::RowCount) for more rows than one; the transaction has then not failed.
+        query_opt;
+        /// Runs a statement and gives the number of rows that it touched. As [`Transaction::query`].
+        ///
+        /// # Errors
+        /// As [`Transaction::query`].
+        execute;
     }
 
-    /// Runs a statement that gives exactly one row. As [`Transaction::query`].
-    ///
-    /// # Errors
-    /// [`Fault::RowCount`](crate::Fault::RowCount) for another number of rows; the transaction has then not failed.
-    pub fn query_one<'a, Q: AsQuery + ?Sized>(
+    fn fetch<'a, F: Fetch>(
         &'a self,
-        statement: &'a Q,
+        query: Query<'a>,
         params: Params<'a>,
-    ) -> impl Future<Output = Result<Row>> + Send + use<'a, Q> {
-        let query = statement.as_query();
-        async move { one(self.run::<First>(query, params).await?, &self.core.work, Outcome::Unknown) }
+    ) -> impl Future<Output = Result<F::Out>> + Send + use<'a, F> {
+        async move {
+            let lease = match self.core.enter(self.level).await {
+                Ok(lease) => lease,
+                Err(error) => return refused(error).await,
+            };
+            let query = match CheckedQuery::on(lease.inner(), query) {
+                Ok(query) => query,
+                Err(error) => return refused(error).await,
+            };
+            let answer = self.run::<F>(&lease, query, params).await?;
+            F::judge(answer, &self.core.work, Outcome::Unknown)
+        }
     }
 
-    /// Runs a statement that gives one row or none. As [`Transaction::query`].
-    ///
-    /// # Errors
-    /// [`Fault::RowCount`](crate::Fault::RowCount) for more rows than one; the transaction has then not failed.
-    pub fn query_opt<'a, Q: AsQuery + ?Sized>(
-        &'a self,
-        statement: &'a Q,
-        params: Params<'a>,
-    ) -> impl Future<Output = Result<Option<Row>>> + Send + use<'a, Q> {
-        let query = statement.as_query();
-        async move { at_most_one(self.run::<First>(query, params).await?, &self.core.work, Outcome::Unknown) }
-    }
-
-    /// Runs a statement and gives the number of rows that it touched. As [`Transaction::query`].
-    ///
-    /// # Errors
-    /// As [`Transaction::query`].
-    pub fn execute<'a, Q: AsQuery + ?Sized>(
-        &'a self,
-        statement: &'a Q,
-        params: Params<'a>,
-    ) -> impl Future<Output = Result<u64>> + Send + use<'a, Q> {
-        self.run::<Count>(statement.as_query(), params)
+    /// Runs a statement on the lease that [`OpenTransaction::enter`] gave.
+    async fn run<F: Fetch>(
+        &self,
+        lease: &PooledConnection,
+        query: CheckedQuery<'_>,
+        params: Params<'_>,
+    ) -> Result<F::Answer> {
+        let executor = self.core.executor(lease).of(query);
+        if let Some(sql) = query.text() {
+            self.core.note_ending(sql);
+        }
+        let unsent = self.core.unsent.lock().take();
+        match unsent {
+            Some(begin) => first::<F>(&self.core, &executor, begin, query, params).await,
+            None => executor.statement::<F>(query, params).await,
+        }
     }
 
     /// Runs several statements, separated by semicolons. As [`Transaction::query`].
@@ -147,51 +162,28 @@ impl Transaction {
     /// # Errors
     /// As [`Transaction::query`].
     pub async fn batch_execute(&self, sql: &str) -> Result<()> {
-        let may_run =
-            self.core.lease().and_then(|lease| refuse_session_state(lease.inner(), Query::Text(sql)));
-        match may_run {
-            Ok(()) => self.script(sql).await,
+        match self.core.lease().and_then(|lease| CheckedText::on(lease.inner(), sql)) {
+            Ok(text) => self.run_script(text).await,
             Err(error) => refused(error).await,
         }
     }
 
-    /// As [`Transaction::batch_execute`], for a caller that has looked itself at what is left in the session.
+    /// As [`Transaction::batch_execute`], for text of which the caller knows what it leaves in the session.
     pub(crate) async fn script(&self, sql: &str) -> Result<()> {
+        self.run_script(CheckedText::inspected(sql)).await
+    }
+
+    async fn run_script(&self, text: CheckedText<'_>) -> Result<()> {
         let lease = self.core.enter(self.level).await?;
-        let executor = self.core.executor(&lease).of(Query::Text(sql));
+        let executor = self.core.executor(&lease).of(CheckedQuery::Text(text));
         self.core.send_begin(&executor).await?;
-        self.core.note_ending(sql);
-        executor.run(Phase::Statement, lease.inner().client.batch_execute(sql)).await
+        self.core.note_ending(text.get());
+        executor.run(Phase::Statement, lease.inner().client.batch_execute(text.get())).await
     }
 
     /// The status byte and the command tag of the server's last answer, for a caller that runs texts of others in it.
     pub(crate) fn last_answer(&self) -> (u8, String) {
         self.core.last_answer()
-    }
-
-    fn run<'a, S: Shape>(
-        &'a self,
-        query: Query<'a>,
-        params: Params<'a>,
-    ) -> impl Future<Output = Result<S::Out>> + Send + use<'a, S> {
-        async move {
-            let lease = match self.core.enter(self.level).await {
-                Ok(lease) => lease,
-                Err(error) => return refused(error).await,
-            };
-            if let Err(error) = refuse_session_state(lease.inner(), query) {
-                return refused(error).await;
-            }
-            let executor = self.core.executor(&lease).of(query);
-            if let Query::Text(sql) = query {
-                self.core.note_ending(sql);
-            }
-            let unsent = self.core.unsent.lock().take();
-            if let Some(begin) = unsent {
-                return first::<S>(&self.core, &executor, begin, query, params).await;
-            }
-            executor.statement::<S>(query, params).await
-        }
     }
 
     /// Runs a nested transaction: what the closure did is undone if it fails, and the outer one goes on.
@@ -261,10 +253,10 @@ impl Transaction {
         read: impl AsyncFnOnce(RowStream<'_>) -> Result<T>,
     ) -> Result<T> {
         let lease = self.core.enter(self.level).await?;
-        refuse_session_state(lease.inner(), statement.as_query())?;
+        let query = CheckedQuery::on(lease.inner(), statement.as_query())?;
         let executor = self.core.executor(&lease);
         self.core.send_begin(&executor).await?;
-        read(RowStream::open(executor, statement.as_query(), params).await?).await
+        read(RowStream::open(executor, query, params).await?).await
     }
 
     /// Opens a `COPY .. FROM STDIN` and hands it to `write`, which ends it with [`CopyIn::finish`].
@@ -280,10 +272,10 @@ impl Transaction {
         write: impl AsyncFnOnce(CopyIn<'_, B>) -> Result<T>,
     ) -> Result<T> {
         let lease = self.core.enter(self.level).await?;
-        refuse_session_state(lease.inner(), Query::Text(sql))?;
+        let text = CheckedText::on(lease.inner(), sql)?;
         let executor = self.core.executor(&lease);
         self.core.send_begin(&executor).await?;
-        write(CopyIn::open(executor, sql).await?).await
+        write(CopyIn::open(executor, text).await?).await
     }
 
     /// Opens a `COPY .. TO STDOUT` and hands it to `read`.
@@ -299,10 +291,10 @@ impl Transaction {
         read: impl AsyncFnOnce(CopyOut<'_>) -> Result<T>,
     ) -> Result<T> {
         let lease = self.core.enter(self.level).await?;
-        refuse_session_state(lease.inner(), Query::Text(sql))?;
+        let text = CheckedText::on(lease.inner(), sql)?;
         let executor = self.core.executor(&lease);
         self.core.send_begin(&executor).await?;
-        read(CopyOut::open(executor, sql).await?).await
+        read(CopyOut::open(executor, text).await?).await
     }
 
     /// For which work it runs.
@@ -313,23 +305,19 @@ impl Transaction {
 }
 
 /// The first statement of a READ ONLY transaction, along with its BEGIN.
-async fn first<S: Shape>(
+async fn first<F: Fetch>(
     core: &OpenTransaction,
     executor: &Executor<'_>,
     begin: String,
-    query: Query<'_>,
+    query: CheckedQuery<'_>,
     params: Params<'_>,
-) -> Result<S::Out> {
+) -> Result<F::Answer> {
     let client = &executor.connection.client;
-    let statement = match query {
-        Query::Prepared(statement) => Some(statement.clone()),
-        Query::Text(sql) => executor.connection.prepared(sql),
-    };
-    let Some(statement) = statement else {
+    let Ok(statement) = executor.prepared(query) else {
         core.send(executor, &begin).await?;
-        return executor.statement::<S>(query, params).await;
+        return executor.statement::<F>(query, params).await;
     };
-    let flight = future::join(client.batch_execute(&begin), S::prepared(client, &statement, params));
+    let flight = future::join(client.batch_execute(&begin), F::prepared(client, &statement, params));
     let flight = std::pin::pin!(flight);
     let Answered { answer, stopped, sent } =
         executor.at(Scope::Opening).listen(Phase::Statement, flight).await?;

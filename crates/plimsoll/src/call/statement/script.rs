@@ -1,0 +1,31 @@
+//! Runs a text of several statements as one unit.
+
+use super::executor::Executor;
+use super::flight::Flight;
+use super::query::{CheckedQuery, CheckedText};
+use crate::call::transaction::options::TransactionOptions;
+use crate::error::{Phase, Result};
+use crate::rules::outcome::Scope;
+use tokio_postgres::SimpleQueryMessage;
+
+impl<'a> Executor<'a> {
+    /// Runs the text on a lease. Behind a transaction pooler, outside a transaction, it gets a transaction of its own.
+    pub(crate) async fn script(self, text: CheckedText<'a>) -> Result<Vec<SimpleQueryMessage>> {
+        let executor = self.of(CheckedQuery::Text(text));
+        let connection = executor.connection;
+        let is_pooled = connection.is_pooled_by_transaction();
+        let _turn = match is_pooled {
+            true => Some(self.turn().await?),
+            false => None,
+        };
+        self.settled().await?;
+        let script = connection.client.simple_query(text.get());
+        if is_pooled && executor.scope() != Scope::InTransaction {
+            let begin = TransactionOptions::default();
+            let flight = Flight::of(connection, &begin);
+            let begin = begin.sql(connection, executor.deadline, executor.limit);
+            return executor.at(Scope::Autocommit).flight(&begin, flight, script).await;
+        }
+        executor.run(Phase::Statement, script).await
+    }
+}
