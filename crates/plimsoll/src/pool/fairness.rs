@@ -6,9 +6,6 @@
 //! itself has at hand at once does, and only a task whose turn is used up is interrupted. What succeeds costs nothing.
 
 use crate::error::{Error, Result};
-use std::future::Future;
-use std::pin::pin;
-use std::task::{Context, Poll};
 
 /// Gives the error on, once the others have had their turn if this task's is over.
 ///
@@ -17,9 +14,4 @@ use std::task::{Context, Poll};
 pub(crate) async fn refused<T>(error: Error) -> Result<T> {
     tokio::task::consume_budget().await;
     Err(error)
-}
-
-/// The same for a future that is written by hand.
-pub(crate) fn poll_turn(cx: &mut Context<'_>) -> Poll<()> {
-    pin!(tokio::task::consume_budget()).poll(cx)
 }

@@ -4,7 +4,8 @@
 //! wrong place.
 
 use super::executor::Executor;
-use super::request::{Sent, give_up};
+use super::send::Sent;
+use super::stop::give_up;
 use crate::error::{Error, Outcome, Phase};
 use crate::fault::Fault;
 use crate::rules::outcome::Scope;

@@ -12,11 +12,11 @@
 //! just then has happened, and its caller is told so.
 
 use super::query::CheckedQuery;
-use super::request::{Answered, Request, Sent, StopOnDrop};
+use super::send::Sent;
 use crate::call::postgres::Connection;
 use crate::deadline::Deadline;
 use crate::error::{Error, Outcome, Phase, Result, fault_of, is_name_unknown_to_pooler, said};
-use crate::event::{Event, StopReason};
+use crate::event::StopReason;
 use crate::fault::Fault;
 use crate::moment::Moment;
 use crate::name::WorkName;
@@ -25,9 +25,6 @@ use crate::sql::nature;
 use crate::sql::nature::Nature;
 use crate::wire::link::{Ended, Link};
 use crate::wire::stop::{Extent, Stopped};
-use futures_util::future;
-use std::future::Future;
-use std::pin::{Pin, pin};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -106,48 +103,6 @@ impl Executor<'_> {
             ScopeSource::FromSession if !link.is_answered() => Scope::Unclear,
             ScopeSource::FromSession if link.state.status() == b'I' => Scope::Autocommit,
             ScopeSource::FromSession => Scope::InTransaction,
-        }
-    }
-
-    /// Runs one request under its limits.
-    ///
-    /// # Cancel safety
-    /// Dropped before its first poll nothing was sent. Dropped later the statement is stopped on the server.
-    pub(crate) fn run<T: Send>(
-        &self,
-        phase: Phase,
-        request: impl Future<Output = Result<T, tokio_postgres::Error>> + Send,
-    ) -> impl Future<Output = Result<T>> {
-        async move {
-            let request = pin!(request);
-            self.run_at(None, phase, request).await
-        }
-    }
-
-    /// The same for a request that is pinned where it lies, at a moment that was read just now: on a statement's way it
-    /// has a kilobyte, and is neither copied nor wrapped once more.
-    pub(crate) fn run_at<'g, T: Send>(
-        &'g self,
-        now: Option<Moment>,
-        phase: Phase,
-        request: Pin<&'g mut (impl Future<Output = Result<T, tokio_postgres::Error>> + Send)>,
-    ) -> impl Future<Output = Result<T>> {
-        let known = move |answered: Answered<Result<T, tokio_postgres::Error>>| {
-            let Answered { answer, stopped, sent } = answered;
-            answer.map_err(|error| self.failed(phase, error, stopped, sent))
-        };
-        Request::begin(self, phase, now, request, known)
-    }
-
-    /// As [`Guard::run`], for a request whose answer has several parts.
-    pub(crate) fn listen<T: Send>(
-        &self,
-        phase: Phase,
-        request: impl Future<Output = T> + Send,
-    ) -> impl Future<Output = Result<Answered<T>>> {
-        async move {
-            let request = pin!(request);
-            Request::begin(self, phase, None, request, Ok).await
         }
     }
 
@@ -293,64 +248,6 @@ impl Executor<'_> {
         let margin = self.connection.shared.limits.margin.min(deadline.nanos_since(now) / 4);
         let by_deadline = deadline.earlier_by(margin);
         if by_deadline < own { (by_deadline, StopReason::Deadline) } else { (own, StopReason::Limit) }
-    }
-
-    /// The limit came: cancel, and go on listening.
-    pub(crate) async fn stop<T>(
-        &self,
-        phase: Phase,
-        request: Pin<&mut impl Future<Output = T>>,
-        reason: StopReason,
-        mut watch: StopOnDrop<'_>,
-    ) -> Result<Answered<T>> {
-        let link = &self.connection.link;
-        let now = Instant::now();
-        let grace = self.connection.shared.plan.reclaim_timeout();
-        let until = self.deadline.map_or(now + grace, |deadline| {
-            deadline.instant().max(now + Duration::from_millis(50)).min(now + grace)
-        });
-        // A COMMIT is not stopped, only waited for no longer.
-        if phase != Phase::Commit {
-            self.tell_stopped(reason);
-        }
-        link.abandon_behind(watch.behind);
-        let (_, answer) =
-            future::join(link.stop(until, Extent::GivenUp), timeout_at(until, link.sending(request))).await;
-        match answer {
-            Ok(answer) => {
-                watch.is_over = true;
-                self.told();
-                Ok(Answered { answer, stopped: Some(reason), sent: watch.sent })
-            }
-            Err(_) => {
-                // Told already; the drop of `watch` goes on stopping it.
-                watch.is_told = true;
-                let outcome = self.lost(phase, watch.sent);
-                if outcome == Outcome::RolledBack {
-                    // It was called rolled back and may yet finish well: its COMMIT is refused from here on.
-                    link.doom();
-                }
-                Err(self.error(
-                    self.fault_of_stop(reason),
-                    phase,
-                    outcome,
-                    format!(
-                        "{phase} of {} was stopped after {:.1} s because {reason}, and the server has not confirmed it",
-                        self.work,
-                        watch.sent.began.elapsed().as_secs_f64()
-                    ),
-                ))
-            }
-        }
-    }
-
-    pub(crate) fn fault_of_stop(&self, reason: StopReason) -> Fault {
-        match reason {
-            StopReason::Deadline if self.is_transaction_limit => Fault::TransactionTimeout,
-            StopReason::Deadline | StopReason::Dropped => Fault::DeadlinePassed,
-            StopReason::Shutdown => Fault::PoolClosed,
-            StopReason::Limit => Fault::StatementTimeout,
-        }
     }
 
     /// A driver's error, with what it means here.
@@ -502,10 +399,5 @@ impl Executor<'_> {
             self.connection.shared.breaker.is_news();
         }
         Error::new(fault, phase, outcome, sentence)
-    }
-
-    fn tell_stopped(&self, reason: StopReason) {
-        let pid = self.connection.pid();
-        self.connection.shared.events.tell(Event::Stopped { work: self.work.to_string(), pid, reason });
     }
 }

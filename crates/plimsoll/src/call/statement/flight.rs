@@ -4,7 +4,7 @@ use super::cache::{CachedStatement, typed};
 use super::executor::Executor;
 use super::fetch::Fetch;
 use super::query::{CheckedText, Params};
-use super::request::{Answered, Sent};
+use super::send::{Answered, Sent};
 use super::stale::{is_stale, is_unsent};
 use crate::call::postgres::Connection;
 use crate::call::transaction::options::TransactionOptions;

@@ -6,9 +6,10 @@
 use super::cache::typed;
 use super::executor::Executor;
 use super::query::{CheckedQuery, CheckedText, Params};
-use super::request::{Answered, Sent, StopOnDrop};
 use super::run::SendPlan;
+use super::send::{Answered, Sent};
 use super::stale::is_stale;
+use super::stop::StopOnDrop;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::StopReason;
 use crate::fault::Fault;
@@ -105,7 +106,9 @@ impl<'a> Bounded<'a> {
 
     fn failed(&mut self, error: tokio_postgres::Error) -> Error {
         self.is_done = true;
-        self.watch.is_over = self.executor.connection.link.is_quiet();
+        if self.executor.connection.link.is_quiet() {
+            self.watch.disarm();
+        }
         self.executor.failed(Phase::Statement, error, self.stopped, self.watch.sent)
     }
 }
@@ -184,7 +187,7 @@ impl Stream for RowStream<'_> {
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(this.bounded.failed(error)))),
             Poll::Ready(None) => {
                 this.bounded.is_done = true;
-                this.bounded.watch.is_over = true;
+                this.bounded.watch.disarm();
                 Poll::Ready(None)
             }
             Poll::Pending => this.bounded.poll_end(cx).map(|error| Some(Err(error))),
@@ -223,7 +226,7 @@ impl Stream for CopyOut<'_> {
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(this.bounded.failed(error)))),
             Poll::Ready(None) => {
                 this.bounded.is_done = true;
-                this.bounded.watch.is_over = true;
+                this.bounded.watch.disarm();
                 Poll::Ready(None)
             }
             Poll::Pending => this.bounded.poll_end(cx).map(|error| Some(Err(error))),
@@ -292,7 +295,7 @@ impl<'a, B: Buf + Send + 'static> CopyIn<'a, B> {
         this.is_ending = true;
         std::future::poll_fn(|cx| match this.sink.as_mut().poll_finish(cx) {
             Poll::Ready(Ok(rows)) => {
-                this.bounded.watch.is_over = true;
+                this.bounded.watch.disarm();
                 Poll::Ready(Ok(rows))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(this.failed(error))),
@@ -334,7 +337,9 @@ impl<B: Buf + Send + 'static> Sink<B> for CopyIn<'_, B> {
         this.is_ending = true;
         match this.sink.as_mut().poll_finish(cx) {
             Poll::Ready(result) => {
-                this.bounded.watch.is_over = result.is_ok();
+                if result.is_ok() {
+                    this.bounded.watch.disarm();
+                }
                 Poll::Ready(result.map(drop).map_err(|error| this.failed(error)))
             }
             Poll::Pending => this.poll_end(cx).map(Err),

@@ -21,7 +21,7 @@ use super::statement::executor::Executor;
 use super::statement::fetch::{Fetch, fetch_methods};
 use super::statement::flight::STRAYED;
 use super::statement::query::{AsQuery, CheckedQuery, CheckedText, Params, Query};
-use super::statement::request::Answered;
+use super::statement::send::Answered;
 use super::statement::stream::{CopyIn, CopyOut, RowStream};
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::lock_key;

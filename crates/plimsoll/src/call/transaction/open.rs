@@ -9,7 +9,7 @@ use super::levels::Levels;
 use super::options::TransactionOptions;
 use crate::call::connection::PooledConnection;
 use crate::call::statement::executor::{Executor, ScopeSource};
-use crate::call::statement::request::give_up;
+use crate::call::statement::stop::give_up;
 use crate::deadline;
 use crate::deadline::Deadline;
 use crate::error::{Error, Outcome, Phase, Result};
