@@ -9,7 +9,6 @@ use super::retry::{Policy, Safe};
 use super::statement::executor::{Executor, ScopeSource};
 use super::statement::fetch::{Fetch, fetch_methods};
 use super::statement::query::{AsQuery, CheckedQuery, Params, Query};
-use super::statement::run::run_statement;
 use super::transaction;
 use super::transaction::options::{Isolation, TransactionOptions};
 use super::transaction::{Transaction, TransactionGuard};
@@ -239,7 +238,7 @@ impl<'a> Call<'a> {
                 if self.begin.is_plain() {
                     let alone = ScopeSource::Known(Scope::Autocommit);
                     let executor = Executor::on(&lease, &self.name, deadline, alone).of(query);
-                    run_statement!(F, &executor, lease.lent_at, query, params)
+                    executor.statement::<F>(lease.lent_at, query, params).await
                 } else {
                     let lease = self.keep(lease, permit, deadline);
                     Box::pin(self.as_transaction::<F>(lease, query, params)).await

@@ -22,8 +22,8 @@ use super::stale::{is_stale, is_unsent};
 use crate::call::transaction::options::TransactionOptions;
 use crate::error::{Error, Phase, Result};
 use crate::fault::Fault;
+use crate::moment::Moment;
 use crate::rules::outcome::Scope;
-use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::time::timeout_at;
@@ -36,37 +36,29 @@ pub(crate) enum SendPlan {
     Typed(Arc<StatementTypes>),
 }
 
-/// Runs a statement on an executor, at a moment that was read just now. Nearly every statement is prepared already and
-/// takes this path.
-///
-/// A macro, so that it becomes part of the block that it stands in: as a future of its own it would have a state of its
-/// own, on a cache line that must be fetched whenever the statement's task is woken.
-macro_rules! run_statement {
-    ($fetch:ty, $executor:expr, $now:expr, $query:expr, $params:expr) => {{
-        let executor: &$crate::call::statement::executor::Executor<'_> = $executor;
-        match executor.prepared($query) {
-            Ok(statement) => {
-                // Pinned here, once: passed by value it would be copied into every future on the way, a kilobyte each.
-                let request = ::std::pin::pin!(<$fetch>::prepared(&executor.connection.client, &statement, $params));
-                match executor.run_at($now, $crate::error::Phase::Statement, request).await {
-                    Ok(answer) => Ok(answer),
-                    Err(error) => Box::pin(executor.repeat::<$fetch>($query, $params, error)).await,
-                }
-            }
-            Err(sql) => Box::pin(executor.run_text::<$fetch>(sql, $params)).await,
-        }
-    }};
-}
-pub(crate) use run_statement;
-
 impl Executor<'_> {
-    /// Runs a statement.
-    pub(crate) fn statement<F: Fetch>(
+    /// Runs a statement, at a moment that was read just now. Nearly every statement is prepared already, and is sent at
+    /// once.
+    pub(crate) async fn statement<F: Fetch>(
         &self,
+        now: Option<Moment>,
         query: CheckedQuery<'_>,
         params: Params<'_>,
-    ) -> impl Future<Output = Result<F::Answer>> {
-        async move { run_statement!(F, self, None, query, params) }
+    ) -> Result<F::Answer> {
+        let statement = match self.prepared(query) {
+            Ok(statement) => statement,
+            Err(text) => return Box::pin(self.run_text::<F>(text, params)).await,
+        };
+        // Pinned here, once: passed by value it would be copied into every future on the way, a kilobyte each.
+        let request = pin!(F::prepared(&self.connection.client, &statement, params));
+        match self.run_at(now, Phase::Statement, request).await {
+            Ok(answer) => Ok(answer),
+            Err(error) => match query.text() {
+                Some(sql) => Box::pin(self.repeat::<F>(sql, params, error)).await,
+                // Only the caller can prepare it anew.
+                None => Err(error),
+            },
+        }
     }
 
     /// The statement, if it is prepared on this connection; else its text.
@@ -79,11 +71,7 @@ impl Executor<'_> {
     }
 
     /// Runs text that is not prepared here.
-    pub(crate) async fn run_text<F: Fetch>(
-        &self,
-        text: CheckedText<'_>,
-        params: Params<'_>,
-    ) -> Result<F::Answer> {
+    async fn run_text<F: Fetch>(&self, text: CheckedText<'_>, params: Params<'_>) -> Result<F::Answer> {
         let sql = text.get();
         if self.connection.is_pooled_by_transaction() {
             let _turn = match self.scope {
@@ -105,27 +93,14 @@ impl Executor<'_> {
         }
         match self.send_text::<F>(sql, params).await {
             Ok(answer) => Ok(answer),
-            Err(error) => self.repeat_text::<F>(sql, params, error).await,
+            Err(error) => self.repeat::<F>(sql, params, error).await,
         }
     }
 
-    /// Runs a failed statement again if nothing of it ran; else gives the error back. A statement that the caller
-    /// prepared is never repeated: only the caller can prepare it anew.
-    pub(crate) async fn repeat<F: Fetch>(
-        &self,
-        query: CheckedQuery<'_>,
-        params: Params<'_>,
-        error: Error,
-    ) -> Result<F::Answer> {
-        match query.text() {
-            Some(sql) => self.repeat_text::<F>(sql, params, error).await,
-            None => Err(error),
-        }
-    }
-
-    /// What was prepared before a change of the schema may fit again when it is prepared anew. In a transaction that does
-    /// not help, because the transaction has failed by now.
-    async fn repeat_text<F: Fetch>(&self, sql: &str, params: Params<'_>, error: Error) -> Result<F::Answer> {
+    /// Runs a failed text again if nothing of it ran, else gives the error back. What was prepared before a change of the
+    /// schema may fit again when it is prepared anew; in a transaction that does not help, because the transaction has
+    /// failed by now.
+    async fn repeat<F: Fetch>(&self, sql: &str, params: Params<'_>, error: Error) -> Result<F::Answer> {
         if self.is_struck_by_mistake(sql, &error) {
             let mut again = self.send_text::<F>(sql, params).await;
             // One cancel is two signals, and the second may come as late as the first.
