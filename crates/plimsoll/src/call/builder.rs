@@ -238,7 +238,7 @@ impl<'a> Call<'a> {
                 if self.begin.is_plain() {
                     let alone = ScopeSource::Known(Scope::Autocommit);
                     let executor = Executor::on(&lease, &self.name, deadline, alone).of(query);
-                    executor.statement::<F>(lease.lent_at, query, params).await
+                    executor.statement::<F>(query, params).await
                 } else {
                     let lease = self.keep(lease, permit, deadline);
                     Box::pin(self.as_transaction::<F>(lease, query, params)).await

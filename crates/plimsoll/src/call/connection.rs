@@ -173,7 +173,7 @@ impl PooledConnection {
                 Ok(query) => query,
                 Err(error) => return refused(error).await,
             };
-            let answer = self.executor().of(query).statement::<F>(None, query, params).await?;
+            let answer = self.executor().of(query).statement::<F>(query, params).await?;
             F::judge(answer, &self.work, Outcome::Committed)
         }
     }

@@ -91,19 +91,15 @@ pub(super) fn acquire<'a, M: Manage>(
     let mut wanted = Wanted::new(inner, name, terms);
     async move {
         loop {
-            let (Grant { slot, connection, unused_for, is_expired }, lent_at) =
+            let Grant { slot, connection, unused_for, is_expired } =
                 match (Turnstile { wanted: &wanted, wait: None, timer: None }).await {
-                    Passed::AtOnce(grant) => (grant, Some(wanted.now)),
-                    Passed::InTurn(grant) => (grant, None),
+                    Passed::AtOnce(grant) | Passed::InTurn(grant) => grant,
                     Passed::Denied(denial) => return refused(denied(&wanted, denial)).await,
                 };
-            let mut lease = Loan::new(wanted.inner, slot, connection);
+            let lease = Loan::new(wanted.inner, slot, connection);
             match admit(wanted.inner, &lease, unused_for) {
                 _ if is_expired => lease.reject(),
-                Fitness::Fit => {
-                    lease.lent_at = lent_at;
-                    return Ok(lease);
-                }
+                Fitness::Fit => return Ok(lease),
                 Fitness::Dead => lease.reject(),
                 // Boxed, because it is rare and would make every acquire larger.
                 Fitness::Unsure => match Box::pin(check(wanted.inner, lease, wanted.end().instant())).await {

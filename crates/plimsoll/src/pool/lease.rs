@@ -27,8 +27,6 @@ pub(crate) struct Loan<'a, M: Manage> {
     slot: usize,
     /// There until the loan ends.
     connection: Option<M::Connection>,
-    /// When it was lent, where nothing was waited for: for whoever goes on at once and need not read the clock again.
-    pub(crate) lent_at: Option<Moment>,
 }
 
 impl<M: Manage> Lease<M> {
@@ -40,7 +38,7 @@ impl<M: Manage> Lease<M> {
 
 impl<'a, M: Manage> Loan<'a, M> {
     pub(super) fn new(inner: &'a Arc<Inner<M>>, slot: usize, connection: M::Connection) -> Self {
-        Loan { inner, slot, connection: Some(connection), lent_at: None }
+        Loan { inner, slot, connection: Some(connection) }
     }
 
     /// To be kept for as long as is liked.

@@ -22,7 +22,6 @@ use super::stale::{is_stale, is_unsent};
 use crate::call::transaction::options::TransactionOptions;
 use crate::error::{Error, Phase, Result};
 use crate::fault::Fault;
-use crate::moment::Moment;
 use crate::rules::outcome::Scope;
 use std::pin::pin;
 use std::sync::Arc;
@@ -37,11 +36,9 @@ pub(crate) enum SendPlan {
 }
 
 impl Executor<'_> {
-    /// Runs a statement, at a moment that was read just now. Nearly every statement is prepared already, and is sent at
-    /// once.
+    /// Runs a statement. Nearly every statement is prepared already, and is sent at once.
     pub(crate) async fn statement<F: Fetch>(
         &self,
-        now: Option<Moment>,
         query: CheckedQuery<'_>,
         params: Params<'_>,
     ) -> Result<F::Answer> {
@@ -51,7 +48,7 @@ impl Executor<'_> {
         };
         // Pinned here, once: passed by value it would be copied into every future on the way, a kilobyte each.
         let request = pin!(F::prepared(&self.connection.client, &statement, params));
-        match self.run_at(now, Phase::Statement, request).await {
+        match self.run(Phase::Statement, request).await {
             Ok(answer) => Ok(answer),
             Err(error) => match query.text() {
                 Some(sql) => Box::pin(self.repeat::<F>(sql, params, error)).await,

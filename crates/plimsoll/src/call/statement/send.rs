@@ -32,7 +32,7 @@ pub(crate) struct Sent {
 }
 
 impl Executor<'_> {
-    /// Runs one request under its limits.
+    /// Runs one request under its limits. A statement's request has a kilobyte, so its caller pins it and gives the pin.
     ///
     /// # Cancel safety
     /// Dropped before its first poll, nothing was sent. Dropped later, the statement is stopped on the server.
@@ -41,19 +41,7 @@ impl Executor<'_> {
         phase: Phase,
         request: impl Future<Output = Result<T, tokio_postgres::Error>> + Send,
     ) -> Result<T> {
-        let request = pin!(request);
-        self.run_at(None, phase, request).await
-    }
-
-    /// The same for a request that is pinned already, at a moment that was read just now: a statement's request has a
-    /// kilobyte, and is neither copied nor wrapped again.
-    pub(crate) async fn run_at<T: Send>(
-        &self,
-        now: Option<Moment>,
-        phase: Phase,
-        request: Pin<&mut (impl Future<Output = Result<T, tokio_postgres::Error>> + Send)>,
-    ) -> Result<T> {
-        let Answered { answer, stopped, sent } = self.listen_at(now, phase, request).await?;
+        let Answered { answer, stopped, sent } = self.listen(phase, request).await?;
         answer.map_err(|error| self.failed(phase, error, stopped, sent))
     }
 
@@ -63,17 +51,8 @@ impl Executor<'_> {
         phase: Phase,
         request: impl Future<Output = T> + Send,
     ) -> Result<Answered<T>> {
-        let request = pin!(request);
-        self.listen_at(None, phase, request).await
-    }
-
-    async fn listen_at<T: Send>(
-        &self,
-        now: Option<Moment>,
-        phase: Phase,
-        mut request: Pin<&mut (impl Future<Output = T> + Send)>,
-    ) -> Result<Answered<T>> {
-        let began = match self.may_begin(now.unwrap_or_else(Moment::now), phase) {
+        let mut request = pin!(request);
+        let began = match self.may_begin(Moment::now(), phase) {
             Ok(Some(now)) => now,
             Ok(None) => match Box::pin(self.settle(phase)).await {
                 Ok(now) => now,

@@ -153,7 +153,7 @@ impl Transaction {
         let unsent = self.core.unsent.lock().take();
         match unsent {
             Some(begin) => first::<F>(&self.core, &executor, begin, query, params).await,
-            None => executor.statement::<F>(None, query, params).await,
+            None => executor.statement::<F>(query, params).await,
         }
     }
 
@@ -315,7 +315,7 @@ async fn first<F: Fetch>(
     let client = &executor.connection.client;
     let Ok(statement) = executor.prepared(query) else {
         core.send(executor, &begin).await?;
-        return executor.statement::<F>(None, query, params).await;
+        return executor.statement::<F>(query, params).await;
     };
     let flight = future::join(client.batch_execute(&begin), F::prepared(client, &statement, params));
     let flight = std::pin::pin!(flight);
