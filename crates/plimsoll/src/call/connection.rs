@@ -117,7 +117,7 @@ impl PooledConnection {
     pub fn wire(&self) -> WireState {
         let link = &self.lease.link;
         WireState {
-            transaction_status: char::from(link.state.status()),
+            transaction_status: link.state.status().letter(),
             replies_owed: link.state.owed(),
             silent_for: link.state.silent_for(Moment::now()),
             last_tag: link.state.last_tag(),
@@ -458,7 +458,8 @@ pub(crate) fn refuse_session_state(connection: &Connection, query: Query<'_>) ->
     let state = &connection.link.state;
     let left = residue::of_sql(sql.as_bytes(), state.strings());
     if left.is_none() {
-        if state.status() == b'I' && nature::of_sql(sql.as_bytes(), state.strings()).contains(Nature::OPENS) {
+        if state.status().is_idle() && nature::of_sql(sql.as_bytes(), state.strings()).contains(Nature::OPENS)
+        {
             return Err(usage(
                 "behind a transaction pooler a transaction that is begun by hand would end with this very statement; \
                  open it with begin() or transaction(), which give it its limits too",
