@@ -286,6 +286,16 @@ pub(crate) fn said(db: &DbError) -> String {
     format!("the server said \"{message}\" ({code})")
 }
 
+/// The text of a driver's error: the server's words as `from_server` gives them, else the cause. The driver's own text
+/// says only which part failed, and stands where there is no cause.
+pub(crate) fn text_of(error: &tokio_postgres::Error, from_server: impl FnOnce(&DbError) -> String) -> String {
+    match (error.as_db_error(), std::error::Error::source(error)) {
+        (Some(db), _) => from_server(db),
+        (None, Some(cause)) => cause.to_string(),
+        (None, None) => error.to_string(),
+    }
+}
+
 /// Whatever stands between the first quotation mark and the last is a value, or a part of one.
 fn without_quotes(message: &str) -> String {
     match (message.find('"'), message.rfind('"')) {

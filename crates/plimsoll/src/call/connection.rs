@@ -111,7 +111,7 @@ impl PooledConnection {
     pub fn wire(&self) -> WireState {
         let link = &self.lease.link;
         WireState {
-            transaction_status: char::from(link.state.status()),
+            transaction_status: link.state.status().letter(),
             replies_owed: link.state.owed(),
             silent_for: link.state.silent_for(Moment::now()),
             last_tag: link.state.last_tag(),

@@ -284,7 +284,7 @@ async fn clean(connection: Box<Connection>, home: Home<Postgres>) {
     let state = &connection.link.state;
     let found = Found {
         running: state.owed_work() > 0,
-        transaction: state.status() != b'I',
+        transaction: !state.status().is_idle(),
         session_state: !state.residue().is_none(),
     };
     // A session behind a transaction pooler is not ours to reset: what was left in it already went to somebody.

@@ -13,6 +13,7 @@ use super::script::Statement;
 use crate::call::transaction::Transaction;
 use crate::error::{Error, Result};
 use crate::fault::Fault;
+use crate::wire::transaction_status::TransactionStatus;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -50,7 +51,9 @@ impl Mark {
     /// Looks at it after a statement that may have removed it.
     pub(super) async fn after(&self, tx: &Transaction, statement: &Statement<'_>) -> Result<Proof> {
         let (status, tag) = tx.last_answer();
-        let is_plain = status == b'T' && !is_of_transactions(&tag) && !statement.has_inner_semicolon;
+        let is_plain = status == TransactionStatus::InTransaction
+            && !is_of_transactions(&tag)
+            && !statement.has_inner_semicolon;
         if is_plain {
             if tag == "RESET" {
                 // It may have been of all settings.

@@ -184,7 +184,7 @@ impl Run<'_> {
 /// A transaction that a statement has left open would take what follows with it when the connection goes back, the
 /// line in the history included.
 fn refuse_open(worker: &PooledConnection, statement: &Statement<'_>) -> Result<(), Failure> {
-    if worker.inner().link.state.status() == b'I' {
+    if worker.inner().link.state.status().is_idle() {
         return Ok(());
     }
     let sentence = "the statement left a transaction open, which is rolled back; a file outside a transaction is run statement by statement, and each commits by itself: take BEGIN out";

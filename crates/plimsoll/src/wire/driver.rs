@@ -3,7 +3,7 @@
 use super::link::Link;
 use super::socket::Socket;
 use super::tap::Tap;
-use crate::error::fault_of;
+use crate::error::{fault_of, text_of};
 use crate::fault::Fault;
 use std::future::Future;
 use std::pin::Pin;
@@ -51,7 +51,8 @@ impl Future for Driver {
                 }
                 Poll::Ready(Some(Ok(message))) => report(&message, &this.link),
                 Poll::Ready(Some(Err(error))) => {
-                    this.link.close(fault_of(&error), &text_of(&error));
+                    let text = text_of(&error, |db| format!("{} ({})", db.message(), db.code().code()));
+                    this.link.close(fault_of(&error), &text);
                     return Poll::Ready(());
                 }
                 Poll::Ready(None) => {
@@ -67,15 +68,6 @@ impl Drop for Driver {
     fn drop(&mut self) {
         // Also when the runtime goes down in the middle: nobody may wait for a driver that is gone.
         self.link.close(Fault::ConnectionLost, "the task that drove it ended");
-    }
-}
-
-/// The driver's error with its cause; the driver's own text says only which part failed.
-fn text_of(error: &tokio_postgres::Error) -> String {
-    match (error.as_db_error(), std::error::Error::source(error)) {
-        (Some(db), _) => format!("{} ({})", db.message(), db.code().code()),
-        (None, Some(cause)) => cause.to_string(),
-        (None, None) => error.to_string(),
     }
 }
 

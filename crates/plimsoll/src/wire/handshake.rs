@@ -17,7 +17,7 @@ use super::socket::Socket;
 use super::stated;
 use super::stated::SessionDefaults;
 use super::tap::Tap;
-use crate::error::{Error, Outcome, Phase, Result, fault_of_connect};
+use crate::error::{Error, Outcome, Phase, Result, fault_of_connect, text_of};
 use crate::fault::Fault;
 use crate::secret::Secret;
 use crate::settings::{ChannelBinding, Host, OnMissingGuardrail, Plan, TlsMode};
@@ -216,11 +216,7 @@ fn tls_failure(plan: &Plan, host: &Host, error: io::Error) -> Error {
 
 /// The server said no, or hung up.
 fn refused(host: &Host, stage: &str, error: tokio_postgres::Error) -> Error {
-    let said = match (error.as_db_error(), std::error::Error::source(&error)) {
-        (Some(db), _) => format!("the server said \"{}\" ({})", db.message(), db.code().code()),
-        (None, Some(cause)) => cause.to_string(),
-        (None, None) => error.to_string(),
-    };
+    let said = text_of(&error, |db| format!("the server said \"{}\" ({})", db.message(), db.code().code()));
     let kind = error.to_string();
     let fault = match fault_of_connect(&error) {
         Fault::Privilege => Fault::Authentication,

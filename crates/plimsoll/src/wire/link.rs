@@ -25,7 +25,7 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use tokio::sync::{Notify, Semaphore};
@@ -98,8 +98,8 @@ pub(crate) struct Link {
     has_orphan: AtomicBool,
     /// Somebody had the client itself.
     was_used_raw: AtomicBool,
-    /// The status of the session when a borrower was last told how a request ended.
-    told_status: AtomicU8,
+    /// Whether the session was idle when a borrower was last told how a request ended.
+    told_idle: AtomicBool,
     /// Half a message is left in the client.
     poisoned: AtomicBool,
     /// Some marks of those who share the lease are not behind us yet.
@@ -143,7 +143,7 @@ impl Link {
             cancels_out: AtomicU32::new(0),
             asked: AtomicU64::new(0),
             was_used_raw: AtomicBool::new(false),
-            told_status: AtomicU8::new(b'I'),
+            told_idle: AtomicBool::new(true),
             driver_waker: Mutex::new(None),
             changed: Notify::new(),
             watchers: AtomicU32::new(0),
@@ -339,13 +339,13 @@ impl Link {
     /// The borrower is told how a request ended, and so what state the session is in.
     #[inline]
     pub(crate) fn told(&self) {
-        self.told_status.store(self.state.status(), Ordering::Relaxed);
+        self.told_idle.store(self.state.status().is_idle(), Ordering::Relaxed);
     }
 
     /// Whether a transaction is open of which no borrower knows: he has given up the statement that began it.
     pub(crate) fn holds_untold_transaction(&self) -> bool {
-        self.state.status() != b'I'
-            && self.told_status.load(Ordering::Relaxed) == b'I'
+        !self.state.status().is_idle()
+            && self.told_idle.load(Ordering::Relaxed)
             // Somebody may be about to be told, or talks to the server in a way that is not seen here.
             && self.is_answered()
             && !self.was_used_raw.load(Ordering::Relaxed)
@@ -365,7 +365,7 @@ impl Link {
 
     /// The borrower has left.
     pub(crate) fn given_back(&self) {
-        self.told_status.store(b'I', Ordering::Relaxed);
+        self.told_idle.store(true, Ordering::Relaxed);
         self.leases.fetch_add(1, Ordering::SeqCst);
         if self.was_used_raw.load(Ordering::Relaxed) {
             self.was_used_raw.store(false, Ordering::Relaxed);
@@ -455,7 +455,7 @@ impl Link {
         if self.state.owed() > 0 {
             return None;
         }
-        let clean = self.state.status() == b'I'
+        let clean = self.state.status().is_idle()
             && self.state.residue().is_none()
             && !self.barrier_owed.load(Ordering::Acquire);
         Some(if clean { ReturnState::Clean } else { ReturnState::Dirty })

@@ -21,3 +21,4 @@ pub(crate) mod stop;
 pub(crate) mod tap;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
+pub(crate) mod transaction_status;

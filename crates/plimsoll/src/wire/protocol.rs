@@ -10,6 +10,7 @@ use super::frames::Frame;
 use super::parameters::Parameters;
 use super::session_state::{Front, Marks, SessionState};
 use super::tap::cstring;
+use super::transaction_status::TransactionStatus;
 use crate::sql::Strings;
 use crate::sql::nature;
 use crate::sql::nature::Nature;
@@ -363,10 +364,11 @@ impl Protocol {
 
     /// The server waits for the next request.
     pub(super) fn on_ready(&mut self, body: &[u8], state: &SessionState) {
-        if self.differ && body.first() == Some(&b'I') {
-            self.on_difference(state);
-        }
-        if body.first() == Some(&b'I') {
+        let status = body.first().map(|byte| TransactionStatus::of_byte(*byte));
+        if status == Some(TransactionStatus::Idle) {
+            if self.differ {
+                self.on_difference(state);
+            }
             self.contexts.at_rest(state);
         }
         self.owed.pop();
@@ -374,8 +376,8 @@ impl Protocol {
         self.completes = false;
         // Nobody else writes it, so it needs no locked addition.
         state.answered.store(state.answered.load(Ordering::Relaxed) + 1, Ordering::Release);
-        if let Some(status) = body.first() {
-            state.status.store(*status, Ordering::Release);
+        if let Some(status) = status {
+            state.status.store(status as u8, Ordering::Release);
         }
     }
 

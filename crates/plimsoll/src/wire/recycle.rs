@@ -7,6 +7,7 @@ use super::handshake::Session;
 use super::link::Link;
 use super::stop::{Extent, Stopped};
 use crate::sql::residue::Residue;
+use crate::wire::transaction_status::TransactionStatus;
 use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Client;
@@ -50,11 +51,11 @@ pub(crate) async fn reclaim(
             return Err(Unfit::NotResettable);
         }
         let repair = match (link.state.status(), link.state.residue().is_none(), link.owes_barrier()) {
-            (b'T' | b'E', _, _) => "ROLLBACK".to_owned(),
+            (TransactionStatus::InTransaction | TransactionStatus::Failed, _, _) => "ROLLBACK".to_owned(),
             // An empty statement: a cancel that comes late hits it instead of the next borrower's.
-            (b'I', _, true) => String::new(),
-            (b'I', false, false) => format!("{RESET} {}", session.after_reset),
-            (b'I', true, false) => return Ok(()),
+            (TransactionStatus::Idle, _, true) => String::new(),
+            (TransactionStatus::Idle, false, false) => format!("{RESET} {}", session.after_reset),
+            (TransactionStatus::Idle, true, false) => return Ok(()),
             _ => return Err(Unfit::NotResettable),
         };
         let residue = link.state.residue();

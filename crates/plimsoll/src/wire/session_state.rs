@@ -1,6 +1,7 @@
 //! What the tap has seen of a connection, readable from any task without a lock.
 
 use super::tap::cstring;
+use super::transaction_status::TransactionStatus;
 use crate::moment::Moment;
 use crate::sql::Strings;
 use crate::sql::nature::Nature;
@@ -99,7 +100,7 @@ pub(crate) struct Mark {
 impl SessionState {
     pub(crate) fn new() -> Self {
         SessionState {
-            status: AtomicU8::new(b'?'),
+            status: AtomicU8::new(TransactionStatus::Unknown as u8),
             owed: AtomicU32::new(0),
             owed_work: AtomicU32::new(0),
             blocked: AtomicBool::new(false),
@@ -153,9 +154,10 @@ impl SessionState {
         self.mark().ended != then.ended
     }
 
-    /// The status byte of the last ReadyForQuery: `I` idle, `T` in a transaction, `E` in a failed one, `?` none yet.
-    pub(crate) fn status(&self) -> u8 {
-        self.status.load(Ordering::Acquire)
+    /// The transaction status of the last ReadyForQuery.
+    #[inline]
+    pub(crate) fn status(&self) -> TransactionStatus {
+        TransactionStatus::of_byte(self.status.load(Ordering::Acquire))
     }
 
     /// Requests whose ReadyForQuery has not come.

@@ -135,6 +135,7 @@ impl<S: TlsStream + Unpin> TlsStream for Tap<S> {
 mod tests {
     use super::*;
     use crate::sql::residue::Residue;
+    use crate::wire::transaction_status::TransactionStatus;
 
     fn message(kind: u8, body: &[u8]) -> Vec<u8> {
         let mut bytes = vec![kind];
@@ -161,7 +162,10 @@ mod tests {
     #[test]
     fn start_up_gives_pid_key_and_status() {
         let (_, state) = started();
-        assert_eq!((state.pid(), state.secret(), state.status(), state.owed()), (7, 9, b'I', 0));
+        assert_eq!(
+            (state.pid(), state.secret(), state.status(), state.owed()),
+            (7, 9, TransactionStatus::Idle, 0)
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::query::CheckedQuery;
 use super::send::Sent;
 use crate::call::postgres::Connection;
 use crate::deadline::Deadline;
-use crate::error::{Error, Outcome, Phase, Result, fault_of, is_name_unknown_to_pooler, said};
+use crate::error::{Error, Outcome, Phase, Result, fault_of, is_name_unknown_to_pooler, said, text_of};
 use crate::event::StopReason;
 use crate::fault::Fault;
 use crate::moment::Moment;
@@ -101,7 +101,7 @@ impl Executor<'_> {
         match self.scope {
             ScopeSource::Known(scope) => scope,
             ScopeSource::FromSession if !link.is_answered() => Scope::Unclear,
-            ScopeSource::FromSession if link.state.status() == b'I' => Scope::Autocommit,
+            ScopeSource::FromSession if link.state.status().is_idle() => Scope::Autocommit,
             ScopeSource::FromSession => Scope::InTransaction,
         }
     }
@@ -123,7 +123,7 @@ impl Executor<'_> {
                 format!("the deadline of {} had passed, or nearly, before this {phase} was sent", self.work),
             ));
         }
-        if self.is_meant_inside() && link.state.status() == b'I' && link.is_answered() {
+        if self.is_meant_inside() && link.state.status().is_idle() && link.is_answered() {
             return Err(self.left_outside(phase));
         }
         Ok((!self.needs_settling() && !link.has_others()).then_some(now))
@@ -277,22 +277,19 @@ impl Executor<'_> {
             self.connection.link.doom();
         }
         let mut outcome = self.outcome_of(phase, fault, &error, sent);
-        let said = match error.as_db_error() {
-            Some(db) => said(db),
-            None => match (self.connection.link.ended(), std::error::Error::source(&error)) {
-                (Some(ended), _) if fault == Fault::ConnectionLost => {
-                    fault = ended.reason();
-                    // The server ended a session that was at rest, so it never read what was sent last. Another that was
-                    // still under way may have been a COMMIT.
-                    let is_only_one = sent.scope != Scope::Unclear;
-                    if matches!(fault, Fault::TransactionTimeout | Fault::IdleSessionEnded) && is_only_one {
-                        outcome = Outcome::RolledBack;
-                    }
-                    ended.text
+        let is_lost = error.as_db_error().is_none() && fault == Fault::ConnectionLost;
+        let said = match self.connection.link.ended() {
+            Some(ended) if is_lost => {
+                fault = ended.reason();
+                // The server ended a session that was at rest, so it never read what was sent last. Another that was
+                // still under way may have been a COMMIT.
+                let is_only_one = sent.scope != Scope::Unclear;
+                if matches!(fault, Fault::TransactionTimeout | Fault::IdleSessionEnded) && is_only_one {
+                    outcome = Outcome::RolledBack;
                 }
-                (_, Some(cause)) => cause.to_string(),
-                (_, None) => error.to_string(),
-            },
+                ended.text
+            }
+            _ => text_of(&error, said),
         };
         let why = stopped.map(|reason| format!(" and was stopped because {reason}")).unwrap_or_default();
         let declared =
@@ -357,7 +354,7 @@ impl Executor<'_> {
             nature,
             answer: said,
             has_ended: link.state.has_ended_since(sent.mark),
-            is_idle: link.is_answered() && link.state.status() == b'I',
+            is_idle: link.is_answered() && link.state.status().is_idle(),
         }
     }
 

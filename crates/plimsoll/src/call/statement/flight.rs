@@ -197,7 +197,7 @@ impl Executor<'_> {
                 Ok(out)
             }
             Err(error) => {
-                if self.connection.link.state.status() != b'I' {
+                if !self.connection.link.state.status().is_idle() {
                     // Its failure changes nothing: an open transaction is rolled back on return.
                     let _ = self.roll_back().await;
                 }

@@ -127,7 +127,8 @@ fn refuse_session_state(connection: &Connection, sql: &str) -> Result<()> {
     let state = &connection.link.state;
     let left = residue::of_sql(sql.as_bytes(), state.strings());
     if left.is_none() {
-        if state.status() == b'I' && nature::of_sql(sql.as_bytes(), state.strings()).contains(Nature::OPENS) {
+        if state.status().is_idle() && nature::of_sql(sql.as_bytes(), state.strings()).contains(Nature::OPENS)
+        {
             return Err(usage(
                 "behind a transaction pooler a transaction that is begun by hand would end with this very statement; \
                  open it with begin() or transaction(), which give it its limits too",

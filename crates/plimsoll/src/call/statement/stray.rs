@@ -27,6 +27,6 @@ impl Executor<'_> {
             ScopeSource::Known(scope) => scope == Scope::Autocommit,
             ScopeSource::FromSession => true,
         };
-        is_known && self.connection.link.state.status() == b'I'
+        is_known && self.connection.link.state.status().is_idle()
     }
 }

@@ -11,6 +11,7 @@ use crate::call::statement::executor::Executor;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
 use crate::rules::outcome::Scope;
+use crate::wire::transaction_status::TransactionStatus;
 
 /// Commits and gives the lease back.
 pub(crate) async fn commit(core: &OpenTransaction) -> Result<()> {
@@ -47,15 +48,13 @@ pub(crate) async fn commit(core: &OpenTransaction) -> Result<()> {
     let executor = core.executor(&lease).at(Scope::Closing);
     let link = &executor.connection.link;
     // The server refuses the one, and would not the other: a statement that was called rolled back and has finished.
-    if link.state.status() == b'E' || link.is_doomed() {
+    if link.state.status() == TransactionStatus::Failed || link.is_doomed() {
         return Err(swallowed(core, &lease, undone).await);
     }
     let answer = executor.run(Phase::Commit, lease.inner().client.batch_execute("COMMIT")).await;
     match answer {
-        Ok(()) if lease.inner().link.state.last_tag() == "ROLLBACK" => {
-            Err(swallowed(core, &lease, undone).await)
-        }
-        Ok(()) => Ok(()),
+        Ok(()) if lease.inner().link.state.has_committed() => Ok(()),
+        Ok(()) => Err(swallowed(core, &lease, undone).await),
         Err(error) => Box::pin(settle(core, lease, error)).await,
     }
 }
@@ -87,7 +86,7 @@ pub(crate) async fn roll_back(core: &OpenTransaction) -> Outcome {
 
 async fn end(core: &OpenTransaction, lease: &PooledConnection) {
     let link = &lease.inner().link;
-    if link.is_quiet() && link.state.status() == b'I' && !link.needs_settling() {
+    if link.is_quiet() && link.state.status().is_idle() && !link.needs_settling() {
         return;
     }
     // It is waited for by the deadline, and never for longer than a return may take; what is left of it then, or where

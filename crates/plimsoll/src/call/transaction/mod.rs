@@ -29,6 +29,7 @@ use crate::lock_key::LockKey;
 use crate::name::WorkName;
 use crate::pool::fairness::refused;
 use crate::rules::outcome::Scope;
+use crate::wire::transaction_status::TransactionStatus;
 use bytes::Buf;
 use futures_util::future;
 use levels::Level;
@@ -181,8 +182,8 @@ impl Transaction {
         executor.run(Phase::Statement, lease.inner().client.batch_execute(text.get())).await
     }
 
-    /// The status byte and the command tag of the server's last answer, for a caller that runs texts of others in it.
-    pub(crate) fn last_answer(&self) -> (u8, String) {
+    /// The transaction status and the command tag of the server's last answer, for a caller that runs texts of others in it.
+    pub(crate) fn last_answer(&self) -> (TransactionStatus, String) {
         self.core.last_answer()
     }
 

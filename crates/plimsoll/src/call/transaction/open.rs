@@ -18,6 +18,7 @@ use crate::name::WorkName;
 use crate::rules::outcome::Scope;
 use crate::sql::nature;
 use crate::wire::session_state::Mark;
+use crate::wire::transaction_status::TransactionStatus;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -69,11 +70,11 @@ impl OpenTransaction {
         }
     }
 
-    /// The status byte and the command tag of the server's last answer.
-    pub(crate) fn last_answer(&self) -> (u8, String) {
+    /// The transaction status and the command tag of the server's last answer.
+    pub(crate) fn last_answer(&self) -> (TransactionStatus, String) {
         match self.lease.lock().as_ref() {
             Some(lease) => (lease.inner().link.state.status(), lease.inner().link.state.last_tag()),
-            None => (b'I', String::new()),
+            None => (TransactionStatus::Idle, String::new()),
         }
     }
 
@@ -85,7 +86,7 @@ impl OpenTransaction {
         if matches!(begun, Some(Some(mark)) if link.state.has_ended_since(*mark)) {
             return Some(NotOpen::EndedFromWithin);
         }
-        if link.state.status() != b'I' || link.is_closed() || self.unsent.lock().is_some() {
+        if !link.state.status().is_idle() || link.is_closed() || self.unsent.lock().is_some() {
             return None;
         }
         // The server has said that there was one, and now says that there is none: whatever else is on its way.
