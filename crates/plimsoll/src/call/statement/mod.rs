@@ -13,6 +13,7 @@
 pub(crate) mod cache;
 pub(crate) mod copy;
 pub(crate) mod executor;
+mod failure;
 pub(crate) mod fetch;
 pub(crate) mod flight;
 pub(crate) mod knowledge;
@@ -21,6 +22,7 @@ pub(crate) mod query;
 pub(crate) mod run;
 mod script;
 pub(crate) mod send;
+mod settle;
 pub(crate) mod stale;
 pub(crate) mod stop;
 pub(crate) mod stray;
