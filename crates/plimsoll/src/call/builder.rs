@@ -282,7 +282,7 @@ impl<'a> Call<'a> {
         match query {
             CheckedQuery::Text(text) if !self.begin.with_id => {
                 let executor = lease.executor().at(Scope::Autocommit).of(query);
-                executor.as_transaction::<F>(text, params, &self.begin).await
+                executor.transaction_of_one::<F>(text, params, &self.begin).await
             }
             _ => transaction::of_one::<F>(lease, self.begin, query, params).await,
         }

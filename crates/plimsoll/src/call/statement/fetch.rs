@@ -45,6 +45,9 @@ pub(crate) trait Fetch: Sized {
     /// # Errors
     /// [`Fault::RowCount`].
     fn judge(answer: Self::Answer, work: &WorkName, outcome: Outcome) -> Result<Self::Out>;
+
+    /// How many rows there were.
+    fn rows(answer: &Self::Answer) -> u64;
 }
 
 /// All rows.
@@ -72,6 +75,10 @@ impl Fetch for Rows {
 
     fn judge(rows: Vec<Row>, _: &WorkName, _: Outcome) -> Result<Vec<Row>> {
         Ok(rows)
+    }
+
+    fn rows(rows: &Vec<Row>) -> u64 {
+        rows.len() as u64
     }
 }
 
@@ -101,6 +108,10 @@ impl Fetch for Count {
     fn judge(count: u64, _: &WorkName, _: Outcome) -> Result<u64> {
         Ok(count)
     }
+
+    fn rows(count: &u64) -> u64 {
+        *count
+    }
 }
 
 /// Exactly one row.
@@ -113,7 +124,7 @@ pub(crate) struct Optional;
 #[derive(Default)]
 pub(crate) struct FirstRow {
     row: Option<Row>,
-    count: usize,
+    count: u64,
 }
 
 impl Fetch for One {
@@ -142,6 +153,10 @@ impl Fetch for One {
             FirstRow { count, .. } => Err(row_count(work, "one row", count, outcome)),
         }
     }
+
+    fn rows(first: &FirstRow) -> u64 {
+        first.count
+    }
 }
 
 impl Fetch for Optional {
@@ -169,6 +184,10 @@ impl Fetch for Optional {
             FirstRow { row, count: 0 | 1 } => Ok(row),
             FirstRow { count, .. } => Err(row_count(work, "at most one row", count, outcome)),
         }
+    }
+
+    fn rows(first: &FirstRow) -> u64 {
+        first.count
     }
 }
 
@@ -215,7 +234,7 @@ impl FirstRow {
 }
 
 #[cold]
-fn row_count(work: &WorkName, wanted: &str, got: usize, outcome: Outcome) -> Error {
+fn row_count(work: &WorkName, wanted: &str, got: u64, outcome: Outcome) -> Error {
     Error::new(Fault::RowCount, Phase::Statement, outcome, format!("{work} asked for {wanted} and got {got}"))
 }
 

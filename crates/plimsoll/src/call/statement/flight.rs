@@ -1,6 +1,7 @@
 //! A transaction of one statement, in as few round trips as are safe.
 
 use super::cache::{CachedStatement, typed};
+use super::end::Running;
 use super::executor::Executor;
 use super::fetch::Fetch;
 use super::query::{CheckedText, Params};
@@ -62,10 +63,21 @@ impl<'a> Executor<'a> {
 }
 
 impl Executor<'_> {
-    /// Runs one statement as a transaction of its own.
-    ///
-    /// In as few flights as are safe, where every type is known.
-    pub(crate) async fn as_transaction<F: Fetch>(
+    /// Runs one statement as a transaction with these options.
+    pub(crate) async fn transaction_of_one<F: Fetch>(
+        &self,
+        text: CheckedText<'_>,
+        params: Params<'_>,
+        begin: &TransactionOptions,
+    ) -> Result<F::Answer> {
+        let running = Running::begin(self.work);
+        let result = self.as_transaction::<F>(text, params, begin).await;
+        running.end(&result, F::rows);
+        result
+    }
+
+    /// Runs one statement as a transaction of its own, in as few flights as are safe where every type is known.
+    pub(super) async fn as_transaction<F: Fetch>(
         &self,
         text: CheckedText<'_>,
         params: Params<'_>,

@@ -10,8 +10,10 @@
 //! | [`cache`], [`knowledge`], [`names`] | prepared statements, what is known of their types, and by which names a server knows them |
 //! | [`stale`], [`stray`], [`copy`] | a statement whose plan is out of date, that a cancel hit by mistake, that was a COPY |
 
+mod bounded;
 pub(crate) mod cache;
 pub(crate) mod copy;
+pub(crate) mod end;
 pub(crate) mod executor;
 mod failure;
 pub(crate) mod fetch;

@@ -15,6 +15,7 @@
 //! `names`.
 
 use super::cache::{CachedStatement, StatementTypes, typed};
+use super::end::Running;
 use super::executor::{Executor, ScopeSource};
 use super::fetch::Fetch;
 use super::query::{CheckedQuery, CheckedText, Params};
@@ -42,20 +43,21 @@ impl Executor<'_> {
         query: CheckedQuery<'_>,
         params: Params<'_>,
     ) -> Result<F::Answer> {
-        let statement = match self.prepared(query) {
-            Ok(statement) => statement,
-            Err(text) => return Box::pin(self.run_text::<F>(text, params)).await,
+        let running = Running::begin(self.work);
+        let result = match self.prepared(query) {
+            Ok(statement) => {
+                // Pinned here, once: passed by value it would be copied into every future on the way, a kilobyte each.
+                let request = pin!(F::prepared(&self.connection.client, &statement, params));
+                match (self.run(Phase::Statement, request).await, query.text()) {
+                    (Err(error), Some(sql)) => Box::pin(self.repeat::<F>(sql, params, error)).await,
+                    // What the caller prepared, only the caller can prepare anew.
+                    (result, _) => result,
+                }
+            }
+            Err(text) => Box::pin(self.run_text::<F>(text, params)).await,
         };
-        // Pinned here, once: passed by value it would be copied into every future on the way, a kilobyte each.
-        let request = pin!(F::prepared(&self.connection.client, &statement, params));
-        match self.run(Phase::Statement, request).await {
-            Ok(answer) => Ok(answer),
-            Err(error) => match query.text() {
-                Some(sql) => Box::pin(self.repeat::<F>(sql, params, error)).await,
-                // Only the caller can prepare it anew.
-                None => Err(error),
-            },
-        }
+        running.end(&result, F::rows);
+        result
     }
 
     /// The statement, if it is prepared on this connection; else its text.

@@ -1,5 +1,6 @@
 //! Runs a text of several statements as one unit.
 
+use super::end::Running;
 use super::executor::Executor;
 use super::flight::Flight;
 use super::query::{CheckedQuery, CheckedText};
@@ -11,8 +12,14 @@ use tokio_postgres::SimpleQueryMessage;
 impl<'a> Executor<'a> {
     /// Runs the text on a lease. Behind a transaction pooler, outside a transaction, it gets a transaction of its own.
     pub(crate) async fn script(self, text: CheckedText<'a>) -> Result<Vec<SimpleQueryMessage>> {
-        let executor = self.of(CheckedQuery::Text(text));
-        let connection = executor.connection;
+        let running = Running::begin(self.work);
+        let result = self.of(CheckedQuery::Text(text)).run_script(text).await;
+        running.end(&result, |_| 0);
+        result
+    }
+
+    async fn run_script(self, text: CheckedText<'a>) -> Result<Vec<SimpleQueryMessage>> {
+        let connection = self.connection;
         let is_pooled = connection.is_pooled_by_transaction();
         let _turn = match is_pooled {
             true => Some(self.turn().await?),
@@ -20,12 +27,12 @@ impl<'a> Executor<'a> {
         };
         self.settled().await?;
         let script = connection.client.simple_query(text.get());
-        if is_pooled && executor.scope() != Scope::InTransaction {
+        if is_pooled && self.scope() != Scope::InTransaction {
             let begin = TransactionOptions::default();
             let flight = Flight::of(connection, &begin);
-            let begin = begin.sql(connection, executor.deadline, executor.limit);
-            return executor.at(Scope::Autocommit).flight(&begin, flight, script).await;
+            let begin = begin.sql(connection, self.deadline, self.limit);
+            return self.at(Scope::Autocommit).flight(&begin, flight, script).await;
         }
-        executor.run(Phase::Statement, script).await
+        self.run(Phase::Statement, script).await
     }
 }

@@ -17,6 +17,7 @@ pub(crate) mod resolve;
 mod savepoint;
 
 use super::connection::PooledConnection;
+use super::statement::end::Running;
 use super::statement::executor::Executor;
 use super::statement::fetch::{Fetch, fetch_methods};
 use super::statement::flight::STRAYED;
@@ -39,7 +40,7 @@ use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use tokio_postgres::Row;
+use tokio_postgres::{Row, Statement};
 
 /// An open transaction. Owned, so that it goes wherever the closure goes; inert once the closure has ended.
 pub struct Transaction {
@@ -179,7 +180,10 @@ impl Transaction {
         let executor = self.core.executor(&lease).of(CheckedQuery::Text(text));
         self.core.send_begin(&executor).await?;
         self.core.note_ending(text.get());
-        executor.run(Phase::Statement, lease.inner().client.batch_execute(text.get())).await
+        let running = Running::begin(executor.work);
+        let result = executor.run(Phase::Statement, lease.inner().client.batch_execute(text.get())).await;
+        running.end(&result, |()| 0);
+        result
     }
 
     /// The transaction status and the command tag of the server's last answer, for a caller that runs texts of others in it.
@@ -313,18 +317,30 @@ async fn first<F: Fetch>(
     query: CheckedQuery<'_>,
     params: Params<'_>,
 ) -> Result<F::Answer> {
-    let client = &executor.connection.client;
     let Ok(statement) = executor.prepared(query) else {
         core.send(executor, &begin).await?;
         return executor.statement::<F>(query, params).await;
     };
-    let flight = future::join(client.batch_execute(&begin), F::prepared(client, &statement, params));
-    let flight = std::pin::pin!(flight);
-    let Answered { answer, stopped, sent } =
+    let running = Running::begin(executor.work);
+    let result = with_begin::<F>(core, executor, &begin, &statement, params).await;
+    running.end(&result, F::rows);
+    result
+}
+
+async fn with_begin<F: Fetch>(
+    core: &OpenTransaction,
+    executor: &Executor<'_>,
+    begin: &str,
+    statement: &Statement,
+    params: Params<'_>,
+) -> Result<F::Answer> {
+    let client = &executor.connection.client;
+    let flight = future::join(client.batch_execute(begin), F::prepared(client, statement, params));
+    let Answered { answer: (begun, answer), stopped, sent } =
         executor.at(Scope::Opening).listen(Phase::Statement, flight).await?;
-    let _ = core.begun.set(answer.0.is_ok().then_some(sent.mark));
-    match answer {
-        (Ok(()), Ok(out)) => Ok(out),
+    let _ = core.begun.set(begun.is_ok().then_some(sent.mark));
+    match (begun, answer) {
+        (Ok(()), Ok(answer)) => Ok(answer),
         (Err(error), Ok(_)) => {
             // It ran by itself, and only its author knows whether it wrote.
             core.has_strayed.store(true, Ordering::Release);
