@@ -1,10 +1,10 @@
 //! A piece of work with a name, and with what it asks for: [`Database::named`](crate::Database::named).
 
 use super::breaker::Permit;
-use super::connection::{PooledConnection, report_to_breaker};
+use super::connection::PooledConnection;
 use super::database::Database;
 use super::idempotent::Idempotent;
-use super::postgres::Postgres;
+use super::postgres::{Postgres, report_to_breaker};
 use super::retry::{Policy, Safe};
 use super::statement::executor::{Executor, ScopeSource};
 use super::statement::fetch::{Fetch, fetch_methods};

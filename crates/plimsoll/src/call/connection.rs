@@ -21,8 +21,7 @@ use crate::error::{Outcome, Result};
 use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::pool::fairness::refused;
-use crate::pool::{Lease, Loan, Pool};
-use crate::rules::circuit::CallResult;
+use crate::pool::{Lease, Pool};
 use crate::rules::outcome::Scope;
 use crate::wire::given_up::SHIELD;
 use crate::wire::link::Activity;
@@ -30,7 +29,6 @@ use bytes::Buf;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
 use std::pin::pin;
-use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
@@ -392,24 +390,4 @@ impl std::fmt::Debug for PooledConnection {
             .field("pid", &self.backend_pid())
             .finish()
     }
-}
-
-/// What was lent, or why not; either is told to the breaker, if it wants to know. The permit is dropped after the lease.
-pub(crate) fn report_to_breaker<'a>(
-    permit: &mut Permit,
-    acquired: Result<Loan<'a, Postgres>>,
-) -> Result<Loan<'a, Postgres>> {
-    match &acquired {
-        Ok(lease) => permit.judged_by(|| {
-            let link = Arc::clone(&lease.link);
-            let before = link.state.answered();
-            Box::new(move || match link.state.answered() {
-                after if after > before => CallResult::Answered,
-                _ if link.is_closed() => CallResult::Failed,
-                _ => CallResult::Unknown,
-            })
-        }),
-        Err(error) => permit.failed(error),
-    }
-    acquired
 }

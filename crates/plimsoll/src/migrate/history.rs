@@ -52,7 +52,7 @@ impl History {
             ));
         };
         let table = format!("\"{}\".{TABLE}", schema.replace('"', "\"\""));
-        let application = connection.inner().shared.plan.application_name();
+        let application = connection.inner().server.plan.application_name();
         Ok(History {
             create: format!(
                 "CREATE TABLE IF NOT EXISTS {table} (\

@@ -75,9 +75,9 @@ impl Database {
     }
 
     async fn found(&self, force: bool, now: Instant) -> Health {
-        let shared = self.shared();
-        let health_cache = &shared.health_cache;
-        let kept = |last: &Last, at| !force && last.is_good(shared.breaker.changes(), at);
+        let server = &self.server;
+        let health_cache = &server.observed.health;
+        let kept = |last: &Last, at| !force && last.is_good(server.breaker.changes(), at);
         if let Some(last) = health_cache.last().filter(|last| kept(last, now)) {
             return self.told(last);
         }
@@ -87,7 +87,7 @@ impl Database {
         if let Some(last) = health_cache.last().filter(is_answered) {
             return self.told(last);
         }
-        let (at, changes) = (Instant::now(), shared.breaker.changes());
+        let (at, changes) = (Instant::now(), server.breaker.changes());
         let health = self.ask_how_it_is(now + LIMIT).await;
         let last = Last { at, ended: Instant::now(), changes, health };
         *health_cache.last.lock() = Some(last.clone());
@@ -111,7 +111,7 @@ impl Database {
         let mut health = Health::of(HealthState::Healthy, Vec::new());
         match self.question(until).await {
             Ok((connections, max_connections)) => {
-                self.shared().breaker.heard(Instant::now());
+                self.server.breaker.heard(Instant::now());
                 health.latency = Some(began.elapsed());
                 health.connections = connections;
                 health.max_connections = max_connections;
@@ -135,7 +135,7 @@ impl Database {
             )
         };
         let asked = async {
-            let reserved = self.shared().reserved.lock().clone();
+            let reserved = self.server.observed.reserved.lock().clone();
             let ready: Arc<Opened> = match reserved {
                 Some(ready) if !ready.link.is_closed() => ready,
                 _ => self.reserve(until).await?,
@@ -157,7 +157,7 @@ impl Database {
         let ready = Arc::new(self.pool().inner.manager.connector.connect(until).await?);
         // A pool that was closed meanwhile keeps nothing.
         if !self.is_closed() {
-            *self.shared().reserved.lock() = Some(Arc::clone(&ready));
+            *self.server.observed.reserved.lock() = Some(Arc::clone(&ready));
         }
         Ok(ready)
     }
@@ -168,11 +168,11 @@ impl Database {
         if pool.is_paused {
             reasons.push("the pool is paused: calls wait until it is resumed".to_owned());
         }
-        let missing = self.shared().missing_guardrails.lock().join(", ");
+        let missing = self.server.observed.missing_guardrails.lock().join(", ");
         if !missing.is_empty() {
             reasons.push(format!("limits that the server does not keep: {missing}"));
         }
-        if let Some(found) = &*self.shared().pollution.lock() {
+        if let Some(found) = &*self.server.observed.pollution.lock() {
             reasons.push(format!(
                 "another client of this login has left {found} in the server's sessions; {POLLUTED}"
             ));

@@ -14,7 +14,8 @@
 //! silence does not open the breaker, only connects that fail do.
 
 use super::session_watch::SessionWatch;
-use crate::call::postgres::{Postgres, Shared};
+use crate::call::postgres::Postgres;
+use crate::call::server::Server;
 use crate::error::Result;
 use crate::event::Event;
 use crate::pool::{Inner, connects};
@@ -59,10 +60,10 @@ async fn answer_of<T>(out: &mut Option<Pending<T>>) -> T {
 }
 
 /// Runs until the pool is gone or closed.
-pub(crate) async fn run(pool: Weak<Inner<Postgres>>, shared: Arc<Shared>, connector: Connector) {
+pub(crate) async fn run(pool: Weak<Inner<Postgres>>, server: Arc<Server>, connector: Connector) {
     let mut heart = Heartbeat {
-        every: shared.plan.heartbeat(),
-        shared,
+        every: server.plan.heartbeat(),
+        server,
         connector: Arc::new(connector),
         question: None,
         connect: None,
@@ -81,19 +82,19 @@ pub(crate) async fn run(pool: Weak<Inner<Postgres>>, shared: Arc<Shared>, connec
         let Some(inner) = pool.upgrade() else { break };
         let Some(sight) = heart.look(&inner) else { break };
         if !sight.was_ever_connected
-            && let Some(reason) = heart.shared.breaker.refuses()
+            && let Some(reason) = heart.server.breaker.refuses()
         {
             connects::give_up_first(&inner, &reason);
         }
         drop(inner);
         heart.beat(&sight);
     }
-    heart.shared.reserved.lock().take();
+    heart.server.observed.reserved.lock().take();
 }
 
 struct Heartbeat {
     every: Option<Duration>,
-    shared: Arc<Shared>,
+    server: Arc<Server>,
     connector: Arc<Connector>,
     question: Option<Pending<Result<Vec<SimpleQueryMessage>, tokio_postgres::Error>>>,
     connect: Option<Pending<Result<Opened>>>,
@@ -119,11 +120,11 @@ impl Heartbeat {
         self.question = None;
         match answer {
             Ok(told) => {
-                self.shared.breaker.heard(Instant::now());
-                self.session.answered(&told, &self.shared);
+                self.server.breaker.heard(Instant::now());
+                self.session.answered(&told, &self.server);
             }
             Err(_) => {
-                self.shared.reserved.lock().take();
+                self.server.observed.reserved.lock().take();
                 self.connect_at = Instant::now();
             }
         }
@@ -136,11 +137,11 @@ impl Heartbeat {
                 self.pause = FIRST_PAUSE;
                 // It takes the place of one that has not answered.
                 self.question = None;
-                *self.shared.reserved.lock() = self.every.map(|_| Arc::new(ready));
-                self.shared.breaker.heard(Instant::now());
+                *self.server.observed.reserved.lock() = self.every.map(|_| Arc::new(ready));
+                self.server.breaker.heard(Instant::now());
             }
             Err(error) => {
-                self.shared.breaker.connect_failed(error.fault(), error.sentence());
+                self.server.breaker.connect_failed(error.fault(), error.sentence());
                 let jittered = self.pause.mul_f64(0.75 + 0.5 * fastrand::f64());
                 self.connect_at = Instant::now() + jittered.min(LONGEST_PAUSE);
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);
@@ -154,18 +155,18 @@ impl Heartbeat {
         if by < STALL {
             return;
         }
-        self.shared.breaker.forgive();
+        self.server.breaker.forgive();
         if let Some(question) = &mut self.question {
             question.since = Instant::now();
         }
-        self.shared.events.tell(Event::Stalled { by });
+        self.server.events.tell(Event::Stalled { by });
     }
 
     /// Looks at every connection; nothing when the pool is closed.
     fn look(&self, inner: &Inner<Postgres>) -> Option<Observation> {
         let now = Instant::now();
         let reserved =
-            self.shared.reserved.lock().as_ref().map(|ready| ready.link.state.heard_at().instant());
+            self.server.observed.reserved.lock().as_ref().map(|ready| ready.link.state.heard_at().instant());
         let slots = inner.slots.lock();
         if slots.is_closed {
             return None;
@@ -186,13 +187,13 @@ impl Heartbeat {
     /// Asks what is to be asked, and tells the breaker.
     fn beat(&mut self, sight: &Observation) {
         if let Some(heard) = sight.heard {
-            self.shared.breaker.heard(heard);
+            self.server.breaker.heard(heard);
         }
-        self.session.expire(sight.now, &self.shared);
+        self.session.expire(sight.now, &self.server);
         self.ask(sight);
         let proves = self.connector.pooler() != Some(Pooler::Transaction);
         let asked = self.asked(sight).filter(|_| proves);
-        self.shared.breaker.look(sight.now, sight.is_owed && proves, asked, sight.has_connections);
+        self.server.breaker.look(sight.now, sight.is_owed && proves, asked, sight.has_connections);
         self.try_connect(sight.now);
     }
 
@@ -205,7 +206,7 @@ impl Heartbeat {
 
     fn ask(&mut self, sight: &Observation) {
         let Some(mut every) = self.every else { return };
-        if !self.shared.breaker.is_closed() {
+        if !self.server.breaker.is_closed() {
             // The sooner it answers again, the sooner calls are let through.
             every = every.min(TICK);
         }
@@ -215,7 +216,7 @@ impl Heartbeat {
         if self.question.is_some() {
             return;
         }
-        let Some(ready) = self.shared.reserved.lock().clone() else { return };
+        let Some(ready) = self.server.observed.reserved.lock().clone() else { return };
         let is_pooled = ready.session.pooler == Pooler::Transaction;
         let question = match self.session.question(sight.now, ready.session.version, is_pooled) {
             Some(question) => question,
@@ -226,12 +227,12 @@ impl Heartbeat {
     }
 
     fn try_connect(&mut self, now: Instant) {
-        let is_open = !self.shared.breaker.is_closed();
-        let is_missing = self.every.is_some() && self.shared.reserved.lock().is_none();
+        let is_open = !self.server.breaker.is_closed();
+        let is_missing = self.every.is_some() && self.server.observed.reserved.lock().is_none();
         if self.connect.is_some() || now < self.connect_at || !(is_missing || is_open) {
             return;
         }
-        let connect_timeout = self.shared.plan.connect_timeout();
+        let connect_timeout = self.server.plan.connect_timeout();
         let limit = if is_open { connect_timeout.min(PROBE_LIMIT) } else { connect_timeout };
         let connector = Arc::clone(&self.connector);
         let until = now + limit;

@@ -10,7 +10,7 @@
 //!
 //! *The canary.* What another client of the same login has left is seen on the heartbeat's connection as on any other.
 
-use crate::call::postgres::Shared;
+use crate::call::server::Server;
 use crate::event::Event;
 use crate::wire::stated::CANARY;
 use std::time::Duration;
@@ -44,11 +44,11 @@ impl SessionWatch {
     }
 
     /// Forgets what is old enough to be forgotten whatever has been seen.
-    pub(crate) fn expire(&mut self, now: Instant, shared: &Shared) {
-        let Some(span) = shared.plan.statement_expiry() else { return };
+    pub(crate) fn expire(&mut self, now: Instant, server: &Server) {
+        let Some(span) = server.plan.statement_expiry() else { return };
         match self.expires_at {
             Some(at) if now < at => return,
-            Some(_) => shared.outdate(),
+            Some(_) => server.statements.outdate(),
             None => {}
         }
         self.expires_at = Some(now + span);
@@ -69,18 +69,18 @@ impl SessionWatch {
     }
 
     /// Reads the answer.
-    pub(crate) fn answered(&mut self, answer: &[SimpleQueryMessage], shared: &Shared) {
+    pub(crate) fn answered(&mut self, answer: &[SimpleQueryMessage], server: &Server) {
         let mut parts = answer.split(|message| matches!(message, SimpleQueryMessage::CommandComplete(_)));
         let counts = rows(parts.next().unwrap_or_default());
         if !counts.is_empty() {
-            self.counted(counts, shared);
+            self.counted(counts, server);
         }
         if let Some(left) = parts.next().filter(|_| answer_has_canary(answer)) {
-            self.saw(&rows(left), shared);
+            self.saw(&rows(left), server);
         }
     }
 
-    fn counted(&mut self, counts: Vec<String>, shared: &Shared) {
+    fn counted(&mut self, counts: Vec<String>, server: &Server) {
         self.pause = match &self.counts {
             Some(before) if *before == counts => SHORTEST_PAUSE,
             Some(_) => (self.pause * 2).min(LONGEST_PAUSE),
@@ -88,13 +88,13 @@ impl SessionWatch {
         };
         // The first reading says nothing of what was learned before it.
         if self.counts.as_ref() != Some(&counts) {
-            shared.outdate();
+            server.statements.outdate();
         }
         self.counts = Some(counts);
     }
 
-    fn saw(&mut self, left: &[String], shared: &Shared) {
-        let mut pollution = shared.pollution.lock();
+    fn saw(&mut self, left: &[String], server: &Server) {
+        let mut pollution = server.observed.pollution.lock();
         if left.is_empty() {
             self.clean_looks = self.clean_looks.saturating_add(1);
             if self.clean_looks >= CLEAN_AFTER {
@@ -105,7 +105,7 @@ impl SessionWatch {
         self.clean_looks = 0;
         let found = left.join(", ");
         if pollution.as_ref() != Some(&found) {
-            shared.events.tell(Event::SessionsPolluted { found: found.clone() });
+            server.events.tell(Event::SessionsPolluted { found: found.clone() });
         }
         *pollution = Some(found);
     }

@@ -2,30 +2,25 @@
 
 use super::events;
 use super::heartbeat;
-use crate::call::breaker::{CircuitBreaker, Permit};
+use crate::call::breaker::Permit;
 use crate::call::connection::PooledConnection;
 use crate::call::database::Database;
-use crate::call::health::HealthCache;
-use crate::call::postgres::{Postgres, Shared, StatementLimits};
+use crate::call::postgres::Postgres;
 use crate::call::retry::Retries;
-use crate::call::statement::cache::TypeCache;
+use crate::call::server::Server;
 use crate::deadline;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::Events;
 use crate::fault::Fault;
 use crate::name::WorkName;
-use crate::pool::alarm::Alarm;
 use crate::pool::fairness::refused;
 use crate::pool::{LastConnect, Pool, Sizing, Terms, connects};
 use crate::rules::queue::waiters::AS_LONG_AS_IT_TAKES;
 use crate::settings::{Plan, Settings};
 use crate::wire::connect::Connector;
-use parking_lot::Mutex;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// What the name of the heartbeat's connection ends in.
@@ -48,47 +43,32 @@ impl Database {
         })?;
         let plan = Arc::new(plan);
         let events = Events::new(Some(events::record));
-        let shared = Arc::new(Shared {
-            limits: StatementLimits::of(&plan),
-            types: TypeCache::new(plan.type_cache()),
-            epoch: AtomicU64::new(0),
-            events: events.clone(),
-            runtime: Handle::current(),
-            alarm: Arc::new(Alarm::new()),
-            breaker: Arc::new(CircuitBreaker::new(plan.breaker(), plan.breaker_after(), events.clone())),
-            reserved: Mutex::new(None),
-            health_cache: HealthCache::default(),
-            missing_guardrails: Mutex::new(Vec::new()),
-            pollution: Mutex::new(None),
-            retries: Retries::new(&plan, events.clone()),
-            plan: Arc::clone(&plan),
-        });
-        let manager = Postgres { connector: Connector::new(Arc::clone(&plan))?, shared: Arc::clone(&shared) };
-        let db = Database {
-            pool: Pool::with_events(manager, sizing(&plan), events, Arc::clone(&shared.alarm)),
-            shared,
-        };
+        let server = Arc::new(Server::new(Arc::clone(&plan), events.clone()));
+        let manager = Postgres { connector: Connector::new(Arc::clone(&plan))?, server: Arc::clone(&server) };
+        let retries = Arc::new(Retries::new(&plan, events.clone()));
+        let pool = Pool::with_events(manager, sizing(&plan), events, Arc::clone(&server.alarm));
+        let db = Database { pool, server, retries };
         db.first_connect().await?;
         db.start_heartbeat()?;
         Ok(db)
     }
 
     fn start_heartbeat(&self) -> Result<()> {
-        let plan = &self.shared.plan;
+        let plan = &self.server.plan;
         // PostgreSQL keeps 63 bytes of a name, and this end is what tells it from the others.
         let own = plan.application_name();
         let kept = (0..=own.len().min(63 - HEARTBEAT.len())).rev().find_map(|end| own.get(..end));
         let name = format!("{}{HEARTBEAT}", kept.unwrap_or_default());
         let connector = Connector::new(Arc::new(plan.shown_as(name)))?;
         let pool = Arc::downgrade(&self.pool.inner);
-        self.shared.runtime.spawn(heartbeat::run(pool, Arc::clone(&self.shared), connector));
+        self.server.runtime.spawn(heartbeat::run(pool, Arc::clone(&self.server), connector));
         Ok(())
     }
 
     /// Opens one connection, and tells what waiting heals from what it does not.
     async fn first_connect(&self) -> Result<()> {
         let inner = &self.pool.inner;
-        let until = Instant::now() + self.shared.plan.connect_timeout() + Duration::from_millis(100);
+        let until = Instant::now() + self.server.plan.connect_timeout() + Duration::from_millis(100);
         connects::at_least_one(inner);
         let outcome = timeout_at(until, async {
             loop {
@@ -171,7 +151,7 @@ impl Database {
     async fn never_reached(&self) -> String {
         let inner = &self.pool.inner;
         let failures = || inner.slots.lock().totals.connect_failures;
-        let mut known = self.shared.breaker.open().map(|_| failures());
+        let mut known = self.server.breaker.open().map(|_| failures());
         loop {
             let changed = inner.changed.notified();
             tokio::pin!(changed);
@@ -179,7 +159,7 @@ impl Database {
             if inner.slots.lock().totals.opened > 0 {
                 return std::future::pending().await;
             }
-            match self.shared.breaker.open() {
+            match self.server.breaker.open() {
                 Some(reason) if known.is_none_or(|known| failures() > known + 1) => return reason,
                 Some(_) => {}
                 None => known = None,

@@ -19,7 +19,7 @@ impl Database {
     /// How often work ran again, how often that was refused, and how many retries there may be now.
     #[must_use]
     pub fn retry_status(&self) -> RetryStatus {
-        self.shared.retries.status()
+        self.retries.status()
     }
 
     /// Changes how many connections there may be.
@@ -35,7 +35,7 @@ impl Database {
 
     /// Lends again, first to those who wait; ends [`Database::pause`] and [`Database::isolate`] alike.
     pub fn resume(&self) {
-        self.shared.breaker.resume();
+        self.server.breaker.resume();
         self.pool.resume();
     }
 
@@ -48,13 +48,13 @@ impl Database {
     /// Events from now on. A subscriber that is slow misses some, and is told how many.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Event> {
-        self.shared.events.subscribe()
+        self.server.events.subscribe()
     }
 
     /// The settings as they were checked.
     #[must_use]
     pub fn plan(&self) -> &Plan {
-        &self.shared.plan
+        &self.server.plan
     }
 
     /// What stands between this program and the server, once a connection has shown it.
@@ -66,13 +66,13 @@ impl Database {
     /// What the circuit breaker does with calls now, and why.
     #[must_use]
     pub fn breaker(&self) -> BreakerStatus {
-        self.shared.breaker.status()
+        self.server.breaker.status()
     }
 
     /// Refuses every call from now on, as if the server were away, until [`Database::resume`]. What is lent is left
     /// alone.
     pub fn isolate(&self) {
-        self.shared.breaker.isolate();
+        self.server.breaker.isolate();
     }
 
     /// Closes the pool: waiters are sent away, idle connections closed, lent ones waited for and then ended. Always

@@ -6,8 +6,9 @@ mod control;
 use super::breaker::Permit;
 use super::builder::Call;
 use super::connection::PooledConnection;
-use super::postgres::{Postgres, Shared};
+use super::postgres::Postgres;
 use super::retry::Retries;
+use super::server::Server;
 use super::statement::fetch::{Fetch, fetch_methods};
 use super::statement::query::{AsQuery, Params, Query};
 use super::transaction::{Transaction, TransactionGuard};
@@ -24,13 +25,15 @@ use tokio_postgres::Row;
 #[derive(Clone)]
 pub struct Database {
     pub(crate) pool: Pool<Postgres>,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) server: Arc<Server>,
+    /// One budget of retries for all the work of this handle and its clones.
+    pub(crate) retries: Arc<Retries>,
 }
 
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let hosts = self.shared.plan.hosts().iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-        f.debug_struct("Database").field("hosts", &hosts).field("dbname", &self.shared.plan.dbname()).finish()
+        let hosts = self.server.plan.hosts().iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        f.debug_struct("Database").field("hosts", &hosts).field("dbname", &self.server.plan.dbname()).finish()
     }
 }
 
@@ -229,19 +232,15 @@ impl Database {
         &self.pool
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.shared
-    }
-
     pub(crate) fn permit(&self, work: &WorkName) -> Result<Permit> {
-        self.shared.breaker.permit(work)
+        self.server.breaker.permit(work)
     }
 
     pub(crate) fn retries(&self) -> &Retries {
-        &self.shared.retries
+        &self.retries
     }
 
     pub(crate) fn tell(&self, event: Event) {
-        self.shared.events.tell(event);
+        self.server.events.tell(event);
     }
 }

@@ -63,11 +63,11 @@ impl<'a> Executor<'a> {
             connection,
             work,
             deadline,
-            limit: connection.shared.limits.client,
+            limit: connection.server.limits.client,
             scope,
             text: None,
             is_transaction_limit: false,
-            server_limit: connection.shared.limits.server,
+            server_limit: connection.server.limits.server,
             is_read_only: false,
         }
     }
@@ -103,7 +103,7 @@ impl Executor<'_> {
         let Some(deadline) = self.deadline else { return (own, StopReason::Limit) };
         // The answer must still arrive in time; but the margin takes no more than a quarter of a short deadline.
         let deadline = deadline.moment();
-        let margin = self.connection.shared.limits.margin.min(deadline.nanos_since(now) / 4);
+        let margin = self.connection.server.limits.margin.min(deadline.nanos_since(now) / 4);
         let by_deadline = deadline.earlier_by(margin);
         if by_deadline < own { (by_deadline, StopReason::Deadline) } else { (own, StopReason::Limit) }
     }

@@ -146,7 +146,7 @@ impl Executor<'_> {
     #[cold]
     pub(super) fn error(&self, fault: Fault, phase: Phase, outcome: Outcome, sentence: String) -> Error {
         if fault.is_connectivity() {
-            self.connection.shared.breaker.is_news();
+            self.connection.server.breaker.is_news();
         }
         Error::new(fault, phase, outcome, sentence)
     }

@@ -15,13 +15,29 @@
 //! same text another statement.
 
 use super::cache::{CachedStatement, StatementTypes, TypeCache};
-use crate::call::postgres::{Connection, Shared};
+use crate::call::postgres::Connection;
 use crate::sql::residue::Residue;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio_postgres::Statement;
 
-impl Shared {
+/// What all connections of a pool know of statements.
+pub(crate) struct StatementKnowledge {
+    types: TypeCache,
+    /// Counts how often this was found to be out of date.
+    epoch: AtomicU64,
+}
+
+impl StatementKnowledge {
+    pub(crate) fn new(size: usize) -> Self {
+        StatementKnowledge { types: TypeCache::new(size), epoch: AtomicU64::new(0) }
+    }
+
+    #[inline]
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
     /// What is known of statements is out of date, on all connections.
     pub(crate) fn outdate(&self) {
         self.types.forget_all();
@@ -33,14 +49,14 @@ impl Connection {
     /// By which names a statement is understood that is sent now; forgets what is out of date before anything is looked up.
     #[inline]
     fn context(&self) -> u64 {
-        let epoch = self.shared.epoch.load(Ordering::Relaxed);
+        let epoch = self.server.statements.epoch();
         let is_altered = self.link.state.take_altered();
         if is_altered || epoch != self.learned_in.load(Ordering::Relaxed) {
             self.learned_in.store(epoch, Ordering::Relaxed);
             self.forget_all();
             if is_altered {
                 // While its transaction is open, a session that changes the schema has a context of its own.
-                self.shared.types.forget_all();
+                self.server.statements.types.forget_all();
             }
         }
         self.link.state.context()
@@ -67,7 +83,7 @@ impl Connection {
     /// The types of this statement, as far as they are known to the pool.
     pub(crate) fn types(&self, sql: &str) -> Option<Arc<StatementTypes>> {
         match self.context() {
-            0 => self.shared.types.get(sql),
+            0 => self.server.statements.types.get(sql),
             context => match self.statements.get(context, sql) {
                 Some(CachedStatement::Seen(known)) => Some(known),
                 _ => None,
@@ -78,7 +94,7 @@ impl Connection {
     /// Keeps the types that the server told.
     pub(crate) fn learn(&self, sql: &str, statement: &Statement) -> Arc<StatementTypes> {
         match self.context() {
-            0 => self.shared.types.learn(sql, statement),
+            0 => self.server.statements.types.learn(sql, statement),
             _ => TypeCache::learn_apart(sql, statement),
         }
     }
@@ -92,7 +108,7 @@ impl Connection {
         let context = self.context();
         self.statements.forget(context, sql);
         if context == 0 {
-            self.shared.types.forget(sql);
+            self.server.statements.types.forget(sql);
         }
     }
 

@@ -101,10 +101,10 @@ enum Alarm<'a> {
 
 impl<'a> Alarm<'a> {
     fn new(executor: &Executor<'a>, stop_at: Moment, bell: Option<Bell<'a>>) -> Self {
-        let shared = &executor.connection.shared;
+        let server = &executor.connection.server;
         match bell {
-            Some(bell) if !foreign_runtime::is_foreign(&shared.runtime) => {
-                shared.alarm.arm(stop_at);
+            Some(bell) if !foreign_runtime::is_foreign(&server.runtime) => {
+                server.alarm.arm(stop_at);
                 Alarm::Bell(bell)
             }
             bell => {

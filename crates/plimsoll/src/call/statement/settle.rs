@@ -20,7 +20,7 @@ impl Executor<'_> {
             return Err(self.lost_before(phase));
         }
         // With less time than the floor no answer would be back by the deadline, so the server is not even asked.
-        let floor = self.connection.shared.limits.floor;
+        let floor = self.connection.server.limits.floor;
         if self.deadline.is_some_and(|deadline| deadline.moment().nanos_since(now) <= floor) {
             return Err(self.error(
                 self.fault_of_stop(StopReason::Deadline),
@@ -145,7 +145,7 @@ impl Executor<'_> {
 
     /// Until when earlier requests are waited for: by the deadline, and no longer than a return may take.
     pub(super) fn patience(&self) -> Instant {
-        let limit = Instant::now() + self.connection.shared.plan.reclaim_timeout();
+        let limit = Instant::now() + self.connection.server.plan.reclaim_timeout();
         self.deadline.map_or(limit, |deadline| deadline.instant().min(limit))
     }
 

@@ -76,7 +76,7 @@ impl Executor<'_> {
         let link = &self.connection.link;
         let (phase, sent) = (stop_on_drop.phase, stop_on_drop.sent);
         let now = Instant::now();
-        let grace = self.connection.shared.plan.reclaim_timeout();
+        let grace = self.connection.server.plan.reclaim_timeout();
         let until = self
             .deadline
             .map_or(now + grace, |deadline| deadline.instant().max(now + SHORTEST_GRACE).min(now + grace));
@@ -124,7 +124,7 @@ impl Executor<'_> {
 }
 
 fn tell_stopped(connection: &Connection, work: &WorkName, reason: StopReason) {
-    connection.shared.events.tell(Event::Stopped { work: work.to_string(), pid: connection.pid(), reason });
+    connection.server.events.tell(Event::Stopped { work: work.to_string(), pid: connection.pid(), reason });
 }
 
 /// Abandons what was sent on this connection; where callers share the lease, only what lies behind a number. A COMMIT is
@@ -151,7 +151,7 @@ pub(crate) fn give_up(
     if !is_told {
         tell_stopped(connection, work, StopReason::Dropped);
     }
-    let limit = connection.shared.plan.reclaim_timeout();
+    let limit = connection.server.plan.reclaim_timeout();
     let link = Arc::clone(link);
-    connection.shared.runtime.spawn(async move { link.stop_aside(Instant::now() + limit).await });
+    connection.server.runtime.spawn(async move { link.stop_aside(Instant::now() + limit).await });
 }

@@ -92,7 +92,7 @@ async fn end(core: &OpenTransaction, lease: &PooledConnection) {
     // It is waited for by the deadline, and never for longer than a return may take; what is left of it then, or where
     // no time was left at all, is done by the return path.
     let executor = core.executor(lease);
-    let limit = lease.inner().shared.plan.reclaim_timeout();
+    let limit = lease.inner().server.plan.reclaim_timeout();
     let limit = Some(executor.limit.map_or(limit, |own| own.min(limit)));
     let executor = Executor { limit, ..executor.at(Scope::InTransaction) };
     if let Err(error) = executor.roll_back().await {

@@ -222,7 +222,7 @@ async fn send_begin(executor: &Executor<'_>, begin: &str) -> Result<Option<Strin
 /// Opens a transaction on a lease.
 pub(crate) async fn open(lease: PooledConnection, begin: TransactionOptions) -> Result<Arc<OpenTransaction>> {
     let now = Instant::now();
-    let own = lease.inner().shared.plan.transaction_timeout().filter(|_| !begin.takes_its_time);
+    let own = lease.inner().server.plan.transaction_timeout().filter(|_| !begin.takes_its_time);
     let own = own.and_then(|limit| now.checked_add(limit));
     let scope = Deadline::earliest([lease.deadline(), deadline::current()]);
     let own = own.map(Deadline::at);

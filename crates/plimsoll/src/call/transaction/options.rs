@@ -121,7 +121,7 @@ impl TransactionOptions {
         deadline: Option<Deadline>,
         limit: Option<Duration>,
     ) -> Option<Duration> {
-        let plan = &connection.shared.plan;
+        let plan = &connection.server.plan;
         let remaining = deadline.map(|deadline| {
             let remaining = deadline.remaining(Instant::now());
             remaining - plan.deadline_margin().min(remaining / 4)
@@ -135,7 +135,7 @@ impl TransactionOptions {
         deadline: Option<Deadline>,
         limit: Option<Duration>,
     ) -> Vec<Guardrail> {
-        let session = connection.shared.plan.statement_timeout();
+        let session = connection.server.plan.statement_timeout();
         let wanted = self.statement_limit(connection, deadline, limit).map(millis);
         let lock = self.lock_timeout.map(millis);
         if connection.is_pooled_by_transaction() {

@@ -33,7 +33,7 @@ pub(crate) async fn outcome_of(
     began: Instant,
     deadline: Option<Deadline>,
 ) -> Outcome {
-    let limit = Deadline::at(Instant::now() + pool.inner.manager.shared.plan.reclaim_timeout());
+    let limit = Deadline::at(Instant::now() + pool.inner.manager.server.plan.reclaim_timeout());
     let until = limit.or_earlier(deadline).instant();
     let mut pause = Duration::from_millis(10);
     while Instant::now() < until {
