@@ -1,9 +1,9 @@
 //! A lent connection.
 //!
-//! Its own methods are guarded: they end by the deadline, are stopped on the server when nobody waits for them any
-//! more, and their errors know what became of the work. It also *is* the driver's client, for libraries that want
-//! one: what is done through that is not guarded while it runs, except that the lease's deadline stops it; but it is
-//! seen on the wire, and undone on return.
+//! Its own methods are guarded: they end by the deadline, they are stopped on the server when their caller drops them, and
+//! their errors say what has become of the work. Libraries that need the driver's client get it by [`AsRef`] or
+//! [`PooledConnection::driver`]. A statement that is sent through that client is not guarded while it runs, except that
+//! the lease's deadline stops it; but the tap on the wire sees it, and what it leaves behind is undone on return.
 
 use super::breaker::Permit;
 use super::cancel_handle::CancelHandle;
@@ -12,9 +12,6 @@ use super::statement::executor::{Executor, ScopeSource};
 use super::statement::fetch::{Fetch, fetch_methods};
 use super::statement::query::{AsQuery, CheckedQuery, CheckedText, Params, Query, usage};
 use super::statement::stream::{CopyIn, CopyOut, RowStream};
-use super::transaction;
-use super::transaction::options::TransactionOptions;
-use super::transaction::{Transaction, TransactionGuard};
 use crate::deadline;
 use crate::deadline::Deadline;
 use crate::error::{Outcome, Result};
@@ -27,13 +24,12 @@ use crate::wire::given_up::SHIELD;
 use crate::wire::link::Activity;
 use bytes::Buf;
 use std::future::Future;
-use std::ops::{Deref, DerefMut};
 use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
 
-/// What the tap on a connection's wire has seen.
+/// The state of a connection, as the tap on its wire has seen it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WireState {
@@ -51,13 +47,13 @@ pub struct WireState {
 
 /// A lent connection; dropping it gives it back.
 ///
-/// Every method's future may be dropped at any point: what it had sent is then stopped on the server, confirmed, and
-/// whatever is sent next on this lease waits for that.
+/// Every method's future may be dropped at any point: what it had sent is then stopped on the server, with
+/// confirmation, and the next statement on this lease waits for that.
 pub struct PooledConnection {
     lease: Lease<Postgres>,
     work: WorkName,
     deadline: Option<Deadline>,
-    /// Dropped with the lease: by then it is known whether the server said anything.
+    /// Dropped after the lease: by then it is known whether the server has answered.
     _permit: Permit,
 }
 
@@ -80,7 +76,7 @@ impl PooledConnection {
         &self.lease
     }
 
-    /// For which work it was lent.
+    /// The work that it was lent for.
     #[must_use]
     pub fn work(&self) -> &WorkName {
         &self.work
@@ -104,7 +100,7 @@ impl PooledConnection {
         self.lease.session.version
     }
 
-    /// What passes on the wire of this connection, now.
+    /// The state of this connection now.
     #[must_use]
     pub fn wire(&self) -> WireState {
         let link = &self.lease.link;
@@ -117,7 +113,7 @@ impl PooledConnection {
         }
     }
 
-    /// The limits that this connection does not carry, where that was allowed by `on_missing_guardrail`.
+    /// The limits that this connection does not carry, if `on_missing_guardrail` allows that.
     #[must_use]
     pub fn missing_guardrails(&self) -> &[String] {
         &self.lease.session.degraded
@@ -176,7 +172,7 @@ impl PooledConnection {
     /// Prepares a statement, once per connection; later calls with the same text give the same statement.
     ///
     /// # Errors
-    /// Behind a transaction pooler [`Fault::Usage`]: names do not hold there.
+    /// Behind a transaction pooler [`Fault::Usage`](crate::Fault::Usage): names do not hold there.
     pub async fn prepare(&self, sql: &str) -> Result<Statement> {
         if self.lease.is_pooled_by_transaction() {
             return refused(usage(
@@ -222,7 +218,7 @@ impl PooledConnection {
     /// Dropping the stream before its end stops the statement on the server.
     ///
     /// # Errors
-    /// As [`PooledConnection::query`]; behind a transaction pooler [`Fault::Usage`] outside a transaction.
+    /// As [`PooledConnection::query`]; behind a transaction pooler [`Fault::Usage`](crate::Fault::Usage) outside a transaction.
     pub async fn query_stream(
         &self,
         statement: &(impl AsQuery + ?Sized),
@@ -243,7 +239,7 @@ impl PooledConnection {
     /// Dropped before [`CopyIn::finish`] has answered, nothing of it is stored.
     ///
     /// # Errors
-    /// As [`PooledConnection::query`]; behind a transaction pooler [`Fault::Usage`] outside a transaction.
+    /// As [`PooledConnection::query`]; behind a transaction pooler [`Fault::Usage`](crate::Fault::Usage) outside a transaction.
     pub async fn copy_in<B: Buf + Send + 'static>(&self, sql: &str) -> Result<CopyIn<'_, B>> {
         let checked =
             self.needs_own_session("copy_in").await.and_then(|()| CheckedText::on(&self.lease, sql));
@@ -258,7 +254,7 @@ impl PooledConnection {
     /// Dropping the stream before its end stops the statement on the server.
     ///
     /// # Errors
-    /// As [`PooledConnection::query`]; behind a transaction pooler [`Fault::Usage`] outside a transaction.
+    /// As [`PooledConnection::query`]; behind a transaction pooler [`Fault::Usage`](crate::Fault::Usage) outside a transaction.
     pub async fn copy_out(&self, sql: &str) -> Result<CopyOut<'_>> {
         let checked =
             self.needs_own_session("copy_out").await.and_then(|()| CheckedText::on(&self.lease, sql));
@@ -268,70 +264,44 @@ impl PooledConnection {
         }
     }
 
-    /// Runs a transaction on this connection: commit on `Ok`, roll back on `Err`, drop or panic.
+    /// The driver's client, once every abandoned statement of this lease has ended: what is sent through the client is
+    /// then hit by none of our cancels.
+    ///
+    /// [`AsRef`] and [`AsMut`] give the same client at once. An abandoned statement may then still be running; what is sent
+    /// waits behind it and behind a short shield, and for a caller that had the client before, the wait may be as long as
+    /// that statement takes.
     ///
     /// # Errors
-    /// The closure's own error, with everything rolled back; or that of BEGIN or COMMIT.
-    ///
-    /// # Cancel safety
-    /// Dropped before COMMIT was sent it is rolled back. Dropped during COMMIT, that is let finish, and its outcome
-    /// is told by an [`Event`](crate::event::Event::CommitSettled).
-    pub fn transaction<T, F, Fut>(self, work: F) -> impl Future<Output = Result<T>> + Send + use<T, F, Fut>
-    where
-        T: Send,
-        F: FnOnce(Transaction) -> Fut + Send,
-        Fut: Future<Output = Result<T>> + Send,
-    {
-        transaction::run(self, TransactionOptions::default(), work)
-    }
-
-    /// Begins a transaction on this connection that is ended by hand.
-    ///
-    /// # Errors
-    /// That of BEGIN.
-    ///
-    /// # Cancel safety
-    /// As any other statement; a transaction that was begun is rolled back.
-    pub async fn begin(self) -> Result<TransactionGuard> {
-        transaction::begin(self, TransactionOptions::default()).await
-    }
-
-    /// The driver's client, once everything that was given up on this lease has come to its end: what is sent through it
-    /// is then hit by none of our cancels.
-    ///
-    /// The same client is had at once by dereferencing; where a statement was given up just before, that one may still be
-    /// running, and what is sent waits behind it and behind a short shield; whoever had the client already may wait for
-    /// as long as that one takes.
-    ///
-    /// # Errors
-    /// What was given up could not be stopped in time; the connection has ended; the deadline has passed.
+    /// An abandoned statement could not be stopped in time; the connection has ended; the deadline has passed.
     ///
     /// # Cancel safety
     /// Only waits.
     pub async fn driver(&self) -> Result<&Client> {
         match self.executor().settled().await {
-            Ok(()) => Ok(self),
+            Ok(()) => Ok(self.as_ref()),
             Err(error) => refused(error).await,
         }
     }
 
-    /// What cancels, from any task, the statement that runs on this lease.
+    /// A handle that cancels, from any task, the statement that runs on this lease.
     #[must_use]
     pub fn cancel_handle(&self) -> CancelHandle {
         CancelHandle::new(&self.lease.link)
     }
 
-    /// Somebody gets the driver's client. What he sends is shielded from the cancel of what was given up before.
+    /// Notes that a caller takes the driver's client, and shields what that caller sends from the cancel of an abandoned
+    /// statement.
     fn mark_raw_use(&self) {
         if self.lease.link.mark_raw_use() {
             for _ in 0..2 {
                 let mut shield = pin!(self.lease.client.batch_execute(SHIELD));
-                // Handed to the driver by its first poll; nobody waits for its answer.
+                // Its first poll hands it to the driver; no caller waits for its answer.
                 let _ = shield.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             }
         }
     }
 
+    /// Streams and copies need the session for longer than one transaction of a pooler.
     async fn needs_own_session(&self, what: &str) -> Result<()> {
         if !self.lease.is_pooled_by_transaction() {
             return Ok(());
@@ -347,28 +317,12 @@ impl PooledConnection {
 
 /// The driver's client, for libraries (refinery, clorinde, your own code that takes a `GenericClient`).
 ///
-/// What is done through it is not stopped when its future is dropped, only when the lease's deadline passes or the
-/// lease ends; and its errors are the driver's. Where a statement was given up on this lease just before,
-/// [`PooledConnection::driver`] gives the same client once that has come to its end.
+/// Statements that are sent through it are not stopped when their future is dropped, only when the lease's deadline
+/// passes or the lease ends; and their errors are the driver's. Where a statement of this lease was abandoned just before,
+/// [`PooledConnection::driver`] gives the same client once that statement has ended.
 ///
-/// The client's own `cancel_token` does not work: it is not told the way to the server, and PgBouncer 1.18 dies of the
-/// way in which it ends. Use [`PooledConnection::cancel_handle`].
-impl Deref for PooledConnection {
-    type Target = Client;
-
-    fn deref(&self) -> &Client {
-        self.mark_raw_use();
-        &self.lease.client
-    }
-}
-
-impl DerefMut for PooledConnection {
-    fn deref_mut(&mut self) -> &mut Client {
-        self.mark_raw_use();
-        &mut self.lease.client
-    }
-}
-
+/// The client's own `cancel_token` does not work: it does not know the way to the server, and PgBouncer 1.18 crashes at
+/// the way in which it closes its connection. Use [`PooledConnection::cancel_handle`].
 impl AsRef<Client> for PooledConnection {
     fn as_ref(&self) -> &Client {
         self.mark_raw_use();

@@ -19,6 +19,7 @@ pub(crate) mod connection;
 pub(crate) mod database;
 pub(crate) mod health;
 pub(crate) mod idempotent;
+pub(crate) mod options;
 pub(crate) mod postgres;
 pub(crate) mod retry;
 pub(crate) mod server;

@@ -2,7 +2,7 @@
 
 use super::breaker::CircuitBreaker;
 use super::health::HealthCache;
-use super::statement::knowledge::StatementKnowledge;
+use super::statement::cache::StatementKnowledge;
 use crate::event::Events;
 use crate::moment::nanos;
 use crate::pool::alarm::Alarm;

@@ -6,7 +6,7 @@
 //! between two tries nothing is open, and the wait is bounded by the caller's patience and not by `lock_timeout`.
 
 use super::apply::Run;
-use crate::call::transaction::options::Isolation;
+use crate::call::options::Isolation;
 use crate::call::transaction::{Transaction, TransactionGuard};
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;

@@ -1,8 +1,7 @@
 //! What all streams share: the limit by which they must end, and what stops them on the server.
 
 use super::end::Running;
-use super::executor::Executor;
-use super::send::{Answered, Sent};
+use super::executor::{Answered, Executor, Sent};
 use super::stop::StopOnDrop;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::StopReason;

@@ -18,6 +18,7 @@ use crate::event::StopReason;
 use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::rules::outcome::Scope;
+use crate::wire::session_state::Mark;
 use std::time::Duration;
 
 /// Later than any caller waits, and a time that a timer can still hold.
@@ -107,4 +108,19 @@ impl Executor<'_> {
         let by_deadline = deadline.earlier_by(margin);
         if by_deadline < own { (by_deadline, StopReason::Deadline) } else { (own, StopReason::Limit) }
     }
+}
+
+/// An answer, and whether it came only after a stop.
+pub(crate) struct Answered<T> {
+    pub(crate) answer: T,
+    pub(crate) stopped: Option<StopReason>,
+    pub(crate) sent: Sent,
+}
+
+/// The state of things when a request was sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Sent {
+    pub(crate) began: Moment,
+    pub(crate) scope: Scope,
+    pub(crate) mark: Mark,
 }

@@ -1,7 +1,6 @@
 //! A request that failed: which fault it is, and what has become of the work.
 
-use super::executor::Executor;
-use super::send::Sent;
+use super::executor::{Executor, Sent};
 use crate::error::{Error, Outcome, Phase, fault_of, is_name_unknown_to_pooler, said, text_of};
 use crate::event::StopReason;
 use crate::fault::Fault;

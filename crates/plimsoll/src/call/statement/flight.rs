@@ -1,14 +1,13 @@
-//! A transaction of one statement, in as few round trips as are safe.
+//! Runs one statement as a transaction, in as few round trips as are safe.
 
 use super::cache::{CachedStatement, typed};
 use super::end::Running;
-use super::executor::Executor;
+use super::executor::{Answered, Executor, Sent};
 use super::fetch::Fetch;
 use super::query::{CheckedText, Params};
-use super::send::{Answered, Sent};
 use super::stale::{is_stale, is_unsent};
+use crate::call::options::TransactionOptions;
 use crate::call::postgres::Connection;
-use crate::call::transaction::options::TransactionOptions;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::StopReason;
 use crate::fault::Fault;
@@ -23,25 +22,25 @@ use std::sync::Arc;
 use tokio::sync::MutexGuard;
 use tokio::time::timeout_at;
 
-/// What is said of a statement whose BEGIN failed and that was on its way behind it.
+/// Added to the error of a BEGIN that failed while a statement was on its way behind it.
 pub(crate) const STRAYED: &str = "a statement was on its way behind it, and has run by itself";
 
 /// How a transaction of one statement travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flight {
-    /// BEGIN, the statement and COMMIT together. If BEGIN is cancelled the statement commits by itself, in a session
-    /// that is as it should be; that is told as an error.
+    /// BEGIN, the statement and COMMIT together. If BEGIN is cancelled, the statement commits by itself, in a session
+    /// with the right settings; the caller gets an error that says so.
     Whole,
     /// The statement and COMMIT once BEGIN was answered: the settings that travel with BEGIN decide where the statement
-    /// writes, and without them it may write somewhere else.
+    /// writes, and without them it could write somewhere else.
     AfterBegin,
 }
 
 impl Flight {
-    /// Behind a transaction pooler the session is a stranger's before BEGIN. What only reads may go along all the same:
-    /// its answer is thrown away if BEGIN fails.
-    pub(crate) fn of(connection: &Connection, begin: &TransactionOptions) -> Self {
-        match connection.is_pooled_by_transaction() && !begin.read_only {
+    /// Behind a transaction pooler the session belongs to another client before BEGIN. A statement that only reads may
+    /// travel with BEGIN all the same: its answer is thrown away if BEGIN fails.
+    pub(crate) fn of(connection: &Connection, options: &TransactionOptions) -> Self {
+        match connection.is_pooled_by_transaction() && !options.read_only {
             true => Flight::AfterBegin,
             false => Flight::Whole,
         }
@@ -49,8 +48,9 @@ impl Flight {
 }
 
 impl<'a> Executor<'a> {
-    /// Behind a transaction pooler those who share a lease take turns from BEGIN to COMMIT: the BEGIN of one inside the
-    /// transaction of another would begin nothing, and be undone or committed with that.
+    /// Waits for this statement's turn. Behind a transaction pooler the callers who share a lease take turns from BEGIN to
+    /// COMMIT: a BEGIN inside another caller's transaction would begin nothing, and what follows it would be committed or
+    /// undone with that transaction.
     pub(crate) async fn turn(&self) -> Result<MutexGuard<'a, ()>> {
         let (until, reason) = self.stop_at(Moment::now());
         let turn = timeout_at(until.instant(), self.connection.link.flights.lock()).await;
@@ -68,10 +68,10 @@ impl Executor<'_> {
         &self,
         text: CheckedText<'_>,
         params: Params<'_>,
-        begin: &TransactionOptions,
+        options: &TransactionOptions,
     ) -> Result<F::Answer> {
         let running = Running::begin(self.work);
-        let result = self.as_transaction::<F>(text, params, begin).await;
+        let result = self.as_transaction::<F>(text, params, options).await;
         running.end(&result, F::rows);
         result
     }
@@ -81,33 +81,33 @@ impl Executor<'_> {
         &self,
         text: CheckedText<'_>,
         params: Params<'_>,
-        begin: &TransactionOptions,
+        options: &TransactionOptions,
     ) -> Result<F::Answer> {
         let sql = text.get();
         let connection = self.connection;
         let client = &connection.client;
-        let server_limit = begin.statement_limit(connection, self.deadline, self.limit);
-        let bounded = Executor { server_limit, is_read_only: begin.read_only, ..*self };
-        let may_fly = Flight::of(connection, begin);
-        let begin = begin.sql(connection, self.deadline, self.limit);
-        let mut kept = connection.cached(sql);
+        let server_limit = options.statement_limit(connection, self.deadline, self.limit);
+        let bounded = Executor { server_limit, is_read_only: options.read_only, ..*self };
+        let flight = Flight::of(connection, options);
+        let begin = options.sql(connection, self.deadline, self.limit);
+        let mut cached = connection.cached(sql);
         let known = connection.types(sql);
-        if let (Some(CachedStatement::Seen(_)), false) = (&kept, connection.is_pooled_by_transaction()) {
-            // Used before on a session that is ours: worth a name by now.
-            kept = Some(CachedStatement::Prepared(Box::pin(self.prepare(sql, &[])).await?));
+        if let (Some(CachedStatement::Seen(_)), false) = (&cached, connection.is_pooled_by_transaction()) {
+            // Used before on a direct connection: it is worth a name by now.
+            cached = Some(CachedStatement::Prepared(Box::pin(self.prepare(sql, &[])).await?));
         }
-        let answer = match (kept, known) {
+        let answer = match (cached, known) {
             (Some(CachedStatement::Prepared(statement)), _) => {
                 let request = pin!(F::prepared(client, &statement, params));
-                bounded.flight(&begin, may_fly, request).await
+                bounded.flight(&begin, flight, request).await
             }
-            (kept, Some(known)) if known.is_plain => {
-                if kept.is_none() && !connection.is_pooled_by_transaction() {
+            (cached, Some(known)) if known.is_plain => {
+                if cached.is_none() && !connection.is_pooled_by_transaction() {
                     connection.keep(&known, CachedStatement::Seen(Arc::clone(&known)));
                 }
                 let params = typed(params, &known.params)?;
                 let request = pin!(F::typed(client, sql, &params));
-                bounded.flight(&begin, may_fly, request).await
+                bounded.flight(&begin, flight, request).await
             }
             _ => bounded.stepwise::<F>(sql, params, &begin).await,
         };
@@ -143,14 +143,14 @@ impl Executor<'_> {
                 self.at(Scope::InTransaction).listen(Phase::Statement, both).await?;
             return self.landed(Ok(()), out, commit, stopped, sent);
         }
-        // Polled in this order, so queued in this order.
+        // Polled in this order, so sent in this order.
         let all = pin!(future::join3(client.batch_execute(begin), statement, client.batch_execute("COMMIT")));
         let Answered { answer: (begun, out, commit), stopped, sent } =
             self.listen(Phase::Statement, all).await?;
         self.landed(begun, out, commit, stopped, sent)
     }
 
-    /// What the answers to a flight mean together.
+    /// What the answers to BEGIN, the statement and COMMIT mean together.
     fn landed<T>(
         &self,
         begun: Result<(), tokio_postgres::Error>,
@@ -160,7 +160,8 @@ impl Executor<'_> {
         sent: Sent,
     ) -> Result<T> {
         match (begun, out, commit) {
-            // By itself, and not as it was asked for: that it wrote nothing, or saw what it was to see, nobody knows.
+            // The statement ran by itself, without the options of its transaction: whether it wrote nothing, or saw the
+            // right snapshot, is unknown.
             (Err(error), Ok(_), Ok(())) => {
                 let error = self.failed(Phase::Begin, error, stopped, sent);
                 Err(error.with_outcome(Outcome::Committed).and(STRAYED))
@@ -171,15 +172,15 @@ impl Executor<'_> {
                 let was_sent = !is_unsent(&error);
                 let error = self.failed(Phase::Statement, error, stopped, sent);
                 let nature = self.text.map_or(Nature::UNREAD, |text| nature::of_sql(text.as_bytes(), None));
-                // COMMIT answers with a ROLLBACK when the statement failed. Where it did not, what failed came after:
-                // a type that had to be looked up, because the schema changed.
+                // COMMIT answers with a ROLLBACK when the statement failed. Where it answered with a COMMIT, the failure
+                // came after the statement: a type had to be looked up, because the schema changed.
                 let outcome = match (begun, commit) {
                     _ if error.outcome() == Outcome::NotStarted || !was_sent => Outcome::NotStarted,
-                    // Which COMMIT it was that the server confirmed is not to be told.
+                    // It is not known which COMMIT the server confirmed.
                     _ if nature.contains(Nature::ENDS) => Outcome::Unknown,
                     (Ok(()), Ok(())) if self.connection.link.state.has_committed() => Outcome::Committed,
                     (Ok(()), Ok(())) => Outcome::RolledBack,
-                    // Without BEGIN it stood alone.
+                    // Without BEGIN the statement stood alone.
                     (Err(_), Ok(()))
                         if is_from_server
                             && error.fault() != Fault::StalePlan
@@ -196,11 +197,11 @@ impl Executor<'_> {
         }
     }
 
-    /// BEGIN, every type, the statement with its rows decoded, COMMIT.
+    /// Step by step: BEGIN, learn every type, run the statement and decode its rows, COMMIT.
     async fn stepwise<F: Fetch>(&self, sql: &str, params: Params<'_>, begin: &str) -> Result<F::Answer> {
         let client = &self.connection.client;
-        let alone = self.at(Scope::Autocommit);
-        let begun: Result<(), Error> = alone.run(Phase::Begin, client.batch_execute(begin)).await;
+        let outside = self.at(Scope::Autocommit);
+        let begun: Result<(), Error> = outside.run(Phase::Begin, client.batch_execute(begin)).await;
         begun.map_err(|error| error.with_outcome(Outcome::NotStarted))?;
         let inside = self.at(Scope::InTransaction);
         match inside.send_text::<F>(sql, params).await {
@@ -210,7 +211,7 @@ impl Executor<'_> {
             }
             Err(error) => {
                 if !self.connection.link.state.status().is_idle() {
-                    // Its failure changes nothing: an open transaction is rolled back on return.
+                    // If this fails too, the open transaction is rolled back when the connection is returned.
                     let _ = self.roll_back().await;
                 }
                 Err(error)

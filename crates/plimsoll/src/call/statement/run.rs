@@ -20,7 +20,7 @@ use super::executor::{Executor, ScopeSource};
 use super::fetch::Fetch;
 use super::query::{CheckedQuery, CheckedText, Params};
 use super::stale::{is_stale, is_unsent};
-use crate::call::transaction::options::TransactionOptions;
+use crate::call::options::TransactionOptions;
 use crate::error::{Error, Phase, Result};
 use crate::fault::Fault;
 use crate::rules::outcome::Scope;

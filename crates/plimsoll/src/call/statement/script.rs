@@ -4,7 +4,7 @@ use super::end::Running;
 use super::executor::Executor;
 use super::flight::Flight;
 use super::query::{CheckedQuery, CheckedText};
-use crate::call::transaction::options::TransactionOptions;
+use crate::call::options::TransactionOptions;
 use crate::error::{Phase, Result};
 use crate::rules::outcome::Scope;
 use tokio_postgres::SimpleQueryMessage;

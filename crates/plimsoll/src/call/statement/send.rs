@@ -1,35 +1,17 @@
 //! Sends one request, listens for its answer until its limit, and has it stopped when the limit comes or the caller drops
 //! it.
 
-use super::executor::Executor;
+use super::executor::{Answered, Executor, Sent};
 use super::stop::StopOnDrop;
 use crate::error::{Phase, Result};
-use crate::event::StopReason;
 use crate::moment::Moment;
 use crate::pool::fairness::refused;
 use crate::pool::foreign_runtime;
-use crate::rules::outcome::Scope;
 use crate::wire::link::{Link, Streaming};
-use crate::wire::session_state::Mark;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use tokio::time::{Sleep, sleep_until};
-
-/// An answer, and whether it came only after a stop.
-pub(crate) struct Answered<T> {
-    pub(crate) answer: T,
-    pub(crate) stopped: Option<StopReason>,
-    pub(crate) sent: Sent,
-}
-
-/// The state of things when a request was sent.
-#[derive(Clone, Copy)]
-pub(crate) struct Sent {
-    pub(crate) began: Moment,
-    pub(crate) scope: Scope,
-    pub(crate) mark: Mark,
-}
 
 impl Executor<'_> {
     /// Runs one request under its limits. A statement's request has a kilobyte, so its caller pins it and gives the pin.

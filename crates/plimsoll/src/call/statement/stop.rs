@@ -3,8 +3,7 @@
 //! A COMMIT is never stopped, since it may have happened already; it is let finish. Everything else is cancelled, and the
 //! cancel is confirmed before anything else runs on the connection.
 
-use super::executor::Executor;
-use super::send::{Answered, Sent};
+use super::executor::{Answered, Executor, Sent};
 use crate::call::postgres::Connection;
 use crate::error::{Outcome, Phase, Result};
 use crate::event::{Event, StopReason};

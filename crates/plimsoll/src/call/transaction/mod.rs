@@ -10,37 +10,31 @@
 //! task has under way at that moment is stopped, and the connection goes back with it.
 
 mod commit;
+mod first;
 mod levels;
 mod open;
-pub(crate) mod options;
 pub(crate) mod resolve;
 mod savepoint;
 
 use super::connection::PooledConnection;
+use super::options::TransactionOptions;
 use super::statement::end::Running;
-use super::statement::executor::Executor;
 use super::statement::fetch::{Fetch, fetch_methods};
-use super::statement::flight::STRAYED;
 use super::statement::query::{AsQuery, CheckedQuery, CheckedText, Params, Query};
-use super::statement::send::Answered;
 use super::statement::stream::{CopyIn, CopyOut, RowStream};
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::lock_key;
 use crate::lock_key::LockKey;
 use crate::name::WorkName;
 use crate::pool::fairness::refused;
-use crate::rules::outcome::Scope;
 use crate::wire::transaction_status::TransactionStatus;
 use bytes::Buf;
-use futures_util::future;
 use levels::Level;
 use open::{OpenTransaction, RollbackOnDrop, open};
-use options::TransactionOptions;
 use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use tokio_postgres::{Row, Statement};
+use tokio_postgres::Row;
 
 /// An open transaction. Owned, so that it goes wherever the closure goes; inert once the closure has ended.
 pub struct Transaction {
@@ -92,6 +86,36 @@ pub(crate) async fn begin(lease: PooledConnection, begin: TransactionOptions) ->
         transaction: Transaction { core: Arc::clone(&core), level: 0 },
         ending: RollbackOnDrop(core),
     })
+}
+
+impl PooledConnection {
+    /// Runs a transaction on this connection: commit on `Ok`, roll back on `Err`, drop or panic.
+    ///
+    /// # Errors
+    /// The closure's own error, with everything rolled back; or that of BEGIN or COMMIT.
+    ///
+    /// # Cancel safety
+    /// Dropped before COMMIT was sent it is rolled back. Dropped during COMMIT, that is let finish, and its outcome
+    /// is told by an [`Event`](crate::event::Event::CommitSettled).
+    pub fn transaction<T, F, Fut>(self, work: F) -> impl Future<Output = Result<T>> + Send + use<T, F, Fut>
+    where
+        T: Send,
+        F: FnOnce(Transaction) -> Fut + Send,
+        Fut: Future<Output = Result<T>> + Send,
+    {
+        run(self, TransactionOptions::default(), work)
+    }
+
+    /// Begins a transaction on this connection that is ended by hand.
+    ///
+    /// # Errors
+    /// That of BEGIN.
+    ///
+    /// # Cancel safety
+    /// As any other statement; a transaction that was begun is rolled back.
+    pub async fn begin(self) -> Result<TransactionGuard> {
+        begin(self, TransactionOptions::default()).await
+    }
 }
 
 impl Transaction {
@@ -154,7 +178,7 @@ impl Transaction {
         }
         let unsent = self.core.unsent.lock().take();
         match unsent {
-            Some(begin) => first::<F>(&self.core, &executor, begin, query, params).await,
+            Some(begin) => first::run::<F>(&self.core, &executor, begin, query, params).await,
             None => executor.statement::<F>(query, params).await,
         }
     }
@@ -306,51 +330,6 @@ impl Transaction {
     #[must_use]
     pub fn work(&self) -> &WorkName {
         &self.core.work
-    }
-}
-
-/// The first statement of a READ ONLY transaction, along with its BEGIN.
-async fn first<F: Fetch>(
-    core: &OpenTransaction,
-    executor: &Executor<'_>,
-    begin: String,
-    query: CheckedQuery<'_>,
-    params: Params<'_>,
-) -> Result<F::Answer> {
-    let Ok(statement) = executor.prepared(query) else {
-        core.send(executor, &begin).await?;
-        return executor.statement::<F>(query, params).await;
-    };
-    let running = Running::begin(executor.work);
-    let result = with_begin::<F>(core, executor, &begin, &statement, params).await;
-    running.end(&result, F::rows);
-    result
-}
-
-async fn with_begin<F: Fetch>(
-    core: &OpenTransaction,
-    executor: &Executor<'_>,
-    begin: &str,
-    statement: &Statement,
-    params: Params<'_>,
-) -> Result<F::Answer> {
-    let client = &executor.connection.client;
-    let flight = future::join(client.batch_execute(begin), F::prepared(client, statement, params));
-    let Answered { answer: (begun, answer), stopped, sent } =
-        executor.at(Scope::Opening).listen(Phase::Statement, flight).await?;
-    let _ = core.begun.set(begun.is_ok().then_some(sent.mark));
-    match (begun, answer) {
-        (Ok(()), Ok(answer)) => Ok(answer),
-        (Err(error), Ok(_)) => {
-            // It ran by itself, and only its author knows whether it wrote.
-            core.has_strayed.store(true, Ordering::Release);
-            Err(executor
-                .failed(Phase::Begin, error, stopped, sent)
-                .with_outcome(Outcome::Unknown)
-                .and(STRAYED))
-        }
-        (Err(error), Err(_)) => Err(executor.failed(Phase::Begin, error, stopped, sent)),
-        (Ok(()), Err(error)) => Err(executor.failed(Phase::Statement, error, stopped, sent)),
     }
 }
 

@@ -6,8 +6,8 @@
 //! as it runs; the end of the transaction takes the lease out.
 
 use super::levels::Levels;
-use super::options::TransactionOptions;
 use crate::call::connection::PooledConnection;
+use crate::call::options::TransactionOptions;
 use crate::call::statement::executor::{Executor, ScopeSource};
 use crate::call::statement::stop::give_up;
 use crate::deadline;
