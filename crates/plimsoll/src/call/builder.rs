@@ -1,4 +1,4 @@
-//! A piece of work with a name, and with what it asks for: [`Database::named`](crate::Database::named).
+//! One call with its name and its options: [`Database::named`](crate::Database::named).
 
 use super::breaker::Permit;
 use super::connection::PooledConnection;
@@ -67,19 +67,19 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Writes nothing: the server refuses a write, and a transaction needs one round trip less.
+    /// Declares that the work writes nothing: the server refuses a write, and a transaction needs one round trip less.
     pub fn read_only(mut self) -> Self {
         self.begin.read_only = true;
         self
     }
 
-    /// How far it is kept apart from other transactions.
+    /// How far the transaction is isolated from others.
     pub fn isolation(mut self, isolation: Isolation) -> Self {
         self.begin.isolation = Some(isolation);
         self
     }
 
-    /// With [`Isolation::Serializable`] and [`Call::read_only`]: waits for a moment at which nothing can collide.
+    /// With [`Isolation::Serializable`] and [`Call::read_only`]: waits for a snapshot with which no collision is possible.
     pub fn deferrable(mut self) -> Self {
         self.begin.deferrable = true;
         self
@@ -104,15 +104,15 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// In a transaction, this program's own limits on each statement and on the whole do not hold. What the server
-    /// limits must be lifted by SET LOCAL, and a deadline holds as ever. For the schema's own work, which is as long
-    /// as the tables are large.
+    /// In a transaction, this program's own limits on each statement and on the whole do not hold. The server's limits must
+    /// be lifted by SET LOCAL, and a deadline holds in any case. For migrations, which take as long as the tables are
+    /// large.
     pub(crate) fn without_limits(mut self) -> Self {
         self.begin.takes_its_time = true;
         self
     }
 
-    /// A deadline for all of it, from the moment it starts, waiting for a connection included.
+    /// A deadline for the whole call, from its start, including the wait for a connection.
     pub fn within(mut self, span: Duration) -> Self {
         self.within = Some(span);
         self
@@ -124,25 +124,25 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Before others in the queue for a connection, or after them.
+    /// The place in the queue for a connection: before other callers, or after them.
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
         self
     }
 
-    /// How many connections work of this name may hold at a time, at least one; one more waits until one of them comes
-    /// back, while work of other names passes it by. Only calls that say a cap are counted. Without it the setting
+    /// The most connections that work of this name may hold at a time, at least one. A further call waits until one of them
+    /// is returned, while work of other names overtakes it. Only calls that set a cap are counted. Without it the setting
     /// `max_per_name` holds.
     ///
-    /// Within such work, do not ask for another connection by the same name: the cap may never let it in.
+    /// Within such work, do not ask for another connection by the same name: it may wait for itself.
     pub fn at_most(mut self, count: usize) -> Self {
         self.at_most = Some(cap(count));
         self
     }
 
-    /// With [`Call::retrying`] and [`Call::idempotent`]: a wait for a lock that was given up
-    /// ([`Fault::LockTimeout`]) is tried again too. Not without being asked, since it has kept a connection for all of
-    /// `lock_timeout` already; it suits a `NOWAIT`, and a limit that is short.
+    /// With [`Call::retrying`] and [`Call::idempotent`]: work whose wait for a lock timed out ([`Fault::LockTimeout`]) is
+    /// tried again too. It is not by default, since that work has held a connection for all of `lock_timeout` already. It
+    /// suits a `NOWAIT`, and a short limit.
     pub fn retry_lock_timeouts(mut self) -> Self {
         self.retries_lock_timeouts = true;
         self
@@ -167,7 +167,7 @@ impl<'a> Call<'a> {
         Terms { limit: self.acquire_within, priority: self.priority, cap: self.at_most, deadline, at }
     }
 
-    /// The same, in whatever scope there is.
+    /// The same, in the surrounding scope.
     async fn lend(&self) -> Result<PooledConnection> {
         let mut permit = match self.db.permit(&self.name) {
             Ok(permit) => permit,
@@ -254,7 +254,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The deadline of work that begins now.
+    /// The deadline of a call that begins now.
     fn deadline(&self, now: Moment) -> Option<Deadline> {
         let own = self.within.map(|span| Deadline::since(now, span));
         Deadline::earliest([own, deadline::current()])
@@ -324,8 +324,8 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// Declares that the statement may run twice, also long after one another, and leave the same as if it had run
-    /// once. Then it runs again when its answer was lost.
+    /// Declares that the statement may run twice, also at long intervals, with the same result as if it had run once. Then
+    /// it runs again when its answer was lost.
     ///
     /// ```no_run
     /// # async fn example(db: &plimsoll::Database, id: &str) -> plimsoll::Result<()> {
@@ -337,19 +337,18 @@ impl<'a> Call<'a> {
         Idempotent::new(self)
     }
 
-    /// Runs a transaction, and runs it again when it was rolled back for certain by something that may pass:
-    /// a collision, a deadlock, a lost connection (a lock that was not to be had only with
-    /// [`Call::retry_lock_timeouts`]). Up to five times, after pauses with full jitter, by the deadline,
-    /// and as far as the retry budget of the [`Database`] allows.
+    /// Runs a transaction, and runs it again when it was certainly rolled back by a temporary fault: a collision, a
+    /// deadlock, a lost connection (a lock timeout only with [`Call::retry_lock_timeouts`]). Up to five times, after pauses
+    /// with full jitter, by the deadline, and as far as the retry budget of the [`Database`] allows.
     ///
-    /// Inside other work that is tried again it runs once: whoever is around it tries again with everything.
+    /// Inside other work that is tried again it runs once: the outer work tries everything again.
     ///
-    /// The closure must bear being run again: whatever it does outside the transaction happens each time. A closure
-    /// that captures is written `async |tx| ..`, not `async move |tx| ..`.
+    /// The closure must be safe to run again: what it does outside the transaction happens each time. A closure that
+    /// captures is written `async |tx| ..`, not `async move |tx| ..`.
     ///
     /// # Errors
     /// That of the last run, with the number of tries ([`Error::attempts`](crate::Error::attempts)), why there was no
-    /// other, and what the first failed with if that was something else. [`Outcome::Unknown`] is never run again.
+    /// further try, and the first try's error if it was another fault. [`Outcome::Unknown`] is never run again.
     ///
     /// # Cancel safety
     /// As [`Call::transaction`].

@@ -1,9 +1,9 @@
 //! A statement that may run twice: [`Call::idempotent`](crate::Call::idempotent).
 //!
-//! When the answer to a statement is lost, nobody here can know whether it happened, and running it again may do it
-//! twice. Only its author knows whether that matters: `SET status = 'GONE'` twice is the same as once, `n = n + 1` is
-//! not. So running again is not an option that might be set by habit, but a type that the author asks for, statement by
-//! statement; and what is never the same twice (a lease, a transaction of many steps, a stream) cannot be had from it.
+//! When the answer to a statement is lost, this program cannot know whether the statement ran, and running it again may
+//! do it twice. Only its author knows whether that matters: `SET status = 'GONE'` twice is the same as once, `n = n + 1`
+//! is not. So running again is not an option that could be set by habit, but a type that the author asks for, statement by
+//! statement. It does not offer what is never the same twice: a lease, a transaction of many steps, a stream.
 //!
 //! A transaction needs none of this: [`Call::retrying`](crate::Call::retrying) runs it again where it was rolled back
 //! for certain, and `resolvable` makes even a lost COMMIT certain.
@@ -51,9 +51,8 @@ impl<'a> Idempotent<'a> {
         /// ```
         ///
         /// # Errors
-        /// That of the last try, with the number of tries ([`Error::attempts`](crate::Error::attempts)), why there was no
-        /// other, and what the first failed with if that was something else. If any of them may have happened, the outcome
-        /// is [`Outcome::Unknown`](crate::Outcome::Unknown).
+        /// That of the last try, with the number of tries ([`Error::attempts`](crate::Error::attempts)), why there was
+        /// no further try, and the first try's error if it was another fault. If any try may have happened, the outcome is [`Outcome::Unknown`](crate::Outcome::Unknown).
         ///
         /// # Cancel safety
         /// Dropped, the statement is stopped on the server, and there is no other try.

@@ -1,4 +1,4 @@
-//! How a transaction begins: one message with everything that must hold inside it.
+//! The options of a transaction, and its BEGIN: one message with everything that must hold inside it.
 
 use crate::call::postgres::Connection;
 use crate::deadline::Deadline;
@@ -9,7 +9,7 @@ use crate::wire::stated::Mode;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How far a transaction is kept apart from others.
+/// How far a transaction is isolated from others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Isolation {
@@ -31,7 +31,7 @@ impl Isolation {
     }
 }
 
-/// What a transaction is to be.
+/// The options of a transaction.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TransactionOptions {
     pub(crate) isolation: Option<Isolation>,
@@ -43,12 +43,12 @@ pub(crate) struct TransactionOptions {
     pub(crate) statement_timeout: Option<Duration>,
     /// The server's limit on each lock wait.
     pub(crate) lock_timeout: Option<Duration>,
-    /// This program's own limits on statements and transactions do not hold in it; a deadline does.
+    /// This program's own limits on statements and transactions do not hold in it. A deadline does.
     pub(crate) takes_its_time: bool,
 }
 
 impl TransactionOptions {
-    /// Whether anything was asked for that a bare statement does not have.
+    /// Whether no option is set, so that a bare statement does the same.
     pub(crate) fn is_plain(&self) -> bool {
         let TransactionOptions {
             isolation,
@@ -70,9 +70,9 @@ impl TransactionOptions {
 
     /// The text of BEGIN and of the limits that hold until its end.
     ///
-    /// On a direct connection the session carries its limits already: only what is tighter here is set. Behind a
-    /// transaction pooler the session is nobody's, so all of them are stated, and what else decides what is stored (see
-    /// `wire::stated`).
+    /// On a direct connection the session carries its limits already, so only tighter limits are set. Behind a transaction
+    /// pooler the session may have had another client before, so BEGIN states all limits, and every other setting that
+    /// decides what is stored (see `wire::stated`).
     pub(crate) fn sql(
         &self,
         connection: &Connection,
@@ -82,15 +82,15 @@ impl TransactionOptions {
         let limits = self.limits(connection, deadline, limit);
         let mut sql = String::with_capacity(160);
         if connection.is_pooled_by_transaction() {
-            // What is set here is the same each time, and says by which names statements are understood.
+            // The same settings each time. They also decide to which objects the names in a statement refer.
             let session = &connection.session;
-            let asked = Mode {
+            let mode = Mode {
                 isolation: self.isolation.map(Isolation::sql),
                 read_only: self.read_only,
                 deferrable: self.deferrable,
             };
             sql.push_str(OWN_BEGIN);
-            sql.push_str(&session.own.mode(asked));
+            sql.push_str(&session.own.mode(mode));
             sql.push(';');
             sql.push_str(&session.own.statements(&limits, &session.local));
         } else {

@@ -1,4 +1,4 @@
-//! PostgreSQL connections, as the pool lends them.
+//! A connection to PostgreSQL, as the pool manages it: opened, checked, judged at its return, made clean.
 
 use super::breaker::Permit;
 use super::server::Server;
@@ -26,16 +26,16 @@ use tokio_postgres::Client;
 /// One connection: the driver's client, its link, and what is known of the session.
 #[repr(C)]
 pub(crate) struct Connection {
-    // What every statement asks, first.
+    // Read by every statement, so it comes first.
     pub(crate) link: Arc<Link>,
     pub(crate) server: Arc<Server>,
     is_pooled_by_transaction: bool,
     pub(crate) statements: StatementCache,
-    /// In which epoch that was learned.
+    /// The epoch of what `statements` holds: see [`StatementKnowledge`](super::statement::cache::StatementKnowledge).
     pub(crate) learned_in: AtomicU64,
     pub(crate) client: Client,
     pub(crate) session: Session,
-    /// It and the others behind the same transaction pooler.
+    /// All connections behind the same transaction pooler.
     pub(crate) pooled_links: Arc<Links>,
 }
 
@@ -49,7 +49,8 @@ impl Connection {
     }
 }
 
-/// What goes on is stopped with the connection: no backend outlives its place in the pool by more than a return may take.
+/// Stops with the connection what still runs on it: no backend outlives its slot in the pool by more than a return may
+/// take.
 impl Drop for Connection {
     fn drop(&mut self) {
         if self.link.is_poisoned() {
@@ -143,7 +144,7 @@ impl Manage for Postgres {
     fn verdict(&self, connection: &mut Box<Connection>) -> Verdict {
         let link = &connection.link;
         link.given_back();
-        // Temporary objects come and go, and concern nobody else.
+        // Temporary objects come and go, and concern no other session.
         if link.state.take_altered_for_all() && !link.state.residue().contains(Residue::TEMPORARY) {
             self.server.statements.outdate();
         }
@@ -160,13 +161,13 @@ impl Manage for Postgres {
         }
     }
 
-    /// Most that come here need no help: the driver is in the middle of a poll, or a Close is on its way. They are
-    /// parked, and the driver brings them home. Only what comes to rest dirty gets a task.
+    /// Most connections that come here need no help: the driver is in the middle of a poll, or a Close is on its way. They
+    /// are parked, and the driver gives them back to the pool. Only a connection that comes to rest dirty gets a task.
     fn reclaim(&self, connection: Box<Connection>, home: Home<Self>) {
         let link = Arc::clone(&connection.link);
-        link.park(Box::new(move |rest| {
-            tell_of_orphan(&connection, rest);
-            match rest {
+        link.park(Box::new(move |state| {
+            tell_of_orphan(&connection, state);
+            match state {
                 ReturnState::Closed => discard(&connection, &home, "it ended"),
                 _ if connection.link.is_doomed() => {
                     discard(&connection, &home, "it was not to be lent again")
@@ -185,7 +186,7 @@ impl Manage for Postgres {
     }
 
     fn begin_stop(&self, link: &Arc<Link>) -> bool {
-        // A COMMIT is let finish, and what is about to be sent is seen at the next look.
+        // A COMMIT is let finish. A request that is about to be sent is seen at the clock's next look.
         let runs = link.state.owed_work() > 0;
         if runs {
             link.abandon();
@@ -231,7 +232,7 @@ pub(crate) fn report_to_breaker<'a>(
     acquired
 }
 
-/// A COMMIT that was dropped while under way has come to its end: says which.
+/// Tells how a COMMIT has ended whose caller dropped it while it was under way.
 fn tell_of_orphan(connection: &Connection, rest: ReturnState) {
     let Some(work) = connection.link.take_orphan() else { return };
     let outcome = match (rest, connection.link.state.last_tag().as_str()) {
@@ -247,7 +248,7 @@ fn discard(connection: &Connection, home: &Home<Postgres>, reason: &'static str)
     connection.server.events.tell(Event::Discarded { work, pid: connection.pid(), reason });
 }
 
-/// Stops, rolls back, resets; then home, or away.
+/// Stops what runs, rolls back, and resets the session; then gives the connection back to the pool, or discards it.
 async fn clean(connection: Box<Connection>, home: Home<Postgres>) {
     let plan = &connection.server.plan;
     let state = &connection.link.state;
@@ -256,7 +257,7 @@ async fn clean(connection: Box<Connection>, home: Home<Postgres>) {
         transaction: !state.status().is_idle(),
         session_state: !state.residue().is_none(),
     };
-    // A session behind a transaction pooler is not ours to reset: what was left in it already went to somebody.
+    // A session behind a transaction pooler cannot be reset from here: what was left in it is with another client by now.
     if connection.is_pooled_by_transaction() && found.session_state {
         discard(&connection, &home, "it left session state behind a transaction pooler");
         return;

@@ -1,5 +1,5 @@
-//! The handle that a program clones: how it comes to be ([`start`]), the work that goes through it, and what whoever
-//! looks after it asks of it ([`control`]).
+//! The handle that a program clones: the work that goes through it, and how it is operated ([`control`]). How it starts is
+//! in `watch::start`.
 
 mod control;
 
@@ -21,7 +21,7 @@ use std::future::Future;
 use std::sync::Arc;
 use tokio_postgres::Row;
 
-/// A database: one guarded pool and everything that goes through it. Cheap to clone.
+/// A database: one guarded pool, and all work that goes through it. Cheap to clone.
 #[derive(Clone)]
 pub struct Database {
     pub(crate) pool: Pool<Postgres>,
@@ -38,7 +38,7 @@ impl std::fmt::Debug for Database {
 }
 
 impl Database {
-    /// Names a piece of work; the name is what errors, events and the leak report print.
+    /// Names a piece of work; errors, events and the leak report print the name.
     ///
     /// ```no_run
     /// # async fn example(db: &plimsoll::Database) -> plimsoll::Result<()> {
@@ -55,13 +55,13 @@ impl Database {
         Call::new(self, WorkName::here())
     }
 
-    /// Lends a connection, named by the place that calls this.
+    /// Lends a connection; the work is named after the place of this call.
     ///
     /// # Errors
-    /// Which limit passed, who holds the oldest lease, and how the last connect went.
+    /// Which limit passed, which work holds the oldest lease, and how the last connect ended.
     ///
     /// # Cancel safety
-    /// Dropped, the place in the queue is given up, and what had been granted goes to the next in line.
+    /// Dropped, the caller leaves the queue, and a connection that it was given already goes to the next waiter.
     #[track_caller]
     pub fn acquire(&self) -> impl Future<Output = Result<PooledConnection>> + Send + use<'_> {
         self.here().acquire()
@@ -163,7 +163,7 @@ impl Database {
         self.here().transaction(work)
     }
 
-    /// Runs a transaction, and again when it was rolled back for certain: see [`Call::retrying`]. All calls of this
+    /// Runs a transaction, and runs it again when it was certainly rolled back: see [`Call::retrying`]. All calls of this
     /// handle and its clones share one budget of retries: [`Database::retry_status`].
     ///
     /// ```no_run

@@ -45,7 +45,7 @@ async fn with_begin<F: Fetch>(
     match (begun, answer) {
         (Ok(()), Ok(answer)) => Ok(answer),
         (Err(error), Ok(_)) => {
-            // It ran by itself, and only its author knows whether it wrote.
+            // The statement ran by itself, and only its author knows whether it wrote.
             core.has_strayed.store(true, Ordering::Release);
             Err(executor
                 .failed(Phase::Begin, error, stopped, sent)

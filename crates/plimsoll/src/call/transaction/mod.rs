@@ -1,13 +1,20 @@
 //! Transactions: commit on `Ok`, roll back on everything else.
 //!
-//! *Flights.* The driver ends every request with a Sync of its own, so a statement that is sent behind a BEGIN which
-//! fails commits by itself. Therefore BEGIN and its limits travel as one message, and their answer is awaited before
-//! the first write. Only a READ ONLY transaction carries its first statement along with BEGIN.
+//! *Round trips.* The driver ends every request with a Sync of its own, so a statement that is sent behind a BEGIN which
+//! fails commits by itself. Therefore BEGIN and its limits travel as one message, and their answer is awaited before the
+//! first write. Only a READ ONLY transaction sends its first statement along with BEGIN.
 //!
-//! *The handle.* A closure gets an owned [`Transaction`], because a borrowed one cannot be used from axum handlers
-//! and spawned tasks. It becomes inert when the closure ends: the lease is taken out from under it, so a handle that
-//! was carried away can neither hold the connection nor write into a stranger's transaction. A statement that another
-//! task has under way at that moment is stopped, and the connection goes back with it.
+//! *The handle.* A closure gets an owned [`Transaction`], because a borrowed one cannot be used from axum handlers and
+//! spawned tasks. The handle becomes inert when the closure ends: the lease is taken out of it. So a handle that was moved
+//! elsewhere can neither hold the connection nor write into another caller's transaction. A statement that another task has
+//! under way at that moment is stopped, and the connection is returned afterwards.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`open`] | what is behind the handle: the lease, the limits, and whether there is a transaction on the server |
+//! | [`first`] | the first statement of a READ ONLY transaction |
+//! | [`savepoint`], [`levels`] | savepoints, and which of them may be used |
+//! | [`commit`], [`resolve`] | the end, and the outcome of a COMMIT whose answer was lost |
 
 mod commit;
 mod first;
@@ -36,10 +43,10 @@ use std::ops::Deref;
 use std::sync::Arc;
 use tokio_postgres::Row;
 
-/// An open transaction. Owned, so that it goes wherever the closure goes; inert once the closure has ended.
+/// An open transaction. Owned, so that it can be moved to any task; inert once the closure has ended.
 pub struct Transaction {
     core: Arc<OpenTransaction>,
-    /// The savepoint that it belongs to.
+    /// The savepoint that this handle belongs to.
     level: Level,
 }
 
@@ -56,7 +63,7 @@ where
     let ended = match result {
         Ok(value) => commit::commit(&core).await.map(|()| value),
         Err(error) => {
-            // Whatever the error said of itself, this says what became of the transaction.
+            // The outcome of the transaction replaces that of the failed statement.
             let outcome = commit::roll_back(&core).await;
             Err(error.with_outcome(outcome))
         }
@@ -65,7 +72,7 @@ where
     ended
 }
 
-/// Runs one statement as a transaction, step by step: one of which COMMIT can be resolved needs the answer to BEGIN.
+/// Runs one statement as a transaction, step by step: a COMMIT that can be resolved needs the answer to BEGIN.
 pub(crate) async fn of_one<F: Fetch>(
     lease: PooledConnection,
     begin: TransactionOptions,
@@ -215,16 +222,16 @@ impl Transaction {
         self.core.last_answer()
     }
 
-    /// Runs a nested transaction: what the closure did is undone if it fails, and the outer one goes on.
+    /// Runs a nested transaction: if the closure fails, its work is undone, and the outer transaction goes on.
     ///
     /// # Errors
-    /// The closure's own, after rolling back to where it began.
+    /// The closure's own, after a rollback to the start of the savepoint.
     ///
-    /// While it is open, only the handle that the closure is given may be used. The outer one, and another savepoint
-    /// beside it, are refused with [`Fault::Usage`](crate::Fault::Usage): what they did would be undone with it.
+    /// While the savepoint is open, only the handle that the closure is given may be used. The outer handle, and another
+    /// savepoint beside this one, are refused with [`Fault::Usage`](crate::Fault::Usage): their work would be undone with it.
     ///
-    /// A deadline around it bounds the closure. Undoing it has the transaction's own time; if it cannot be undone, the
-    /// transaction cannot be committed.
+    /// A deadline around it bounds the closure. The rollback of the savepoint has the transaction's own time; if it fails,
+    /// the transaction cannot be committed.
     ///
     /// # Cancel safety
     /// Dropped, it is rolled back before anything else is done in the transaction.
@@ -246,22 +253,22 @@ impl Transaction {
     /// [`LockKey`]. The wait is bounded by `lock_timeout`.
     ///
     /// # Errors
-    /// [`Fault::LockTimeout`](crate::Fault::LockTimeout) when another holds it for too long.
+    /// [`Fault::LockTimeout`](crate::Fault::LockTimeout) if another session holds it for too long.
     ///
     /// # Cancel safety
-    /// Dropped, the lock may have been taken; it goes with the transaction.
+    /// Dropped, the lock may have been taken; it is released with the transaction.
     pub async fn advisory_lock(&self, key: impl Into<LockKey> + Send) -> Result<()> {
         let key: LockKey = key.into();
         self.query(lock_key::TAKE, &[&key.number()]).await.map(drop)
     }
 
-    /// Takes the advisory lock of this key if nobody holds it; it is held until the transaction ends.
+    /// Takes the advisory lock of this key if it is free; it is held until the transaction ends.
     ///
     /// # Errors
-    /// As any statement's.
+    /// As [`Transaction::query`].
     ///
     /// # Cancel safety
-    /// Dropped, the lock may have been taken; it goes with the transaction.
+    /// Dropped, the lock may have been taken; it is released with the transaction.
     pub async fn try_advisory_lock(&self, key: impl Into<LockKey> + Send) -> Result<bool> {
         let key: LockKey = key.into();
         let row = self.query_one(lock_key::TRY, &[&key.number()]).await?;
@@ -326,7 +333,7 @@ impl Transaction {
         read(CopyOut::open(executor, text).await?).await
     }
 
-    /// For which work it runs.
+    /// The work that it runs for.
     #[must_use]
     pub fn work(&self) -> &WorkName {
         &self.core.work
@@ -343,7 +350,7 @@ impl TransactionGuard {
     /// Commits.
     ///
     /// # Errors
-    /// With what became of it. [`Outcome::Unknown`] means that COMMIT was sent and no answer came.
+    /// With its outcome. [`Outcome::Unknown`] means that COMMIT was sent and no answer came.
     ///
     /// # Cancel safety
     /// Dropped, the COMMIT is let finish; its outcome is told by an
@@ -355,7 +362,7 @@ impl TransactionGuard {
     /// Rolls back, and waits until that is done.
     ///
     /// # Cancel safety
-    /// Dropped, it is rolled back on the side.
+    /// Dropped, the return path rolls it back.
     pub async fn rollback(self) {
         let _rolled_back = commit::roll_back(&self.ending.0).await;
     }
