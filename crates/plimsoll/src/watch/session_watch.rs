@@ -1,14 +1,14 @@
-//! What the heartbeat's connection tells beside a sign of life: whether the schema has changed, and, behind a transaction
-//! pooler, whether strangers leave anything in the server's sessions.
+//! Watches two more things on the heartbeat's connection: whether the schema has changed, and, behind a transaction pooler,
+//! whether other clients leave anything in the server's sessions.
 //!
 //! *The catalog.* Every change of a table's columns or of a type changes rows of `pg_attribute`, `pg_type` or `pg_enum`,
-//! and the server counts those. The counts are read once a second, which takes it a tenth of a millisecond; when they have
-//! moved, what is known of statements is forgotten. They are told by each session a moment after its transaction, at the
-//! latest ten seconds later. Temporary tables move them too: where they move each time, they are looked at less and less
-//! often, down to every 32 s. PostgreSQL 14 keeps them in a file that is slow to read, so there only `statement_expiry`
-//! holds.
+//! and the server counts those changes. The counts are read once a second, which costs the server a tenth of a millisecond.
+//! When they have changed, what is known of statements is forgotten. Each session reports its counts shortly after its
+//! transaction, at the latest ten seconds later. Temporary tables change them too: if they change at each reading, they are
+//! read less and less often, down to every 32 s. PostgreSQL 14 keeps them in a file that is slow to read, so there only
+//! `statement_expiry` applies.
 //!
-//! *The canary.* What another client of the same login has left is seen on the heartbeat's connection as on any other.
+//! *The canary.* What another client of the same login has left in a session shows on the heartbeat's connection as well.
 
 use crate::call::server::Server;
 use crate::event::Event;
@@ -21,15 +21,15 @@ use tokio_postgres::SimpleQueryMessage;
 const HAS_QUICK_COUNTS: u32 = 150_000;
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(32);
-/// So many looks that find nothing are needed until a pooler's sessions are called clean: each sees one of them.
+/// After this many readings without a finding a pooler's sessions count as clean: each reading sees one of them.
 const CLEAN_AFTER: u32 = 30;
 
-/// How many rows of `pg_attribute`, `pg_type` and `pg_enum` have been inserted, updated and deleted. By number, since
-/// those three have had theirs for good.
+/// How many rows of `pg_attribute`, `pg_type` and `pg_enum` have been inserted, updated and deleted. By object id, since
+/// those three tables have fixed ids.
 const COUNTS: &str = "SELECT pg_catalog.pg_stat_get_tuples_inserted(c), pg_catalog.pg_stat_get_tuples_updated(c), \
      pg_catalog.pg_stat_get_tuples_deleted(c) FROM pg_catalog.unnest(ARRAY[1249, 1247, 3501]::pg_catalog.oid[]) AS c";
 
-/// What was found so far.
+/// The last readings, and when the next is due.
 pub(crate) struct SessionWatch {
     counts: Option<Vec<String>>,
     next_at: Instant,
@@ -43,7 +43,7 @@ impl SessionWatch {
         SessionWatch { counts: None, next_at: now, pause: SHORTEST_PAUSE, expires_at: None, clean_looks: 0 }
     }
 
-    /// Forgets what is old enough to be forgotten whatever has been seen.
+    /// Forgets what is known of statements once it is older than `statement_expiry`.
     pub(crate) fn expire(&mut self, now: Instant, server: &Server) {
         let Some(span) = server.plan.statement_expiry() else { return };
         match self.expires_at {
@@ -54,7 +54,7 @@ impl SessionWatch {
         self.expires_at = Some(now + span);
     }
 
-    /// What is to be asked now, if anything.
+    /// The question that is due now, if one is.
     pub(crate) fn question(&mut self, now: Instant, version: u32, is_pooled: bool) -> Option<String> {
         if now < self.next_at {
             return None;
@@ -86,7 +86,7 @@ impl SessionWatch {
             Some(_) => (self.pause * 2).min(LONGEST_PAUSE),
             None => SHORTEST_PAUSE,
         };
-        // The first reading says nothing of what was learned before it.
+        // The first reading does not show whether anything has changed before it.
         if self.counts.as_ref() != Some(&counts) {
             server.statements.outdate();
         }
@@ -111,7 +111,7 @@ impl SessionWatch {
     }
 }
 
-/// Two answers: the second is the canary's.
+/// Whether there are two answers, of which the second is the canary's.
 fn answer_has_canary(answer: &[SimpleQueryMessage]) -> bool {
     answer.iter().filter(|message| matches!(message, SimpleQueryMessage::CommandComplete(_))).count() > 1
 }

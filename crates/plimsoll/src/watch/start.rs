@@ -1,4 +1,4 @@
-//! From settings to a handle, also where the database is away.
+//! Makes a handle from settings, also while the database is away, and waits until the database answers.
 
 use super::events;
 use super::heartbeat;
@@ -23,16 +23,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// What the name of the heartbeat's connection ends in.
+/// The end of the application name of the heartbeat's connection.
 const HEARTBEAT: &str = " (heartbeat)";
 
 impl Database {
     /// Checks the settings, opens a first connection, and gives the handle.
     ///
     /// # Errors
-    /// Only what waiting cannot heal: settings that contradict themselves, a password that is refused, TLS that does
-    /// not verify, a limit that cannot be put in force. A server that is away gives a handle that heals itself; wait
-    /// for it with [`Database::ready_within`] if the program cannot do without.
+    /// Only what waiting cannot heal: settings that contradict each other, a password that is refused, TLS that does not
+    /// verify, a limit that cannot be put in force. If the server is away, the handle heals by itself; wait for that with
+    /// [`Database::ready_within`] if the program cannot start without the database.
     ///
     /// # Cancel safety
     /// Dropped, the pool is dropped with it.
@@ -55,7 +55,7 @@ impl Database {
 
     fn start_heartbeat(&self) -> Result<()> {
         let plan = &self.server.plan;
-        // PostgreSQL keeps 63 bytes of a name, and this end is what tells it from the others.
+        // PostgreSQL keeps 63 bytes of a name, and the end distinguishes this connection from the others.
         let own = plan.application_name();
         let kept = (0..=own.len().min(63 - HEARTBEAT.len())).rev().find_map(|end| own.get(..end));
         let name = format!("{}{HEARTBEAT}", kept.unwrap_or_default());
@@ -65,7 +65,7 @@ impl Database {
         Ok(())
     }
 
-    /// Opens one connection, and tells what waiting heals from what it does not.
+    /// Opens one connection. Its failure is an error only if waiting cannot heal it.
     async fn first_connect(&self) -> Result<()> {
         let inner = &self.pool.inner;
         let until = Instant::now() + self.server.plan.connect_timeout() + Duration::from_millis(100);
@@ -99,11 +99,11 @@ impl Database {
     /// Waits until the database answers, or the deadline of the scope passes.
     ///
     /// Where no connection has ever been opened, the wait ends when the breaker opens (`breaker_after`, 0.9 s by
-    /// default), or with the next connects that fail while it is open: a wrong address is told instead of waited for.
-    /// [`Database::ready_within`] waits on. Once there was a connection, an outage is waited out.
+    /// default), or with the next connects that fail while it is open: a wrong address is an error and not an endless wait.
+    /// [`Database::ready_within`] waits on. Once a connection was opened, this waits until the end of an outage.
     ///
     /// # Errors
-    /// [`Fault::DeadlinePassed`]; what waiting cannot heal; why the server could not be reached.
+    /// [`Fault::DeadlinePassed`]; a fault that waiting cannot heal; why the server could not be reached.
     ///
     /// # Cancel safety
     /// Only waits.
@@ -115,11 +115,11 @@ impl Database {
         }
     }
 
-    /// Waits until the database answers, for so long or until the deadline of the scope passes, also where no
-    /// connection has ever been opened.
+    /// Waits until the database answers, for at most this long and until the deadline of the scope, also if no connection
+    /// has ever been opened.
     ///
     /// # Errors
-    /// Why the server could not be reached; [`Fault::DeadlinePassed`], or what waiting cannot heal.
+    /// Why the server could not be reached; [`Fault::DeadlinePassed`]; a fault that waiting cannot heal.
     ///
     /// # Cancel safety
     /// Only waits.
@@ -130,7 +130,7 @@ impl Database {
         }
     }
 
-    /// Why the database is not ready: as the last connect failed, or as the breaker sees it.
+    /// The error that the database is not ready, with the failure of the last connect.
     fn not_ready(&self, reason: &str) -> Error {
         let (fault, why, sqlstate) = match self.pool.inner.last_connect.lock().clone() {
             LastConnect::Failed { fault, sentence, sqlstate, .. } => {
@@ -146,8 +146,8 @@ impl Database {
         }
     }
 
-    /// Waits until the breaker is open, no connection ever having been opened; says why it is. Where it is open already,
-    /// what is known may be old, so a connect is waited for that began since then: of two that fail, the second did.
+    /// Waits until the breaker is open while no connection has ever been opened, and gives its reason. If it is open
+    /// already, that may be old news, so this waits for a connect that began since then: of two that fail, the second did.
     async fn never_reached(&self) -> String {
         let inner = &self.pool.inner;
         let failures = || inner.slots.lock().totals.connect_failures;
@@ -164,7 +164,7 @@ impl Database {
                 Some(_) => {}
                 None => known = None,
             }
-            // It may have been a connect of the heartbeat's by which it opened.
+            // The breaker may also open by a connect of the heartbeat, which does not notify here.
             let _ = timeout(Duration::from_millis(50), changed).await;
         }
     }
@@ -173,7 +173,7 @@ impl Database {
     async fn answers(&self) -> Result<()> {
         loop {
             let work = WorkName::given("ready");
-            // By no limit that the pool knows of, since it sends those away who have one.
+            // Without a limit that the pool knows of, since it refuses callers that have one.
             let terms = Terms { limit: Some(AS_LONG_AS_IT_TAKES), ..Terms::default() };
             let acquired = self.pool.acquire_for(&work, terms);
             let loan = match deadline::current() {
@@ -189,7 +189,7 @@ impl Database {
                 },
             };
             let lease = loan.keep();
-            // One that was opened before may lead to a server that is frozen now.
+            // A connection that was opened before may lead to a server that is frozen now.
             let lease = PooledConnection::new(lease, work, deadline::current(), Permit::unasked());
             match lease.batch_execute("").await {
                 Err(error) if error.fault().heals_by_waiting() => {}

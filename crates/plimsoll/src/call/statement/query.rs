@@ -145,5 +145,7 @@ fn refuse_session_state(connection: &Connection, sql: &str) -> Result<()> {
     } else {
         "a setting of the session, a named statement or the like (SET LOCAL holds until the end of the transaction)"
     };
-    Err(usage(&format!("behind a transaction pooler {what} would be left to a stranger, so it is refused")))
+    Err(usage(&format!(
+        "behind a transaction pooler {what} would be left to another client, so it is refused"
+    )))
 }

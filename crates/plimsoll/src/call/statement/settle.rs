@@ -46,7 +46,7 @@ impl Executor<'_> {
         let work = self.work;
         let sentence = format!(
             "the transaction of {work} was ended by a statement of its own, so this {phase} was not sent; leave COMMIT \
-             and ROLLBACK to whoever opened it"
+             and ROLLBACK to the code that opened it"
         );
         self.error(Fault::TransactionState, phase, Outcome::NotStarted, sentence)
     }

@@ -128,8 +128,8 @@ impl OpenTransaction {
                 format!("the transaction of {work} could not be begun, and the error was passed over")
             }
             NotOpen::EndedFromWithin => format!(
-                "the transaction of {work} was ended by a statement of its own; leave COMMIT and ROLLBACK to whoever \
-                 opened it"
+                "the transaction of {work} was ended by a statement of its own; leave COMMIT and ROLLBACK to \
+                 the code that opened it"
             ),
         };
         Error::new(Fault::TransactionState, phase, outcome, sentence)
