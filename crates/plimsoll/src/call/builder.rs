@@ -7,6 +7,7 @@ use super::idempotent::Idempotent;
 use super::options::{Isolation, TransactionOptions};
 use super::postgres::{Postgres, report_to_breaker};
 use super::retry::{Policy, Safe};
+use super::statement::answer::Answer;
 use super::statement::executor::{Executor, ScopeSource};
 use super::statement::fetch::{Fetch, fetch_methods};
 use super::statement::query::{AsQuery, CheckedQuery, Params, Query};
@@ -223,7 +224,7 @@ impl<'a> Call<'a> {
         async move {
             let now = Moment::now();
             let deadline = self.deadline(now);
-            let answer = {
+            let answer: Result<F::Answer> = {
                 // Declared first, so that it is dropped last: by then it is known whether the server has answered.
                 let mut permit = match self.db.permit(&self.name) {
                     Ok(permit) => permit,
@@ -238,10 +239,10 @@ impl<'a> Call<'a> {
                 if self.begin.is_plain() {
                     let alone = ScopeSource::Known(Scope::Autocommit);
                     let executor = Executor::on(&lease, &self.name, deadline, alone).of(query);
-                    executor.statement::<F>(query, params).await
+                    executor.statement(query, params).await
                 } else {
                     let lease = self.keep(lease, permit, deadline);
-                    Box::pin(self.as_transaction::<F>(lease, query, params)).await
+                    Box::pin(self.as_transaction(lease, query, params)).await
                 }
             };
             match answer {
@@ -273,18 +274,18 @@ impl<'a> Call<'a> {
     }
 
     /// A transaction of one statement.
-    async fn as_transaction<F: Fetch>(
+    async fn as_transaction<A: Answer>(
         &self,
         lease: PooledConnection,
         query: CheckedQuery<'_>,
         params: Params<'_>,
-    ) -> Result<F::Answer> {
+    ) -> Result<A> {
         match query {
             CheckedQuery::Text(text) if !self.begin.with_id => {
                 let executor = lease.executor().at(Scope::Autocommit).of(query);
-                executor.transaction_of_one::<F>(text, params, &self.begin).await
+                executor.transaction_of_one(text, params, &self.begin).await
             }
-            _ => transaction::of_one::<F>(lease, self.begin, query, params).await,
+            _ => transaction::of_one(lease, self.begin, query, params).await,
         }
     }
 

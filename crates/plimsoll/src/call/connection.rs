@@ -164,7 +164,7 @@ impl PooledConnection {
                 Ok(query) => query,
                 Err(error) => return refused(error).await,
             };
-            let answer = self.executor().of(query).statement::<F>(query, params).await?;
+            let answer = self.executor().of(query).statement(query, params).await?;
             F::judge(answer, &self.work, Outcome::Committed)
         }
     }

@@ -1,53 +1,27 @@
 //! What a caller wants of a statement, and the four methods that ask for it: `query`, `query_one`, `query_opt` and
 //! `execute`.
 //!
-//! Each is a [`Fetch`]: how to ask the driver, and how to judge the number of rows that came. The number is judged where
-//! the public method returns, and not where the statement runs: a transaction of one statement commits first.
+//! Each is a [`Fetch`]: what to read of the answer, and how to judge the number of rows. The number is judged where the
+//! public method returns, and not where the statement runs: a transaction of one statement commits first.
 
-use super::query::Params;
+use super::answer::{Answer, FirstRow};
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
 use crate::name::WorkName;
-use futures_util::Stream;
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
-use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row, RowStream, Statement};
+use tokio_postgres::Row;
 
-/// Parameters together with their types, for a statement that is not prepared.
-pub(crate) type TypedParams<'a, 'p> = &'a [(&'p (dyn ToSql + Sync), Type)];
-
-/// What is wanted of a statement.
-pub(crate) trait Fetch: Sized {
-    /// What is read of the driver's answer.
-    type Answer: Send;
+/// What the caller of one of the four methods wants.
+pub(crate) trait Fetch {
+    /// What is read of the server's answer.
+    type Answer: Answer;
     /// What the caller gets.
     type Out: Send;
 
-    /// Asks for it by a prepared statement.
-    fn prepared(
-        client: &Client,
-        statement: &Statement,
-        params: Params<'_>,
-    ) -> impl Future<Output = Result<Self::Answer, tokio_postgres::Error>> + Send;
-
-    /// Asks for it by text whose parameter types are known.
-    fn typed(
-        client: &Client,
-        sql: &str,
-        params: TypedParams<'_, '_>,
-    ) -> impl Future<Output = Result<Self::Answer, tokio_postgres::Error>> + Send;
-
-    /// Makes of the answer what the caller gets; `outcome` is what has become of a statement whose number of rows is
-    /// wrong.
+    /// Makes what the caller gets, if the number of rows is right; `outcome` is that of the statement if it is not.
     ///
     /// # Errors
     /// [`Fault::RowCount`].
     fn judge(answer: Self::Answer, work: &WorkName, outcome: Outcome) -> Result<Self::Out>;
-
-    /// How many rows there were.
-    fn rows(answer: &Self::Answer) -> u64;
 }
 
 /// All rows.
@@ -57,28 +31,38 @@ impl Fetch for Rows {
     type Answer = Vec<Row>;
     type Out = Vec<Row>;
 
-    fn prepared(
-        client: &Client,
-        statement: &Statement,
-        params: Params<'_>,
-    ) -> impl Future<Output = Result<Vec<Row>, tokio_postgres::Error>> + Send {
-        client.query(statement, params)
-    }
-
-    fn typed(
-        client: &Client,
-        sql: &str,
-        params: TypedParams<'_, '_>,
-    ) -> impl Future<Output = Result<Vec<Row>, tokio_postgres::Error>> + Send {
-        client.query_typed(sql, params)
-    }
-
     fn judge(rows: Vec<Row>, _: &WorkName, _: Outcome) -> Result<Vec<Row>> {
         Ok(rows)
     }
+}
 
-    fn rows(rows: &Vec<Row>) -> u64 {
-        rows.len() as u64
+/// Exactly one row.
+pub(crate) struct One;
+
+impl Fetch for One {
+    type Answer = FirstRow;
+    type Out = Row;
+
+    fn judge(first: FirstRow, work: &WorkName, outcome: Outcome) -> Result<Row> {
+        match first {
+            FirstRow { row: Some(row), count: 1 } => Ok(row),
+            FirstRow { count, .. } => Err(row_count(work, "one row", count, outcome)),
+        }
+    }
+}
+
+/// One row or none.
+pub(crate) struct Optional;
+
+impl Fetch for Optional {
+    type Answer = FirstRow;
+    type Out = Option<Row>;
+
+    fn judge(first: FirstRow, work: &WorkName, outcome: Outcome) -> Result<Option<Row>> {
+        match first {
+            FirstRow { row, count: 0 | 1 } => Ok(row),
+            FirstRow { count, .. } => Err(row_count(work, "at most one row", count, outcome)),
+        }
     }
 }
 
@@ -89,147 +73,8 @@ impl Fetch for Count {
     type Answer = u64;
     type Out = u64;
 
-    fn prepared(
-        client: &Client,
-        statement: &Statement,
-        params: Params<'_>,
-    ) -> impl Future<Output = Result<u64, tokio_postgres::Error>> + Send {
-        client.execute(statement, params)
-    }
-
-    fn typed(
-        client: &Client,
-        sql: &str,
-        params: TypedParams<'_, '_>,
-    ) -> impl Future<Output = Result<u64, tokio_postgres::Error>> + Send {
-        client.execute_typed(sql, params)
-    }
-
     fn judge(count: u64, _: &WorkName, _: Outcome) -> Result<u64> {
         Ok(count)
-    }
-
-    fn rows(count: &u64) -> u64 {
-        *count
-    }
-}
-
-/// Exactly one row.
-pub(crate) struct One;
-
-/// One row or none.
-pub(crate) struct Optional;
-
-/// The first row, and how many there were.
-#[derive(Default)]
-pub(crate) struct FirstRow {
-    row: Option<Row>,
-    count: u64,
-}
-
-impl Fetch for One {
-    type Answer = FirstRow;
-    type Out = Row;
-
-    fn prepared(
-        client: &Client,
-        statement: &Statement,
-        params: Params<'_>,
-    ) -> impl Future<Output = Result<FirstRow, tokio_postgres::Error>> + Send {
-        FirstRow::prepared(client, statement, params)
-    }
-
-    fn typed(
-        client: &Client,
-        sql: &str,
-        params: TypedParams<'_, '_>,
-    ) -> impl Future<Output = Result<FirstRow, tokio_postgres::Error>> + Send {
-        FirstRow::typed(client, sql, params)
-    }
-
-    fn judge(first: FirstRow, work: &WorkName, outcome: Outcome) -> Result<Row> {
-        match first {
-            FirstRow { row: Some(row), count: 1 } => Ok(row),
-            FirstRow { count, .. } => Err(row_count(work, "one row", count, outcome)),
-        }
-    }
-
-    fn rows(first: &FirstRow) -> u64 {
-        first.count
-    }
-}
-
-impl Fetch for Optional {
-    type Answer = FirstRow;
-    type Out = Option<Row>;
-
-    fn prepared(
-        client: &Client,
-        statement: &Statement,
-        params: Params<'_>,
-    ) -> impl Future<Output = Result<FirstRow, tokio_postgres::Error>> + Send {
-        FirstRow::prepared(client, statement, params)
-    }
-
-    fn typed(
-        client: &Client,
-        sql: &str,
-        params: TypedParams<'_, '_>,
-    ) -> impl Future<Output = Result<FirstRow, tokio_postgres::Error>> + Send {
-        FirstRow::typed(client, sql, params)
-    }
-
-    fn judge(first: FirstRow, work: &WorkName, outcome: Outcome) -> Result<Option<Row>> {
-        match first {
-            FirstRow { row, count: 0 | 1 } => Ok(row),
-            FirstRow { count, .. } => Err(row_count(work, "at most one row", count, outcome)),
-        }
-    }
-
-    fn rows(first: &FirstRow) -> u64 {
-        first.count
-    }
-}
-
-impl FirstRow {
-    fn prepared(
-        client: &Client,
-        statement: &Statement,
-        params: Params<'_>,
-    ) -> impl Future<Output = Result<FirstRow, tokio_postgres::Error>> + Send {
-        async move {
-            let rows = pin!(client.query_raw(statement, params.iter().copied()).await?);
-            FirstRow::read(rows).await
-        }
-    }
-
-    async fn typed(
-        client: &Client,
-        sql: &str,
-        params: TypedParams<'_, '_>,
-    ) -> Result<FirstRow, tokio_postgres::Error> {
-        let params = params.iter().map(|(value, ty)| (*value, ty.clone()));
-        let rows = pin!(client.query_typed_raw(sql, params).await?);
-        FirstRow::read(rows).await
-    }
-
-    /// Reads to the end, because a later row may still be an error; keeps only the first row and the count.
-    async fn read(mut rows: Pin<&mut RowStream>) -> Result<FirstRow, tokio_postgres::Error> {
-        let mut first = FirstRow::default();
-        poll_fn(|cx| first.poll(rows.as_mut(), cx)).await?;
-        Ok(first)
-    }
-
-    fn poll(
-        &mut self,
-        mut rows: Pin<&mut RowStream>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), tokio_postgres::Error>> {
-        while let Some(row) = ready!(rows.as_mut().poll_next(cx)?) {
-            self.row.get_or_insert(row);
-            self.count += 1;
-        }
-        Poll::Ready(Ok(()))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Runs one statement as a transaction, in as few round trips as are safe.
 
+use super::answer::Answer;
 use super::cache::{CachedStatement, typed};
 use super::end::Running;
 use super::executor::{Answered, Executor, Sent};
-use super::fetch::Fetch;
 use super::query::{CheckedText, Params};
 use super::stale::{is_stale, is_unsent};
 use crate::call::options::TransactionOptions;
@@ -64,25 +64,25 @@ impl<'a> Executor<'a> {
 
 impl Executor<'_> {
     /// Runs one statement as a transaction with these options.
-    pub(crate) async fn transaction_of_one<F: Fetch>(
+    pub(crate) async fn transaction_of_one<A: Answer>(
         &self,
         text: CheckedText<'_>,
         params: Params<'_>,
         options: &TransactionOptions,
-    ) -> Result<F::Answer> {
+    ) -> Result<A> {
         let running = Running::begin(self.work);
-        let result = self.as_transaction::<F>(text, params, options).await;
-        running.end(&result, F::rows);
+        let result = self.as_transaction::<A>(text, params, options).await;
+        running.end(&result, A::rows);
         result
     }
 
     /// Runs one statement as a transaction of its own, in as few flights as are safe where every type is known.
-    pub(super) async fn as_transaction<F: Fetch>(
+    pub(super) async fn as_transaction<A: Answer>(
         &self,
         text: CheckedText<'_>,
         params: Params<'_>,
         options: &TransactionOptions,
-    ) -> Result<F::Answer> {
+    ) -> Result<A> {
         let sql = text.get();
         let connection = self.connection;
         let client = &connection.client;
@@ -98,7 +98,7 @@ impl Executor<'_> {
         }
         let answer = match (cached, known) {
             (Some(CachedStatement::Prepared(statement)), _) => {
-                let request = pin!(F::prepared(client, &statement, params));
+                let request = pin!(A::prepared(client, &statement, params));
                 bounded.flight(&begin, flight, request).await
             }
             (cached, Some(known)) if known.is_plain => {
@@ -106,10 +106,10 @@ impl Executor<'_> {
                     connection.keep(&known, CachedStatement::Seen(Arc::clone(&known)));
                 }
                 let params = typed(params, &known.params)?;
-                let request = pin!(F::typed(client, sql, &params));
+                let request = pin!(A::typed(client, sql, &params));
                 bounded.flight(&begin, flight, request).await
             }
-            _ => bounded.stepwise::<F>(sql, params, &begin).await,
+            _ => bounded.stepwise::<A>(sql, params, &begin).await,
         };
         match answer {
             Err(error) if is_stale(sql, &error) => {
@@ -121,7 +121,7 @@ impl Executor<'_> {
                 if !is_undone || connection.link.is_doomed() {
                     return Err(error);
                 }
-                bounded.stepwise::<F>(sql, params, &begin).await
+                bounded.stepwise::<A>(sql, params, &begin).await
             }
             answer => answer,
         }
@@ -198,13 +198,13 @@ impl Executor<'_> {
     }
 
     /// Step by step: BEGIN, learn every type, run the statement and decode its rows, COMMIT.
-    async fn stepwise<F: Fetch>(&self, sql: &str, params: Params<'_>, begin: &str) -> Result<F::Answer> {
+    async fn stepwise<A: Answer>(&self, sql: &str, params: Params<'_>, begin: &str) -> Result<A> {
         let client = &self.connection.client;
         let outside = self.at(Scope::Autocommit);
         let begun: Result<(), Error> = outside.run(Phase::Begin, client.batch_execute(begin)).await;
         begun.map_err(|error| error.with_outcome(Outcome::NotStarted))?;
         let inside = self.at(Scope::InTransaction);
-        match inside.send_text::<F>(sql, params).await {
+        match inside.send_text::<A>(sql, params).await {
             Ok(out) => {
                 self.at(Scope::Closing).run(Phase::Commit, client.batch_execute("COMMIT")).await?;
                 Ok(out)

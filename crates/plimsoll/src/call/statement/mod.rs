@@ -3,7 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`query`] | what a caller asks for, checked for its connection |
-//! | [`fetch`] | what a caller wants of it, and the four methods that every handle has |
+//! | [`fetch`], [`answer`] | the four methods that every handle has, what they want, and what is read for them |
 //! | [`executor`] | what runs statements, and the limits that hold for them |
 //! | [`settle`], [`send`], [`stop`] | a request: what comes before it, its way to the answer, how it is stopped |
 //! | [`failure`], [`end`] | what a failure means; the one place where every statement ends |
@@ -12,6 +12,7 @@
 //! | [`cache`], [`knowledge`], [`names`] | prepared statements, what is known of their types, and by which names a server knows them |
 //! | [`stale`], [`stray`], [`copy`] | a statement whose plan is out of date, that a cancel hit by mistake, that was a COPY |
 
+pub(crate) mod answer;
 mod bounded;
 pub(crate) mod cache;
 pub(crate) mod copy;

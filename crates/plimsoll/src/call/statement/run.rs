@@ -14,10 +14,10 @@
 //! the statement runs: if the lookup failed afterwards, the caller would get an error for a statement that has run. See
 //! `names`.
 
+use super::answer::Answer;
 use super::cache::{CachedStatement, StatementTypes, typed};
 use super::end::Running;
 use super::executor::{Executor, ScopeSource};
-use super::fetch::Fetch;
 use super::query::{CheckedQuery, CheckedText, Params};
 use super::stale::{is_stale, is_unsent};
 use crate::call::options::TransactionOptions;
@@ -38,25 +38,25 @@ pub(crate) enum SendPlan {
 
 impl Executor<'_> {
     /// Runs a statement. Nearly every statement is prepared already, and is sent at once.
-    pub(crate) async fn statement<F: Fetch>(
+    pub(crate) async fn statement<A: Answer>(
         &self,
         query: CheckedQuery<'_>,
         params: Params<'_>,
-    ) -> Result<F::Answer> {
+    ) -> Result<A> {
         let running = Running::begin(self.work);
         let result = match self.prepared(query) {
             Ok(statement) => {
                 // Pinned here, once: passed by value it would be copied into every future on the way, a kilobyte each.
-                let request = pin!(F::prepared(&self.connection.client, &statement, params));
+                let request = pin!(A::prepared(&self.connection.client, &statement, params));
                 match (self.run(Phase::Statement, request).await, query.text()) {
-                    (Err(error), Some(sql)) => Box::pin(self.repeat::<F>(sql, params, error)).await,
+                    (Err(error), Some(sql)) => Box::pin(self.repeat::<A>(sql, params, error)).await,
                     // What the caller prepared, only the caller can prepare anew.
                     (result, _) => result,
                 }
             }
-            Err(text) => Box::pin(self.run_text::<F>(text, params)).await,
+            Err(text) => Box::pin(self.run_text::<A>(text, params)).await,
         };
-        running.end(&result, F::rows);
+        running.end(&result, A::rows);
         result
     }
 
@@ -70,7 +70,7 @@ impl Executor<'_> {
     }
 
     /// Runs text that is not prepared here.
-    async fn run_text<F: Fetch>(&self, text: CheckedText<'_>, params: Params<'_>) -> Result<F::Answer> {
+    async fn run_text<A: Answer>(&self, text: CheckedText<'_>, params: Params<'_>) -> Result<A> {
         let sql = text.get();
         if self.connection.is_pooled_by_transaction() {
             let _turn = match self.scope {
@@ -82,33 +82,33 @@ impl Executor<'_> {
             Box::pin(self.settled()).await?;
             if self.scope() != Scope::InTransaction {
                 let options = TransactionOptions::default();
-                return match self.as_transaction::<F>(text, params, &options).await {
+                return match self.as_transaction::<A>(text, params, &options).await {
                     Err(error) if self.is_struck_by_mistake(sql, &error) => {
-                        self.as_transaction::<F>(text, params, &options).await
+                        self.as_transaction::<A>(text, params, &options).await
                     }
                     answer => answer,
                 };
             }
         }
-        match self.send_text::<F>(sql, params).await {
+        match self.send_text::<A>(sql, params).await {
             Ok(answer) => Ok(answer),
-            Err(error) => self.repeat::<F>(sql, params, error).await,
+            Err(error) => self.repeat::<A>(sql, params, error).await,
         }
     }
 
     /// Runs a failed text again if nothing of it ran, else gives the error back. What was prepared before a change of the
     /// schema may fit again when it is prepared anew; in a transaction that does not help, because the transaction has
     /// failed by now.
-    async fn repeat<F: Fetch>(&self, sql: &str, params: Params<'_>, error: Error) -> Result<F::Answer> {
+    async fn repeat<A: Answer>(&self, sql: &str, params: Params<'_>, error: Error) -> Result<A> {
         if self.is_struck_by_mistake(sql, &error) {
-            let mut again = self.send_text::<F>(sql, params).await;
+            let mut again = self.send_text::<A>(sql, params).await;
             // One cancel is two signals, and the second may come as late as the first.
             for _ in 0..2 {
                 match &again {
                     Err(error) if self.is_struck_by_mistake(sql, error) => {}
                     _ => break,
                 }
-                again = self.send_text::<F>(sql, params).await;
+                again = self.send_text::<A>(sql, params).await;
             }
             return again;
         }
@@ -120,7 +120,7 @@ impl Executor<'_> {
         if is_unsent {
             // Nothing has failed on the server, so this is safe in a transaction too.
             self.connection.client.clear_type_cache();
-            return self.send_text::<F>(sql, params).await;
+            return self.send_text::<A>(sql, params).await;
         }
         if error.sqlstate().is_some_and(|code| code.code() == "26000") {
             self.connection.has_lost_its_names();
@@ -128,24 +128,24 @@ impl Executor<'_> {
         // The driver returns an error before the server has said in which state the session is.
         let _ = timeout_at(self.patience(), self.connection.link.answered()).await;
         match self.scope() {
-            Scope::Autocommit => self.send_text::<F>(sql, params).await,
+            Scope::Autocommit => self.send_text::<A>(sql, params).await,
             // PostgreSQL has no error code of its own for a type that is gone.
             _ if error.fault() == Fault::Server => Err(error.with_fault(Fault::StalePlan)),
             _ => Err(error),
         }
     }
 
-    pub(super) async fn send_text<F: Fetch>(&self, sql: &str, params: Params<'_>) -> Result<F::Answer> {
+    pub(super) async fn send_text<A: Answer>(&self, sql: &str, params: Params<'_>) -> Result<A> {
         let client = &self.connection.client;
         match self.plan(sql).await? {
             SendPlan::Prepared(statement) => {
                 // Pinned here, once: passed by value it would be copied into every future on the way, a kilobyte each.
-                let request = pin!(F::prepared(client, &statement, params));
+                let request = pin!(A::prepared(client, &statement, params));
                 self.run(Phase::Statement, request).await
             }
             SendPlan::Typed(known) => {
                 let params = typed(params, &known.params)?;
-                let request = pin!(F::typed(client, sql, &params));
+                let request = pin!(A::typed(client, sql, &params));
                 self.run(Phase::Statement, request).await
             }
         }

@@ -1,9 +1,9 @@
 //! The first statement of a READ ONLY transaction, which travels with BEGIN and saves a round trip.
 
 use super::open::OpenTransaction;
+use crate::call::statement::answer::Answer;
 use crate::call::statement::end::Running;
 use crate::call::statement::executor::{Answered, Executor};
-use crate::call::statement::fetch::Fetch;
 use crate::call::statement::flight::STRAYED;
 use crate::call::statement::query::{CheckedQuery, Params};
 use crate::error::{Outcome, Phase, Result};
@@ -13,32 +13,32 @@ use std::sync::atomic::Ordering;
 use tokio_postgres::Statement;
 
 /// Runs the statement. If it is prepared on this connection, it travels with BEGIN.
-pub(super) async fn run<F: Fetch>(
+pub(super) async fn run<A: Answer>(
     core: &OpenTransaction,
     executor: &Executor<'_>,
     begin: String,
     query: CheckedQuery<'_>,
     params: Params<'_>,
-) -> Result<F::Answer> {
+) -> Result<A> {
     let Ok(statement) = executor.prepared(query) else {
         core.send(executor, &begin).await?;
-        return executor.statement::<F>(query, params).await;
+        return executor.statement::<A>(query, params).await;
     };
     let running = Running::begin(executor.work);
-    let result = with_begin::<F>(core, executor, &begin, &statement, params).await;
-    running.end(&result, F::rows);
+    let result = with_begin::<A>(core, executor, &begin, &statement, params).await;
+    running.end(&result, A::rows);
     result
 }
 
-async fn with_begin<F: Fetch>(
+async fn with_begin<A: Answer>(
     core: &OpenTransaction,
     executor: &Executor<'_>,
     begin: &str,
     statement: &Statement,
     params: Params<'_>,
-) -> Result<F::Answer> {
+) -> Result<A> {
     let client = &executor.connection.client;
-    let flight = future::join(client.batch_execute(begin), F::prepared(client, statement, params));
+    let flight = future::join(client.batch_execute(begin), A::prepared(client, statement, params));
     let Answered { answer: (begun, answer), stopped, sent } =
         executor.at(Scope::Opening).listen(Phase::Statement, flight).await?;
     let _ = core.begun.set(begun.is_ok().then_some(sent.mark));

@@ -11,7 +11,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`open`] | what is behind the handle: the lease, the limits, and whether there is a transaction on the server |
+//! | [`mod@open`] | what is behind the handle: the lease, the limits, and whether there is a transaction on the server |
 //! | [`first`] | the first statement of a READ ONLY transaction |
 //! | [`savepoint`], [`levels`] | savepoints, and which of them may be used |
 //! | [`commit`], [`resolve`] | the end, and the outcome of a COMMIT whose answer was lost |
@@ -25,6 +25,7 @@ mod savepoint;
 
 use super::connection::PooledConnection;
 use super::options::TransactionOptions;
+use super::statement::answer::Answer;
 use super::statement::end::Running;
 use super::statement::fetch::{Fetch, fetch_methods};
 use super::statement::query::{AsQuery, CheckedQuery, CheckedText, Params, Query};
@@ -73,15 +74,15 @@ where
 }
 
 /// Runs one statement as a transaction, step by step: a COMMIT that can be resolved needs the answer to BEGIN.
-pub(crate) async fn of_one<F: Fetch>(
+pub(crate) async fn of_one<A: Answer>(
     lease: PooledConnection,
     begin: TransactionOptions,
     query: CheckedQuery<'_>,
     params: Params<'_>,
-) -> Result<F::Answer> {
+) -> Result<A> {
     run(lease, begin, async |tx| {
         let lease = tx.core.enter(tx.level).await?;
-        tx.run::<F>(&lease, query, params).await
+        tx.run::<A>(&lease, query, params).await
     })
     .await
 }
@@ -167,26 +168,26 @@ impl Transaction {
                 Ok(query) => query,
                 Err(error) => return refused(error).await,
             };
-            let answer = self.run::<F>(&lease, query, params).await?;
+            let answer = self.run::<F::Answer>(&lease, query, params).await?;
             F::judge(answer, &self.core.work, Outcome::Unknown)
         }
     }
 
     /// Runs a statement on the lease that [`OpenTransaction::enter`] gave.
-    async fn run<F: Fetch>(
+    async fn run<A: Answer>(
         &self,
         lease: &PooledConnection,
         query: CheckedQuery<'_>,
         params: Params<'_>,
-    ) -> Result<F::Answer> {
+    ) -> Result<A> {
         let executor = self.core.executor(lease).of(query);
         if let Some(sql) = query.text() {
             self.core.note_ending(sql);
         }
         let unsent = self.core.unsent.lock().take();
         match unsent {
-            Some(begin) => first::run::<F>(&self.core, &executor, begin, query, params).await,
-            None => executor.statement::<F>(query, params).await,
+            Some(begin) => first::run::<A>(&self.core, &executor, begin, query, params).await,
+            None => executor.statement::<A>(query, params).await,
         }
     }
 
