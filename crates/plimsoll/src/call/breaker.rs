@@ -104,7 +104,7 @@ impl CircuitBreaker {
         let mut circuit = self.circuit.lock();
         match circuit.permit() {
             Ok(right) => Ok(Permit(
-                right.map(|right| Box::new(Held { breaker: Arc::clone(self), right, judge: None })),
+                right.map(|right| Box::new(HeldPermit { breaker: Arc::clone(self), right, judge: None })),
             )),
             Err(()) => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
@@ -215,9 +215,9 @@ impl CircuitBreaker {
 }
 
 /// The right to make one call, given back when it is dropped. Empty while the breaker is closed.
-pub(crate) struct Permit(Option<Box<Held>>);
+pub(crate) struct Permit(Option<Box<HeldPermit>>);
 
-struct Held {
+struct HeldPermit {
     breaker: Arc<CircuitBreaker>,
     right: ProbePermit,
     judge: Option<Box<dyn Fn() -> CallResult + Send + Sync>>,
@@ -231,8 +231,8 @@ impl Permit {
 
     /// Sets what tells the call's result when the permit is dropped; without it the result is unknown.
     pub(crate) fn judged_by(&mut self, judge: impl FnOnce() -> Box<dyn Fn() -> CallResult + Send + Sync>) {
-        if let Some(held) = &mut self.0 {
-            held.judge = Some(judge());
+        if let Some(permit) = &mut self.0 {
+            permit.judge = Some(judge());
         }
     }
 
@@ -244,7 +244,7 @@ impl Permit {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldPermit {
     fn drop(&mut self) {
         let (right, answer) = (self.right, self.judge.as_ref().map_or(CallResult::Unknown, |judge| judge()));
         self.breaker.apply(|circuit| circuit.done(right, answer, Instant::now()));

@@ -6,7 +6,7 @@ use super::database::Database;
 use super::idempotent::Idempotent;
 use super::options::{Isolation, TransactionOptions};
 use super::postgres::{Postgres, report_to_breaker};
-use super::retry::{Policy, Safe};
+use super::retry::{Policy, RetryWhen};
 use super::statement::answer::Answer;
 use super::statement::executor::{Executor, ScopeSource};
 use super::statement::fetch::{Fetch, fetch_methods};
@@ -109,7 +109,7 @@ impl<'a> Call<'a> {
     /// be lifted by SET LOCAL, and a deadline holds in any case. For migrations, which take as long as the tables are
     /// large.
     pub(crate) fn without_limits(mut self) -> Self {
-        self.begin.takes_its_time = true;
+        self.begin.is_without_limits = true;
         self
     }
 
@@ -149,8 +149,8 @@ impl<'a> Call<'a> {
         self
     }
 
-    fn policy(&self, safe: Safe) -> Policy {
-        Policy { safe, lock_timeouts: self.retries_lock_timeouts }
+    fn policy(&self, when: RetryWhen) -> Policy {
+        Policy { when, lock_timeouts: self.retries_lock_timeouts }
     }
 
     /// Lends a connection.
@@ -297,7 +297,7 @@ impl<'a> Call<'a> {
     ) -> impl Future<Output = Result<F::Out>> + Send + use<'a, 'q, F> {
         async move {
             let once = || self.clone().fetch::<F>(query, params);
-            let tries = self.db.retries().run(&self.name, self.policy(Safe::Twice), once);
+            let tries = self.db.retries().run(&self.name, self.policy(RetryWhen::Twice), once);
             deadline::from_start(self.within, tries).await
         }
     }
@@ -364,7 +364,7 @@ impl<'a> Call<'a> {
                 let lease = self.lend().await?;
                 transaction::run(lease, self.begin, &work).await
             };
-            self.db.retries().run(&self.name, self.policy(Safe::RolledBack), once).await
+            self.db.retries().run(&self.name, self.policy(RetryWhen::RolledBack), once).await
         })
     }
 

@@ -74,13 +74,13 @@ pub struct Readiness {
 /// The last answer, and the lock of the one caller that asks.
 #[derive(Default)]
 pub(crate) struct HealthCache {
-    pub(crate) last: Mutex<Option<Last>>,
+    pub(crate) last: Mutex<Option<LastHealth>>,
     pub(crate) asking: tokio::sync::Mutex<()>,
 }
 
 /// An answer, and when it was given.
 #[derive(Clone)]
-pub(crate) struct Last {
+pub(crate) struct LastHealth {
     /// When the question went out, and when it was answered or given up.
     pub(crate) at: Instant,
     pub(crate) ended: Instant,
@@ -90,7 +90,7 @@ pub(crate) struct Last {
     pub(crate) health: Health,
 }
 
-impl Last {
+impl LastHealth {
     pub(crate) fn is_good(&self, changes: u64, now: Instant) -> bool {
         let lasts = if self.health.state == HealthState::Down { BAD_FOR } else { GOOD_FOR };
         self.changes == changes && now.saturating_duration_since(self.at) < lasts
@@ -98,7 +98,7 @@ impl Last {
 }
 
 impl HealthCache {
-    pub(crate) fn last(&self) -> Option<Last> {
+    pub(crate) fn last(&self) -> Option<LastHealth> {
         self.last.lock().clone()
     }
 }

@@ -44,7 +44,7 @@ pub(crate) struct TransactionOptions {
     /// The server's limit on each lock wait.
     pub(crate) lock_timeout: Option<Duration>,
     /// This program's own limits on statements and transactions do not hold in it. A deadline does.
-    pub(crate) takes_its_time: bool,
+    pub(crate) is_without_limits: bool,
 }
 
 impl TransactionOptions {
@@ -57,7 +57,7 @@ impl TransactionOptions {
             with_id,
             statement_timeout,
             lock_timeout,
-            takes_its_time,
+            is_without_limits,
         } = self;
         isolation.is_none()
             && !read_only
@@ -65,7 +65,7 @@ impl TransactionOptions {
             && !with_id
             && statement_timeout.is_none()
             && lock_timeout.is_none()
-            && !takes_its_time
+            && !is_without_limits
     }
 
     /// The text of BEGIN and of the limits that hold until its end.

@@ -233,9 +233,9 @@ pub(crate) fn report_to_breaker<'a>(
 }
 
 /// Tells how a COMMIT has ended whose caller dropped it while it was under way.
-fn tell_of_orphan(connection: &Connection, rest: ReturnState) {
+fn tell_of_orphan(connection: &Connection, returned: ReturnState) {
     let Some(work) = connection.link.take_orphan() else { return };
-    let outcome = match (rest, connection.link.state.last_tag().as_str()) {
+    let outcome = match (returned, connection.link.state.last_tag().as_str()) {
         (ReturnState::Closed, _) => Outcome::Unknown,
         (_, "COMMIT") => Outcome::Committed,
         _ => Outcome::RolledBack,

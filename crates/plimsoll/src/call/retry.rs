@@ -33,7 +33,7 @@ use tokio::time::{Instant, sleep};
 
 /// What may run again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Safe {
+pub(crate) enum RetryWhen {
     /// Work that was certainly rolled back or never began.
     RolledBack,
     /// Also work that may have happened, since twice is the same as once.
@@ -45,7 +45,7 @@ pub(crate) enum Safe {
 /// When work is tried again.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
-    pub(crate) safe: Safe,
+    pub(crate) when: RetryWhen,
     /// Also after a lock timeout. Such work has held a connection for all of `lock_timeout` already and would do so again,
     /// so only callers that ask for it get it.
     pub(crate) lock_timeouts: bool,
@@ -53,19 +53,19 @@ pub(crate) struct Policy {
 
 impl Policy {
     fn allows(self, error: &Error) -> bool {
-        (self.lock_timeouts || error.fault() != Fault::LockTimeout) && self.safe.allows(error)
+        (self.lock_timeouts || error.fault() != Fault::LockTimeout) && self.when.allows(error)
     }
 }
 
-impl Safe {
+impl RetryWhen {
     fn allows(self, error: &Error) -> bool {
         // A caller that got no connection has waited for as long as it may; waiting again would not help.
         let waited_already = error.phase() == Phase::Acquire;
         let lost_answer = error.outcome() == Outcome::Unknown && error.fault().is_connectivity();
-        if self == Safe::Stale {
+        if self == RetryWhen::Stale {
             return error.fault() == Fault::StalePlan && error.may_run_again();
         }
-        !waited_already && (error.may_run_again() || self == Safe::Twice && lost_answer)
+        !waited_already && (error.may_run_again() || self == RetryWhen::Twice && lost_answer)
     }
 }
 
@@ -114,7 +114,7 @@ impl Retries {
             return Err(error);
         }
         self.budget.lock().note_call(Instant::now());
-        self.go_on(name, Policy { safe: Safe::Stale, lock_timeouts: false }, error, work).await
+        self.go_on(name, Policy { when: RetryWhen::Stale, lock_timeouts: false }, error, work).await
     }
 
     /// After a try that failed.

@@ -9,7 +9,7 @@
 //! database that is down.
 
 use crate::call::database::Database;
-use crate::call::health::{Health, HealthState, Last, Readiness};
+use crate::call::health::{Health, HealthState, LastHealth, Readiness};
 use crate::deadline;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::{Event, POLLUTED};
@@ -76,25 +76,25 @@ impl Database {
     async fn found(&self, force: bool, now: Instant) -> Health {
         let server = &self.server;
         let health_cache = &server.observed.health;
-        let kept = |last: &Last, at| !force && last.is_good(server.breaker.changes(), at);
+        let kept = |last: &LastHealth, at| !force && last.is_good(server.breaker.changes(), at);
         if let Some(last) = health_cache.last().filter(|last| kept(last, now)) {
-            return self.told(last);
+            return self.with_present_state(last);
         }
         let _asking = health_cache.asking.lock().await;
         // The question of another caller, which was out when this one began, has been answered since.
-        let is_answered = |last: &Last| last.ended >= now || kept(last, Instant::now());
+        let is_answered = |last: &LastHealth| last.ended >= now || kept(last, Instant::now());
         if let Some(last) = health_cache.last().filter(is_answered) {
-            return self.told(last);
+            return self.with_present_state(last);
         }
         let (at, changes) = (Instant::now(), server.breaker.changes());
-        let health = self.ask_how_it_is(now + LIMIT).await;
-        let last = Last { at, ended: Instant::now(), changes, health };
+        let health = self.ask(now + LIMIT).await;
+        let last = LastHealth { at, ended: Instant::now(), changes, health };
         *health_cache.last.lock() = Some(last.clone());
-        self.told(last)
+        self.with_present_state(last)
     }
 
     /// What the database said, together with what this program knows now.
-    fn told(&self, last: Last) -> Health {
+    fn with_present_state(&self, last: LastHealth) -> Health {
         let mut health = Health { age: last.at.elapsed(), ..last.health };
         if health.state == HealthState::Healthy {
             health.reasons = self.warnings();
@@ -105,7 +105,7 @@ impl Database {
         health
     }
 
-    async fn ask_how_it_is(&self, until: Instant) -> Health {
+    async fn ask(&self, until: Instant) -> Health {
         let began = Instant::now();
         let mut health = Health::of(HealthState::Healthy, Vec::new());
         match self.question(until).await {

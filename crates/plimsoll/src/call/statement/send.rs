@@ -34,12 +34,14 @@ impl Executor<'_> {
         request: impl Future<Output = T> + Send,
     ) -> Result<Answered<T>> {
         let mut request = pin!(request);
-        let began = match self.may_begin(Moment::now(), phase) {
-            Ok(Some(now)) => now,
-            Ok(None) => match Box::pin(self.settle(phase)).await {
-                Ok(now) => now,
-                Err(error) => return refused(error).await,
-            },
+        let now = Moment::now();
+        let may_begin = match self.may_begin(now, phase) {
+            Ok(true) => Ok(now),
+            Ok(false) => Box::pin(self.settle(phase)).await,
+            Err(error) => Err(error),
+        };
+        let began = match may_begin {
+            Ok(began) => began,
             Err(error) => return refused(error).await,
         };
         let link = &*self.connection.link;

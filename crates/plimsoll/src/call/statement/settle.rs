@@ -12,9 +12,11 @@ use crate::wire::stop::{Extent, Stopped};
 use tokio::time::{Instant, timeout_at};
 
 impl Executor<'_> {
-    /// Whether a request may be sent now: gives the time at which that was found, and `None` if something before it must
-    /// be settled first.
-    pub(super) fn may_begin(&self, now: Moment, phase: Phase) -> Result<Option<Moment>> {
+    /// Whether a request may be sent now; false if something before it must be settled first.
+    ///
+    /// # Errors
+    /// Why it must not be sent at all.
+    pub(super) fn may_begin(&self, now: Moment, phase: Phase) -> Result<bool> {
         let link = &self.connection.link;
         if link.is_closed() {
             return Err(self.lost_before(phase));
@@ -32,7 +34,7 @@ impl Executor<'_> {
         if self.needs_transaction() && link.state.status().is_idle() && link.is_answered() {
             return Err(self.left_outside(phase));
         }
-        Ok((!self.needs_settling() && !link.has_others()).then_some(now))
+        Ok(!self.needs_settling() && !link.has_others())
     }
 
     /// Whether the caller has opened a transaction, so that there must be one.
@@ -68,7 +70,7 @@ impl Executor<'_> {
 
     /// Waits until everything that was abandoned before has stopped.
     pub(crate) async fn settled(&self) -> Result<()> {
-        if self.may_begin(Moment::now(), Phase::Statement)?.is_none() {
+        if !self.may_begin(Moment::now(), Phase::Statement)? {
             self.settle(Phase::Statement).await?;
         }
         Ok(())
@@ -91,7 +93,7 @@ impl Executor<'_> {
         if !self.needs_transaction() && link.holds_untold_transaction() {
             let undo = link.sending(self.connection.client.batch_execute("ROLLBACK"));
             if !matches!(timeout_at(until, undo).await, Ok(Ok(()))) {
-                return Err(self.gave_up(phase, "has begun a transaction that could not be rolled back"));
+                return Err(self.unsettled(phase, "has begun a transaction that could not be rolled back"));
             }
         }
         if link.has_others() {
@@ -108,7 +110,7 @@ impl Executor<'_> {
         let link = &self.connection.link;
         if link.needs_settling() {
             if !matches!(link.stop(until, Extent::GivenUp).await, Stopped::Quiet) {
-                return Err(self.gave_up(phase, "could not be stopped in time"));
+                return Err(self.unsettled(phase, "could not be stopped in time"));
             }
             if link.owes_barrier() && link.state.owed() > 0 {
                 // Requests of other callers stand between, and a late cancel would hit those.
@@ -119,7 +121,7 @@ impl Executor<'_> {
             // A late cancel may hit this empty statement; that is what the statement is for.
             if timeout_at(until, link.sending(self.connection.client.batch_execute(""))).await.is_err() {
                 let why = "was stopped, and whether its cancel has arrived the server did not say in time";
-                return Err(self.gave_up(phase, why));
+                return Err(self.unsettled(phase, why));
             }
             link.barrier_passed();
         }
@@ -151,7 +153,7 @@ impl Executor<'_> {
 
     /// An earlier statement could not be settled, so nothing more is sent on this connection.
     #[cold]
-    fn gave_up(&self, phase: Phase, why: &str) -> Error {
+    fn unsettled(&self, phase: Phase, why: &str) -> Error {
         self.connection.link.doom();
         let work = self.work;
         let sentence = format!("an earlier statement of {work} {why}; the connection is given up");

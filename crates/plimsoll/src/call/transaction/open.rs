@@ -37,7 +37,7 @@ pub(crate) struct OpenTransaction {
     server_limit: Option<Duration>,
     is_read_only: bool,
     /// This program's own limits do not hold in it.
-    takes_its_time: bool,
+    is_without_limits: bool,
     /// The BEGIN that was not sent yet, because it travels with the first statement.
     pub(crate) unsent: Mutex<Option<String>>,
     /// The state of the wire when BEGIN succeeded, `None` if it failed; unset until BEGIN is answered.
@@ -148,7 +148,7 @@ impl OpenTransaction {
             is_transaction_limit: self.is_own_limit && deadline == self.deadline,
             server_limit: self.server_limit,
             is_read_only: self.is_read_only,
-            limit: lease.executor().limit.filter(|_| !self.takes_its_time),
+            limit: lease.executor().limit.filter(|_| !self.is_without_limits),
             ..lease.executor()
         }
     }
@@ -221,7 +221,7 @@ async fn send_begin(executor: &Executor<'_>, begin: &str) -> Result<Option<Strin
 /// Opens a transaction on a lease.
 pub(crate) async fn open(lease: PooledConnection, begin: TransactionOptions) -> Result<Arc<OpenTransaction>> {
     let now = Instant::now();
-    let own = lease.inner().server.plan.transaction_timeout().filter(|_| !begin.takes_its_time);
+    let own = lease.inner().server.plan.transaction_timeout().filter(|_| !begin.is_without_limits);
     let own = own.and_then(|limit| now.checked_add(limit));
     let scope = Deadline::earliest([lease.deadline(), deadline::current()]);
     let own = own.map(Deadline::at);
@@ -235,12 +235,12 @@ pub(crate) async fn open(lease: PooledConnection, begin: TransactionOptions) -> 
         deadline,
         is_own_limit,
         // Work without limits lifts the server's limit, or sets another.
-        server_limit: match begin.takes_its_time {
+        server_limit: match begin.is_without_limits {
             true => begin.statement_timeout,
             false => begin.statement_limit(lease.inner(), deadline, None),
         },
         is_read_only: begin.read_only,
-        takes_its_time: begin.takes_its_time,
+        is_without_limits: begin.is_without_limits,
         unsent: Mutex::new(None),
         begun: OnceLock::new(),
         has_strayed: AtomicBool::new(false),

@@ -25,11 +25,11 @@ where
     let Some(level) = core.levels.push(outer.level) else {
         return Err(Entry::Blocked.refusal(&core.work));
     };
-    let open = Open { core, level, is_over: false };
+    let open = OpenSavepoint { core, level, is_closed: false };
     let savepoint = format!("SAVEPOINT {}", name(level));
     if let Err(error) = control(core, &lease, Phase::Begin, &savepoint).await {
         // The savepoint does not exist, or the transaction has failed with it.
-        open.over();
+        open.close();
         return Err(error);
     }
     drop(lease);
@@ -40,7 +40,7 @@ where
             let release = format!("RELEASE SAVEPOINT {}", name(level));
             match control(core, &lease, Phase::Statement, &release).await {
                 Ok(()) => {
-                    open.over();
+                    open.close();
                     return Ok(value);
                 }
                 Err(error) => error,
@@ -50,11 +50,11 @@ where
     };
     match core.undo(&lease, level).await {
         Ok(()) => {
-            open.over();
+            open.close();
             Err(error.with_outcome(Outcome::RolledBack))
         }
         Err(second) => {
-            open.over();
+            open.close();
             Err(error.and(format_args!(
                 "it could not be undone, so the transaction cannot be committed: {second}"
             )))
@@ -63,22 +63,22 @@ where
 }
 
 /// An open savepoint. If it is dropped before its end was noted, it was abandoned.
-struct Open<'a> {
+struct OpenSavepoint<'a> {
     core: &'a OpenTransaction,
     level: Level,
-    is_over: bool,
+    is_closed: bool,
 }
 
-impl Open<'_> {
-    fn over(mut self) {
-        self.is_over = true;
+impl OpenSavepoint<'_> {
+    fn close(mut self) {
+        self.is_closed = true;
         self.core.levels.remove(self.level);
     }
 }
 
-impl Drop for Open<'_> {
+impl Drop for OpenSavepoint<'_> {
     fn drop(&mut self) {
-        if !self.is_over {
+        if !self.is_closed {
             self.core.levels.give_up(self.level);
         }
     }
