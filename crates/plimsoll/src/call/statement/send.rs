@@ -48,12 +48,12 @@ impl Executor<'_> {
         let sent = Sent { began, scope: self.scope(), mark: link.state.mark() };
         let (stop_at, reason) = self.stop_at(began);
         let bell = Bell::on(link, stop_at);
-        // Declared before the alarm, so dropped after it: a cancel begins only when this request no longer listens.
+        // Declared before the signal, so dropped after it: a cancel begins only when this request no longer listens.
         let mut stop_on_drop = StopOnDrop::new(self, phase, sent, link.begin_behind(bell.is_some()));
-        let mut alarm = Alarm::new(self, stop_at, bell);
+        let mut limit_signal = LimitSignal::new(self, stop_at, bell);
         let answer = poll_fn(|cx| match link.poll_sending(request.as_mut(), cx) {
             Poll::Ready(answer) => Poll::Ready(Some(answer)),
-            Poll::Pending => alarm.poll(stop_at, cx).map(|()| None),
+            Poll::Pending => limit_signal.poll(stop_at, cx).map(|()| None),
         })
         .await;
         match answer {
@@ -63,7 +63,7 @@ impl Executor<'_> {
                 Ok(Answered { answer, stopped: None, sent })
             }
             None => {
-                drop(alarm);
+                drop(limit_signal);
                 Box::pin(self.stop(request, reason, stop_on_drop)).await
             }
         }
@@ -73,7 +73,7 @@ impl Executor<'_> {
 /// Tells a request that its limit has come. The pool's clock watches the limit, since a timer would cost a statement more
 /// than everything else here. Two kinds of requests get a timer: those that are pipelined on one lease, and those of a
 /// caller on another runtime than the pool's.
-enum Alarm<'a> {
+enum LimitSignal<'a> {
     Bell(Bell<'a>),
     Timer {
         sleep: Pin<Box<Sleep>>,
@@ -83,18 +83,18 @@ enum Alarm<'a> {
     },
 }
 
-impl<'a> Alarm<'a> {
+impl<'a> LimitSignal<'a> {
     fn new(executor: &Executor<'a>, stop_at: Moment, bell: Option<Bell<'a>>) -> Self {
         let server = &executor.connection.server;
         match bell {
             Some(bell) if !foreign_runtime::is_foreign(&server.runtime) => {
                 server.alarm.arm(stop_at);
-                Alarm::Bell(bell)
+                LimitSignal::Bell(bell)
             }
             bell => {
                 let company = bell.is_none().then(|| executor.connection.link.stream());
                 let sleep = Box::pin(sleep_until(stop_at.instant()));
-                Alarm::Timer { sleep, _bell: bell, _company: company }
+                LimitSignal::Timer { sleep, _bell: bell, _company: company }
             }
         }
     }
@@ -102,13 +102,13 @@ impl<'a> Alarm<'a> {
     #[inline]
     fn poll(&mut self, stop_at: Moment, cx: &mut Context<'_>) -> Poll<()> {
         match self {
-            Alarm::Bell(Bell(link)) => {
+            LimitSignal::Bell(Bell(link)) => {
                 link.wake_when_due(cx.waker());
                 // The wake-up may belong to the previous statement.
                 let is_over = link.is_due() && Moment::now() >= stop_at;
                 if is_over { Poll::Ready(()) } else { Poll::Pending }
             }
-            Alarm::Timer { sleep, .. } => sleep.as_mut().poll(cx),
+            LimitSignal::Timer { sleep, .. } => sleep.as_mut().poll(cx),
         }
     }
 }
