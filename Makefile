@@ -84,11 +84,11 @@ SEED ?= 1
 soak:
 	@scripts/setup test
 	PLIMSOLL_SECONDS=60 $(CARGO) nextest run -p plimsoll --no-fail-fast \
-		--test a_frozen_server_is_seen_within_a_second --test a_storm_of_cancels_leaves_no_statement_behind \
-		--test random_cancels_and_kills_are_no_outage
-	PLIMSOLL_SOAK=1 $(CARGO) test -p plimsoll --test no_statement_outruns_its_begin -- --nocapture
-	PLIMSOLL_SEEDS=$(SEEDS) PLIMSOLL_SEED=$(SEED) $(CARGO) test -p plimsoll --no-fail-fast \
-		--test a_shutdown_at_any_moment_loses_nothing --test nothing_acknowledged_is_lost_or_doubled -- --nocapture
+		--test promises a_frozen_server_is_seen_within_a_second a_storm_of_cancels_leaves_no_statement_behind \
+		random_cancels_and_kills_are_no_outage
+	PLIMSOLL_SOAK=1 $(CARGO) test -p plimsoll --test promises no_statement_outruns_its_begin -- --nocapture
+	PLIMSOLL_SEEDS=$(SEEDS) PLIMSOLL_SEED=$(SEED) $(CARGO) test -p plimsoll --test promises -- --nocapture \
+		--test-threads=1 a_shutdown_at_any_moment_loses_nothing nothing_acknowledged_is_lost_or_doubled
 	$(CARGO) run --release -p ledger -- --ours --seed $(SEED) --seeds $$(( ($(SEEDS) + 9) / 10 ))
 
 # Every fault, five or SEEDS= times, each through all lanes at once. With ARGS the page is printed and not written.
@@ -133,8 +133,8 @@ bench-ab:
 
 docs:
 	@scripts/setup check
-	PLIMSOLL_BLESS=1 $(CARGO) test --quiet -p plimsoll \
-		--test settings_reference_is_the_table --test error_reference_is_the_table
+	PLIMSOLL_BLESS=1 $(CARGO) test --quiet -p plimsoll --test promises -- \
+		settings_reference_is_the_table error_reference_is_the_table
 
 clean:
 	$(CARGO) clean

@@ -51,6 +51,7 @@
 mod ab;
 mod acquire;
 mod baseline;
+mod budget;
 mod caller;
 mod cancel;
 mod crowd;

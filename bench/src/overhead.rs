@@ -10,37 +10,29 @@
 //! What this process spends of the processor is therefore measured as well: its own clock (all threads, none of the
 //! server's), over the statements of a round, ours less the driver's of the same round.
 //!
-//! Two more passes tell what a deadline costs an acquire. Beside them stand the figures that the same two promises,
-//! time limits and recording, cost a service in Python, for orientation: other hardware, other work, and milliseconds;
-//! and the budgets that were set there, a millisecond for the limit of an acquire and 50 for the schema check.
+//! What the guards cost beside work of an ordinary length is [`budget`]'s table.
 
+use crate::budget;
 use crate::crowd::{per_second, time, warmed};
 use crate::options::Options;
 use crate::peers::{self, Place, Prepared};
 use crate::race::{Better, Figures, Laps, OURS};
 use crate::report::{DRIVER, Report};
 use anyhow::{Context, Result};
-use plimsoll::migrate::{Initialisation, Migrations};
-use plimsoll::{Database, deadline};
+use plimsoll::Database;
 use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const ABOUT: &str = "`select $1::int8`, prepared; 16 tasks, each with a connection of its own, TCP";
 const TASKS: usize = 16;
 /// Statements of one task in one round.
 const EACH: usize = 400;
-/// Acquires of one round.
-const ACQUIRES: usize = 50_000;
-const DEADLINE: Duration = Duration::from_secs(2);
+pub const DEADLINE: Duration = Duration::from_secs(2);
 
 const SQL: &str = "select $1::int8";
 const NUMBER: i64 = 7;
-
-/// What the same promises cost elsewhere.
-const ELSEWHERE: &str = "a Python service's before and after";
-const NO_DEADLINE: &str = "without a deadline";
 
 /// One round.
 struct Lap {
@@ -87,8 +79,7 @@ pub async fn run(options: &Options) -> Result<Report> {
         mean(&mut report, "query", name, query.median(entrant));
         more(&mut report, "query", name, &query, entrant);
     }
-    elsewhere(&mut report, "query", 45.2, 45.7);
-    acquires(&mut report, options, &place.plimsoll(TASKS).await?, &place.deadpool(TASKS)?).await?;
+    budget::measure(&mut report, options, &place).await?;
     Ok(report)
 }
 
@@ -108,77 +99,22 @@ async fn draw(options: &Options, place: &Place) -> Result<Laps<Lap>> {
     laps
 }
 
-/// The driver has nothing to acquire; ours is held against itself outside any deadline, and against a pool that keeps
-/// no time at all.
-async fn acquires(
-    report: &mut Report,
-    options: &Options,
-    ours: &Database,
-    deadpool: &deadpool_postgres::Pool,
-) -> Result<()> {
-    let times = options.times(ACQUIRES);
-    let figures = options
-        .race(Better::Less)
-        .with(OURS, || acquire_by_deadline(ours, times))
-        .with(NO_DEADLINE, || acquire(ours, times))
-        .with("deadpool", || acquire_of_deadpool(deadpool, times))
-        .run()
-        .await?;
-    let names = [
-        (OURS, "plimsoll in a deadline"),
-        (NO_DEADLINE, "plimsoll without a deadline"),
-        ("deadpool", "deadpool without time limits"),
-    ];
-    for (entrant, name) in names {
-        mean(report, "acquire", name, figures.median(entrant));
-        more(report, "acquire", name, &figures, entrant);
-    }
-    elsewhere(report, "acquire", 12.5, 12.8);
-    if let (Some(with), Some(without)) = (figures.median(OURS), figures.median(NO_DEADLINE)) {
-        report.at_most("budget", "time limit of an acquire, us (1 ms is allowed)", with - without, 1_000.0);
-    }
-    schema_check(report, ours, options.times(20)).await
-}
-
-/// What a service pays at its start to find that its schema is there.
-async fn schema_check(report: &mut Report, db: &Database, times: usize) -> Result<()> {
-    static SCHEMA: Migrations = Migrations::embedded(&[("001_there.sql", "CREATE TABLE there (id int)")]);
-    let made = db.auto_initialize(&SCHEMA, "there").await;
-    anyhow::ensure!(made.is_ready(), "the schema could not be made: {made:?}");
-    let mut took = Vec::new();
-    for _ in 0..times {
-        let began = Instant::now();
-        anyhow::ensure!(matches!(db.auto_initialize(&SCHEMA, "there").await, Initialisation::AlreadyThere));
-        took.push(began.elapsed().as_secs_f64() * 1e3);
-    }
-    took.sort_by(f64::total_cmp);
-    let median = took.get(took.len() / 2).copied().unwrap_or(f64::NAN);
-    report.at_most("budget", "schema check at the start, ms", median, 50.0);
-    Ok(())
-}
-
-fn mean(report: &mut Report, case: &str, name: &str, value: Option<f64>) {
+pub fn mean(report: &mut Report, case: &str, name: &str, value: Option<f64>) {
     if let Some(value) = value {
         report.further(case, format!("mean, {name}"), value, "us");
     }
 }
 
 /// By how many percent ours takes more than this one, of the same rounds.
-fn more(report: &mut Report, case: &str, name: &str, figures: &Figures, entrant: &str) {
+pub fn more(report: &mut Report, case: &str, name: &str, figures: &Figures, entrant: &str) {
     let other = Some(entrant).filter(|entrant| *entrant != OURS);
     if let Some(paired) = other.and_then(|entrant| figures.against(entrant)) {
         report.further(case, format!("more than {name}"), percent(1.0 / paired.ratio), "%");
     }
 }
 
-fn elsewhere(report: &mut Report, case: &str, before: f64, after: f64) {
-    report.further(case, format!("{ELSEWHERE}: before"), before, "ms");
-    report.further(case, format!("{ELSEWHERE}: after"), after, "ms");
-    report.further(case, format!("{ELSEWHERE}: more"), percent(after / before), "%");
-}
-
 /// By how many percent something is more, of which this is the quotient.
-fn percent(quotient: f64) -> f64 {
+pub fn percent(quotient: f64) -> f64 {
     (quotient - 1.0) * 100.0
 }
 
@@ -223,35 +159,6 @@ fn lap(took: Duration, spent: Duration, each: usize) -> Result<Lap> {
 fn cpu() -> Duration {
     let now = clock_gettime(ClockId::ProcessCPUTime);
     Duration::try_from(now).unwrap_or_default()
-}
-
-/// Microseconds of one acquire with its release, by one task; the others idle.
-async fn acquire_by_deadline(db: &Database, times: usize) -> Result<f64> {
-    let began = Instant::now();
-    for _ in 0..times {
-        drop(black_box(deadline::within(DEADLINE, db.acquire()).await?));
-    }
-    Ok(a_time(began, times))
-}
-
-async fn acquire(db: &Database, times: usize) -> Result<f64> {
-    let began = Instant::now();
-    for _ in 0..times {
-        drop(black_box(db.acquire().await?));
-    }
-    Ok(a_time(began, times))
-}
-
-async fn acquire_of_deadpool(pool: &deadpool_postgres::Pool, times: usize) -> Result<f64> {
-    let began = Instant::now();
-    for _ in 0..times {
-        drop(black_box(pool.get().await?));
-    }
-    Ok(a_time(began, times))
-}
-
-fn a_time(began: Instant, times: usize) -> f64 {
-    began.elapsed().as_secs_f64() * 1e6 / times as f64
 }
 
 #[cfg(test)]

@@ -59,13 +59,14 @@ pub struct Report {
     about: &'static str,
     rows: Vec<Row>,
     further: Vec<Further>,
+    lines: Vec<String>,
     targets: Vec<Target>,
 }
 
 impl Report {
     pub fn new(bench: &'static str, about: &'static str) -> Self {
         eprintln!("bench {bench} ..");
-        Report { bench, about, rows: Vec::new(), further: Vec::new(), targets: Vec::new() }
+        Report { bench, about, rows: Vec::new(), further: Vec::new(), lines: Vec::new(), targets: Vec::new() }
     }
 
     pub fn rows(&self) -> impl Iterator<Item = &Row> {
@@ -99,6 +100,11 @@ impl Report {
     pub fn further(&mut self, case: &str, what: impl Into<String>, value: f64, unit: &'static str) {
         let (what, value) = (what.into(), rounded(value));
         self.further.push(Further { bench: self.bench, case: case.to_owned(), what, value, unit });
+    }
+
+    /// Adds a line of a table that has other columns, between the figures and the targets.
+    pub fn line(&mut self, line: String) {
+        self.lines.push(line);
     }
 
     /// A figure that should not be smaller.
@@ -153,6 +159,9 @@ impl Report {
             let value = shown(further.value);
             let _ =
                 writeln!(text, "  {:<CASE$}{:<58}{value:>10} {}", further.case, further.what, further.unit);
+        }
+        for line in &self.lines {
+            let _ = write!(text, "\n  {line}");
         }
         let _ = writeln!(text, "\n  {:<CASE$}{:<44}{:>10}{:>10}", "case", "target", "bound", "value");
         for target in &self.targets {

@@ -1,9 +1,10 @@
 //! The tests that pages name, all in one run.
 //!
-//! A row names its test as the command with which a person would run it: `cargo nextest run -p PACKAGE --test FILE
-//! [NAME]`, or `--lib NAME` for a test beside the code. Two hundred such commands one after the other would take an hour,
-//! most of it for finding out that nothing has to be built; so they are read, the tests of all of them are run once, and
-//! each command is answered with what became of its own.
+//! A row names its test as the command with which a person would run it: `cargo nextest run -p PACKAGE --test PROGRAM
+//! [NAME]`, or `--lib NAME` for a test beside the code. The program is nearly always `promises`, and the name that of the
+//! promise, with `::` and a test's name behind it where only that one is meant. Two hundred such commands one after the
+//! other would take an hour, most of it for finding out that nothing has to be built; so they are read, the tests of all
+//! of them are run once, and each command is answered with what became of its own.
 
 use anyhow::{Context, Result, bail};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,9 +19,9 @@ const COMMAND: &str = "cargo nextest run ";
 pub struct Selection {
     /// The package.
     pub package: String,
-    /// The file in its folder `tests`, or nothing for the tests beside the code.
+    /// The program in its folder `tests`, or nothing for the tests beside the code.
     pub file: Option<String>,
-    /// A part of the test's name; nothing for all tests of the file.
+    /// A part of the test's name, which begins with its modules; nothing for all tests of the program.
     pub name: Option<String>,
 }
 
@@ -37,7 +38,7 @@ impl Selection {
             ["-p", package, "--test", file, name] => (package, Some(*file), Some(*name)),
             ["-p", package, "--lib", name] => (package, None, Some(*name)),
             _ => bail!(
-                "{command}: allowed is {COMMAND}-p PACKAGE --test FILE [NAME], or -p PACKAGE --lib NAME"
+                "{command}: allowed is {COMMAND}-p PACKAGE --test PROGRAM [NAME], or -p PACKAGE --lib NAME"
             ),
         };
         let owned = |word: &str| word.to_owned();
@@ -55,7 +56,7 @@ impl Selection {
         format!("(package(={package}) & {of}{named})")
     }
 
-    /// By which name nextest calls the program: the package's, and that of the file, or of the library.
+    /// By which name nextest calls the program: the package's, and its own, or the library's.
     fn program(&self) -> String {
         let library = self.package.replace('-', "_");
         format!("{}::{}", self.package, self.file.as_ref().unwrap_or(&library))
@@ -99,7 +100,7 @@ impl Results {
         Ok(results)
     }
 
-    /// What nextest tells of each test: a line of JSON with `event` and `name`, which is `package::file$test`.
+    /// What nextest tells of each test: a line of JSON with `event` and `name`, which is `package::program$test`.
     #[must_use]
     pub fn of_messages(messages: &str) -> Self {
         let mut results = BTreeMap::new();

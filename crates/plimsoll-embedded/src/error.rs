@@ -3,7 +3,7 @@
 //! A test suite that cannot start its database is the first thing that a contributor sees of a project. So an error
 //! here never is a bare `exit status: 1`: it says what was tried, what is the likely cause, and what to do about it.
 
-use crate::pgbouncer::PgBouncerVersion;
+use crate::pgbouncer_version::PgBouncerVersion;
 use std::path::{Path, PathBuf};
 
 /// What went wrong; its `Display` says what was tried, why it failed and what to do.

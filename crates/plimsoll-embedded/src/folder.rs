@@ -65,6 +65,12 @@ pub(crate) fn write(path: &Path, content: &str, mode: u32, run_as: &RunAs) -> Re
     file.write_all(content.as_bytes()).map_err(Error::io("write", path))
 }
 
+/// `/a/b` becomes `/a/.b.lock`: a place for what belongs to a folder and may not lie in it.
+pub(crate) fn beside(data: &Path, extension: &str) -> PathBuf {
+    let name = data.file_name().unwrap_or_default().to_string_lossy();
+    data.with_file_name(format!(".{name}.{extension}"))
+}
+
 /// The end of a log: enough to see why, little enough to read.
 pub(crate) fn tail(path: &Path) -> String {
     let bytes = std::fs::read(path).unwrap_or_default();

@@ -3,9 +3,9 @@
 //!
 //! ```no_run
 //! # async fn example() -> plimsoll_embedded::Result<()> {
-//! use plimsoll_embedded::{Cluster, PgBouncer, PoolMode, StopMode, shared};
+//! use plimsoll_embedded::{Cluster, PgBouncer, PoolMode, StopMode, test_server};
 //!
-//! let database = shared::database().await?;              // a fresh database on a server that a whole test run shares
+//! let database = test_server::database().await?;         // a fresh database on a server that a whole test run shares
 //! println!("{}", database.url());
 //!
 //! let cluster = Cluster::start().await?;                  // a server of one's own, to be stopped, killed and restarted
@@ -26,7 +26,7 @@
 //! adds is in that gap:
 //!
 //! - **It ends.** A watchdog outside the process stops the server and removes its folder even after SIGKILL.
-//! - **It is fast.** One server a run, one template copy a test ([`shared`]).
+//! - **It is fast.** One server a run, one template copy a test ([`test_server`]).
 //! - **It can be hurt.** Stopped in any mode, started again on the same port, with its process id known.
 //! - **It runs anywhere.** As root (in a container) it steps down to `postgres` or `nobody`.
 //! - **It explains itself.** Each [`Error`] says what was tried, the likely cause, and what to do.
@@ -41,20 +41,23 @@
 mod binaries;
 mod cluster;
 mod error;
+mod file_lock;
 mod folder;
 mod install;
 mod pgbouncer;
+mod pgbouncer_version;
 mod port;
 mod process;
 mod root;
 mod secret;
-pub mod shared;
 mod sql;
+pub mod test_server;
 mod url;
 mod watchdog;
 
 pub use binaries::Binaries;
 pub use cluster::{Auth, Cluster, ClusterBuilder, StopMode};
 pub use error::{Error, Result};
-pub use pgbouncer::{PgBouncer, PgBouncerBuilder, PgBouncerVersion, PoolMode, Upstream};
+pub use pgbouncer::{PgBouncer, PgBouncerBuilder, PoolMode, Upstream};
+pub use pgbouncer_version::PgBouncerVersion;
 pub use sql::Row;

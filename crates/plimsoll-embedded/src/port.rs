@@ -7,6 +7,9 @@
 use crate::error::{Error, Result};
 use std::net::{Ipv4Addr, TcpListener};
 
+/// Where everything that this crate starts listens.
+pub(crate) const HOST: &str = "127.0.0.1";
+
 const FROM: u16 = 15_000;
 const TO: u16 = 31_999;
 

@@ -9,10 +9,9 @@
 //! does not kill the one who cleans up behind it. Its standard output is the lock of a kept data folder: an flock
 //! belongs to whoever holds the open file, so the folder stays locked until the server has really stopped.
 
-use crate::cluster::Server;
 use crate::error::{Error, Result};
+use crate::process;
 use crate::root::RunAs;
-use crate::{cluster::StopMode, process};
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -77,6 +76,18 @@ cd /
 rm -rf "$folder"
 "#;
 
+/// What the shell is told of the server that it has to stop.
+pub(crate) struct ServerToStop<'a> {
+    pub(crate) run_as: &'a RunAs,
+    /// Temporary; removed behind the server.
+    pub(crate) folder: &'a Path,
+    pub(crate) data: &'a Path,
+    /// The program that stops it.
+    pub(crate) pg_ctl: &'a Path,
+    /// How, in the words of `pg_ctl`.
+    pub(crate) mode: &'static str,
+}
+
 /// The owner's end of the pipe. Dropped, it has the server stopped, and waits a moment for that.
 pub(crate) struct Watchdog {
     shell: Child,
@@ -86,15 +97,19 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    /// To be called before the server is started, so that no moment is unguarded.
-    pub(crate) fn over_server(server: &Server, mode: StopMode, lock: Option<&File>) -> Result<Self> {
-        let mut shell = shell(&[STOP_SERVER, GUARD_SERVER].concat(), &server.run_as, &server.folder);
-        shell.arg(server.binaries.program("pg_ctl")).arg(&server.data).arg(mode.name()).arg(&server.folder);
+    /// To be called before the server is started, so that no moment is unguarded. `may_run` tells whether the server
+    /// runs, or may come up yet.
+    pub(crate) fn over_server(
+        server: &ServerToStop<'_>,
+        lock: Option<&File>,
+        may_run: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let mut shell = shell(&[STOP_SERVER, GUARD_SERVER].concat(), server.run_as, server.folder);
+        shell.arg(server.pg_ctl).arg(server.data).arg(server.mode).arg(server.folder);
         if let Some(lock) = lock {
-            shell.stdout(lock.try_clone().map_err(Error::io("share the lock of", &server.data))?);
+            shell.stdout(lock.try_clone().map_err(Error::io("share the lock of", server.data))?);
         }
-        let server = server.clone();
-        Self::spawn(shell, move || server.starting.is_set() || server.pid().is_some())
+        Self::spawn(shell, may_run)
     }
 
     pub(crate) fn over_pgbouncer(
@@ -146,7 +161,7 @@ impl Starting {
         self.0.store(starting, Ordering::Relaxed);
     }
 
-    fn is_set(&self) -> bool {
+    pub(crate) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -5,23 +5,12 @@
 //! moving them is the business of `wire`. Deciding at the moment of passing (and not of reading) is what makes a
 //! fault exact in front of a delayed or stalled queue.
 
-use crate::fault::{At, Cut, Fault, Since, Way, When};
+use crate::fault::{Armed, At, Cut, Fault, Since, Way, When};
 use crate::framing::{Framer, Kind, Piece};
-use crate::shared::Passed;
+use crate::report::Passed;
 
 /// A longer message is not held back to be looked at.
 const LOOK_AT_MOST: usize = 1024 * 1024;
-
-/// A fault as it stands armed.
-#[derive(Debug)]
-pub(crate) struct Armed {
-    pub(crate) id: u64,
-    pub(crate) fault: Fault,
-    /// Only the first connection that meets it is struck.
-    pub(crate) once: bool,
-    /// What each connection had passed when the fault was set: connection, to the server, to the client.
-    pub(crate) baseline: Vec<(u64, Passed, Passed)>,
-}
 
 /// What the wire does next.
 #[derive(Debug, PartialEq, Eq)]

@@ -12,12 +12,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::fault::Cut;
-use crate::shared::Shared;
-use crate::wire::CHUNK;
+use crate::state::SharedState;
 
 /// How long a receiver that does not read may hold up a reset.
 const PATIENCE: Duration = Duration::from_millis(250);
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
+/// How many bytes that go nowhere are read and thrown away at a time.
+const DISCARDED_AT_ONCE: usize = 16 * 1024;
 
 /// Waits until what was written is on its way, or cannot be.
 pub(crate) async fn until_sent(stream: &TcpStream) {
@@ -76,8 +78,8 @@ pub(crate) async fn end(how: Cut, mut client: TcpStream, mut server: TcpStream) 
 }
 
 /// Keeps the one side of a half-open connection: silent, and whatever it says is lost. Until it ends, or is told.
-pub(crate) async fn keep(shared: &Shared, id: u64, mut side: TcpStream) {
-    let mut lost = [0; CHUNK];
+pub(crate) async fn keep(shared: &SharedState, id: u64, mut side: TcpStream) {
+    let mut lost = [0; DISCARDED_AT_ONCE];
     let told = tokio::select! {
         how = shared.until_cut(id) => how,
         () = async { while side.read(&mut lost).await.is_ok_and(|read| read > 0) {} } => return,
@@ -97,6 +99,6 @@ pub(crate) fn reset(stream: &TcpStream) {
 /// Ends the stream in order. What the peer has sent is read first: closing on unread bytes would be a reset.
 async fn close(stream: &mut TcpStream) {
     let _ = stream.shutdown().await;
-    let mut unread = [0; CHUNK];
+    let mut unread = [0; DISCARDED_AT_ONCE];
     while stream.try_read(&mut unread).is_ok_and(|read| read > 0) {}
 }

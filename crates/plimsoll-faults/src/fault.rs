@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use crate::report::Passed;
+
 /// The longest segment of [`Fault::Loss`]: what fits into one Ethernet frame.
 pub const SEGMENT: usize = 1448;
 
@@ -286,4 +288,15 @@ fn per_million(share: f64) -> u32 {
     let million = (share * 1e6).round().clamp(0.0, 1e6);
     // A share that is no number becomes 0.
     million as u32
+}
+
+/// A fault as it stands armed.
+#[derive(Debug)]
+pub(crate) struct Armed {
+    pub(crate) id: u64,
+    pub(crate) fault: Fault,
+    /// Only the first connection that meets it is struck.
+    pub(crate) once: bool,
+    /// What each connection had passed when the fault was set: connection, to the server, to the client.
+    pub(crate) baseline: Vec<(u64, Passed, Passed)>,
 }

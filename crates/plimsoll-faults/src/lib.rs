@@ -46,9 +46,10 @@
 //!
 //! The map: [`Fault`] says what shall break; [`framing`] finds the messages (pure); `course` decides how many bytes
 //! may pass (pure); `shape` decides how late and how narrow (pure); `wire` moves the bytes of one connection and
-//! `ending` ends it; `pace` waits more finely than the runtime's timer; [`Proxy`] is the handle. Beside the wire, `process` stops and starts
-//! what is handed to it, and `script` is the schedule: text, dice, and the clock that plays it. [`ledger`] holds what
-//! callers were told against what is stored (pure), which is what all the trouble is for.
+//! `ending` ends it; `state` is what the wires and the handle both know, and `report` what of it is told; `pace` waits
+//! more finely than the runtime's timer; [`Proxy`] is the handle. Beside the wire, `process` stops and starts what is
+//! handed to it, and `script` is the schedule: text, dice, and the clock that plays it. [`ledger`] holds what callers
+//! were told against what is stored (pure), which is what all the trouble is for.
 
 mod course;
 mod ending;
@@ -58,13 +59,14 @@ pub mod ledger;
 mod pace;
 mod process;
 mod proxy;
+mod report;
 mod script;
 mod shape;
-mod shared;
+mod state;
 mod wire;
 
 pub use fault::{At, Cut, Direction, Fault, SEGMENT, Since, When};
 pub use process::{Process, ProcessError};
 pub use proxy::Proxy;
+pub use report::{Passed, WireReport};
 pub use script::{Play, PlayError, Script, ScriptError, Step, Trouble, What};
-pub use shared::{Passed, WireReport};

@@ -16,7 +16,8 @@ use tokio::sync::oneshot;
 
 use crate::fault::{Cut, Fault};
 use crate::pace::Clock;
-use crate::shared::{Shared, WireReport};
+use crate::report::WireReport;
+use crate::state::SharedState;
 use crate::wire;
 
 /// After a failed accept (no file descriptors left, say) the next is tried this much later.
@@ -25,7 +26,7 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(20);
 /// A wire that can be broken: a proxy on 127.0.0.1 in front of a server on the same machine.
 #[derive(Debug)]
 pub struct Proxy {
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
     addr: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -58,7 +59,7 @@ impl Proxy {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let addr = listener.local_addr()?;
-        let shared = Shared::new(seed);
+        let shared = SharedState::new(seed);
         let (stop, stopped) = oneshot::channel();
         let (tell, started) = oneshot::channel();
         let theirs = Arc::clone(&shared);
@@ -195,7 +196,7 @@ impl Drop for Proxy {
 fn run(
     listener: std::net::TcpListener,
     target: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
     stopped: oneshot::Receiver<()>,
     tell: oneshot::Sender<io::Result<()>>,
 ) {
@@ -222,7 +223,7 @@ impl Drop for EndsClock<'_> {
 fn serve(
     listener: std::net::TcpListener,
     target: SocketAddr,
-    shared: &Arc<Shared>,
+    shared: &Arc<SharedState>,
     stopped: oneshot::Receiver<()>,
     tell: oneshot::Sender<io::Result<()>>,
 ) -> Result<(), io::Result<()>> {
@@ -245,7 +246,7 @@ fn serve(
     // The runtime ends here, and with it every connection's task.
 }
 
-async fn accept(listener: TcpListener, target: SocketAddr, shared: &Arc<Shared>) {
+async fn accept(listener: TcpListener, target: SocketAddr, shared: &Arc<SharedState>) {
     loop {
         match listener.accept().await {
             Ok((client, _)) => welcome(client, target, shared),
@@ -255,7 +256,7 @@ async fn accept(listener: TcpListener, target: SocketAddr, shared: &Arc<Shared>)
 }
 
 /// Carries the connection on, or closes it by dropping it.
-fn welcome(client: TcpStream, target: SocketAddr, shared: &Arc<Shared>) {
+fn welcome(client: TcpStream, target: SocketAddr, shared: &Arc<SharedState>) {
     if let Some(id) = shared.accept() {
         tokio::spawn(wire::carry(Arc::clone(shared), id, client, target));
     }

@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-use crate::course::Armed;
-use crate::fault::{Fault, SEGMENT, Way};
+use crate::fault::{Armed, Fault, SEGMENT, Way};
 
 /// A throttled way passes a piece this often, unless its pieces are single bytes already.
 const PIECES_PER_SECOND: u64 = 200;

@@ -21,9 +21,10 @@ use crate::course::Then;
 use crate::ending;
 use crate::fault::{Cut, Way};
 use crate::shape::{self, Flow};
-use crate::shared::Shared;
+use crate::state::SharedState;
 
-pub(crate) const CHUNK: usize = 16 * 1024;
+/// How many bytes are read at a time.
+const CHUNK: usize = 16 * 1024;
 /// Chunks on their way in one direction; beyond it the sender feels back pressure, as on a real link.
 const IN_FLIGHT: usize = 256;
 
@@ -56,7 +57,7 @@ impl Parcel {
 
 /// Takes the connection out of the list however its future ends.
 struct Listed {
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
     id: u64,
 }
 
@@ -67,7 +68,7 @@ impl Drop for Listed {
 }
 
 /// Carries one accepted connection until it ends.
-pub(crate) async fn carry(shared: Arc<Shared>, id: u64, mut client: TcpStream, target: SocketAddr) {
+pub(crate) async fn carry(shared: Arc<SharedState>, id: u64, mut client: TcpStream, target: SocketAddr) {
     let listed = Listed { shared, id };
     let shared = &listed.shared;
     let connected = tokio::select! {
@@ -107,7 +108,13 @@ pub(crate) async fn carry(shared: Arc<Shared>, id: u64, mut client: TcpStream, t
 }
 
 /// One way: until its stream has ended (`Ok`) or the whole connection has to (`Err`).
-async fn pump(shared: &Shared, id: u64, way: Way, from: ReadHalf<'_>, to: WriteHalf<'_>) -> Result<(), Cut> {
+async fn pump(
+    shared: &SharedState,
+    id: u64,
+    way: Way,
+    from: ReadHalf<'_>,
+    to: WriteHalf<'_>,
+) -> Result<(), Cut> {
     let (into, out) = mpsc::channel(IN_FLIGHT);
     let reader = async {
         read(shared, id, way, from, into).await;
@@ -119,7 +126,7 @@ async fn pump(shared: &Shared, id: u64, way: Way, from: ReadHalf<'_>, to: WriteH
     }
 }
 
-async fn read(shared: &Shared, id: u64, way: Way, mut from: ReadHalf<'_>, into: mpsc::Sender<Sent>) {
+async fn read(shared: &SharedState, id: u64, way: Way, mut from: ReadHalf<'_>, into: mpsc::Sender<Sent>) {
     let mut dice = shape::dice(shared.seed, id, way);
     let mut buffer = BytesMut::new();
     let (mut last_due, mut last_heals) = (Instant::now(), 0);
@@ -152,7 +159,7 @@ async fn read(shared: &Shared, id: u64, way: Way, mut from: ReadHalf<'_>, into: 
 }
 
 async fn write(
-    shared: &Shared,
+    shared: &SharedState,
     id: u64,
     way: Way,
     mut out: mpsc::Receiver<Sent>,
@@ -188,7 +195,7 @@ async fn write(
 
 /// Lets pass what may; answers with what has to wait for more.
 async fn pass(
-    shared: &Shared,
+    shared: &SharedState,
     id: u64,
     way: Way,
     mut bytes: Bytes,

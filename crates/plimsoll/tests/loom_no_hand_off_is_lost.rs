@@ -1,5 +1,8 @@
 //! However threads interleave: what is given back reaches whoever waits, a waiter that leaves between the grant and the
 //! fetch passes it on, and in the end everything is idle again. Every interleaving is tried by the model checker.
+//!
+//! It is a program of its own: the model checker replaces the primitives under the pool, so the library is built anew for
+//! it, and no other test is.
 #![cfg(plimsoll_loom)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 

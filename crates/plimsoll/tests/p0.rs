@@ -4,7 +4,7 @@
 //! Nothing that exists is touched: the tests work in a database of their own beside the one that is named, or, where
 //! the role may not create one, in a schema of their own; both are dropped at the end.
 //!
-//! This is a program and no test harness, so that its output is its own.
+//! It is a program of its own, with a `main` and without the test harness, so that its output is its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use plimsoll::migrate::Migrations;
@@ -91,7 +91,7 @@ struct Place {
     said: String,
     owner: Database,
     drop: String,
-    _private: Option<plimsoll_embedded::shared::TestDatabase>,
+    _private: Option<plimsoll_embedded::test_server::TestDatabase>,
 }
 
 impl Place {
@@ -100,7 +100,7 @@ impl Place {
         let (url, private, server) = match given {
             Some(url) => (url, None, "the server of TEST_DATABASE_URL"),
             None => {
-                let private = plimsoll_embedded::shared::database().await?;
+                let private = plimsoll_embedded::test_server::database().await?;
                 (private.url(), Some(private), "a private server (TEST_DATABASE_URL is not set)")
             }
         };

@@ -10,41 +10,27 @@
 //! # The map
 //! | room | what is in it |
 //! |---|---|
-//! | [`config`], [`mod@start`], [`bring_up`], [`service`] | what was said, the order of starting and stopping, what handlers share |
-//! | [`pools`], [`session`] | the four pools, and what each session stands under whatever its login prefers |
-//! | [`role`], [`schema`], [`demo`], `own` | the login role, the migrations, the tenant of the first hour, the database of one's own |
-//! | [`env_file`], `database_url`, `private_file` | `.env.fleet`: how to talk to the service and its database |
-//! | [`tenants`] | whose everything is; the only transaction in which a tenant's rows are seen |
-//! | [`devices`], [`subscriptions`] | the registry, and the count |
+//! | [`refusal`], [`credentials`], [`instant`] | why something is refused, secrets, times as they are shown |
+//! | [`http`] | what every answer has in common: failures, the request's id and deadline, what a body may be |
+//! | [`tenants`] | whose everything is; the only transaction in which a tenant's rows are seen; pages of its lists |
+//! | [`subscriptions`], [`devices`] | the count, and the registry |
 //! | [`ingest`] | from message to row |
+//! | [`pools`], [`service`] | the four pools, and what handlers share |
 //! | [`operator`] | health, for whoever runs the service |
-//! | [`reply`], [`request`], [`keyset`], [`instant`], [`credentials`] | failures over HTTP, id and deadline, pages, times as they are shown, secrets |
+//! | [`boot`] | what was said, the login role, the schema, the first tenant, the order of starting and stopping, the paths |
 
-pub mod bring_up;
-pub mod config;
+pub mod boot;
 pub mod credentials;
-mod database_url;
-pub mod demo;
 pub mod devices;
-pub mod env_file;
+pub mod http;
 pub mod ingest;
 pub mod instant;
-pub mod keyset;
 pub mod operator;
-#[cfg(feature = "dev")]
-mod own;
 pub mod pools;
-mod private_file;
-pub mod reply;
-pub mod request;
-pub mod role;
-mod routes;
-pub mod schema;
+pub mod refusal;
 pub mod service;
-pub mod session;
-pub mod start;
 pub mod subscriptions;
 pub mod tenants;
 
-pub use config::{Config, Source};
-pub use start::{Running, StartError, start};
+pub use boot::config::{Config, Source};
+pub use boot::start::{Running, StartError, start};

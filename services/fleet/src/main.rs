@@ -1,6 +1,8 @@
 //! Starts the service, tells how to use it, and ends when it is told to.
 
-use fleet::{Config, Running, bring_up::Reached, demo, env_file};
+use fleet::boot::bring_up::BringUpResult;
+use fleet::boot::{demo, env_file};
+use fleet::{Config, Running};
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -61,7 +63,7 @@ async fn tell_when_ready(running: &Running, env_file: Option<PathBuf>) -> Result
 }
 
 /// Writes down for shells how to use the service, if there is a tenant for it; whether that was done.
-fn keep(file: &Path, running: &Running, reached: &Reached) -> bool {
+fn keep(file: &Path, running: &Running, reached: &BringUpResult) -> bool {
     let Some(credentials) = &reached.demo else { return false };
     let url = reached.app_url.as_deref();
     match env_file::write(file, &running.url(), url, credentials) {
@@ -73,7 +75,7 @@ fn keep(file: &Path, running: &Running, reached: &Reached) -> bool {
     }
 }
 
-fn welcome(running: &Running, reached: &Reached, env_file: Option<&Path>) -> String {
+fn welcome(running: &Running, reached: &BringUpResult, env_file: Option<&Path>) -> String {
     let url = running.url();
     let mut text = String::from("fleet is ready\n");
     let Some(credentials) = &reached.demo else { return text };

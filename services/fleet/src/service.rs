@@ -2,14 +2,15 @@
 //!
 //! The service answers from its first moment, and its database may come an hour later. So there is a time in which
 //! there is a [`Service`] and no [`Ready`] yet; every handler that needs the database has to say what it does then, and
-//! it says 503.
+//! it refuses as [`Starting`].
 
 use crate::credentials::TokenHash;
 use crate::ingest::partitions::Partitions;
 use crate::ingest::writer::Writer;
-use crate::keyset::CursorKey;
 use crate::pools::Pools;
-use crate::reply::{Problem, Reply};
+use crate::refusal::{Refusal, RefusalKind};
+use crate::tenants::cursor::CursorKey;
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -35,6 +36,24 @@ pub struct Ready {
     pub partitions: Partitions,
 }
 
+/// The database has not been there since the service started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Starting;
+
+impl Refusal for Starting {
+    fn kind(&self) -> RefusalKind {
+        RefusalKind::NotNow(Duration::from_secs(2))
+    }
+
+    fn code(&self) -> &'static str {
+        "STARTING"
+    }
+
+    fn detail(&self) -> Cow<'static, str> {
+        "the database has not been reached since the service started; send again later".into()
+    }
+}
+
 impl Service {
     pub(crate) fn new(auto_provision: bool, operator: Option<TokenHash>) -> Self {
         Service(Arc::new(Inner { auto_provision, operator, ready: OnceLock::new() }))
@@ -43,12 +62,9 @@ impl Service {
     /// What needs the database.
     ///
     /// # Errors
-    /// 503 until the database has been there for the first time.
-    pub fn ready(&self) -> Reply<&Ready> {
-        self.0.ready.get().ok_or_else(|| {
-            let detail = "the database has not been reached since the service started; send again later";
-            Problem::unavailable("STARTING", detail, Duration::from_secs(2))
-        })
+    /// [`Starting`] until the database has been there for the first time.
+    pub fn ready(&self) -> Result<&Ready, Starting> {
+        self.0.ready.get().ok_or(Starting)
     }
 
     pub(crate) fn is_ready(&self) -> Option<&Ready> {

@@ -6,7 +6,7 @@
 //! private-postgres --shared           # the one that tests share
 //! ```
 
-use plimsoll_embedded::{Cluster, shared};
+use plimsoll_embedded::{Cluster, test_server};
 use std::path::Path;
 
 #[tokio::main(flavor = "current_thread")]
@@ -23,7 +23,7 @@ async fn main() -> std::process::ExitCode {
 async fn hold() -> Result<(), Box<dyn std::error::Error>> {
     let what = std::env::args_os().nth(1);
     if what.as_deref().is_some_and(|what| what == "--shared") {
-        let server = shared::server().await?;
+        let server = test_server::server().await?;
         say(server.url("postgres"), server.pid(), server.socket_dir());
         return wait();
     }

@@ -1,11 +1,13 @@
 //! What a private server should be like, and the order in which one comes to be.
 
-use super::server::Server;
-use super::{Cluster, StopMode, config, kept};
+use super::config::{self, Auth, Configuration};
+use super::handle::Cluster;
+use super::kept;
+use super::server::{Server, StopMode};
 use crate::binaries::Binaries;
 use crate::error::{Error, Result};
 use crate::root::RunAs;
-use crate::watchdog::{Starting, Watchdog};
+use crate::watchdog::Starting;
 use crate::{folder, port, secret};
 use std::fs::File;
 use std::path::PathBuf;
@@ -13,42 +15,30 @@ use std::path::PathBuf;
 /// How often another port is tried when somebody else was quicker.
 const PORT_TRIES: usize = 10;
 
-/// Who may come in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Auth {
-    /// Whoever knows the password; it never crosses the wire.
-    #[default]
-    ScramSha256,
-    /// Anybody on this machine.
-    Trust,
-}
-
-impl Auth {
-    pub(crate) fn method(self) -> &'static str {
-        match self {
-            Self::ScramSha256 => "scram-sha-256",
-            Self::Trust => "trust",
-        }
-    }
-}
-
 /// Says what a [`Cluster`] should be like; everything has a default.
 #[derive(Clone, Debug, Default)]
 pub struct ClusterBuilder {
-    pub(super) binaries: Option<Binaries>,
-    pub(super) version: Option<u32>,
-    pub(super) data_dir: Option<PathBuf>,
-    pub(super) port: Option<u16>,
-    pub(super) auth: Auth,
-    pub(super) superuser: Option<String>,
-    pub(super) password: Option<String>,
-    pub(super) durable: Option<bool>,
-    pub(super) in_memory: bool,
-    pub(super) peer: Option<String>,
-    pub(super) settings: Vec<(String, String)>,
-    pub(super) hba: Vec<String>,
-    pub(super) tls: Option<(String, String)>,
+    binaries: Option<Binaries>,
+    version: Option<u32>,
+    data_dir: Option<PathBuf>,
+    port: Option<u16>,
+    superuser: Option<String>,
+    password: Option<String>,
+    durable: Option<bool>,
+    in_memory: bool,
+    configuration: Configuration,
+}
+
+impl Cluster {
+    /// Says what the server should be like.
+    pub fn builder() -> ClusterBuilder {
+        ClusterBuilder::default()
+    }
+
+    /// A temporary server with everything as it comes. Dropped before it is done, it leaves nothing behind.
+    pub async fn start() -> Result<Self> {
+        Self::builder().start().await
+    }
 }
 
 impl ClusterBuilder {
@@ -79,7 +69,7 @@ impl ClusterBuilder {
 
     /// Who may come in (default: whoever knows the password).
     pub fn auth(mut self, auth: Auth) -> Self {
-        self.auth = auth;
+        self.configuration.auth = auth;
         self
     }
 
@@ -111,26 +101,26 @@ impl ClusterBuilder {
 
     /// Lets this user of the machine in as the superuser without a password, over the Unix socket alone.
     pub(crate) fn peer(mut self, user: Option<String>) -> Self {
-        self.peer = user;
+        self.configuration.peer = user;
         self
     }
 
     /// A line of `postgresql.conf`. The last one of a name counts, and all of them count above this crate's own.
     pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.settings.push((name.into(), value.into()));
+        self.configuration.settings.push((name.into(), value.into()));
         self
     }
 
     /// A line of `pg_hba.conf`, read before this crate's own.
     pub fn hba(mut self, line: impl Into<String>) -> Self {
-        self.hba.push(line.into());
+        self.configuration.hba.push(line.into());
         self
     }
 
     /// Switches TLS on, with this certificate (chain) and private key. Plain connections stay possible unless an
     /// [`hba`](Self::hba) line refuses them.
     pub fn tls(mut self, certificate_pem: impl Into<String>, key_pem: impl Into<String>) -> Self {
-        self.tls = Some((certificate_pem.into(), key_pem.into()));
+        self.configuration.tls = Some((certificate_pem.into(), key_pem.into()));
         self
     }
 
@@ -138,9 +128,9 @@ impl ClusterBuilder {
     /// temporary folder behind; a kept data folder is then either complete or not there.
     pub async fn start(self) -> Result<Cluster> {
         let mode = if self.data_dir.is_some() { StopMode::Fast } else { StopMode::Immediate };
-        let guard = |server: &Server, lock: Option<&File>| Watchdog::over_server(server, mode, lock);
+        let guard = |server: &Server, lock: Option<&File>| server.watch(mode, lock);
         let (server, watchdog) = self.start_under(guard).await?;
-        Ok(Cluster { server, _watchdog: watchdog })
+        Ok(Cluster::new(server, watchdog))
     }
 
     /// The order of things. `guard` is called when the folder is there and before anything runs in it; what it returns
@@ -188,7 +178,8 @@ impl ClusterBuilder {
     /// Returns the password that a kept folder should change to, if it is to.
     async fn make_or_recall_data(&self, server: &mut Server, is_there: bool) -> Result<Option<String>> {
         if is_there {
-            return kept::credentials(server, self);
+            let (superuser, password) = (self.superuser.as_deref(), self.password.as_deref());
+            return kept::credentials(server, superuser, password, self.configuration.auth);
         }
         server.password = match &self.password {
             Some(password) => password.clone(),
@@ -199,7 +190,7 @@ impl ClusterBuilder {
         Ok(None)
     }
 
-    pub(super) fn is_durable(&self) -> bool {
+    fn is_durable(&self) -> bool {
         self.durable.unwrap_or(self.data_dir.is_some())
     }
 
@@ -209,13 +200,13 @@ impl ClusterBuilder {
             if !port::is_free(port) {
                 return Err(Error::PortTaken { port });
             }
-            config::write(server, self)?;
+            config::write(server, &self.configuration, self.is_durable())?;
             return server.start().await;
         }
         let mut tries = 0;
         loop {
             server.port = port::free()?;
-            config::write(server, self)?;
+            config::write(server, &self.configuration, self.is_durable())?;
             tries += 1;
             match server.start().await {
                 Err(error) if error.is_port_taken() && tries < PORT_TRIES => {}

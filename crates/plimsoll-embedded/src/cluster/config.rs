@@ -1,17 +1,51 @@
 //! The server's configuration: one file of our own, included at the end of PostgreSQL's, so that a kept data folder's
 //! `postgresql.conf` stays the person's and is never rewritten; only one line is added to it.
 
-use super::builder::ClusterBuilder;
-use super::server::{HOST, Server};
+use super::server::Server;
 use crate::error::{Error, Result};
 use crate::folder;
+use crate::port::HOST;
 use std::fmt::Write;
 
 const INCLUDE: &str = "include 'plimsoll.conf'";
 
+/// Who may come in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Auth {
+    /// Whoever knows the password; it never crosses the wire.
+    #[default]
+    ScramSha256,
+    /// Anybody on this machine.
+    Trust,
+}
+
+impl Auth {
+    fn method(self) -> &'static str {
+        match self {
+            Self::ScramSha256 => "scram-sha-256",
+            Self::Trust => "trust",
+        }
+    }
+}
+
+/// What a caller may say of the server's configuration.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Configuration {
+    pub(super) auth: Auth,
+    /// The user of the machine who is the superuser on the socket, without a password.
+    pub(super) peer: Option<String>,
+    /// Lines of `postgresql.conf`, by name.
+    pub(super) settings: Vec<(String, String)>,
+    /// Lines of `pg_hba.conf`.
+    pub(super) hba: Vec<String>,
+    /// Certificate and key, as PEM.
+    pub(super) tls: Option<(String, String)>,
+}
+
 /// Writes everything that the server reads at its start: settings, `pg_hba`, certificate and key.
-pub(super) fn write(server: &Server, wanted: &ClusterBuilder) -> Result<()> {
-    let mut settings = own_settings(server, wanted);
+pub(super) fn write(server: &Server, wanted: &Configuration, durable: bool) -> Result<()> {
+    let mut settings = own_settings(server, durable);
     if let Some((certificate, key)) = &wanted.tls {
         let (certificate_file, key_file) =
             (server.folder.join("server.crt"), server.folder.join("server.key"));
@@ -34,7 +68,7 @@ pub(super) fn write(server: &Server, wanted: &ClusterBuilder) -> Result<()> {
     include(server)
 }
 
-fn own_settings(server: &Server, wanted: &ClusterBuilder) -> Vec<(String, String)> {
+fn own_settings(server: &Server, durable: bool) -> Vec<(String, String)> {
     let mut settings = vec![
         ("listen_addresses", HOST.into()),
         ("port", server.port.to_string()),
@@ -44,7 +78,7 @@ fn own_settings(server: &Server, wanted: &ClusterBuilder) -> Vec<(String, String
         ("logging_collector", "off".into()),
         ("lc_messages", "C".into()),
     ];
-    if !wanted.is_durable() {
+    if !durable {
         // Not synchronous_commit: a test may depend on the order in which a commit waits for things.
         settings.push(("fsync", "off".into()));
         settings.push(("full_page_writes", "off".into()));
@@ -64,7 +98,7 @@ fn line(name: &str, value: &str) -> Result<String> {
 }
 
 /// The caller's lines come first, since the first that fits is the one that counts.
-fn hba(server: &Server, wanted: &ClusterBuilder) -> String {
+fn hba(server: &Server, wanted: &Configuration) -> String {
     let method = wanted.auth.method();
     let mut text = String::new();
     for line in &wanted.hba {

@@ -3,19 +3,17 @@
 //! `pg_ctl` starts it rather than we: it puts the server into a session of its own (no ^C reaches it), waits until it
 //! answers, and leaves it to init, so that a server which crashes is not a zombie of ours.
 
-use super::{StopMode, kept};
 use crate::binaries::Binaries;
 use crate::error::{Error, Result};
 use crate::root::RunAs;
-use crate::watchdog::Starting;
+use crate::sql::{Host, Target};
+use crate::watchdog::{ServerToStop, Starting, Watchdog};
 use crate::{folder, process};
 use rustix::process::Signal;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::{Duration, Instant};
-
-/// Where every private server listens.
-pub(crate) const HOST: &str = "127.0.0.1";
 
 /// Recovery after a crash of a kept server may take a while.
 const START_SECONDS: u64 = 120;
@@ -23,6 +21,28 @@ const STOP_SECONDS: u64 = 60;
 
 /// How long the backends of a killed postmaster may need to notice that they are alone.
 const ORPHANS_PATIENCE: Duration = Duration::from_secs(15);
+
+/// How a server is asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StopMode {
+    /// Waits until the last client has gone by itself.
+    Smart,
+    /// Ends every session, writes everything down, and stops: the ordinary way.
+    Fast,
+    /// Stops at once, as in a crash: the next start recovers from the log.
+    Immediate,
+}
+
+impl StopMode {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Smart => "smart",
+            Self::Fast => "fast",
+            Self::Immediate => "immediate",
+        }
+    }
+}
 
 /// One server's place: its programs, folders, port and superuser. It does not own the server; a watchdog does.
 #[derive(Clone, Debug)]
@@ -42,7 +62,7 @@ pub(crate) struct Server {
 impl Server {
     /// Makes the data folder, elsewhere first: if this is interrupted, no half of a folder stands in its place.
     pub(super) async fn initdb(&self, durable: bool) -> Result<()> {
-        let partial = kept::beside(&self.data, "partial");
+        let partial = folder::beside(&self.data, "partial");
         let _none_left = std::fs::remove_dir_all(&partial);
         std::fs::create_dir_all(&partial).map_err(Error::io("make the folder", &partial))?;
         self.run_as.give(&partial)?;
@@ -73,7 +93,7 @@ impl Server {
     async fn start_and_wait(&self) -> Result<()> {
         let deadline = Instant::now() + ORPHANS_PATIENCE;
         loop {
-            kept::clear_stale_pid(self)?;
+            self.clear_stale_pid()?;
             let before = std::fs::metadata(&self.log).map(|about| about.len()).unwrap_or_default();
             let seconds = START_SECONDS.to_string();
             let mut command = self.command("pg_ctl", &["start", "-s", "-w", "-t", &seconds]);
@@ -119,6 +139,50 @@ impl Server {
     pub(super) fn pid_in_file(&self) -> Option<u32> {
         let text = std::fs::read_to_string(self.data.join("postmaster.pid")).ok()?;
         text.lines().next()?.trim().parse().ok()
+    }
+
+    /// Removes the lock files of a server that is gone. PostgreSQL does so too, but takes for its own a foreign process
+    /// that was given the same id after a reboot, and a zombie that was not reaped yet. We hold the lock on the folder,
+    /// so no other process is starting this server now.
+    fn clear_stale_pid(&self) -> Result<()> {
+        let pid_file = self.data.join("postmaster.pid");
+        if !pid_file.exists() || self.pid().is_some() {
+            return Ok(());
+        }
+        let socket_lock = self.folder.join(format!(".s.PGSQL.{}.lock", self.port));
+        for file in [pid_file, socket_lock] {
+            match std::fs::remove_file(&file) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io("remove the stale", &file)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Where it is asked for administrative work: through the socket, as the superuser.
+    pub(crate) fn socket(&self) -> Target {
+        Target {
+            host: Host::Socket(self.folder.clone()),
+            port: self.port,
+            user: self.superuser.clone(),
+            password: self.password.clone(),
+        }
+    }
+
+    /// Sets a watchdog over it, which inherits the lock of a kept data folder. To be called before it is started.
+    pub(super) fn watch(&self, mode: StopMode, lock: Option<&File>) -> Result<Watchdog> {
+        let pg_ctl = self.binaries.program("pg_ctl");
+        let to_stop = ServerToStop {
+            run_as: &self.run_as,
+            folder: &self.folder,
+            data: &self.data,
+            pg_ctl: &pg_ctl,
+            mode: mode.name(),
+        };
+        let server = self.clone();
+        Watchdog::over_server(&to_stop, lock, move || server.starting.is_set() || server.pid().is_some())
     }
 
     fn command(&self, program: &str, arguments: &[&str]) -> std::process::Command {

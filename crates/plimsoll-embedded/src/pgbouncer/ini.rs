@@ -1,20 +1,51 @@
 //! PgBouncer's two files: the configuration, and the list of users.
 
-use super::{HOST, PgBouncerBuilder, PoolMode};
+use super::upstream::Upstream;
 use crate::error::{Error, Result};
 use crate::folder;
+use crate::port::HOST;
 use crate::root::RunAs;
 use std::path::{Path, PathBuf};
+
+/// When a server connection goes back to the pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PoolMode {
+    /// When the client leaves.
+    #[default]
+    Session,
+    /// When the transaction ends.
+    Transaction,
+    /// When the statement ends.
+    Statement,
+}
+
+/// What a caller may say of the configuration.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ini {
+    pub(super) pool_mode: PoolMode,
+    /// Lines of the section `[pgbouncer]`, by name.
+    pub(super) settings: Vec<(String, String)>,
+    /// Users who may come in beside the one of the server, with their passwords.
+    pub(super) users: Vec<(String, String)>,
+}
 
 pub(super) fn file(folder: &Path) -> PathBuf {
     folder.join("pgbouncer.ini")
 }
 
 /// Writes both. All databases of the server are offered under their own names.
-pub(super) fn write(wanted: &PgBouncerBuilder, folder: &Path, port: u16, run_as: &RunAs) -> Result<()> {
-    let upstream = &wanted.upstream;
+pub(super) fn write(
+    wanted: &Ini,
+    upstream: &Upstream,
+    folder: &Path,
+    port: u16,
+    run_as: &RunAs,
+) -> Result<()> {
     let mut text = format!("[databases]\n* = host={} port={}\n\n[pgbouncer]\n", upstream.host, upstream.port);
-    for (name, value) in own_settings(wanted, folder, port).iter().chain(&wanted.settings) {
+    for (name, value) in
+        own_settings(wanted.pool_mode, &upstream.user, folder, port).iter().chain(&wanted.settings)
+    {
         if format!("{name}{value}").contains(['\n', '\r', '\0']) {
             let problem = "a setting must stay on one line";
             return Err(Error::Setting { name: name.clone(), value: value.clone(), problem });
@@ -29,9 +60,9 @@ pub(super) fn write(wanted: &PgBouncerBuilder, folder: &Path, port: u16, run_as:
     folder::write(&file(folder), &text, 0o600, run_as)
 }
 
-fn own_settings(wanted: &PgBouncerBuilder, folder: &Path, port: u16) -> Vec<(String, String)> {
+fn own_settings(mode: PoolMode, admin: &str, folder: &Path, port: u16) -> Vec<(String, String)> {
     let path = |name| folder.join(name).display().to_string();
-    let mode = match wanted.pool_mode {
+    let mode = match mode {
         PoolMode::Session => "session",
         PoolMode::Transaction => "transaction",
         PoolMode::Statement => "statement",
@@ -43,7 +74,7 @@ fn own_settings(wanted: &PgBouncerBuilder, folder: &Path, port: u16) -> Vec<(Str
         ("unix_socket_dir", String::new()),
         ("auth_type", "scram-sha-256".into()),
         ("auth_file", path("userlist.txt")),
-        ("admin_users", wanted.upstream.user.clone()),
+        ("admin_users", admin.to_owned()),
         ("logfile", path("log")),
         ("pidfile", path("pid")),
         ("pool_mode", mode.into()),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::{Step, What};
+use super::{Script, Step, What};
 use crate::fault::{Cut, Direction, Fault};
 
 /// A kind of trouble that a script can be drawn from.
@@ -93,13 +93,24 @@ impl Trouble {
     }
 }
 
+impl Script {
+    /// Draws troubles of these kinds, one after another with quiet between them, and lifts each again before `span` is
+    /// over. The same arguments give the same script. A trouble lasts up to a tenth of the span, and the quiet before
+    /// it up to a twentieth; times are whole milliseconds.
+    pub fn seeded(seed: u64, span: Duration, troubles: &[Trouble]) -> Self {
+        let mut script = Self { seed: Some(seed), steps: Vec::new() };
+        script.extend(steps(seed, span, troubles));
+        script
+    }
+}
+
 /// One of some, each as likely as the other.
 fn one_of<T: Copy, const N: usize>(dice: &mut Rng, some: [T; N], or: T) -> T {
     some.get(dice.usize(0..=N)).copied().unwrap_or(or)
 }
 
 /// The steps of a script of this length.
-pub(super) fn steps(seed: u64, span: Duration, troubles: &[Trouble]) -> Vec<Step> {
+fn steps(seed: u64, span: Duration, troubles: &[Trouble]) -> Vec<Step> {
     let mut dice = Rng::with_seed(seed);
     let span = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     let mut steps = Vec::new();

@@ -85,15 +85,6 @@ impl Script {
         Self::default()
     }
 
-    /// Draws troubles of these kinds, one after another with quiet between them, and lifts each again before `span` is
-    /// over. The same arguments give the same script. A trouble lasts up to a tenth of the span, and the quiet before
-    /// it up to a twentieth; times are whole milliseconds.
-    pub fn seeded(seed: u64, span: Duration, troubles: &[Trouble]) -> Self {
-        let mut script = Self { seed: Some(seed), steps: Vec::new() };
-        script.extend(drawn::steps(seed, span, troubles));
-        script
-    }
-
     /// The same script with one more step. Steps of the same time happen in the order in which they were added.
     #[must_use]
     pub fn at(mut self, at: Duration, what: impl Into<What>) -> Self {

@@ -7,8 +7,7 @@
 use super::{Again, Fault};
 
 const HEAD: &str = "\
-<!-- Made from crates/plimsoll/src/fault/table.rs; written by `PLIMSOLL_BLESS=1 cargo test -p plimsoll --test \
-error_reference_is_the_table`. -->
+<!-- Made from crates/plimsoll/src/fault/table.rs; written by `make docs`. -->
 
 # Errors
 

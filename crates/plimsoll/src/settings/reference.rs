@@ -8,8 +8,7 @@ use super::table::table;
 use super::words::Profile;
 
 const HEAD: &str = "\
-<!-- Made from crates/plimsoll/src/settings/table.rs; written by `PLIMSOLL_BLESS=1 cargo test -p plimsoll --test \
-settings_reference_is_the_table`. -->
+<!-- Made from crates/plimsoll/src/settings/table.rs; written by `make docs`. -->
 
 # Settings
 

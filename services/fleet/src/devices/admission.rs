@@ -7,10 +7,9 @@
 //!
 //! Whoever proves nothing is told nothing: an unknown tenant, an unknown device and a wrong token get the same answer.
 
+use super::refusal::AdmissionRefusal;
 use super::{DeviceStatus, SiteId};
 use crate::credentials::TokenHash;
-use crate::reply::{Problem, Proof};
-use axum::http::StatusCode;
 
 /// What is on record about a tenant and a device of this id.
 #[derive(Clone, Debug)]
@@ -44,60 +43,46 @@ pub enum Admission {
     /// The device is to be registered first.
     ToBeProvisioned,
     /// It is not taken.
-    Refused(Problem),
+    Refused(AdmissionRefusal),
 }
 
 /// Decides about a message whose sender showed this token.
 #[must_use]
 pub fn decide(record: Option<&Record>, shown: &TokenHash, auto_provision: bool) -> Admission {
-    let Some(record) = record else { return refused_token() };
+    let Some(record) = record else { return Admission::Refused(AdmissionRefusal::NotProved) };
     let is_tenants_key = record.tenant_key_hash.as_deref().is_some_and(|key| shown.is(key));
     let is_proved = match &record.device {
         Some(Registered { token_hash: Some(own), .. }) => shown.is(own),
         Some(Registered { token_hash: None, .. }) | None => is_tenants_key,
     };
     if !is_proved {
-        return refused_token();
+        return Admission::Refused(AdmissionRefusal::NotProved);
     }
     if !record.tenant_is_active {
-        return forbidden("TENANT_SUSPENDED", "the tenant is not active");
+        return Admission::Refused(AdmissionRefusal::TenantSuspended);
     }
     match &record.device {
-        Some(device) => admit(device),
+        Some(device) => of_registered(device),
         None if auto_provision => Admission::ToBeProvisioned,
-        None => forbidden(
-            "UNREGISTERED_DEVICE",
-            "the device is not registered, and devices are not registered by themselves here",
-        ),
+        None => Admission::Refused(AdmissionRefusal::Unregistered),
     }
 }
 
-fn admit(device: &Registered) -> Admission {
+fn of_registered(device: &Registered) -> Admission {
     if !device.status.may_send() {
-        return forbidden(
-            "DEVICE_REVOKED",
-            "the device is registered, but may not send in its present state",
-        );
+        return Admission::Refused(AdmissionRefusal::DeviceRevoked);
     }
     match device.subscription.as_deref() {
-        Some("SUSPENDED") => forbidden("SUBSCRIPTION_SUSPENDED", "the device's subscription is suspended"),
-        Some("EXPIRED") => forbidden("SUBSCRIPTION_EXPIRED", "the device's subscription has expired"),
+        Some("SUSPENDED") => Admission::Refused(AdmissionRefusal::SubscriptionSuspended),
+        Some("EXPIRED") => Admission::Refused(AdmissionRefusal::SubscriptionExpired),
         _ => Admission::Accepted(device.site.clone()),
     }
-}
-
-fn refused_token() -> Admission {
-    let detail = "the token in X-Provision-Token proves neither this device nor its tenant";
-    Admission::Refused(Problem::token_invalid(Proof::ProvisionToken, detail))
-}
-
-fn forbidden(code: &'static str, detail: &'static str) -> Admission {
-    Admission::Refused(Problem::new(StatusCode::FORBIDDEN, code, detail))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refusal::Refusal;
 
     fn record(device: Option<Registered>) -> Record {
         Record { tenant_is_active: true, tenant_key_hash: Some(TokenHash::of("key").hex()), device }
@@ -116,7 +101,7 @@ mod tests {
         match decide(record, &TokenHash::of(token), auto) {
             Admission::Accepted(_) => "accepted",
             Admission::ToBeProvisioned => "to be provisioned",
-            Admission::Refused(problem) => problem.code(),
+            Admission::Refused(refusal) => refusal.code(),
         }
     }
 

@@ -1,9 +1,10 @@
 //! The tenant's list of devices over HTTP.
 
 use super::store;
-use crate::keyset::{self, BadCursor};
-use crate::reply::{Problem, Reply};
+use crate::http::bearer::bearer;
+use crate::http::problem::{Problem, Reply};
 use crate::service::Service;
+use crate::tenants::cursor::{self, BadCursor};
 use crate::tenants::{TenantTx, access, transaction};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -29,14 +30,14 @@ pub(crate) async fn list(
     page: Result<Query<Page>, QueryRejection>,
 ) -> Reply {
     // Who shows nothing is told so at any time, also while the database is awaited.
-    access::bearer(&headers)?;
+    let token = bearer(&headers)?;
     let ready = service.ready()?;
     let db = &ready.pools.ui;
-    let tenant = access::tenant_of(db, &headers).await?;
+    let tenant = access::tenant_of(db, token).await?;
     let limit_refused = || Problem::bad_request("BAD_LIMIT", "limit is a whole number from 1 to 1000");
     let Query(page) = page.map_err(|_| limit_refused())?;
-    let limit = page.limit.unwrap_or(keyset::LIMIT);
-    if !keyset::LIMITS.contains(&limit) {
+    let limit = page.limit.unwrap_or(cursor::LIMIT);
+    if !cursor::LIMITS.contains(&limit) {
         return Err(limit_refused());
     }
     let after = match &page.after {

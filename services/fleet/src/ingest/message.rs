@@ -10,11 +10,10 @@
 //! same microsecond apart, one without `ts` and `seq` also gets a `seq` of the service's own. That one is negative, where no device
 //! can collide with it (a device's own starts at 0), and is told in the answer.
 
-use super::fields::{Fields, NotRead};
+use super::fields::Fields;
+use super::refusal::{MessageRefusal, TimeRefusal};
 use super::{number, time};
 use crate::devices::SiteId;
-use crate::reply::Problem;
-use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -24,9 +23,6 @@ use std::fmt::Write;
 pub const LARGEST: usize = 8192;
 const MOST_METRICS: usize = 50;
 const LONGEST_KEY: usize = 128;
-
-/// How much of a field's name is repeated in a refusal.
-const SHOWN: usize = 40;
 
 /// Keys that only an envelope has.
 const ENVELOPE: [&str; 5] = ["version", "ts", "site_id", "seq", "metrics"];
@@ -47,12 +43,12 @@ pub struct Message {
 /// Reads a message that arrived at `now`.
 ///
 /// # Errors
-/// What is wrong with it, as it is told to the device.
-pub fn parse(body: &[u8], now: Timestamp) -> Result<Message, Problem> {
+/// What is wrong with it.
+pub fn parse(body: &[u8], now: Timestamp) -> Result<Message, MessageRefusal> {
     if body.len() > LARGEST {
-        return Err(too_large());
+        return Err(MessageRefusal::TooLarge);
     }
-    let Fields(fields) = Fields::read(body).map_err(not_read)?;
+    let Fields(fields) = Fields::read(body)?;
     if !ENVELOPE.iter().any(|key| fields.contains_key(*key)) {
         return Ok(Message { time: None, seq: None, site: None, metrics: metrics(&fields)? });
     }
@@ -62,50 +58,17 @@ pub fn parse(body: &[u8], now: Timestamp) -> Result<Message, Problem> {
     let seq = field("seq").map(seq).transpose()?;
     let site = field("site_id").map(site).transpose()?;
     let Some(held) = field("metrics").filter(|held| held.get().starts_with('{')) else {
-        return Err(Problem::bad_request("INVALID_METRICS", "an envelope holds an object named metrics"));
+        return Err(MessageRefusal::NoMetricsObject);
     };
-    let Fields(held) = Fields::read(held.get().as_bytes()).map_err(not_read)?;
+    let Fields(held) = Fields::read(held.get().as_bytes())?;
     Ok(Message { time, seq, site, metrics: metrics(&held)? })
 }
 
-fn not_read(why: NotRead) -> Problem {
-    match why {
-        NotRead::NoJson(None) => Problem::bad_request("INVALID_JSON", "the body is not JSON"),
-        NotRead::NoJson(Some(name)) => {
-            let detail = format!(
-                "the body is not JSON: {} holds what is no number; leave it out where nothing was measured",
-                named(&name)
-            );
-            Problem::bad_request("INVALID_JSON", detail)
-        }
-        NotRead::NoObject => Problem::bad_request("INVALID_MESSAGE", "the body is not a JSON object"),
-        NotRead::Twice(name) => Problem::bad_request(
-            "INVALID_MESSAGE",
-            format!("{} is there twice: which one counts?", named(&name)),
-        ),
-    }
-}
-
-/// A field's name as it is told: not longer than what helps to find it.
-fn named(name: &str) -> String {
-    let (shown, more): (String, &str) = match name.char_indices().nth(SHOWN) {
-        Some((end, _)) => (name.chars().take(SHOWN).collect(), if end < name.len() { ".." } else { "" }),
-        None => (name.to_owned(), ""),
-    };
-    format!("\"{}{more}\"", shown.escape_debug())
-}
-
-/// The refusal of a body that is too large to be read.
-#[must_use]
-pub fn too_large() -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", "the body is larger than 8192 bytes")
-}
-
-fn version(version: Option<&RawValue>) -> Result<(), Problem> {
+fn version(version: Option<&RawValue>) -> Result<(), MessageRefusal> {
     match version.map(text) {
         None => Ok(()),
         Some(Some(text)) if text == "1" => Ok(()),
-        Some(_) => Err(Problem::bad_request("UNSUPPORTED_ENVELOPE_VERSION", "version is \"1\"")),
+        Some(_) => Err(MessageRefusal::UnsupportedVersion),
     }
 }
 
@@ -114,32 +77,26 @@ fn text(value: &RawValue) -> Option<String> {
     serde_json::from_str(value.get()).ok()
 }
 
-fn time(ts: &RawValue, now: Timestamp) -> Result<Timestamp, Problem> {
-    let read = text(ts).ok_or(time::Refused::Unreadable).and_then(|text| time::read(&text, now));
-    read.map_err(|why| {
-        let (code, detail) = why.told();
-        Problem::bad_request(code, detail)
-    })
+fn time(ts: &RawValue, now: Timestamp) -> Result<Timestamp, MessageRefusal> {
+    let read = text(ts).ok_or(TimeRefusal::Unreadable).and_then(|text| time::read(&text, now));
+    read.map_err(MessageRefusal::Time)
 }
 
-fn seq(seq: &RawValue) -> Result<i64, Problem> {
+fn seq(seq: &RawValue) -> Result<i64, MessageRefusal> {
     let digits = Some(seq.get()).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| {
-        Problem::bad_request("INVALID_SEQ", "seq is a whole number from 0 to 9223372036854775807")
-    })
+    digits.and_then(|digits| digits.parse().ok()).ok_or(MessageRefusal::InvalidSeq)
 }
 
-fn site(site: &RawValue) -> Result<SiteId, Problem> {
-    let refused = || Problem::bad_request("INVALID_SITE_ID", "site_id is a text of 1 to 128 characters");
-    text(site).and_then(|site| SiteId::parse(&site)).ok_or_else(refused)
+fn site(site: &RawValue) -> Result<SiteId, MessageRefusal> {
+    text(site).and_then(|site| SiteId::parse(&site)).ok_or(MessageRefusal::InvalidSite)
 }
 
-fn metrics(fields: &BTreeMap<String, &RawValue>) -> Result<String, Problem> {
+fn metrics(fields: &BTreeMap<String, &RawValue>) -> Result<String, MessageRefusal> {
     if fields.is_empty() {
-        return Err(Problem::bad_request("INVALID_METRICS", "the message holds no metric"));
+        return Err(MessageRefusal::NoMetrics);
     }
     if fields.len() > MOST_METRICS {
-        return Err(Problem::bad_request("TOO_MANY_METRICS", "a message holds 50 metrics at most"));
+        return Err(MessageRefusal::TooManyMetrics);
     }
     let mut object = String::from("{");
     for (name, value) in fields {
@@ -153,43 +110,38 @@ fn metrics(fields: &BTreeMap<String, &RawValue>) -> Result<String, Problem> {
     Ok(object)
 }
 
-fn check_name(name: &str) -> Result<(), Problem> {
+fn check_name(name: &str) -> Result<(), MessageRefusal> {
     if name.chars().nth(LONGEST_KEY).is_some() {
-        return Err(Problem::bad_request(
-            "METRIC_KEY_TOO_LONG",
-            "a metric's name has 128 characters at most",
-        ));
+        return Err(MessageRefusal::MetricNameTooLong);
     }
     if name.is_empty() || name.chars().any(char::is_control) {
-        let detail = "a metric's name is not empty and has no control characters";
-        return Err(Problem::bad_request("METRIC_KEY_INVALID", detail));
+        return Err(MessageRefusal::InvalidMetricName);
     }
     Ok(())
 }
 
 /// The text under which a metric's value is stored.
-fn metric<'a>(name: &str, value: &'a RawValue) -> Result<&'a str, Problem> {
-    let refused =
-        |why: &str| Problem::bad_request("METRIC_VALUE_INVALID", format!("the metric {} {why}", named(name)));
+fn metric<'a>(name: &str, value: &'a RawValue) -> Result<&'a str, MessageRefusal> {
     match value.get() {
         text @ ("true" | "false") => Ok(text),
         text if text.starts_with(|first: char| first == '-' || first.is_ascii_digit()) => {
-            number::storable(text).map_err(|why| refused(why.sentence()))
+            number::storable(text).map_err(|why| MessageRefusal::NumberMisfit(name.to_owned(), why))
         }
-        _ => Err(refused("is not a number, true or false")),
+        _ => Err(MessageRefusal::NoMetricValue(name.to_owned())),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refusal::Refusal;
 
     fn now() -> Timestamp {
         "2025-06-15T12:00:00Z".parse().unwrap()
     }
 
     fn read(text: &str) -> Result<Message, &'static str> {
-        parse(text.as_bytes(), now()).map_err(|problem| problem.code())
+        parse(text.as_bytes(), now()).map_err(|refusal| refusal.code())
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Ingest: from what a device sent to a row that has been committed.
 
 mod fields;
-mod media;
 pub mod message;
 mod number;
 pub mod partitions;
+pub mod reading;
+pub mod refusal;
 pub mod routes;
 pub mod store;
 mod time;

@@ -1,26 +1,25 @@
 //! `POST /ingest/v1/tenant/{t}/device/{d}/telemetry`: a device's reading over HTTP.
 //!
 //! The order is from cheap to dear: the form of the ids, the token's presence, what the headers say of the body, the
-//! size, the message; only then is the
-//! database asked who the device is, and only after all that is anything written. 202 means that the transaction which
-//! holds the reading has committed.
+//! size, the message; only then is the database asked who the device is, and only after all that is anything written.
+//! 202 means that the transaction which holds the reading has committed.
 
-use super::media;
-use super::message::{self, Message};
-use super::store::Reading;
+use super::message;
+use super::reading::{self, Reading};
+use super::refusal::MessageRefusal;
 use crate::credentials::TokenHash;
-use crate::devices::admission::{self, Admission, Record};
-use crate::devices::provision::{Provisioned, provision};
-use crate::devices::{DeviceId, SiteId, store};
-use crate::reply::{Problem, Proof, Reply};
-use crate::service::{Ready, Service};
-use crate::tenants::{TenantId, TenantTx, transaction};
+use crate::devices::DeviceId;
+use crate::devices::admit::admit;
+use crate::http::media;
+use crate::http::problem::{Problem, Reply};
+use crate::refusal::Proof;
+use crate::service::Service;
+use crate::tenants::TenantId;
 use axum::body::{Body, to_bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json};
-use jiff::Timestamp;
 use serde_json::json;
 
 const TOKEN: &str = "x-provision-token";
@@ -36,11 +35,12 @@ pub(crate) async fn telemetry(
     let shown = token(&headers)?;
     media::check(&headers)?;
     let body = to_bytes(body, message::LARGEST).await.map_err(|error| unread(&error))?;
-    let now = to_microseconds(Timestamp::now());
+    let now = reading::time_of_arrival();
     let message = message::parse(&body, now)?;
     let ready = service.ready()?;
-    let site = admit(ready, &service, &tenant, &device, &shown, message.site.as_ref()).await?;
-    let reading = reading(message, &device, site, now)?;
+    let (db, said, may_register) = (&ready.pools.ingest, message.site.as_ref(), service.auto_provision());
+    let site = admit(db, &tenant, &device, &shown, said, may_register).await?;
+    let reading = Reading::of(message, device.clone(), site, now)?;
     let seq = reading.seq;
     ready.writer.store(tenant, reading).await?;
     let told = json!({ "status": "accepted", "device_id": device.as_str(), "seq": seq });
@@ -72,88 +72,9 @@ fn unread(error: &axum::Error) -> Problem {
     let mut cause = std::error::Error::source(error);
     while let Some(deeper) = cause {
         if deeper.to_string().contains("length limit") {
-            return message::too_large();
+            return MessageRefusal::TooLarge.into();
         }
         cause = deeper.source();
     }
     Problem::bad_request("BODY_INCOMPLETE", "the body could not be read to its end")
-}
-
-/// Whether the device may send, registering it if this is its first message; and where it is.
-async fn admit(
-    ready: &Ready,
-    service: &Service,
-    tenant: &TenantId,
-    device: &DeviceId,
-    shown: &TokenHash,
-    said: Option<&SiteId>,
-) -> Reply<SiteId> {
-    let known = record(ready, tenant, device).await?;
-    let decision = match admission::decide(known.as_ref(), shown, service.auto_provision()) {
-        Admission::ToBeProvisioned => {
-            let site = said.cloned().unwrap_or_else(SiteId::default_site);
-            match provision(&ready.pools.ingest, tenant, device, &site, shown).await? {
-                // From here it is a message like any other.
-                Provisioned::Made => return Ok(site),
-                Provisioned::Existed => {
-                    let known = record(ready, tenant, device).await?;
-                    admission::decide(known.as_ref(), shown, false)
-                }
-                Provisioned::NoCapacity => {
-                    let detail = "the tenant's subscription has no room for another device";
-                    return Err(Problem::new(StatusCode::FORBIDDEN, "NO_SUBSCRIPTION_CAPACITY", detail));
-                }
-                Provisioned::UnknownSite => {
-                    return Err(Problem::bad_request("UNKNOWN_SITE", "the tenant has no site of this name"));
-                }
-            }
-        }
-        decision => decision,
-    };
-    match decision {
-        Admission::Accepted(site) if said.is_some_and(|said| *said != site) => {
-            Err(Problem::bad_request("SITE_MISMATCH", "the device is registered at another site"))
-        }
-        Admission::Accepted(site) => Ok(site),
-        Admission::Refused(problem) => Err(problem),
-        Admission::ToBeProvisioned => Err(Problem::unavailable(
-            "BUSY",
-            "the device is just being registered; send again",
-            std::time::Duration::from_secs(1),
-        )),
-    }
-}
-
-async fn record(ready: &Ready, tenant: &TenantId, device: &DeviceId) -> Reply<Option<Record>> {
-    let call = ready.pools.ingest.named("look device up").read_only();
-    Ok(transaction::retrying(call, tenant, async |tx: TenantTx| store::record(&tx, device).await).await?)
-}
-
-fn reading(message: Message, device: &DeviceId, site: SiteId, now: Timestamp) -> Reply<Reading> {
-    let seq = match (message.seq, message.time) {
-        (Some(seq), _) => seq,
-        // The time makes it what it is; sent again, it is the same.
-        (None, Some(_)) => 0,
-        (None, None) => own_seq()?,
-    };
-    let time = message.time.unwrap_or(now);
-    Ok(Reading { device: device.clone(), time, seq, site, metrics: message.metrics })
-}
-
-/// The time of arrival as it is kept: cut, so that it does not become one of tomorrow.
-fn to_microseconds(time: Timestamp) -> Timestamp {
-    Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
-}
-
-/// A number for a message that has neither time nor number of its own: negative, and small enough for every JSON reader.
-fn own_seq() -> Reply<i64> {
-    let random = getrandom::u64().map_err(|_| {
-        tracing::error!("the operating system gives no random bytes");
-        Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "INTERNAL",
-            "the service could not number the message",
-        )
-    })?;
-    Ok(-1 - i64::try_from(random >> 11).unwrap_or_default())
 }

@@ -1,12 +1,13 @@
 //! Readings in SQL: many rows of one tenant in one statement, and each of them once.
 
 use super::partitions::{self, Partitions};
-use crate::devices::{DeviceId, SiteId};
-use crate::reply::Problem;
+use super::reading::Reading;
+use super::refusal::StoreRefusal;
+use crate::refusal::NotDone;
 use crate::tenants::{TenantId, TenantTx, transaction};
-use axum::http::StatusCode;
 use jiff::Timestamp;
 use plimsoll::{Database, Fault, Result};
+use std::sync::Arc;
 
 const INSERT: &str = "
     INSERT INTO public.telemetry (tenant_id, device_id, time, seq, site_id, msg_type, metrics)
@@ -14,21 +15,6 @@ const INSERT: &str = "
     FROM unnest($2::text[], $3::timestamptz[], $4::bigint[], $5::text[], $6::text[])
          AS r (device_id, time, seq, site_id, metrics)
     ON CONFLICT DO NOTHING";
-
-/// A reading as it is stored.
-#[derive(Clone, Debug)]
-pub struct Reading {
-    /// Whose.
-    pub device: DeviceId,
-    /// When.
-    pub time: Timestamp,
-    /// The how-manieth.
-    pub seq: i64,
-    /// Where.
-    pub site: SiteId,
-    /// What: a JSON object.
-    pub metrics: String,
-}
 
 /// Stores these readings of one tenant, all or none, and returns after COMMIT. Those that were stored before are left
 /// as they are.
@@ -60,14 +46,13 @@ pub async fn insert(
     }
 }
 
-/// What a device is told whose reading was not stored. That the day has no place is not the reading's fault, which would
-/// make the device throw it away.
-pub fn refusal(error: &plimsoll::Error) -> Problem {
+/// Why a reading was not stored that this failure met, and others with it. That the day has no place is not the reading's
+/// fault, which would make the device throw it away.
+pub fn not_stored(error: &Arc<plimsoll::Error>) -> NotDone<StoreRefusal> {
     if is_about_partitions(error) {
-        let detail = "the service has no place for readings of this day; its log has the rest";
-        return Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", detail);
+        return NotDone::Refused(StoreRefusal::NoPlaceForTheDay);
     }
-    Problem::from(error)
+    NotDone::FailedForAll(Arc::clone(error))
 }
 
 /// Whether the failure may lie in one of the rows or its day, so that the others could be stored without it.

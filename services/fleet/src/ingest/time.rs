@@ -4,6 +4,7 @@
 //! one; so it is refused, unless what is finer is all zeros. A leap second (`:60`) has no place in such a count. A text
 //! without a zone is UTC; a date without a time is no time.
 
+use super::refusal::TimeRefusal;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -16,83 +17,42 @@ const NEWEST: SignedDuration = SignedDuration::from_hours(24);
 /// Digits behind the point of a second that are kept.
 const KEPT: usize = 6;
 
-/// Why a time is not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
-    /// It is none.
-    Unreadable,
-    /// It has a date only.
-    DateOnly,
-    /// It would be rounded.
-    TooFine,
-    /// It is a leap second.
-    LeapSecond,
-    /// It is too long ago or too far ahead.
-    OutOfRange,
-}
-
-impl Refused {
-    /// The code and the sentence that it is told with.
-    pub(super) fn told(self) -> (&'static str, &'static str) {
-        match self {
-            Refused::Unreadable => {
-                ("INVALID_TS", "ts is a time in ISO 8601 as text, such as \"2025-01-01T12:00:00Z\"")
-            }
-            Refused::DateOnly => {
-                ("INVALID_TS", "ts is a date without a time; send both, such as \"2025-01-01T12:00:00Z\"")
-            }
-            Refused::TooFine => (
-                "INVALID_TS",
-                "ts is finer than a microsecond and would be stored rounded; send six digits behind the point at most",
-            ),
-            Refused::LeapSecond => (
-                "INVALID_TS",
-                "ts is a leap second, which cannot be told from the next one here; seconds go from 00 to 59",
-            ),
-            Refused::OutOfRange => (
-                "TS_OUT_OF_RANGE",
-                "ts is more than 30 days past or more than 24 hours ahead: is the device's clock right?",
-            ),
-        }
-    }
-}
-
 /// Reads the time of a message that arrived at `now`.
-pub(super) fn read(text: &str, now: Timestamp) -> Result<Timestamp, Refused> {
+pub(super) fn read(text: &str, now: Timestamp) -> Result<Timestamp, TimeRefusal> {
     let text = kept(text)?;
     let time = match text.parse::<Timestamp>() {
         Ok(time) => time,
         // Without a zone it is UTC. What has one and could not be read is not read without it.
         Err(_) if text.get(10..).is_none_or(|time| time.contains(['+', '-', 'Z', 'z', '['])) => {
-            return Err(Refused::Unreadable);
+            return Err(TimeRefusal::Unreadable);
         }
         Err(_) => {
-            let civil: DateTime = text.parse().map_err(|_| Refused::Unreadable)?;
-            civil.to_zoned(TimeZone::UTC).map_err(|_| Refused::Unreadable)?.timestamp()
+            let civil: DateTime = text.parse().map_err(|_| TimeRefusal::Unreadable)?;
+            civil.to_zoned(TimeZone::UTC).map_err(|_| TimeRefusal::Unreadable)?.timestamp()
         }
     };
     let age = now.duration_since(time);
-    if age > OLDEST || age < -NEWEST { Err(Refused::OutOfRange) } else { Ok(time) }
+    if age > OLDEST || age < -NEWEST { Err(TimeRefusal::OutOfRange) } else { Ok(time) }
 }
 
 /// The text without the zeros that are finer than what is kept; refused where it is more than zeros.
-fn kept(text: &str) -> Result<String, Refused> {
+fn kept(text: &str) -> Result<String, TimeRefusal> {
     let Some((date, time)) = text.split_once(['T', 't', ' ']) else {
         let is_date = text.parse::<jiff::civil::Date>().is_ok();
-        return Err(if is_date { Refused::DateOnly } else { Refused::Unreadable });
+        return Err(if is_date { TimeRefusal::DateOnly } else { TimeRefusal::Unreadable });
     };
     let clock_end = time.find(['.', ',', 'Z', 'z', '+', '-', '[']).unwrap_or(time.len());
-    let (clock, rest) = time.split_at_checked(clock_end).ok_or(Refused::Unreadable)?;
+    let (clock, rest) = time.split_at_checked(clock_end).ok_or(TimeRefusal::Unreadable)?;
     let clock_digits: String = clock.chars().filter(|c| *c != ':').collect();
     if clock_digits.len() == 6 && clock_digits.ends_with("60") {
-        return Err(Refused::LeapSecond);
+        return Err(TimeRefusal::LeapSecond);
     }
     let Some(fraction) = rest.strip_prefix(['.', ',']) else { return Ok(text.to_owned()) };
     let fraction_end = fraction.find(|c: char| !c.is_ascii_digit()).unwrap_or(fraction.len());
-    let (digits, zone) = fraction.split_at_checked(fraction_end).ok_or(Refused::Unreadable)?;
+    let (digits, zone) = fraction.split_at_checked(fraction_end).ok_or(TimeRefusal::Unreadable)?;
     let (shown, finer) = digits.split_at_checked(KEPT).unwrap_or((digits, ""));
     if finer.contains(|digit| digit != '0') {
-        return Err(Refused::TooFine);
+        return Err(TimeRefusal::TooFine);
     }
     // The letter between is one byte long.
     let between = text.get(date.len()..=date.len()).unwrap_or("T");
@@ -107,7 +67,7 @@ mod tests {
         "2025-06-15T12:00:00Z".parse().unwrap()
     }
 
-    fn at(text: &str) -> Result<String, Refused> {
+    fn at(text: &str) -> Result<String, TimeRefusal> {
         read(text, now()).map(|time| time.to_string())
     }
 
@@ -129,29 +89,29 @@ mod tests {
     #[test]
     fn what_would_be_stored_as_another_time_is_refused() {
         for (text, why) in [
-            ("2025-06-15T11:00:00.1234567Z", Refused::TooFine),
-            ("2025-06-15T11:00:00.000000001+02:00", Refused::TooFine),
-            ("2025-06-15 11:00:00,1234560001", Refused::TooFine),
-            ("2025-06-15T11:00:00.99999999999999999999Z", Refused::TooFine),
-            ("2025-06-15T11:59:60Z", Refused::LeapSecond),
-            ("20250615T115960Z", Refused::LeapSecond),
-            ("2025-06-15T11:59:60.5+02:00", Refused::LeapSecond),
-            ("2025-06-15T11:59:60", Refused::LeapSecond),
-            ("2025-06-15", Refused::DateOnly),
-            ("2025-06-15T24:00:00Z", Refused::Unreadable),
-            ("2025-06-15T11:60:00Z", Refused::Unreadable),
-            ("2025-06-15T11:00:00.Z", Refused::Unreadable),
-            ("2025-02-29T00:00:00Z", Refused::Unreadable),
-            ("10000-01-01T00:00:00Z", Refused::Unreadable),
-            ("294277-01-01T00:00:00Z", Refused::Unreadable),
-            ("infinity", Refused::Unreadable),
-            ("now", Refused::Unreadable),
-            ("1750000000", Refused::Unreadable),
-            ("", Refused::Unreadable),
-            ("2025-06-15Tä", Refused::Unreadable),
-            ("0000-01-01T00:00:00Z", Refused::OutOfRange),
-            ("-004713-11-24T00:00:00Z", Refused::OutOfRange),
-            ("9999-12-30T00:00:00Z", Refused::OutOfRange),
+            ("2025-06-15T11:00:00.1234567Z", TimeRefusal::TooFine),
+            ("2025-06-15T11:00:00.000000001+02:00", TimeRefusal::TooFine),
+            ("2025-06-15 11:00:00,1234560001", TimeRefusal::TooFine),
+            ("2025-06-15T11:00:00.99999999999999999999Z", TimeRefusal::TooFine),
+            ("2025-06-15T11:59:60Z", TimeRefusal::LeapSecond),
+            ("20250615T115960Z", TimeRefusal::LeapSecond),
+            ("2025-06-15T11:59:60.5+02:00", TimeRefusal::LeapSecond),
+            ("2025-06-15T11:59:60", TimeRefusal::LeapSecond),
+            ("2025-06-15", TimeRefusal::DateOnly),
+            ("2025-06-15T24:00:00Z", TimeRefusal::Unreadable),
+            ("2025-06-15T11:60:00Z", TimeRefusal::Unreadable),
+            ("2025-06-15T11:00:00.Z", TimeRefusal::Unreadable),
+            ("2025-02-29T00:00:00Z", TimeRefusal::Unreadable),
+            ("10000-01-01T00:00:00Z", TimeRefusal::Unreadable),
+            ("294277-01-01T00:00:00Z", TimeRefusal::Unreadable),
+            ("infinity", TimeRefusal::Unreadable),
+            ("now", TimeRefusal::Unreadable),
+            ("1750000000", TimeRefusal::Unreadable),
+            ("", TimeRefusal::Unreadable),
+            ("2025-06-15Tä", TimeRefusal::Unreadable),
+            ("0000-01-01T00:00:00Z", TimeRefusal::OutOfRange),
+            ("-004713-11-24T00:00:00Z", TimeRefusal::OutOfRange),
+            ("9999-12-30T00:00:00Z", TimeRefusal::OutOfRange),
         ] {
             assert_eq!(at(text), Err(why), "{text}");
         }
@@ -160,8 +120,8 @@ mod tests {
     #[test]
     fn the_window_of_times_is_thirty_days_back_and_one_ahead() {
         assert!(at("2025-05-16T12:00:00Z").is_ok());
-        assert_eq!(at("2025-05-16T11:59:59Z"), Err(Refused::OutOfRange));
+        assert_eq!(at("2025-05-16T11:59:59Z"), Err(TimeRefusal::OutOfRange));
         assert!(at("2025-06-16T12:00:00Z").is_ok());
-        assert_eq!(at("2025-06-16T12:00:00.000001Z"), Err(Refused::OutOfRange));
+        assert_eq!(at("2025-06-16T12:00:00.000001Z"), Err(TimeRefusal::OutOfRange));
     }
 }

@@ -12,8 +12,10 @@
 //! - At the end, what is in the queue is still written.
 
 use super::partitions::Partitions;
-use super::store::{self, Reading};
-use crate::reply::Problem;
+use super::reading::Reading;
+use super::refusal::StoreRefusal;
+use super::store;
+use crate::refusal::NotDone;
 use crate::tenants::TenantId;
 use plimsoll::{Database, deadline};
 use std::collections::BTreeMap;
@@ -38,7 +40,7 @@ const LONGEST: Duration = Duration::from_secs(12);
 struct Waiting {
     tenant: TenantId,
     reading: Reading,
-    fate: oneshot::Sender<Result<(), Problem>>,
+    fate: oneshot::Sender<Result<(), NotDone<StoreRefusal>>>,
     _counted: Counted,
 }
 
@@ -85,22 +87,18 @@ impl Writer {
     /// Puts a reading into the queue and waits until the COMMIT that holds it has been answered.
     ///
     /// # Errors
-    /// What the device is to be told. After "503 OUTCOME_UNKNOWN" it may have been stored.
+    /// Why it was not stored. After a failure whose outcome is unknown it may have been stored.
     ///
     /// # Cancel safety
     /// Dropped, the reading is written all the same if it was in the queue already.
-    pub async fn store(&self, tenant: TenantId, reading: Reading) -> Result<(), Problem> {
+    pub async fn store(&self, tenant: TenantId, reading: Reading) -> Result<(), NotDone<StoreRefusal>> {
         let (fate, told) = oneshot::channel();
         let _counted = Counted::one_more(&self.waiting);
         self.queue.try_send(Waiting { tenant, reading, fate, _counted }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Problem::unavailable(
-                "QUEUE_FULL",
-                "more readings arrive than can be written now; send again later",
-                Duration::from_secs(2),
-            ),
-            mpsc::error::TrySendError::Closed(_) => stopping(),
+            mpsc::error::TrySendError::Full(_) => StoreRefusal::QueueFull,
+            mpsc::error::TrySendError::Closed(_) => StoreRefusal::Stopping,
         })?;
-        told.await.unwrap_or_else(|_| Err(stopping()))
+        told.await.unwrap_or_else(|_| Err(StoreRefusal::Stopping.into()))
     }
 
     /// Readings that were taken and whose fate is not known yet.
@@ -122,10 +120,6 @@ impl Writer {
             tracing::error!("the writer ended badly: {error}");
         }
     }
-}
-
-fn stopping() -> Problem {
-    Problem::unavailable("STOPPING", "the service is stopping; send again", Duration::from_secs(1))
 }
 
 async fn run(
@@ -189,7 +183,7 @@ async fn write(
         while let Some(mut part) = parts.pop() {
             let readings: Vec<&Reading> = part.iter().map(|waiting| &waiting.reading).collect();
             match store::insert(&db, &partitions, &tenant, &readings).await {
-                Ok(()) => tell(part, &Ok(())),
+                Ok(()) => tell(part, || Ok(())),
                 Err(error) if part.len() > 1 && store::is_about_a_row(&error) => {
                     let half = part.split_off(part.len() / 2);
                     parts.push(half);
@@ -197,7 +191,8 @@ async fn write(
                 }
                 Err(error) => {
                     tracing::warn!("{} readings of tenant {tenant} were not stored: {error}", part.len());
-                    tell(part, &Err(store::refusal(&error)));
+                    let error = Arc::new(error);
+                    tell(part, || Err(store::not_stored(&error)));
                 }
             }
         }
@@ -205,9 +200,9 @@ async fn write(
     deadline::within(LONGEST, all).await;
 }
 
-fn tell(part: Vec<Waiting>, fate: &Result<(), Problem>) {
+fn tell(part: Vec<Waiting>, fate: impl Fn() -> Result<(), NotDone<StoreRefusal>>) {
     for waiting in part {
         // Whoever is not there any more does not need it.
-        let _ = waiting.fate.send(fate.clone());
+        let _ = waiting.fate.send(fate());
     }
 }

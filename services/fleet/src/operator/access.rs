@@ -3,20 +3,40 @@
 //! It is not looked up in the database, since health is asked most when the database is away.
 
 use crate::credentials::TokenHash;
-use crate::reply::{Problem, Proof, Reply};
-use crate::service::Service;
-use crate::tenants::access::bearer;
-use axum::http::HeaderMap;
+use crate::refusal::{Proof, Refusal, RefusalKind};
+use std::borrow::Cow;
 
-/// Lets operators pass.
-pub(super) fn check(service: &Service, headers: &HeaderMap) -> Reply<()> {
-    let shown = TokenHash::of(bearer(headers)?);
-    match service.operator() {
-        Some(kept) if shown.is(&kept.hex()) => Ok(()),
-        Some(_) => Err(Problem::token_invalid(Proof::Bearer, "this token is not an operator's")),
-        None => {
-            let detail = "nobody is an operator here: start the service with OPERATOR_TOKEN";
-            Err(Problem::token_invalid(Proof::Bearer, detail))
+/// Why a token is not taken for an operator's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoOperator {
+    /// It is another one.
+    OtherToken,
+    /// The service was started without one.
+    Nobody,
+}
+
+impl Refusal for NoOperator {
+    fn kind(&self) -> RefusalKind {
+        RefusalKind::NotProved(Proof::Bearer)
+    }
+
+    fn code(&self) -> &'static str {
+        "TOKEN_INVALID"
+    }
+
+    fn detail(&self) -> Cow<'static, str> {
+        match self {
+            NoOperator::OtherToken => "this token is not an operator's".into(),
+            NoOperator::Nobody => "nobody is an operator here: start the service with OPERATOR_TOKEN".into(),
         }
+    }
+}
+
+/// Lets operators pass: those who show the token of which this is kept.
+pub(super) fn check(kept: Option<&TokenHash>, token: &str) -> Result<(), NoOperator> {
+    match kept {
+        Some(kept) if TokenHash::of(token).is(&kept.hex()) => Ok(()),
+        Some(_) => Err(NoOperator::OtherToken),
+        None => Err(NoOperator::Nobody),
     }
 }

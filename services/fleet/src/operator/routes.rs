@@ -1,7 +1,8 @@
 //! Health over HTTP. All of it goes through the pool `system`, which has connections when the others have none.
 
 use super::{access, health};
-use crate::reply::{Problem, Reply};
+use crate::http::bearer::bearer;
+use crate::http::problem::{Problem, Reply};
 use crate::service::Service;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -13,7 +14,7 @@ use std::time::Duration;
 /// `GET /operator/system/health`: how each part is. 503 when one is down, with the same body: what only looks at the status
 /// sees the outage too.
 pub(crate) async fn health(State(service): State<Service>, headers: HeaderMap) -> Reply {
-    access::check(&service, &headers)?;
+    access::check(service.operator(), bearer(&headers)?)?;
     let (state, told) = health::of_the_service(service.is_ready()).await;
     let status = match state {
         HealthState::Down => StatusCode::SERVICE_UNAVAILABLE,
@@ -24,7 +25,7 @@ pub(crate) async fn health(State(service): State<Service>, headers: HeaderMap) -
 
 /// `GET /operator/system/capacity`: how full the database is.
 pub(crate) async fn capacity(State(service): State<Service>, headers: HeaderMap) -> Reply {
-    access::check(&service, &headers)?;
+    access::check(service.operator(), bearer(&headers)?)?;
     let capacity = service.ready()?.pools.system.capacity().await?;
     let tables: Vec<_> = capacity
         .top_tables

@@ -6,28 +6,42 @@
 
 use super::{TenantId, TenantTx, transaction};
 use crate::credentials::TokenHash;
-use crate::reply::{Problem, Proof, Reply};
-use axum::http::{HeaderMap, header};
+use crate::refusal::{NotDone, Proof, Refusal, RefusalKind};
 use plimsoll::Database;
+use std::borrow::Cow;
 
 const HASHES: &str =
     "SELECT k.token_hash FROM public.tenant_access_tokens k JOIN public.tenants t USING (tenant_id)
      WHERE k.tenant_id = $1 AND k.revoked_at IS NULL AND t.status = 'ACTIVE'";
 
-const LONGEST: usize = 512;
+/// The token is no tenant's. It is not said which part of it was wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenRefused;
 
-/// The tenant whose token the request shows.
+impl Refusal for TokenRefused {
+    fn kind(&self) -> RefusalKind {
+        RefusalKind::NotProved(Proof::Bearer)
+    }
+
+    fn code(&self) -> &'static str {
+        "TOKEN_INVALID"
+    }
+
+    fn detail(&self) -> Cow<'static, str> {
+        "this token is not accepted".into()
+    }
+}
+
+/// The tenant whose token this is.
 ///
 /// # Errors
-/// 401 without a token, and with one that is nobody's: it is not said which part of it was wrong.
+/// [`TokenRefused`] with one that is no tenant's, and what the database failed with.
 ///
 /// # Cancel safety
 /// Only reads.
-pub async fn tenant_of(db: &Database, headers: &HeaderMap) -> Reply<TenantId> {
-    let token = bearer(headers)?;
-    let refused = || Problem::token_invalid(Proof::Bearer, "this token is not accepted");
-    let tenant =
-        token.rsplit_once('.').and_then(|(tenant, _)| TenantId::parse(tenant)).ok_or_else(refused)?;
+pub async fn tenant_of(db: &Database, token: &str) -> Result<TenantId, NotDone<TokenRefused>> {
+    let named = token.rsplit_once('.').and_then(|(tenant, _)| TenantId::parse(tenant));
+    let tenant = named.ok_or(TokenRefused)?;
     let call = db.named("check access token").read_only();
     let rows =
         transaction::retrying(call, &tenant, async |tx: TenantTx| tx.query(HASHES, &[&tx.tenant()]).await);
@@ -36,24 +50,5 @@ pub async fn tenant_of(db: &Database, headers: &HeaderMap) -> Reply<TenantId> {
     for row in rows.await? {
         known |= shown.is(row.try_get(0).map_err(plimsoll::Error::from)?);
     }
-    if known { Ok(tenant) } else { Err(refused()) }
-}
-
-/// The token of `Authorization: Bearer <token>`.
-///
-/// # Errors
-/// 401 with what is missing.
-pub fn bearer(headers: &HeaderMap) -> Reply<&str> {
-    let Some(value) = headers.get(header::AUTHORIZATION) else {
-        return Err(Problem::token_missing(Proof::Bearer));
-    };
-    let token = value.to_str().ok().and_then(|value| {
-        let (scheme, token) = value.trim().split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
-    });
-    let refused = || {
-        let detail = "the header Authorization does not have the form Bearer <token>";
-        Problem::token_invalid(Proof::Bearer, detail)
-    };
-    token.filter(|token| (1..=LONGEST).contains(&token.len())).ok_or_else(refused)
+    if known { Ok(tenant) } else { Err(TokenRefused.into()) }
 }

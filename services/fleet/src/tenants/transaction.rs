@@ -10,7 +10,7 @@ use plimsoll::{Call, Error, Isolation, Result, Transaction};
 use std::future::Future;
 use std::ops::Deref;
 
-/// The tenant, and what decides over its rows whatever the login prefers (see [`crate::session`]). One question, since
+/// The tenant, and what decides over its rows whatever the login prefers (see [`crate::boot::session`]). One question, since
 /// one has to be asked anyway; it answers whether foreign keys and triggers are in force.
 ///
 /// Who has turned `synchronous_commit` off would be told "stored" of rows that a crash takes; what is stronger is kept.

@@ -1,0 +1,85 @@
+//! A database of one's own for one test.
+
+use super::server::TestServer;
+use super::template::plain;
+use crate::error::Result;
+use crate::sql::{self, Row, Target};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the end of a test waits for its database to be dropped.
+const DROP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A fresh database on the run's shared server. Dropped, it takes the database with it, and whoever is still connected.
+#[derive(Debug)]
+pub struct TestDatabase {
+    server: Arc<TestServer>,
+    name: String,
+}
+
+impl TestDatabase {
+    pub(super) async fn copy_of(template: &str, server: Arc<TestServer>) -> Result<Self> {
+        // The test's name, to be recognised in pg_stat_activity and in the log; and chance, to be alone.
+        let thread = std::thread::current();
+        let test = thread.name().unwrap_or("test").rsplit("::").next().unwrap_or_default();
+        let name = format!("t_{}_{:08x}", plain(test, 45), fastrand::u32(..));
+        // Copying files beats logging every block of them, on a server that need not survive; 15 has to be told.
+        let strategy = if server.version() >= 15 { " STRATEGY file_copy" } else { "" };
+        let create =
+            format!("CREATE DATABASE {} TEMPLATE {}{strategy}", sql::name(&name), sql::name(template));
+        server.socket().run("postgres", &create, "make a database for a test").await?;
+        Ok(Self { server, name })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A connection URL for the superuser.
+    pub fn url(&self) -> String {
+        self.server.url(&self.name)
+    }
+
+    /// The server that it is in.
+    pub fn server(&self) -> &TestServer {
+        &self.server
+    }
+
+    /// Runs SQL in it as the superuser, as one simple query, and returns its rows as text. Dropped before it is done,
+    /// the statement may or may not have happened.
+    pub async fn execute(&self, sql: &str) -> Result<Vec<Row>> {
+        self.server.socket().run(&self.name, sql, "run a statement in the test's database").await
+    }
+}
+
+impl Drop for TestDatabase {
+    /// A test ends in a runtime that is about to go, or that was never entered; so a thread of its own does it.
+    fn drop(&mut self) {
+        let (target, name) = (self.server.socket(), self.name.clone());
+        let thread = std::thread::spawn(move || {
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+                return;
+            };
+            // If it cannot be dropped, it goes with the server.
+            let _best_effort =
+                runtime.block_on(async { tokio::time::timeout(DROP_PATIENCE, remove(&target, &name)).await });
+        });
+        let _best_effort = thread.join();
+    }
+}
+
+/// `DROP DATABASE` that meets a session, even one that is just leaving, looks again only after 100 ms. Most tests have
+/// closed their connections a moment ago; so the last of them is seen out first, which takes a few milliseconds.
+async fn remove(target: &Target, name: &str) -> Result<()> {
+    let doing = "drop a test's database";
+    let literal = sql::literal(name);
+    let see_out = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {literal}");
+    for _ in 0..10 {
+        if target.run("postgres", &see_out, doing).await?.is_empty() {
+            break;
+        }
+    }
+    let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", sql::name(name));
+    target.run("postgres", &drop, doing).await.map(std::mem::drop)
+}

@@ -1,0 +1,83 @@
+//! One server a run, one database a test: empty or copied from a template, alone in it, and gone afterwards.
+
+use plimsoll_embedded::test_server;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const SHOP: &str = "CREATE TABLE item (id int PRIMARY KEY); INSERT INTO item VALUES (1), (2)";
+
+async fn names(database: &test_server::TestDatabase) -> Vec<String> {
+    let rows = database.execute("SELECT datname FROM pg_database").await.unwrap();
+    rows.into_iter().map(|row| row["datname"].clone()).collect()
+}
+
+#[tokio::test]
+async fn a_database_is_empty_and_named_after_its_test() {
+    let database = test_server::database().await.unwrap();
+    assert!(database.name().contains("a_database_is_empty"), "{}", database.name());
+    let tables = database.execute("SELECT * FROM pg_tables WHERE schemaname = 'public'").await.unwrap();
+    assert!(tables.is_empty());
+}
+
+#[tokio::test]
+async fn two_databases_of_one_template_do_not_see_each_other() {
+    let a = test_server::database_from("shop", SHOP).await.unwrap();
+    let b = test_server::database_from("shop", SHOP).await.unwrap();
+    a.execute("DELETE FROM item").await.unwrap();
+    let left = b.execute("SELECT count(*) AS n FROM item").await.unwrap();
+    assert_eq!(left[0]["n"], "2");
+}
+
+#[tokio::test]
+async fn a_database_goes_with_its_guard_even_while_somebody_is_connected() {
+    let watcher = test_server::database().await.unwrap();
+    let database = test_server::database().await.unwrap();
+    let name = database.name().to_owned();
+    let url = database.url();
+    let sleeper = std::process::Command::new("psql").args([&url, "-c", "SELECT pg_sleep(60)"]).spawn();
+    assert!(names(&watcher).await.contains(&name));
+    drop(database);
+    assert!(!names(&watcher).await.contains(&name));
+    if let Ok(mut sleeper) = sleeper {
+        sleeper.wait().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_changed_setup_is_another_template() {
+    let old = test_server::database_from("changing", "CREATE TABLE old ()").await.unwrap();
+    let new = test_server::database_from("changing", "CREATE TABLE new ()").await.unwrap();
+    old.execute("SELECT FROM old").await.unwrap();
+    new.execute("SELECT FROM new").await.unwrap();
+    new.execute("SELECT FROM old").await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_setup_that_fails_says_which_and_is_tried_again() {
+    let error = test_server::database_from("broken", "CREATE TABLE a (); SELECT 1/0").await.unwrap_err();
+    let said = error.to_string();
+    assert!(said.contains("\"broken\"") && said.contains("division by zero"), "{said}");
+
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
+    for expected_to_work in [false, true, true] {
+        let made = test_server::database_made_by("program", "v1", async |url: String| {
+            assert!(url.starts_with("postgresql://"));
+            if RUNS.fetch_add(1, Ordering::SeqCst) == 0 { Err("not today") } else { Ok(()) }
+        })
+        .await;
+        assert_eq!(made.is_ok(), expected_to_work);
+    }
+    assert!(RUNS.load(Ordering::SeqCst) <= 2, "a finished template is not made again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_ask_at_once_are_all_served() {
+    let ask = |_| tokio::spawn(async { test_server::database_from("race", SHOP).await.unwrap() });
+    let asked: Vec<_> = (0..8).map(ask).collect();
+    let mut names = Vec::new();
+    for database in asked {
+        names.push(database.await.unwrap().name().to_owned());
+    }
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), 8);
+}

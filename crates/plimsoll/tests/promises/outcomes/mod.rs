@@ -1,0 +1,18 @@
+//! What a caller is told of its work, which errors say so, and what runs again because of it.
+
+mod a_crash_never_makes_a_lost_commit_a_success;
+mod a_lost_commit_is_told_in_three_ways;
+mod a_retry_storm_spends_its_budget_and_no_more;
+mod a_text_that_ends_a_transaction_is_never_called_rolled_back;
+mod a_wire_cut_at_any_byte_is_told_as_it_is;
+mod an_idempotent_statement_survives_a_lost_answer;
+mod collisions_and_deadlocks_run_again;
+mod error_reference_is_the_table;
+mod errors_read_as_one_sentence;
+mod every_sqlstate_that_can_be_provoked_is_classed;
+mod nothing_acknowledged_is_lost_or_doubled;
+mod only_what_is_done_whole_is_called_rolled_back;
+mod only_what_was_rolled_back_runs_again;
+mod retries_are_never_nested;
+mod the_last_error_does_not_hide_the_first;
+mod what_was_called_rolled_back_is_never_committed;

@@ -1,0 +1,23 @@
+//! What a pool promises: what it opens and lends, who waits and who is refused, and how it ends.
+
+mod a_dead_idle_connection_is_never_lent;
+mod a_full_queue_counts_only_those_beyond_capacity;
+mod a_lock_pile_up_leaves_the_others_afloat;
+mod a_paused_pool_lends_nothing_and_loses_nothing;
+mod a_pool_keeps_its_size_and_always_closes;
+mod a_pool_whose_runtime_is_gone_says_so;
+mod a_refusal_never_starves_its_runtime;
+mod a_self_deadlock_is_named;
+mod a_shutdown_at_any_moment_loses_nothing;
+mod a_vain_wait_for_a_connection_is_not_repeated;
+mod an_exhausted_pool_says_who_holds_it;
+mod an_overloaded_pool_goes_on_serving;
+mod connects_survive_their_caller_and_never_storm;
+mod every_future_may_be_dropped_anywhere;
+mod keepalives_and_user_timeout_are_set;
+mod one_deadline_covers_the_whole_connect;
+mod tls_is_verified_unless_told_otherwise;
+mod too_many_connections_is_named;
+mod twenty_workers_run_a_hundred_queries_each;
+mod urgent_work_is_served_first_and_nobody_starves;
+mod wrong_password_and_wrong_host_are_told_apart;

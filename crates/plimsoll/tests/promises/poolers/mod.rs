@@ -1,0 +1,6 @@
+//! What changes, and what must not, where a transaction pooler stands in front of the server.
+
+mod an_insert_returning_an_enum_through_pgbouncer_stores_one_row;
+mod behind_a_transaction_pooler_nothing_leaks;
+mod types_that_are_looked_up_work_through_every_pooler;
+mod what_a_stranger_left_behind_a_pooler_changes_nothing;

@@ -1,0 +1,11 @@
+//! What a transaction promises: where it begins, what runs inside it, and how it ends.
+
+mod a_dropped_commit_is_let_finish_up_to_its_grace;
+mod a_rollback_ends_by_the_deadline;
+mod a_savepoint_takes_nothing_else_along;
+mod a_statement_after_a_dropped_begin_stands_alone;
+mod a_transaction_commits_on_ok_and_rolls_back_on_everything_else;
+mod a_transaction_works_in_handlers_and_in_spawned_tasks;
+mod advisory_locks_have_stable_keys;
+mod no_statement_outruns_its_begin;
+mod one_limit_covers_the_whole_transaction;

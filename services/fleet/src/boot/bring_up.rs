@@ -1,0 +1,212 @@
+//! From a database that may not be there to a service that is ready.
+//!
+//! Each step may be done again, because several instances take them at the same moment and any of them may be cut off
+//! in the middle: the login role, the schema, the first tenant, the key of the cursors, the service's own pools, the
+//! partitions of the next days. What waiting can heal is waited for; what it cannot (a wrong password) ends the
+//! service with the reason, since a service that tries for ever looks like one that works. A schema that cannot be made is
+//! told in the log and tried again, so that an operator can put it right while the service answers 503.
+
+use crate::boot::config::Config;
+use crate::boot::demo::{self, Credentials};
+use crate::boot::role;
+use crate::boot::schema::{MIGRATIONS, SENTINEL};
+use crate::boot::{database_url, session};
+use crate::credentials;
+use crate::ingest::partitions::{self, Partitions};
+use crate::ingest::writer::Writer;
+use crate::pools::Pools;
+use crate::service::{Ready, Service};
+use crate::tenants::cursor::CursorKey;
+use plimsoll::migrate::Initialisation;
+use plimsoll::secret::{Password, Secret};
+use plimsoll::settings::{Plan, Settings};
+use plimsoll::{Database, Error, Fault, Result};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Less than a request's time, so that a device hears 503 and when to come again, and not 504.
+const POOL_TIMEOUT: Duration = Duration::from_secs(5);
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+const CURSOR_KEY: &str = "cursor";
+
+/// What there is to say once it is done.
+#[derive(Clone)]
+pub struct BringUpResult {
+    /// How to log in as the service's role, where that is a URL.
+    pub app_url: Option<String>,
+    /// What the settings of the service's own pools have in common.
+    pub app_settings: Settings,
+    /// The secrets of the first tenant, where there is one.
+    pub demo: Option<Credentials>,
+}
+
+/// What has to be known for it.
+pub(crate) struct BringUpInput {
+    pub(crate) config: Config,
+    /// The login of the tables' owner.
+    pub(crate) owner: Settings,
+    pub(crate) demo: Option<Credentials>,
+    pub(crate) service: Service,
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+/// Why a step was not taken.
+enum Stop {
+    /// Waiting may heal it, or somebody who reads the log.
+    Later(Option<Error>),
+    /// Nothing heals it but another start.
+    Never(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        if may_heal(&error) { Stop::Later(Some(error)) } else { Stop::Never(error) }
+    }
+}
+
+/// Brings the service up, however long that takes.
+///
+/// # Cancel safety
+/// Dropped, some of the steps were taken; the next start takes the rest.
+pub(crate) async fn bring_up(given: BringUpInput) -> Result<BringUpResult> {
+    let mut pause = FIRST_PAUSE;
+    let mut owner = None;
+    loop {
+        match steps(&given, &mut owner).await {
+            Ok(reached) => {
+                if let Some(owner) = owner {
+                    owner.close().await;
+                }
+                return Ok(reached);
+            }
+            Err(Stop::Later(error)) => {
+                if let Some(error) = error {
+                    tracing::warn!("the service is not ready yet, and tries again: {error}");
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            Err(Stop::Never(error)) => return Err(error),
+        }
+    }
+}
+
+async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<BringUpResult, Stop> {
+    let owner = match known {
+        Some(owner) => &*owner,
+        None => &*known.insert(log_in(&given.owner).await?),
+    };
+    owner.ready().await?;
+    let password = app_password(&given.config, owner.plan());
+    role::ensure(owner, password.as_ref().map(Secret::expose)).await?;
+    make_schema(owner).await?;
+    if let Some(credentials) = &given.demo {
+        demo::seed(owner, credentials).await?;
+    }
+    let cursors = CursorKey::new(shared_key(owner, CURSOR_KEY).await?);
+    let app_settings = app_settings(given, owner, password.clone());
+    let pools = Pools::open(&app_settings, |settings| connect(owner, settings, password.as_ref())).await?;
+    let partitions = Partitions::new(pools.ops_worker.clone());
+    partitions.ensure_ahead().await?;
+    let writer = Writer::start(pools.ingest.clone(), partitions.clone());
+    tokio::spawn(partitions::keep_ahead(partitions.clone(), given.stop.clone()));
+    let with_tenant = given.demo.is_some() && session::takes_options(owner);
+    let app_url = database_url::of_role(pools.ui.plan(), password.as_ref(), with_tenant);
+    given.service.set_ready(Ready { pools, writer, cursors, partitions });
+    Ok(BringUpResult { app_url, app_settings, demo: given.demo.clone() })
+}
+
+/// The owner's login, under what every session of this service stands under. Whether that can go with start-up is seen
+/// from a connection without it.
+async fn log_in(owner: &Settings) -> Result<Database> {
+    let settings = owner.clone().application_name("fleet-owner").pool_min(0).pool_max(2);
+    let plain = Database::connect(settings.clone()).await?;
+    plain.ready().await?;
+    if !session::takes_options(&plain) {
+        session::creates_in_public(&plain).await?;
+        return Ok(plain);
+    }
+    plain.close().await;
+    Database::connect(session::pinned(settings, plain.plan())).await
+}
+
+/// The schema, made where it is not there and finished where it was begun. A schema that cannot be made is in the log,
+/// and is tried again: meanwhile somebody may make it by hand, and the service answers 503.
+async fn make_schema(owner: &Database) -> Result<(), Stop> {
+    match owner.auto_initialize(&MIGRATIONS, SENTINEL).await {
+        Initialisation::Initialised(report) => {
+            tracing::info!("applied {} migrations", report.applied.len());
+            Ok(())
+        }
+        done if done.is_ready() => Ok(()),
+        _ => Err(Stop::Later(None)),
+    }
+}
+
+/// Whether it is worth while to try again.
+fn may_heal(error: &Error) -> bool {
+    let fault = error.fault();
+    fault.is_connectivity()
+        || matches!(
+            fault,
+            Fault::PoolExhausted
+                | Fault::DeadlinePassed
+                | Fault::IdleSessionEnded
+                | Fault::StatementTimeout
+                | Fault::TransactionTimeout
+                | Fault::LockTimeout
+                | Fault::CancelledByOther
+                | Fault::SerializationFailure
+                | Fault::Deadlock
+                | Fault::ReadOnlyServer
+                | Fault::ServerResources
+        )
+}
+
+/// The password of the service's role: said, or made from the owner's. Where the owner needs none, neither does it.
+fn app_password(config: &Config, owner: &Plan) -> Option<Secret> {
+    let owners = match owner.password() {
+        Some(Password::Fixed(password)) => Some(password),
+        _ => None,
+    };
+    let made = || owners.map(|owners| credentials::password_of_role(owners.expose(), role::NAME).into());
+    config.app_password.clone().or_else(made)
+}
+
+/// What all of the service's pools have in common.
+fn app_settings(given: &BringUpInput, owner: &Database, password: Option<Secret>) -> Settings {
+    let mut settings = given.owner.clone().user(role::NAME);
+    if session::takes_options(owner) {
+        // The owner's plan has the list already, behind what was said.
+        settings = settings.options(owner.plan().options());
+    }
+    if !given.config.pool_timeout_is_said {
+        settings = settings.pool_timeout(POOL_TIMEOUT);
+    }
+    match password {
+        Some(password) => settings.password(password),
+        None => settings,
+    }
+}
+
+/// Opens one of the service's pools. A password that is refused is one from before the owner's was changed.
+async fn connect(owner: &Database, settings: Settings, password: Option<&Secret>) -> Result<Database> {
+    match (Database::connect(settings.clone()).await, password) {
+        (Err(error), Some(password)) if error.fault() == Fault::Authentication => {
+            tracing::info!("the password of {} is set anew: the present one is refused", role::NAME);
+            role::set_password(owner, password.expose()).await?;
+            Database::connect(settings).await
+        }
+        (result, _) => result,
+    }
+}
+
+/// A random key that all instances share; whoever comes first makes it.
+async fn shared_key(owner: &Database, name: &str) -> Result<String> {
+    let new = credentials::new_token().map_err(|problem| Error::abort(problem.to_string()))?;
+    let keep = "INSERT INTO public.service_keys (name, key) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    owner.execute(keep, &[&name, &new]).await?;
+    Ok(owner.query_one("SELECT key FROM public.service_keys WHERE name = $1", &[&name]).await?.try_get(0)?)
+}

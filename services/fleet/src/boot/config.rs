@@ -1,0 +1,145 @@
+//! What the service was told, read once at the beginning.
+//!
+//! Where the database is, and every limit of its pools, is said in the library's own variables (`DATABASE_URL`, or
+//! `PG_HOST` and its like, and `PLIMSOLL_*`). The few below are the service's own.
+//!
+//! | variable | default | what it says |
+//! |---|---|---|
+//! | `FLEET_LISTEN` | `127.0.0.1:8080` | address and port; port 0 takes a free one |
+//! | `FLEET_DATA` | `data` | the folder of the service's own PostgreSQL and of the first tenant's secrets |
+//! | `FLEET_DEMO` | on with a database of its own | makes the tenant `test`, and prints how to use it |
+//! | `AUTO_PROVISION` | on with a database of its own | a first message that proves the tenant's key registers its device |
+//! | `OPERATOR_TOKEN` | made for the tenant `test` | what operators show; without one nobody is an operator |
+//! | `FLEET_ENV_FILE` | `.env.fleet` | where the tenant `test` is written down for shells; `off` for nowhere |
+//! | `FLEET_APP_PASSWORD` | made from the owner's | the password of the login role `fleet_app` |
+
+use crate::boot::role;
+use plimsoll::secret::Secret;
+use plimsoll::settings::{Settings, SettingsError};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// Where the database is.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A PostgreSQL of the service's own, whose data stay in its folder.
+    DevPostgres,
+    /// A database that somebody else looks after; the login is its owner's.
+    Given(Box<Settings>),
+}
+
+/// What the service was told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Where it keeps what is its own.
+    pub data: PathBuf,
+    /// Where the database is.
+    pub database: Source,
+    /// Whether the tenant of the first hour is made.
+    pub demo: bool,
+    /// Whether a first message may register its device.
+    pub auto_provision: bool,
+    /// What operators show, where it is not that of the first hour.
+    pub operator_token: Option<Secret>,
+    /// Where the tenant of the first hour is written down for shells.
+    pub env_file: Option<PathBuf>,
+    /// The password of the service's role, where it is not made from the owner's.
+    pub app_password: Option<Secret>,
+    /// Whether somebody said how long to wait for a connection; the service has a shorter default than the library.
+    pub pool_timeout_is_said: bool,
+}
+
+/// A variable that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// One of the service's own.
+    #[error("{variable} is {value:?}; allowed is {allowed}")]
+    Value {
+        /// Which.
+        variable: &'static str,
+        /// What it says.
+        value: String,
+        /// What it may say.
+        allowed: &'static str,
+    },
+    /// The login of the service's own pools was named for the owner's.
+    #[error(
+        "the database is named with the login {0}, which is that of the service's own pools; name the login of the tables' \
+         owner (or, if DATABASE_URL was read from .env.fleet into this shell: unset DATABASE_URL)"
+    )]
+    OwnRole(&'static str),
+    /// Those of the library, all of them at once.
+    #[error(transparent)]
+    Database(#[from] SettingsError),
+}
+
+/// Any of these says where a database is.
+const SAID: [&str; 4] = ["DATABASE_URL", "PLIMSOLL_URL", "PG_HOST", "POSTGRES_HOST"];
+
+impl Config {
+    /// What the environment says.
+    ///
+    /// # Errors
+    /// Which variable cannot be used, and why.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Config::from_env_with(|name| std::env::var(name).ok())
+    }
+
+    /// The same from any other place that knows variables by name.
+    ///
+    /// # Errors
+    /// As [`Config::from_env`].
+    pub fn from_env_with(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let said = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        let database = match SAID.iter().any(|name| said(name).is_some()) {
+            true => Source::Given(Box::new(of_an_owner(Settings::from_env_with(&variable)?)?)),
+            false => Source::DevPostgres,
+        };
+        let is_own = matches!(database, Source::DevPostgres);
+        let pool_timeouts = ["PLIMSOLL_POOL_TIMEOUT", "DATABASE_POOL_TIMEOUT"];
+        Ok(Config {
+            listen: listen(said("FLEET_LISTEN"))?,
+            data: said("FLEET_DATA").unwrap_or_else(|| "data".to_owned()).into(),
+            database,
+            demo: switch("FLEET_DEMO", said("FLEET_DEMO"), is_own)?,
+            auto_provision: switch("AUTO_PROVISION", said("AUTO_PROVISION"), is_own)?,
+            operator_token: said("OPERATOR_TOKEN").map(Secret::from),
+            env_file: env_file(said("FLEET_ENV_FILE")),
+            app_password: said("FLEET_APP_PASSWORD").map(Secret::from),
+            pool_timeout_is_said: pool_timeouts.iter().any(|name| said(name).is_some()),
+        })
+    }
+}
+
+/// Settings that cannot be used at all are refused later, with all that is wrong with them.
+fn of_an_owner(settings: Settings) -> Result<Settings, ConfigError> {
+    match settings.clone().check() {
+        Ok(plan) if plan.user() == role::NAME => Err(ConfigError::OwnRole(role::NAME)),
+        _ => Ok(settings),
+    }
+}
+
+fn env_file(said: Option<String>) -> Option<PathBuf> {
+    match said.as_deref().map(str::trim) {
+        None => Some(".env.fleet".into()),
+        Some(word) if word.eq_ignore_ascii_case("off") => None,
+        Some(path) => Some(path.into()),
+    }
+}
+
+fn listen(said: Option<String>) -> Result<SocketAddr, ConfigError> {
+    let Some(value) = said else { return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))) };
+    let allowed = "an address and a port, such as 127.0.0.1:8080";
+    value.trim().parse().map_err(|_| ConfigError::Value { variable: "FLEET_LISTEN", value, allowed })
+}
+
+fn switch(variable: &'static str, said: Option<String>, otherwise: bool) -> Result<bool, ConfigError> {
+    let Some(value) = said else { return Ok(otherwise) };
+    match value.trim().to_ascii_lowercase().as_str() {
+        "1" | "on" | "true" | "yes" => Ok(true),
+        "0" | "off" | "false" | "no" => Ok(false),
+        _ => Err(ConfigError::Value { variable, value, allowed: "1, on, true, yes or 0, off, false, no" }),
+    }
+}

@@ -1,0 +1,16 @@
+//! How the service starts and stops: what it was told, its login role, its schema, its first tenant, and the paths that
+//! it answers.
+
+pub mod bring_up;
+pub mod config;
+mod database_url;
+pub mod demo;
+#[cfg(feature = "dev")]
+mod dev_postgres;
+pub mod env_file;
+mod private_file;
+pub mod role;
+mod router;
+pub mod schema;
+pub mod session;
+pub mod start;

@@ -1,0 +1,60 @@
+//! May this device send, and where is it? The one answer, for every protocol by which a message can come in.
+//!
+//! The rules are those of [`admission`]; a first message that they let in registers its device.
+
+use super::admission::{self, Admission, Record};
+use super::provision::{Provisioned, provision};
+use super::refusal::AdmissionRefusal;
+use super::{DeviceId, SiteId, store};
+use crate::credentials::TokenHash;
+use crate::refusal::NotDone;
+use crate::tenants::{TenantId, TenantTx, transaction};
+use plimsoll::{Database, Result};
+
+/// Lets a device in whose message showed this token and says to come from this site, and registers it if this is its
+/// first message and `auto_provision` allows that. The answer is its site.
+///
+/// # Errors
+/// Why it may not send, and what the database failed with.
+///
+/// # Cancel safety
+/// Dropped, the device may have been registered; its next message is then taken as a known device's.
+pub async fn admit(
+    db: &Database,
+    tenant: &TenantId,
+    device: &DeviceId,
+    shown: &TokenHash,
+    said: Option<&SiteId>,
+    auto_provision: bool,
+) -> Result<SiteId, NotDone<AdmissionRefusal>> {
+    let known = record(db, tenant, device).await?;
+    let decision = match admission::decide(known.as_ref(), shown, auto_provision) {
+        Admission::ToBeProvisioned => {
+            let site = said.cloned().unwrap_or_else(SiteId::default_site);
+            match provision(db, tenant, device, &site, shown).await? {
+                // From here it is a message like any other.
+                Provisioned::Made => return Ok(site),
+                Provisioned::Existed => {
+                    let known = record(db, tenant, device).await?;
+                    admission::decide(known.as_ref(), shown, false)
+                }
+                Provisioned::NoCapacity => return Err(AdmissionRefusal::NoCapacity.into()),
+                Provisioned::UnknownSite => return Err(AdmissionRefusal::UnknownSite.into()),
+            }
+        }
+        decision => decision,
+    };
+    match decision {
+        Admission::Accepted(site) if said.is_some_and(|said| *said != site) => {
+            Err(AdmissionRefusal::SiteMismatch.into())
+        }
+        Admission::Accepted(site) => Ok(site),
+        Admission::Refused(refusal) => Err(refusal.into()),
+        Admission::ToBeProvisioned => Err(AdmissionRefusal::BeingRegistered.into()),
+    }
+}
+
+async fn record(db: &Database, tenant: &TenantId, device: &DeviceId) -> Result<Option<Record>> {
+    let call = db.named("look device up").read_only();
+    transaction::retrying(call, tenant, async |tx: TenantTx| store::record(&tx, device).await).await
+}

@@ -1,0 +1,59 @@
+//! A reading as it is stored, and how it is made from a message.
+
+use super::message::Message;
+use super::refusal::StoreRefusal;
+use crate::devices::{DeviceId, SiteId};
+use jiff::Timestamp;
+
+/// A reading as it is stored.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// Whose.
+    pub device: DeviceId,
+    /// When.
+    pub time: Timestamp,
+    /// The how-manieth.
+    pub seq: i64,
+    /// Where.
+    pub site: SiteId,
+    /// What: a JSON object.
+    pub metrics: String,
+}
+
+impl Reading {
+    /// What is stored of a message of this device, from this site, that arrived at `now`.
+    ///
+    /// # Errors
+    /// When the message has to be numbered, and the operating system gives no random bytes.
+    pub fn of(
+        message: Message,
+        device: DeviceId,
+        site: SiteId,
+        now: Timestamp,
+    ) -> Result<Self, StoreRefusal> {
+        let seq = match (message.seq, message.time) {
+            (Some(seq), _) => seq,
+            // The time makes it what it is; sent again, it is the same.
+            (None, Some(_)) => 0,
+            (None, None) => own_seq()?,
+        };
+        let time = message.time.unwrap_or(now);
+        Ok(Reading { device, time, seq, site, metrics: message.metrics })
+    }
+}
+
+/// The time of arrival as it is kept: cut, so that it does not become one of tomorrow.
+#[must_use]
+pub fn time_of_arrival() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
+}
+
+/// A number for a message that has neither time nor number of its own: negative, and small enough for every JSON reader.
+fn own_seq() -> Result<i64, StoreRefusal> {
+    let random = getrandom::u64().map_err(|_| {
+        tracing::error!("the operating system gives no random bytes");
+        StoreRefusal::NotNumbered
+    })?;
+    Ok(-1 - i64::try_from(random >> 11).unwrap_or_default())
+}

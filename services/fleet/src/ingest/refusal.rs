@@ -1,0 +1,240 @@
+//! Why a reading is not taken: what is wrong with its message, and why it could not be stored.
+
+use super::fields::NotRead;
+use crate::refusal::{Refusal, RefusalKind};
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// How much of a field's name is repeated in a refusal.
+const SHOWN: usize = 40;
+
+/// What is wrong with a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MessageRefusal {
+    /// It is larger than what is read.
+    TooLarge,
+    /// It is no JSON.
+    NotJson,
+    /// It is no JSON, because this field holds a word such as NaN.
+    NotANumber(String),
+    /// It is JSON, and no object.
+    NotAnObject,
+    /// Two fields have this name.
+    FieldTwice(String),
+    /// The envelope is of a version that is not known here.
+    UnsupportedVersion,
+    /// The time cannot be taken.
+    Time(TimeRefusal),
+    /// The device's count is none.
+    InvalidSeq,
+    /// The name of the site is none.
+    InvalidSite,
+    /// The envelope holds no object of metrics.
+    NoMetricsObject,
+    /// There is no metric in it.
+    NoMetrics,
+    /// There are more metrics than one message may have.
+    TooManyMetrics,
+    /// The name of a metric is too long.
+    MetricNameTooLong,
+    /// The name of a metric is empty or has control characters.
+    InvalidMetricName,
+    /// The value of this metric is neither a number nor a truth value.
+    NoMetricValue(String),
+    /// The number of this metric would come back changed.
+    NumberMisfit(String, Misfit),
+}
+
+impl Refusal for MessageRefusal {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            MessageRefusal::TooLarge => RefusalKind::TooLarge,
+            _ => RefusalKind::Malformed,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            MessageRefusal::TooLarge => "PAYLOAD_TOO_LARGE",
+            MessageRefusal::NotJson | MessageRefusal::NotANumber(_) => "INVALID_JSON",
+            MessageRefusal::NotAnObject | MessageRefusal::FieldTwice(_) => "INVALID_MESSAGE",
+            MessageRefusal::UnsupportedVersion => "UNSUPPORTED_ENVELOPE_VERSION",
+            MessageRefusal::Time(why) => why.told().0,
+            MessageRefusal::InvalidSeq => "INVALID_SEQ",
+            MessageRefusal::InvalidSite => "INVALID_SITE_ID",
+            MessageRefusal::NoMetricsObject | MessageRefusal::NoMetrics => "INVALID_METRICS",
+            MessageRefusal::TooManyMetrics => "TOO_MANY_METRICS",
+            MessageRefusal::MetricNameTooLong => "METRIC_KEY_TOO_LONG",
+            MessageRefusal::InvalidMetricName => "METRIC_KEY_INVALID",
+            MessageRefusal::NoMetricValue(_) | MessageRefusal::NumberMisfit(..) => "METRIC_VALUE_INVALID",
+        }
+    }
+
+    fn detail(&self) -> Cow<'static, str> {
+        match self {
+            MessageRefusal::TooLarge => "the body is larger than 8192 bytes".into(),
+            MessageRefusal::NotJson => "the body is not JSON".into(),
+            MessageRefusal::NotANumber(name) => format!(
+                "the body is not JSON: {} holds what is no number; leave it out where nothing was measured",
+                named(name)
+            )
+            .into(),
+            MessageRefusal::NotAnObject => "the body is not a JSON object".into(),
+            MessageRefusal::FieldTwice(name) => {
+                format!("{} is there twice: which one counts?", named(name)).into()
+            }
+            MessageRefusal::UnsupportedVersion => "version is \"1\"".into(),
+            MessageRefusal::Time(why) => why.told().1.into(),
+            MessageRefusal::InvalidSeq => "seq is a whole number from 0 to 9223372036854775807".into(),
+            MessageRefusal::InvalidSite => "site_id is a text of 1 to 128 characters".into(),
+            MessageRefusal::NoMetricsObject => "an envelope holds an object named metrics".into(),
+            MessageRefusal::NoMetrics => "the message holds no metric".into(),
+            MessageRefusal::TooManyMetrics => "a message holds 50 metrics at most".into(),
+            MessageRefusal::MetricNameTooLong => "a metric's name has 128 characters at most".into(),
+            MessageRefusal::InvalidMetricName => {
+                "a metric's name is not empty and has no control characters".into()
+            }
+            MessageRefusal::NoMetricValue(name) => {
+                format!("the metric {} is not a number, true or false", named(name)).into()
+            }
+            MessageRefusal::NumberMisfit(name, why) => {
+                format!("the metric {} {}", named(name), why.sentence()).into()
+            }
+        }
+    }
+}
+
+impl From<NotRead> for MessageRefusal {
+    fn from(why: NotRead) -> Self {
+        match why {
+            NotRead::NoJson(None) => MessageRefusal::NotJson,
+            NotRead::NoJson(Some(name)) => MessageRefusal::NotANumber(name),
+            NotRead::NoObject => MessageRefusal::NotAnObject,
+            NotRead::Twice(name) => MessageRefusal::FieldTwice(name),
+        }
+    }
+}
+
+/// A field's name as it is told: not longer than what helps to find it.
+fn named(name: &str) -> String {
+    let (shown, more): (String, &str) = match name.char_indices().nth(SHOWN) {
+        Some((end, _)) => (name.chars().take(SHOWN).collect(), if end < name.len() { ".." } else { "" }),
+        None => (name.to_owned(), ""),
+    };
+    format!("\"{}{more}\"", shown.escape_debug())
+}
+
+/// Why a time is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeRefusal {
+    /// It is none.
+    Unreadable,
+    /// It has a date only.
+    DateOnly,
+    /// It would be rounded.
+    TooFine,
+    /// It is a leap second.
+    LeapSecond,
+    /// It is too long ago or too far ahead.
+    OutOfRange,
+}
+
+impl TimeRefusal {
+    /// The code and the sentence that it is told with.
+    fn told(self) -> (&'static str, &'static str) {
+        match self {
+            TimeRefusal::Unreadable => {
+                ("INVALID_TS", "ts is a time in ISO 8601 as text, such as \"2025-01-01T12:00:00Z\"")
+            }
+            TimeRefusal::DateOnly => {
+                ("INVALID_TS", "ts is a date without a time; send both, such as \"2025-01-01T12:00:00Z\"")
+            }
+            TimeRefusal::TooFine => (
+                "INVALID_TS",
+                "ts is finer than a microsecond and would be stored rounded; send six digits behind the point at most",
+            ),
+            TimeRefusal::LeapSecond => (
+                "INVALID_TS",
+                "ts is a leap second, which cannot be told from the next one here; seconds go from 00 to 59",
+            ),
+            TimeRefusal::OutOfRange => (
+                "TS_OUT_OF_RANGE",
+                "ts is more than 30 days past or more than 24 hours ahead: is the device's clock right?",
+            ),
+        }
+    }
+}
+
+/// Why a number does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misfit {
+    /// A whole number beyond 64 bits.
+    Whole,
+    /// Beyond the largest float.
+    Large,
+    /// Not zero, and nearer to zero than any float.
+    Small,
+    /// More digits than a float holds.
+    Digits,
+}
+
+impl Misfit {
+    /// What it is told as, after the number's name.
+    fn sentence(self) -> &'static str {
+        match self {
+            Misfit::Whole => {
+                "is a whole number beyond 64 bits: it has to lie from -9223372036854775808 to 18446744073709551615"
+            }
+            Misfit::Large => {
+                "is too large for a 64-bit float: it has to lie within 1.7976931348623157e308 of zero"
+            }
+            Misfit::Small => "is too small for a 64-bit float and would become 0: send 0, or at least 5e-324",
+            Misfit::Digits => {
+                "has more digits than a 64-bit float holds, and would be stored rounded: send 17 at most"
+            }
+        }
+    }
+}
+
+/// Why a reading that was taken could not be stored, where that is not the database's failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreRefusal {
+    /// More readings arrive than can be written.
+    QueueFull,
+    /// The service is stopping.
+    Stopping,
+    /// The day has no partition, which is not the reading's fault.
+    NoPlaceForTheDay,
+    /// The operating system gives no random bytes, and so a message without a number got none.
+    NotNumbered,
+}
+
+impl Refusal for StoreRefusal {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            StoreRefusal::QueueFull => RefusalKind::NotNow(Duration::from_secs(2)),
+            StoreRefusal::Stopping => RefusalKind::NotNow(Duration::from_secs(1)),
+            StoreRefusal::NoPlaceForTheDay | StoreRefusal::NotNumbered => RefusalKind::OwnMistake,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            StoreRefusal::QueueFull => "QUEUE_FULL",
+            StoreRefusal::Stopping => "STOPPING",
+            StoreRefusal::NoPlaceForTheDay | StoreRefusal::NotNumbered => "INTERNAL",
+        }
+    }
+
+    fn detail(&self) -> Cow<'static, str> {
+        let sentence = match self {
+            StoreRefusal::QueueFull => "more readings arrive than can be written now; send again later",
+            StoreRefusal::Stopping => "the service is stopping; send again",
+            StoreRefusal::NoPlaceForTheDay => {
+                "the service has no place for readings of this day; its log has the rest"
+            }
+            StoreRefusal::NotNumbered => "the service could not number the message",
+        };
+        sentence.into()
+    }
+}

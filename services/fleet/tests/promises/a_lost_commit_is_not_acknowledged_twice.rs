@@ -1,0 +1,79 @@
+//! When the answer to a COMMIT is lost, a device is told "stored" only if that was found out; if not, it sends again, and
+//! the reading is there once.
+
+use crate::service::{self, Answer, Device, Fleet};
+use plimsoll::Settings;
+use plimsoll_embedded::test_server;
+use plimsoll_faults::{Direction, Fault, Proxy, When};
+use tokio::task::JoinHandle;
+
+/// A service whose connections pass a wire that can be broken.
+async fn behind_a_wire() -> (Fleet, Proxy) {
+    let server = test_server::server().await.unwrap();
+    let wire = Proxy::in_front_of((server.host(), server.port())).await.unwrap();
+    let port = wire.port().to_string();
+    let fleet = service::start_with(|config| {
+        let fleet::Source::Given(settings) = &config.database else { panic!("a database was given") };
+        let host = format!("127.0.0.1:{port}");
+        config.database = fleet::Source::Given(Box::new(Settings::clone(settings).hosts(host)));
+    });
+    (fleet.await, wire)
+}
+
+fn reading() -> String {
+    format!(r#"{{"ts":"{}","seq":5,"metrics":{{"t":1}}}}"#, service::now())
+}
+
+/// Sends a reading whose INSERT is held, so that the next COMMIT is the one that stores it.
+async fn send_held(fleet: &Fleet, body: &str, break_wire: impl FnOnce()) -> JoinHandle<Answer> {
+    let hold = fleet.hold_writes().await;
+    let (device, body): (Device, String) = (fleet.device.clone(), body.to_owned());
+    let sending = tokio::spawn(async move { device.send("d1", body).await });
+    fleet.until_writes_wait(1).await;
+    break_wire();
+    hold.rollback().await;
+    sending
+}
+
+#[tokio::test]
+async fn found_out_it_is_acknowledged() {
+    let (fleet, wire) = behind_a_wire().await;
+    fleet.device.send("d1", r#"{"t": 0}"#).await.accepted();
+    let commit = Fault::on_message(Direction::ToServer, b'Q', "COMMIT", When::AnswerDropped);
+    let sending = send_held(&fleet, &reading(), || wire.set_once(commit)).await;
+    sending.await.unwrap().accepted();
+    assert_eq!(wire.struck(), 1, "the answer was lost");
+    assert_eq!(fleet.readings().await, 2);
+}
+
+#[tokio::test]
+async fn not_found_out_it_is_refused_and_stored_once_when_sent_again() {
+    let (fleet, wire) = behind_a_wire().await;
+    fleet.device.send("d1", r#"{"t": 0}"#).await.accepted();
+    let body = reading();
+    let break_wire = || {
+        wire.set(Fault::on_message(Direction::ToServer, b'Q', "COMMIT", When::AnswerDropped));
+        // And whoever asks what became of it gets no answer either.
+        wire.add(Fault::on_message(Direction::ToServer, b'P', "pg_xact_status", When::Before));
+    };
+    let sending = send_held(&fleet, &body, break_wire).await;
+    let answer = sending.await.unwrap();
+    answer.refused(503, "OUTCOME_UNKNOWN");
+    assert!(answer.retry_after.is_some());
+    assert_eq!(fleet.readings().await, 2, "it had been stored, and nobody could know");
+    wire.clear();
+    let again = async || fleet.device.send("d1", body.as_str()).await.status == 202;
+    service::until("the device's next try is accepted", again).await;
+    assert_eq!(fleet.readings().await, 2);
+}
+
+#[tokio::test]
+async fn what_did_not_happen_is_done_again_by_the_service() {
+    let (fleet, wire) = behind_a_wire().await;
+    fleet.device.send("d1", r#"{"t": 0}"#).await.accepted();
+    let commit = Fault::on_message(Direction::ToServer, b'Q', "COMMIT", When::Before);
+    let sending = send_held(&fleet, &reading(), || wire.set_once(commit)).await;
+    sending.await.unwrap().accepted();
+    assert_eq!(wire.struck(), 1);
+    assert_eq!(fleet.readings().await, 2);
+}

@@ -1,0 +1,33 @@
+//! What the service `fleet` promises: a module for each promise, named as a sentence.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+// What several promises begin with. What is logged is read as the library's own tests read it.
+#[path = "../../../../crates/plimsoll/tests/promises/log.rs"]
+#[allow(dead_code, reason = "of the whole module this program takes what it needs")]
+mod log;
+mod service;
+
+// The promises.
+mod a_frozen_database_is_a_503_and_loses_nothing;
+mod a_full_queue_refuses_at_once;
+mod a_lost_commit_is_not_acknowledged_twice;
+mod a_missing_token_is_named;
+mod a_reading_is_acknowledged_after_commit;
+mod a_reading_of_any_day_has_a_place;
+mod a_time_beyond_every_clock_is_shown_in_lists;
+mod an_interrupt_drains_and_a_second_one_leaves_at_once;
+mod bad_input_gets_a_4xx_and_stores_nothing;
+mod both_ways_to_name_a_database_are_read;
+mod device_pages_are_complete_and_cursors_are_checked;
+mod duplicates_are_stored_once;
+mod each_part_has_its_own_pool;
+mod it_works_behind_a_transaction_pooler;
+mod one_hundred_first_messages_make_one_device;
+mod only_plain_json_is_read;
+mod sql_and_code_have_one_list_of_states;
+mod tenants_cannot_see_each_other;
+mod the_first_hour_works_as_printed;
+mod the_login_role_carries_its_limits;
+mod the_schema_makes_itself_at_start;
+mod the_service_starts_while_postgres_is_away;
+mod what_a_login_prefers_changes_nothing;
