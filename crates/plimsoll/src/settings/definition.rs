@@ -48,7 +48,7 @@ impl Definition {
 
     /// What holds when nobody says it, in words.
     pub fn default(&self) -> Option<String> {
-        (self.default)().or_else(|| self.otherwise.map(str::to_owned))
+        self.otherwise.map(str::to_owned).or_else(self.default)
     }
 
     /// What was said, as text; stars where it is a secret.
@@ -163,15 +163,28 @@ impl fmt::Display for Range {
     }
 }
 
-/// Makes out of one list: the struct, its setters, the table, and the struct with the defaults filled in.
+/// Makes everything out of one list of rows: [`Settings`] with its setters, [`Plan`](super::Plan) with its getters, and
+/// the table of definitions.
 ///
-/// An entry is `name: Type`, then as needed `set (argument type)` (or `set by_hand`), `default value`,
-/// `otherwise "words"` where nobody can name a plain value, `range` and `also [other variables]`.
+/// A row is `name: Type`, then as needed, in this order:
+///
+/// | part | what it does |
+/// |---|---|
+/// | `set (argument type)` or `set by_hand` | the setter takes another type, or is written in `mod.rs` |
+/// | `get by_hand` | the getter of `Plan` is written in `plan.rs`, or the value takes effect in the check alone |
+/// | `default value` | the value if neither the program nor a profile gives one; without it, `Plan` holds an `Option` |
+/// | `otherwise "words"` | the documentation's text for the default, where a plain value would say too little |
+/// | `range` | the allowed values |
+/// | `also [other variables]` | environment variables that mean the same |
+///
+/// The type is a single word, because the getter depends on it: a `Limit` is read as `Option<Duration>`, a `String` as
+/// `&str`, any other type as a copy.
 macro_rules! settings {
     ($(#[$about:meta])* $( section $section:literal { $(
         $(#[doc = $doc:expr])+
-        $name:ident: $type:ty
+        $name:ident: $type:ident
             $(, set $set:tt)?
+            $(, get $get:tt)?
             $(, default $default:expr)?
             $(, otherwise $otherwise:literal)?
             $(, range $range:expr)?
@@ -183,31 +196,37 @@ macro_rules! settings {
         #[non_exhaustive]
         pub struct Settings {
             $($( pub(super) $name: Option<$type>, )+)+
-            /// What could not be read where it was said; reported by `check`, with all the rest.
+            /// Values that could not be read; `check` reports them together with all other problems.
             pub(super) problems: Vec<Problem>,
         }
 
-        /// One method a setting; each says it, and is chained.
+        /// One chained method for each setting.
         impl Settings {
             $($( settings!(@setter [$($set)?] $name $type, $($doc)+); )+)+
 
-            /// What was said here, and where nothing was, what was said there.
+            /// These settings; `weaker` supplies those that are not set here.
             pub(super) fn or(mut self, weaker: Self) -> Self {
                 $($( self.$name = self.$name.or(weaker.$name); )+)+
                 self.problems.extend(weaker.problems);
                 self
             }
 
-            /// What was said, and where nothing was, the default.
-            pub(super) fn complete(self) -> Complete {
-                Complete { $($( $name: settings!(@or self.$name $(, $default)?), )+)+ }
+            /// These settings; the defaults supply those that are not set here. The plan is not checked yet.
+            pub(super) fn or_defaults(self) -> Plan {
+                Plan { $($( $name: settings!(@or self.$name $(, $default)?), )+)+ }
             }
         }
 
-        /// Settings with the defaults filled in; `Option` is left only where there is no default.
-        #[expect(dead_code, reason = "what has neither default nor profile is read from what was said")]
-        pub(super) struct Complete {
+        /// Checked settings: the only thing that a pool can be opened with.
+        #[derive(Clone, Debug)]
+        #[expect(dead_code, reason = "`profile` and `port` take effect in the check; no getter reads them")]
+        pub struct Plan {
             $($( pub(super) $name: settings!(@filled $type $(, $default)?), )+)+
+        }
+
+        /// One getter for each setting.
+        impl Plan {
+            $($( settings!(@getter [$($get)?] [$($default)?] $name $type, $($doc)+); )+)+
         }
 
         static TABLE: &[Definition] = &[$($(
@@ -227,8 +246,8 @@ macro_rules! settings {
             },
         )+)+];
     };
-    (@setter [by_hand] $name:ident $type:ty, $($doc:expr)+) => {};
-    (@setter [($argument:ty)] $name:ident $type:ty, $($doc:expr)+) => {
+    (@setter [by_hand] $name:ident $type:ident, $($doc:expr)+) => {};
+    (@setter [($argument:ty)] $name:ident $type:ident, $($doc:expr)+) => {
         $(#[doc = $doc])+
         #[must_use]
         pub fn $name(mut self, $name: $argument) -> Self {
@@ -236,7 +255,7 @@ macro_rules! settings {
             self
         }
     };
-    (@setter [] $name:ident $type:ty, $($doc:expr)+) => {
+    (@setter [] $name:ident $type:ident, $($doc:expr)+) => {
         $(#[doc = $doc])+
         #[must_use]
         pub fn $name(mut self, $name: $type) -> Self {
@@ -244,17 +263,42 @@ macro_rules! settings {
             self
         }
     };
+    (@getter [by_hand] [$($default:expr)?] $name:ident $type:ident, $($doc:expr)+) => {};
+    (@getter [] [$default:expr] $name:ident Limit, $($doc:expr)+) => {
+        $(#[doc = $doc])+
+        pub fn $name(&self) -> Option<Duration> {
+            self.$name.duration()
+        }
+    };
+    (@getter [] [$default:expr] $name:ident String, $($doc:expr)+) => {
+        $(#[doc = $doc])+
+        pub fn $name(&self) -> &str {
+            &self.$name
+        }
+    };
+    (@getter [] [$default:expr] $name:ident $type:ident, $($doc:expr)+) => {
+        $(#[doc = $doc])+
+        pub fn $name(&self) -> $type {
+            self.$name
+        }
+    };
+    (@getter [] [] $name:ident $type:ident, $($doc:expr)+) => {
+        $(#[doc = $doc])+
+        pub fn $name(&self) -> Option<$type> {
+            self.$name
+        }
+    };
     (@or $said:expr) => { $said };
     (@or $said:expr, $default:expr) => { $said.unwrap_or($default) };
-    (@filled $type:ty) => { Option<$type> };
-    (@filled $type:ty, $default:expr) => { $type };
+    (@filled $type:ident) => { Option<$type> };
+    (@filled $type:ident, $default:expr) => { $type };
     (@range) => { Range::Any };
     (@range $range:expr) => { $range };
     (@also) => { &[] };
     (@also $also:expr) => { &$also };
     (@otherwise) => { None };
     (@otherwise $words:literal) => { Some($words) };
-    (@default $type:ty) => { || None };
-    (@default $type:ty, $default:expr) => { || Some(<$type as Value>::show(&$default)) };
+    (@default $type:ident) => { || None };
+    (@default $type:ident, $default:expr) => { || Some(<$type as Value>::show(&$default)) };
 }
 pub(super) use settings;

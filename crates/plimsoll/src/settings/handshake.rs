@@ -9,12 +9,10 @@
 //! be there twice, with two values, so it is sent to the setting that verifies it; and a transaction pooler either
 //! refuses the whole connection for them or, told to ignore them, drops them without a word.
 
-use std::path::Path;
-
 use super::host::Host;
 use super::plan::TlsRoots;
 use super::problem::{Problem, repeated};
-use super::table::{Complete, Settings};
+use super::table::{Plan, Settings};
 use super::words::{ChannelBinding, PoolerMode, TlsMode};
 
 /// Limits that have a setting of their own, and so cannot be said as options.
@@ -26,22 +24,11 @@ const LIMITS: [&str; 5] = [
     "client_connection_check_interval",
 ];
 
-/// Encryption, decided.
-pub(super) struct Tls {
-    pub(super) mode: TlsMode,
-    pub(super) roots: TlsRoots,
-    pub(super) binding: ChannelBinding,
-}
-
 /// Encryption: verified by name unless every host is this machine, and never weaker than what was asked beside it.
-pub(super) fn tls(said: &Settings, wish: &Complete, hosts: &[Host], problems: &mut Vec<Problem>) -> Tls {
-    let roots = match said.sslrootcert.clone() {
-        Some(path) if path != Path::new("system") => TlsRoots::File(path),
-        _ => TlsRoots::System,
-    };
-    let local = hosts.iter().all(Host::is_local) && said.sslrootcert.is_none();
-    let mode = said.sslmode.unwrap_or(if local { TlsMode::Prefer } else { TlsMode::VerifyFull });
-    let binding = said.channel_binding.unwrap_or(wish.channel_binding);
+pub(super) fn tls(said: &Settings, plan: &mut Plan, problems: &mut Vec<Problem>) {
+    let is_local = plan.hosts.iter().all(Host::is_local) && said.sslrootcert.is_none();
+    let mode = said.sslmode.unwrap_or(if is_local { TlsMode::Prefer } else { TlsMode::VerifyFull });
+    plan.sslmode = mode;
     let mut refuse = |allowed, remedy| {
         problems.push(Problem::new("sslmode", mode.to_string(), allowed, remedy));
     };
@@ -52,19 +39,18 @@ pub(super) fn tls(said: &Settings, wish: &Complete, hosts: &[Host], problems: &m
             "say sslmode=verify-full, or the certificate is not looked at",
         );
     }
-    if mode == TlsMode::VerifyCa && roots == TlsRoots::System {
+    if mode == TlsMode::VerifyCa && plan.sslrootcert == TlsRoots::System {
         refuse(
             "verify-full with the system's roots",
             "say verify-full, since a public root vouches for anybody's server, or say sslrootcert",
         );
     }
-    if mode == TlsMode::Disable && binding == ChannelBinding::Require {
+    if mode == TlsMode::Disable && plan.channel_binding == ChannelBinding::Require {
         refuse(
             "any mode with encryption beside channel_binding=require",
             "say sslmode=verify-full or drop channel_binding",
         );
     }
-    Tls { mode, roots, binding }
 }
 
 /// Limits said a second time, and options where a pooler would refuse or quietly drop them.

@@ -42,10 +42,10 @@ mod words;
 pub use definition::{Definition, Kind, Range};
 pub use duration::Limit;
 pub use host::{Address, Host};
-pub use plan::{Keepalives, Plan, TlsRoots};
+pub use plan::{Keepalives, TlsRoots};
 pub use problem::{Problem, SettingsError};
 pub use reference::reference;
-pub use table::{Settings, table};
+pub use table::{Plan, Settings, table};
 /// The first name of [`Enforcement`], for programs that were written with it.
 #[doc(hidden)]
 pub use words::Enforcement as GuardMode;
@@ -54,7 +54,7 @@ pub use words::{
 };
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use duration::Bare;
 use problem::{STARS, meant, repeated};
@@ -96,6 +96,14 @@ impl Settings {
     #[must_use]
     pub fn hosts(mut self, hosts: impl AsRef<str>) -> Self {
         self.say("hosts", "hosts", hosts.as_ref(), Bare::Refused);
+        self
+    }
+
+    /// The certificates against which a server's certificate is verified: a PEM file, or `system`. Only the `verify`
+    /// modes look at it, so setting it with a weaker `sslmode` is refused.
+    #[must_use]
+    pub fn sslrootcert(mut self, path: impl Into<PathBuf>) -> Self {
+        self.sslrootcert = Some(TlsRoots::at(path.into()));
         self
     }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::duration::Limit;
 use super::problem::Problem;
+use super::table::{Plan, Settings};
 
 /// What the client waits for beyond the server's limit: a round trip, and the server's time to stop.
 const CLIENT_GRACE: Duration = Duration::from_secs(2);
@@ -83,22 +84,7 @@ fn whole_milliseconds(time: Duration) -> Duration {
     time.saturating_sub(Duration::from_nanos(u64::from(time.subsec_nanos() % 1_000_000)))
 }
 
-/// The four limits that lie within each other, as they were said.
-pub(super) struct Given {
-    pub(super) lock: Option<Limit>,
-    pub(super) statement: Option<Limit>,
-    pub(super) client: Option<Limit>,
-    pub(super) transaction: Option<Limit>,
-}
-
-/// What they should be where nothing was said. The client limit has no wish of its own: it follows the statement's.
-pub(super) struct Defaults {
-    pub(super) lock: Limit,
-    pub(super) statement: Limit,
-    pub(super) transaction: Limit,
-}
-
-/// The four limits that lie within each other, as they came out.
+/// The four limits that lie within each other.
 pub(super) struct Chain {
     pub(super) lock: Resolved,
     pub(super) statement: Resolved,
@@ -108,34 +94,36 @@ pub(super) struct Chain {
 
 impl Chain {
     /// The statement limit first, between what was said around it; then the others around the statement limit.
-    pub(super) fn settle(said: &Given, wish: &Defaults) -> Self {
+    pub(super) fn settle(said: &Settings, plan: &Plan) -> Self {
         let open = Limit::Off;
-        let upper = said.client.unwrap_or(open).least(said.transaction.unwrap_or(open));
+        let longest_transaction = said.transaction_timeout.unwrap_or(open);
+        let upper = said.client_statement_timeout.unwrap_or(open).least(longest_transaction);
         let statement = Resolved::new(
             "statement_timeout",
-            said.statement,
-            wish.statement,
-            said.lock.unwrap_or(open),
+            said.statement_timeout,
+            plan.statement_timeout,
+            said.lock_timeout.unwrap_or(open),
             upper,
         );
-        let lock = Resolved::new("lock_timeout", said.lock, wish.lock, open, statement.limit.least(upper));
+        let below = statement.limit.least(upper);
+        let lock = Resolved::new("lock_timeout", said.lock_timeout, plan.lock_timeout, open, below);
 
-        let client_wish = later(statement.limit, CLIENT_GRACE);
         let client = Resolved::new(
             "client_statement_timeout",
-            said.client,
-            client_wish,
+            said.client_statement_timeout,
+            later(statement.limit, CLIENT_GRACE),
             statement.limit,
-            said.transaction.unwrap_or(open),
+            longest_transaction,
         );
 
         let inner = if client.limit == Limit::Off { statement.limit } else { client.limit };
-        let transaction_wish = match (statement.limit.duration().or(inner.duration()), wish.transaction) {
-            (Some(inner), Limit::After(usual)) => Limit::After(usual.max(inner.saturating_mul(2))),
-            _ => Limit::Off,
-        };
+        let transaction_wish =
+            match (statement.limit.duration().or(inner.duration()), plan.transaction_timeout) {
+                (Some(inner), Limit::After(usual)) => Limit::After(usual.max(inner.saturating_mul(2))),
+                _ => Limit::Off,
+            };
         let transaction =
-            Resolved::new("transaction_timeout", said.transaction, transaction_wish, inner, open);
+            Resolved::new("transaction_timeout", said.transaction_timeout, transaction_wish, inner, open);
         Self { lock, statement, client, transaction }
     }
 

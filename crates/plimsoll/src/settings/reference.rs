@@ -103,9 +103,9 @@ fn values_of(profile: Profile) -> String {
 
 fn entry(definition: &Definition) -> String {
     let doc: Vec<&str> = definition.doc.lines().map(str::trim).collect();
-    let default = match (definition.default)() {
-        Some(value) => format!("`{value}`"),
-        None => definition.default().unwrap_or_default(),
+    let default = match (definition.otherwise, (definition.default)()) {
+        (Some(words), _) => words.to_owned(),
+        (None, value) => format!("`{}`", value.unwrap_or_default()),
     };
     let values = match definition.kind {
         Kind::Word(words) | Kind::Words(words) => {

@@ -9,16 +9,16 @@
 //! there at all: a stock PostgreSQL limits nothing. Where a plain value would contradict something that *was* said,
 //! the default gives way ("follows" in the texts below); what was said never does.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::definition::{Definition, Range, settings};
 use super::duration::Limit;
-use super::host::Host;
+use super::host::DEFAULT_PORT;
+use super::plan::TlsRoots;
 use super::problem::Problem;
-use super::value::{Value, put};
+use super::value::{Hosts, Profiles, Value, put};
 use super::words::{
-    ChannelBinding, Enforcement, OnMissingGuardrail, PoolerMode, Profile, TargetSessionAttrs, TlsMode,
+    ChannelBinding, Enforcement, OnMissingGuardrail, PoolerMode, TargetSessionAttrs, TlsMode,
 };
 use crate::secret::Password;
 
@@ -70,34 +70,34 @@ settings! {
         /// and pace (`development`, `production`, `high-load`). Several are separated by commas or `+`:
         /// `production,service`. Anything that was said is stronger than a profile, and a size is stronger than what
         /// a connection profile says about size.
-        profile: Vec<Profile>, set by_hand, otherwise "none; the values below hold";
+        profile: Profiles, set by_hand, get by_hand, default Profiles::new(), otherwise "none; the values below hold";
     }
 
     section "Connection" {
         /// The servers, in the order in which they are tried. A host is a name or an address, with `:port` where it
         /// is not the common one, or the directory of a Unix socket.
-        hosts: Vec<Host>, set by_hand, otherwise "none; it must be said";
+        hosts: Hosts, set by_hand, get by_hand, default Hosts::new(), otherwise "none; it must be said";
 
         /// The port of the hosts that were named without one.
-        port: u16, otherwise "`5432`", range Range::Numbers(1, 65_535);
+        port: u16, get by_hand, default DEFAULT_PORT, range Range::Numbers(1, 65_535);
 
         /// The database.
-        dbname: String, set (impl Into<String>), otherwise "the same as `user`";
+        dbname: String, set (impl Into<String>), default String::new(), otherwise "the same as `user`";
 
         /// The role that logs in. Role defaults belong to it, so it should be a role of this program's own.
-        user: String, set (impl Into<String>), otherwise "none; it must be said";
+        user: String, set (impl Into<String>), default String::new(), otherwise "none; it must be said";
 
         /// Its password. In code it may also be a function that is asked at each connect, for tokens that expire.
-        password: Password, set (impl Into<Password>), otherwise "none";
+        password: Password, set (impl Into<Password>), get by_hand, otherwise "none";
 
         /// How connections are encrypted, in libpq's words. `require` encrypts, but to whoever answers; only the
         /// `verify` modes look at the certificate.
-        sslmode: TlsMode,
+        sslmode: TlsMode, get by_hand, default TlsMode::VerifyFull,
             otherwise "`prefer` where every host is this machine, else `verify-full`";
 
         /// The certificates that a server's is held against: a PEM file, or `system`. Only the `verify` modes look
         /// at it, so saying it with a weaker `sslmode` is refused.
-        sslrootcert: PathBuf, set (impl Into<PathBuf>), otherwise "`system`";
+        sslrootcert: TlsRoots, set by_hand, get by_hand, default TlsRoots::System;
 
         /// Whether SCRAM is tied to the TLS session, so that nobody can sit between.
         channel_binding: ChannelBinding, default ChannelBinding::Prefer;
@@ -106,21 +106,21 @@ settings! {
         target_session_attrs: TargetSessionAttrs, default TargetSessionAttrs::Any;
 
         /// The name that is shown in `pg_stat_activity`; PostgreSQL keeps its first 63 bytes.
-        application_name: String, set (impl Into<String>), otherwise "the name of the program";
+        application_name: String, set (impl Into<String>), default String::new(), otherwise "the name of the program";
 
         /// More startup options, as in `-c search_path=app`. Limits have settings of their own and are refused
         /// here; behind a transaction pooler nothing is allowed here, because PgBouncer refuses the connection.
-        options: String, set (impl Into<String>), otherwise "none";
+        options: String, set (impl Into<String>), default String::new(), otherwise "none";
 
         /// Silence on a connection before the kernel asks whether the other side is still there; `off` for never.
-        keepalives_idle: Limit, set (impl Into<Limit>), default limit(secs(30)),
+        keepalives_idle: Limit, set (impl Into<Limit>), get by_hand, default limit(secs(30)),
             range Range::Seconds(secs(1), hours(2));
 
         /// Silence between two such questions.
-        keepalives_interval: Duration, default secs(10), range Range::Seconds(secs(1), hours(1));
+        keepalives_interval: Duration, get by_hand, default secs(10), range Range::Seconds(secs(1), hours(1));
 
         /// Unanswered questions before the connection is given up.
-        keepalives_count: u32, default 3, range Range::Numbers(1, 100);
+        keepalives_count: u32, get by_hand, default 3, range Range::Numbers(1, 100);
 
         /// How long sent bytes may stay unacknowledged before the kernel gives the connection up (Linux). Must be
         /// below `pool_timeout`, or a dead connection outlives the patience of whoever waits for it; follows it
@@ -243,7 +243,7 @@ settings! {
 
         /// This program's own limit on one statement, after which it is cancelled from here. Greater than the
         /// server's, so that it is the server that says why. Follows `statement_timeout` at a distance of 2 s.
-        client_statement_timeout: Limit, set (impl Into<Limit>),
+        client_statement_timeout: Limit, set (impl Into<Limit>), default limit(secs(32)),
             otherwise "`32s`: 2 s more than `statement_timeout`",
             range Range::Times(ms(10), hours(24));
 

@@ -14,6 +14,7 @@ use super::definition::{Kind, Range};
 use super::duration;
 use super::duration::{Bare, Limit};
 use super::host::Host;
+use super::plan::TlsRoots;
 use super::problem::STARS;
 use super::words::{
     ChannelBinding, Enforcement, OnMissingGuardrail, PoolerMode, Profile, TargetSessionAttrs, TlsMode,
@@ -142,16 +143,24 @@ impl Value for String {
     }
 }
 
-impl Value for PathBuf {
+impl Value for TlsRoots {
     const KIND: Kind = Kind::Path;
     fn read(text: &str, _: Bare) -> Option<Self> {
-        Some(Self::from(text))
+        Some(Self::at(PathBuf::from(text)))
     }
     fn show(&self) -> String {
-        self.display().to_string()
+        match self {
+            Self::System => "system".to_owned(),
+            Self::File(path) => path.display().to_string(),
+        }
     }
     fn fits(&self, _: Range) -> bool {
-        !self.as_os_str().is_empty() && !self.as_os_str().as_encoded_bytes().contains(&0)
+        match self {
+            Self::System => true,
+            Self::File(path) => {
+                !path.as_os_str().is_empty() && !path.as_os_str().as_encoded_bytes().contains(&0)
+            }
+        }
     }
 }
 
@@ -168,7 +177,13 @@ impl Value for Password {
     }
 }
 
-impl Value for Vec<Host> {
+/// The type of `hosts`; a row of the table names its type by one word.
+pub(super) type Hosts = Vec<Host>;
+
+/// The type of `profile`.
+pub(super) type Profiles = Vec<Profile>;
+
+impl Value for Hosts {
     const KIND: Kind = Kind::Hosts;
     fn read(text: &str, _: Bare) -> Option<Self> {
         Host::read_list(text)
@@ -181,7 +196,7 @@ impl Value for Vec<Host> {
     }
 }
 
-impl Value for Vec<Profile> {
+impl Value for Profiles {
     const KIND: Kind = Kind::Words(Profile::WORDS);
     fn read(text: &str, _: Bare) -> Option<Self> {
         text.split([',', '+']).map(|word| Profile::from_word(word.trim())).collect()
