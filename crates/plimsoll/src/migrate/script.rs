@@ -13,6 +13,7 @@ use crate::sql::Strings;
 use crate::sql::lexer::{Lexer, Token};
 use crate::sql::nature;
 use crate::sql::nature::Nature;
+use crate::sql::statements::Nesting;
 
 /// One statement of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +112,7 @@ pub(super) fn statements(sql: &str) -> Vec<Statement<'_>> {
             Read::End => (None, sql.len()),
         };
         match token {
-            Some(Token::Semicolon) if shape.is_nested() => shape.has_inner_semicolon = true,
+            Some(Token::Semicolon) if shape.nesting.is_inside() => shape.has_inner_semicolon = true,
             Some(Token::Semicolon) | None => {
                 if let (Some(first), Some(text)) = (shape.first, sql.get(start..at)) {
                     found.add(first, text, shape.kind(), shape.has_inner_semicolon);
@@ -200,10 +201,9 @@ fn is(word: &[u8], keyword: &str) -> bool {
 #[derive(Default)]
 struct Shape<'a> {
     first: Option<usize>,
-    head: [&'a [u8]; 4],
+    head: [&'a [u8]; 3],
     words: usize,
-    parentheses: usize,
-    blocks: usize,
+    nesting: Nesting,
     previous: &'a [u8],
     has_concurrently: bool,
     has_from_stdin: bool,
@@ -213,11 +213,9 @@ struct Shape<'a> {
 impl<'a> Shape<'a> {
     fn take(&mut self, token: Token<'a>, at: usize) {
         self.first.get_or_insert(at);
-        match token {
-            Token::Open => self.parentheses += 1,
-            Token::Close => self.parentheses = self.parentheses.saturating_sub(1),
-            Token::Word(word) => self.word(word),
-            _ => {}
+        self.nesting.take(&token);
+        if let Token::Word(word) = token {
+            self.word(word);
         }
     }
 
@@ -229,29 +227,10 @@ impl<'a> Shape<'a> {
         self.has_concurrently |= is(word, "concurrently");
         self.has_from_stdin |= is(self.previous, "from") && is(word, "stdin");
         self.previous = word;
-        if !self.makes_routine() || self.parentheses > 0 {
-            return;
-        }
-        if is(word, "begin") || (is(word, "case") && self.blocks > 0) {
-            self.blocks += 1;
-        } else if is(word, "end") {
-            self.blocks = self.blocks.saturating_sub(1);
-        }
-    }
-
-    fn is_nested(&self) -> bool {
-        self.parentheses > 0 || self.blocks > 0
-    }
-
-    /// `CREATE [OR REPLACE] FUNCTION` or `PROCEDURE`: the only statements with a body that is not a string.
-    fn makes_routine(&self) -> bool {
-        let [first, second, third, fourth] = self.head;
-        let kind = if is(second, "or") && is(third, "replace") { fourth } else { second };
-        is(first, "create") && (is(kind, "function") || is(kind, "procedure"))
     }
 
     fn kind(&self) -> Kind {
-        let [first, second, third, _] = self.head;
+        let [first, second, third] = self.head;
         match first.to_ascii_lowercase().as_slice() {
             // Back to a savepoint is inside the transaction.
             b"rollback" if is(second, "to") || is(third, "to") => Kind::Ordinary,
@@ -284,6 +263,8 @@ mod tests {
         assert_eq!(texts("select 1; select ';'; -- ;\n/* ; */ ;"), ["select 1", "select ';'"]);
         assert_eq!(texts("do $x$ begin; end; $x$; select 2"), ["do $x$ begin; end; $x$", "select 2"]);
         assert_eq!(texts("create rule r as on insert to t do (select 1; select 2); select 3").len(), 2);
+        assert_eq!(texts("create function begin() returns int as 'select 1'; commit").len(), 2);
+        assert_eq!(kind("select * from begin atomic; commit"), Kind::Ordinary);
         let atomic = "create or replace function f(a int) returns int begin atomic \
                       select case a when 1 then 2 end; select 3; end";
         assert_eq!(texts(&format!("{atomic}; select 4")), [atomic, "select 4"]);

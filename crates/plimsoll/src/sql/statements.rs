@@ -53,9 +53,9 @@ impl<'a> Iterator for Statements<'a> {
     }
 }
 
-/// How deep inside a statement its reading is.
+/// Whether a semicolon at this place of a statement would end it: it is given the statement's tokens one by one.
 #[derive(Default)]
-struct Nesting {
+pub(crate) struct Nesting {
     parentheses: usize,
     /// `BEGIN ATOMIC` and what inside it ends with `END` too.
     blocks: usize,
@@ -100,11 +100,13 @@ enum After {
 }
 
 impl Nesting {
-    fn is_inside(&self) -> bool {
+    /// Whether a semicolon here belongs to the statement.
+    pub(crate) fn is_inside(&self) -> bool {
         self.parentheses > 0 || self.blocks > 0
     }
 
-    fn take(&mut self, token: &Token<'_>) {
+    /// Goes past the next token of the statement.
+    pub(crate) fn take(&mut self, token: &Token<'_>) {
         let after = std::mem::take(&mut self.after);
         self.head = self.head.after(token);
         match token {
