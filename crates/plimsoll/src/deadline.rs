@@ -66,6 +66,11 @@ impl Deadline {
         self.0 <= now.into()
     }
 
+    /// The earliest of several deadlines, none if there is none: each wait has its own limit beside its caller's.
+    pub(crate) fn earliest<const N: usize>(deadlines: [Option<Deadline>; N]) -> Option<Deadline> {
+        deadlines.into_iter().flatten().min()
+    }
+
     /// The earlier of the two.
     #[must_use]
     pub fn or_earlier(self, other: Option<Deadline>) -> Deadline {
@@ -160,6 +165,15 @@ mod tests {
         for instant in [now, now + Duration::from_nanos(1), now + YEAR] {
             assert_eq!(Deadline::at(instant).instant(), instant);
         }
+    }
+
+    #[test]
+    fn the_earliest_of_several_is_the_one_that_holds() {
+        let now = Instant::now();
+        let [soon, late] = [1, 2].map(|seconds| Some(Deadline::at(now + Duration::from_secs(seconds))));
+        assert_eq!(Deadline::earliest([late, None, soon]), soon);
+        assert_eq!(Deadline::earliest([None, late]), late);
+        assert_eq!(Deadline::earliest([None, None]), None);
     }
 
     #[test]

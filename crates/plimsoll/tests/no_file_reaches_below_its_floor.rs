@@ -30,8 +30,8 @@ const LONGEST_FUNCTION: usize = 60;
 
 /// Files that are longer, and how long they may be. A number here is lowered when its file shrinks, and never raised.
 const LONGER_FILES: &[(&str, usize)] = &[
-    ("crates/plimsoll/src/call/builder.rs", 423),
-    ("crates/plimsoll/src/call/connection.rs", 524),
+    ("crates/plimsoll/src/call/builder.rs", 421),
+    ("crates/plimsoll/src/call/connection.rs", 521),
     ("crates/plimsoll/src/call/statement/executor.rs", 514),
     ("crates/plimsoll/src/rules/slots/mod.rs", 449),
     ("crates/plimsoll/src/wire/protocol.rs", 419),

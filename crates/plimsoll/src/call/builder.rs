@@ -286,10 +286,8 @@ impl<'a> Call<'a> {
 
     /// The deadline of work that begins now.
     fn deadline(&self, now: Moment) -> Option<Deadline> {
-        match (self.within, deadline::current()) {
-            (Some(span), current) => Some(Deadline::since(now, span).or_earlier(current)),
-            (None, current) => current,
-        }
+        let own = self.within.map(|span| Deadline::since(now, span));
+        Deadline::earliest([own, deadline::current()])
     }
 
     fn run_on_another<'q, S: Shape>(

@@ -138,10 +138,7 @@ impl PooledConnection {
     }
 
     pub(crate) fn executor(&self) -> Executor<'_> {
-        let deadline = match (self.deadline, deadline::current()) {
-            (Some(lease), current) => Some(lease.or_earlier(current)),
-            (None, current) => current,
-        };
+        let deadline = Deadline::earliest([self.deadline, deadline::current()]);
         Executor::on(&self.lease, &self.work, deadline, ScopeSource::FromSession)
     }
 

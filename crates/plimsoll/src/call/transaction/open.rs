@@ -136,10 +136,7 @@ impl OpenTransaction {
     }
 
     pub(crate) fn executor<'a>(&'a self, lease: &'a PooledConnection) -> Executor<'a> {
-        let deadline = match (self.deadline, deadline::current()) {
-            (Some(own), current) => Some(own.or_earlier(current)),
-            (None, current) => current,
-        };
+        let deadline = Deadline::earliest([self.deadline, deadline::current()]);
         let scope = match self.may_have_ended.load(Ordering::Acquire) {
             true => Scope::Unclear,
             false => Scope::InTransaction,
@@ -226,10 +223,7 @@ pub(crate) async fn open(lease: PooledConnection, begin: TransactionOptions) -> 
     let now = Instant::now();
     let own = lease.inner().shared.plan.transaction_timeout().filter(|_| !begin.takes_its_time);
     let own = own.and_then(|limit| now.checked_add(limit));
-    let scope = match (lease.deadline(), deadline::current()) {
-        (Some(lease), current) => Some(lease.or_earlier(current)),
-        (None, current) => current,
-    };
+    let scope = Deadline::earliest([lease.deadline(), deadline::current()]);
     let own = own.map(Deadline::at);
     let is_own_limit = own.is_some_and(|own| scope.is_none_or(|scope| own < scope));
     let deadline = if is_own_limit { own } else { scope };
