@@ -8,7 +8,7 @@
 use super::failure::{Failure, WhatRemains, may_pass};
 use super::file::Migration;
 use super::history::History;
-use super::mark::{Mark, Proof};
+use super::mark::{Mark, MarkState};
 use super::plan;
 use super::plan::{MigrationState, Record, Todo};
 use super::{Applied, MigrateOptions, Report, other_tools, refused, script};
@@ -34,7 +34,7 @@ pub(super) struct Run<'a> {
 }
 
 /// How applying one file ended well.
-pub(super) enum Done {
+pub(super) enum FileOutcome {
     Applied(Duration),
     /// Another program has done it.
     Skipped,
@@ -72,14 +72,14 @@ impl<'a> Run<'a> {
             report.baselined = self.prepare().await?;
         }
         for file in todo.pending {
-            match self.patiently(file).await {
-                Ok(Done::Applied(took)) => {
+            match self.apply_with_retries(file).await {
+                Ok(FileOutcome::Applied(took)) => {
                     let (version, name) = (file.version, file.file.clone());
                     tracing::info!(target: "plimsoll", version, ms = took.as_millis(), "applied {name}");
                     report.applied.push(Applied { version, file: name, took });
                 }
-                Ok(Done::Skipped) => report.skipped.push(file.version),
-                Err((failure, tried)) => return Err(failure.told(file, tried, report)),
+                Ok(FileOutcome::Skipped) => report.skipped.push(file.version),
+                Err((failure, tried)) => return Err(failure.into_error(file, tried, report)),
             }
         }
         Ok(())
@@ -110,7 +110,7 @@ impl<'a> Run<'a> {
             }
             problems.extend(other_tools::problems(&file.file, &file.sql));
             if self.is_pooled {
-                problems.extend(left_to_strangers(file));
+                problems.extend(leaves_session_state(file));
             }
         }
         if problems.is_empty() { Ok(()) } else { Err(refused(problems)) }
@@ -131,7 +131,7 @@ impl<'a> Run<'a> {
     }
 
     async fn make_history(&self) -> Result<Vec<i64>> {
-        let Some(tx) = self.turn(None).await? else { return Ok(Vec::new()) };
+        let Some(tx) = self.take_turn(None).await? else { return Ok(Vec::new()) };
         let (history, has_tables) = self.history.look_inside(&tx).await?;
         tx.script(&self.history.create).await.map_err(|error| {
             error.and(format!("the history of schema {} could not be made", self.history.schema))
@@ -145,7 +145,7 @@ impl<'a> Run<'a> {
     }
 
     /// Applies a file, and tries again as often as is allowed; gives how often it tried.
-    async fn patiently(&self, file: &Migration) -> Result<Done, (Failure, u32)> {
+    async fn apply_with_retries(&self, file: &Migration) -> Result<FileOutcome, (Failure, u32)> {
         let mut tried = 0;
         loop {
             let done =
@@ -173,8 +173,8 @@ impl<'a> Run<'a> {
     }
 
     /// A file and its line in the history, in one transaction.
-    async fn inside(&self, file: &Migration) -> Result<Done, Failure> {
-        let Some(tx) = self.turn(Some(file.version)).await? else { return Ok(Done::Skipped) };
+    async fn inside(&self, file: &Migration) -> Result<FileOutcome, Failure> {
+        let Some(tx) = self.take_turn(Some(file.version)).await? else { return Ok(FileOutcome::Skipped) };
         let ready = async {
             let is_pending = self.is_pending(&tx, file).await?;
             if is_pending {
@@ -186,7 +186,7 @@ impl<'a> Run<'a> {
             Ok(true) => {}
             Ok(false) => {
                 tx.rollback().await;
-                return Ok(Done::Skipped);
+                return Ok(FileOutcome::Skipped);
             }
             Err(error) => {
                 tx.rollback().await;
@@ -196,11 +196,11 @@ impl<'a> Run<'a> {
         match self.statements(&tx, file).await {
             Ok(took) => {
                 tx.commit().await?;
-                Ok(Done::Applied(took))
+                Ok(FileOutcome::Applied(took))
             }
             Err(failure) => {
                 tx.rollback().await;
-                Err(self.noted(file, failure).await)
+                Err(self.note_parts(file, failure).await)
             }
         }
     }
@@ -215,14 +215,14 @@ impl<'a> Run<'a> {
                 return Err(failure);
             }
             let kept = match mark.go_back(tx, self.db.plan().reclaim_timeout()).await {
-                Proof::Whole => WhatRemains::Nothing,
-                Proof::Silent => WhatRemains::NothingSeen,
-                Proof::Ended => WhatRemains::Parts { is_noted: false },
+                MarkState::Intact => WhatRemains::Nothing,
+                MarkState::NoAnswer => WhatRemains::NothingSeen,
+                MarkState::Ended => WhatRemains::Parts { is_noted: false },
             };
             return Err(Failure { kept, ..failure });
         }
         let took = began.elapsed();
-        if mark.release(tx).await? == Proof::Ended {
+        if mark.release(tx).await? == MarkState::Ended {
             return Err(Failure::ended(tx, None));
         }
         self.history.enter(tx, file, MigrationState::Done, took).await?;
@@ -230,13 +230,13 @@ impl<'a> Run<'a> {
     }
 
     /// Of a file that may be kept in part the history says `started`, so that nobody runs it again unasked.
-    async fn noted(&self, file: &Migration, failure: Failure) -> Failure {
+    async fn note_parts(&self, file: &Migration, failure: Failure) -> Failure {
         if !matches!(failure.kept, WhatRemains::Parts { .. }) {
             return failure;
         }
         let entered = async {
             let connection = self.db.named(self.work(Some(file.version))).acquire().await?;
-            self.history.enter_begun(&connection, file).await
+            self.history.enter_started(&connection, file).await
         };
         let is_noted = entered.await.is_ok();
         Failure { kept: WhatRemains::Parts { is_noted }, ..failure }
@@ -254,7 +254,7 @@ impl<'a> Run<'a> {
 async fn run_inside(tx: &Transaction, file: &Migration, mark: &Mark) -> Result<(), Failure> {
     for statement in script::statements(&file.sql) {
         tx.script(statement.sql).await.map_err(|error| Failure::at(&statement, error))?;
-        if mark.after(tx, &statement).await? == Proof::Ended {
+        if mark.after(tx, &statement).await? == MarkState::Ended {
             return Err(Failure::ended(tx, Some(&statement)));
         }
     }
@@ -262,7 +262,7 @@ async fn run_inside(tx: &Transaction, file: &Migration, mark: &Mark) -> Result<(
 }
 
 /// What would stay in a session that belongs to whoever comes next.
-fn left_to_strangers(file: &Migration) -> Option<String> {
+fn leaves_session_state(file: &Migration) -> Option<String> {
     let statement = script::statements(&file.sql).into_iter().find(|statement| {
         let left = residue::of_sql(statement.sql.as_bytes(), None);
         // DO and CALL may do anything and seldom do; the connection is thrown away after them.

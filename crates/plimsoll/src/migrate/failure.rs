@@ -93,7 +93,7 @@ impl Failure {
     }
 
     /// The error that whoever called `migrate` gets.
-    pub(super) fn told(self, file: &Migration, tried: u32, report: &Report) -> Error {
+    pub(super) fn into_error(self, file: &Migration, tried: u32, report: &Report) -> Error {
         let kept = self.what_stays();
         let outcome = self.outcome();
         let Failure { error, place, kept: what } = self;

@@ -133,7 +133,7 @@ impl History {
 
 impl History {
     /// Enters a file whose transaction ended on the way as begun. Whoever has finished it meanwhile is not contradicted.
-    pub(super) async fn enter_begun(&self, connection: &PooledConnection, file: &Migration) -> Result<()> {
+    pub(super) async fn enter_started(&self, connection: &PooledConnection, file: &Migration) -> Result<()> {
         connection
             .execute(&self.insert, &[&file.version, &file.name, &file.checksum, &self.author])
             .await

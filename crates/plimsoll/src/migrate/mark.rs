@@ -25,13 +25,13 @@ pub(super) struct Mark {
 
 /// Whether it is still there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Proof {
+pub(super) enum MarkState {
     /// The transaction is the one that was opened.
-    Whole,
+    Intact,
     /// That one has ended.
     Ended,
     /// The server could not be asked.
-    Silent,
+    NoAnswer,
 }
 
 impl Mark {
@@ -48,7 +48,7 @@ impl Mark {
     }
 
     /// Looks at it after a statement that may have removed it.
-    pub(super) async fn after(&self, tx: &Transaction, statement: &Statement<'_>) -> Result<Proof> {
+    pub(super) async fn after(&self, tx: &Transaction, statement: &Statement<'_>) -> Result<MarkState> {
         let (status, tag) = tx.last_answer();
         let is_plain = status == b'T' && !is_of_transactions(&tag) && !statement.has_inner_semicolon;
         if is_plain {
@@ -56,29 +56,29 @@ impl Mark {
                 // It may have been of all settings.
                 tx.script(&self.setting()).await?;
             }
-            return Ok(Proof::Whole);
+            return Ok(MarkState::Intact);
         }
         let name = &self.name;
         match tx.query_one(READ, &[]).await {
-            Ok(row) if row.try_get::<_, Option<&str>>(0)? == Some(name) => return Ok(Proof::Whole),
+            Ok(row) if row.try_get::<_, Option<&str>>(0)? == Some(name) => return Ok(MarkState::Intact),
             Ok(_) => {}
-            Err(error) if is_gone(&error) => return Ok(Proof::Ended),
+            Err(error) if is_gone(&error) => return Ok(MarkState::Ended),
             Err(error) => return Err(error),
         }
-        proven(tx.script(&format!("RELEASE SAVEPOINT {name}; SAVEPOINT {name}")).await)
+        state_by(tx.script(&format!("RELEASE SAVEPOINT {name}; SAVEPOINT {name}")).await)
     }
 
     /// Removes it, when all has gone well.
-    pub(super) async fn release(self, tx: &Transaction) -> Result<Proof> {
-        proven(tx.script(&format!("RELEASE SAVEPOINT {}", self.name)).await)
+    pub(super) async fn release(self, tx: &Transaction) -> Result<MarkState> {
+        state_by(tx.script(&format!("RELEASE SAVEPOINT {}", self.name)).await)
     }
 
     /// Goes back to it, when something has failed.
-    pub(super) async fn go_back(self, tx: &Transaction, patience: Duration) -> Proof {
+    pub(super) async fn go_back(self, tx: &Transaction, patience: Duration) -> MarkState {
         let sql = format!("ROLLBACK TO SAVEPOINT {}", self.name);
         match timeout(patience, tx.script(&sql)).await {
-            Ok(answer) => proven(answer).unwrap_or(Proof::Silent),
-            Err(_) => Proof::Silent,
+            Ok(answer) => state_by(answer).unwrap_or(MarkState::NoAnswer),
+            Err(_) => MarkState::NoAnswer,
         }
     }
 }
@@ -88,10 +88,10 @@ fn is_of_transactions(tag: &str) -> bool {
     ["BEGIN", "START TRANSACTION", "COMMIT", "ROLLBACK", "PREPARE TRANSACTION"].contains(&tag)
 }
 
-fn proven(answer: Result<()>) -> Result<Proof> {
+fn state_by(answer: Result<()>) -> Result<MarkState> {
     match answer {
-        Ok(()) => Ok(Proof::Whole),
-        Err(error) if is_gone(&error) => Ok(Proof::Ended),
+        Ok(()) => Ok(MarkState::Intact),
+        Err(error) if is_gone(&error) => Ok(MarkState::Ended),
         Err(error) => Err(error),
     }
 }

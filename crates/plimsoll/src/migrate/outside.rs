@@ -5,7 +5,7 @@
 //! was broken off stays behind *invalid*: it costs every write and serves no query, and `IF NOT EXISTS` takes it for a
 //! finished one. So invalid indexes are looked for before the file counts as done.
 
-use super::apply::{Done, Run, limits};
+use super::apply::{FileOutcome, Run, limits};
 use super::failure::{Failure, WhatRemains};
 use super::file::Migration;
 use super::plan::MigrationState;
@@ -35,11 +35,11 @@ struct Invalid {
 
 impl Run<'_> {
     /// Applies a file outside a transaction, while another connection holds the lock.
-    pub(super) async fn outside(&self, file: &Migration) -> Result<Done, Failure> {
-        let Some(holder) = self.turn(Some(file.version)).await? else { return Ok(Done::Skipped) };
+    pub(super) async fn outside(&self, file: &Migration) -> Result<FileOutcome, Failure> {
+        let Some(holder) = self.take_turn(Some(file.version)).await? else { return Ok(FileOutcome::Skipped) };
         if !self.is_pending(&holder, file).await? {
             holder.rollback().await;
-            return Ok(Done::Skipped);
+            return Ok(FileOutcome::Skipped);
         }
         let was_begun = match self.was_begun(&holder, file).await {
             Ok(was_begun) => was_begun,
@@ -67,7 +67,7 @@ impl Run<'_> {
             self.refuse_invalid(&worker, file, &before).await?;
             let took = began.elapsed();
             self.history.enter_at_once(&worker, file, MigrationState::Done, took).await?;
-            Ok::<_, Failure>(Done::Applied(took))
+            Ok::<_, Failure>(FileOutcome::Applied(took))
         }
         .await;
         drop(worker);

@@ -93,13 +93,13 @@ impl Statement<'_> {
 
 /// The statements of a text; empty ones are left out, and so is what psql alone need know.
 pub(super) fn statements(sql: &str) -> Vec<Statement<'_>> {
-    let mut reader = Reader { sql, base: 0, lexer: Lexer::new(sql.as_bytes(), Strings::Standard) };
-    let mut found = Found { sql, statements: Vec::new(), counted: (0, 1) };
-    let mut shape = Shape::default();
+    let mut reader = TokenReader { sql, base: 0, lexer: Lexer::new(sql.as_bytes(), Strings::Standard) };
+    let mut found = StatementList { sql, statements: Vec::new(), counted: (0, 1) };
+    let mut shape = StatementReader::default();
     let mut start = 0;
     loop {
         let (token, at) = match reader.next() {
-            Read::Command(command) => {
+            Next::Command(command) => {
                 if !command.is_harmless() || shape.first.is_some() {
                     found.add(command.at, command.line, Kind::ForPsql, false);
                 }
@@ -108,8 +108,8 @@ pub(super) fn statements(sql: &str) -> Vec<Statement<'_>> {
                 }
                 continue;
             }
-            Read::Token(token, at) => (Some(token), at),
-            Read::End => (None, sql.len()),
+            Next::Token(token, at) => (Some(token), at),
+            Next::End => (None, sql.len()),
         };
         match token {
             Some(Token::Semicolon) if shape.nesting.is_inside() => shape.has_inner_semicolon = true,
@@ -127,7 +127,7 @@ pub(super) fn statements(sql: &str) -> Vec<Statement<'_>> {
                     reader.go_to(end);
                     start = end;
                 }
-                shape = Shape::default();
+                shape = StatementReader::default();
             }
             Some(token) => shape.take(token, at),
         }
@@ -135,26 +135,26 @@ pub(super) fn statements(sql: &str) -> Vec<Statement<'_>> {
 }
 
 /// Reads token by token, and tells the lines apart that are for psql.
-struct Reader<'a> {
+struct TokenReader<'a> {
     sql: &'a str,
     /// Where the lexer was set to begin.
     base: usize,
     lexer: Lexer<'a>,
 }
 
-enum Read<'a> {
+enum Next<'a> {
     Token(Token<'a>, usize),
     Command(Command<'a>),
     End,
 }
 
-impl<'a> Reader<'a> {
-    fn next(&mut self) -> Read<'a> {
-        let Some(token) = self.lexer.next() else { return Read::End };
+impl<'a> TokenReader<'a> {
+    fn next(&mut self) -> Next<'a> {
+        let Some(token) = self.lexer.next() else { return Next::End };
         let at = self.base + self.lexer.at();
-        let Some(command) = Command::at(self.sql, &token, at) else { return Read::Token(token, at) };
+        let Some(command) = Command::at(self.sql, &token, at) else { return Next::Token(token, at) };
         self.go_to(command.end);
-        Read::Command(command)
+        Next::Command(command)
     }
 
     fn go_to(&mut self, at: usize) {
@@ -164,13 +164,13 @@ impl<'a> Reader<'a> {
 }
 
 /// What has been found, with the lines counted so far: up to which place, and which line that is in.
-struct Found<'a> {
+struct StatementList<'a> {
     sql: &'a str,
     statements: Vec<Statement<'a>>,
     counted: (usize, usize),
 }
 
-impl<'a> Found<'a> {
+impl<'a> StatementList<'a> {
     fn add(&mut self, first: usize, text: &'a str, kind: Kind, has_inner_semicolon: bool) {
         let (from, line) = self.counted;
         // What is for psql inside a statement stands behind the beginning of that.
@@ -199,7 +199,7 @@ fn is(word: &[u8], keyword: &str) -> bool {
 
 /// What has been read of one statement.
 #[derive(Default)]
-struct Shape<'a> {
+struct StatementReader<'a> {
     first: Option<usize>,
     head: [&'a [u8]; 3],
     words: usize,
@@ -210,7 +210,7 @@ struct Shape<'a> {
     has_inner_semicolon: bool,
 }
 
-impl<'a> Shape<'a> {
+impl<'a> StatementReader<'a> {
     fn take(&mut self, token: Token<'a>, at: usize) {
         self.first.get_or_insert(at);
         self.nesting.take(&token);

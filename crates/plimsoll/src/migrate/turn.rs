@@ -28,7 +28,7 @@ const HOLDER: &str = "SELECT pg_catalog.format('backend %s, application %s, in t
 
 impl Run<'_> {
     /// A transaction that holds the lock and has no limits; none when another program has meanwhile done this file.
-    pub(super) async fn turn(&self, version: Option<i64>) -> Result<Option<TransactionGuard>> {
+    pub(super) async fn take_turn(&self, version: Option<i64>) -> Result<Option<TransactionGuard>> {
         let began = Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
@@ -48,7 +48,7 @@ impl Run<'_> {
                 return Ok(None);
             }
             if began.elapsed() >= self.options.patience {
-                let error = self.gave_up(&tx, began.elapsed()).await;
+                let error = self.lock_not_had(&tx, began.elapsed()).await;
                 tx.rollback().await;
                 return Err(error);
             }
@@ -63,7 +63,7 @@ impl Run<'_> {
         Ok(history.iter().any(|record| record.version == version && record.is_applied()))
     }
 
-    async fn gave_up(&self, tx: &Transaction, waited: Duration) -> Error {
+    async fn lock_not_had(&self, tx: &Transaction, waited: Duration) -> Error {
         let holder = match tx.query_opt(HOLDER, &[&self.history.lock().number()]).await {
             Ok(Some(row)) => row.try_get::<_, String>(0).unwrap_or_default(),
             _ => "nobody any more".to_owned(),

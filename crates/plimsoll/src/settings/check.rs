@@ -17,7 +17,7 @@ use super::duration::Limit;
 use super::handshake::{startup_options, tls};
 use super::host::{DEFAULT_PORT, Host};
 use super::order::{Chain, Resolved};
-use super::problem::{Problem, SettingsError, repeated};
+use super::problem::{Problem, SettingsError, printable};
 use super::profile;
 use super::table::{Plan, Settings, table};
 use super::words::{PoolerMode, Profile};
@@ -27,7 +27,7 @@ impl Settings {
     pub fn check(self) -> Result<Plan, SettingsError> {
         let mut problems = self.problems.clone();
         problems.extend(self.missing());
-        let (plan, more) = self.settle();
+        let (plan, more) = self.plan_and_problems();
         problems.extend(more);
         if problems.is_empty() { Ok(plan) } else { Err(SettingsError::new(problems)) }
     }
@@ -35,7 +35,7 @@ impl Settings {
     /// The settings themselves, unless something in them is wrong already; a missing setting may still be set.
     pub(super) fn or_problems(self) -> Result<Self, SettingsError> {
         let mut problems = self.problems.clone();
-        problems.extend(self.clone().settle().1);
+        problems.extend(self.clone().plan_and_problems().1);
         if problems.is_empty() { Ok(self) } else { Err(SettingsError::new(problems)) }
     }
 
@@ -46,7 +46,7 @@ impl Settings {
             ("user", self.user.is_some(), "the name of a role"),
         ];
         let unread = |name: &str| self.problems.iter().any(|p| p.about == name || p.about == "url");
-        let missing = needed.into_iter().filter(|(name, said, _)| !said && !unread(name));
+        let missing = needed.into_iter().filter(|(name, given, _)| !given && !unread(name));
         let remedy =
             "set DATABASE_URL, or the variables that begin with PG_, or say it in the file or in code";
         missing.map(|(name, _, allowed)| Problem::new(name, "not said", allowed, remedy)).collect()
@@ -59,11 +59,11 @@ impl Settings {
         let bad: Vec<(&Definition, String)> =
             bad.map(|definition| (definition, definition.said(self).unwrap_or_default())).collect();
         let mut problems = Vec::new();
-        for (definition, said) in bad {
+        for (definition, given) in bad {
             (definition.forget)(self);
             let value = match definition.kind {
-                Kind::Text | Kind::Path => repeated(&said),
-                _ => said,
+                Kind::Text | Kind::Path => printable(&given),
+                _ => given,
             };
             let remedy = match definition.kind {
                 Kind::Limit if value == "0ms" => "say off if there is to be no limit",
@@ -77,13 +77,13 @@ impl Settings {
     }
 
     /// The plan as far as there is one, and what is wrong with it.
-    fn settle(mut self) -> (Plan, Vec<Problem>) {
+    fn plan_and_problems(mut self) -> (Plan, Vec<Problem>) {
         let mut problems = self.out_of_range();
         let port = self.port.unwrap_or(DEFAULT_PORT);
         self.hosts = self.hosts.map(|hosts| hosts.into_iter().map(|host| host.or_port(Some(port))).collect());
         let named = self.profile.clone().unwrap_or_default();
         problems.extend(profile::contradictions(&named));
-        let mut weaker = profile::wishes(&named, self.implied_profile());
+        let mut weaker = profile::combined(&named, self.implied_profile());
         if self.pool_max.is_some() && !profile::names_connection(&named) {
             weaker.max_overflow = Some(0);
         }
@@ -115,12 +115,12 @@ impl Settings {
 }
 
 /// The breaker's patience and the interval of the heartbeat: one that was not set follows the other.
-fn heartbeat(said: &Settings, plan: &mut Plan, problems: &mut Vec<Problem>) {
-    if said.breaker_after.is_none() {
-        let asked_every = said.heartbeat.and_then(Limit::duration).unwrap_or_default();
+fn heartbeat(given: &Settings, plan: &mut Plan, problems: &mut Vec<Problem>) {
+    if given.breaker_after.is_none() {
+        let asked_every = given.heartbeat.and_then(Limit::duration).unwrap_or_default();
         plan.breaker_after = plan.breaker_after.max(asked_every * 2);
     }
-    if said.heartbeat.is_none() {
+    if given.heartbeat.is_none() {
         plan.heartbeat = plan.heartbeat().map(|heartbeat| heartbeat.min(plan.breaker_after / 2)).into();
     }
     if let Some(heartbeat) = plan.heartbeat().filter(|heartbeat| *heartbeat * 2 > plan.breaker_after) {
@@ -134,11 +134,11 @@ fn heartbeat(said: &Settings, plan: &mut Plan, problems: &mut Vec<Problem>) {
 }
 
 /// The sizes of the pool: one that was not set follows the one that was.
-fn pool_sizes(said: &Settings, plan: &mut Plan, problems: &mut Vec<Problem>) {
-    if said.pool_max.is_none() {
-        plan.pool_max = plan.pool_max.max(said.pool_min.unwrap_or(0));
+fn pool_sizes(given: &Settings, plan: &mut Plan, problems: &mut Vec<Problem>) {
+    if given.pool_max.is_none() {
+        plan.pool_max = plan.pool_max.max(given.pool_min.unwrap_or(0));
     }
-    if said.pool_min.is_none() {
+    if given.pool_min.is_none() {
         plan.pool_min = plan.pool_min.min(plan.pool_max);
     }
     if plan.pool_min > plan.pool_max {
@@ -160,33 +160,33 @@ fn pool_sizes(said: &Settings, plan: &mut Plan, problems: &mut Vec<Problem>) {
 }
 
 /// How long a caller waits for a connection, and how long a connection lives, stays idle and stays unacknowledged.
-fn pool_times(said: &Settings, plan: &mut Plan, problems: &mut Vec<Problem>) {
+fn pool_times(given: &Settings, plan: &mut Plan, problems: &mut Vec<Problem>) {
     let open = Limit::Off;
     let longest = |one: Option<Limit>, other: Option<Limit>| {
         let times = [one, other].into_iter().flatten().filter_map(Limit::duration);
         Limit::from(times.max())
     };
-    let floor = said.tcp_user_timeout.unwrap_or(open);
-    let pool_said = said.pool_timeout.map(Limit::After);
-    let pool = Resolved::new("pool_timeout", pool_said, Limit::After(plan.pool_timeout), floor, open);
+    let floor = given.tcp_user_timeout.unwrap_or(open);
+    let given_pool = given.pool_timeout.map(Limit::After);
+    let pool = Resolved::new("pool_timeout", given_pool, Limit::After(plan.pool_timeout), floor, open);
     let tcp_user =
-        Resolved::new("tcp_user_timeout", said.tcp_user_timeout, plan.tcp_user_timeout, open, pool.limit);
+        Resolved::new("tcp_user_timeout", given.tcp_user_timeout, plan.tcp_user_timeout, open, pool.limit);
 
-    let floor = longest(said.idle_timeout, said.check_after_idle);
-    let lifetime = Resolved::new("max_lifetime", said.max_lifetime, plan.max_lifetime, floor, open);
-    let floor = said.check_after_idle.unwrap_or(open);
-    let idle = Resolved::new("idle_timeout", said.idle_timeout, plan.idle_timeout, floor, lifetime.limit);
+    let floor = longest(given.idle_timeout, given.check_after_idle);
+    let lifetime = Resolved::new("max_lifetime", given.max_lifetime, plan.max_lifetime, floor, open);
+    let floor = given.check_after_idle.unwrap_or(open);
+    let idle = Resolved::new("idle_timeout", given.idle_timeout, plan.idle_timeout, floor, lifetime.limit);
     let ceiling = idle.limit.least(lifetime.limit);
     let check =
-        Resolved::new("check_after_idle", said.check_after_idle, plan.check_after_idle, open, ceiling);
+        Resolved::new("check_after_idle", given.check_after_idle, plan.check_after_idle, open, ceiling);
 
-    problems.extend(said.tcp_user_timeout.and_then(|_| tcp_user.must_be_below(&pool)));
+    problems.extend(given.tcp_user_timeout.and_then(|_| tcp_user.must_be_below(&pool)));
     problems.extend(idle.must_be_below(&lifetime));
     problems.extend(check.must_be_below(if idle.limit == open { &lifetime } else { &idle }));
     plan.pool_timeout = pool.limit.duration().unwrap_or(plan.pool_timeout);
     plan.tcp_user_timeout = match tcp_user.limit {
         // One that was not set stays long enough for a packet to be sent twice, however short pool_timeout is.
-        Limit::After(time) if said.tcp_user_timeout.is_none() => {
+        Limit::After(time) if given.tcp_user_timeout.is_none() => {
             Limit::After(time.max(Duration::from_secs(1)))
         }
         limit => limit,
@@ -197,24 +197,25 @@ fn pool_times(said: &Settings, plan: &mut Plan, problems: &mut Vec<Problem>) {
 }
 
 /// The limits on statements and transactions, each strictly inside the next.
-fn session_limits(said: &Settings, plan: &mut Plan, problems: &mut Vec<Problem>) {
-    let chain = Chain::settle(said, plan);
+fn session_limits(given: &Settings, plan: &mut Plan, problems: &mut Vec<Problem>) {
+    let chain = Chain::resolve(given, plan);
     let inside =
-        |name, said, default, outer: &Resolved| Resolved::new(name, said, default, Limit::Off, outer.limit);
+        |name, given, default, outer: &Resolved| Resolved::new(name, given, default, Limit::Off, outer.limit);
     let idle = inside(
         "idle_in_transaction_session_timeout",
-        said.idle_in_transaction_session_timeout,
+        given.idle_in_transaction_session_timeout,
         plan.idle_in_transaction_session_timeout,
         &chain.transaction,
     );
     let check = inside(
         "client_connection_check_interval",
-        said.client_connection_check_interval,
+        given.client_connection_check_interval,
         plan.client_connection_check_interval,
         &chain.statement,
     );
-    let margin_said = said.deadline_margin.map(Limit::After);
-    let margin = inside("deadline_margin", margin_said, Limit::After(plan.deadline_margin), &chain.statement);
+    let given_margin = given.deadline_margin.map(Limit::After);
+    let margin =
+        inside("deadline_margin", given_margin, Limit::After(plan.deadline_margin), &chain.statement);
     problems.extend(chain.inversions());
     problems.extend(idle.must_be_below(&chain.transaction));
     problems.extend(check.must_be_below(&chain.statement));
