@@ -1,7 +1,7 @@
-//! Applying what is to be done, one file after the other.
+//! Applies the pending files, one after the other.
 //!
-//! A file that fails for a reason that passes (a lock that was not to be had, a deadlock, a lost connection) is tried
-//! again from the lock on, so the history decides each time whether there is still something to do. That also settles
+//! A file that fails for a reason that may pass (a lock timeout, a deadlock, a lost connection) is tried again,
+//! beginning with the lock, so the history decides each time whether there is still something to do. That also settles
 //! a COMMIT whose answer was lost: as long as the old backend lives it holds the lock, and afterwards the history says
 //! whether it committed.
 
@@ -21,27 +21,27 @@ use crate::wire::guardrails::HAS_TRANSACTION_TIMEOUT;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// What one call of `migrate` works with.
+/// The state of one call of `migrate`.
 pub(super) struct Run<'a> {
     pub(super) db: &'a Database,
     pub(super) files: &'a [Migration],
     pub(super) options: &'a MigrateOptions,
     pub(super) history: History,
-    /// SET LOCAL of the limits that hold while files are applied.
+    /// `SET LOCAL` statements for the limits while files are applied.
     pub(super) limits: String,
     pub(super) server_version: u32,
     pub(super) is_pooled: bool,
 }
 
-/// How applying one file ended well.
+/// How one file ended without an error.
 pub(super) enum FileOutcome {
     Applied(Duration),
-    /// Another program has done it.
+    /// Another program has applied it.
     Skipped,
 }
 
 impl<'a> Run<'a> {
-    /// Learns on a first connection what the rest needs to know.
+    /// Reads on a first connection what depends on the server.
     pub(super) async fn open(
         db: &'a Database,
         files: &'a [Migration],
@@ -55,7 +55,7 @@ impl<'a> Run<'a> {
         Ok(Run { db, files, options, history, limits, server_version, is_pooled })
     }
 
-    /// Applies what is to be done, and writes into the report what was, also when a later file fails.
+    /// Applies the pending files, and records them in the report, also if a later file fails.
     pub(super) async fn all(&self, report: &mut Report) -> Result<()> {
         let (history, has_tables) = {
             let connection = self.db.named("migrate").acquire().await?;
@@ -97,7 +97,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What the files say that this connection or this pool cannot do.
+    /// Refuses files that this connection or this pool cannot apply.
     fn refuse_impossible(&self, todo: &Todo<'_>) -> Result<()> {
         let mut problems = Vec::new();
         let total = self.db.plan().pool_total();
@@ -116,7 +116,7 @@ impl<'a> Run<'a> {
         if problems.is_empty() { Ok(()) } else { Err(refused(problems)) }
     }
 
-    /// Makes the history and enters the baseline, and tries again as with a file.
+    /// Creates the history and records the baseline, with retries as for a file.
     async fn prepare(&self) -> Result<Vec<i64>> {
         let mut tried = 0;
         loop {
@@ -144,7 +144,7 @@ impl<'a> Run<'a> {
         Ok(baseline.iter().map(|file| file.version).collect())
     }
 
-    /// Applies a file, and tries again as often as is allowed; gives how often it tried.
+    /// Applies a file, with as many retries as are allowed. An error comes with the number of tries.
     async fn apply_with_retries(&self, file: &Migration) -> Result<FileOutcome, (Failure, u32)> {
         let mut tried = 0;
         loop {
@@ -166,13 +166,13 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Growing pauses with jitter, so that those who wait for the lock on the table get their turn.
+    /// A pause with jitter that grows with each try, so that other waiters for the lock on the table are served.
     pub(super) async fn pause(&self, tried: u32) {
         let full = self.options.retry_pause * tried.clamp(1, 10);
         sleep(full.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
     }
 
-    /// A file and its line in the history, in one transaction.
+    /// Applies a file and records it in the history, in one transaction.
     async fn inside(&self, file: &Migration) -> Result<FileOutcome, Failure> {
         let Some(tx) = self.take_turn(Some(file.version)).await? else { return Ok(FileOutcome::Skipped) };
         let ready = async {
@@ -205,7 +205,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Runs the statements, makes sure that all of them are in the transaction that was opened for them, and enters the
+    /// Runs the statements, verifies that all of them ran in the transaction that was opened for them, and records the
     /// file.
     async fn statements(&self, tx: &Transaction, file: &Migration) -> Result<Duration, Failure> {
         let mark = Mark::set(tx).await?;
@@ -229,7 +229,7 @@ impl<'a> Run<'a> {
         Ok(took)
     }
 
-    /// Of a file that may be kept in part the history says `started`, so that nobody runs it again unasked.
+    /// Records a file that may be kept in part as `started`, so that it runs again only with `rerun_started`.
     async fn note_parts(&self, file: &Migration, failure: Failure) -> Failure {
         if !matches!(failure.kept, WhatRemains::Parts { .. }) {
             return failure;
@@ -242,7 +242,7 @@ impl<'a> Run<'a> {
         Failure { kept: WhatRemains::Parts { is_noted }, ..failure }
     }
 
-    /// The same question again, under the lock.
+    /// Whether the file is still pending, now that the lock is held.
     pub(super) async fn is_pending(&self, tx: &Transaction, file: &Migration) -> Result<bool> {
         let (history, has_tables) = self.history.look_inside(tx).await?;
         let todo = self.todo(&history, has_tables)?;
@@ -250,7 +250,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Runs the statements of a file one by one, as long as they stay in the transaction that was opened for them.
+/// Runs the statements of a file one by one, as long as the transaction that was opened for them is open.
 async fn run_inside(tx: &Transaction, file: &Migration, mark: &Mark) -> Result<(), Failure> {
     for statement in script::statements(&file.sql) {
         tx.script(statement.sql).await.map_err(|error| Failure::at(&statement, error))?;
@@ -261,11 +261,11 @@ async fn run_inside(tx: &Transaction, file: &Migration, mark: &Mark) -> Result<(
     Ok(())
 }
 
-/// What would stay in a session that belongs to whoever comes next.
+/// The problem that a statement would leave something in a session that other clients use afterwards.
 fn leaves_session_state(file: &Migration) -> Option<String> {
     let statement = script::statements(&file.sql).into_iter().find(|statement| {
         let left = residue::of_sql(statement.sql.as_bytes(), None);
-        // DO and CALL may do anything and seldom do; the connection is thrown away after them.
+        // DO and CALL may leave anything but seldom do; the connection is discarded after them.
         !left.is_none() && left != Residue::ANYTHING
     })?;
     Some(format!(

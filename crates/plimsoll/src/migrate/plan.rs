@@ -1,20 +1,21 @@
-//! What is to be done, from what the program brings and what the history says. Pure: nothing is read, nothing runs.
+//! Decides what is to be done, from the program's files and the history. It is pure: it reads nothing and runs
+//! nothing.
 //!
-//! The same question is asked twice: once for all files before anything runs, so that a contradiction is found while
-//! the schema is still whole; and again under the lock before each file, because another instance may have been
-//! quicker.
+//! The question is asked twice: once for all files before anything runs, so that a contradiction is found while the
+//! schema is unchanged; and again under the lock before each file, because another instance may have applied it
+//! meanwhile.
 
 use super::MigrateOptions;
 use super::file::Migration;
 
-/// How far a file has come, as the history says.
+/// How far a file has come, by the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MigrationState {
-    /// A file outside a transaction was begun; some of its statements may have run.
+    /// The file was begun, and some of its statements may have been committed.
     Started,
     /// It is applied.
     Done,
-    /// It was there before the history began.
+    /// It was applied before the history existed.
     Baseline,
 }
 
@@ -30,7 +31,7 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Whether its file is applied, to its end.
+    /// Whether its file is applied completely.
     pub(super) fn is_applied(&self) -> bool {
         self.state != MigrationState::Started
     }
@@ -39,20 +40,20 @@ impl Record {
 /// What is to be done.
 #[derive(Debug, Default)]
 pub(super) struct Todo<'a> {
-    /// To be applied, in this order.
+    /// The files to apply, in this order.
     pub(super) pending: Vec<&'a Migration>,
-    /// To be entered as there already.
+    /// The files to record without running them.
     pub(super) baseline: Vec<&'a Migration>,
-    /// How many are applied.
+    /// How many files are applied.
     pub(super) already: usize,
-    /// Applied, and not known to this program: it is older than the schema.
+    /// Applied versions that this program does not know, since it is older than the schema.
     pub(super) unknown: Vec<i64>,
 }
 
 /// Compares files, ordered by version, with the history.
 ///
 /// # Errors
-/// Every contradiction, a sentence each.
+/// Every contradiction, one sentence each.
 pub(super) fn todo<'a>(
     files: &'a [Migration],
     history: &[Record],
@@ -62,7 +63,7 @@ pub(super) fn todo<'a>(
     let mut todo = Todo::default();
     let mut problems = Vec::new();
     let newest = history.iter().filter(|record| record.is_applied()).max_by_key(|r| r.version);
-    // Only a schema that was there before the history may be declared: on an empty one the files must run.
+    // A baseline applies only to a schema that existed before its history: on an empty one the files must run.
     let baseline = options.baseline.filter(|_| history.is_empty() && has_tables);
     for file in files {
         match history.iter().find(|record| record.version == file.version) {
@@ -112,7 +113,7 @@ fn late(file: &Migration, newest: &Record) -> String {
     )
 }
 
-/// Whether the schema is what these files make of it; one that is ahead of them is.
+/// Whether all these files are applied with their present text; a schema that is ahead of them is current too.
 pub(super) fn is_current(files: &[Migration], history: &[Record]) -> bool {
     files.iter().all(|file| {
         history.iter().any(|record| {
@@ -121,7 +122,7 @@ pub(super) fn is_current(files: &[Migration], history: &[Record]) -> bool {
     })
 }
 
-/// How many of these files are not applied, or not to their end.
+/// How many of these files are not applied completely.
 pub(super) fn unapplied(files: &[Migration], history: &[Record]) -> usize {
     let is_applied = |file: &&Migration| history.iter().any(|r| r.version == file.version && r.is_applied());
     files.iter().filter(|file| !is_applied(file)).count()

@@ -1,11 +1,11 @@
-//! A file of SQL, taken apart into its statements.
+//! Splits a migration file into its statements.
 //!
-//! Statements are sent one at a time: a failure can then name its statement and line, and one that must stand alone
-//! (`CREATE INDEX CONCURRENTLY`) does. A semicolon ends a statement as it does in psql: not inside strings, comments,
-//! dollar quotes and parentheses, nor inside the `BEGIN ATOMIC .. END` of a function.
+//! Statements are sent one at a time, so that a failure names its statement and line, and so that a statement that
+//! must run alone (`CREATE INDEX CONCURRENTLY`) does. `sql/statements.rs` decides where a statement ends. In addition,
+//! lines that are meant for psql are recognised here, and lines are counted.
 //!
-//! What a statement *is* is read from its first words, to refuse before anything runs what could only fail half-way.
-//! What is meant for psql is no statement, and told apart here.
+//! The first words of a statement tell its kind, so that a statement that could only fail half-way is refused before
+//! anything runs.
 
 use super::psql;
 use super::psql::Command;
@@ -20,32 +20,32 @@ use crate::sql::statements::Nesting;
 pub(super) struct Statement<'a> {
     /// Its text, with the comments before it and without the semicolon.
     pub(super) sql: &'a str,
-    /// Which of the file's it is, from one.
+    /// Its number in the file, from one.
     pub(super) number: usize,
-    /// Where it begins, from one.
+    /// The line where it begins, from one.
     pub(super) line: usize,
     pub(super) kind: Kind,
-    /// Whether there is a semicolon in it that was not taken for its end.
+    /// Whether it contains a semicolon that does not end it.
     pub(super) has_inner_semicolon: bool,
 }
 
-/// What matters about a statement before it runs.
+/// What must be known of a statement before it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Begins or ends a transaction.
     EndsTransaction,
     /// PostgreSQL refuses it inside a transaction.
     StandsAlone,
-    /// Reads rows from the client, which has none.
+    /// Reads rows from the client, which sends none.
     CopiesFromClient,
-    /// A command of psql's.
+    /// A command of psql.
     ForPsql,
     /// Any other.
     Ordinary,
 }
 
 impl Statement<'_> {
-    /// The line of the file at a place in this statement (characters, from one, as the server counts).
+    /// The line of the file at a position in this statement (in characters, from one, as the server counts).
     pub(super) fn line_at(&self, position: u32) -> usize {
         let before = usize::try_from(position).unwrap_or(usize::MAX).saturating_sub(1);
         let first = self.line - breaks(self.sql.get(..self.lead()).unwrap_or_default());
@@ -53,7 +53,7 @@ impl Statement<'_> {
         first + breaks(self.sql.get(..end).unwrap_or_default())
     }
 
-    /// The characters from a place in this statement up to the next blank; the first few.
+    /// The text from a position in this statement up to the next blank, at most 64 characters.
     pub(super) fn text_at(&self, position: u32) -> String {
         let before = usize::try_from(position).unwrap_or(usize::MAX).saturating_sub(1);
         self.sql.chars().skip(before).take_while(|c| !c.is_ascii_whitespace()).take(64).collect()
@@ -65,20 +65,20 @@ impl Statement<'_> {
         lexer.next().map_or(0, |_| lexer.at())
     }
 
-    /// Whether it does its work beside others', so that a wait of it holds nobody up.
+    /// Whether it says `CONCURRENTLY`, so that no other statement waits behind it.
     pub(super) fn is_concurrent(&self) -> bool {
         let mut lexer = Lexer::new(self.sql.as_bytes(), Strings::Standard);
         lexer.any(|token| token.is("concurrently"))
     }
 
-    /// Whether nothing of it stays if it fails by itself: no procedure or block that may commit, and nothing that
-    /// commits in steps.
+    /// Whether nothing of it stays if it fails outside a transaction: it is no procedure or block that may commit, and
+    /// no command that commits in steps.
     pub(super) fn is_atomic(&self) -> bool {
         let nature = nature::of_sql(self.sql.as_bytes(), None);
         self.kind == Kind::Ordinary && !self.has_inner_semicolon && !nature.contains(Nature::UNCLEAR)
     }
 
-    /// Whether it names this, quoted or not.
+    /// Whether it contains this name, quoted or not.
     pub(super) fn names(&self, name: &str) -> bool {
         let sql = self.sql.to_lowercase();
         let name = name.to_lowercase();
@@ -91,7 +91,7 @@ impl Statement<'_> {
     }
 }
 
-/// The statements of a text; empty ones are left out, and so is what psql alone need know.
+/// The statements of a text, without empty ones and without the harmless commands of psql.
 pub(super) fn statements(sql: &str) -> Vec<Statement<'_>> {
     let mut reader = TokenReader { sql, base: 0, lexer: Lexer::new(sql.as_bytes(), Strings::Standard) };
     let mut found = StatementList { sql, statements: Vec::new(), counted: (0, 1) };
@@ -134,10 +134,10 @@ pub(super) fn statements(sql: &str) -> Vec<Statement<'_>> {
     }
 }
 
-/// Reads token by token, and tells the lines apart that are for psql.
+/// Reads token by token, and recognises the lines that are for psql.
 struct TokenReader<'a> {
     sql: &'a str,
-    /// Where the lexer was set to begin.
+    /// Where the lexer begins in the text.
     base: usize,
     lexer: Lexer<'a>,
 }
@@ -163,7 +163,7 @@ impl<'a> TokenReader<'a> {
     }
 }
 
-/// What has been found, with the lines counted so far: up to which place, and which line that is in.
+/// The statements found so far, and the line count: up to which byte, and the line of that byte.
 struct StatementList<'a> {
     sql: &'a str,
     statements: Vec<Statement<'a>>,
@@ -173,7 +173,7 @@ struct StatementList<'a> {
 impl<'a> StatementList<'a> {
     fn add(&mut self, first: usize, text: &'a str, kind: Kind, has_inner_semicolon: bool) {
         let (from, line) = self.counted;
-        // What is for psql inside a statement stands behind the beginning of that.
+        // A command of psql inside a statement comes after the beginning of that statement.
         let line = match self.sql.get(from..first) {
             Some(skipped) => line + breaks(skipped),
             None => line - breaks(self.sql.get(first..from).unwrap_or_default()),
@@ -184,7 +184,7 @@ impl<'a> StatementList<'a> {
     }
 }
 
-/// How many lines end in it: by a line feed, a carriage return, or both in that order.
+/// How many line ends it contains: line feeds, carriage returns, or both in that order.
 fn breaks(text: &str) -> usize {
     let bytes = text.as_bytes();
     let feeds = bytes.iter().filter(|&&byte| byte == b'\n').count();
@@ -197,7 +197,7 @@ fn is(word: &[u8], keyword: &str) -> bool {
     word.eq_ignore_ascii_case(keyword.as_bytes())
 }
 
-/// What has been read of one statement.
+/// The state of reading one statement.
 #[derive(Default)]
 struct StatementReader<'a> {
     first: Option<usize>,
@@ -232,7 +232,7 @@ impl<'a> StatementReader<'a> {
     fn kind(&self) -> Kind {
         let [first, second, third] = self.head;
         match first.to_ascii_lowercase().as_slice() {
-            // Back to a savepoint is inside the transaction.
+            // ROLLBACK TO a savepoint stays inside the transaction.
             b"rollback" if is(second, "to") || is(third, "to") => Kind::Ordinary,
             b"begin" | b"commit" | b"end" | b"rollback" | b"abort" => Kind::EndsTransaction,
             b"start" | b"prepare" if is(second, "transaction") => Kind::EndsTransaction,
