@@ -66,8 +66,7 @@ impl Deadline {
         self.0 <= now.into()
     }
 
-    /// The earliest of several deadlines; `None` if there is none. A wait often has a limit of its own beside those of
-    /// its lease, its transaction and its scope.
+    /// The earliest of several deadlines, none if there is none: each wait has its own limit beside its caller's.
     pub(crate) fn earliest<const N: usize>(deadlines: [Option<Deadline>; N]) -> Option<Deadline> {
         deadlines.into_iter().flatten().min()
     }

@@ -277,13 +277,13 @@ impl fmt::Debug for Error {
 ///
 /// The messages of class 22 quote the value that was refused (`invalid input syntax for type integer: "4711x"`), which
 /// may be a parameter. In other classes the quoted text is the name of an object.
-pub(crate) fn server_said(db: &DbError) -> String {
+pub(crate) fn said(db: &DbError) -> String {
     let code = db.code().code();
     let message = if code.starts_with("22") { without_quotes(db.message()) } else { db.message().to_owned() };
     format!("the server said \"{message}\" ({code})")
 }
 
-/// Removes the text between the first quotation mark and the last: a value may contain quotation marks.
+/// Whatever stands between the first quotation mark and the last is a value, or a part of one.
 fn without_quotes(message: &str) -> String {
     match (message.find('"'), message.rfind('"')) {
         (Some(first), Some(last)) if first < last => {
@@ -375,7 +375,7 @@ impl Fault {
 impl From<tokio_postgres::Error> for Error {
     fn from(error: tokio_postgres::Error) -> Self {
         let sentence = match (error.as_db_error(), std::error::Error::source(&error)) {
-            (Some(db), _) => server_said(db),
+            (Some(db), _) => said(db),
             (None, Some(cause)) => format!("{error}: {cause}"),
             (None, None) => error.to_string(),
         };

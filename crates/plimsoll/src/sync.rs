@@ -1,4 +1,4 @@
-//! The mutex of the pool: parking_lot's, or loom's when the pool's hand-over is model-checked.
+//! The mutex of the pool's core: the ordinary one, or loom's when the hand-off is model-checked.
 
 #[cfg(not(plimsoll_loom))]
 pub(crate) use parking_lot::{Mutex, MutexGuard};
@@ -12,7 +12,7 @@ pub(crate) use loom::sync::MutexGuard;
 mod checked {
     use super::MutexGuard;
 
-    /// loom's mutex with the interface of parking_lot's.
+    /// loom's mutex in the shape of the ordinary one.
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
     impl<T> Mutex<T> {

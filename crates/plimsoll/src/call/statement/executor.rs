@@ -15,7 +15,7 @@ use super::cache::Query;
 use super::request::{Answered, Request, Sent, StopOnDrop};
 use crate::call::postgres::Connection;
 use crate::deadline::Deadline;
-use crate::error::{Error, Outcome, Phase, Result, fault_of, is_name_unknown_to_pooler, server_said};
+use crate::error::{Error, Outcome, Phase, Result, fault_of, is_name_unknown_to_pooler, said};
 use crate::event::{Event, StopReason};
 use crate::fault::Fault;
 use crate::moment::Moment;
@@ -384,7 +384,7 @@ impl Executor<'_> {
         }
         let mut outcome = self.outcome_of(phase, fault, &error, sent);
         let said = match error.as_db_error() {
-            Some(db) => server_said(db),
+            Some(db) => said(db),
             None => match (self.connection.link.ended(), std::error::Error::source(&error)) {
                 (Some(ended), _) if fault == Fault::ConnectionLost => {
                     fault = ended.reason();
