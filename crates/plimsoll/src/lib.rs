@@ -85,6 +85,8 @@ pub use tokio_postgres;
 pub use watch::capacity::{Capacity, TableSize};
 pub use wire::connect::Pooler;
 pub use wire::link::Activity;
+#[cfg(plimsoll_loom)]
+pub use wire::link::model as link_model;
 
 /// The README's example is compiled with the documentation's.
 #[cfg(doctest)]

@@ -1,9 +1,9 @@
-//! A tap on the wire: sees what the driver does not tell.
+//! Watches the messages on a connection, and so learns what the driver does not tell.
 //!
-//! tokio-postgres knows the transaction status, the backend's pid and how many answers are still to come, and keeps
-//! all of it to itself. A stream that counts messages as they pass sees the same without a fork, over TCP, TLS and
-//! Unix sockets alike. What it cannot see is a request that still waits in the client's queue; the driver's own
-//! wrapper (see `driver`) knows that, and only both together may call a connection clean.
+//! tokio-postgres knows the transaction status, the backend's pid and how many answers are still to come, and shows none
+//! of it. A stream that counts the messages as they pass sees the same without a fork of the driver, over TCP, TLS and
+//! Unix sockets alike. It does not see a request that still waits in the client's queue; the wrapper of the driver (see
+//! `driver`) knows that, and only both together can tell that a connection is clean.
 
 use super::frames::Frames;
 use super::protocol::Protocol;
@@ -22,7 +22,7 @@ pub(crate) struct Tap<S> {
     tracker: Tracker,
 }
 
-/// The counting part, apart from the stream.
+/// Counts the messages. It is apart from the stream so that it can be tested alone.
 struct Tracker {
     sent: Frames,
     received: Frames,
@@ -54,9 +54,9 @@ pub(super) fn cstring(bytes: &[u8]) -> (&[u8], &[u8]) {
 impl Tracker {
     fn sent(&mut self, mut bytes: &[u8], state: &SessionState) {
         while let Some(frame) = self.sent.take(&mut bytes) {
-            // What every statement consists of is done here, where it costs no call.
+            // The messages of every statement are handled here, where that costs no call.
             match frame.kind {
-                // Of interest only where some name leaves something.
+                // A Bind matters only if some named statement leaves something.
                 b'B' if self.protocol.named.is_none() => {}
                 b'E' => self.protocol.executes = true,
                 b'S' => self.protocol.on_sync(state),
@@ -67,10 +67,10 @@ impl Tracker {
     }
 
     fn received(&mut self, mut bytes: &[u8], state: &SessionState) {
-        state.last_read.store(Moment::now().number(), Ordering::Release);
+        state.driver.last_read.store(Moment::now().number(), Ordering::Release);
         while let Some(frame) = self.received.take(&mut bytes) {
             match frame.kind {
-                // A Bind is complete, and rows.
+                // BindComplete and DataRow.
                 b'2' | b'D' => {}
                 b'C' => self.protocol.on_complete(frame.body, state),
                 b'Z' => self.protocol.on_ready(frame.body, state),
@@ -82,7 +82,7 @@ impl Tracker {
 
     fn publish(&self, state: &SessionState) {
         if self.sent.is_broken() || self.received.is_broken() {
-            state.broken.store(true, Ordering::Release);
+            state.driver.is_broken.store(true, Ordering::Release);
         }
         self.protocol.publish(state, u32::from(self.sent.is_midway()));
     }
@@ -109,7 +109,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         let result = Pin::new(&mut this.stream).poll_write(cx, bytes);
-        this.state.blocked.store(result.is_pending(), Ordering::Release);
+        this.state.driver.is_blocked.store(result.is_pending(), Ordering::Release);
         if let Poll::Ready(Ok(written)) = &result {
             this.tracker.sent(bytes.get(..*written).unwrap_or(bytes), &this.state);
         }

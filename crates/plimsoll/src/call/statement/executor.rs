@@ -23,8 +23,8 @@ use crate::name::WorkName;
 use crate::rules::outcome::{Evidence, Scope, ServerAnswer};
 use crate::sql::nature;
 use crate::sql::nature::Nature;
-use crate::wire::link::{Ended, Link};
-use crate::wire::stop::{Extent, Stopped};
+use crate::wire::link::{EndReason, Link};
+use crate::wire::stop::{Extent, StopResult};
 use futures_util::future;
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -204,7 +204,7 @@ impl Executor<'_> {
     #[inline]
     pub(crate) fn told(&self) {
         if self.scope == ScopeSource::FromSession {
-            self.connection.link.told();
+            self.connection.link.note_told_status();
         }
     }
 
@@ -227,7 +227,7 @@ impl Executor<'_> {
         }
         let until = self.patience();
         if link.needs_settling() {
-            if !matches!(link.stop(until, Extent::GivenUp).await, Stopped::Quiet) {
+            if !matches!(link.stop(until, Extent::GivenUp).await, StopResult::Quiet) {
                 return Err(self.gave_up(phase, "could not be stopped in time"));
             }
             if link.owes_barrier() && link.state.owed() > 0 {
@@ -258,7 +258,7 @@ impl Executor<'_> {
             loop {
                 let before = link.raw_uses();
                 if link.is_used_raw() {
-                    link.asked_again();
+                    link.count_handed();
                 }
                 let is_late = timeout_at(until, link.wait_for(Link::is_drained)).await.is_err();
                 if is_late || link.raw_uses() == before {
@@ -487,7 +487,7 @@ impl Executor<'_> {
     fn lost_before(&self, phase: Phase) -> Error {
         let ended = self.connection.link.ended();
         let why = ended.as_ref().map_or("closed", |ended| ended.text.as_str());
-        let fault = ended.as_ref().map_or(Fault::ConnectionLost, Ended::reason);
+        let fault = ended.as_ref().map_or(Fault::ConnectionLost, EndReason::reason);
         self.error(
             fault,
             phase,

@@ -11,7 +11,7 @@ use super::stale::is_stale;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::StopReason;
 use crate::fault::Fault;
-use crate::wire::copying::Fed;
+use crate::wire::copying::CopyFeed;
 use crate::wire::link::{Link, Streaming};
 use bytes::{Buf, Bytes};
 use futures_util::{Sink, SinkExt, Stream};
@@ -230,7 +230,7 @@ impl Stream for CopyOut<'_> {
 pub struct CopyIn<'a, B: Buf + Send + 'static> {
     // In this order they are dropped: the driver then knows that there are no more rows before the copy is stopped.
     sink: Pin<Box<CopyInSink<B>>>,
-    _fed: Fed<'a>,
+    _fed: CopyFeed<'a>,
     bounded: Bounded<'a>,
     /// Its end was sent; before that nothing of it can have been stored.
     is_ending: bool,

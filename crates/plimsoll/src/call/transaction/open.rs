@@ -194,7 +194,7 @@ impl OpenTransaction {
         let _ = self.begun.set(id.is_ok().then(|| link.state.mark()));
         if id.is_ok() {
             // This transaction has an owner.
-            link.told();
+            link.note_told_status();
         }
         id
     }
