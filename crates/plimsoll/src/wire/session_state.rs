@@ -61,8 +61,8 @@ pub(crate) struct SessionState {
     /// What statements may have left in the session.
     residue: AtomicU32,
     pub(super) marks: Marks,
-    /// Thirty-two bytes of it, four words; only the driver's task writes them.
-    last_tag: [AtomicU64; 4],
+    /// The command tag of the last statement that was answered, as the server sent it.
+    last_tag: Mutex<Vec<u8>>,
     pub(super) pid: AtomicI32,
     pub(super) secret: AtomicI32,
     /// How the server reads plain strings: 0 as long as that is not known.
@@ -127,7 +127,7 @@ impl SessionState {
             },
             residue: AtomicU32::new(0),
             marks: Marks::default(),
-            last_tag: Default::default(),
+            last_tag: Mutex::default(),
             pid: AtomicI32::new(0),
             secret: AtomicI32::new(0),
             strings: AtomicU8::new(0),
@@ -330,24 +330,16 @@ impl SessionState {
         now.since(self.heard_at())
     }
 
-    /// Keeps the body of a CommandComplete, which ends with a zero byte: what stands behind that is not read.
+    /// Keeps the body of a CommandComplete.
     pub(super) fn keep_tag(&self, body: &[u8]) {
-        let (words, rest) = body.as_chunks::<8>();
-        let last = (!rest.is_empty()).then(|| {
-            let mut word = [0; 8];
-            rest.iter().zip(&mut word).for_each(|(byte, place)| *place = *byte);
-            word
-        });
-        for (place, word) in self.last_tag.iter().zip(words.iter().copied().chain(last)) {
-            place.store(u64::from_le_bytes(word), Ordering::Release);
-        }
+        let mut tag = self.last_tag.lock();
+        tag.clear();
+        tag.extend_from_slice(cstring(body).0);
     }
 
     /// The command tag of the last statement that was answered.
     pub(crate) fn last_tag(&self) -> String {
-        let bytes: Vec<u8> =
-            self.last_tag.iter().flat_map(|word| word.load(Ordering::Acquire).to_le_bytes()).collect();
-        String::from_utf8_lossy(cstring(&bytes).0).into_owned()
+        String::from_utf8_lossy(&self.last_tag.lock()).into_owned()
     }
 
     /// Whether the last COMMIT or ROLLBACK that was answered was a COMMIT.
