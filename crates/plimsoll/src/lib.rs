@@ -84,6 +84,8 @@ pub use tokio_postgres;
 pub use watch::capacity::{Capacity, TableSize};
 pub use wire::connect::Pooler;
 pub use wire::link::Activity;
+#[cfg(plimsoll_loom)]
+pub use wire::link::model as link_model;
 
 /// Compiles the README's example with the documentation's.
 #[cfg(doctest)]

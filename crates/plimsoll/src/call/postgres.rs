@@ -143,7 +143,7 @@ impl Manage for Postgres {
 
     fn verdict(&self, connection: &mut Box<Connection>) -> Verdict {
         let link = &connection.link;
-        link.given_back();
+        link.end_lease();
         // Temporary objects come and go, and concern no other session.
         if link.state.take_altered_for_all() && !link.state.residue().contains(Residue::TEMPORARY) {
             self.server.statements.outdate();
@@ -154,7 +154,7 @@ impl Manage for Postgres {
         if link.is_closed() || link.is_doomed() {
             return Verdict::Broken;
         }
-        match link.rest() {
+        match link.return_state() {
             Some(ReturnState::Clean) => Verdict::Clean,
             Some(ReturnState::Closed) => Verdict::Broken,
             Some(ReturnState::Dirty) | None => Verdict::Unsettled,

@@ -246,7 +246,7 @@ impl Heartbeat {
         self.connect = Some(Pending::new(async move {
             match timeout_at(until, connector.connect(until)).await {
                 Ok(ready) => ready,
-                Err(_) => Err(crate::wire::connect::late(limit)),
+                Err(_) => Err(crate::wire::connect::timed_out(limit)),
             }
         }));
     }

@@ -30,14 +30,10 @@ const LONGEST_FUNCTION: usize = 60;
 /// Files that are longer, and how long they may be. A number here is lowered when its file shrinks, and never raised.
 const LONGER_FILES: &[(&str, usize)] = &[
     ("crates/plimsoll/src/rules/slots/mod.rs", 449),
-    ("crates/plimsoll/src/wire/protocol.rs", 419),
-    ("crates/plimsoll/src/wire/handshake.rs", 427),
-    ("crates/plimsoll/src/wire/link.rs", 615),
 ];
 
 /// Functions that are longer: file, function, lines. A number here is lowered when its function shrinks, and never raised.
 const LONGER_FUNCTIONS: &[(&str, &str, usize)] = &[
-    ("crates/plimsoll/src/wire/handshake.rs", "establish_limits", 66),
     ("ledger/src/fault.rs", "words", 63),
 ];
 

@@ -7,8 +7,8 @@ use crate::event::StopReason;
 use crate::fault::Fault;
 use crate::moment::Moment;
 use crate::rules::outcome::Scope;
-use crate::wire::link::{Ended, Link};
-use crate::wire::stop::{Extent, Stopped};
+use crate::wire::link::{EndReason, Link};
+use crate::wire::stop::{Extent, StopResult};
 use tokio::time::{Instant, timeout_at};
 
 impl Executor<'_> {
@@ -64,7 +64,7 @@ impl Executor<'_> {
     #[inline]
     pub(super) fn told(&self) {
         if self.scope == ScopeSource::FromSession {
-            self.connection.link.told();
+            self.connection.link.note_told_status();
         }
     }
 
@@ -109,7 +109,7 @@ impl Executor<'_> {
     async fn stop_abandoned(&self, phase: Phase, until: Instant) -> Result<()> {
         let link = &self.connection.link;
         if link.needs_settling() {
-            if !matches!(link.stop(until, Extent::GivenUp).await, Stopped::Quiet) {
+            if !matches!(link.stop(until, Extent::GivenUp).await, StopResult::Quiet) {
                 return Err(self.unsettled(phase, "could not be stopped in time"));
             }
             if link.owes_barrier() && link.state.owed() > 0 {
@@ -136,7 +136,7 @@ impl Executor<'_> {
         loop {
             let before = link.raw_uses();
             if link.is_used_raw() {
-                link.asked_again();
+                link.count_handed();
             }
             let is_late = timeout_at(until, link.wait_for(Link::is_drained)).await.is_err();
             if is_late || link.raw_uses() == before {
@@ -165,7 +165,7 @@ impl Executor<'_> {
     fn lost_before(&self, phase: Phase) -> Error {
         let ended = self.connection.link.ended();
         let why = ended.as_ref().map_or("closed", |ended| ended.text.as_str());
-        let fault = ended.as_ref().map_or(Fault::ConnectionLost, Ended::reason);
+        let fault = ended.as_ref().map_or(Fault::ConnectionLost, EndReason::reason);
         self.error(
             fault,
             phase,

@@ -11,7 +11,7 @@ use super::run::SendPlan;
 use super::stale::is_stale;
 use crate::error::{Error, Outcome, Result};
 use crate::fault::Fault;
-use crate::wire::copying::Fed;
+use crate::wire::copying::CopyFeed;
 use bytes::{Buf, Bytes};
 use futures_util::{Sink, SinkExt, Stream};
 use std::pin::Pin;
@@ -106,7 +106,7 @@ impl Stream for CopyOut<'_> {
 pub struct CopyIn<'a, B: Buf + Send + 'static> {
     // Dropped in this order: the driver then knows that there are no more rows before the copy is stopped.
     sink: Pin<Box<CopyInSink<B>>>,
-    _fed: Fed<'a>,
+    _fed: CopyFeed<'a>,
     bounded: Bounded<'a>,
     /// Its end was sent; before that nothing of it can have been stored.
     is_ending: bool,

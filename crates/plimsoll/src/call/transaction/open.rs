@@ -190,7 +190,7 @@ impl OpenTransaction {
         let _ = self.begun.set(id.is_ok().then(|| link.state.mark()));
         if id.is_ok() {
             // The caller knows of this transaction.
-            link.told();
+            link.note_told_status();
         }
         id
     }
