@@ -4,7 +4,7 @@
 //! limit for the clock to watch. Whatever is granted is in a [`Loan`] before the next `await`, so that a caller who
 //! gives up at any point loses nothing for the others.
 
-use super::ask::Terms;
+use super::ask::{Terms, per_name};
 use super::denial::denied;
 use super::fairness::refused;
 use super::foreign_runtime::own_timer;
@@ -52,11 +52,11 @@ impl<'a, M: Manage> Wanted<'a, M> {
         Wanted {
             inner,
             name,
-            limit: terms.limit.unwrap_or(inner.sizing.acquire_timeout),
+            limit: terms.limit.unwrap_or(inner.plan.pool_timeout()),
             deadline: terms.deadline.map(Deadline::moment),
             began,
             now: began,
-            cap: terms.cap.or(inner.sizing.max_per_name),
+            cap: terms.cap.or_else(|| per_name(inner.plan.max_per_name())),
             priority: terms.priority,
         }
     }
@@ -237,7 +237,7 @@ fn queue<M: Manage>(
     }
     let connects = slots.begin_wanted(now);
     let mut alarm = until;
-    if let Some(after) = inner.sizing.deadlock_after {
+    if let Some(after) = inner.plan.deadlock_after() {
         alarm = alarm.min(now + after / 4);
     }
     if let Some(back_off) = slots.back_off {
@@ -284,7 +284,7 @@ fn admit<M: Manage>(inner: &Inner<M>, lease: &Loan<'_, M>, unused_for: Duration)
     if inner.manager.is_dead(handle) {
         return Fitness::Dead;
     }
-    let is_due = inner.sizing.check_after_idle.is_some_and(|after| {
+    let is_due = inner.plan.check_after_idle().is_some_and(|after| {
         unused_for >= after
             && !unused_for.is_zero()
             && inner.manager.silent_for(handle, Instant::now()).is_none_or(|silent| silent >= after)

@@ -62,6 +62,11 @@ impl Ask {
     }
 }
 
+/// The cap of the setting `max_per_name`, where 0 is none.
+pub(super) fn per_name(count: usize) -> Option<NonZeroU32> {
+    (count > 0).then(|| cap(count))
+}
+
 /// How many connections a name may hold: so many, and at least one.
 pub(crate) fn cap(count: usize) -> NonZeroU32 {
     NonZeroU32::new(u32::try_from(count).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN)

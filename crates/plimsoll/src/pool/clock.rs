@@ -66,7 +66,7 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<M
                             overdue.push((handle, lease.who.name.clone()));
                         }
                     }
-                    events.extend(leak(lease, inner.sizing.leak_after, now));
+                    events.extend(leak(lease, inner.plan.leak_after(), now));
                 }
                 (SlotState::Returning, _) if slot.since + inner.return_limit(&handle) <= now => {
                     slot.is_condemned = true;
@@ -110,7 +110,7 @@ fn next_alarm<M: Manage>(
     let leases = slots.slots.iter().filter_map(|slot| match (slot.state, &slot.lease) {
         (SlotState::Lent, Some(lease)) => {
             let leak =
-                inner.sizing.leak_after.filter(|_| !lease.is_reported).map(|after| lease.since + after);
+                inner.plan.leak_after().filter(|_| !lease.is_reported).map(|after| lease.since + after);
             lease.due.into_iter().chain(leak).min()
         }
         (SlotState::Returning, _) => {
@@ -121,8 +121,8 @@ fn next_alarm<M: Manage>(
     });
     let somebody_waits = slots.waiters.len() > 0;
     let looks = inner
-        .sizing
-        .deadlock_after
+        .plan
+        .deadlock_after()
         .filter(|_| somebody_waits)
         .map(|after| now + (after / 4).max(Duration::from_millis(1)));
     let retry = slots.back_off.filter(|until| *until > now && slots.wanted() > 0);
@@ -147,7 +147,7 @@ impl Suspicion {
         slots: &Slots<M::Connection, M::Handle>,
         now: Moment,
     ) -> Option<String> {
-        let after = inner.sizing.deadlock_after?;
+        let after = inner.plan.deadlock_after()?;
         let Some(evidence) = evidence(inner, slots) else {
             self.since = None;
             return None;

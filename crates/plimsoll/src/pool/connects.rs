@@ -52,7 +52,7 @@ impl<M: Manage> Drop for Opening<M> {
 async fn open<M: Manage>(mut opening: Opening<M>) {
     let inner = Arc::clone(&opening.inner);
     let began = Instant::now();
-    let until = began + inner.sizing.connect_timeout;
+    let until = began + inner.plan.connect_timeout();
     match inner.manager.connect(until).await {
         Ok(connection) => {
             opening.is_done = true;
@@ -69,7 +69,7 @@ fn arrived<M: Manage>(inner: &Arc<Inner<M>>, slot: usize, connection: M::Connect
     let now = Moment::now();
     *inner.last_connect.lock() = LastConnect::Ok(now);
     let handle = inner.manager.handle(&connection).clone();
-    let expires = lifetime(inner.sizing.max_lifetime, inner.sizing.lifetime_jitter, fastrand::f64(), now);
+    let expires = lifetime(inner.plan.max_lifetime(), inner.plan.lifetime_jitter(), fastrand::f64(), now);
     let effects = inner.slots.lock().connected(slot, connection, handle, expires, now);
     inner.apply(effects);
     inner.changed.notify_waiters();

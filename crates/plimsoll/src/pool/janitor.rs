@@ -22,7 +22,7 @@ pub(super) async fn run<M: Manage>(pool: Weak<Inner<M>>) {
 
 /// Often enough that no limit is overrun by more than a tenth, within reason.
 fn period<M: Manage>(inner: &Inner<M>) -> Duration {
-    let shortest = [inner.sizing.idle_timeout, inner.sizing.max_lifetime].into_iter().flatten().min();
+    let shortest = [inner.plan.idle_timeout(), inner.plan.max_lifetime()].into_iter().flatten().min();
     shortest
         .map_or(Duration::from_secs(1), |limit| limit / 10)
         .clamp(Duration::from_millis(50), Duration::from_secs(1))
@@ -38,7 +38,7 @@ pub(super) fn tidy<M: Manage>(inner: &Arc<Inner<M>>) {
         let due = slots.refusals.due(now);
         slots.untold.extend(due);
         let untold = std::mem::take(&mut slots.untold);
-        (slots.reap(now, inner.sizing.idle_timeout, is_dead, silent_for), untold)
+        (slots.reap(now, inner.plan.idle_timeout(), is_dead, silent_for), untold)
     };
     inner.tell_refusals(untold);
     if !reaped.is_empty() {

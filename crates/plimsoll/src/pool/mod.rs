@@ -38,11 +38,10 @@ use crate::name::WorkName;
 use crate::rules::forecast::OverloadReason;
 use crate::rules::gate::Rules;
 use crate::rules::slots::{PoolLimits, Slots};
-use crate::settings::Enforcement;
+use crate::settings::Plan;
 use crate::sync;
 use alarm::Alarm;
 use std::future::Future;
-use std::num::NonZeroU32;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -140,76 +139,6 @@ pub enum Verdict {
     Broken,
 }
 
-/// How a pool is sized and how long it waits.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Sizing {
-    /// Connections kept open even when nothing happens.
-    pub min: usize,
-    /// Connections kept.
-    pub max: usize,
-    /// Connections above `max`, opened under load and closed when given back.
-    pub overflow: usize,
-    /// Callers that may wait at a time.
-    pub max_waiting: usize,
-    /// The longest wait for a connection.
-    pub acquire_timeout: Duration,
-    /// The longest one connect may take.
-    pub connect_timeout: Duration,
-    /// Connects under way at a time.
-    pub connect_limit: usize,
-    /// Idleness after which a connection above `min` is closed.
-    pub idle_timeout: Option<Duration>,
-    /// Age at which a connection is closed.
-    pub max_lifetime: Option<Duration>,
-    /// The part of `max_lifetime` that is drawn by lot at birth.
-    pub lifetime_jitter: f64,
-    /// Idleness after which a connection is checked before it is lent.
-    pub check_after_idle: Option<Duration>,
-    /// The longest that making a connection clean may take.
-    pub reclaim_timeout: Duration,
-    /// The longest that closing waits for what is lent.
-    pub close_timeout: Duration,
-    /// Lending time after which a leak is reported.
-    pub leak_after: Option<Duration>,
-    /// How long every lease must have been quiet and held by a waiting task to be called a deadlock.
-    pub deadlock_after: Option<Duration>,
-    /// Connections that are lent to [`Priority::High`] only.
-    pub priority_reserve: usize,
-    /// Connections that one work name may hold, unless it asks for another cap.
-    pub max_per_name: Option<NonZeroU32>,
-    /// Whether those who cannot be served in time are refused at once.
-    pub admission: Enforcement,
-    /// How much earlier than a deadline a statement is stopped, at the most.
-    pub deadline_margin: Duration,
-}
-
-impl Default for Sizing {
-    fn default() -> Self {
-        Sizing {
-            min: 0,
-            max: 10,
-            overflow: 0,
-            max_waiting: 1000,
-            acquire_timeout: Duration::from_secs(30),
-            connect_timeout: Duration::from_secs(10),
-            connect_limit: 4,
-            idle_timeout: Some(Duration::from_secs(600)),
-            max_lifetime: Some(Duration::from_secs(1800)),
-            lifetime_jitter: 0.1,
-            check_after_idle: Some(Duration::from_secs(1)),
-            reclaim_timeout: Duration::from_secs(5),
-            close_timeout: Duration::from_secs(10),
-            leak_after: Some(Duration::from_secs(300)),
-            deadlock_after: Some(Duration::from_secs(5)),
-            priority_reserve: 0,
-            max_per_name: None,
-            admission: Enforcement::On,
-            deadline_margin: Duration::ZERO,
-        }
-    }
-}
-
 /// How the last connect went.
 #[derive(Clone, Debug)]
 pub(crate) enum LastConnect {
@@ -231,7 +160,7 @@ impl<M: Manage> Clone for Pool<M> {
 
 pub(crate) struct Inner<M: Manage> {
     pub(crate) manager: M,
-    pub(crate) sizing: Sizing,
+    pub(crate) plan: Plan,
     pub(crate) slots: CacheAligned<sync::Mutex<Slots<M::Connection, M::Handle>>>,
     pub(crate) last_connect: sync::Mutex<LastConnect>,
     /// Whether somebody waits, as a hint that needs no lock: whoever gives back then reads the clock beforehand.
@@ -259,7 +188,7 @@ impl<T> Deref for CacheAligned<T> {
 impl<M: Manage> Inner<M> {
     /// How long this return may take.
     pub(crate) fn return_limit(&self, handle: &M::Handle) -> Duration {
-        self.manager.return_limit(handle).unwrap_or(self.sizing.reclaim_timeout)
+        self.manager.return_limit(handle).unwrap_or(self.plan.reclaim_timeout())
     }
 
     /// Tells how many were refused, by reason.
@@ -279,32 +208,32 @@ impl<M: Manage> Pool<M> {
     /// # Panics
     /// Outside a tokio runtime.
     #[must_use]
-    pub fn new(manager: M, sizing: Sizing) -> Self {
-        Pool::with_events(manager, sizing, Events::new(None), Arc::new(Alarm::new()))
+    pub fn new(manager: M, plan: &Plan) -> Self {
+        Pool::with_events(manager, plan, Events::new(None), Arc::new(Alarm::new()))
     }
 
-    pub(crate) fn with_events(manager: M, sizing: Sizing, events: Events, watchdog: Arc<Alarm>) -> Self {
+    pub(crate) fn with_events(manager: M, plan: &Plan, events: Events, watchdog: Arc<Alarm>) -> Self {
         let limits = PoolLimits {
-            min: sizing.min.min(sizing.max),
-            max: sizing.max.max(1),
-            overflow: sizing.overflow,
-            connects: sizing.connect_limit.max(1),
+            min: plan.pool_min(),
+            max: plan.pool_max(),
+            overflow: plan.max_overflow(),
+            connects: plan.connect_limit(),
         };
         let rules = Rules {
-            reserve: sizing.priority_reserve,
-            mode: sizing.admission,
-            margin: sizing.deadline_margin,
+            reserve: plan.priority_reserve(),
+            mode: plan.admission(),
+            margin: plan.deadline_margin(),
         };
         let inner = Arc::new(Inner {
             manager,
-            slots: CacheAligned(sync::Mutex::new(Slots::new(limits, sizing.max_waiting).with_rules(rules))),
+            slots: CacheAligned(sync::Mutex::new(Slots::new(limits, plan.max_waiting()).with_rules(rules))),
             last_connect: sync::Mutex::new(LastConnect::Never),
             is_crowded: AtomicBool::new(false),
             watchdog,
             changed: Notify::new(),
             runtime: Handle::current(),
             events,
-            sizing,
+            plan: plan.clone(),
         });
         inner.runtime.spawn(clock::run(Arc::downgrade(&inner), Arc::clone(&inner.watchdog.alarm)));
         inner.runtime.spawn(janitor::run(Arc::downgrade(&inner)));

@@ -8,7 +8,7 @@ use crate::rules::forecast::Priority;
 use crate::rules::queue::handover::{Effects, Grant};
 use crate::rules::queue::seat::Seat;
 use crate::rules::queue::waiters::{Turn, Who};
-use crate::rules::slots::{Limits, Slots};
+use crate::rules::slots::{PoolLimits, Slots};
 use crate::runner::Runner;
 use crate::sync::Mutex;
 use std::future::poll_fn;
@@ -33,7 +33,7 @@ impl Hall {
     #[must_use]
     pub fn new(count: usize) -> Self {
         let now = Moment::now();
-        let limits = Limits { min: 0, max: count, overflow: 0, connects: count };
+        let limits = PoolLimits { min: 0, max: count, overflow: 0, connects: count };
         let mut slots = Slots::new(limits, usize::MAX);
         for (number, slot) in (0..).zip(slots.begin_connects(count, now)) {
             let _ = slots.connected(slot, number, (), None, now);

@@ -37,7 +37,7 @@ pub(super) async fn close<M: Manage>(inner: &Arc<Inner<M>>) -> Shutdown {
     let mut report = Shutdown { sent_away: wakers.len(), ..Shutdown::default() };
     wakers.into_iter().for_each(Waker::wake);
     drop(closed);
-    if timeout_at(began + inner.sizing.close_timeout, emptied(inner)).await.is_err() {
+    if timeout_at(began + inner.plan.close_timeout(), emptied(inner)).await.is_err() {
         let manager = &inner.manager;
         // What comes home meanwhile is closed, so this can hit nobody else.
         let mut is_worth_a_wait = false;
@@ -49,7 +49,7 @@ pub(super) async fn close<M: Manage>(inner: &Arc<Inner<M>>) -> Shutdown {
             }
         }
         if is_worth_a_wait || report.cancelled > 0 {
-            let _ = timeout_at(Instant::now() + inner.sizing.reclaim_timeout, emptied(inner)).await;
+            let _ = timeout_at(Instant::now() + inner.plan.reclaim_timeout(), emptied(inner)).await;
         }
         let left = held(inner);
         report.ended = left.len();

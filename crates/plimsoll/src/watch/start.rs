@@ -16,12 +16,11 @@ use crate::fault::Fault;
 use crate::name::WorkName;
 use crate::pool::alarm::Alarm;
 use crate::pool::fairness::refused;
-use crate::pool::{LastConnect, Pool, Sizing, Terms, connects};
+use crate::pool::{LastConnect, Pool, Terms, connects};
 use crate::rules::queue::waiters::AS_LONG_AS_IT_TAKES;
-use crate::settings::{Plan, Settings};
+use crate::settings::Settings;
 use crate::wire::connect::Connector;
 use parking_lot::Mutex;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -64,10 +63,8 @@ impl Database {
             plan: Arc::clone(&plan),
         });
         let manager = Postgres { connector: Connector::new(Arc::clone(&plan))?, shared: Arc::clone(&shared) };
-        let db = Database {
-            pool: Pool::with_events(manager, sizing(&plan), events, Arc::clone(&shared.alarm)),
-            shared,
-        };
+        let db =
+            Database { pool: Pool::with_events(manager, &plan, events, Arc::clone(&shared.alarm)), shared };
         db.first_connect().await?;
         db.start_heartbeat()?;
         Ok(db)
@@ -216,29 +213,5 @@ impl Database {
                 answer => return answer,
             }
         }
-    }
-}
-
-fn sizing(plan: &Plan) -> Sizing {
-    Sizing {
-        min: plan.pool_min(),
-        max: plan.pool_max(),
-        overflow: plan.max_overflow(),
-        max_waiting: plan.max_waiting(),
-        acquire_timeout: plan.pool_timeout(),
-        connect_timeout: plan.connect_timeout(),
-        connect_limit: plan.connect_limit(),
-        idle_timeout: plan.idle_timeout(),
-        max_lifetime: plan.max_lifetime(),
-        lifetime_jitter: plan.lifetime_jitter(),
-        check_after_idle: plan.check_after_idle(),
-        reclaim_timeout: plan.reclaim_timeout(),
-        close_timeout: plan.close_timeout(),
-        leak_after: plan.leak_after(),
-        deadlock_after: plan.deadlock_after(),
-        priority_reserve: plan.priority_reserve(),
-        max_per_name: u32::try_from(plan.max_per_name()).ok().and_then(NonZeroU32::new),
-        admission: plan.admission(),
-        deadline_margin: plan.deadline_margin(),
     }
 }
