@@ -19,7 +19,7 @@ use crate::fault::Fault;
 use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::pool::fairness::refused;
-use crate::pool::{Loan, Priority, Terms, cap};
+use crate::pool::{Ask, Loan, Priority, cap};
 use crate::rules::outcome::Scope;
 use futures_util::future::BoxFuture;
 use std::future::Future;
@@ -163,8 +163,13 @@ impl<'a> Call<'a> {
         deadline::from_start(self.within, self.lend()).await
     }
 
-    fn terms(&self, deadline: Option<Deadline>, at: Option<Moment>) -> Terms {
-        Terms { limit: self.acquire_within, priority: self.priority, cap: self.at_most, deadline, at }
+    fn ask(&self) -> Ask {
+        Ask {
+            name: self.name.clone(),
+            limit: self.acquire_within,
+            priority: self.priority,
+            cap: self.at_most,
+        }
     }
 
     /// The same, in whatever scope there is.
@@ -174,7 +179,7 @@ impl<'a> Call<'a> {
             Err(error) => return refused(error).await,
         };
         let deadline = deadline::current();
-        let acquired = self.db.pool().acquire_for(&self.name, self.terms(deadline, None)).await;
+        let acquired = self.db.pool().acquire_until(self.ask(), deadline, None).await;
         let loan = report_to_breaker(&mut permit, acquired)?;
         Ok(self.keep(loan, permit, deadline))
     }
@@ -259,7 +264,7 @@ impl<'a> Call<'a> {
                     Ok(permit) => permit,
                     Err(error) => return refused(error).await,
                 };
-                let acquired = self.db.pool().acquire_for(&self.name, self.terms(deadline, Some(now))).await;
+                let acquired = self.db.pool().acquire_until(self.ask(), deadline, Some(now)).await;
                 let lease = report_to_breaker(&mut permit, acquired)?;
                 if let Err(error) = refuse_session_state(&lease, query) {
                     return refused(error).await;

@@ -163,7 +163,7 @@ impl<M: Manage> Inner<M> {
                 let now = Moment::now();
                 let work = self.slots.lock().begin_return(slot, now);
                 let limit = self.return_limit(self.manager.handle(&connection));
-                self.watchdog.arm(now + limit);
+                self.alarm.arm(now + limit);
                 let home = Home { inner: Arc::clone(self), slot, work, is_spent: false };
                 self.manager.reclaim(connection, home);
             }

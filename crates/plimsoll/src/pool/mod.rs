@@ -11,32 +11,30 @@ pub(crate) mod alarm;
 mod ask;
 pub(crate) mod clock;
 pub(crate) mod connects;
-mod denial;
 pub(crate) mod fairness;
 pub(crate) mod foreign_runtime;
 pub(crate) mod janitor;
 pub(crate) mod lease;
 #[cfg(plimsoll_loom)]
 pub mod model;
+mod refusal;
 pub(crate) mod shutdown;
 pub(crate) mod snapshot;
 pub(crate) mod wait;
 
-pub use crate::rules::forecast::Priority;
+pub use crate::rules::request::Priority;
 pub use ask::Ask;
-pub(crate) use ask::{Terms, cap};
+pub(crate) use ask::cap;
 pub(crate) use lease::Loan;
 pub use lease::{Home, Lease};
 pub use shutdown::Shutdown;
 pub use snapshot::{LeaseStatus, PoolStatus};
 
-use crate::deadline;
+use crate::deadline::{self, Deadline};
 use crate::error::Result;
-use crate::event::{Event, Events, StopReason};
+use crate::event::{Events, StopReason};
 use crate::moment::Moment;
-use crate::name::WorkName;
-use crate::rules::forecast::OverloadReason;
-use crate::rules::gate::Rules;
+use crate::rules::gate::GateRules;
 use crate::rules::slots::{PoolLimits, Slots};
 use crate::settings::Plan;
 use crate::sync;
@@ -94,8 +92,8 @@ pub trait Manage: Send + Sync + Sized + 'static {
     /// Takes a connection that came back not clean, makes it clean on the side and sends it home.
     fn reclaim(&self, connection: Self::Connection, home: Home<Self>);
 
-    /// Rings if a limit that was set on a lent connection has come; says when the next comes, as a number of the
-    /// pool's watchdog. Must not wait: it is asked under the pool's lock.
+    /// Rings if a limit that was set on a lent connection has come; says when the next comes, as a number of
+    /// the pool's alarm. Must not wait: it is asked under the pool's lock.
     #[doc(hidden)]
     fn ring(&self, handle: &Self::Handle, now: u64) -> u64 {
         let _ = (handle, now);
@@ -166,7 +164,7 @@ pub(crate) struct Inner<M: Manage> {
     /// Whether somebody waits, as a hint that needs no lock: whoever gives back then reads the clock beforehand.
     pub(crate) is_crowded: AtomicBool,
     /// Tells the clock when to look.
-    pub(crate) watchdog: Arc<Alarm>,
+    pub(crate) alarm: Arc<Alarm>,
     /// Whenever a connection came home, went or could not be opened.
     pub(crate) changed: Notify,
     pub(crate) runtime: Handle,
@@ -190,14 +188,6 @@ impl<M: Manage> Inner<M> {
     pub(crate) fn return_limit(&self, handle: &M::Handle) -> Duration {
         self.manager.return_limit(handle).unwrap_or(self.plan.reclaim_timeout())
     }
-
-    /// Tells how many were refused, by reason.
-    pub(crate) fn tell_refusals(&self, untold: Vec<(OverloadReason, u64)>) {
-        for (reason, count) in untold {
-            let is_dark = reason == OverloadReason::WouldBe;
-            self.events.tell(Event::Refused { fault: reason.fault(), count, is_dark });
-        }
-    }
 }
 
 impl<M: Manage> Pool<M> {
@@ -212,14 +202,14 @@ impl<M: Manage> Pool<M> {
         Pool::with_events(manager, plan, Events::new(None), Arc::new(Alarm::new()))
     }
 
-    pub(crate) fn with_events(manager: M, plan: &Plan, events: Events, watchdog: Arc<Alarm>) -> Self {
+    pub(crate) fn with_events(manager: M, plan: &Plan, events: Events, alarm: Arc<Alarm>) -> Self {
         let limits = PoolLimits {
             min: plan.pool_min(),
             max: plan.pool_max(),
             overflow: plan.max_overflow(),
             connects: plan.connect_limit(),
         };
-        let rules = Rules {
+        let rules = GateRules {
             reserve: plan.priority_reserve(),
             mode: plan.admission(),
             margin: plan.deadline_margin(),
@@ -229,13 +219,13 @@ impl<M: Manage> Pool<M> {
             slots: CacheAligned(sync::Mutex::new(Slots::new(limits, plan.max_waiting()).with_rules(rules))),
             last_connect: sync::Mutex::new(LastConnect::Never),
             is_crowded: AtomicBool::new(false),
-            watchdog,
+            alarm,
             changed: Notify::new(),
             runtime: Handle::current(),
             events,
             plan: plan.clone(),
         });
-        inner.runtime.spawn(clock::run(Arc::downgrade(&inner), Arc::clone(&inner.watchdog.alarm)));
+        inner.runtime.spawn(clock::run(Arc::downgrade(&inner), Arc::clone(&inner.alarm)));
         inner.runtime.spawn(janitor::run(Arc::downgrade(&inner)));
         Pool { inner }
     }
@@ -248,20 +238,18 @@ impl<M: Manage> Pool<M> {
     /// # Cancel safety
     /// Dropping it leaves the queue; what had been granted goes to the next. A connect that it caused goes on.
     pub fn acquire(&self, ask: Ask) -> impl Future<Output = Result<Lease<M>>> + Send + use<'_, M> {
-        async move {
-            let terms = Terms { deadline: deadline::current(), ..ask.terms };
-            acquire::acquire(&self.inner, &ask.name, terms).await.map(Loan::keep)
-        }
+        async move { acquire::acquire(&self.inner, ask, deadline::current(), None).await.map(Loan::keep) }
     }
 
-    /// The same for work whose name the caller keeps, for as long as the pool is borrowed. To be called when the
-    /// connection is wanted, and not before.
-    pub(crate) fn acquire_for<'a>(
-        &'a self,
-        name: &'a WorkName,
-        terms: Terms,
-    ) -> impl Future<Output = Result<Loan<'a, M>>> + Send + use<'a, M> {
-        acquire::acquire(&self.inner, name, terms)
+    /// The same by this deadline, whatever the surrounding scope says. To be called when the connection is wanted, and
+    /// not before.
+    pub(crate) fn acquire_until(
+        &self,
+        ask: Ask,
+        deadline: Option<Deadline>,
+        at: Option<Moment>,
+    ) -> impl Future<Output = Result<Loan<'_, M>>> + Send {
+        acquire::acquire(&self.inner, ask, deadline, at)
     }
 
     /// Changes how many connections there may be. More are opened when wanted; fewer as they come back.

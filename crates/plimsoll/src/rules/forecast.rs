@@ -1,24 +1,26 @@
-//! Whether to let somebody join the queue. Pure: `now` is an argument.
+//! Whether a wait in the queue is worth beginning.
 //!
-//! A queue that lets everybody in serves nobody under overload: whoever comes to its end has used up its time by
-//! waiting, and the connection does work whose caller has left. So whoever cannot be served in time is told so at
-//! once, while it still has time to do something else; and whoever is let in is served with time left for its work.
+//! A queue that lets every caller in serves none under overload: a caller that comes to its end has used up its time by
+//! waiting, and the connection does work whose caller has left. So a caller that cannot be served in time is told so at
+//! once, while it still has time to do something else; and a caller that is let in is served with time left for its
+//! work.
 //!
-//! The forecast is made of two means, taken while somebody waits and the clock is read anyway: the *gap* between one
+//! The forecast is made of two means, taken while callers wait and the clock is read anyway: the *gap* between one
 //! hand-over and the next, and how long a lease is held. It refuses too little rather than too much:
 //!
 //! - a pace belongs to one unbroken queue. A queue that has run empty was no overload, and the next one begins with
-//!   nothing known; so a burst refuses nobody in the lull that follows;
+//!   nothing known; so a burst causes no refusal in the lull that follows;
 //! - nothing is forecast from few hand-overs, nor from old ones: a pool in which nothing moves is a question for the
 //!   limits, not for a mean;
 //! - a lease far longer than usual counts as twice the usual, for one long report among a thousand short statements
 //!   says nothing of the next.
 
-use crate::fault::Fault;
+use super::refusal::Refusal;
+use super::request::Request;
 use crate::moment::{Moment, nanos};
 use std::time::Duration;
 
-/// Hand-overs before a forecast is made.
+/// Gaps between hand-overs that must be known before a forecast is made.
 const ENOUGH: u32 = 16;
 
 /// Hand-overs that a mean remembers, as a power of two.
@@ -27,21 +29,8 @@ const MEMORY: u32 = 5;
 /// In nanoseconds.
 const MILLISECOND: u64 = 1_000_000;
 
-/// The age at which the last hand-over says nothing any more.
+/// The age, in nanoseconds, from which the last hand-over says nothing any more.
 const STALE: u64 = 3_000 * MILLISECOND;
-
-/// Who is served first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Priority {
-    /// After all others: exports, upkeep.
-    Low,
-    /// As most.
-    #[default]
-    Normal,
-    /// Before all others, with places in the queue (and connections, by `priority_reserve`) that nobody else gets.
-    High,
-}
 
 /// An exponential mean of spans; of the first few the plain one.
 #[derive(Clone, Copy, Debug, Default)]
@@ -81,7 +70,7 @@ impl Pace {
         *self = Pace::default();
     }
 
-    /// Something was handed to a waiter; since this moment the one before had held it, if anybody did.
+    /// A connection was handed to a waiter. It had been lent before since `held_since`, if it was lent at all.
     #[inline]
     pub(crate) fn handed_over(&mut self, held_since: Option<Moment>, now: Moment) {
         if let Some(last) = self.last {
@@ -96,7 +85,7 @@ impl Pace {
         }
     }
 
-    /// What is to be expected with so many ahead; nothing while too little is known, or nothing moves.
+    /// What is to be expected with so many ahead; none while too little is known, or nothing moves.
     pub(crate) fn forecast(&self, ahead: usize, now: Moment) -> Option<Forecast> {
         let age = now.nanos_since(self.last?);
         if self.gap.count < ENOUGH || self.held.count == 0 || age > STALE {
@@ -108,33 +97,14 @@ impl Pace {
     }
 }
 
-/// What a newcomer has to expect.
+/// What a request has to expect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Forecast {
-    /// Its place in the queue; the first is 1.
+    /// Its place in the queue. The first place is 1; 0 means that its turn has come.
     pub(crate) place: usize,
     /// In nanoseconds, as is the other.
     wait: u64,
     service: u64,
-}
-
-/// The time that somebody has.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Budget {
-    /// When it gives up waiting.
-    pub(crate) until: Moment,
-    /// When its work must have ended.
-    pub(crate) deadline: Option<Moment>,
-    /// How much earlier than its deadline a statement is stopped, at the most.
-    pub(crate) margin: Duration,
-}
-
-/// There is not time enough.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Overload {
-    pub(crate) forecast: Forecast,
-    /// What was left.
-    pub(crate) remaining: Duration,
 }
 
 impl Forecast {
@@ -147,103 +117,34 @@ impl Forecast {
         Duration::from_nanos(self.service)
     }
 
-    /// The same for one whose turn has come.
+    /// The same for a request whose turn has come.
     pub(crate) fn at_once(self) -> Forecast {
         Forecast { place: 0, wait: 0, ..self }
     }
 
-    /// Whether it does not fit: the wait into the patience, wait and work into the deadline.
-    pub(crate) fn overruns(self, budget: Budget, now: Moment) -> Option<Overload> {
-        let patience = budget.until.nanos_since(now);
-        let remaining = budget.deadline.map_or(u64::MAX, |deadline| deadline.nanos_since(now));
-        // As the guard does: a short deadline is not eaten up by its margin.
-        let work = self.service.saturating_add(nanos(budget.margin).min(self.service / 3));
-        let fits = self.wait <= patience && self.wait.saturating_add(work) <= remaining;
-        (!fits).then(|| Overload { forecast: self, remaining: Duration::from_nanos(remaining.min(patience)) })
-    }
-}
-
-impl Overload {
-    /// When to come back: those who wait now have then been served.
+    /// When to come back: the callers that wait now have then been served.
     pub(crate) fn retry_after(self) -> Duration {
-        self.forecast.wait().max(self.forecast.service()).max(Duration::from_millis(1))
-    }
-}
-
-/// Why a caller was refused, or would have been.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OverloadReason {
-    QueueFull,
-    Overloaded,
-    /// Only counted, since admission is dark.
-    WouldBe,
-}
-
-impl OverloadReason {
-    pub(crate) fn fault(self) -> Fault {
-        match self {
-            OverloadReason::QueueFull => Fault::QueueFull,
-            OverloadReason::Overloaded | OverloadReason::WouldBe => Fault::Overloaded,
-        }
-    }
-}
-
-/// Refusals for one reason, told of once a second and not one by one: a flood of refusals must not become one of events.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) total: u64,
-    untold: u64,
-    told: Option<Moment>,
-}
-
-impl Tally {
-    /// One more; says how many are to be told of now, if any.
-    pub(crate) fn add(&mut self, now: Moment) -> Option<u64> {
-        self.total += 1;
-        self.untold += 1;
-        self.due(now)
+        self.wait().max(self.service()).max(Duration::from_millis(1))
     }
 
-    /// How many are to be told of now, if any.
-    pub(crate) fn due(&mut self, now: Moment) -> Option<u64> {
-        let is_due = self.told.is_none_or(|told| now.since(told) >= Duration::from_secs(1));
-        if self.untold == 0 || !is_due {
-            return None;
-        }
-        self.told = Some(now);
-        Some(std::mem::take(&mut self.untold))
-    }
-}
-
-/// The refusals of a pool, by reason.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Refusals {
-    pub(crate) full: Tally,
-    pub(crate) overloaded: Tally,
-    pub(crate) would_be: Tally,
-}
-
-impl Refusals {
-    pub(crate) fn of(&mut self, reason: OverloadReason) -> &mut Tally {
-        match reason {
-            OverloadReason::QueueFull => &mut self.full,
-            OverloadReason::Overloaded => &mut self.overloaded,
-            OverloadReason::WouldBe => &mut self.would_be,
-        }
-    }
-
-    /// What has not been told of yet and is due.
-    pub(crate) fn due(&mut self, now: Moment) -> Vec<(OverloadReason, u64)> {
-        [OverloadReason::QueueFull, OverloadReason::Overloaded, OverloadReason::WouldBe]
-            .into_iter()
-            .filter_map(|reason| Some((reason, self.of(reason).due(now)?)))
-            .collect()
+    /// Refuses a request whose wait does not fit into its limit, or whose wait and work do not fit before its deadline.
+    /// `margin` is how much earlier than its deadline a statement is stopped, at the most.
+    pub(crate) fn refuse(self, request: &Request, margin: Duration, now: Moment) -> Option<Refusal> {
+        let before_deadline = request.deadline.map_or(u64::MAX, |deadline| deadline.nanos_since(now));
+        // Once the turn has come the limit on the wait means nothing any more.
+        let patience = if self.place == 0 { u64::MAX } else { request.until.nanos_since(now) };
+        // A short deadline is not eaten up by its margin, here as where the statement is stopped.
+        let work = self.service.saturating_add(nanos(margin).min(self.service / 3));
+        let fits = self.wait <= patience && self.wait.saturating_add(work) <= before_deadline;
+        let remaining = Duration::from_nanos(before_deadline.min(patience));
+        (!fits).then_some(Refusal::Overloaded { forecast: self, remaining })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::request::tests::request;
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -261,8 +162,8 @@ mod tests {
         (pace, now)
     }
 
-    fn budget(now: Moment, wait: Duration, deadline: Option<Duration>) -> Budget {
-        Budget { until: now + wait, deadline: deadline.map(|span| now + span), margin: 100 * MS }
+    fn limited(now: Moment, wait: Duration, deadline: Option<Duration>) -> Request {
+        Request { until: now + wait, deadline: deadline.map(|span| now + span), ..request(now) }
     }
 
     #[test]
@@ -276,23 +177,76 @@ mod tests {
     fn nothing_is_forecast_from_too_little_or_from_old() {
         let (pace, now) = paced(ENOUGH);
         assert_eq!(pace.forecast(1000, now), None, "sixteen hand-overs are fifteen gaps");
+        let (pace, now) = paced(ENOUGH + 1);
+        assert!(pace.forecast(1000, now).is_some(), "sixteen gaps are enough");
         let (mut pace, now) = paced(100);
         assert!(pace.forecast(0, now + Duration::from_nanos(STALE)).is_some());
-        assert_eq!(pace.forecast(1000, now + Duration::from_nanos(STALE) + MS), None);
+        assert_eq!(pace.forecast(1000, now + Duration::from_nanos(STALE + 1)), None);
         pace.begin();
         assert_eq!(pace.forecast(1000, now), None, "another queue");
     }
 
     #[test]
+    fn gaps_without_a_lease_say_nothing_of_how_long_one_is_held() {
+        let (mut pace, mut now) = (Pace::default(), Moment::now());
+        for _ in 0..100 {
+            now = now + MS;
+            pace.handed_over(None, now);
+        }
+        assert_eq!(pace.forecast(0, now), None);
+        pace.handed_over(Some(ago(7 * MS, now)), now);
+        assert_eq!(pace.forecast(0, now).expect("a lease has ended").service(), 7 * MS);
+    }
+
+    #[test]
+    fn the_first_spans_make_a_plain_mean_and_later_ones_count_a_thirty_second_each() {
+        let mut mean = Mean::default();
+        for nanos in 1..=32 {
+            mean.add(nanos * 64);
+        }
+        // The mean of 1 to 32 is 16.5; each step is rounded towards zero.
+        assert!((1_040..=1_056).contains(&mean.span()), "{mean:?}");
+        assert_eq!(mean.count, 32);
+        let before = mean.span();
+        mean.add(before + 3_200);
+        assert_eq!((mean.span(), mean.count), (before + 100, 32));
+        mean.add(before + 100 - 320);
+        assert_eq!(mean.span(), before + 90);
+    }
+
+    #[test]
     fn wait_and_work_must_fit_before_the_deadline_but_only_the_wait_into_the_patience() {
         let (pace, now) = paced(100);
+        let margin = 100 * MS;
         let forecast = pace.forecast(49, now).expect("enough is known");
-        assert_eq!(forecast.overruns(budget(now, 50 * MS, None), now), None);
-        let overload = forecast.overruns(budget(now, 49 * MS, None), now).expect("50 ms do not fit into 49");
-        assert_eq!((overload.remaining, overload.retry_after()), (49 * MS, 50 * MS));
+        let refuse = |wait, deadline| forecast.refuse(&limited(now, wait, deadline), margin, now);
+        assert_eq!(refuse(50 * MS, None), None);
+        let refusal = refuse(49 * MS, None).expect("50 ms do not fit into 49");
+        assert_eq!(refusal, Refusal::Overloaded { forecast, remaining: 49 * MS });
+        assert_eq!(forecast.retry_after(), 50 * MS);
         // 10 ms of work, and a third more because a statement is stopped a little before its deadline.
-        assert!(forecast.overruns(budget(now, 90 * MS, Some(63 * MS)), now).is_some());
-        assert!(forecast.overruns(budget(now, 90 * MS, Some(64 * MS)), now).is_none());
+        assert_eq!(
+            refuse(90 * MS, Some(63 * MS)),
+            Some(Refusal::Overloaded { forecast, remaining: 63 * MS })
+        );
+        assert_eq!(refuse(90 * MS, Some(64 * MS)), None);
+        assert_eq!(forecast.refuse(&limited(now, 90 * MS, Some(60 * MS)), Duration::ZERO, now), None);
+    }
+
+    #[test]
+    fn when_the_turn_has_come_only_the_deadline_counts() {
+        let (pace, now) = paced(100);
+        let forecast = pace.forecast(49, now).expect("enough is known").at_once();
+        assert_eq!((forecast.place, forecast.wait(), forecast.service()), (0, Duration::ZERO, 10 * MS));
+        assert_eq!(forecast.retry_after(), 10 * MS);
+        let refuse = |deadline| forecast.refuse(&limited(now, MS, Some(deadline)), Duration::ZERO, now);
+        assert_eq!(refuse(10 * MS), None);
+        assert_eq!(refuse(9 * MS), Some(Refusal::Overloaded { forecast, remaining: 9 * MS }));
+    }
+
+    #[test]
+    fn a_caller_comes_back_after_a_millisecond_at_the_earliest() {
+        assert_eq!(Forecast { place: 0, wait: 0, service: 10 }.retry_after(), MS);
     }
 
     #[test]
@@ -301,24 +255,13 @@ mod tests {
         now = now + MS;
         pace.handed_over(Some(ago(Duration::from_secs(60), now)), now);
         let forecast = pace.forecast(0, now).expect("enough is known");
-        assert!(forecast.service() < 11 * MS, "{forecast:?}");
+        // It counts as 21 ms: an eleventh more than 10 ms, divided by 32.
+        assert_eq!(forecast.service(), 10 * MS + 11 * MS / 32);
         // When all are long, it is soon believed.
         for _ in 0..300 {
             now = now + MS;
             pace.handed_over(Some(ago(Duration::from_secs(60), now)), now);
         }
         assert!(pace.forecast(0, now).expect("known").service() > Duration::from_secs(20));
-    }
-
-    #[test]
-    fn a_flood_is_told_of_once_a_second_with_its_count() {
-        let mut tally = Tally::default();
-        let start = Moment::now();
-        let told: Vec<u64> =
-            (0..3000).filter_map(|ms| tally.add(start + Duration::from_millis(ms))).collect();
-        assert_eq!(told, [1, 1000, 1000]);
-        assert_eq!(tally.due(start + 2999 * MS), None);
-        assert_eq!(tally.due(start + 3000 * MS), Some(999));
-        assert_eq!(tally.total, 3000);
     }
 }

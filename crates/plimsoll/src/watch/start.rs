@@ -16,7 +16,7 @@ use crate::fault::Fault;
 use crate::name::WorkName;
 use crate::pool::alarm::Alarm;
 use crate::pool::fairness::refused;
-use crate::pool::{LastConnect, Pool, Terms, connects};
+use crate::pool::{Ask, LastConnect, Pool, connects};
 use crate::rules::queue::waiters::AS_LONG_AS_IT_TAKES;
 use crate::settings::Settings;
 use crate::wire::connect::Connector;
@@ -191,8 +191,8 @@ impl Database {
         loop {
             let work = WorkName::given("ready");
             // By no limit that the pool knows of, since it sends those away who have one.
-            let terms = Terms { limit: Some(AS_LONG_AS_IT_TAKES), ..Terms::default() };
-            let acquired = self.pool.acquire_for(&work, terms);
+            let ask = Ask::by(work.clone()).within(AS_LONG_AS_IT_TAKES);
+            let acquired = self.pool.acquire_until(ask, None, None);
             let loan = match deadline::current() {
                 None => acquired.await?,
                 Some(deadline) => match timeout_at(deadline.instant(), acquired).await {

@@ -1,12 +1,12 @@
-//! The connections that lie idle. Pure: `now` is an argument.
+//! The connections that lie idle.
 //!
 //! They are a stack: the one that was used last is lent first, so hot ones stay hot, and what is not needed grows old at
 //! the bottom and is closed.
 
-use super::{LeaseRecord, Slot, SlotState, Slots};
+use super::{Slot, SlotState, Slots};
 use crate::moment::Moment;
 use crate::rules::queue::handover::{Effects, Grant};
-use crate::rules::queue::waiters::Who;
+use crate::rules::request::Request;
 use std::time::Duration;
 
 /// Slots that lie on one another, each saying who lies below it: the lines of the cache that a place has are fetched
@@ -33,17 +33,14 @@ impl Stack {
 impl<C, H> Slots<C, H> {
     /// Lends the connection that was used last, if any is idle, and counts no lease.
     #[inline]
-    pub(crate) fn take(&mut self, who: impl FnOnce() -> Who, now: Moment) -> Option<Grant<C>> {
+    pub(crate) fn take(&mut self, request: &Request, now: Moment) -> Option<Grant<C>> {
         let slot = usize::try_from(self.idle.top).ok()?;
         let place = self.slots.get_mut(slot)?;
         let connection = place.connection.take()?;
         self.idle.top = place.below;
         self.idle.count -= 1;
-        let unused_for = now.since(place.since);
         let is_expired = place.expires.is_some_and(|expires| expires <= now);
-        place.state = SlotState::Lent;
-        place.since = now;
-        place.lease = Some(LeaseRecord::new(who(), now));
+        let unused_for = now.since(place.lend(request.clone(), now));
         self.lent += 1;
         Some(Grant { slot, connection, unused_for, is_expired })
     }
@@ -57,7 +54,7 @@ impl<C, H> Slots<C, H> {
         self.leave(slot);
         let Some(place) = self.slots.get_mut(slot) else { return Effects::Close(connection) };
         place.state = SlotState::Idle;
-        place.lease = None;
+        place.holder = None;
         place.connection = Some(connection);
         place.below = std::mem::replace(&mut self.idle.top, number(slot));
         self.idle.count += 1;

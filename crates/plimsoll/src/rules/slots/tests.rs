@@ -1,23 +1,13 @@
 use super::*;
-use crate::name::WorkName;
-use crate::rules::forecast::Priority;
-use crate::rules::gate::{Arrival, Entrance};
+use crate::rules::gate::Entrance;
 use crate::rules::queue::seat::Seat;
-use crate::rules::queue::waiters::{Ticket, Turn};
-use crate::runner::Runner;
+use crate::rules::queue::ticket::Ticket;
+use crate::rules::request::Priority;
+use crate::rules::request::tests::request;
 use proptest::prelude::*;
 use std::num::NonZeroU32;
 
 const LIMITS: PoolLimits = PoolLimits { min: 1, max: 3, overflow: 1, connects: 2 };
-
-fn who() -> Who {
-    with(Priority::Normal, None)
-}
-
-fn with(priority: Priority, cap: Option<u32>) -> Who {
-    let cap = cap.and_then(NonZeroU32::new);
-    Who { name: WorkName::here(), runner: Runner::current(), deadline: None, priority, cap }
-}
 
 /// The cap that all capped work in the world below shares.
 const CAP: u32 = 2;
@@ -68,15 +58,15 @@ impl World {
     fn run(&mut self, slots: &mut Slots<u32, ()>, step: &Step, now: Moment) {
         match step {
             Step::Acquire(priority, is_capped) => {
-                let who = || with(*priority, is_capped.then_some(CAP));
-                let arrival = Arrival { now, until: now, deadline: None, priority: *priority };
-                match slots.enter(&who, arrival, *is_capped, Seat::new(Waker::noop().clone())) {
-                    Entrance::Granted(grant) => self.held.push((grant.slot, grant.connection)),
-                    Entrance::Waiting(ticket) => {
+                let cap = is_capped.then_some(CAP).and_then(NonZeroU32::new);
+                let request = Request { priority: *priority, cap, ..request(now) };
+                match slots.enter(&request, now, Seat::new(Waker::noop().clone())) {
+                    Ok(Entrance::Granted(grant)) => self.held.push((grant.slot, grant.connection)),
+                    Ok(Entrance::Waiting(ticket)) => {
                         self.tickets.push(ticket);
                         self.opening.extend(slots.begin_connects(slots.wanted(), now));
                     }
-                    Entrance::Full(_) | Entrance::Overloaded(_) => {}
+                    Err(_) => {}
                 }
             }
             Step::Pause => slots.pause(),
@@ -170,11 +160,11 @@ impl World {
     fn fetch(&mut self) {
         let held = &mut self.held;
         self.tickets.retain(|ticket| match ticket.poll(Waker::noop()) {
-            Some(Turn::Granted(grant)) => {
+            Some(Ok(grant)) => {
                 held.push((grant.slot, grant.connection));
                 false
             }
-            Some(Turn::Refused(_)) => false,
+            Some(Err(_)) => false,
             None => true,
         });
     }
@@ -184,7 +174,7 @@ proptest! {
     #[test]
     fn counts_never_drift_and_nothing_is_lent_twice(steps in prop::collection::vec(step(), 0..200)) {
         let start = Moment::now();
-        let rules = Rules { reserve: RESERVE, ..Rules::default() };
+        let rules = GateRules { reserve: RESERVE, ..GateRules::default() };
         let mut slots: Slots<u32, ()> = Slots::new(LIMITS, 100).with_rules(rules);
         let mut world = World::default();
         for (second, step) in steps.iter().enumerate() {
@@ -198,11 +188,11 @@ proptest! {
             held.dedup();
             prop_assert_eq!(held.len(), world.held.len(), "one connection in two hands");
             prop_assert!(slots.idle() == 0 || slots.servable() == 0, "idle while somebody may have it");
-            let kept = |take: &dyn Fn(&Who) -> bool| {
-                slots.slots.iter().filter_map(|slot| slot.lease.as_ref()).filter(|l| take(&l.who)).count()
+            let kept = |take: &dyn Fn(&Request) -> bool| {
+                slots.slots.iter().filter_map(|slot| slot.holder.as_ref()).filter(|it| take(it)).count()
             };
-            prop_assert!(kept(&|who| who.cap.is_some()) <= CAP as usize, "a name holds more than it may");
-            let others = kept(&|who| who.priority != Priority::High);
+            prop_assert!(kept(&|holder| holder.cap.is_some()) <= CAP as usize, "a name holds more than it may");
+            let others = kept(&|holder| holder.priority != Priority::High);
             prop_assert!(others <= slots.ceiling() - RESERVE, "the reserve was lent");
             prop_assert_eq!(others, slots.lent_to_others);
         }
@@ -234,11 +224,11 @@ fn what_was_stopped_and_proven_clean_is_lent_again() {
     let mut slots: Slots<u32, ()> = Slots::new(LIMITS, 9);
     let slot = slots.begin_connects(1, now).pop().expect("there is room");
     assert!(matches!(slots.connected(slot, 7, (), None, now), Effects::None));
-    let grant = slots.lend(who, now).expect("it is idle");
+    let grant = slots.lend(&request(now), now).expect("it is idle");
     slots.slots[slot].is_condemned = true;
     slots.begin_return(slot, now);
     assert!(matches!(slots.offer(slot, grant.connection, || now), Effects::None));
-    assert!(slots.lend(who, now).is_some());
+    assert!(slots.lend(&request(now), now).is_some());
 }
 
 #[test]
@@ -246,13 +236,13 @@ fn what_is_above_the_maximum_is_closed_when_given_back() {
     let now = Moment::now();
     let mut slots: Slots<u32, ()> = Slots::new(PoolLimits { min: 0, max: 1, overflow: 1, connects: 9 }, 9);
     for number in 0..2 {
-        let ticket = slots.waiters.push(who(), now, now, Seat::new(Waker::noop().clone()));
+        let ticket = slots.waiters.push(request(now), Seat::new(Waker::noop().clone()));
         let slot = slots.begin_connects(1, now).pop().expect("there is room");
         let Effects::HandOver(handover) = slots.connected(slot, number, (), None, now) else {
             panic!("somebody waits")
         };
         assert!(handover.deliver().is_ok());
-        assert!(matches!(ticket.poll(Waker::noop()), Some(Turn::Granted(_))));
+        assert!(matches!(ticket.poll(Waker::noop()), Some(Ok(_))));
     }
     assert!(matches!(slots.offer(1, 1, || now), Effects::Close(1)));
     assert!(matches!(slots.offer(0, 0, || now), Effects::None));
