@@ -6,7 +6,7 @@
 
 use super::ask::Ask;
 use super::fairness::refused;
-use super::foreign_runtime::own_timer;
+use super::foreign_runtime::is_foreign;
 use super::lease::Loan;
 use super::refusal::error;
 use super::wait::Wait;
@@ -22,12 +22,10 @@ use crate::rules::request::Request;
 use crate::rules::slots::Slots;
 use crate::sync::MutexGuard;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, timeout_at};
 
 /// Lends a connection.
 ///
@@ -42,11 +40,11 @@ pub(super) fn acquire<M: Manage>(
     async move {
         let mut now = request.since;
         loop {
-            let turnstile = Turnstile { inner, request: &request, now, wait: None, timer: None };
-            let (Grant { slot, connection, unused_for, is_expired }, lent_at) = match turnstile.await {
-                Ok(lent) => lent,
+            let (grant, lent_at) = match grant(inner, &request, now).await {
+                Ok(granted) => granted,
                 Err(refusal) => return refused(error(inner, &request, refusal)).await,
             };
+            let Grant { slot, connection, unused_for, is_expired } = grant;
             let mut lease = Loan::new(inner, slot, connection);
             match admit(inner, &lease, unused_for) {
                 _ if is_expired => lease.reject(),
@@ -69,47 +67,28 @@ pub(super) fn acquire<M: Manage>(
     }
 }
 
-/// Lends at its first poll, or joins the queue then, with the waker of the task that polls; and waits there. Gives the
-/// time at which it was lent, where nothing was waited for.
-struct Turnstile<'b, 'a, M: Manage> {
-    inner: &'a Arc<Inner<M>>,
-    request: &'b Request,
+/// Lends an idle connection, or waits in the queue for one. Gives the time at which it was lent, where nothing was
+/// waited for.
+///
+/// # Cancel safety
+/// Dropped, it leaves the queue; what was granted just then goes to the next in line.
+async fn grant<M: Manage>(
+    inner: &Arc<Inner<M>>,
+    request: &Request,
     now: Moment,
-    wait: Option<Wait<'a, Arc<Inner<M>>>>,
-    /// For a caller on another runtime than the pool's.
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl<M: Manage> Future for Turnstile<'_, '_, M> {
-    type Output = Result<(Grant<M::Connection>, Option<Moment>), Refusal>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        match &mut this.wait {
-            None => match enter(this.inner, this.request, this.now, cx.waker())? {
-                Entrance::Granted(grant) => Poll::Ready(Ok((grant, Some(this.now)))),
-                Entrance::Waiting(ticket) => {
-                    this.wait = Some(Wait::new(this.inner, ticket));
-                    this.timer = own_timer(&this.inner.runtime, this.request.until);
-                    this.poll_timer(cx)
-                }
-            },
-            Some(wait) => match Pin::new(wait).poll(cx) {
-                Poll::Ready(answer) => Poll::Ready(answer.map(|grant| (grant, None))),
-                Poll::Pending => this.poll_timer(cx),
-            },
-        }
-    }
-}
-
-impl<M: Manage> Turnstile<'_, '_, M> {
-    /// The end of a wait that the pool's clock has not ended. What is granted just then goes to the next in line.
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<<Self as Future>::Output> {
-        let Some(timer) = &mut self.timer else { return Poll::Pending };
-        ready!(timer.as_mut().poll(cx));
-        self.wait = None;
-        Poll::Ready(Err(Refusal::TIMED_OUT))
-    }
+) -> Result<(Grant<M::Connection>, Option<Moment>), Refusal> {
+    let wait = match enter(inner, request, now)? {
+        Entrance::Granted(grant) => return Ok((grant, Some(now))),
+        Entrance::Waiting(ticket) => Wait::new(inner, ticket),
+    };
+    let answer = if is_foreign(&inner.runtime) {
+        // The pool's clock may not run. Boxed, because it is rare and would make every acquire larger.
+        let end = request.until.instant();
+        Box::pin(timeout_at(end, wait)).await.unwrap_or(Err(Refusal::TIMED_OUT))
+    } else {
+        wait.await
+    };
+    answer.map(|grant| (grant, None))
 }
 
 /// Lends what is idle; else joins the queue. Takes the lock once.
@@ -118,10 +97,9 @@ fn enter<M: Manage>(
     inner: &Arc<Inner<M>>,
     request: &Request,
     now: Moment,
-    waker: &Waker,
 ) -> Result<Entrance<M::Connection>, Refusal> {
     // Where others wait already, so will this request: its seat is made before the lock is taken, and not under it.
-    let seat = inner.is_crowded.load(Ordering::Relaxed).then(|| Seat::new(waker.clone()));
+    let seat = inner.is_crowded.load(Ordering::Relaxed).then(Seat::new);
     let mut slots = inner.slots.lock();
     if !slots.is_gated
         && request.cap.is_none()
@@ -132,7 +110,7 @@ fn enter<M: Manage>(
         watch_deadline(inner, request);
         return Ok(Entrance::Granted(grant));
     }
-    queue(inner, request, now, slots, seat.unwrap_or_else(|| Seat::new(waker.clone())))
+    queue(inner, request, now, slots, seat.unwrap_or_else(Seat::new))
 }
 
 /// The rest of [`enter`], out of the way of the fast path.
@@ -211,7 +189,7 @@ async fn check<'a, M: Manage>(
     until: Instant,
 ) -> Result<Loan<'a, M>, Loan<'a, M>> {
     let until = until.min(Instant::now() + Duration::from_secs(1));
-    match tokio::time::timeout_at(until, inner.manager.check(&mut lease)).await {
+    match timeout_at(until, inner.manager.check(&mut lease)).await {
         Ok(Ok(())) => Ok(lease),
         _ => Err(lease),
     }

@@ -7,21 +7,13 @@
 //! pool.
 
 use super::{Inner, Manage};
-use crate::moment::Moment;
-use std::pin::Pin;
 use std::sync::Weak;
 use std::task::Waker;
 use tokio::runtime::Handle;
-use tokio::time::{Sleep, sleep_until};
 
 /// Whether the current runtime is another one.
 pub(crate) fn is_foreign(home: &Handle) -> bool {
     Handle::try_current().is_ok_and(|here| here.id() != home.id())
-}
-
-/// A timer of the caller's own, where the pool's clock may not run.
-pub(super) fn own_timer(home: &Handle, end: Moment) -> Option<Pin<Box<Sleep>>> {
-    is_foreign(home).then(|| Box::pin(sleep_until(end.instant())))
 }
 
 /// Held by the clock. If it is dropped while the pool is still there, the runtime has ended.

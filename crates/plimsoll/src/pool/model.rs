@@ -10,9 +10,7 @@ use crate::rules::request::{Priority, Request};
 use crate::rules::slots::{PoolLimits, Slots};
 use crate::runner::Runner;
 use crate::sync::Mutex;
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 
 /// A pool of numbers.
 #[derive(Clone)]
@@ -42,7 +40,6 @@ impl Hall {
 
     /// Lends a number, waiting for one if need be.
     pub async fn acquire(&self) -> Held {
-        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
         let request = Request {
             name: WorkName::here(),
             runner: Runner::current(),
@@ -56,7 +53,7 @@ impl Hall {
             let mut slots = self.slots.lock();
             match slots.lend(&request, self.now) {
                 Some(grant) => Ok(grant),
-                None => Err(slots.waiters.push(request, Seat::new(waker))),
+                None => Err(slots.waiters.push(request, Seat::new())),
             }
         };
         let grant = match joined {

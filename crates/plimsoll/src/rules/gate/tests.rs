@@ -32,7 +32,7 @@ impl World {
         if let Some(grant) = self.slots.lend(&request, self.now) {
             return Ok(Entrance::Granted(grant));
         }
-        self.slots.enter(&request, self.now, Seat::new(Waker::noop().clone()))
+        self.slots.enter(&request, self.now, Seat::new())
     }
 
     fn queue(&mut self, deadline: Option<Duration>) {

@@ -141,7 +141,6 @@ mod tests {
     use crate::rules::queue::seat::Seat;
     use crate::rules::request::tests::request;
     use std::num::NonZeroU32;
-    use std::task::Waker;
     use std::time::Duration;
 
     fn named(name: &'static str, cap: u32, now: Moment) -> Request {
@@ -150,7 +149,7 @@ mod tests {
 
     fn aside(bulkhead: &mut Bulkhead<u32>, serial: u64, request: Request) {
         let name = request.name.clone();
-        let waiter = Waiter { request, seat: Seat::new(Waker::noop().clone()) };
+        let waiter = Waiter { request, seat: Seat::new() };
         bulkhead.stand_aside(&name, Entry::new(serial, waiter));
     }
 

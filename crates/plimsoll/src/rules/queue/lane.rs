@@ -139,13 +139,12 @@ impl<G> Lane<G> {
 mod tests {
     use super::*;
     use crate::rules::request::tests::request;
-    use std::task::Waker;
     use std::time::Duration;
 
     fn entry(serial: u64, now: Moment) -> Entry<u32> {
         let until = now + Duration::from_secs(serial);
         let request = Request { until, ..request(now) };
-        Entry::new(serial, Waiter { request, seat: Seat::new(Waker::noop().clone()) })
+        Entry::new(serial, Waiter { request, seat: Seat::new() })
     }
 
     fn line(serials: &[u64]) -> (Lane<u32>, Moment) {

@@ -26,8 +26,9 @@ enum SeatState<G> {
 pub(crate) struct Seat<G>(Mutex<SeatState<G>>);
 
 impl<G> Seat<G> {
-    pub(crate) fn new(waker: Waker) -> Arc<Self> {
-        Arc::new(Seat(Mutex::new(SeatState::Taken(waker))))
+    /// Until the first [`Seat::poll`] an answer wakes no task, since none is asleep yet.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Seat(Mutex::new(SeatState::Taken(Waker::noop().clone()))))
     }
 
     /// Lays an answer here and gives the waker to call; gives the answer back if the waiter has left, or was answered
@@ -73,7 +74,7 @@ mod tests {
     use super::*;
 
     fn seat() -> Arc<Seat<u32>> {
-        Seat::new(Waker::noop().clone())
+        Seat::new()
     }
 
     #[test]
@@ -108,7 +109,8 @@ mod tests {
             fn wake(self: Arc<Self>) {}
         }
         let (first, last) = (Waker::from(Arc::new(Flag)), Waker::from(Arc::new(Flag)));
-        let seat = Seat::new(first.clone());
+        let seat = seat();
+        assert_eq!(seat.poll(&first), None);
         assert_eq!(seat.poll(&last), None);
         let woken = seat.answer(Ok(1)).expect("it waits");
         assert!(woken.will_wake(&last) && !woken.will_wake(&first));

@@ -60,7 +60,7 @@ impl World {
             Step::Acquire(priority, is_capped) => {
                 let cap = is_capped.then_some(CAP).and_then(NonZeroU32::new);
                 let request = Request { priority: *priority, cap, ..request(now) };
-                match slots.enter(&request, now, Seat::new(Waker::noop().clone())) {
+                match slots.enter(&request, now, Seat::new()) {
                     Ok(Entrance::Granted(grant)) => self.held.push((grant.slot, grant.connection)),
                     Ok(Entrance::Waiting(ticket)) => {
                         self.tickets.push(ticket);
@@ -236,7 +236,7 @@ fn what_is_above_the_maximum_is_closed_when_given_back() {
     let now = Moment::now();
     let mut slots: Slots<u32, ()> = Slots::new(PoolLimits { min: 0, max: 1, overflow: 1, connects: 9 }, 9);
     for number in 0..2 {
-        let ticket = slots.waiters.push(request(now), Seat::new(Waker::noop().clone()));
+        let ticket = slots.waiters.push(request(now), Seat::new());
         let slot = slots.begin_connects(1, now).pop().expect("there is room");
         let Effects::HandOver(handover) = slots.connected(slot, number, (), None, now) else {
             panic!("somebody waits")

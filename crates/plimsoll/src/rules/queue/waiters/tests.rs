@@ -9,7 +9,7 @@ fn with(priority: Priority, until: Moment) -> Request {
 }
 
 fn seat() -> Arc<Seat<u32>> {
-    Seat::new(Waker::noop().clone())
+    Seat::new()
 }
 
 fn queue(limit: usize) -> Waiters<u32> {
