@@ -1,21 +1,21 @@
-//! How many retries everybody together may make.
+//! How many retries all calls together may make.
 //!
-//! A retry helps when one call had bad luck. When all of them have it, because a server is sick or a row is hot,
-//! retries are what keeps it so: five tries each turn a load that was a little too much into five times that load. No
-//! call can see this by itself, so all calls of a [`Database`](crate::Database) share one budget: over ten seconds
-//! there is at most one retry to every five calls, and a few more.
+//! A retry helps when one call had bad luck. When all calls have it, because a server is overloaded or a row is
+//! contended, retries are what keeps it so: five tries each turn a load that was a little too much into five times that
+//! load. No call can see this by itself, so all calls of a [`Database`](crate::Database) share one budget: over ten
+//! seconds there is at most one retry to every five calls, and a few more.
 //!
-//! *The few more.* A share of few calls is none: who makes one call a minute could never run it again. The floor of
-//! ten lets two calls with the worst of luck make all their tries, and is one retry a second, which no server notices.
+//! *The few more.* A share of few calls is none: a caller that makes one call a minute could never retry it. The floor
+//! of ten lets two calls with the worst of luck make all their tries, and is one retry a second, which no server notices.
 //!
-//! *What counts.* A call counts once, when it begins, and only one that may run again: a storm among the few that
-//! may must not live on the many that may not. A retry counts when it is allowed, even if its caller is dropped
+//! *What counts.* A call counts once, when it begins, and only a call that may run again: retries of the few calls that
+//! may must not be paid for by the many that may not. A retry counts when it is allowed, even if its caller is dropped
 //! before it is made.
 //!
 //! *The window.* Time goes by in steps of half a second. The oldest step lies half outside the window, and is taken
-//! for the worse: its retries still count and its calls no longer do. So the rule holds to the instant over the ten
-//! seconds before every retry. A clock that stands still gathers everything in one step; one that jumps back counts
-//! as standing still, one that jumps ahead as silence.
+//! for the worse: its retries still count and its calls no longer do. So the rule holds at every retry over exactly the
+//! ten seconds before it. A clock that stands still gathers everything in one step; one that jumps back counts as
+//! standing still, one that jumps ahead as silence.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -27,7 +27,7 @@ pub(crate) const WINDOW: Duration = Duration::from_secs(10);
 const STEP: Duration = Duration::from_millis(500);
 const STEPS: u64 = 20;
 
-/// What there was of retries, since the [`Database`](crate::Database) was made, and what there may be now.
+/// The retries since the [`Database`](crate::Database) was made, and how many there may be now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryStatus {
@@ -93,7 +93,7 @@ impl RetryBudget {
         }
     }
 
-    /// Notes a call: its first try begins.
+    /// Counts a call: its first try begins.
     pub(crate) fn note_call(&mut self, now: Instant) {
         self.ever.calls += 1;
         if let Some(step) = self.step(now) {
@@ -101,7 +101,7 @@ impl RetryBudget {
         }
     }
 
-    /// Asks for one retry, and notes it if there may be one.
+    /// Asks for one retry, and counts it if there may be one.
     pub(crate) fn ask(&mut self, now: Instant) -> Result<(), Spent> {
         let found = self.look(now);
         if found.retries >= found.most {
@@ -115,7 +115,7 @@ impl RetryBudget {
         Ok(())
     }
 
-    /// What there was, and what there may be.
+    /// The retries so far, and how many there may be now.
     pub(crate) fn status(&mut self, now: Instant) -> RetryStatus {
         let found = self.look(now);
         RetryStatus { allowed: found.most.saturating_sub(found.retries), ..self.ever }
@@ -258,11 +258,29 @@ mod tests {
         assert_eq!(made, 18);
         let refusal = budget.ask(now).expect_err("it is spent").to_string();
         assert_eq!(refusal, "the retry budget is spent: 18 retries in the last 10 s, and 40 calls allow 18");
+        let mut one = RetryBudget::new(0.0, 1, now);
+        assert!(one.ask(now).is_ok());
+        let refusal = one.ask(now).expect_err("it is spent").to_string();
+        assert_eq!(refusal, "the retry budget is spent: 1 retry in the last 10 s, and 0 calls allow 1");
         let status = budget.status(now);
         assert_eq!(status, RetryStatus { calls: 40, retries: 18, refused: 83, allowed: 0 });
         let before_it_was_born = now.checked_sub(Duration::from_secs(1)).unwrap_or(now);
         assert_eq!(budget.status(before_it_was_born), status);
         assert_eq!(budget.status(now + Duration::from_secs(3_600_000)).allowed, 10);
+    }
+
+    #[test]
+    fn a_retry_counts_for_a_window_and_a_step_and_a_call_for_less() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut budget = RetryBudget::new(1.0, 0, start);
+        budget.note_call(start);
+        assert_eq!(budget.status(at(9_999)).allowed, 1);
+        assert_eq!(budget.status(at(10_000)).allowed, 0, "the call's step lies half outside");
+        let mut budget = RetryBudget::new(0.0, 1, start);
+        assert!(budget.ask(start).is_ok());
+        assert!(budget.ask(at(10_499)).is_err(), "the retry's step lies half inside");
+        assert!(budget.ask(at(10_500)).is_ok());
     }
 
     #[test]
