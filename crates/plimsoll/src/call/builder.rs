@@ -19,7 +19,7 @@ use crate::fault::Fault;
 use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::pool::fairness::refused;
-use crate::pool::{Ask, Loan, Priority, cap};
+use crate::pool::{Ask, Lease, Priority, cap};
 use crate::rules::outcome::Scope;
 use futures_util::future::BoxFuture;
 use std::future::Future;
@@ -180,12 +180,12 @@ impl<'a> Call<'a> {
         };
         let deadline = deadline::current();
         let acquired = self.db.pool().acquire_until(self.ask(), deadline, None).await;
-        let loan = report_to_breaker(&mut permit, acquired)?;
-        Ok(self.keep(loan, permit, deadline))
+        let lease = report_to_breaker(&mut permit, acquired)?;
+        Ok(self.keep(lease, permit, deadline))
     }
 
-    fn keep(&self, loan: Loan<'_, Postgres>, permit: Permit, deadline: Option<Deadline>) -> PooledConnection {
-        PooledConnection::new(loan.keep(), self.name.clone(), deadline, permit)
+    fn keep(&self, lease: Lease<Postgres>, permit: Permit, deadline: Option<Deadline>) -> PooledConnection {
+        PooledConnection::new(lease, self.name.clone(), deadline, permit)
     }
 
     /// Runs a statement and gives its rows.

@@ -23,7 +23,7 @@ use crate::fault::Fault;
 use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::pool::fairness::refused;
-use crate::pool::{Lease, Loan, Pool};
+use crate::pool::{Lease, Pool};
 use crate::rules::circuit::CallResult;
 use crate::rules::outcome::Scope;
 use crate::sql::nature;
@@ -479,10 +479,10 @@ pub(crate) fn refuse_session_state(connection: &Connection, query: Query<'_>) ->
 }
 
 /// What was lent, or why not; either is told to the breaker, if it wants to know. The permit is dropped after the lease.
-pub(crate) fn report_to_breaker<'a>(
+pub(crate) fn report_to_breaker(
     permit: &mut Permit,
-    acquired: Result<Loan<'a, Postgres>>,
-) -> Result<Loan<'a, Postgres>> {
+    acquired: Result<Lease<Postgres>>,
+) -> Result<Lease<Postgres>> {
     match &acquired {
         Ok(lease) => permit.judged_by(|| {
             let link = Arc::clone(&lease.link);

@@ -1,13 +1,13 @@
 //! Getting a connection: the fast path, the queue, the check. Why there is none is told in [`refusal`](super::refusal).
 //!
 //! The fast path takes the lock once and reads the clock once. Only when it misses is there a ticket, a connect, a
-//! limit for the clock to watch. Whatever is granted is in a [`Loan`] before the next `await`, so that a caller that
+//! limit for the clock to watch. Whatever is granted is in a [`Lease`] before the next `await`, so that a caller that
 //! gives up at any point loses no connection for the others.
 
 use super::ask::Ask;
 use super::fairness::refused;
 use super::foreign_runtime::is_foreign;
-use super::lease::Loan;
+use super::lease::Lease;
 use super::refusal::error;
 use super::wait::Wait;
 use super::{Inner, Manage, connects};
@@ -35,7 +35,7 @@ pub(super) fn acquire<M: Manage>(
     ask: Ask,
     deadline: Option<Deadline>,
     at: Option<Moment>,
-) -> impl Future<Output = Result<Loan<'_, M>>> + Send {
+) -> impl Future<Output = Result<Lease<M>>> + Send {
     let request = ask.begin(&inner.plan, deadline, at);
     async move {
         let mut now = request.since;
@@ -45,7 +45,7 @@ pub(super) fn acquire<M: Manage>(
                 Err(refusal) => return refused(error(inner, &request, refusal)).await,
             };
             let Grant { slot, connection, unused_for, is_expired } = grant;
-            let mut lease = Loan::new(inner, slot, connection);
+            let mut lease = Lease::new(Arc::clone(inner), slot, connection);
             match admit(inner, &lease, unused_for) {
                 _ if is_expired => lease.reject(),
                 Fitness::Fit => {
@@ -168,7 +168,7 @@ enum Fitness {
 
 /// A dead connection is never lent: one that is known to have ended is turned down at once, and one from which nothing
 /// was heard for long has to prove that it is alive.
-fn admit<M: Manage>(inner: &Inner<M>, lease: &Loan<'_, M>, unused_for: Duration) -> Fitness {
+fn admit<M: Manage>(inner: &Inner<M>, lease: &Lease<M>, unused_for: Duration) -> Fitness {
     let handle = inner.manager.handle(lease);
     if inner.manager.is_dead(handle) {
         return Fitness::Dead;
@@ -183,11 +183,11 @@ fn admit<M: Manage>(inner: &Inner<M>, lease: &Loan<'_, M>, unused_for: Duration)
 
 /// Asks the server. A connection that does not answer must not use up the whole wait: one that is alive answers within a
 /// second, or is not worth having.
-async fn check<'a, M: Manage>(
+async fn check<M: Manage>(
     inner: &Inner<M>,
-    mut lease: Loan<'a, M>,
+    mut lease: Lease<M>,
     until: Instant,
-) -> Result<Loan<'a, M>, Loan<'a, M>> {
+) -> Result<Lease<M>, Lease<M>> {
     let until = until.min(Instant::now() + Duration::from_secs(1));
     match timeout_at(until, inner.manager.check(&mut lease)).await {
         Ok(Ok(())) => Ok(lease),

@@ -25,7 +25,6 @@ pub(crate) mod wait;
 pub use crate::rules::request::Priority;
 pub use ask::Ask;
 pub(crate) use ask::cap;
-pub(crate) use lease::Loan;
 pub use lease::{Home, Lease};
 pub use shutdown::Shutdown;
 pub use snapshot::{LeaseStatus, PoolStatus};
@@ -238,7 +237,7 @@ impl<M: Manage> Pool<M> {
     /// # Cancel safety
     /// Dropping it leaves the queue; what had been granted goes to the next. A connect that it caused goes on.
     pub fn acquire(&self, ask: Ask) -> impl Future<Output = Result<Lease<M>>> + Send + use<'_, M> {
-        async move { acquire::acquire(&self.inner, ask, deadline::current(), None).await.map(Loan::keep) }
+        async move { acquire::acquire(&self.inner, ask, deadline::current(), None).await }
     }
 
     /// The same by this deadline, whatever the surrounding scope says. To be called when the connection is wanted, and
@@ -248,7 +247,7 @@ impl<M: Manage> Pool<M> {
         ask: Ask,
         deadline: Option<Deadline>,
         at: Option<Moment>,
-    ) -> impl Future<Output = Result<Loan<'_, M>>> + Send {
+    ) -> impl Future<Output = Result<Lease<M>>> + Send {
         acquire::acquire(&self.inner, ask, deadline, at)
     }
 

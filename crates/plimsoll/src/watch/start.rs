@@ -193,7 +193,7 @@ impl Database {
             // By no limit that the pool knows of, since it sends those away who have one.
             let ask = Ask::by(work.clone()).within(AS_LONG_AS_IT_TAKES);
             let acquired = self.pool.acquire_until(ask, None, None);
-            let loan = match deadline::current() {
+            let lease = match deadline::current() {
                 None => acquired.await?,
                 Some(deadline) => match timeout_at(deadline.instant(), acquired).await {
                     Ok(acquired) => acquired?,
@@ -205,7 +205,6 @@ impl Database {
                     }
                 },
             };
-            let lease = loan.keep();
             // One that was opened before may lead to a server that is frozen now.
             let lease = PooledConnection::new(lease, work, deadline::current(), Permit::unasked());
             match lease.batch_execute("").await {
