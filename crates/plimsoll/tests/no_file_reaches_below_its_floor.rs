@@ -33,7 +33,6 @@ const LONGER_FILES: &[(&str, usize)] = &[
     ("crates/plimsoll/src/call/builder.rs", 423),
     ("crates/plimsoll/src/call/connection.rs", 524),
     ("crates/plimsoll/src/call/statement/executor.rs", 514),
-    ("crates/plimsoll/src/rules/slots/mod.rs", 449),
     ("crates/plimsoll/src/settings/check.rs", 409),
     ("crates/plimsoll/src/wire/protocol.rs", 419),
     ("crates/plimsoll/src/wire/handshake.rs", 427),
