@@ -16,7 +16,6 @@ use crate::deadline;
 use crate::deadline::Deadline;
 use crate::error::{Error, Outcome, Result};
 use crate::fault::Fault;
-use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::pool::fairness::refused;
 use crate::pool::{Ask, Lease, Priority, cap};
@@ -179,7 +178,7 @@ impl<'a> Call<'a> {
             Err(error) => return refused(error).await,
         };
         let deadline = deadline::current();
-        let acquired = self.db.pool().acquire_until(self.ask(), deadline, None).await;
+        let acquired = self.db.pool().acquire_until(self.ask(), deadline).await;
         let lease = report_to_breaker(&mut permit, acquired)?;
         Ok(self.keep(lease, permit, deadline))
     }
@@ -256,15 +255,14 @@ impl<'a> Call<'a> {
         end: E,
     ) -> impl Future<Output = Result<T>> + Send + use<'a, 'q, S, T, E> {
         async move {
-            let now = Moment::now();
-            let deadline = self.deadline(now);
+            let deadline = self.deadline();
             let answer = {
                 // Declared first, so that it is dropped last: by then it is known whether the server said anything.
                 let mut permit = match self.db.permit(&self.name) {
                     Ok(permit) => permit,
                     Err(error) => return refused(error).await,
                 };
-                let acquired = self.db.pool().acquire_until(self.ask(), deadline, Some(now)).await;
+                let acquired = self.db.pool().acquire_until(self.ask(), deadline).await;
                 let lease = report_to_breaker(&mut permit, acquired)?;
                 if let Err(error) = refuse_session_state(&lease, query) {
                     return refused(error).await;
@@ -272,7 +270,7 @@ impl<'a> Call<'a> {
                 if self.begin.is_plain() {
                     let alone = ScopeSource::Known(Scope::Autocommit);
                     let executor = Executor::on(&lease, &self.name, deadline, alone).of(query);
-                    run_statement!(S, &executor, lease.lent_at, query, params)
+                    run_statement!(S, &executor, None, query, params)
                 } else {
                     let lease = self.keep(lease, permit, deadline);
                     Box::pin(self.whole::<S>(lease, query, params)).await
@@ -290,9 +288,9 @@ impl<'a> Call<'a> {
     }
 
     /// The deadline of work that begins now.
-    fn deadline(&self, now: Moment) -> Option<Deadline> {
+    fn deadline(&self) -> Option<Deadline> {
         match (self.within, deadline::current()) {
-            (Some(span), current) => Some(Deadline::since(now, span).or_earlier(current)),
+            (Some(span), current) => Some(Deadline::after(span).or_earlier(current)),
             (None, current) => current,
         }
     }

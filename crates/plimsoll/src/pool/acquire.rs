@@ -16,12 +16,11 @@ use crate::error::Result;
 use crate::moment::Moment;
 use crate::rules::gate::Entrance;
 use crate::rules::queue::handover::Grant;
-use crate::rules::queue::seat::Seat;
+use crate::rules::queue::seat::{Answer, Seat};
 use crate::rules::refusal::Refusal;
 use crate::rules::request::Request;
 use crate::rules::slots::Slots;
 use crate::sync::MutexGuard;
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -29,66 +28,54 @@ use tokio::time::{Instant, timeout_at};
 
 /// Lends a connection.
 ///
-/// To be called when the connection is wanted, and not before: it looks at the clock.
-pub(super) fn acquire<M: Manage>(
+/// # Cancel safety
+/// Dropped, it leaves the queue; what was granted just then goes to the next in line.
+pub(super) async fn acquire<M: Manage>(
     inner: &Arc<Inner<M>>,
     ask: Ask,
     deadline: Option<Deadline>,
-    at: Option<Moment>,
-) -> impl Future<Output = Result<Lease<M>>> + Send {
-    let request = ask.begin(&inner.plan, deadline, at);
-    async move {
-        let mut now = request.since;
-        loop {
-            let (grant, lent_at) = match grant(inner, &request, now).await {
-                Ok(granted) => granted,
-                Err(refusal) => return refused(error(inner, &request, refusal)).await,
-            };
-            let Grant { slot, connection, unused_for, is_expired } = grant;
-            let mut lease = Lease::new(Arc::clone(inner), slot, connection);
-            match admit(inner, &lease, unused_for) {
-                _ if is_expired => lease.reject(),
-                Fitness::Fit => {
-                    lease.lent_at = lent_at;
-                    return Ok(lease);
-                }
-                Fitness::Dead => lease.reject(),
-                // Boxed, because it is rare and would make every acquire larger.
-                Fitness::Unsure => match Box::pin(check(inner, lease, request.until.instant())).await {
-                    Ok(lease) => return Ok(lease),
-                    Err(lease) => lease.reject(),
-                },
-            }
-            now = Moment::now();
-            if request.until <= now {
-                return Err(error(inner, &request, Refusal::TIMED_OUT));
-            }
+) -> Result<Lease<M>> {
+    let request = ask.begin(&inner.plan, deadline);
+    let mut now = request.since;
+    loop {
+        let Grant { slot, connection, unused_for, is_expired } = match grant(inner, &request, now).await {
+            Ok(grant) => grant,
+            Err(refusal) => return refused(error(inner, &request, refusal)).await,
+        };
+        let lease = Lease::new(Arc::clone(inner), slot, connection);
+        match fitness(inner, &lease, unused_for) {
+            _ if is_expired => lease.reject(),
+            Fitness::Fit => return Ok(lease),
+            Fitness::Dead => lease.reject(),
+            // Boxed, because it is rare and would make every acquire larger.
+            Fitness::Unsure => match Box::pin(check(inner, lease, request.until.instant())).await {
+                Ok(lease) => return Ok(lease),
+                Err(lease) => lease.reject(),
+            },
+        }
+        now = Moment::now();
+        if request.until <= now {
+            return Err(error(inner, &request, Refusal::TIMED_OUT));
         }
     }
 }
 
-/// Lends an idle connection, or waits in the queue for one. Gives the time at which it was lent, where nothing was
-/// waited for.
-///
-/// # Cancel safety
-/// Dropped, it leaves the queue; what was granted just then goes to the next in line.
+/// Lends an idle connection, or waits in the queue for one.
 async fn grant<M: Manage>(
     inner: &Arc<Inner<M>>,
     request: &Request,
     now: Moment,
-) -> Result<(Grant<M::Connection>, Option<Moment>), Refusal> {
+) -> Answer<Grant<M::Connection>> {
     let wait = match enter(inner, request, now)? {
-        Entrance::Granted(grant) => return Ok((grant, Some(now))),
+        Entrance::Granted(grant) => return Ok(grant),
         Entrance::Waiting(ticket) => Wait::new(inner, ticket),
     };
-    let answer = if is_foreign(&inner.runtime) {
+    if is_foreign(&inner.runtime) {
         // The pool's clock may not run. Boxed, because it is rare and would make every acquire larger.
         let end = request.until.instant();
-        Box::pin(timeout_at(end, wait)).await.unwrap_or(Err(Refusal::TIMED_OUT))
-    } else {
-        wait.await
-    };
-    answer.map(|grant| (grant, None))
+        return Box::pin(timeout_at(end, wait)).await.unwrap_or(Err(Refusal::TIMED_OUT));
+    }
+    wait.await
 }
 
 /// Lends what is idle; else joins the queue. Takes the lock once.
@@ -168,7 +155,7 @@ enum Fitness {
 
 /// A dead connection is never lent: one that is known to have ended is turned down at once, and one from which nothing
 /// was heard for long has to prove that it is alive.
-fn admit<M: Manage>(inner: &Inner<M>, lease: &Lease<M>, unused_for: Duration) -> Fitness {
+fn fitness<M: Manage>(inner: &Inner<M>, lease: &Lease<M>, unused_for: Duration) -> Fitness {
     let handle = inner.manager.handle(lease);
     if inner.manager.is_dead(handle) {
         return Fitness::Dead;

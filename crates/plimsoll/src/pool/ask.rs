@@ -56,8 +56,8 @@ impl Ask {
     }
 
     /// The request that begins now: what was not said is taken from the settings.
-    pub(super) fn begin(self, plan: &Plan, deadline: Option<Deadline>, at: Option<Moment>) -> Request {
-        let since = at.unwrap_or_else(Moment::now);
+    pub(super) fn begin(self, plan: &Plan, deadline: Option<Deadline>) -> Request {
+        let since = Moment::now();
         let deadline = deadline.map(Deadline::moment);
         let limit = since + self.limit.unwrap_or(plan.pool_timeout());
         Request {

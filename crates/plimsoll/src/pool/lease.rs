@@ -18,13 +18,11 @@ pub struct Lease<M: Manage> {
     slot: usize,
     /// There until the lease ends.
     connection: Option<M::Connection>,
-    /// When it was lent, where nothing was waited for: the caller that goes on at once need not read the clock again.
-    pub(crate) lent_at: Option<Moment>,
 }
 
 impl<M: Manage> Lease<M> {
     pub(super) fn new(inner: Arc<Inner<M>>, slot: usize, connection: M::Connection) -> Self {
-        Lease { inner, slot, connection: Some(connection), lent_at: None }
+        Lease { inner, slot, connection: Some(connection) }
     }
 
     /// The pool that lent it.

@@ -236,19 +236,13 @@ impl<M: Manage> Pool<M> {
     ///
     /// # Cancel safety
     /// Dropping it leaves the queue; what had been granted goes to the next. A connect that it caused goes on.
-    pub fn acquire(&self, ask: Ask) -> impl Future<Output = Result<Lease<M>>> + Send + use<'_, M> {
-        async move { acquire::acquire(&self.inner, ask, deadline::current(), None).await }
+    pub async fn acquire(&self, ask: Ask) -> Result<Lease<M>> {
+        acquire::acquire(&self.inner, ask, deadline::current()).await
     }
 
-    /// The same by this deadline, whatever the surrounding scope says. To be called when the connection is wanted, and
-    /// not before.
-    pub(crate) fn acquire_until(
-        &self,
-        ask: Ask,
-        deadline: Option<Deadline>,
-        at: Option<Moment>,
-    ) -> impl Future<Output = Result<Lease<M>>> + Send {
-        acquire::acquire(&self.inner, ask, deadline, at)
+    /// The same by this deadline, whatever the surrounding scope says.
+    pub(crate) async fn acquire_until(&self, ask: Ask, deadline: Option<Deadline>) -> Result<Lease<M>> {
+        acquire::acquire(&self.inner, ask, deadline).await
     }
 
     /// Changes how many connections there may be. More are opened when wanted; fewer as they come back.

@@ -192,7 +192,7 @@ impl Database {
             let work = WorkName::given("ready");
             // By no limit that the pool knows of, since it sends those away who have one.
             let ask = Ask::by(work.clone()).within(AS_LONG_AS_IT_TAKES);
-            let acquired = self.pool.acquire_until(ask, None, None);
+            let acquired = self.pool.acquire_until(ask, None);
             let lease = match deadline::current() {
                 None => acquired.await?,
                 Some(deadline) => match timeout_at(deadline.instant(), acquired).await {
