@@ -46,6 +46,7 @@ impl<C, H> Slots<C, H> {
             place.since = now;
         }
         self.opening += 1;
+        self.total += 1;
         slot
     }
 
@@ -88,6 +89,7 @@ impl<C, H> Slots<C, H> {
             place.expires = None;
             place.is_condemned = false;
             self.vacant.push(slot);
+            self.total -= 1;
         }
     }
 }

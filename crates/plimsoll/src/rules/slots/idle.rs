@@ -1,51 +1,28 @@
-//! The connections that lie idle.
+//! The idle connections.
 //!
-//! They are a stack: the one that was used last is lent first, so hot ones stay hot, and what is not needed grows old at
-//! the bottom and is closed.
+//! They are a stack: the connection that was used last is lent first, so the connections in use stay warm, and those that
+//! are not needed grow old at the bottom and are closed.
 
-use super::{Slot, SlotState, Slots};
+use super::{SlotState, Slots};
 use crate::moment::Moment;
 use crate::rules::queue::handover::{Effects, Grant};
 use crate::rules::request::Request;
 use std::time::Duration;
 
-/// Slots that lie on one another, each saying who lies below it: the lines of the cache that a place has are fetched
-/// anyway when it is lent or laid down, and those of a list beside them would be more.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Stack {
-    /// [`BOTTOM`] if there is none.
-    top: u32,
-    pub(crate) count: usize,
-}
-
-/// The number of a place; there are never that many.
-fn number(slot: usize) -> u32 {
-    u32::try_from(slot).unwrap_or(BOTTOM)
-}
-
-/// What lies below the lowest.
-pub(crate) const BOTTOM: u32 = u32::MAX;
-
-impl Stack {
-    pub(crate) const EMPTY: Stack = Stack { top: BOTTOM, count: 0 };
-}
-
 impl<C, H> Slots<C, H> {
-    /// Lends the connection that was used last, if any is idle, and counts no lease.
+    /// Lends the connection that was used last, if any is idle, and does not count the lease.
     #[inline]
     pub(crate) fn take(&mut self, request: &Request, now: Moment) -> Option<Grant<C>> {
-        let slot = usize::try_from(self.idle.top).ok()?;
+        let slot = self.idle.pop()?;
         let place = self.slots.get_mut(slot)?;
         let connection = place.connection.take()?;
-        self.idle.top = place.below;
-        self.idle.count -= 1;
         let is_expired = place.expires.is_some_and(|expires| expires <= now);
         let unused_for = now.since(place.lend(request.clone(), now));
         self.lent += 1;
         Some(Grant { slot, connection, unused_for, is_expired })
     }
 
-    /// Lays it down, or closes it if it is one too many.
+    /// Makes a connection idle, or closes it if it is one too many.
     pub(crate) fn rest(&mut self, slot: usize, connection: C) -> Effects<C> {
         if self.total() > self.limits.max {
             self.vacate(slot);
@@ -56,29 +33,8 @@ impl<C, H> Slots<C, H> {
         place.state = SlotState::Idle;
         place.holder = None;
         place.connection = Some(connection);
-        place.below = std::mem::replace(&mut self.idle.top, number(slot));
-        self.idle.count += 1;
+        self.idle.push(slot);
         Effects::None
-    }
-
-    /// The idle ones, from the top of the stack down.
-    pub(crate) fn stacked(&self) -> Vec<usize> {
-        let place = |slot: u32| usize::try_from(slot).ok().filter(|slot| *slot < self.slots.len());
-        let below = |slot: &usize| place(self.slots.get(*slot)?.below);
-        std::iter::successors(place(self.idle.top), below).collect()
-    }
-
-    /// From the middle of the stack; whoever lies above it lies on what was below it.
-    pub(crate) fn take_out(&mut self, slot: usize) {
-        let below = self.slots.get(slot).map_or(BOTTOM, |place| place.below);
-        let slot = number(slot);
-        if self.idle.top == slot {
-            self.idle.top = below;
-        } else {
-            let is_above = |place: &&mut Slot<C, H>| place.state == SlotState::Idle && place.below == slot;
-            self.slots.iter_mut().filter(is_above).for_each(|above| above.below = below);
-        }
-        self.idle.count -= 1;
     }
 
     /// Takes out the idle connections that are too old, idle for too long, or not alive.
@@ -90,11 +46,11 @@ impl<C, H> Slots<C, H> {
         silent_for: impl Fn(&H) -> Option<Duration>,
     ) -> Vec<C> {
         let mut surplus = self.total().saturating_sub(self.limits.min);
-        // A clock that jumped makes all of them old at once. Nobody is helped by a pool that is emptied in one moment.
+        // A clock that jumped makes all of them old at once. A pool that is emptied in one moment helps no caller.
         let mut may_age_out = self.total().div_ceil(4);
         let mut reaped = Vec::new();
-        // The oldest idle lie at the bottom of the stack.
-        for slot in self.stacked().into_iter().rev() {
+        // From the bottom of the stack, where the oldest are.
+        for slot in self.idle.clone() {
             let Some(place) = self.slots.get(slot) else { continue };
             let dead = place.handle.as_ref().is_some_and(&is_dead);
             let expired = place.expires.is_some_and(|expires| expires <= now);

@@ -36,7 +36,6 @@ use super::request::Request;
 use crate::event::Event;
 use crate::moment::Moment;
 use crate::name::WorkName;
-use idle::Stack;
 use std::task::Waker;
 use std::time::Duration;
 use totals::{Totals, Waits};
@@ -61,10 +60,11 @@ pub(crate) struct PoolLimits {
 /// lock's own byte, which lies before it; a hand-over from lease to lease writes two more, and nothing else.
 #[repr(C)]
 pub(crate) struct Slots<C, H> {
-    idle: Stack,
-    opening: usize,
+    /// Idle slots, the one that was used last at the end.
+    idle: Vec<usize>,
     lent: usize,
-    returning: usize,
+    /// Slots that are not vacant.
+    total: usize,
     /// Leases that began without a wait. Those that began after one are counted among the waits.
     lent_at_once: u64,
     pub(crate) is_closed: bool,
@@ -77,6 +77,8 @@ pub(crate) struct Slots<C, H> {
     pub(crate) slots: Vec<Slot<C, H>>,
     pub(crate) limits: PoolLimits,
     pub(crate) rules: GateRules,
+    opening: usize,
+    returning: usize,
     vacant: Vec<usize>,
     pub(crate) totals: Totals,
     pub(crate) refusals: RefusalCounts,
@@ -99,7 +101,7 @@ impl<C, H> Slots<C, H> {
     pub(crate) fn new(limits: PoolLimits, max_waiting: usize) -> Self {
         Slots {
             slots: Vec::with_capacity(limits.max + limits.overflow),
-            idle: Stack::EMPTY,
+            idle: Vec::with_capacity(limits.max + limits.overflow),
             vacant: Vec::new(),
             waiters: Waiters::new(max_waiting),
             limits,
@@ -116,6 +118,7 @@ impl<C, H> Slots<C, H> {
             totals: Totals::default(),
             opening: 0,
             lent: 0,
+            total: 0,
             returning: 0,
             back_off: None,
             pause: None,
@@ -131,11 +134,11 @@ impl<C, H> Slots<C, H> {
 
     /// Connections that exist or are being opened.
     pub(crate) fn total(&self) -> usize {
-        self.idle() + self.opening + self.lent + self.returning
+        self.total
     }
 
     pub(crate) fn idle(&self) -> usize {
-        self.idle.count
+        self.idle.len()
     }
 
     pub(crate) fn opening(&self) -> usize {
@@ -236,7 +239,7 @@ impl<C, H> Slots<C, H> {
             Some(SlotState::Opening) => self.opening -= 1,
             Some(SlotState::Lent) => self.lent -= 1,
             Some(SlotState::Returning) => self.returning -= 1,
-            Some(SlotState::Idle) => self.take_out(slot),
+            Some(SlotState::Idle) => self.idle.retain(|idle| *idle != slot),
             Some(SlotState::Vacant) | None => {}
         }
     }
@@ -258,7 +261,7 @@ impl<C, H> Slots<C, H> {
         self.update_gate();
         let wakers = self.waiters.refuse_all(&Refusal::Closed);
         let mut closed = Vec::new();
-        for slot in self.stacked() {
+        for slot in self.idle.clone() {
             if let Some(place) = self.slots.get_mut(slot) {
                 closed.extend(place.connection.take());
             }

@@ -1,6 +1,5 @@
 //! One slot: a permission to have a connection.
 
-use super::idle::BOTTOM;
 use crate::moment::Moment;
 use crate::rules::request::Request;
 
@@ -30,8 +29,6 @@ pub(crate) struct Slot<C, H> {
     /// While it is lent: when to look whether a statement runs past the deadline. First at the deadline, then again and
     /// again.
     pub(crate) due: Option<Moment>,
-    /// While it is idle: the slot below it on the stack.
-    pub(super) below: u32,
     /// The lease was reported as held for long.
     pub(crate) is_reported: bool,
     /// The clock is about to stop what runs on it, or to end it. A connection that is given back just then is not lent
@@ -52,7 +49,6 @@ impl<C, H> Slot<C, H> {
             since: now,
             holder: None,
             due: None,
-            below: BOTTOM,
             is_reported: false,
             is_condemned: false,
         }

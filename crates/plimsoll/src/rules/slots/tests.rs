@@ -183,6 +183,8 @@ proptest! {
             prop_assert_eq!(slots.returning(), world.returning.len());
             prop_assert_eq!(slots.opening(), world.opening.len());
             prop_assert!(slots.total() <= slots.ceiling());
+            let counted = slots.idle() + slots.lent() + slots.returning() + slots.opening();
+            prop_assert_eq!(slots.total(), counted);
             let mut held: Vec<_> = world.held.iter().map(|(_, connection)| *connection).collect();
             held.sort_unstable();
             held.dedup();
