@@ -88,7 +88,7 @@ fn enter<M: Manage>(
     // Where others wait already, so will this request: its seat is made before the lock is taken, and not under it.
     let seat = inner.is_crowded.load(Ordering::Relaxed).then(Seat::new);
     let mut slots = inner.slots.lock();
-    if !slots.is_gated
+    if !slots.is_gated()
         && request.cap.is_none()
         && now < request.until
         && let Some(grant) = slots.lend(request, now)
@@ -109,7 +109,7 @@ fn queue<M: Manage>(
     mut slots: MutexGuard<'_, Slots<M::Connection, M::Handle>>,
     seat: Arc<Seat<Grant<M::Connection>>>,
 ) -> Result<Entrance<M::Connection>, Refusal> {
-    if slots.is_closed {
+    if slots.is_closed() {
         return Err(Refusal::Closed);
     }
     if request.until <= now {

@@ -168,7 +168,7 @@ fn evidence<M: Manage>(
     inner: &Inner<M>,
     slots: &Slots<M::Connection, M::Handle>,
 ) -> Option<Vec<(Moment, u64)>> {
-    if slots.is_paused || slots.waiters.len() == 0 || slots.lent() < slots.ceiling() {
+    if slots.is_paused() || slots.waiters.len() == 0 || slots.lent() < slots.ceiling() {
         return None;
     }
     let waiting: HashSet<_> = slots.waiters.runners().collect();

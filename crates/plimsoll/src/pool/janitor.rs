@@ -10,7 +10,7 @@ pub(super) async fn run<M: Manage>(pool: Weak<Inner<M>>) {
     loop {
         let period = {
             let Some(inner) = pool.upgrade() else { return };
-            if inner.slots.lock().is_closed {
+            if inner.slots.lock().is_closed() {
                 return;
             }
             tidy(&inner);

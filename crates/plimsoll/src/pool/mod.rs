@@ -269,7 +269,7 @@ impl<M: Manage> Pool<M> {
     /// Whether [`Pool::pause`] holds.
     #[must_use]
     pub fn is_paused(&self) -> bool {
-        self.inner.slots.lock().is_paused
+        self.inner.slots.lock().is_paused()
     }
 
     /// What the pool looks like now.
@@ -290,6 +290,6 @@ impl<M: Manage> Pool<M> {
     /// Whether [`Pool::close`] was called.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.inner.slots.lock().is_closed
+        self.inner.slots.lock().is_closed()
     }
 }

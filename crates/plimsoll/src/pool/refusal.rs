@@ -61,7 +61,7 @@ fn after_a_wait<M: Manage>(inner: &Inner<M>, request: &Request, refusal: Refusal
         let mut slots = inner.slots.lock();
         slots.totals.failed += 1;
         let open = slots.total() - slots.opening();
-        (open, slots.is_paused, slots.has_lost_its_runtime, inner.last_connect.lock().clone())
+        (open, slots.is_paused(), slots.has_lost_its_runtime, inner.last_connect.lock().clone())
     };
     let no_connect = match &last {
         LastConnect::Failed { fault, sentence, .. } if open == 0 => Some((*fault, sentence.as_str())),

@@ -101,7 +101,7 @@ pub(super) fn status<M: Manage>(inner: &Inner<M>) -> PoolStatus {
         would_refuse: slots.refusals.would_be.total,
         capped: totals.capped,
         held_back: totals.held_back,
-        is_paused: slots.is_paused,
+        is_paused: slots.is_paused(),
         wait_total: waits.total(),
         wait_longest: waits.longest(),
         leases: slots
@@ -117,7 +117,7 @@ pub(super) fn sentence<M: Manage>(inner: &Inner<M>) -> String {
     let now = Moment::now();
     let last = inner.last_connect.lock().clone();
     let slots = inner.slots.lock();
-    let paused = if slots.is_paused { "the pool is paused, " } else { "" };
+    let paused = if slots.is_paused() { "the pool is paused, " } else { "" };
     let mut text = format!("{paused}{} of {} lent", slots.lent(), slots.ceiling());
     for (count, what) in [
         (slots.idle(), "idle"),

@@ -44,18 +44,18 @@ pub(crate) enum Entrance<C> {
 impl<C, H> Slots<C, H> {
     /// Bars the fast path, or opens it: behind a barred one each request is judged here.
     pub(crate) fn update_gate(&mut self) {
-        self.is_gated = self.is_closed || self.is_paused || self.rules.reserve > 0;
+        self.hot.is_gated = self.is_closed() || self.is_paused() || self.rules.reserve > 0;
     }
 
     /// Lends nothing any more until [`Slots::resume`].
     pub(crate) fn pause(&mut self) {
-        self.is_paused = true;
+        self.hot.is_paused = true;
         self.update_gate();
     }
 
     /// Lends again; [`Slots::serve_idle`] gives idle connections to those that wait.
     pub(crate) fn resume(&mut self) {
-        self.is_paused = false;
+        self.hot.is_paused = false;
         // Nothing moved meanwhile, which says nothing of the pace.
         self.pace.begin();
         self.update_gate();
@@ -76,7 +76,7 @@ impl<C, H> Slots<C, H> {
 
     /// How many of those in line could be served if there were connections enough.
     pub(crate) fn servable(&self) -> usize {
-        if self.is_paused {
+        if self.is_paused() {
             return 0;
         }
         let urgent = self.waiters.urgent();
@@ -89,8 +89,8 @@ impl<C, H> Slots<C, H> {
     pub(crate) fn next_in_time(&mut self, now: Moment, late: &mut Vec<Waker>) -> Option<Waiter<Grant<C>>> {
         loop {
             // Where nothing bars the way, the next in line may have it.
-            let must_be_high = self.is_gated && self.left_for_others() == 0;
-            if self.is_gated && self.servable() == 0 {
+            let must_be_high = self.is_gated() && self.left_for_others() == 0;
+            if self.is_gated() && self.servable() == 0 {
                 return None;
             }
             let waiter = self.waiters.next(must_be_high)?;
@@ -145,7 +145,7 @@ impl<C, H> Slots<C, H> {
         seat: Arc<Seat<Grant<C>>>,
     ) -> Result<Entrance<C>, Refusal> {
         // For all others the fast path has just found that nothing is idle.
-        if request.cap.is_some() || self.is_gated {
+        if request.cap.is_some() || self.is_gated() {
             if !self.waiters.enter(request) {
                 self.totals.capped += 1;
                 if self.rules.mode != Enforcement::Dark {
@@ -209,7 +209,7 @@ impl<C, H> Slots<C, H> {
 
     /// Lends an idle connection, if no waiter could have it and this request may.
     fn lend_idle(&mut self, request: &Request, now: Moment) -> Option<Grant<C>> {
-        if self.is_paused || self.servable() > 0 {
+        if self.is_paused() || self.servable() > 0 {
             return None;
         }
         if self.idle() > 0 && request.priority != Priority::High && self.left_beside_reserve() == 0 {
@@ -225,7 +225,7 @@ impl<C, H> Slots<C, H> {
 
     /// What a newcomer has to expect. There is no forecast while the pool still grows: its pace is not yet its own.
     fn forecast(&self, priority: Priority, now: Moment) -> Option<Forecast> {
-        if self.rules.mode == Enforcement::Off || self.is_paused || self.opening() > 0 {
+        if self.rules.mode == Enforcement::Off || self.is_paused() || self.opening() > 0 {
             return None;
         }
         self.pace.forecast(self.waiters.ahead_of(priority), now)
@@ -245,7 +245,7 @@ impl<C, H> Slots<C, H> {
     /// Gives one idle connection to a waiter that may have it, if there are both. To be called until nothing comes of
     /// it.
     pub(crate) fn serve_idle(&mut self, now: Moment) -> Effects<C> {
-        if self.is_closed || self.idle() == 0 || self.servable() == 0 {
+        if self.is_closed() || self.idle() == 0 || self.servable() == 0 {
             return Effects::None;
         }
         let mut late = Vec::new();

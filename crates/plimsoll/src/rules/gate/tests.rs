@@ -185,14 +185,14 @@ fn is_served(effects: Effects<u32>, ticket: &Ticket<Grant<u32>>) -> bool {
 #[test]
 fn the_fast_path_is_open_while_nothing_bars_the_way() {
     let (mut slots, _) = idle(1, GateRules::default(), 9);
-    assert!(!slots.is_gated);
+    assert!(!slots.is_gated());
     slots.pause();
-    assert!(slots.is_gated && slots.is_paused);
+    assert!(slots.is_gated() && slots.is_paused());
     slots.resume();
-    assert!(!slots.is_gated && !slots.is_paused);
+    assert!(!slots.is_gated() && !slots.is_paused());
     let _ = slots.close();
-    assert!(slots.is_gated);
-    assert!(idle(2, reserve(1), 9).0.is_gated);
+    assert!(slots.is_gated());
+    assert!(idle(2, reserve(1), 9).0.is_gated());
 }
 
 #[test]
@@ -353,7 +353,7 @@ fn nothing_is_forecast_while_the_pool_grows_or_is_paused() {
         world.enter(Some(20 * MS)).is_err()
     };
     assert!(refused(|_, _| {}));
-    assert!(!refused(|slots, _| slots.is_paused = true));
+    assert!(!refused(|slots, _| slots.hot.is_paused = true));
     let grow = |slots: &mut Slots<u32, ()>, now| {
         slots.limits.max = 2;
         assert_eq!(slots.begin_connects(1, now).len(), 1);

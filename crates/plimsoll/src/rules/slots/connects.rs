@@ -7,7 +7,7 @@ use crate::rules::queue::handover::Effects;
 impl<C, H> Slots<C, H> {
     /// Takes slots for so many connects, as far as the limits allow.
     pub(crate) fn begin_connects(&mut self, wanted: usize, now: Moment) -> Vec<usize> {
-        if self.is_closed || self.back_off.is_some_and(|until| now < until) {
+        if self.hot.is_closed || self.back_off.is_some_and(|until| now < until) {
             return Vec::new();
         }
         let room = self.ceiling().saturating_sub(self.total());
@@ -46,7 +46,7 @@ impl<C, H> Slots<C, H> {
             place.since = now;
         }
         self.opening += 1;
-        self.total += 1;
+        self.hot.total += 1;
         slot
     }
 
@@ -89,7 +89,7 @@ impl<C, H> Slots<C, H> {
             place.expires = None;
             place.is_condemned = false;
             self.vacant.push(slot);
-            self.total -= 1;
+            self.hot.total -= 1;
         }
     }
 }

@@ -13,12 +13,12 @@ impl<C, H> Slots<C, H> {
     /// Lends the connection that was used last, if any is idle, and does not count the lease.
     #[inline]
     pub(crate) fn take(&mut self, request: &Request, now: Moment) -> Option<Grant<C>> {
-        let slot = self.idle.pop()?;
+        let slot = self.hot.idle.pop()?;
         let place = self.slots.get_mut(slot)?;
         let connection = place.connection.take()?;
         let is_expired = place.expires.is_some_and(|expires| expires <= now);
         let unused_for = now.since(place.lend(request.clone(), now));
-        self.lent += 1;
+        self.hot.lent += 1;
         Some(Grant { slot, connection, unused_for, is_expired })
     }
 
@@ -33,7 +33,7 @@ impl<C, H> Slots<C, H> {
         place.state = SlotState::Idle;
         place.holder = None;
         place.connection = Some(connection);
-        self.idle.push(slot);
+        self.hot.idle.push(slot);
         Effects::None
     }
 
@@ -50,7 +50,7 @@ impl<C, H> Slots<C, H> {
         let mut may_age_out = self.total().div_ceil(4);
         let mut reaped = Vec::new();
         // From the bottom of the stack, where the oldest are.
-        for slot in self.idle.clone() {
+        for slot in self.hot.idle.clone() {
             let Some(place) = self.slots.get(slot) else { continue };
             let dead = place.handle.as_ref().is_some_and(&is_dead);
             let expired = place.expires.is_some_and(|expires| expires <= now);

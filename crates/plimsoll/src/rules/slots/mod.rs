@@ -53,13 +53,8 @@ pub(crate) struct PoolLimits {
     pub(crate) connects: usize,
 }
 
-/// Everything that the pool's one lock protects.
-///
-/// Where several CPUs take the lock in turn, fetching what the other has written is most of what the lock is held for.
-/// So the order of the fields matters. All that the fast path writes and asks is one cache line, together with the
-/// lock's own byte, which lies before it; a hand-over from lease to lease writes two more, and nothing else.
-#[repr(C)]
-pub(crate) struct Slots<C, H> {
+/// What the fast path reads and writes: lending an idle connection, and making one idle.
+pub(super) struct Hot {
     /// Idle slots, the one that was used last at the end.
     idle: Vec<usize>,
     lent: usize,
@@ -67,10 +62,23 @@ pub(crate) struct Slots<C, H> {
     total: usize,
     /// Leases that began without a wait. Those that began after one are counted among the waits.
     lent_at_once: u64,
-    pub(crate) is_closed: bool,
-    pub(crate) is_paused: bool,
+    pub(super) is_closed: bool,
+    pub(super) is_paused: bool,
     /// The fast path is barred: see [`gate`](super::gate).
-    pub(crate) is_gated: bool,
+    pub(super) is_gated: bool,
+}
+
+/// One cache line, together with the lock's own byte, which lies before it.
+const _: () = assert!(align_of::<Hot>() + size_of::<Hot>() <= 64);
+
+/// Everything that the pool's one lock protects.
+///
+/// Where several CPUs take the lock in turn, fetching what the other has written is most of what the lock is held for.
+/// So the order of the fields matters: first what the fast path writes, then what a hand-over from lease to lease
+/// writes, which is two more cache lines.
+#[repr(C)]
+pub(crate) struct Slots<C, H> {
+    pub(super) hot: Hot,
     pub(crate) waits: Waits,
     pub(crate) pace: Pace,
     pub(crate) waiters: Waiters<Grant<C>>,
@@ -94,32 +102,32 @@ pub(crate) struct Slots<C, H> {
     pub(crate) has_lost_its_runtime: bool,
 }
 
-/// The lock's byte and the fields of the fast path are one cache line.
-const _: () = assert!(std::mem::offset_of!(Slots<(), ()>, waits) <= 64 - 8);
-
 impl<C, H> Slots<C, H> {
     pub(crate) fn new(limits: PoolLimits, max_waiting: usize) -> Self {
+        let most = limits.max + limits.overflow;
         Slots {
-            slots: Vec::with_capacity(limits.max + limits.overflow),
-            idle: Vec::with_capacity(limits.max + limits.overflow),
-            vacant: Vec::new(),
-            waiters: Waiters::new(max_waiting),
-            limits,
-            is_closed: false,
-            is_paused: false,
-            is_gated: false,
-            rules: GateRules::default(),
+            hot: Hot {
+                idle: Vec::with_capacity(most),
+                lent: 0,
+                total: 0,
+                lent_at_once: 0,
+                is_closed: false,
+                is_paused: false,
+                is_gated: false,
+            },
+            waits: Waits::default(),
             pace: Pace::default(),
+            waiters: Waiters::new(max_waiting),
+            slots: Vec::with_capacity(most),
+            limits,
+            rules: GateRules::default(),
+            opening: 0,
+            returning: 0,
+            vacant: Vec::new(),
+            totals: Totals::default(),
             refusals: RefusalCounts::default(),
             events: Vec::new(),
             lent_to_others: 0,
-            lent_at_once: 0,
-            waits: Waits::default(),
-            totals: Totals::default(),
-            opening: 0,
-            lent: 0,
-            total: 0,
-            returning: 0,
             back_off: None,
             pause: None,
             has_lost_its_runtime: false,
@@ -134,11 +142,11 @@ impl<C, H> Slots<C, H> {
 
     /// Connections that exist or are being opened.
     pub(crate) fn total(&self) -> usize {
-        self.total
+        self.hot.total
     }
 
     pub(crate) fn idle(&self) -> usize {
-        self.idle.len()
+        self.hot.idle.len()
     }
 
     pub(crate) fn opening(&self) -> usize {
@@ -146,16 +154,30 @@ impl<C, H> Slots<C, H> {
     }
 
     pub(crate) fn lent(&self) -> usize {
-        self.lent
+        self.hot.lent
     }
 
     pub(crate) fn returning(&self) -> usize {
         self.returning
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.hot.is_closed
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.hot.is_paused
+    }
+
+    /// Whether a request is judged by the [`gate`](super::gate), and not just lent what is idle.
+    #[inline]
+    pub(crate) fn is_gated(&self) -> bool {
+        self.hot.is_gated
+    }
+
     /// How many leases there were, since the pool began.
     pub(crate) fn acquired(&self) -> u64 {
-        (self.lent_at_once + self.waits.count).saturating_sub(self.totals.turned_down)
+        (self.hot.lent_at_once + self.waits.count).saturating_sub(self.totals.turned_down)
     }
 
     /// The most there may be.
@@ -167,7 +189,7 @@ impl<C, H> Slots<C, H> {
     #[inline]
     pub(crate) fn lend(&mut self, request: &Request, now: Moment) -> Option<Grant<C>> {
         let grant = self.take(request, now)?;
-        self.lent_at_once += 1;
+        self.hot.lent_at_once += 1;
         Some(grant)
     }
 
@@ -178,7 +200,7 @@ impl<C, H> Slots<C, H> {
     /// turned down by the next caller that gets it.
     pub(crate) fn offer(&mut self, slot: usize, connection: C, now: impl FnOnce() -> Moment) -> Effects<C> {
         let is_condemned = self.slots.get(slot).is_none_or(|place| place.is_condemned);
-        if is_condemned || self.is_closed || self.total() > self.ceiling() {
+        if is_condemned || self.hot.is_closed || self.total() > self.ceiling() {
             self.vacate(slot);
             return Effects::Close(connection);
         }
@@ -205,7 +227,7 @@ impl<C, H> Slots<C, H> {
         // From lease to lease nothing is to be counted.
         if !was_held {
             self.leave(slot);
-            self.lent += 1;
+            self.hot.lent += 1;
         }
         let Some(place) = self.slots.get_mut(slot) else { return Effects::Close(connection).after(late) };
         let (priority, asked_at) = (request.priority, request.since);
@@ -237,9 +259,9 @@ impl<C, H> Slots<C, H> {
     fn leave(&mut self, slot: usize) {
         match self.slots.get(slot).map(|place| place.state) {
             Some(SlotState::Opening) => self.opening -= 1,
-            Some(SlotState::Lent) => self.lent -= 1,
+            Some(SlotState::Lent) => self.hot.lent -= 1,
             Some(SlotState::Returning) => self.returning -= 1,
-            Some(SlotState::Idle) => self.idle.retain(|idle| *idle != slot),
+            Some(SlotState::Idle) => self.hot.idle.retain(|idle| *idle != slot),
             Some(SlotState::Vacant) | None => {}
         }
     }
@@ -247,7 +269,7 @@ impl<C, H> Slots<C, H> {
     /// What had been granted to a waiter that has left goes to the next.
     pub(crate) fn give_up(&mut self, grant: Grant<C>, now: Moment) -> Effects<C> {
         self.totals.turned_down += 1;
-        if self.is_closed || self.waiters.len() == 0 || self.total() > self.ceiling() {
+        if self.hot.is_closed || self.waiters.len() == 0 || self.total() > self.ceiling() {
             return self.offer(grant.slot, grant.connection, || now);
         }
         // No caller had it, which says nothing of how long a lease lasts.
@@ -257,11 +279,11 @@ impl<C, H> Slots<C, H> {
 
     /// Closes: gives the wakers of all that wait, and all that is idle.
     pub(crate) fn close(&mut self) -> (Vec<Waker>, Vec<C>) {
-        self.is_closed = true;
+        self.hot.is_closed = true;
         self.update_gate();
         let wakers = self.waiters.refuse_all(&Refusal::Closed);
         let mut closed = Vec::new();
-        for slot in self.idle.clone() {
+        for slot in self.hot.idle.clone() {
             if let Some(place) = self.slots.get_mut(slot) {
                 closed.extend(place.connection.take());
             }
