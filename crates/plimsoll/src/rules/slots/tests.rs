@@ -1,4 +1,5 @@
 use super::*;
+use crate::name::WorkName;
 use crate::rules::gate::Entrance;
 use crate::rules::queue::seat::Seat;
 use crate::rules::queue::ticket::Ticket;
@@ -249,4 +250,231 @@ fn what_is_above_the_maximum_is_closed_when_given_back() {
     assert!(matches!(slots.offer(1, 1, || now), Effects::Close(1)));
     assert!(matches!(slots.offer(0, 0, || now), Effects::None));
     assert_eq!(slots.total(), 1);
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// So many connections, opened a second apart and all idle; the number of a connection is that of its slot.
+fn opened(limits: PoolLimits) -> (Slots<u32, u32>, Moment) {
+    let mut now = Moment::now();
+    let mut slots = Slots::new(limits, 9);
+    for number in 0..limits.max {
+        now = now + SECOND;
+        let slot = slots.begin_connects(1, now).pop().expect("there is room");
+        assert_eq!(slot, number);
+        let _ = slots.connected(slot, number as u32, number as u32, None, now);
+    }
+    (slots, now)
+}
+
+fn up_to(min: usize, max: usize) -> PoolLimits {
+    PoolLimits { min, max, overflow: 0, connects: 9 }
+}
+
+fn wait(slots: &mut Slots<u32, u32>, now: Moment) -> Ticket<Grant<u32>> {
+    slots.waiters.push(request(now), Seat::new())
+}
+
+fn fetch(effects: Effects<u32>, ticket: &Ticket<Grant<u32>>) -> Option<Grant<u32>> {
+    let Effects::HandOver(handover) = effects else { return None };
+    assert!(handover.deliver().is_ok());
+    ticket.poll(Waker::noop()).and_then(Result::ok)
+}
+
+#[test]
+fn the_connection_that_was_used_last_is_lent_first() {
+    let (mut slots, now) = opened(up_to(0, 3));
+    let later = now + SECOND;
+    let grant = slots.lend(&request(later), later).expect("three are idle");
+    assert_eq!(grant, Grant { slot: 2, connection: 2, unused_for: SECOND, is_expired: false });
+    let grant = slots.lend(&request(later), later).expect("two are idle");
+    assert_eq!((grant.slot, grant.unused_for), (1, 2 * SECOND));
+    assert!(matches!(slots.offer(2, 2, || later), Effects::None));
+    assert_eq!(slots.lend(&request(later), later).map(|grant| grant.slot), Some(2));
+    assert_eq!((slots.idle(), slots.lent(), slots.total(), slots.acquired()), (1, 2, 3, 3));
+    slots.totals.turned_down = 1;
+    slots.waits.add(1);
+    slots.waits.add(1);
+    assert_eq!(slots.acquired(), 4, "three at once, two after a wait, one turned down");
+}
+
+#[test]
+fn one_that_is_too_old_is_said_to_be_and_is_not_handed_over() {
+    let now = Moment::now();
+    let mut slots: Slots<u32, u32> = Slots::new(up_to(0, 2), 9);
+    for slot in slots.begin_connects(2, now) {
+        let _ = slots.connected(slot, slot as u32, 0, Some(now + SECOND), now);
+    }
+    let just_before = Moment::numbered((now + SECOND).number() - 1);
+    assert_eq!(slots.lend(&request(now), just_before).map(|grant| grant.is_expired), Some(false));
+    assert_eq!(slots.lend(&request(now), now + SECOND).map(|grant| grant.is_expired), Some(true));
+    let first = wait(&mut slots, now);
+    let grant = fetch(slots.offer(0, 0, || just_before), &first);
+    assert_eq!(grant.map(|grant| grant.is_expired), Some(false));
+    let second = wait(&mut slots, now);
+    assert!(matches!(slots.offer(0, 0, || now + SECOND), Effects::Close(0)));
+    assert_eq!((slots.total(), slots.lent(), slots.totals.closed), (1, 1, 1));
+    assert!(second.poll(Waker::noop()).is_none());
+}
+
+#[test]
+fn connects_are_begun_as_far_as_the_limits_and_the_pause_allow() {
+    let now = Moment::now();
+    let limits = PoolLimits { min: 2, max: 4, overflow: 1, connects: 3 };
+    let mut slots: Slots<u32, ()> = Slots::new(limits, 9);
+    assert_eq!((slots.ceiling(), slots.wanted()), (5, 2));
+    slots.back_off = Some(now + SECOND);
+    assert!(slots.begin_wanted(now).is_empty(), "the pause is not over");
+    assert_eq!(slots.begin_wanted(now + SECOND), [0, 1]);
+    assert!(slots.begin_wanted(now + SECOND).is_empty(), "they are under way");
+    assert_eq!((slots.opening(), slots.total(), slots.wanted()), (2, 2, 2));
+    assert_eq!(slots.begin_connects(9, now + SECOND), [2], "three at a time");
+    slots.pause = Some(SECOND);
+    assert!(matches!(slots.connected(0, 0, (), None, now), Effects::None));
+    assert_eq!((slots.back_off, slots.pause, slots.totals.opened), (None, None, 1));
+    assert_eq!(slots.wanted(), 1, "one of the minimum is there");
+    assert!(matches!(slots.connected(1, 1, (), None, now), Effects::None));
+    assert!(matches!(slots.connected(2, 2, (), None, now), Effects::None));
+    assert_eq!(slots.begin_connects(9, now), [3, 4], "up to the ceiling");
+    assert_eq!((slots.opening(), slots.total()), (2, 5));
+    slots.waiters.push(request(now), Seat::new());
+    assert!(slots.begin_wanted(now).is_empty());
+    let mut closed: Slots<u32, ()> = Slots::new(limits, 9);
+    let _ = closed.close();
+    assert!(closed.is_closed() && closed.begin_connects(1, now).is_empty());
+}
+
+#[test]
+fn a_connect_is_wanted_for_each_that_waits() {
+    let now = Moment::now();
+    let mut slots: Slots<u32, ()> = Slots::new(up_to(1, 4), 9);
+    let _tickets = [(); 3].map(|()| slots.waiters.push(request(now), Seat::new()));
+    assert_eq!(slots.wanted(), 3);
+    assert_eq!(slots.begin_wanted(now).len(), 3);
+    slots.vacate(1);
+    assert_eq!((slots.opening(), slots.total(), slots.totals.closed), (2, 2, 0), "it had never opened");
+    slots.vacate(1);
+    assert_eq!((slots.opening(), slots.total()), (2, 2), "it is gone already");
+    assert_eq!(slots.begin_connects(3, now), [1], "its slot is used again");
+}
+
+#[test]
+fn one_that_is_not_clean_counts_until_it_is() {
+    let (mut slots, now) = opened(up_to(0, 2));
+    let named = Request { name: WorkName::given("report"), cap: NonZeroU32::new(1), ..request(now) };
+    assert!(slots.waiters.enter(&named));
+    let grant = slots.lend(&named, now).expect("two are idle");
+    slots.slots[grant.slot].is_condemned = true;
+    let work = slots.begin_return(grant.slot, now + SECOND);
+    assert_eq!(work.and_then(|work| work.name().map(str::to_owned)).as_deref(), Some("report"));
+    assert_eq!((slots.lent(), slots.returning(), slots.idle(), slots.total()), (0, 1, 1, 2));
+    let place = &slots.slots[grant.slot];
+    assert_eq!((place.state, place.since, place.is_condemned), (SlotState::Returning, now + SECOND, false));
+    assert!(!slots.waiters.enter(&named), "its name is still at the cap");
+    assert!(slots.leases().is_empty(), "it is no lease any more");
+    assert!(matches!(slots.offer(grant.slot, grant.connection, || now), Effects::None));
+    assert_eq!((slots.returning(), slots.idle()), (0, 2));
+    assert!(slots.waiters.enter(&named));
+}
+
+#[test]
+fn a_hand_over_is_counted_and_tells_of_the_pace() {
+    let (mut slots, now) = opened(up_to(0, 1));
+    slots.lend(&request(now), now + SECOND);
+    let ticket = wait(&mut slots, now + SECOND);
+    let grant = fetch(slots.offer(0, 0, || now + 3 * SECOND), &ticket).expect("it waits");
+    assert_eq!((grant.unused_for, grant.is_expired), (2 * SECOND, false));
+    assert_eq!((slots.waits.count, slots.waits.total(), slots.lent()), (1, 2 * SECOND, 1));
+    let held = |slots: &Slots<u32, u32>| format!("{:?}", slots.pace);
+    assert!(held(&slots).contains("held: Mean { nanos: 2000000000, count: 1 }"), "{}", held(&slots));
+    // A connection that its waiter never had says nothing of how long a lease lasts.
+    let next = wait(&mut slots, now);
+    let grant = fetch(slots.give_up(grant, now + 4 * SECOND), &next).expect("it waits");
+    assert!(held(&slots).contains("held: Mean { nanos: 2000000000, count: 1 }"), "{}", held(&slots));
+    assert_eq!((slots.totals.turned_down, slots.lent(), slots.waits.count), (1, 1, 2));
+    assert!(matches!(slots.give_up(grant, now), Effects::None), "there is none to have it");
+    assert_eq!((slots.totals.turned_down, slots.lent(), slots.idle()), (2, 0, 1));
+}
+
+#[test]
+fn what_was_given_up_is_closed_where_there_are_too_many() {
+    let (mut slots, now) = opened(up_to(0, 2));
+    let grants = [(); 2].map(|()| slots.lend(&request(now), now).expect("two are idle"));
+    let [first, second] = grants;
+    let _ticket = wait(&mut slots, now);
+    slots.limits.max = 1;
+    assert!(matches!(slots.give_up(first, now), Effects::Close(1)));
+    assert_eq!(slots.total(), 1);
+    let _ = slots.close();
+    assert!(matches!(slots.give_up(second, now), Effects::Close(0)));
+    assert_eq!((slots.total(), slots.lent(), slots.totals.closed), (0, 0, 2));
+}
+
+#[test]
+fn closing_ends_the_waits_and_gives_what_is_idle() {
+    let (mut slots, now) = opened(up_to(0, 3));
+    slots.lend(&request(now), now);
+    let ticket = wait(&mut slots, now);
+    let (wakers, mut closed) = slots.close();
+    closed.sort_unstable();
+    assert_eq!((wakers.len(), closed, slots.total(), slots.idle()), (1, vec![0, 1], 1, 0));
+    assert_eq!(ticket.poll(Waker::noop()), Some(Err(Refusal::Closed)));
+    assert!(matches!(slots.serve_idle(now), Effects::None));
+    assert!(matches!(slots.offer(2, 2, || now), Effects::Close(2)));
+    assert_eq!((slots.total(), slots.vacant.len()), (0, 3));
+}
+
+#[test]
+fn leases_are_told_oldest_first_with_what_they_began_with() {
+    let (mut slots, now) = opened(up_to(0, 3));
+    let at = |seconds: u32| now + seconds * SECOND;
+    for seconds in [3, 1, 2] {
+        let deadline = Some(at(9));
+        slots.lend(&Request { deadline, ..request(now) }, at(seconds));
+    }
+    let since: Vec<_> = slots.leases().into_iter().map(|(_, since)| since).collect();
+    assert_eq!(since, [at(1), at(2), at(3)]);
+    let place = &slots.slots[2];
+    assert_eq!((place.since, place.due, place.is_reported), (at(3), Some(at(9)), false));
+}
+
+#[test]
+fn a_dead_one_is_closed_whatever_the_minimum_and_what_is_above_the_maximum_too() {
+    let (mut slots, now) = opened(up_to(3, 3));
+    assert!(slots.reap(now, None, |_| false, |_| None).is_empty());
+    assert_eq!(slots.reap(now, None, |handle| *handle == 1, |_| None), [1]);
+    slots.limits.max = 1;
+    assert_eq!(slots.reap(now, None, |_| false, |_| None), [0], "the one at the bottom");
+    assert_eq!((slots.total(), slots.idle(), slots.totals.closed), (1, 1, 2));
+}
+
+#[test]
+fn what_idles_for_too_long_is_closed_down_to_the_minimum() {
+    let idle_since = |limit| {
+        let (mut slots, now) = opened(up_to(2, 4));
+        // Opened 4, 3, 2 and 1 seconds ago; one of four a round ages out.
+        let rounds = [(); 3].map(|()| slots.reap(now + SECOND, Some(limit), |_| false, |_| None));
+        rounds.concat()
+    };
+    assert_eq!(idle_since(4 * SECOND), [0]);
+    assert_eq!(idle_since(SECOND), [0, 1], "two are the minimum");
+    assert!(idle_since(4 * SECOND + Duration::from_nanos(1)).is_empty());
+    // Used a moment ago, although it was lent long ago.
+    let heard = |silent| {
+        let (mut slots, now) = opened(up_to(0, 1));
+        slots.reap(now + SECOND, Some(SECOND), |_| false, |_| Some(silent)).len()
+    };
+    assert_eq!((heard(SECOND), heard(SECOND / 2)), (1, 0));
+}
+
+#[test]
+fn one_that_has_reached_its_age_is_closed_although_it_is_of_the_minimum() {
+    let now = Moment::now();
+    let mut slots: Slots<u32, ()> = Slots::new(up_to(1, 1), 9);
+    let slot = slots.begin_connects(1, now).pop().expect("there is room");
+    let _ = slots.connected(slot, 7, (), Some(now + SECOND), now);
+    let just_before = Moment::numbered((now + SECOND).number() - 1);
+    assert!(slots.reap(just_before, None, |()| false, |()| None).is_empty());
+    assert_eq!(slots.reap(now + SECOND, None, |()| false, |()| None), [7]);
+    assert_eq!((slots.total(), slots.idle(), slots.wanted()), (0, 0, 1));
 }
