@@ -1,8 +1,8 @@
 //! Getting a connection: the fast path, the queue, the check. Why there is none is told in [`refusal`](super::refusal).
 //!
 //! The fast path takes the lock once and reads the clock once. Only when it misses is there a ticket, a connect, a
-//! limit for the clock to watch. Whatever is granted is in a [`Lease`] before the next `await`, so that a caller that
-//! gives up at any point loses no connection for the others.
+//! limit for the clock to watch. A connection that is granted is in a [`Lease`] before the next `await`, so no
+//! connection is lost, wherever the caller stops waiting.
 
 use super::ask::Ask;
 use super::fairness::refused;

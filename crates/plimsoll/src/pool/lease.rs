@@ -69,7 +69,7 @@ impl<M: Manage> Drop for Lease<M> {
     }
 }
 
-/// The way back of one connection that is being made clean. Dropping it unused frees the slot in the pool.
+/// The way back to the pool, for one connection that is being made clean. Dropping it unused frees the slot.
 pub struct Home<M: Manage> {
     inner: Arc<Inner<M>>,
     slot: usize,

@@ -1,10 +1,24 @@
 //! The pool: a bounded number of connections, lent in turn, each proven clean before it is lent again.
 //!
-//! One short lock protects where every connection is and who waits ([`slots`], [`waiters`]: pure rules). Around it:
-//! the acquire path ([`acquire`]), what is lent and how it comes home ([`lease`]), connects on tasks of the pool's own
-//! ([`connects`]), one clock for everybody's limits ([`clock`]), upkeep ([`janitor`]) and an end that always comes
-//! ([`shutdown`]). What a connection *is* stays behind the trait [`Manage`], so that the same path can be measured
-//! with connections that cost nothing.
+//! One short lock protects where every connection is and which callers wait: that is decided in
+//! [`rules`](crate::rules). What a connection *is* stays behind the trait [`Manage`], so that the same code can be
+//! measured with connections that cost nothing.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | here | the pool, and what it asks of its connections |
+//! | [`ask`] | what a caller asks for |
+//! | [`acquire`], [`wait`] | the fast path, the queue, the check |
+//! | [`refusal`] | the error that tells why there is no connection |
+//! | [`lease`] | a lent connection, and how it comes back |
+//! | [`connects`] | connects, on tasks of the pool's own |
+//! | [`clock`], [`alarm`] | one clock for all limits, and how it is woken |
+//! | [`janitor`] | upkeep |
+//! | [`shutdown`] | an end that always comes |
+//! | [`snapshot`] | the numbers of the pool |
+//! | [`fairness`] | a refusal takes part of its task's turn |
+//! | [`foreign_runtime`] | callers on another runtime |
+//! | `model` | the hand-over alone, for the model checker |
 
 pub(crate) mod acquire;
 pub(crate) mod alarm;
@@ -51,7 +65,7 @@ use tokio::time::Instant;
 pub trait Manage: Send + Sync + Sized + 'static {
     /// What is lent.
     type Connection: Send + 'static;
-    /// What stays with the pool while the connection is lent: enough to look at it and to end it.
+    /// What stays with the pool while the connection is lent: enough to ask about it and to end it.
     type Handle: Clone + Send + Sync + 'static;
 
     /// Opens a connection by `until`.
@@ -66,14 +80,14 @@ pub trait Manage: Send + Sync + Sized + 'static {
     /// Whether an idle connection is known to be dead. Must not wait: it is asked under the pool's lock.
     fn is_dead(&self, handle: &Self::Handle) -> bool;
 
-    /// Whether something goes on, on a lent connection.
+    /// Whether a statement runs on a lent connection.
     fn is_busy(&self, handle: &Self::Handle) -> bool;
 
     /// A number that grows with everything that a connection does.
     fn progress(&self, handle: &Self::Handle) -> u64;
 
-    /// How long nothing was heard on a connection, if that is known: what was heard of a moment ago needs no check
-    /// and has not been idle, however long ago it was lent. Must not wait.
+    /// How long nothing was received on a connection, if that is known: one on which something was received a moment
+    /// ago needs no check and has not been idle, however long ago it was lent. Must not wait.
     fn silent_for(&self, handle: &Self::Handle, now: Instant) -> Option<Duration> {
         let _ = (handle, now);
         None
@@ -82,13 +96,13 @@ pub trait Manage: Send + Sync + Sized + 'static {
     /// Proves with the server that a connection which was idle for long is alive.
     ///
     /// # Cancel safety
-    /// Dropped half-way the connection goes back as any other: it is not clean, and is made so or discarded.
+    /// Dropped half-way, the connection goes back as any other: it is not clean, and is made clean or discarded.
     fn check(&self, connection: &mut Self::Connection) -> impl Future<Output = Result<()>> + Send;
 
-    /// In which state a connection comes back. Must not wait.
+    /// In which state a connection is given back. Must not wait.
     fn verdict(&self, connection: &mut Self::Connection) -> Verdict;
 
-    /// Takes a connection that came back not clean, makes it clean on the side and sends it home.
+    /// Takes a connection that was given back not clean, makes it clean on the side and returns it by `home`.
     fn reclaim(&self, connection: Self::Connection, home: Home<Self>);
 
     /// Rings if a limit that was set on a lent connection has come; says when the next comes, as a number of
@@ -99,9 +113,9 @@ pub trait Manage: Send + Sync + Sized + 'static {
         u64::MAX
     }
 
-    /// A lease has come to its end: says whether anything runs on it that is to be stopped. What does is not clean any
-    /// more from then on, and [`Manage::stop`] follows. Must not wait: it is asked under the pool's lock, where no lease
-    /// can end and begin meanwhile.
+    /// The time of a lease is over: says whether a statement runs on it that is to be stopped. From then on the
+    /// connection is not clean, and [`Manage::stop`] follows. Must not wait: it is asked under the pool's lock, where no
+    /// lease can end and begin meanwhile.
     fn begin_stop(&self, handle: &Self::Handle) -> bool {
         let _ = handle;
         false
@@ -112,25 +126,25 @@ pub trait Manage: Send + Sync + Sized + 'static {
         let _ = (handle, who, reason);
     }
 
-    /// How long a return may take that has a limit of its own, instead of `reclaim_timeout`. Must not wait: it is asked
-    /// under the pool's lock.
+    /// How long making this connection clean may take, if not `reclaim_timeout`. Must not wait: it is asked under the
+    /// pool's lock.
     #[doc(hidden)]
     fn return_limit(&self, handle: &Self::Handle) -> Option<Duration> {
         let _ = handle;
         None
     }
 
-    /// A return takes longer than its limit: end the connection.
+    /// Making the connection clean takes longer than its limit: end it.
     fn abandon(&self, handle: &Self::Handle);
 }
 
-/// In which state a connection comes back.
+/// In which state a connection is given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
     /// Proven clean: lend it again.
     Clean,
-    /// Not, or not yet.
+    /// Not clean, or not known to be yet.
     Unsettled,
     /// It can never be lent again.
     Broken,
@@ -160,17 +174,18 @@ pub(crate) struct Inner<M: Manage> {
     pub(crate) plan: Plan,
     pub(crate) slots: CacheAligned<sync::Mutex<Slots<M::Connection, M::Handle>>>,
     pub(crate) last_connect: sync::Mutex<LastConnect>,
-    /// Whether somebody waits, as a hint that needs no lock: whoever gives back then reads the clock beforehand.
+    /// Whether callers wait, as a hint that needs no lock: a connection that is given back then has the clock read before
+    /// the lock is taken.
     pub(crate) is_crowded: AtomicBool,
     /// Tells the clock when to look.
     pub(crate) alarm: Arc<Alarm>,
-    /// Whenever a connection came home, went or could not be opened.
+    /// Told whenever a connection was opened or closed, or could not be opened.
     pub(crate) changed: Notify,
     pub(crate) runtime: Handle,
     pub(crate) events: Events,
 }
 
-/// Begins a line of the cache.
+/// Begins a cache line.
 #[repr(align(64))]
 pub(crate) struct CacheAligned<T>(T);
 
@@ -232,7 +247,7 @@ impl<M: Manage> Pool<M> {
     /// Lends a connection, by the pool's limit and the deadline of the surrounding scope, whichever is earlier.
     ///
     /// # Errors
-    /// Says which limit passed, who holds the oldest lease, and how the last connect went.
+    /// Tells which limit passed, which work holds the oldest lease, and how the last connect went.
     ///
     /// # Cancel safety
     /// Dropping it leaves the queue; what had been granted goes to the next. A connect that it caused goes on.
@@ -255,12 +270,12 @@ impl<M: Manage> Pool<M> {
         janitor::tidy(&self.inner);
     }
 
-    /// Lends nothing from now on. Callers wait, by their own limits; what is lent comes home and stays there.
+    /// Lends nothing from now on. Callers wait, by their own limits; a connection that is given back is not lent again.
     pub fn pause(&self) {
         self.inner.slots.lock().pause();
     }
 
-    /// Lends again, first to those who wait.
+    /// Lends again, first to the callers that wait.
     pub fn resume(&self) {
         self.inner.slots.lock().resume();
         connects::refill(&self.inner);
@@ -278,8 +293,8 @@ impl<M: Manage> Pool<M> {
         snapshot::status(&self.inner)
     }
 
-    /// Closes the pool: waiters are sent away, idle connections closed, lent ones waited for up to the limit; what
-    /// runs on then is stopped, and what does not come back is ended. It always returns.
+    /// Closes the pool: waiters are refused, idle connections closed, lent ones waited for up to the limit; statements
+    /// that still run then are stopped, and connections that are not given back are ended. It always returns.
     ///
     /// # Cancel safety
     /// Dropping it stops the waiting; the pool stays closed.

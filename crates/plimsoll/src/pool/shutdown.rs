@@ -19,11 +19,11 @@ use tokio::time::{Instant, timeout_at};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Shutdown {
-    /// Callers that waited for a connection and were sent away.
+    /// Callers that waited for a connection and were refused.
     pub sent_away: usize,
-    /// Statements that were stopped on the server, because they ran on when the time to drain was over.
+    /// Statements that were stopped on the server, because they still ran when the time to drain was over.
     pub cancelled: usize,
-    /// Connections that were closed under their holders, because they did not come back even then.
+    /// Connections that were closed under their holders, because they were not given back even then.
     pub ended: usize,
     /// How long it took.
     pub took: Duration,

@@ -2,8 +2,8 @@
 //!
 //! Nearly always any request may have an idle connection, and the fast path finds that out from one flag. What may
 //! stand in the way is here: a pause, the connections that are kept for the highest priority, the cap on a name, and a
-//! forecast that does not fit. No connection may idle while a waiter may have it, so whatever opens a way (a resume, a
-//! larger pool, a name below its cap) ends in [`Slots::serve_idle`].
+//! forecast that does not fit. No connection may idle while a waiter may have it, so every change that lets a waiter pass
+//! (a resume, a larger pool, a name below its cap) ends in [`Slots::serve_idle`].
 
 use super::forecast::Forecast;
 use super::queue::handover::{Effects, Grant, HandOver};

@@ -103,7 +103,7 @@ impl World {
                     self.take(effects);
                 }
             }
-            // The clock found it overdue, or stuck; its holder brings it home before the clock has acted.
+            // The clock found it overdue, or stuck; its holder gives it back before the clock has acted.
             Step::Condemn => {
                 if let Some((slot, connection)) = self.held.pop().or_else(|| self.returning.pop()) {
                     slots.slots[slot].is_condemned = true;
@@ -142,7 +142,7 @@ impl World {
                 slots.reap(now, Some(Duration::from_secs(2)), |()| false, |()| None);
             }
         }
-        // As the pool does after whatever gives a place free.
+        // As the pool does after each change that may let a waiter pass.
         loop {
             match slots.serve_idle(now) {
                 Effects::None => break,
@@ -242,7 +242,7 @@ fn what_is_above_the_maximum_is_closed_when_given_back() {
         let ticket = slots.waiters.push(request(now), Seat::new());
         let slot = slots.begin_connects(1, now).pop().expect("there is room");
         let Effects::HandOver(handover) = slots.connected(slot, number, (), None, now) else {
-            panic!("somebody waits")
+            panic!("a caller waits")
         };
         assert!(handover.deliver().is_ok());
         assert!(matches!(ticket.poll(Waker::noop()), Some(Ok(_))));
