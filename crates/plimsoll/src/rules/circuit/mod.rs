@@ -17,6 +17,10 @@
 //! A step ends when its calls were answered, or when it has lasted for a moment and the server said anything: a call
 //! may run for long, and a lease may be kept for ever.
 
+mod cause;
+
+pub(crate) use cause::Cause;
+
 use crate::fault::Fault;
 use std::fmt;
 use std::time::Duration;
@@ -34,42 +38,6 @@ const STEP_LASTS: Duration = Duration::from_millis(100);
 
 /// How often an outage that lasts is told of again.
 const REMINDER: Duration = Duration::from_secs(60);
-
-/// Why the breaker is not closed.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Cause {
-    /// Answers were owed, and none came since then.
-    Silent(Instant),
-    /// No connection could be opened since then.
-    Failing { since: Instant, failures: u32, fault: Fault, last: String },
-    /// The server had answered again, and then a call did not reach it.
-    Relapsed,
-    /// The server answers again; so many calls at a time are let through.
-    Recovering(u32),
-    /// By a call of [`Circuit::isolate`].
-    Isolated,
-}
-
-impl Cause {
-    /// In words, as of now.
-    pub(crate) fn told(&self, now: Instant) -> String {
-        let seconds = |since: Instant| now.saturating_duration_since(since).as_secs_f64();
-        match self {
-            Cause::Silent(since) => {
-                format!("the server has owed answers and given none for {:.1} s", seconds(*since))
-            }
-            Cause::Failing { since, failures, last, .. } => format!(
-                "no connection could be opened for {:.1} s ({failures} tries; the last: {last})",
-                seconds(*since)
-            ),
-            Cause::Relapsed => "the server had answered again, and then could not be reached".to_owned(),
-            Cause::Recovering(step) => {
-                format!("the server answers again, and {step} calls at a time are let through")
-            }
-            Cause::Isolated => "it was isolated by hand".to_owned(),
-        }
-    }
-}
 
 /// What a breaker does with calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -376,13 +376,7 @@ fn it_says_when_the_outage_ended_and_how_long_it_was() {
 }
 
 #[test]
-fn each_state_and_cause_has_its_words() {
-    let start = Instant::now();
-    let told = |cause: Cause| cause.told(start + ms(1_240));
-    assert_eq!(told(Cause::Silent(start)), "the server has owed answers and given none for 1.2 s");
-    assert_eq!(told(Cause::Relapsed), "the server had answered again, and then could not be reached");
-    let recovering = "the server answers again, and 8 calls at a time are let through";
-    assert_eq!(told(Cause::Recovering(8)), recovering);
+fn each_state_has_its_word() {
     let states = [BreakerState::Closed, BreakerState::Open, BreakerState::HalfOpen, BreakerState::Isolated];
     let words = ["closed", "open", "half-open", "isolated"];
     assert_eq!(states.map(|state| state.to_string()), words);

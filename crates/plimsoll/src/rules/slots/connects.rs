@@ -93,3 +93,53 @@ impl<C, H> Slots<C, H> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::PoolLimits;
+    use super::super::tests::{SECOND, up_to};
+    use super::*;
+    use crate::rules::queue::seat::Seat;
+    use crate::rules::request::tests::request;
+
+    #[test]
+    fn connects_are_begun_as_far_as_the_limits_and_the_pause_allow() {
+        let now = Moment::now();
+        let limits = PoolLimits { min: 2, max: 4, overflow: 1, connects: 3 };
+        let mut slots: Slots<u32, ()> = Slots::new(limits, 9);
+        assert_eq!((slots.ceiling(), slots.wanted()), (5, 2));
+        slots.back_off = Some(now + SECOND);
+        assert!(slots.begin_wanted(now).is_empty(), "the pause is not over");
+        assert_eq!(slots.begin_wanted(now + SECOND), [0, 1]);
+        assert!(slots.begin_wanted(now + SECOND).is_empty(), "they are under way");
+        assert_eq!((slots.opening(), slots.total(), slots.wanted()), (2, 2, 2));
+        assert_eq!(slots.begin_connects(9, now + SECOND), [2], "three at a time");
+        slots.pause = Some(SECOND);
+        assert!(matches!(slots.connected(0, 0, (), None, now), Effects::None));
+        assert_eq!((slots.back_off, slots.pause, slots.totals.opened), (None, None, 1));
+        assert_eq!(slots.wanted(), 1, "one of the minimum is there");
+        assert!(matches!(slots.connected(1, 1, (), None, now), Effects::None));
+        assert!(matches!(slots.connected(2, 2, (), None, now), Effects::None));
+        assert_eq!(slots.begin_connects(9, now), [3, 4], "up to the ceiling");
+        assert_eq!((slots.opening(), slots.total()), (2, 5));
+        slots.waiters.push(request(now), Seat::new());
+        assert!(slots.begin_wanted(now).is_empty());
+        let mut closed: Slots<u32, ()> = Slots::new(limits, 9);
+        let _ = closed.close();
+        assert!(closed.is_closed() && closed.begin_connects(1, now).is_empty());
+    }
+
+    #[test]
+    fn a_connect_is_wanted_for_each_that_waits() {
+        let now = Moment::now();
+        let mut slots: Slots<u32, ()> = Slots::new(up_to(1, 4), 9);
+        let _tickets = [(); 3].map(|()| slots.waiters.push(request(now), Seat::new()));
+        assert_eq!(slots.wanted(), 3);
+        assert_eq!(slots.begin_wanted(now).len(), 3);
+        slots.vacate(1);
+        assert_eq!((slots.opening(), slots.total(), slots.totals.closed), (2, 2, 0), "it had never opened");
+        slots.vacate(1);
+        assert_eq!((slots.opening(), slots.total()), (2, 2), "it is gone already");
+        assert_eq!(slots.begin_connects(3, now), [1], "its slot is used again");
+    }
+}

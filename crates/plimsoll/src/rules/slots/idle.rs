@@ -71,3 +71,70 @@ impl<C, H> Slots<C, H> {
         reaped
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::PoolLimits;
+    use super::super::tests::{SECOND, opened, up_to};
+    use super::*;
+
+    #[test]
+    fn a_dead_one_is_closed_whatever_the_minimum_and_what_is_above_the_maximum_too() {
+        let (mut slots, now) = opened(up_to(3, 3));
+        assert!(slots.reap(now, None, |_| false, |_| None).is_empty());
+        assert_eq!(slots.reap(now, None, |handle| *handle == 1, |_| None), [1]);
+        slots.limits.max = 1;
+        assert_eq!(slots.reap(now, None, |_| false, |_| None), [0], "the one at the bottom");
+        assert_eq!((slots.total(), slots.idle(), slots.totals.closed), (1, 1, 2));
+    }
+
+    #[test]
+    fn what_idles_for_too_long_is_closed_down_to_the_minimum() {
+        let idle_since = |limit| {
+            let (mut slots, now) = opened(up_to(2, 4));
+            // Opened 4, 3, 2 and 1 seconds ago; one of four a round ages out.
+            let rounds = [(); 3].map(|()| slots.reap(now + SECOND, Some(limit), |_| false, |_| None));
+            rounds.concat()
+        };
+        assert_eq!(idle_since(4 * SECOND), [0]);
+        assert_eq!(idle_since(SECOND), [0, 1], "two are the minimum");
+        assert!(idle_since(4 * SECOND + Duration::from_nanos(1)).is_empty());
+        // Used a moment ago, although it was lent long ago.
+        let heard = |silent| {
+            let (mut slots, now) = opened(up_to(0, 1));
+            slots.reap(now + SECOND, Some(SECOND), |_| false, |_| Some(silent)).len()
+        };
+        assert_eq!((heard(SECOND), heard(SECOND / 2)), (1, 0));
+    }
+
+    #[test]
+    fn one_that_has_reached_its_age_is_closed_although_it_is_of_the_minimum() {
+        let now = Moment::now();
+        let mut slots: Slots<u32, ()> = Slots::new(up_to(1, 1), 9);
+        let slot = slots.begin_connects(1, now).pop().expect("there is room");
+        let _ = slots.connected(slot, 7, (), Some(now + SECOND), now);
+        let just_before = Moment::numbered((now + SECOND).number() - 1);
+        assert!(slots.reap(just_before, None, |()| false, |()| None).is_empty());
+        assert_eq!(slots.reap(now + SECOND, None, |()| false, |()| None), [7]);
+        assert_eq!((slots.total(), slots.idle(), slots.wanted()), (0, 0, 1));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_does_not_empty_the_pool_at_once() {
+        let start = Moment::now();
+        let hour = Duration::from_secs(3600);
+        let limits = PoolLimits { min: 2, max: 20, overflow: 0, connects: 20 };
+        let mut slots: Slots<u32, ()> = Slots::new(limits, 9);
+        for (number, slot) in (0..).zip(slots.begin_connects(20, start)) {
+            let effects = slots.connected(slot, number, (), Some(start + hour / 2), start);
+            assert!(matches!(effects, Effects::None));
+        }
+        let mut left = 20_usize;
+        while left > 0 {
+            let reaped = slots.reap(start + hour, Some(hour / 6), |()| false, |()| None).len();
+            assert!((1..=left.div_ceil(4)).contains(&reaped), "{reaped} of {left} at once");
+            left -= reaped;
+        }
+        assert_eq!(slots.total(), 0);
+    }
+}

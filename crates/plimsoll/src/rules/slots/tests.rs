@@ -203,25 +203,6 @@ proptest! {
 }
 
 #[test]
-fn a_clock_that_jumps_does_not_empty_the_pool_at_once() {
-    let start = Moment::now();
-    let hour = Duration::from_secs(3600);
-    let limits = PoolLimits { min: 2, max: 20, overflow: 0, connects: 20 };
-    let mut slots: Slots<u32, ()> = Slots::new(limits, 9);
-    for (number, slot) in (0..).zip(slots.begin_connects(20, start)) {
-        let effects = slots.connected(slot, number, (), Some(start + hour / 2), start);
-        assert!(matches!(effects, Effects::None));
-    }
-    let mut left = 20_usize;
-    while left > 0 {
-        let reaped = slots.reap(start + hour, Some(hour / 6), |()| false, |()| None).len();
-        assert!((1..=left.div_ceil(4)).contains(&reaped), "{reaped} of {left} at once");
-        left -= reaped;
-    }
-    assert_eq!(slots.total(), 0);
-}
-
-#[test]
 fn what_was_stopped_and_proven_clean_is_lent_again() {
     let now = Moment::now();
     let mut slots: Slots<u32, ()> = Slots::new(LIMITS, 9);
@@ -252,10 +233,10 @@ fn what_is_above_the_maximum_is_closed_when_given_back() {
     assert_eq!(slots.total(), 1);
 }
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 
 /// So many connections, opened a second apart and all idle; the number of a connection is that of its slot.
-fn opened(limits: PoolLimits) -> (Slots<u32, u32>, Moment) {
+pub(super) fn opened(limits: PoolLimits) -> (Slots<u32, u32>, Moment) {
     let mut now = Moment::now();
     let mut slots = Slots::new(limits, 9);
     for number in 0..limits.max {
@@ -267,7 +248,7 @@ fn opened(limits: PoolLimits) -> (Slots<u32, u32>, Moment) {
     (slots, now)
 }
 
-fn up_to(min: usize, max: usize) -> PoolLimits {
+pub(super) fn up_to(min: usize, max: usize) -> PoolLimits {
     PoolLimits { min, max, overflow: 0, connects: 9 }
 }
 
@@ -315,47 +296,6 @@ fn one_that_is_too_old_is_said_to_be_and_is_not_handed_over() {
     assert!(matches!(slots.offer(0, 0, || now + SECOND), Effects::Close(0)));
     assert_eq!((slots.total(), slots.lent(), slots.totals.closed), (1, 1, 1));
     assert!(second.poll(Waker::noop()).is_none());
-}
-
-#[test]
-fn connects_are_begun_as_far_as_the_limits_and_the_pause_allow() {
-    let now = Moment::now();
-    let limits = PoolLimits { min: 2, max: 4, overflow: 1, connects: 3 };
-    let mut slots: Slots<u32, ()> = Slots::new(limits, 9);
-    assert_eq!((slots.ceiling(), slots.wanted()), (5, 2));
-    slots.back_off = Some(now + SECOND);
-    assert!(slots.begin_wanted(now).is_empty(), "the pause is not over");
-    assert_eq!(slots.begin_wanted(now + SECOND), [0, 1]);
-    assert!(slots.begin_wanted(now + SECOND).is_empty(), "they are under way");
-    assert_eq!((slots.opening(), slots.total(), slots.wanted()), (2, 2, 2));
-    assert_eq!(slots.begin_connects(9, now + SECOND), [2], "three at a time");
-    slots.pause = Some(SECOND);
-    assert!(matches!(slots.connected(0, 0, (), None, now), Effects::None));
-    assert_eq!((slots.back_off, slots.pause, slots.totals.opened), (None, None, 1));
-    assert_eq!(slots.wanted(), 1, "one of the minimum is there");
-    assert!(matches!(slots.connected(1, 1, (), None, now), Effects::None));
-    assert!(matches!(slots.connected(2, 2, (), None, now), Effects::None));
-    assert_eq!(slots.begin_connects(9, now), [3, 4], "up to the ceiling");
-    assert_eq!((slots.opening(), slots.total()), (2, 5));
-    slots.waiters.push(request(now), Seat::new());
-    assert!(slots.begin_wanted(now).is_empty());
-    let mut closed: Slots<u32, ()> = Slots::new(limits, 9);
-    let _ = closed.close();
-    assert!(closed.is_closed() && closed.begin_connects(1, now).is_empty());
-}
-
-#[test]
-fn a_connect_is_wanted_for_each_that_waits() {
-    let now = Moment::now();
-    let mut slots: Slots<u32, ()> = Slots::new(up_to(1, 4), 9);
-    let _tickets = [(); 3].map(|()| slots.waiters.push(request(now), Seat::new()));
-    assert_eq!(slots.wanted(), 3);
-    assert_eq!(slots.begin_wanted(now).len(), 3);
-    slots.vacate(1);
-    assert_eq!((slots.opening(), slots.total(), slots.totals.closed), (2, 2, 0), "it had never opened");
-    slots.vacate(1);
-    assert_eq!((slots.opening(), slots.total()), (2, 2), "it is gone already");
-    assert_eq!(slots.begin_connects(3, now), [1], "its slot is used again");
 }
 
 #[test]
@@ -436,45 +376,4 @@ fn leases_are_told_oldest_first_with_what_they_began_with() {
     assert_eq!(since, [at(1), at(2), at(3)]);
     let place = &slots.slots[2];
     assert_eq!((place.since, place.due, place.is_reported), (at(3), Some(at(9)), false));
-}
-
-#[test]
-fn a_dead_one_is_closed_whatever_the_minimum_and_what_is_above_the_maximum_too() {
-    let (mut slots, now) = opened(up_to(3, 3));
-    assert!(slots.reap(now, None, |_| false, |_| None).is_empty());
-    assert_eq!(slots.reap(now, None, |handle| *handle == 1, |_| None), [1]);
-    slots.limits.max = 1;
-    assert_eq!(slots.reap(now, None, |_| false, |_| None), [0], "the one at the bottom");
-    assert_eq!((slots.total(), slots.idle(), slots.totals.closed), (1, 1, 2));
-}
-
-#[test]
-fn what_idles_for_too_long_is_closed_down_to_the_minimum() {
-    let idle_since = |limit| {
-        let (mut slots, now) = opened(up_to(2, 4));
-        // Opened 4, 3, 2 and 1 seconds ago; one of four a round ages out.
-        let rounds = [(); 3].map(|()| slots.reap(now + SECOND, Some(limit), |_| false, |_| None));
-        rounds.concat()
-    };
-    assert_eq!(idle_since(4 * SECOND), [0]);
-    assert_eq!(idle_since(SECOND), [0, 1], "two are the minimum");
-    assert!(idle_since(4 * SECOND + Duration::from_nanos(1)).is_empty());
-    // Used a moment ago, although it was lent long ago.
-    let heard = |silent| {
-        let (mut slots, now) = opened(up_to(0, 1));
-        slots.reap(now + SECOND, Some(SECOND), |_| false, |_| Some(silent)).len()
-    };
-    assert_eq!((heard(SECOND), heard(SECOND / 2)), (1, 0));
-}
-
-#[test]
-fn one_that_has_reached_its_age_is_closed_although_it_is_of_the_minimum() {
-    let now = Moment::now();
-    let mut slots: Slots<u32, ()> = Slots::new(up_to(1, 1), 9);
-    let slot = slots.begin_connects(1, now).pop().expect("there is room");
-    let _ = slots.connected(slot, 7, (), Some(now + SECOND), now);
-    let just_before = Moment::numbered((now + SECOND).number() - 1);
-    assert!(slots.reap(just_before, None, |()| false, |()| None).is_empty());
-    assert_eq!(slots.reap(now + SECOND, None, |()| false, |()| None), [7]);
-    assert_eq!((slots.total(), slots.idle(), slots.wanted()), (0, 0, 1));
 }
