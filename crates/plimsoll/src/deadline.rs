@@ -35,12 +35,7 @@ impl Deadline {
     /// The deadline this far from now. More than a year means a year.
     #[must_use]
     pub fn after(span: Duration) -> Self {
-        Deadline::since(Moment::now(), span)
-    }
-
-    /// The deadline this far from a moment.
-    pub(crate) fn since(began: Moment, span: Duration) -> Self {
-        Deadline(began + span.min(YEAR))
+        Deadline(Moment::now() + span.min(YEAR))
     }
 
     /// The instant itself.

@@ -17,10 +17,9 @@ use crate::deadline;
 use crate::deadline::Deadline;
 use crate::error::{Error, Outcome, Result};
 use crate::fault::Fault;
-use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::pool::fairness::refused;
-use crate::pool::{Loan, Priority, Terms, cap};
+use crate::pool::{Ask, Lease, Priority, cap};
 use crate::rules::outcome::Scope;
 use futures_util::future::BoxFuture;
 use std::future::Future;
@@ -164,8 +163,13 @@ impl<'a> Call<'a> {
         deadline::from_start(self.within, self.lend()).await
     }
 
-    fn terms(&self, deadline: Option<Deadline>, at: Option<Moment>) -> Terms {
-        Terms { limit: self.acquire_within, priority: self.priority, cap: self.at_most, deadline, at }
+    fn ask(&self) -> Ask {
+        Ask {
+            name: self.name.clone(),
+            limit: self.acquire_within,
+            priority: self.priority,
+            cap: self.at_most,
+        }
     }
 
     /// The same, in the surrounding scope.
@@ -175,13 +179,13 @@ impl<'a> Call<'a> {
             Err(error) => return refused(error).await,
         };
         let deadline = deadline::current();
-        let acquired = self.db.pool().acquire_for(&self.name, self.terms(deadline, None)).await;
-        let loan = report_to_breaker(&mut permit, acquired)?;
-        Ok(self.keep(loan, permit, deadline))
+        let acquired = self.db.pool().acquire_until(self.ask(), deadline).await;
+        let lease = report_to_breaker(&mut permit, acquired)?;
+        Ok(self.keep(lease, permit, deadline))
     }
 
-    fn keep(&self, loan: Loan<'_, Postgres>, permit: Permit, deadline: Option<Deadline>) -> PooledConnection {
-        PooledConnection::new(loan.keep(), self.name.clone(), deadline, permit)
+    fn keep(&self, lease: Lease<Postgres>, permit: Permit, deadline: Option<Deadline>) -> PooledConnection {
+        PooledConnection::new(lease, self.name.clone(), deadline, permit)
     }
 
     fetch_methods! {
@@ -222,15 +226,14 @@ impl<'a> Call<'a> {
         params: Params<'q>,
     ) -> impl Future<Output = Result<F::Out>> + Send + use<'a, 'q, F> {
         async move {
-            let now = Moment::now();
-            let deadline = self.deadline(now);
+            let deadline = self.deadline();
             let answer: Result<F::Answer> = {
                 // Declared first, so that it is dropped last: by then it is known whether the server has answered.
                 let mut permit = match self.db.permit(&self.name) {
                     Ok(permit) => permit,
                     Err(error) => return refused(error).await,
                 };
-                let acquired = self.db.pool().acquire_for(&self.name, self.terms(deadline, Some(now))).await;
+                let acquired = self.db.pool().acquire_until(self.ask(), deadline).await;
                 let lease = report_to_breaker(&mut permit, acquired)?;
                 let query = match CheckedQuery::on(&lease, query) {
                     Ok(query) => query,
@@ -256,8 +259,8 @@ impl<'a> Call<'a> {
     }
 
     /// The deadline of a call that begins now.
-    fn deadline(&self, now: Moment) -> Option<Deadline> {
-        let own = self.within.map(|span| Deadline::since(now, span));
+    fn deadline(&self) -> Option<Deadline> {
+        let own = self.within.map(Deadline::after);
         Deadline::earliest([own, deadline::current()])
     }
 

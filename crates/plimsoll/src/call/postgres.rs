@@ -7,7 +7,7 @@ use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::{Event, Found, StopReason};
 use crate::fault::Fault;
 use crate::name::WorkName;
-use crate::pool::{Home, Loan, Manage, Verdict};
+use crate::pool::{Home, Lease, Manage, Verdict};
 use crate::rules::circuit::CallResult;
 use crate::sql::residue::Residue;
 use crate::wire::connect::{Connector, Pooler};
@@ -213,10 +213,10 @@ impl Manage for Postgres {
 
 /// Tells the breaker whether a connection was lent, and later whether the server answered on it. The permit is dropped
 /// after the lease.
-pub(crate) fn report_to_breaker<'a>(
+pub(crate) fn report_to_breaker(
     permit: &mut Permit,
-    acquired: Result<Loan<'a, Postgres>>,
-) -> Result<Loan<'a, Postgres>> {
+    acquired: Result<Lease<Postgres>>,
+) -> Result<Lease<Postgres>> {
     match &acquired {
         Ok(lease) => permit.judged_by(|| {
             let link = Arc::clone(&lease.link);

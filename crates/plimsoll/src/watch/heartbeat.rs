@@ -169,7 +169,7 @@ impl Heartbeat {
         let reserved =
             self.server.observed.reserved.lock().as_ref().map(|ready| ready.link.state.heard_at().instant());
         let slots = inner.slots.lock();
-        if slots.is_closed {
+        if slots.is_closed() {
             return None;
         }
         let was_ever_connected = slots.totals.opened > 0;

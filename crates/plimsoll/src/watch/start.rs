@@ -14,11 +14,10 @@ use crate::event::Events;
 use crate::fault::Fault;
 use crate::name::WorkName;
 use crate::pool::fairness::refused;
-use crate::pool::{LastConnect, Pool, Sizing, Terms, connects};
+use crate::pool::{Ask, LastConnect, Pool, connects};
 use crate::rules::queue::waiters::AS_LONG_AS_IT_TAKES;
-use crate::settings::{Plan, Settings};
+use crate::settings::Settings;
 use crate::wire::connect::Connector;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -46,7 +45,7 @@ impl Database {
         let server = Arc::new(Server::new(Arc::clone(&plan), events.clone()));
         let manager = Postgres { connector: Connector::new(Arc::clone(&plan))?, server: Arc::clone(&server) };
         let retries = Arc::new(Retries::new(&plan, events.clone()));
-        let pool = Pool::with_events(manager, sizing(&plan), events, Arc::clone(&server.alarm));
+        let pool = Pool::with_events(manager, &plan, events, Arc::clone(&server.alarm));
         let db = Database { pool, server, retries };
         db.first_connect().await?;
         db.start_heartbeat()?;
@@ -174,9 +173,9 @@ impl Database {
         loop {
             let work = WorkName::given("ready");
             // Without a limit that the pool knows of, since it refuses callers that have one.
-            let terms = Terms { limit: Some(AS_LONG_AS_IT_TAKES), ..Terms::default() };
-            let acquired = self.pool.acquire_for(&work, terms);
-            let loan = match deadline::current() {
+            let ask = Ask::by(work.clone()).within(AS_LONG_AS_IT_TAKES);
+            let acquired = self.pool.acquire_until(ask, None);
+            let lease = match deadline::current() {
                 None => acquired.await?,
                 Some(deadline) => match timeout_at(deadline.instant(), acquired).await {
                     Ok(acquired) => acquired?,
@@ -188,7 +187,6 @@ impl Database {
                     }
                 },
             };
-            let lease = loan.keep();
             // A connection that was opened before may lead to a server that is frozen now.
             let lease = PooledConnection::new(lease, work, deadline::current(), Permit::unasked());
             match lease.batch_execute("").await {
@@ -196,29 +194,5 @@ impl Database {
                 answer => return answer,
             }
         }
-    }
-}
-
-fn sizing(plan: &Plan) -> Sizing {
-    Sizing {
-        min: plan.pool_min(),
-        max: plan.pool_max(),
-        overflow: plan.max_overflow(),
-        max_waiting: plan.max_waiting(),
-        acquire_timeout: plan.pool_timeout(),
-        connect_timeout: plan.connect_timeout(),
-        connect_limit: plan.connect_limit(),
-        idle_timeout: plan.idle_timeout(),
-        max_lifetime: plan.max_lifetime(),
-        lifetime_jitter: plan.lifetime_jitter(),
-        check_after_idle: plan.check_after_idle(),
-        reclaim_timeout: plan.reclaim_timeout(),
-        close_timeout: plan.close_timeout(),
-        leak_after: plan.leak_after(),
-        deadlock_after: plan.deadlock_after(),
-        priority_reserve: plan.priority_reserve(),
-        max_per_name: u32::try_from(plan.max_per_name()).ok().and_then(NonZeroU32::new),
-        admission: plan.admission(),
-        deadline_margin: plan.deadline_margin(),
     }
 }

@@ -28,14 +28,10 @@ const LONGEST_FILE: usize = 400;
 const LONGEST_FUNCTION: usize = 60;
 
 /// Files that are longer, and how long they may be. A number here is lowered when its file shrinks, and never raised.
-const LONGER_FILES: &[(&str, usize)] = &[
-    ("crates/plimsoll/src/rules/slots/mod.rs", 449),
-];
+const LONGER_FILES: &[(&str, usize)] = &[];
 
 /// Functions that are longer: file, function, lines. A number here is lowered when its function shrinks, and never raised.
-const LONGER_FUNCTIONS: &[(&str, &str, usize)] = &[
-    ("ledger/src/fault.rs", "words", 63),
-];
+const LONGER_FUNCTIONS: &[(&str, &str, usize)] = &[("ledger/src/fault.rs", "words", 63)];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
