@@ -78,9 +78,7 @@ impl Alarm<'_> {
         match self {
             Alarm::Bell(Bell(link)) => {
                 link.wake_when_due(cx.waker());
-                // It may still be that of the statement before.
-                let is_over = link.is_due() && Moment::now() >= stop_at;
-                if is_over { Poll::Ready(()) } else { Poll::Pending }
+                if Moment::now() >= stop_at { Poll::Ready(()) } else { Poll::Pending }
             }
             Alarm::Timer { sleep, .. } => sleep.as_mut().poll(cx),
         }
