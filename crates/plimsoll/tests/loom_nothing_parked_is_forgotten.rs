@@ -1,5 +1,5 @@
 //! However threads interleave: a connection that is parked comes home exactly once, be it by its driver's poll, by the
-//! task that parks it or by its end; and no bell is lost, nor silences the next listener. The model checker tries the
+//! task that parks it or by its end; and no bell is lost, nor ends or silences the next listener. The model checker tries the
 //! interleavings, with the real link.
 #![cfg(plimsoll_loom)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]

@@ -34,18 +34,18 @@ impl Effects {
         Effects { residue, nature, change }
     }
 
-    /// It leaves nothing, and is done whole or not at all.
-    pub(super) fn are_plain(self) -> bool {
+    /// The text leaves nothing, and is done whole or not at all.
+    pub(super) fn is_plain(self) -> bool {
         self.residue.is_none() && self.nature == Nature::ATOMIC
     }
 
-    /// It rolls back to a savepoint and ends no transaction.
-    pub(super) fn undo_a_part(self) -> bool {
+    /// The text rolls back to a savepoint and ends no transaction.
+    pub(super) fn undoes_a_part(self) -> bool {
         self.nature.contains(Nature::UNDOES) && !self.nature.contains(Nature::ENDS)
     }
 
-    /// It is a single COMMIT or ROLLBACK, which is never cancelled.
-    pub(super) fn are_an_end(self) -> bool {
+    /// The text is a single COMMIT or ROLLBACK, which is never cancelled.
+    pub(super) fn is_end(self) -> bool {
         let ends = self.nature.contains(Nature::ENDS) || self.nature.contains(Nature::UNDOES);
         ends && !self.nature.contains(Nature::SEVERAL)
     }

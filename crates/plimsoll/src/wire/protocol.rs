@@ -95,10 +95,8 @@ impl Protocol {
                 let (sql, _) = cstring(frame.body);
                 let effects = self.effects(frame, sql, Nature::UNCLEAR);
                 self.note(effects, state);
-                self.pipeline.push(
-                    if effects.are_an_end() { Reply::End } else { Reply::Query },
-                    effects.undo_a_part(),
-                );
+                self.pipeline
+                    .push(if effects.is_end() { Reply::End } else { Reply::Query }, effects.undoes_a_part());
             }
             b'P' => {
                 let (name, rest) = cstring(frame.body);
@@ -110,7 +108,7 @@ impl Protocol {
                 let effects = self.effects(frame, sql, Nature::ATOMIC);
                 if name.is_empty() {
                     self.binds(effects, state);
-                } else if !effects.are_plain() {
+                } else if !effects.is_plain() {
                     self.named.get_or_insert_default().insert(name.to_vec(), effects);
                 }
             }
@@ -151,7 +149,7 @@ impl Protocol {
         if effects.nature.contains(Nature::ENDS) {
             Marks::count(&state.marks.endings);
         }
-        if effects.undo_a_part() {
+        if effects.undoes_a_part() {
             self.contexts.undo_a_part(state);
         }
     }
@@ -190,8 +188,8 @@ impl Protocol {
     /// A statement is about to run: a named one when it is bound, an unnamed one with its Parse.
     fn binds(&mut self, effects: Effects, state: &SessionState) {
         self.note(effects, state);
-        self.ends = effects.are_an_end();
-        self.undoes = effects.undo_a_part();
+        self.ends = effects.is_end();
+        self.undoes = effects.undoes_a_part();
     }
 
     pub(super) fn on_received(&mut self, frame: &Frame<'_>, state: &SessionState) {

@@ -104,9 +104,7 @@ impl<'a> LimitSignal<'a> {
         match self {
             LimitSignal::Bell(Bell(link)) => {
                 link.wake_when_due(cx.waker());
-                // The wake-up may belong to the previous statement.
-                let is_over = link.is_due() && Moment::now() >= stop_at;
-                if is_over { Poll::Ready(()) } else { Poll::Pending }
+                if Moment::now() >= stop_at { Poll::Ready(()) } else { Poll::Pending }
             }
             LimitSignal::Timer { sleep, .. } => sleep.as_mut().poll(cx),
         }

@@ -21,7 +21,7 @@ use tokio::task::AbortHandle;
 pub enum Activity {
     /// It has sent and delivered everything, and sleeps.
     Idle,
-    /// A statement was handed to it, and it has not come to it.
+    /// A statement was handed to it, and it has not been polled since.
     Woken,
     /// It is at work.
     Polling,

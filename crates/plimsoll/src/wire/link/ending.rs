@@ -4,7 +4,7 @@ use super::{Link, ReturnState};
 use crate::fault::Fault;
 use crate::sync::AtomicBool;
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicBool as PlainBool, Ordering};
+use std::sync::atomic::Ordering;
 
 /// Why a connection ended.
 #[derive(Clone, Debug)]
@@ -28,9 +28,9 @@ impl EndReason {
 pub(super) struct Ending {
     is_closed: AtomicBool,
     /// It must not be lent again, whatever its state.
-    is_doomed: PlainBool,
+    is_doomed: AtomicBool,
     /// Half a message is left in the client: nothing may be sent any more.
-    is_poisoned: PlainBool,
+    is_poisoned: AtomicBool,
     ended: Mutex<Option<EndReason>>,
 }
 
@@ -38,8 +38,8 @@ impl Ending {
     pub(super) fn new() -> Self {
         Ending {
             is_closed: AtomicBool::new(false),
-            is_doomed: PlainBool::new(false),
-            is_poisoned: PlainBool::new(false),
+            is_doomed: AtomicBool::new(false),
+            is_poisoned: AtomicBool::new(false),
             ended: Mutex::new(None),
         }
     }

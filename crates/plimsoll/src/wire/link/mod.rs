@@ -62,7 +62,7 @@ pub(crate) enum ReturnState {
     Closed,
 }
 
-/// What the borrower's task writes with every statement, on cache lines of its own. What the driver's task writes with
+/// What the borrower's task writes with every statement, on a cache line of its own. What the driver's task writes with
 /// every statement is on another, in [`SessionState`]: the two tasks run on any core, and each has to fetch what the
 /// other has written.
 #[repr(align(64))]

@@ -78,11 +78,11 @@ impl Mooring {
         self.link.listen(due)
     }
 
-    /// Waits for the bell, as a statement does: a bell before `due` was that of another statement.
+    /// Waits for the bell, as a statement does: one that is woken before `due` goes on waiting.
     pub async fn hear(&self, due: u64, now: impl Fn() -> u64) {
         poll_fn(|cx| {
             self.link.wake_when_due(cx.waker());
-            if self.link.is_due() && now() >= due { Poll::Ready(()) } else { Poll::Pending }
+            if now() >= due { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }
