@@ -42,17 +42,11 @@ pub(super) async fn acquire<M: Manage>(
             Ok(grant) => grant,
             Err(refusal) => return refused(error(inner, &request, refusal)).await,
         };
-        let lease = Lease::new(Arc::clone(inner), slot, connection);
-        match fitness(inner, &lease, unused_for) {
-            _ if is_expired => lease.reject(),
-            Fitness::Fit => return Ok(lease),
-            Fitness::Dead => lease.reject(),
-            // Boxed, because it is rare and would make every acquire larger.
-            Fitness::Unsure => match Box::pin(check(inner, lease, request.until.instant())).await {
-                Ok(lease) => return Ok(lease),
-                Err(lease) => lease.reject(),
-            },
+        let mut lease = Lease::new(Arc::clone(inner), slot, connection);
+        if !is_expired && is_fit(inner, &mut lease, unused_for, request.until).await {
+            return Ok(lease);
         }
+        lease.reject();
         now = Moment::now();
         if request.until <= now {
             return Err(error(inner, &request, Refusal::TIMED_OUT));
@@ -147,37 +141,30 @@ fn watch_deadline<M: Manage>(inner: &Inner<M>, request: &Request) {
     }
 }
 
-enum Fitness {
-    Fit,
-    Dead,
-    Unsure,
-}
-
 /// A dead connection is never lent: one that is known to have ended is turned down at once, and one from which nothing
 /// was heard for long has to prove that it is alive.
-fn fitness<M: Manage>(inner: &Inner<M>, lease: &Lease<M>, unused_for: Duration) -> Fitness {
+async fn is_fit<M: Manage>(
+    inner: &Inner<M>,
+    lease: &mut Lease<M>,
+    unused_for: Duration,
+    until: Moment,
+) -> bool {
     let handle = inner.manager.handle(lease);
     if inner.manager.is_dead(handle) {
-        return Fitness::Dead;
+        return false;
     }
-    let is_due = inner.plan.check_after_idle().is_some_and(|after| {
+    let is_check_due = inner.plan.check_after_idle().is_some_and(|after| {
         unused_for >= after
             && !unused_for.is_zero()
             && inner.manager.silent_for(handle, Instant::now()).is_none_or(|silent| silent >= after)
     });
-    if is_due { Fitness::Unsure } else { Fitness::Fit }
+    // Boxed, because it is rare and would make every acquire larger.
+    !is_check_due || Box::pin(is_alive(inner, lease, until.instant())).await
 }
 
 /// Asks the server. A connection that does not answer must not use up the whole wait: one that is alive answers within a
 /// second, or is not worth having.
-async fn check<M: Manage>(
-    inner: &Inner<M>,
-    mut lease: Lease<M>,
-    until: Instant,
-) -> Result<Lease<M>, Lease<M>> {
+async fn is_alive<M: Manage>(inner: &Inner<M>, lease: &mut Lease<M>, until: Instant) -> bool {
     let until = until.min(Instant::now() + Duration::from_secs(1));
-    match timeout_at(until, inner.manager.check(&mut lease)).await {
-        Ok(Ok(())) => Ok(lease),
-        _ => Err(lease),
-    }
+    matches!(timeout_at(until, inner.manager.check(lease)).await, Ok(Ok(())))
 }
