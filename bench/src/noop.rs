@@ -1,7 +1,8 @@
 //! Pools of connections that cost nothing, so that only the pool is measured.
 
 use anyhow::Result;
-use plimsoll::pool::{Ask, Home, Manage, Pool, Sizing, Verdict};
+use plimsoll::Settings;
+use plimsoll::pool::{Ask, Home, Manage, Pool, Verdict};
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -60,9 +61,8 @@ impl Manage for Maker {
 
 /// Ours: limit on the wait, lease record with call site and task, clock, counters.
 pub async fn plimsoll() -> Result<Pool<Maker>> {
-    let mut sizing = Sizing::default();
-    (sizing.min, sizing.max, sizing.acquire_timeout) = (SIZE, SIZE, PATIENCE);
-    let pool = Pool::new(Maker, sizing);
+    let settings = Settings::default().hosts("localhost").user("nobody").pool_min(SIZE).pool_max(SIZE);
+    let pool = Pool::new(Maker, &settings.pool_timeout(PATIENCE).check()?);
     let mut leases = Vec::new();
     for _ in 0..SIZE {
         leases.push(pool.acquire(Ask::here()).await?);

@@ -1,8 +1,8 @@
 //! A deadline is a point in time that travels with a request.
 //!
-//! A duration starts anew wherever it is handed on, so three nested waits of two seconds are six. A point in time is
-//! shared: whatever a request does, in however many steps, ends by then. It travels by task-local scope, so that code
-//! in between needs to know nothing of it; every wait in this crate takes the smaller of it and its own limit.
+//! A duration starts anew at each function that it is passed to, so three nested waits of two seconds are six. A point
+//! in time is shared: all steps of a request end by it. It travels by a task-local scope, so that the code in between
+//! needs no argument for it; every wait in this crate ends by the deadline or by its own limit, whichever is earlier.
 
 use crate::moment::Moment;
 use crate::nested;
@@ -18,7 +18,7 @@ tokio::task_local! {
     static CURRENT: Deadline;
 }
 
-/// The timer wheel ends after a little more than two years; nothing here waits that long (see `settings`).
+/// The longest wait; tokio's timer wheel ends after a little more than two years.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// A point in time by which work must have ended.
@@ -35,12 +35,7 @@ impl Deadline {
     /// The deadline this far from now. More than a year means a year.
     #[must_use]
     pub fn after(span: Duration) -> Self {
-        Deadline::since(Moment::now(), span)
-    }
-
-    /// The deadline this far from a moment.
-    pub(crate) fn since(began: Moment, span: Duration) -> Self {
-        Deadline(began + span.min(YEAR))
+        Deadline(Moment::now() + span.min(YEAR))
     }
 
     /// The instant itself.
@@ -49,12 +44,12 @@ impl Deadline {
         self.0.instant()
     }
 
-    /// The same as it is reckoned with here.
+    /// The deadline as a number that is cheap to compare.
     pub(crate) fn moment(self) -> Moment {
         self.0
     }
 
-    /// What is left, zero when it has passed.
+    /// The time that is left, zero if it has passed.
     #[must_use]
     pub fn remaining(self, now: Instant) -> Duration {
         self.0.since(now.into())
@@ -64,6 +59,11 @@ impl Deadline {
     #[must_use]
     pub fn has_passed(self, now: Instant) -> bool {
         self.0 <= now.into()
+    }
+
+    /// The earliest of several deadlines, none if there is none: each wait has its own limit beside its caller's.
+    pub(crate) fn earliest<const N: usize>(deadlines: [Option<Deadline>; N]) -> Option<Deadline> {
+        deadlines.into_iter().flatten().min()
     }
 
     /// The earlier of the two.
@@ -87,7 +87,7 @@ pub fn current() -> Option<Deadline> {
 
 /// Runs `work` with a deadline of `span` from now; inside an earlier deadline the earlier one holds.
 ///
-/// Everything that this crate waits for inside shares what remains. Other futures are not stopped by it.
+/// All waits of this crate inside share the time that remains. Other futures are not stopped by it.
 ///
 /// # Cancel safety
 /// Dropping the returned future drops `work`; the scope ends with it.
@@ -113,8 +113,8 @@ pub(crate) fn from_start<F: Future>(span: Option<Duration>, work: F) -> impl Fut
     Scoped { span, deadline: None, work }
 }
 
-/// Carries the present deadline into a future that will run on another task, and with it whether the work around it
-/// is tried again, so that it is not tried again by itself as well.
+/// Carries the present deadline into a future that will run on another task, and also the mark of work that is already
+/// retried (see [`Call::retrying`](crate::Call::retrying)), so that a retry does not contain retries.
 ///
 /// A spawned task starts without its parent's scope: `tokio::spawn(deadline::inherit(work))` hands it over.
 ///
@@ -125,8 +125,8 @@ pub fn inherit<F: Future>(work: F) -> impl Future<Output = F::Output> {
 }
 
 pin_project! {
-    /// The surrounding deadline is looked at whenever this is polled: a future that was made outside a scope and is
-    /// awaited inside it belongs to the scope.
+    /// Each poll reads the deadline of the surrounding scope: a future that was made outside a scope and is awaited
+    /// inside it belongs to the scope.
     struct Scoped<F> {
         span: Option<Duration>,
         deadline: Option<Deadline>,
@@ -160,6 +160,15 @@ mod tests {
         for instant in [now, now + Duration::from_nanos(1), now + YEAR] {
             assert_eq!(Deadline::at(instant).instant(), instant);
         }
+    }
+
+    #[test]
+    fn the_earliest_of_several_is_the_one_that_holds() {
+        let now = Instant::now();
+        let [soon, late] = [1, 2].map(|seconds| Some(Deadline::at(now + Duration::from_secs(seconds))));
+        assert_eq!(Deadline::earliest([late, None, soon]), soon);
+        assert_eq!(Deadline::earliest([None, late]), late);
+        assert_eq!(Deadline::earliest([None, None]), None);
     }
 
     #[test]

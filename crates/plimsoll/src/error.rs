@@ -1,9 +1,8 @@
-//! One error type, that never hides what a caller must know.
+//! One error type, which hides nothing that a caller must know.
 //!
-//! Each error says what failed ([`Fault`]), how far it had come ([`Phase`]) and what became of the work
-//! ([`Outcome`]): "did it happen?" is a question that only the place of failure can answer, so it is answered there
-//! and carried in the type. The message reads as one sentence, numbers first; cause and remedy come from the fault's
-//! row of the table.
+//! Each error says what failed ([`Fault`]), how far the work had come ([`Phase`]) and what became of it ([`Outcome`]).
+//! Only the place of a failure can tell whether the work happened, so the answer is given there and carried in the
+//! type. The message is one sentence, numbers first; cause and remedy come from the fault's row of the table.
 
 use crate::fault::{Again, Fault};
 use std::fmt;
@@ -63,7 +62,7 @@ impl fmt::Display for Phase {
 pub enum Outcome {
     /// Nothing was sent to the server.
     NotStarted,
-    /// The server has undone it, or will: nothing of it stays.
+    /// The server has undone it, or will: no part of it stays.
     RolledBack,
     /// It happened, although an error is reported.
     Committed,
@@ -82,7 +81,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// A failure: fault, phase, outcome, a sentence and the cause beneath.
+/// A failure: fault, phase, outcome, a sentence and the error that caused it.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -97,7 +96,7 @@ struct Inner {
 }
 
 impl Error {
-    /// An error that this crate found by itself.
+    /// An error that this crate detected itself.
     #[cold]
     pub(crate) fn new(fault: Fault, phase: Phase, outcome: Outcome, sentence: impl Into<String>) -> Self {
         Error(Box::new(Inner {
@@ -112,9 +111,7 @@ impl Error {
         }))
     }
 
-    /// The closure of a transaction gives up for a reason of its own; everything is rolled back.
-    ///
-    /// This is how application code that finds a problem inside a transaction says so.
+    /// The error by which the closure of a transaction gives up for a reason of its own; everything is rolled back.
     pub fn abort(reason: impl Into<BoxError>) -> Self {
         let source = reason.into();
         let mut error = Error::new(
@@ -127,7 +124,7 @@ impl Error {
         error
     }
 
-    /// Keeps the error beneath.
+    /// Keeps the error that caused this one.
     pub(crate) fn caused_by(mut self, source: impl Into<BoxError>) -> Self {
         let source = source.into();
         if self.0.sqlstate.is_none() {
@@ -137,19 +134,19 @@ impl Error {
         self
     }
 
-    /// Restates what became of the work, where the place that catches it knows better than the place that failed.
+    /// Replaces the outcome, if the caller knows more of it than the place that failed.
     pub(crate) fn with_outcome(mut self, outcome: Outcome) -> Self {
         self.0.outcome = outcome;
         self
     }
 
-    /// The SQLSTATE of a failure that was seen elsewhere and is only reported here.
+    /// Sets the SQLSTATE of a failure whose original error is not at hand.
     pub(crate) fn with_sqlstate(mut self, code: &str) -> Self {
         self.0.sqlstate = Some(SqlState::from_code(code));
         self
     }
 
-    /// When it may be worth while to come back.
+    /// Sets after which time a retry may succeed.
     pub(crate) fn with_retry_after(mut self, span: Duration) -> Self {
         self.0.retry_after = Some(span);
         self
@@ -160,19 +157,19 @@ impl Error {
         self
     }
 
-    /// How often the work was tried in all, this failure included.
+    /// Sets how often the work was tried, this failure included.
     pub(crate) fn after_tries(mut self, attempts: u32) -> Self {
         self.0.attempts = attempts;
         self
     }
 
-    /// Adds what came after to the sentence.
+    /// Adds a clause to the sentence.
     pub(crate) fn and(mut self, more: impl fmt::Display) -> Self {
         self.0.sentence = format!("{}; {more}", self.0.sentence);
         self
     }
 
-    /// What went wrong: the key to every decision about it.
+    /// What went wrong; every decision about the error depends on it.
     #[must_use]
     pub fn fault(&self) -> Fault {
         self.0.fault
@@ -196,7 +193,7 @@ impl Error {
         self.0.fault.code()
     }
 
-    /// The server's SQLSTATE, when the server gave one.
+    /// The server's SQLSTATE, if the server sent one.
     #[must_use]
     pub fn sqlstate(&self) -> Option<&SqlState> {
         self.0.sqlstate.as_ref()
@@ -208,13 +205,13 @@ impl Error {
         self.driver_error().and_then(tokio_postgres::Error::as_db_error)
     }
 
-    /// The driver's error beneath, if there is one.
+    /// The driver's error that caused this one, if there is one.
     #[must_use]
     pub fn driver_error(&self) -> Option<&tokio_postgres::Error> {
         self.0.source.as_deref().and_then(|source| source.downcast_ref())
     }
 
-    /// Whether the same work may be run again: the fault allows it, and nothing of the first run stays.
+    /// Whether the same work may be run again: the fault allows it, and no part of the first run stays.
     #[must_use]
     pub fn may_run_again(&self) -> bool {
         self.0.fault.again() == Again::IfRolledBack
@@ -228,7 +225,7 @@ impl Error {
         self.0.attempts
     }
 
-    /// When it may be worth while to come back, where that is known: for a `Retry-After`.
+    /// After which time a retry may succeed, if that is known: for a `Retry-After` header.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
@@ -268,7 +265,7 @@ impl fmt::Debug for Error {
             .field("outcome", &self.0.outcome)
             .field("sentence", &self.0.sentence);
         match self.as_db_error() {
-            // Its detail and its context quote rows and parameters; whoever needs them asks for them.
+            // Its detail and its context quote rows and parameters; `as_db_error` gives them to code that needs them.
             Some(db) => shown.field("source", &format_args!("DbError({})", db.code().code())),
             None => shown.field("source", &self.0.source),
         };
@@ -276,14 +273,24 @@ impl fmt::Debug for Error {
     }
 }
 
-/// What the server said, fit for a log: its message without the values that it quotes.
+/// The server's message, fit for a log: without the values that it quotes.
 ///
-/// The messages of class 22 repeat what was found wanting (`invalid input syntax for type integer: \"4711x\"`), which
-/// may be a parameter. Elsewhere what stands in quotes is the name of something.
+/// The messages of class 22 quote the value that was refused (`invalid input syntax for type integer: "4711x"`), which
+/// may be a parameter. In other classes the quoted text is the name of an object.
 pub(crate) fn said(db: &DbError) -> String {
     let code = db.code().code();
     let message = if code.starts_with("22") { without_quotes(db.message()) } else { db.message().to_owned() };
     format!("the server said \"{message}\" ({code})")
+}
+
+/// The text of a driver's error: the server's words as `from_server` gives them, else the cause. The driver's own text
+/// says only which part failed, and stands where there is no cause.
+pub(crate) fn text_of(error: &tokio_postgres::Error, from_server: impl FnOnce(&DbError) -> String) -> String {
+    match (error.as_db_error(), std::error::Error::source(error)) {
+        (Some(db), _) => from_server(db),
+        (None, Some(cause)) => cause.to_string(),
+        (None, None) => error.to_string(),
+    }
 }
 
 /// Whatever stands between the first quotation mark and the last is a value, or a part of one.
@@ -304,15 +311,15 @@ impl std::error::Error for Error {
     }
 }
 
-/// The fault behind an error with which a connection did not come about: there is no session yet that could go on.
+/// The fault of an error while connecting: there is no session yet that could go on.
 pub(crate) fn fault_of_connect(error: &tokio_postgres::Error) -> Fault {
     error.as_db_error().map_or_else(|| fault_of(error), |db| Fault::of_sqlstate(db.code().code()))
 }
 
-/// The fault behind a driver's error: the SQLSTATE first, then the operating system's error, then the driver's own.
+/// The fault of a driver's error: by its SQLSTATE, else by the operating system's error, else by the driver's text.
 pub(crate) fn fault_of(error: &tokio_postgres::Error) -> Fault {
     if let Some(db) = error.as_db_error() {
-        // The one stale plan that PostgreSQL reports without a code of its own; the routine's name, unlike the
+        // A changed result type has no SQLSTATE of its own. It is known by the routine's name, which, unlike the
         // message, does not change with the server's language.
         if db.code() == &SqlState::FEATURE_NOT_SUPPORTED
             && db.routine() == Some("RevalidateCachedQuery")
@@ -323,7 +330,7 @@ pub(crate) fn fault_of(error: &tokio_postgres::Error) -> Fault {
         if is_name_unknown_to_pooler(db) {
             return Fault::StalePlan;
         }
-        // Said by a function inside, it is no plan of ours that is stale.
+        // If a function raised it, it is about the function's statement and not about one of this library.
         if db.code().code() == "26000" && db.where_().is_some() {
             return Fault::BadStatement;
         }
@@ -345,17 +352,18 @@ pub(crate) fn fault_of(error: &tokio_postgres::Error) -> Fault {
     Fault::of_driver_text(&error.to_string())
 }
 
-/// What a pooler that tracks names says of one that it does not know, before it hangs up: with the code of a protocol
-/// violation and a fixed English text (a server's own errors carry a severity in English, a pooler's do not). It sends
-/// nothing on, so the statement has not run.
-pub(crate) fn is_name_unknown_to_pooler(said: &DbError) -> bool {
-    said.code() == &SqlState::PROTOCOL_VIOLATION
-        && said.parsed_severity() != Some(Severity::Error)
-        && said.message() == "prepared statement did not exist"
+/// Whether this is the error of a pooler that tracks the names of prepared statements and does not know one. The pooler
+/// then closes the connection. Its error has the code of a protocol violation and a fixed English text; unlike a
+/// server's errors it carries no severity in English. The pooler forwards nothing, so the statement has not run.
+pub(crate) fn is_name_unknown_to_pooler(error: &DbError) -> bool {
+    error.code() == &SqlState::PROTOCOL_VIOLATION
+        && error.parsed_severity() != Some(Severity::Error)
+        && error.message() == "prepared statement did not exist"
 }
 
 impl Fault {
-    /// The driver keeps its own kinds to itself; its texts are English and fixed, and only these two matter.
+    /// The fault of an error that the driver made itself. The driver does not export the kinds of its errors, but their
+    /// texts are English and fixed.
     fn of_driver_text(text: &str) -> Fault {
         if text.contains("serializing parameter")
             || text.contains("deserializing column")
@@ -372,15 +380,15 @@ impl Fault {
     }
 }
 
-/// A failure of the driver's client used directly. Neither the statement nor where it ran is known here, so what became
-/// of it is not either: the server's error undoes a query, and not what a procedure had committed before it.
+/// A failure of the driver's client that was used directly. Neither the statement nor its transaction is known here, so
+/// the outcome is unknown: an error of the server undoes a query, but not what a procedure has committed before.
 impl From<tokio_postgres::Error> for Error {
     fn from(error: tokio_postgres::Error) -> Self {
-        let said = match (error.as_db_error(), std::error::Error::source(&error)) {
+        let sentence = match (error.as_db_error(), std::error::Error::source(&error)) {
             (Some(db), _) => said(db),
             (None, Some(cause)) => format!("{error}: {cause}"),
             (None, None) => error.to_string(),
         };
-        Error::new(fault_of(&error), Phase::Statement, Outcome::Unknown, said).caused_by(error)
+        Error::new(fault_of(&error), Phase::Statement, Outcome::Unknown, sentence).caused_by(error)
     }
 }

@@ -1,8 +1,8 @@
-//! Something that happened and that nobody asked about.
+//! Events: what happened in a pool without being the answer to a call.
 //!
-//! A guard that acts in silence cannot be trusted: a cancelled statement, a session that had to be reset, a leak, a
-//! connection thrown away, each leaves an event. Events of a [`Database`](crate::Database) go to `tracing` and to every
-//! subscriber. No work waits for a subscriber; a slow one misses some events and is told how many.
+//! A pool that acts silently cannot be trusted, so each action of its own leaves an event: a cancelled statement, a
+//! session that was reset, a leak, a discarded connection. Events of a [`Database`](crate::Database) go to `tracing`
+//! and to every subscriber. No work waits for a subscriber; a slow one misses some events and is told how many.
 
 use crate::error::Outcome;
 use crate::fault::Fault;
@@ -10,7 +10,7 @@ use std::fmt;
 use std::time::Duration;
 use tokio::sync::broadcast;
 
-/// What to do about what strangers leave behind a pooler.
+/// The remedy for session state that other clients leave behind a pooler.
 pub(crate) const POLLUTED: &str = "work in transactions is shielded from most of it; find who runs SET, CREATE TEMP or \
     session locks through a transaction pooler, and say RECONNECT to the pooler for fresh sessions";
 
@@ -41,16 +41,16 @@ pub enum Event {
         /// How long it had waited.
         waited: Duration,
     },
-    /// Callers were refused at once; told at most once a second for each reason, and not for each caller.
+    /// Callers were refused at once. This is reported at most once a second for each reason, and not for each caller.
     Refused {
         /// Why.
         fault: Fault,
         /// How many, since the last of these events.
         count: u64,
-        /// They were not refused in truth, since admission is dark.
+        /// They were only counted and not refused, since admission is dark.
         is_dark: bool,
     },
-    /// A statement or transaction was stopped on the server because its time was up or nobody waited for it any more.
+    /// A statement or transaction was stopped on the server because its time was up or its caller had dropped it.
     Stopped {
         /// Whose it was.
         work: String,
@@ -59,16 +59,16 @@ pub enum Event {
         /// Why it was stopped.
         reason: StopReason,
     },
-    /// A connection came back in the middle of something, and was made clean.
+    /// A connection was returned with work unfinished, and was cleaned.
     Reclaimed {
         /// Whose lease it was.
         work: String,
         /// The backend's process id.
         pid: i32,
-        /// What had to be undone.
+        /// What was found on it.
         found: Found,
     },
-    /// A connection was thrown away.
+    /// A connection was discarded.
     Discarded {
         /// Whose lease it was, if it was lent.
         work: Option<String>,
@@ -77,21 +77,21 @@ pub enum Event {
         /// Why.
         reason: &'static str,
     },
-    /// A transaction was dropped while its COMMIT was under way; this became of it.
+    /// A transaction was dropped during its COMMIT, and its outcome is decided now.
     CommitSettled {
         /// Whose it was.
         work: String,
         /// What became of it.
         outcome: Outcome,
     },
-    /// A lease is held for long: perhaps it leaks.
+    /// A lease has been held for long: it may be a leak.
     HeldLong {
         /// Whose.
         work: String,
-        /// For how long so far.
+        /// How long so far.
         held: Duration,
     },
-    /// Every lease is held by a task that waits for another.
+    /// Every lease is held by a task that waits for a second one.
     SelfDeadlock {
         /// The leases.
         leases: String,
@@ -103,7 +103,7 @@ pub enum Event {
         /// Whether it only counts what it would refuse.
         is_dark: bool,
     },
-    /// The circuit breaker has been open for a minute, and told again for each further one.
+    /// The circuit breaker has been open for a minute; reported again after each further minute.
     BreakerStillOpen {
         /// For how long.
         after: Duration,
@@ -112,33 +112,33 @@ pub enum Event {
         /// Whether it only counts what it would refuse.
         is_dark: bool,
     },
-    /// The server answers again: a few calls go through, and more with each that is answered.
+    /// The server answers again: a few calls are let through, and more after each one that is answered.
     BreakerHalfOpened {
         /// How long it had been open.
         after: Duration,
     },
-    /// The circuit breaker closed: everything goes through.
+    /// The circuit breaker closed: all calls are let through.
     BreakerClosed {
         /// How long it had not been closed.
         after: Duration,
-        /// Calls that it has refused since the beginning.
+        /// Calls that it has refused since the pool was opened.
         refused: u64,
     },
-    /// The database was asked how it is and did not answer well.
+    /// A health check failed.
     HealthCheckFailed {
         /// Why.
         fault: Fault,
         /// In a sentence.
         reason: String,
     },
-    /// This program stood still: nothing ran for that long. What came late by it is not the database's fault.
+    /// This program stalled: no task ran for that long. Delays in this time are not the database's fault.
     Stalled {
         /// For how long.
         by: Duration,
     },
-    /// A connection does not carry all its limits, and that was allowed.
+    /// A connection does not have all its limits, and is used because `on_missing_guardrail` allows it.
     Degraded {
-        /// Which are missing.
+        /// The missing limits.
         missing: String,
     },
     /// Behind a transaction pooler: another client of this login has left something in the server's sessions.
@@ -158,7 +158,7 @@ pub enum Event {
         /// How many there are.
         unknown: usize,
     },
-    /// Work that failed runs again.
+    /// Work that failed is run again.
     Retried {
         /// Whose it is.
         work: String,
@@ -167,7 +167,7 @@ pub enum Event {
         /// How often it was tried so far.
         tried: u32,
     },
-    /// Work that might have run again does not, because the retry budget is spent.
+    /// Work that may run again is not run again, because the retry budget is spent.
     RetryRefused {
         /// Whose it is.
         work: String,
@@ -184,11 +184,11 @@ pub enum Event {
 pub enum StopReason {
     /// Its caller dropped it.
     Dropped,
-    /// The deadline of its scope came.
+    /// The deadline of its scope passed.
     Deadline,
-    /// Its own limit came.
+    /// Its own limit passed.
     Limit,
-    /// The pool is being closed, and the time to finish is over.
+    /// The pool is being closed, and the time for finishing work has passed.
     Shutdown,
 }
 
@@ -203,7 +203,7 @@ impl fmt::Display for StopReason {
     }
 }
 
-/// What was found on a connection that came back not clean.
+/// What was found on a connection that was not clean when it was returned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Found {
@@ -211,14 +211,14 @@ pub struct Found {
     pub running: bool,
     /// A transaction was open.
     pub transaction: bool,
-    /// Something was left in the session: a setting, a lock, a temporary table, a subscription.
+    /// The session had state: a setting, a lock, a temporary table, a LISTEN.
     pub session_state: bool,
 }
 
-/// What records each event, before the subscribers hear of it.
+/// The function that logs and counts each event, before the subscribers receive it.
 pub(crate) type Sink = fn(&Event);
 
-/// Where events go.
+/// The channel of events.
 #[derive(Clone, Debug)]
 pub(crate) struct Events {
     sender: broadcast::Sender<Event>,
@@ -226,17 +226,17 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    /// To the subscribers, and to `sink` if there is one.
+    /// Events go to the subscribers, and to `sink` if there is one.
     pub(crate) fn new(sink: Option<Sink>) -> Self {
         Events { sender: broadcast::Sender::new(256), sink }
     }
 
-    /// Tells the sink and the subscribers.
+    /// Sends an event to the sink and the subscribers.
     pub(crate) fn tell(&self, event: Event) {
         if let Some(record) = self.sink {
             record(&event);
         }
-        // Without subscribers sending fails, which is the ordinary case.
+        // Sending fails if there is no subscriber, which is the usual case.
         let _ = self.sender.send(event);
     }
 

@@ -1,4 +1,4 @@
-//! The safe-load line for services on PostgreSQL.
+//! A guarded connection pool for services on PostgreSQL.
 //!
 //! A slow, hung, restarting or dead database must not take a service with it, and nothing that was acknowledged may
 //! be lost, doubled or lied about. One [`Database`] handle gives a guarded pool:
@@ -32,12 +32,12 @@
 //! | word | what it is |
 //! |---|---|
 //! | [`Database`] | the handle that a program clones |
-//! | [`Settings`] and [`settings::Plan`] | what was said, and what was checked |
-//! | [`PooledConnection`] | a lent connection, given back by drop |
+//! | [`Settings`] and [`settings::Plan`] | the settings as given, and as checked |
+//! | [`PooledConnection`] | a lent connection, returned by drop |
 //! | [`Transaction`], [`TransactionGuard`] | commit on `Ok`, roll back on everything else |
 //! | [`deadline`] | a point in time that travels with a request |
 //! | [`Error`]: [`Fault`], [`Phase`], [`Outcome`] | what failed, how far it had come, what became of it |
-//! | [`event::Event`] | something that happened and that nobody asked about |
+//! | [`event::Event`] | something that happened and is no answer to a call |
 //! | [`migrate`] | the schema, brought up to date under a lock |
 //! | [`LockKey`] | keys of advisory locks, the same in every process and in SQL |
 
@@ -68,11 +68,10 @@ pub use call::connection::{PooledConnection, WireState};
 pub use call::database::Database;
 pub use call::health::{Health, HealthState, Readiness};
 pub use call::idempotent::Idempotent;
+pub use call::options::Isolation;
 pub use call::retry::RetryStatus;
-pub use call::statement::cache::AsQuery;
-pub use call::statement::run::Params;
+pub use call::statement::query::{AsQuery, Params};
 pub use call::statement::stream::{CopyIn, CopyOut, RowStream};
-pub use call::transaction::options::Isolation;
 pub use call::transaction::{Transaction, TransactionGuard};
 pub use error::{BoxError, Error, Outcome, Phase, Result};
 pub use fault::{Advice, Again, Fault};
@@ -85,13 +84,15 @@ pub use tokio_postgres;
 pub use watch::capacity::{Capacity, TableSize};
 pub use wire::connect::Pooler;
 pub use wire::link::Activity;
+#[cfg(plimsoll_loom)]
+pub use wire::link::model as link_model;
 
-/// The README's example is compiled with the documentation's.
+/// Compiles the README's example with the documentation's.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 pub struct Readme;
 
-/// The guide's recipes are compiled as well.
+/// Compiles the guide's recipes as well.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guides/timeouts.md")]
 pub struct Timeouts;

@@ -1,12 +1,12 @@
-//! Keys of advisory locks: made of typed parts, the same in every process and in SQL.
+//! Keys of advisory locks: made of typed parts, and the same in every process and in SQL.
 //!
-//! An advisory lock is only as good as its key. A hash that is salted per process locks nothing, and a key without a
-//! namespace collides with another feature's. Here a key is a namespace and parts, each written down with its type
-//! and its length, hashed to 64 bits by SHA-256: `('device', 't1', 'd7')` is never `('device', 't1d', '7')`, and `7`
-//! is never `'7'`. Sixty-four bits collide once in about five thousand million keys; where two holders must never
-//! meet by chance, the unique key of a table is the truth and the lock only keeps the peace.
+//! An advisory lock protects only if every process computes the same key for it. A hash that is salted per process
+//! locks nothing, and a key without a namespace collides with that of another feature. Here a key is a namespace and
+//! parts, each written with its type and its length, hashed to 64 bits by SHA-256: `('device', 't1', 'd7')` differs
+//! from `('device', 't1d', '7')`, and `7` from `'7'`. Among five thousand million keys, about one pair collides. If
+//! two holders must never meet even by chance, use the unique key of a table; the lock then only avoids conflicts.
 //!
-//! In SQL, with built-in functions alone, the text form of the key ([`LockKey::text`]) gives the same number:
+//! In SQL, built-in functions compute the same number from the text form of the key ([`LockKey::text`]):
 //!
 //! ```sql
 //! SELECT ('x' || substr(encode(sha256(convert_to('device/s2:t1/s2:d7', 'UTF8')), 'hex'), 1, 16))::bit(64)::bigint;
@@ -14,9 +14,9 @@
 
 use std::fmt::Write;
 
-/// Waits for it.
+/// Takes the lock, and waits for it.
 pub(crate) const TAKE: &str = "SELECT pg_catalog.pg_advisory_xact_lock($1)";
-/// Takes it or says no.
+/// Takes the lock if it is free, and returns whether it did.
 pub(crate) const TRY: &str = "SELECT pg_catalog.pg_try_advisory_xact_lock($1)";
 
 /// A part of a key.
@@ -80,13 +80,13 @@ impl LockKey {
         LockKey { text }
     }
 
-    /// The text that is hashed: `device/s2:t1/i:7`. In the namespace `%` stands as `%25` and `/` as `%2F`.
+    /// The text that is hashed: `device/s2:t1/i:7`. In the namespace, `%` is written as `%25` and `/` as `%2F`.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The 64 bits that PostgreSQL locks.
+    /// The 64-bit key that PostgreSQL locks.
     #[must_use]
     pub fn number(&self) -> i64 {
         let digest = sha256(self.text.as_bytes());

@@ -1,8 +1,8 @@
 //! A point in time as one number.
 //!
-//! Under the pool's lock times are stored, compared and subtracted many times for each hand-over, while others wait for
-//! the lock. The clock's own instant is two numbers with a carry between them; this is one, so that all of that is a
-//! single instruction each, and whatever holds a time is smaller. It fits an atomic too.
+//! While the pool's lock is held, times are stored, compared and subtracted many times for each hand-over, and other
+//! tasks wait for the lock. tokio's `Instant` is two numbers with a carry between them; a `Moment` is one, so each of
+//! these operations is a single instruction, and it fits in an atomic.
 
 use std::num::NonZeroU64;
 use std::ops::Add;
@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Where the count begins: a day before anybody asked, so that what was a moment earlier can be told as well.
+/// The zero of the count: a day before its first use, so that earlier instants can be expressed as well.
 static EPOCH: LazyLock<Instant> = LazyLock::new(|| {
     let now = std::time::Instant::now();
     Instant::from_std(now.checked_sub(Duration::from_secs(24 * 3600)).unwrap_or(now))
@@ -21,20 +21,20 @@ static EPOCH: LazyLock<Instant> = LazyLock::new(|| {
 pub(crate) struct Moment(NonZeroU64);
 
 impl Moment {
-    /// Later than anything that happens.
+    /// Later than every other moment.
     pub(crate) const NEVER: Moment = Moment(NonZeroU64::MAX);
 
     pub(crate) fn now() -> Self {
         Instant::now().into()
     }
 
-    /// The clock's own, for whoever waits by it.
+    /// The instant of tokio's clock, for its timers.
     pub(crate) fn instant(self) -> Instant {
         let far = Duration::from_secs(365 * 24 * 3600);
         EPOCH.checked_add(Duration::from_nanos(self.0.get())).unwrap_or_else(|| Instant::now() + far)
     }
 
-    /// As a number, for an atomic.
+    /// The number, for an atomic.
     pub(crate) fn number(self) -> u64 {
         self.0.get()
     }
@@ -44,18 +44,18 @@ impl Moment {
         Moment(NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN))
     }
 
-    /// Earlier by so many nanoseconds, as far as the count goes back.
+    /// Earlier by so many nanoseconds, at the earliest the zero of the count.
     #[inline]
     pub(crate) fn earlier_by(self, nanos: u64) -> Self {
         Moment::numbered(self.number().saturating_sub(nanos))
     }
 
-    /// What has passed since then.
+    /// The time since this moment.
     pub(crate) fn elapsed(self) -> Duration {
         Moment::now().since(self)
     }
 
-    /// What has passed since `earlier`; nothing if that is later.
+    /// The time from `earlier` to this moment; zero if `earlier` is later.
     #[inline]
     pub(crate) fn since(self, earlier: Moment) -> Duration {
         Duration::from_nanos(self.nanos_since(earlier))
@@ -78,20 +78,20 @@ impl From<Instant> for Moment {
 impl Add<Duration> for Moment {
     type Output = Moment;
 
-    /// As late as can be told, if it is later than that.
+    /// At the latest [`Moment::NEVER`].
     #[inline]
     fn add(self, span: Duration) -> Moment {
         Moment(self.0.saturating_add(nanos(span)))
     }
 }
 
-/// A span as a number.
+/// A span in nanoseconds.
 #[inline]
 pub(crate) fn nanos(span: Duration) -> u64 {
     span.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(span.subsec_nanos()))
 }
 
-/// A span in seconds, as the words that operators search for have it: `3`, `0.5`.
+/// A span in seconds with at most one decimal, as log texts that operators search for print it: `3`, `0.5`.
 pub(crate) fn in_seconds(span: Duration) -> f64 {
     (span.as_secs_f64() * 10.0).round() / 10.0
 }

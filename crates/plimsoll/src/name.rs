@@ -1,8 +1,8 @@
-//! Every piece of work has a name.
+//! The name of a piece of work.
 //!
-//! When a pool is exhausted, the one question that matters is *who holds it*. So each call carries either the name
-//! that its author gave it, or the place in the source where it was made; errors, events, the leak report and (later)
-//! metrics all print that and nothing else.
+//! When a pool is exhausted, the one question is which work holds its connections. So each call carries either the
+//! name that its author gave it, or the place in the source where it was made. Errors, events and the leak report
+//! print that.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,7 +10,7 @@ use std::hash::{Hash, Hasher};
 use std::panic::Location;
 use std::sync::Arc;
 
-/// What a piece of work is called: the given name, else the call site. Cheap to clone.
+/// The name of a piece of work: the given name, else the call site. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct WorkName {
     given: Given,
@@ -25,14 +25,14 @@ enum Given {
 }
 
 impl WorkName {
-    /// Names a piece of work after the place that calls this.
+    /// Names a piece of work after the caller of this function.
     #[track_caller]
     #[must_use]
     pub fn here() -> Self {
         WorkName { given: Given::Nothing, site: Location::caller() }
     }
 
-    /// Names a piece of work in the caller's words; the call site is kept beside it.
+    /// Gives a piece of work this name; the call site is kept beside it.
     #[track_caller]
     #[must_use]
     pub fn given(name: impl Into<Cow<'static, str>>) -> Self {
@@ -53,7 +53,7 @@ impl WorkName {
         }
     }
 
-    /// Where in the source the work was asked for.
+    /// The place in the source where the work was asked for.
     #[must_use]
     pub fn site(&self) -> &'static Location<'static> {
         self.site

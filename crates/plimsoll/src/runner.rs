@@ -1,9 +1,9 @@
-//! Which task a call belongs to: a task that holds a connection and waits for another can be told from one that only
-//! waits.
+//! The task that makes a call: a task that holds a connection and waits for another one can be told from a task that
+//! only waits.
 
 use std::thread::ThreadId;
 
-/// Which task does something; a thread stands for what runs outside any task.
+/// The task that makes a call, or the thread if there is no task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Runner {
     Task(tokio::task::Id),
@@ -11,7 +11,7 @@ pub(crate) enum Runner {
 }
 
 impl Runner {
-    /// What runs this call.
+    /// The task or thread that calls this function.
     pub(crate) fn current() -> Self {
         tokio::task::try_id().map_or_else(|| Runner::Thread(std::thread::current().id()), Runner::Task)
     }

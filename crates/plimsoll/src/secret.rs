@@ -1,14 +1,13 @@
-//! What must never be printed has a type of its own.
+//! Secrets: texts that are never printed, and passwords.
 //!
-//! A password that is a plain `String` is safe only as long as nobody derives `Debug` on whatever holds it, logs an
-//! error that quotes it, or prints a settings struct while looking for something else. [`Secret`] turns that into
-//! something that cannot happen by accident: both `Debug` and `Display` print three stars, and the text comes out by
-//! one method whose name says what it does.
+//! A password that is a plain `String` is safe only until a struct that contains it derives `Debug`, an error quotes
+//! it, or the settings are printed during a search for something else. A [`Secret`] cannot be printed by accident:
+//! `Debug` and `Display` print three stars, and the text is returned by one method whose name says what it does.
 //!
-//! A [`Password`] is either such a text, or something that can be asked for one. Cloud databases hand out tokens that
-//! live for fifteen minutes, and vaults rotate; a password read once at start would then work until the first
-//! reconnect and fail ever after. So a [`PasswordProvider`] is asked again at every connect, inside the limit of that
-//! connect. Nothing here asks it, and nothing here does I/O.
+//! A [`Password`] is either such a text, or a source that is asked for one. Cloud databases issue tokens that live for
+//! fifteen minutes, and vaults rotate passwords; a password that is read once at start would then fail at the first
+//! reconnect. So a [`PasswordProvider`] is asked at every connect, within the limit of that connect. This file does no
+//! I/O; the connect asks.
 
 use std::fmt;
 use std::future::Future;
@@ -17,7 +16,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-/// An error of somebody else's making, carried along as the cause of ours.
+/// An error of other code, kept as the cause of one of this crate.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A text that prints as three stars.
@@ -33,7 +32,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub struct Secret(String);
 
 impl Secret {
-    /// The text itself, for the one place that has to send it.
+    /// The text itself, for the code that sends it.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -63,10 +62,10 @@ impl fmt::Display for Secret {
     }
 }
 
-/// The future of an answer from a [`PasswordProvider`].
+/// The future that a [`PasswordProvider`] returns.
 pub type PasswordFuture<'a> = Pin<Box<dyn Future<Output = Result<Secret, BoxError>> + Send + 'a>>;
 
-/// Something that knows the password of the moment.
+/// A source of the current password.
 ///
 /// Every function or closure without arguments that returns such a future is one:
 ///
@@ -79,11 +78,11 @@ pub type PasswordFuture<'a> = Pin<Box<dyn Future<Output = Result<Secret, BoxErro
 /// let password = Password::asked_of(token_of_the_quarter_hour);
 /// ```
 pub trait PasswordProvider: Send + Sync {
-    /// The password to connect with now; asked at every connect.
+    /// The password to connect with now; called at every connect.
     ///
     /// # Cancel Safety
     ///
-    /// The future is dropped when the limit of the connect passes. Whatever it had begun must bear that.
+    /// The future is dropped when the limit of the connect passes, so dropping it must be harmless.
     fn password(&self) -> PasswordFuture<'_>;
 }
 
@@ -100,18 +99,18 @@ where
     }
 }
 
-/// How a password is come by.
+/// Where a password comes from.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Password {
     /// Always the same text.
     Fixed(Secret),
-    /// Asked for at each connect.
+    /// Asked for at every connect.
     Provider(Arc<dyn PasswordProvider>),
 }
 
 impl Password {
-    /// A password that is asked for at each connect.
+    /// A password that is asked for at every connect.
     pub fn asked_of(provider: impl PasswordProvider + 'static) -> Self {
         Self::Provider(Arc::new(provider))
     }

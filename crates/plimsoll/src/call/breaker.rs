@@ -1,8 +1,8 @@
-//! The circuit breaker: while the server does not answer, calls are told so at once instead of waiting for it.
+//! The circuit breaker: while the server does not answer, calls are refused at once instead of waiting for it.
 //!
-//! When it opens and closes is decided by pure rules ([`circuit`]); who looks at the server is the heartbeat. Here is
-//! what calls meet: one atomic while it is closed, and an answer in about a microsecond while it is not. A permit
-//! gives its right back when it is dropped, so a call that is dropped half-way cannot keep a step of the half-open
+//! Pure rules ([`circuit`](crate::rules::circuit)) decide when it opens and closes; the heartbeat observes the server. This
+//! file is what calls meet: one atomic while the breaker is closed, and an answer in about a microsecond while it is not.
+//! A permit gives its right back when it is dropped, so a call that is dropped half-way cannot keep a step of the half-open
 //! breaker for ever.
 
 use crate::error::{Error, Outcome, Phase, Result};
@@ -17,13 +17,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The words that operators of other services already search their logs for.
+/// Operators of other services already search their logs for these words.
 const FAILING_FAST: &str = "Database unhealthy - failing fast";
 
-/// The server is asked at least this often while it is open.
+/// While the breaker is open the server is asked at least this often.
 const COME_BACK: Duration = Duration::from_secs(1);
 
-/// What a breaker says of itself.
+/// The state of a breaker.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BreakerStatus {
@@ -33,17 +33,17 @@ pub struct BreakerStatus {
     pub open_for: Option<Duration>,
     /// Why it is not closed.
     pub reason: Option<String>,
-    /// For how long the server has owed an answer to somebody and given none to anybody.
+    /// For how long the server has owed an answer and given none on any connection.
     pub silent_for: Option<Duration>,
     /// How often it opened by itself.
     pub trips: u64,
-    /// Calls that it refused; in the mode `dark`, that it would have refused.
+    /// Calls that it refused; in the mode `dark`, calls that it would have refused.
     pub refused: u64,
 }
 
 pub(crate) struct CircuitBreaker {
     circuit: Mutex<Circuit>,
-    /// Whether every call goes through, without asking.
+    /// Whether every call is let through without looking at the circuit.
     is_closed: AtomicBool,
     mode: Enforcement,
     trips: AtomicU64,
@@ -54,7 +54,7 @@ pub(crate) struct CircuitBreaker {
 
 impl CircuitBreaker {
     pub(crate) fn new(mode: Enforcement, after: Duration, events: Events) -> Self {
-        // It sees the same in every mode; switched off, nothing lasts long enough to open it.
+        // It observes the same in every mode; switched off, no silence is long enough to open it.
         let after = if mode == Enforcement::Off { Duration::MAX } else { after };
         CircuitBreaker {
             circuit: Mutex::new(Circuit::new(after)),
@@ -72,7 +72,7 @@ impl CircuitBreaker {
         self.is_closed.load(Ordering::Acquire)
     }
 
-    /// Why calls are refused, if they are because the server does not answer.
+    /// Why calls are refused, if the reason is that the server does not answer.
     pub(crate) fn refuses(&self) -> Option<String> {
         if self.is_closed() || self.mode != Enforcement::On {
             return None;
@@ -80,14 +80,14 @@ impl CircuitBreaker {
         self.open()
     }
 
-    /// Why it is open, if it is because the server does not answer, whether or not calls are refused for that.
+    /// Why it is open, if the reason is that the server does not answer; in the mode `dark` too, in which no call is refused.
     pub(crate) fn open(&self) -> Option<String> {
         let circuit = self.circuit.lock();
         let (_, reason) = circuit.opened().filter(|_| circuit.state() == BreakerState::Open)?;
         Some(reason.told(Instant::now()))
     }
 
-    /// Asks for one call.
+    /// Asks for permission to make one call.
     ///
     /// # Errors
     /// [`Fault::CircuitOpen`], with the reason and since when.
@@ -104,11 +104,11 @@ impl CircuitBreaker {
         let mut circuit = self.circuit.lock();
         match circuit.permit() {
             Ok(right) => Ok(Permit(
-                right.map(|right| Box::new(Held { breaker: Arc::clone(self), right, judge: None })),
+                right.map(|right| Box::new(HeldPermit { breaker: Arc::clone(self), right, judge: None })),
             )),
             Err(()) => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
-                // Isolation is somebody's order and not a guess.
+                // Isolation is an order of the operator and not a guess, so it holds in every mode.
                 if self.mode != Enforcement::On && circuit.state() != BreakerState::Isolated {
                     return Ok(Permit(None));
                 }
@@ -154,7 +154,7 @@ impl CircuitBreaker {
         });
     }
 
-    /// This program stood still; what was counted meanwhile is not the server's.
+    /// This program stood still: forgets the silence that was counted meanwhile, since the server is not to blame.
     pub(crate) fn forgive(&self) {
         self.circuit.lock().forgive();
     }
@@ -167,7 +167,7 @@ impl CircuitBreaker {
         self.apply(|circuit| circuit.resume(Instant::now()));
     }
 
-    /// A number that grows with everything that makes knowledge of the server's health out of date.
+    /// A number that grows with each event that makes the last answer about the server's health out of date.
     pub(crate) fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }
@@ -214,37 +214,37 @@ impl CircuitBreaker {
     }
 }
 
-/// The right to make one call, given back when it is dropped. Nothing, while the breaker is closed.
-pub(crate) struct Permit(Option<Box<Held>>);
+/// The right to make one call, given back when it is dropped. Empty while the breaker is closed.
+pub(crate) struct Permit(Option<Box<HeldPermit>>);
 
-struct Held {
+struct HeldPermit {
     breaker: Arc<CircuitBreaker>,
     right: ProbePermit,
     judge: Option<Box<dyn Fn() -> CallResult + Send + Sync>>,
 }
 
 impl Permit {
-    /// For what goes on behind a call that was let through, or looks after the pool itself.
+    /// For work of a call that was let through already, and for the pool's own work.
     pub(crate) fn unasked() -> Self {
         Permit(None)
     }
 
-    /// When it is dropped, this says what became of the call; without it the call says nothing.
+    /// Sets what tells the call's result when the permit is dropped; without it the result is unknown.
     pub(crate) fn judged_by(&mut self, judge: impl FnOnce() -> Box<dyn Fn() -> CallResult + Send + Sync>) {
-        if let Some(held) = &mut self.0 {
-            held.judge = Some(judge());
+        if let Some(permit) = &mut self.0 {
+            permit.judge = Some(judge());
         }
     }
 
-    /// The call came to nothing for this reason.
+    /// The call failed before it reached the server, with this error.
     pub(crate) fn failed(&mut self, error: &Error) {
-        // One that got no connection in time has not asked the server.
+        // A call that got no connection in time has not asked the server.
         let answer = if error.fault().is_connectivity() { CallResult::Failed } else { CallResult::Unknown };
         self.judged_by(|| Box::new(move || answer));
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldPermit {
     fn drop(&mut self) {
         let (right, answer) = (self.right, self.judge.as_ref().map_or(CallResult::Unknown, |judge| judge()));
         self.breaker.apply(|circuit| circuit.done(right, answer, Instant::now()));

@@ -1,25 +1,25 @@
-//! A piece of work with a name, and with what it asks for: [`Database::named`](crate::Database::named).
+//! One call with its name and its options: [`Database::named`](crate::Database::named).
 
 use super::breaker::Permit;
-use super::connection::{PooledConnection, at_most_one, one, refuse_session_state, report_to_breaker};
+use super::connection::PooledConnection;
 use super::database::Database;
 use super::idempotent::Idempotent;
-use super::postgres::Postgres;
-use super::retry::{Policy, Safe};
-use super::statement::cache::{AsQuery, Query};
+use super::options::{Isolation, TransactionOptions};
+use super::postgres::{Postgres, report_to_breaker};
+use super::retry::{Policy, RetryWhen};
+use super::statement::answer::Answer;
 use super::statement::executor::{Executor, ScopeSource};
-use super::statement::run::{Count, First, Params, Rows, Shape, run_statement};
+use super::statement::fetch::{Fetch, fetch_methods};
+use super::statement::query::{AsQuery, CheckedQuery, Params, Query};
 use super::transaction;
-use super::transaction::options::{Isolation, TransactionOptions};
 use super::transaction::{Transaction, TransactionGuard};
 use crate::deadline;
 use crate::deadline::Deadline;
 use crate::error::{Error, Outcome, Result};
 use crate::fault::Fault;
-use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::pool::fairness::refused;
-use crate::pool::{Loan, Priority, Terms, cap};
+use crate::pool::{Ask, Lease, Priority, cap};
 use crate::rules::outcome::Scope;
 use futures_util::future::BoxFuture;
 use std::future::Future;
@@ -67,19 +67,19 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Writes nothing: the server refuses a write, and a transaction needs one round trip less.
+    /// Declares that the work writes nothing: the server refuses a write, and a transaction needs one round trip less.
     pub fn read_only(mut self) -> Self {
         self.begin.read_only = true;
         self
     }
 
-    /// How far it is kept apart from other transactions.
+    /// How far the transaction is isolated from others.
     pub fn isolation(mut self, isolation: Isolation) -> Self {
         self.begin.isolation = Some(isolation);
         self
     }
 
-    /// With [`Isolation::Serializable`] and [`Call::read_only`]: waits for a moment at which nothing can collide.
+    /// With [`Isolation::Serializable`] and [`Call::read_only`]: waits for a snapshot with which no collision is possible.
     pub fn deferrable(mut self) -> Self {
         self.begin.deferrable = true;
         self
@@ -104,15 +104,15 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// In a transaction, this program's own limits on each statement and on the whole do not hold. What the server
-    /// limits must be lifted by SET LOCAL, and a deadline holds as ever. For the schema's own work, which is as long
-    /// as the tables are large.
+    /// In a transaction, this program's own limits on each statement and on the whole do not hold. The server's limits must
+    /// be lifted by SET LOCAL, and a deadline holds in any case. For migrations, which take as long as the tables are
+    /// large.
     pub(crate) fn without_limits(mut self) -> Self {
-        self.begin.takes_its_time = true;
+        self.begin.is_without_limits = true;
         self
     }
 
-    /// A deadline for all of it, from the moment it starts, waiting for a connection included.
+    /// A deadline for the whole call, from its start, including the wait for a connection.
     pub fn within(mut self, span: Duration) -> Self {
         self.within = Some(span);
         self
@@ -124,32 +124,32 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Before others in the queue for a connection, or after them.
+    /// The place in the queue for a connection: before other callers, or after them.
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
         self
     }
 
-    /// How many connections work of this name may hold at a time, at least one; one more waits until one of them comes
-    /// back, while work of other names passes it by. Only calls that say a cap are counted. Without it the setting
+    /// The most connections that work of this name may hold at a time, at least one. A further call waits until one of them
+    /// is returned, while work of other names overtakes it. Only calls that set a cap are counted. Without it the setting
     /// `max_per_name` holds.
     ///
-    /// Within such work, do not ask for another connection by the same name: the cap may never let it in.
+    /// Within such work, do not ask for another connection by the same name: it may wait for itself.
     pub fn at_most(mut self, count: usize) -> Self {
         self.at_most = Some(cap(count));
         self
     }
 
-    /// With [`Call::retrying`] and [`Call::idempotent`]: a wait for a lock that was given up
-    /// ([`Fault::LockTimeout`]) is tried again too. Not without being asked, since it has kept a connection for all of
-    /// `lock_timeout` already; it suits a `NOWAIT`, and a limit that is short.
+    /// With [`Call::retrying`] and [`Call::idempotent`]: work whose wait for a lock timed out ([`Fault::LockTimeout`]) is
+    /// tried again too. It is not by default, since that work has held a connection for all of `lock_timeout` already. It
+    /// suits a `NOWAIT`, and a short limit.
     pub fn retry_lock_timeouts(mut self) -> Self {
         self.retries_lock_timeouts = true;
         self
     }
 
-    fn policy(&self, safe: Safe) -> Policy {
-        Policy { safe, lock_timeouts: self.retries_lock_timeouts }
+    fn policy(&self, when: RetryWhen) -> Policy {
+        Policy { when, lock_timeouts: self.retries_lock_timeouts }
     }
 
     /// Lends a connection.
@@ -163,180 +163,147 @@ impl<'a> Call<'a> {
         deadline::from_start(self.within, self.lend()).await
     }
 
-    fn terms(&self, deadline: Option<Deadline>, at: Option<Moment>) -> Terms {
-        Terms { limit: self.acquire_within, priority: self.priority, cap: self.at_most, deadline, at }
+    fn ask(&self) -> Ask {
+        Ask {
+            name: self.name.clone(),
+            limit: self.acquire_within,
+            priority: self.priority,
+            cap: self.at_most,
+        }
     }
 
-    /// The same, in whatever scope there is.
+    /// The same, in the surrounding scope.
     async fn lend(&self) -> Result<PooledConnection> {
         let mut permit = match self.db.permit(&self.name) {
             Ok(permit) => permit,
             Err(error) => return refused(error).await,
         };
         let deadline = deadline::current();
-        let acquired = self.db.pool().acquire_for(&self.name, self.terms(deadline, None)).await;
-        let loan = report_to_breaker(&mut permit, acquired)?;
-        Ok(self.keep(loan, permit, deadline))
+        let acquired = self.db.pool().acquire_until(self.ask(), deadline).await;
+        let lease = report_to_breaker(&mut permit, acquired)?;
+        Ok(self.keep(lease, permit, deadline))
     }
 
-    fn keep(&self, loan: Loan<'_, Postgres>, permit: Permit, deadline: Option<Deadline>) -> PooledConnection {
-        PooledConnection::new(loan.keep(), self.name.clone(), deadline, permit)
+    fn keep(&self, lease: Lease<Postgres>, permit: Permit, deadline: Option<Deadline>) -> PooledConnection {
+        PooledConnection::new(lease, self.name.clone(), deadline, permit)
     }
 
-    /// Runs a statement and gives its rows.
-    ///
-    /// # Errors
-    /// With what became of the statement: see [`Error::outcome`](crate::Error::outcome).
-    ///
-    /// # Cancel safety
-    /// Dropped, the statement is stopped on the server.
-    pub fn query<'q, Q: AsQuery + ?Sized>(
-        self,
-        statement: &'q Q,
-        params: Params<'q>,
-    ) -> impl Future<Output = Result<Vec<Row>>> + Send + use<'a, 'q, Q> {
-        self.run::<Rows, _, _>(statement.as_query(), params, |rows, _| Ok(rows))
+    fetch_methods! {
+        by value of 'a;
+        /// Runs a statement and gives its rows.
+        ///
+        /// # Errors
+        /// With what became of the statement: see [`Error::outcome`](crate::Error::outcome).
+        ///
+        /// # Cancel safety
+        /// Dropped, the statement is stopped on the server.
+        query;
+        /// Runs a statement that gives exactly one row. As [`Call::query`].
+        ///
+        /// # Errors
+        /// [`Fault::RowCount`] for another number of rows.
+        query_one;
+        /// Runs a statement that gives one row or none. As [`Call::query`].
+        ///
+        /// # Errors
+        /// [`Fault::RowCount`] for more rows than one.
+        query_opt;
+        /// Runs a statement and gives the number of rows that it touched. As [`Call::query`].
+        ///
+        /// # Errors
+        /// As [`Call::query`].
+        execute;
     }
 
-    /// Runs a statement that gives exactly one row. As [`Call::query`].
+    /// Runs a bare statement where no option was set, else a transaction of one statement. Behind a pooler the driver's
+    /// names may be gone: then the statement did not run, and runs on another connection.
     ///
-    /// # Errors
-    /// [`Fault::RowCount`] for another number of rows.
-    pub fn query_one<'q, Q: AsQuery + ?Sized>(
-        self,
-        statement: &'q Q,
-        params: Params<'q>,
-    ) -> impl Future<Output = Result<Row>> + Send + use<'a, 'q, Q> {
-        self.run::<First, _, _>(statement.as_query(), params, |rows, name| {
-            one(rows, name, Outcome::Committed)
-        })
-    }
-
-    /// Runs a statement that gives one row or none. As [`Call::query`].
-    ///
-    /// # Errors
-    /// [`Fault::RowCount`] for more rows than one.
-    pub fn query_opt<'q, Q: AsQuery + ?Sized>(
-        self,
-        statement: &'q Q,
-        params: Params<'q>,
-    ) -> impl Future<Output = Result<Option<Row>>> + Send + use<'a, 'q, Q> {
-        self.run::<First, _, _>(statement.as_query(), params, |rows, name| {
-            at_most_one(rows, name, Outcome::Committed)
-        })
-    }
-
-    /// Runs a statement and gives the number of rows that it touched. As [`Call::query`].
-    ///
-    /// # Errors
-    /// As [`Call::query`].
-    pub fn execute<'q, Q: AsQuery + ?Sized>(
-        self,
-        statement: &'q Q,
-        params: Params<'q>,
-    ) -> impl Future<Output = Result<u64>> + Send + use<'a, 'q, Q> {
-        self.run::<Count, _, _>(statement.as_query(), params, |count, _| Ok(count))
-    }
-
-    /// A bare statement where nothing was asked for, else a transaction of one statement; `end` makes of its answer what
-    /// is wanted. Behind a pooler the driver's names may lead nowhere: then it did not run, and does on another
-    /// connection.
-    ///
-    /// Every statement passes here, so all of it is one block, whose state is one, and not an `async fn`, whose future
-    /// would keep each argument twice.
-    fn run<'q, S: Shape, T, E: FnOnce(S::Out, &WorkName) -> Result<T> + Send>(
+    /// Not an `async fn`, because it may call itself (see [`Call::run_on_another`]): such a future must declare that it is
+    /// `Send`.
+    pub(crate) fn fetch<'q, F: Fetch>(
         self,
         query: Query<'q>,
         params: Params<'q>,
-        end: E,
-    ) -> impl Future<Output = Result<T>> + Send + use<'a, 'q, S, T, E> {
+    ) -> impl Future<Output = Result<F::Out>> + Send + use<'a, 'q, F> {
         async move {
-            let now = Moment::now();
-            let deadline = self.deadline(now);
-            let answer = {
-                // Declared first, so that it is dropped last: by then it is known whether the server said anything.
+            let deadline = self.deadline();
+            let answer: Result<F::Answer> = {
+                // Declared first, so that it is dropped last: by then it is known whether the server has answered.
                 let mut permit = match self.db.permit(&self.name) {
                     Ok(permit) => permit,
                     Err(error) => return refused(error).await,
                 };
-                let acquired = self.db.pool().acquire_for(&self.name, self.terms(deadline, Some(now))).await;
+                let acquired = self.db.pool().acquire_until(self.ask(), deadline).await;
                 let lease = report_to_breaker(&mut permit, acquired)?;
-                if let Err(error) = refuse_session_state(&lease, query) {
-                    return refused(error).await;
-                }
+                let query = match CheckedQuery::on(&lease, query) {
+                    Ok(query) => query,
+                    Err(error) => return refused(error).await,
+                };
                 if self.begin.is_plain() {
                     let alone = ScopeSource::Known(Scope::Autocommit);
                     let executor = Executor::on(&lease, &self.name, deadline, alone).of(query);
-                    run_statement!(S, &executor, lease.lent_at, query, params)
+                    executor.statement(query, params).await
                 } else {
                     let lease = self.keep(lease, permit, deadline);
-                    Box::pin(self.whole::<S>(lease, query, params)).await
+                    Box::pin(self.as_transaction(lease, query, params)).await
                 }
             };
-            let out = match answer {
-                Ok(out) => out,
+            match answer {
+                Ok(answer) => F::judge(answer, &self.name, Outcome::Committed),
                 Err(error) if error.fault() == Fault::StalePlan && error.may_run_again() => {
-                    self.run_on_another::<S>(deadline, error, query, params).await?
+                    self.run_on_another::<F>(deadline, error, query, params).await
                 }
-                Err(error) => return Err(error),
-            };
-            end(out, &self.name)
+                Err(error) => Err(error),
+            }
         }
     }
 
-    /// The deadline of work that begins now.
-    fn deadline(&self, now: Moment) -> Option<Deadline> {
-        match (self.within, deadline::current()) {
-            (Some(span), current) => Some(Deadline::since(now, span).or_earlier(current)),
-            (None, current) => current,
-        }
+    /// The deadline of a call that begins now.
+    fn deadline(&self) -> Option<Deadline> {
+        let own = self.within.map(Deadline::after);
+        Deadline::earliest([own, deadline::current()])
     }
 
-    fn run_on_another<'q, S: Shape>(
+    /// Tries again, on whichever connection is lent next, a statement that did not run.
+    fn run_on_another<'q, F: Fetch>(
         &'q self,
         deadline: Option<Deadline>,
         error: Error,
         query: Query<'q>,
         params: Params<'q>,
-    ) -> BoxFuture<'q, Result<S::Out>> {
-        let again = move || self.once::<S>(query, params);
+    ) -> BoxFuture<'q, Result<F::Out>> {
+        let again = move || self.clone().fetch::<F>(query, params);
         let retries = self.db.retries();
         Box::pin(deadline::scoped(deadline, async move { retries.renew(&self.name, error, again).await }))
     }
 
-    /// The same, one try in whatever scope there is.
-    fn once<'q, S: Shape>(
-        &'q self,
-        query: Query<'q>,
-        params: Params<'q>,
-    ) -> impl Future<Output = Result<S::Out>> + Send + use<'a, 'q, S> {
-        self.clone().run::<S, _, _>(query, params, |out, _| Ok(out))
-    }
-
     /// A transaction of one statement.
-    async fn whole<S: Shape>(
+    async fn as_transaction<A: Answer>(
         &self,
         lease: PooledConnection,
-        query: Query<'_>,
+        query: CheckedQuery<'_>,
         params: Params<'_>,
-    ) -> Result<S::Out> {
+    ) -> Result<A> {
         match query {
-            Query::Text(sql) if !self.begin.with_id => {
-                lease.executor().at(Scope::Autocommit).of(query).whole::<S>(sql, params, &self.begin).await
+            CheckedQuery::Text(text) if !self.begin.with_id => {
+                let executor = lease.executor().at(Scope::Autocommit).of(query);
+                executor.transaction_of_one(text, params, &self.begin).await
             }
-            _ => transaction::of_one::<S>(lease, self.begin, query, params).await,
+            _ => transaction::of_one(lease, self.begin, query, params).await,
         }
     }
 
-    /// The same for a statement that may run twice: one deadline covers all tries.
-    pub(crate) async fn run_again<S: Shape>(self, query: Query<'_>, params: Params<'_>) -> Result<S::Out> {
-        let once = || self.once::<S>(query, params);
-        deadline::from_start(self.within, self.db.retries().run(&self.name, self.policy(Safe::Twice), once))
-            .await
-    }
-
-    pub(crate) fn name(&self) -> &WorkName {
-        &self.name
+    /// Runs a statement that may run twice; one deadline covers all tries.
+    pub(crate) fn run_again<'q, F: Fetch>(
+        self,
+        query: Query<'q>,
+        params: Params<'q>,
+    ) -> impl Future<Output = Result<F::Out>> + Send + use<'a, 'q, F> {
+        async move {
+            let once = || self.clone().fetch::<F>(query, params);
+            let tries = self.db.retries().run(&self.name, self.policy(RetryWhen::Twice), once);
+            deadline::from_start(self.within, tries).await
+        }
     }
 
     /// Runs a transaction: commit on `Ok`, roll back on `Err`, drop or panic. Runs once.
@@ -362,8 +329,8 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// Declares that the statement may run twice, also long after one another, and leave the same as if it had run
-    /// once. Then it runs again when its answer was lost.
+    /// Declares that the statement may run twice, also at long intervals, with the same result as if it had run once. Then
+    /// it runs again when its answer was lost.
     ///
     /// ```no_run
     /// # async fn example(db: &plimsoll::Database, id: &str) -> plimsoll::Result<()> {
@@ -375,19 +342,18 @@ impl<'a> Call<'a> {
         Idempotent::new(self)
     }
 
-    /// Runs a transaction, and runs it again when it was rolled back for certain by something that may pass:
-    /// a collision, a deadlock, a lost connection (a lock that was not to be had only with
-    /// [`Call::retry_lock_timeouts`]). Up to five times, after pauses with full jitter, by the deadline,
-    /// and as far as the retry budget of the [`Database`] allows.
+    /// Runs a transaction, and runs it again when it was certainly rolled back by a temporary fault: a collision, a
+    /// deadlock, a lost connection (a lock timeout only with [`Call::retry_lock_timeouts`]). Up to five times, after pauses
+    /// with full jitter, by the deadline, and as far as the retry budget of the [`Database`] allows.
     ///
-    /// Inside other work that is tried again it runs once: whoever is around it tries again with everything.
+    /// Inside other work that is tried again it runs once: the outer work tries everything again.
     ///
-    /// The closure must bear being run again: whatever it does outside the transaction happens each time. A closure
-    /// that captures is written `async |tx| ..`, not `async move |tx| ..`.
+    /// The closure must be safe to run again: what it does outside the transaction happens each time. A closure that
+    /// captures is written `async |tx| ..`, not `async move |tx| ..`.
     ///
     /// # Errors
     /// That of the last run, with the number of tries ([`Error::attempts`](crate::Error::attempts)), why there was no
-    /// other, and what the first failed with if that was something else. [`Outcome::Unknown`] is never run again.
+    /// further try, and the first try's error if it was another fault. [`Outcome::Unknown`] is never run again.
     ///
     /// # Cancel safety
     /// As [`Call::transaction`].
@@ -402,7 +368,7 @@ impl<'a> Call<'a> {
                 let lease = self.lend().await?;
                 transaction::run(lease, self.begin, &work).await
             };
-            self.db.retries().run(&self.name, self.policy(Safe::RolledBack), once).await
+            self.db.retries().run(&self.name, self.policy(RetryWhen::RolledBack), once).await
         })
     }
 

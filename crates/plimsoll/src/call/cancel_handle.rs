@@ -1,9 +1,9 @@
-//! Cancelling from elsewhere what runs on a lease.
+//! Cancels the statement of a lease from another task.
 //!
-//! The driver's own token knows neither this crate's way to the server (the address and the encryption are not given to
-//! it, so it says "unknown host") nor when its cancel has arrived; and it shuts its side of the connection down first, of
-//! which PgBouncer before 1.21 dies. This one goes the same way as every cancel here: it is waited for to its end, and
-//! whatever is sent next on the lease waits for that.
+//! The driver's own token does not know this crate's way to the server (it is not given the address and the encryption, so
+//! it says "unknown host"), nor when its cancel has arrived; and it shuts its side of the connection down first, at which
+//! PgBouncer before 1.21 crashes. This handle cancels like the rest of this crate: the cancel is confirmed, and the next
+//! statement on the lease waits for that.
 
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
@@ -11,7 +11,7 @@ use crate::wire::link::Link;
 use std::sync::Arc;
 
 /// Cancels what runs on one lease. Made by [`PooledConnection::cancel_handle`](crate::PooledConnection::cancel_handle);
-/// goes to any task, and does nothing once the lease has ended.
+/// can be moved to any task, and does nothing once the lease has ended.
 #[derive(Clone)]
 pub struct CancelHandle {
     link: Arc<Link>,
@@ -31,7 +31,7 @@ impl CancelHandle {
     /// then not lent again.
     ///
     /// # Cancel safety
-    /// Dropped, a cancel that was sent goes on.
+    /// Dropped, a cancel that was sent is still carried out.
     pub async fn cancel(&self) -> Result<()> {
         if self.link.cancel_on(self.lease).await {
             return Ok(());

@@ -1,4 +1,4 @@
-//! What was found when the database was asked how it is, and how long that is believed.
+//! The last answer to the question how the database is, and how long it is trusted.
 
 use parking_lot::Mutex;
 use std::fmt;
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 /// How long a good answer is kept while nothing contradicts it.
 const GOOD_FOR: Duration = Duration::from_secs(60);
-/// How long a bad one is: nothing tells us that a server which was away is back, so it is asked.
+/// How long a bad answer is kept. No event says that a server which was away is back, so it is asked again soon.
 const BAD_FOR: Duration = Duration::from_secs(1);
 
 /// How the database is.
@@ -16,7 +16,7 @@ const BAD_FOR: Duration = Duration::from_secs(1);
 pub enum HealthState {
     /// It answers.
     Healthy,
-    /// It answers, and something is wrong nevertheless.
+    /// It answers, but something is wrong.
     Degraded,
     /// It does not answer.
     Down,
@@ -32,21 +32,21 @@ impl fmt::Display for HealthState {
     }
 }
 
-/// What was found when the database was asked how it is.
+/// How the database is, and why.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Health {
-    /// In one word.
+    /// The state in one word.
     pub state: HealthState,
-    /// Why it is not healthy, in words fit for everybody: they hold no text of the server's.
+    /// Why it is not healthy, in words that may be shown to anyone: they contain no text of the server's.
     pub reasons: Vec<String>,
     /// How old this answer is.
     pub age: Duration,
     /// How long the database took to answer.
     pub latency: Option<Duration>,
-    /// Connections to this database, everybody's.
+    /// Connections of all clients to this database.
     pub connections: Option<u32>,
-    /// Connections that the server has at the most.
+    /// The most connections that the server allows.
     pub max_connections: Option<u32>,
 }
 
@@ -71,26 +71,26 @@ pub struct Readiness {
     pub reason: Option<String>,
 }
 
-/// The last answer, and the one caller who is asking.
+/// The last answer, and the lock of the one caller that asks.
 #[derive(Default)]
 pub(crate) struct HealthCache {
-    pub(crate) last: Mutex<Option<Last>>,
+    pub(crate) last: Mutex<Option<LastHealth>>,
     pub(crate) asking: tokio::sync::Mutex<()>,
 }
 
-/// What was found, and when.
+/// An answer, and when it was given.
 #[derive(Clone)]
-pub(crate) struct Last {
+pub(crate) struct LastHealth {
     /// When the question went out, and when it was answered or given up.
     pub(crate) at: Instant,
     pub(crate) ended: Instant,
-    /// What the breaker had counted when the question went out.
+    /// The breaker's count of changes when the question went out.
     pub(crate) changes: u64,
-    /// What the database said, without what is known here.
+    /// What the database said, without what this program knows.
     pub(crate) health: Health,
 }
 
-impl Last {
+impl LastHealth {
     pub(crate) fn is_good(&self, changes: u64, now: Instant) -> bool {
         let lasts = if self.health.state == HealthState::Down { BAD_FOR } else { GOOD_FOR };
         self.changes == changes && now.saturating_duration_since(self.at) < lasts
@@ -98,7 +98,7 @@ impl Last {
 }
 
 impl HealthCache {
-    pub(crate) fn last(&self) -> Option<Last> {
+    pub(crate) fn last(&self) -> Option<LastHealth> {
         self.last.lock().clone()
     }
 }

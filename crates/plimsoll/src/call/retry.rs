@@ -1,19 +1,19 @@
-//! Running work again, when that is certain to be safe.
+//! Runs work again when that is certain to be safe.
 //!
-//! Only faults that may pass are tried again, and only where nothing of the try before stays: it was rolled back for
-//! certain or never began. The one exception is a statement whose author declared that twice is the same as once
-//! ([`Idempotent`](crate::Idempotent)): there a lost answer may be fetched again too.
+//! Only temporary faults are tried again, and only if nothing of the previous try remains: it was certainly rolled back or
+//! never began. The one exception is a statement whose author declared that twice is the same as once
+//! ([`Idempotent`](crate::Idempotent)): that one runs again after a lost answer too.
 //!
-//! *One layer.* A retry inside a retry multiplies: five times five tries for one request, and the budget sees both as
-//! ordinary. So work that is run here is marked, and whoever would retry inside it runs once: the outer one, which
-//! can undo everything, is the one that tries again.
+//! *One layer.* A retry inside a retry multiplies: five times five tries for one request, and the budget counts them all as
+//! ordinary. So work that runs here is marked, and a retry inside it runs once: the outer one, which can undo everything,
+//! tries again.
 //!
-//! *Nothing is hidden.* The error says how often it was tried and why no more. A later try may fail with something
-//! else (a breaker that has opened by then), which would send whoever reads it to the wrong place; so what the first
-//! one failed with is said too. And an answer that was lost once stays lost: if any try may have happened, the
-//! outcome of the whole is unknown, unless the last is certain to have happened.
+//! *Nothing is hidden.* The error says how often the work was tried and why no more. A later try may fail with another
+//! fault (a breaker that has opened meanwhile), which would mislead the reader, so the error also says how the first try
+//! failed. And an answer that was lost once stays lost: if any try may have happened, the outcome of the whole is unknown,
+//! unless the last try has certainly happened.
 //!
-//! What is decided here is pure and lies in `budget` and `backoff`; this file is the loop around it.
+//! The decisions are pure and lie in `rules::budget` and `rules::backoff`; this file is the loop around them.
 
 pub use crate::rules::budget::RetryStatus;
 
@@ -33,40 +33,39 @@ use tokio::time::{Instant, sleep};
 
 /// What may run again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Safe {
-    /// What was rolled back for certain, or never began.
+pub(crate) enum RetryWhen {
+    /// Work that was certainly rolled back or never began.
     RolledBack,
-    /// That, and what may have happened, since twice is the same as once.
+    /// Also work that may have happened, since twice is the same as once.
     Twice,
-    /// Only what never began, because what was known of the statement was out of date.
+    /// Only work that never began because what was known of the statement was out of date.
     Stale,
 }
 
 /// When work is tried again.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
-    pub(crate) safe: Safe,
-    /// Also after a wait for a lock that was given up. That has held a connection for all of `lock_timeout` already, and
-    /// would again: so only who asks for it gets it.
+    pub(crate) when: RetryWhen,
+    /// Also after a lock timeout. Such work has held a connection for all of `lock_timeout` already and would do so again,
+    /// so only callers that ask for it get it.
     pub(crate) lock_timeouts: bool,
 }
 
 impl Policy {
     fn allows(self, error: &Error) -> bool {
-        (self.lock_timeouts || error.fault() != Fault::LockTimeout) && self.safe.allows(error)
+        (self.lock_timeouts || error.fault() != Fault::LockTimeout) && self.when.allows(error)
     }
 }
 
-impl Safe {
+impl RetryWhen {
     fn allows(self, error: &Error) -> bool {
-        // Whoever got no connection has waited for it as long as it may: another such wait heals no more than the
-        // first.
+        // A caller that got no connection has waited for as long as it may; waiting again would not help.
         let waited_already = error.phase() == Phase::Acquire;
         let lost_answer = error.outcome() == Outcome::Unknown && error.fault().is_connectivity();
-        if self == Safe::Stale {
+        if self == RetryWhen::Stale {
             return error.fault() == Fault::StalePlan && error.may_run_again();
         }
-        !waited_already && (error.may_run_again() || self == Safe::Twice && lost_answer)
+        !waited_already && (error.may_run_again() || self == RetryWhen::Twice && lost_answer)
     }
 }
 
@@ -104,7 +103,7 @@ impl Retries {
         }
     }
 
-    /// Runs a bare statement again whose first try never began, because it had been prepared for something that is gone.
+    /// Runs a bare statement again whose first try never began because it had been prepared for an object that is gone.
     pub(crate) async fn renew<T, Fut: Future<Output = Result<T>>>(
         &self,
         name: &WorkName,
@@ -115,7 +114,7 @@ impl Retries {
             return Err(error);
         }
         self.budget.lock().note_call(Instant::now());
-        self.go_on(name, Policy { safe: Safe::Stale, lock_timeouts: false }, error, work).await
+        self.go_on(name, Policy { when: RetryWhen::Stale, lock_timeouts: false }, error, work).await
     }
 
     /// After a try that failed.
@@ -146,7 +145,7 @@ impl Retries {
         }
     }
 
-    /// Whether there is another try after this error; the budget is asked last, so that nothing is taken in vain.
+    /// Whether there is another try after this error. The budget is asked last, so that nothing is taken from it in vain.
     fn another(&self, tries: &Tries, policy: Policy, error: &Error, pause: Duration) -> Result<(), Stop> {
         if !policy.allows(error) {
             return Err(Stop::NotSafe);
@@ -198,7 +197,7 @@ impl Tries {
         self.first.get_or_insert_with(|| (error.fault(), error.sentence().to_owned()));
     }
 
-    /// The last error, with all that the tries before it have to say.
+    /// The last error, with what the earlier tries add to it.
     fn conclude(self, error: Error, why: &Stop) -> Error {
         let tried = match self.made {
             1 => "tried once".to_owned(),
@@ -223,7 +222,7 @@ impl Tries {
     }
 }
 
-/// What became of all the tries so far and of one more. What is certain to have happened has, whatever came before.
+/// The outcome of all tries so far and of one more. A try that has certainly happened decides, whatever came before.
 fn together(before: Option<Outcome>, last: Outcome) -> Outcome {
     match (before, last) {
         (_, Outcome::Committed) => last,
@@ -233,7 +232,7 @@ fn together(before: Option<Outcome>, last: Outcome) -> Outcome {
     }
 }
 
-/// What is said of work that would have been tried again, had it not been inside a retry already.
+/// The error of work that would have been tried again if it did not run inside a retry already.
 fn once_only(error: Error, policy: Policy) -> Error {
     if policy.allows(&error) {
         return error.and("tried once only, because the work around it is itself tried again");

@@ -1,8 +1,8 @@
-//! What went wrong, in one word.
+//! Faults: what went wrong, in one word.
 //!
-//! Everything that has to decide something about a failure (retry, breaker, eviction, an HTTP status, a counter)
-//! reads one [`table`] and nothing else, in which a fault has all its columns or does not compile. A SQLSTATE that
-//! nobody has thought about is [`Fault::Server`] and is never retried.
+//! Every decision about a failure (retry, breaker, eviction, HTTP status, counter) reads one [`table`], in which a
+//! fault has all its columns or does not compile. A SQLSTATE that is not in the lists below is [`Fault::Server`] and
+//! is never retried.
 
 use std::io;
 
@@ -11,7 +11,7 @@ mod table;
 
 pub use table::Fault;
 
-/// What may be done about a fault by running the same work again.
+/// Whether the same work may be run again after a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Again {
@@ -21,7 +21,7 @@ pub enum Again {
     IfRolledBack,
 }
 
-/// What an error says of its cause and of what to do: the texts of the error reference.
+/// The texts of a fault: its code, its likely cause and the remedy.
 #[derive(Clone, Copy, Debug)]
 pub struct Advice {
     /// The stable code, `PL-...`.
@@ -33,10 +33,10 @@ pub struct Advice {
 }
 
 impl Fault {
-    /// The fault behind a SQLSTATE. Source: PostgreSQL's appendix A; the classes are the first two characters.
+    /// The fault of a SQLSTATE. Source: PostgreSQL's appendix A; the classes are the first two characters.
     ///
-    /// 57014 is "query canceled" for the server's own timeout and for anybody's cancel alike; the caller of this
-    /// table knows who cancelled, so here it is [`Fault::CancelledByOther`].
+    /// 57014 is "query canceled", both for the server's own timeout and for a cancel request of any client. Only the
+    /// caller of this function knows which, so here it is [`Fault::CancelledByOther`].
     #[must_use]
     pub fn of_sqlstate(code: &str) -> Fault {
         match code {
@@ -59,8 +59,8 @@ impl Fault {
         }
     }
 
-    /// The same for an error after which the session goes on: then it cannot say that this session, or the way to it, is
-    /// gone. Such a code was handed on from another server, or raised by code inside.
+    /// The same for an error after which the session goes on. A code that says that the session or the server is gone
+    /// then comes from another server, or was raised by code in the database.
     #[must_use]
     pub fn of_sqlstate_in_session(code: &str) -> Fault {
         match Fault::of_sqlstate(code) {
@@ -90,7 +90,7 @@ impl Fault {
         }
     }
 
-    /// The fault behind an error of the operating system.
+    /// The fault of an error of the operating system.
     #[must_use]
     pub fn of_io(kind: io::ErrorKind) -> Fault {
         match kind {
@@ -105,7 +105,7 @@ impl Fault {
         }
     }
 
-    /// Whether waiting can heal it when it strikes while connecting. What cannot heal fails at start-up.
+    /// Whether a connect that fails with it may succeed later. A start-up fails at once with any other fault.
     #[must_use]
     pub fn heals_by_waiting(self) -> bool {
         !matches!(

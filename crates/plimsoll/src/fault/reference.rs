@@ -1,8 +1,8 @@
 //! `docs/errors.md`, made from the table of faults.
 //!
-//! Whoever meets a code at night looks here first, so what stands there must be what the program does: the page is
-//! compared with the table by a test, and written by the same test when it is told to (`PLIMSOLL_BLESS=1`). A heading
-//! is the bare code, so that `docs/errors.md#pl-acq-01` leads to its entry.
+//! An operator looks up codes there, so the page must say what the program does: a test compares it with the table,
+//! and writes it if it is told to (`PLIMSOLL_BLESS=1`). A heading is the bare code, so that `docs/errors.md#pl-acq-01`
+//! leads to its entry.
 
 use super::{Again, Fault};
 
@@ -11,25 +11,25 @@ const HEAD: &str = "\
 
 # Errors
 
-An error reads as one sentence: its code, what failed for whom and after how long, what became of the work, the likely
+An error is one sentence: its code, what failed for which work and after how long, what became of the work, the likely
 cause, what to do. In code these are `Error::fault`, `phase`, `outcome`, `sentence` and `code`. A code never changes its
 meaning and is never used again.
 
-**What became of the work** is the outcome, and it belongs to the single error and not to its code:
+**What became of the work** is the outcome. It depends on the single error and not on its code:
 
 | outcome | meaning | may the work run again? |
 |---|---|---|
 | not started | nothing was sent to the server | yes |
-| rolled back | the server has undone it, or will: nothing of it stays | yes |
+| rolled back | the server has undone it, or will: no part of it stays | yes |
 | committed | it happened, although an error is reported | no: it is done |
-| unknown | it was sent and no answer came: it may have happened | only what is the same twice, or after looking |
+| unknown | it was sent and no answer came: it may have happened | only if it is idempotent, or after a look at the data |
 
-Whether that is also of use is the code's own column *again*: it says that the cause may pass by itself and soon.
-`Error::may_run_again` asks both, and only then does `retrying` run a transaction again.
+Whether a second run is likely to succeed is the column *again* of the code: the cause may pass by itself and soon.
+`Error::may_run_again` considers both, and `retrying` runs a transaction again only if it is true.
 
-The column *away* says that the fault means a server that cannot be reached, rather than one that said no; the circuit
-breaker holds such faults against the server, and no others. *Evicts* says that the connection on which it struck is
-thrown away.
+The column *away* says that the server could not be reached, as opposed to a server that answered with an error; the
+circuit breaker counts only such faults against the server. *Evicts* says that the connection on which the fault
+occurred is discarded.
 ";
 
 const INDEX: &str = "
@@ -39,7 +39,8 @@ const INDEX: &str = "
 |---|---|---|---|---|---|
 ";
 
-/// The groups, by what stands between `PL-` and the number. One that is not listed is called by its letters.
+/// The titles of the groups, by the letters between `PL-` and the number. A group without a title is called by its
+/// letters.
 const GROUPS: &[(&str, &str)] = &[
     ("ACQ", "Waiting for a connection"),
     ("BRK", "The circuit breaker"),
@@ -109,10 +110,10 @@ fn entry(fault: Fault) -> String {
         Again::Never => "no",
         Again::IfRolledBack => "yes, where the outcome is rolled back or not started",
     };
-    let evicts = if fault.evicts() { "- The connection on which it struck is thrown away\n" } else { "" };
+    let evicts = if fault.evicts() { "- The connection on which it occurred is discarded\n" } else { "" };
     format!(
-        "\n### {}\n\n{}\n\n- In code: `Fault::{fault:?}`\n- Likely cause: {}\n- What to do: {}\n- Held against the \
-         server by the breaker: {away}\n- Run again by itself where that was asked for: {again}\n{evicts}",
+        "\n### {}\n\n{}\n\n- In code: `Fault::{fault:?}`\n- Likely cause: {}\n- What to do: {}\n- Counted against \
+         the server by the breaker: {away}\n- Run again by `retrying` and `idempotent`: {again}\n{evicts}",
         advice.code,
         fault.meaning(),
         advice.cause,

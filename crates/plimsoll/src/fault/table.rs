@@ -1,16 +1,16 @@
-//! The table of faults: each with everything that anybody decides by it, in one place.
+//! The table of faults: each with all its columns in one place.
 //!
-//! | column | |
+//! | column | meaning |
 //! |---|---|
-//! | code | stable; what programs and logs go by |
-//! | `away` or `said` | the server cannot be reached, or it is something else |
-//! | `if_rolled_back` or `never` | the same work may run again when it was undone, or not at all |
-//! | `evicts` or `keeps` | a connection on which it struck is thrown away, or goes on |
-//! | likely cause, what to do | for whoever reads the message |
+//! | code | stable; for programs and logs |
+//! | `away` or `answers` | the server could not be reached, or something else failed |
+//! | `if_rolled_back` or `never` | whether the same work may run again if it was undone |
+//! | `evicts` or `keeps` | whether the connection on which it occurred is discarded |
+//! | likely cause, what to do | for the reader of the message |
 
 use super::{Advice, Again};
 
-/// Makes of each row the variant, its place in [`Fault::ALL`] and its columns, so that a fault cannot be without any.
+/// Makes of each row the variant, its entry in [`Fault::ALL`] and its columns, so that a fault has every column.
 macro_rules! faults {
     ($( $(#[doc = $doc:literal])+ $name:ident: $code:literal, $reach:ident $again:ident $keeps:ident;
         $cause:literal, $remedy:literal; )+) => {
@@ -33,7 +33,7 @@ macro_rules! faults {
                 }
             }
 
-            /// Whether the fault says that the server cannot be reached, rather than that it said no.
+            /// Whether the server could not be reached, as opposed to a server that answered with an error.
             #[must_use]
             pub fn is_connectivity(self) -> bool {
                 match self { $( Fault::$name => column!($reach), )+ }
@@ -45,7 +45,7 @@ macro_rules! faults {
                 match self { $( Fault::$name => column!($again), )+ }
             }
 
-            /// Whether a connection on which it struck is thrown away.
+            /// Whether the connection on which it occurred is discarded.
             #[must_use]
             pub fn evicts(self) -> bool {
                 match self { $( Fault::$name => column!($keeps), )+ }
@@ -62,12 +62,12 @@ macro_rules! faults {
     };
 }
 
-/// What the words in the columns stand for.
+/// The values of the words in the columns.
 macro_rules! column {
     (away) => {
         true
     };
-    (said) => {
+    (answers) => {
         false
     };
     (evicts) => {
@@ -86,42 +86,42 @@ macro_rules! column {
 
 faults! {
     /// The settings contradict themselves or hold a value out of range.
-    Settings: "PL-SET-01", said never keeps;
+    Settings: "PL-SET-01", answers never keeps;
         "a setting is missing, out of range or contradicts another",
         "correct the settings that the message lists";
 
     /// No connection became free within the limit.
-    PoolExhausted: "PL-ACQ-01", said never keeps;
+    PoolExhausted: "PL-ACQ-01", answers never keeps;
         "connections are held for long, or there are too few of them",
         "look at who holds the oldest lease; shorten that work, or raise pool_max";
 
     /// Too many callers were waiting already.
-    QueueFull: "PL-ACQ-02", said never keeps;
+    QueueFull: "PL-ACQ-02", answers never keeps;
         "far more work arrives than the pool can carry",
         "shed load earlier, or raise max_waiting if callers can afford the wait";
 
-    /// It could not have been served in time, and was told so at once.
-    Overloaded: "PL-ACQ-05", said never keeps;
+    /// The caller could not have been served in time, and was refused at once.
+    Overloaded: "PL-ACQ-05", answers never keeps;
         "more work arrives than the pool can carry, and the queue is longer than the time that was left",
         "come back after retry_after, give the request more time, or shed load earlier";
 
-    /// Every lease is held by a task that waits for another lease.
-    SelfDeadlock: "PL-ACQ-03", said never keeps;
+    /// Every lease is held by a task that waits for a second lease.
+    SelfDeadlock: "PL-ACQ-03", answers never keeps;
         "tasks take a second connection while they hold a first",
         "pass the connection or transaction on instead of acquiring again";
 
     /// The pool was closed.
-    PoolClosed: "PL-ACQ-04", said never keeps;
+    PoolClosed: "PL-ACQ-04", answers never keeps;
         "the pool was closed, usually by shutdown",
         "stop calling after close, or keep the Database alive";
 
-    /// The circuit breaker is open: the server does not answer, or was isolated.
-    CircuitOpen: "PL-BRK-01", said never keeps;
-        "the server is frozen, down or unreachable, or somebody isolated it",
+    /// The circuit breaker is open: the server does not answer, or an operator isolated it.
+    CircuitOpen: "PL-BRK-01", answers never keeps;
+        "the server is frozen, down or unreachable, or an operator isolated it",
         "look at the server; calls go through again as soon as it answers, within a second at most";
 
     /// The request's deadline passed.
-    DeadlinePassed: "PL-DEA-01", said never keeps;
+    DeadlinePassed: "PL-DEA-01", answers never keeps;
         "the request's time was used up",
         "see which phase used it; give the request more time or do less in it";
 
@@ -132,16 +132,16 @@ faults! {
 
     /// The server did not finish the connection in time.
     ConnectTimeout: "PL-CON-02", away if_rolled_back keeps;
-        "the server or the way to it is frozen or overloaded",
+        "the server or the network is frozen or overloaded",
         "check the server and the network; connect_timeout bounds this wait";
 
     /// TLS was refused, or the certificate did not verify.
-    Tls: "PL-CON-03", said never keeps;
+    Tls: "PL-CON-03", answers never keeps;
         "the server offers no TLS, or its certificate does not verify",
         "give sslrootcert, or say sslmode= explicitly if the link is trusted";
 
     /// The server refused this user or password, or the database does not exist.
-    Authentication: "PL-CON-04", said never keeps;
+    Authentication: "PL-CON-04", answers never keeps;
         "user, password or database name is wrong",
         "check the credentials and pg_hba.conf";
 
@@ -155,8 +155,8 @@ faults! {
         "the server is starting, stopping or recovering",
         "wait; the pool keeps trying";
 
-    /// A limit that must be in force is not.
-    GuardrailMissing: "PL-CON-07", said never keeps;
+    /// A limit that must be in force is missing.
+    GuardrailMissing: "PL-CON-07", answers never keeps;
         "a limit was dropped on the way, usually by a pooler",
         "set it on the login role, or say on_missing_guardrail = \"degraded\"";
 
@@ -171,128 +171,128 @@ faults! {
         "see the outcome; the pool reconnects by itself";
 
     /// The server ended this session for idleness (25P03, 57P05).
-    IdleSessionEnded: "PL-LNK-03", said if_rolled_back evicts;
+    IdleSessionEnded: "PL-LNK-03", answers if_rolled_back evicts;
         "the session was idle for longer than the server allows",
         "do not wait for other things inside a transaction";
 
     /// A statement ran into its time limit.
-    StatementTimeout: "PL-STM-01", said never keeps;
+    StatementTimeout: "PL-STM-01", answers never keeps;
         "the statement is slow, or waits for a lock",
         "explain the statement; raise the limit for this work only if it must be slow";
 
     /// A transaction ran into its time limit.
-    TransactionTimeout: "PL-TXN-01", said never evicts;
+    TransactionTimeout: "PL-TXN-01", answers never evicts;
         "the transaction as a whole took too long",
         "do less in one transaction";
 
-    /// A lock was not to be had in time (55P03).
-    LockTimeout: "PL-STM-02", said if_rolled_back keeps;
+    /// A lock was not granted in time (55P03).
+    LockTimeout: "PL-STM-02", answers if_rolled_back keeps;
         "another transaction holds the lock",
         "find the blocker (pg_blocking_pids); keep transactions short";
 
-    /// Somebody else cancelled the statement (57014 that we did not send).
-    CancelledByOther: "PL-STM-03", said never keeps;
-        "somebody cancelled the statement on the server",
+    /// Another client cancelled the statement (57014 without a cancel request of this pool).
+    CancelledByOther: "PL-STM-03", answers never keeps;
+        "another client or an administrator cancelled the statement",
         "ask who ran pg_cancel_backend";
 
-    /// Our own cancel, meant for another statement of the same lease, came late and struck this one (57014).
-    CancelStrayed: "PL-STM-05", said if_rolled_back keeps;
-        "a statement of the same lease was given up while this one stood behind it",
-        "run it again, it was undone; give what may be given up a connection of its own";
+    /// A cancel request of this pool for an earlier statement of the same lease came late and hit this one (57014).
+    CancelStrayed: "PL-STM-05", answers if_rolled_back keeps;
+        "a statement of the same lease was given up while this one was queued behind it",
+        "run it again, it was undone; run statements that may be given up on a connection of their own";
 
     /// Serialisable transactions collided (40001).
-    SerializationFailure: "PL-TXN-02", said if_rolled_back keeps;
+    SerializationFailure: "PL-TXN-02", answers if_rolled_back keeps;
         "concurrent transactions touched the same rows",
         "run the transaction again (retrying)";
 
     /// Transactions waited for each other (40P01).
-    Deadlock: "PL-TXN-03", said if_rolled_back keeps;
+    Deadlock: "PL-TXN-03", answers if_rolled_back keeps;
         "transactions lock the same rows in different orders",
         "lock in one order everywhere; run the transaction again";
 
     /// A write reached a server that only reads (25006).
-    ReadOnlyServer: "PL-LNK-04", said never evicts;
+    ReadOnlyServer: "PL-LNK-04", answers never evicts;
         "the server is a standby, was demoted, or is not of the kind that target_session_attrs asks for",
         "connect with target_session_attrs=read-write";
 
-    /// A constraint said no (class 23).
-    Constraint: "PL-SQL-01", said never keeps;
+    /// A constraint was violated (class 23).
+    Constraint: "PL-SQL-01", answers never keeps;
         "the data breaks a constraint",
-        "correct the data; this is the database doing its work";
+        "correct the data; the constraint did its work";
 
     /// A value does not fit (class 22).
-    Data: "PL-SQL-02", said never keeps;
+    Data: "PL-SQL-02", answers never keeps;
         "a value is out of range or malformed",
         "correct the value";
 
     /// The statement is wrong: syntax, unknown names or types (class 42).
-    BadStatement: "PL-SQL-03", said never keeps;
+    BadStatement: "PL-SQL-03", answers never keeps;
         "the statement does not fit the schema",
         "correct the statement, or migrate the schema";
 
     /// A function or procedure raised an exception of its own (class P0).
-    Raised: "PL-SQL-05", said never keeps;
-        "the code of a function, procedure or trigger said no",
+    Raised: "PL-SQL-05", answers never keeps;
+        "the code of a function, procedure or trigger refused",
         "read its message; a procedure that commits may have kept what came before";
 
     /// The role may not do this (42501, class 28 inside a session).
-    Privilege: "PL-SQL-04", said never keeps;
+    Privilege: "PL-SQL-04", answers never keeps;
         "the role lacks a right",
         "grant it, or use the right role";
 
     /// The transaction has already failed (25P02) or is in the wrong state (class 25).
-    TransactionState: "PL-TXN-04", said never keeps;
+    TransactionState: "PL-TXN-04", answers never keeps;
         "an earlier statement of the transaction failed, or it is in the wrong state",
         "look at the first error; use a savepoint where failure is expected";
 
     /// A prepared statement no longer fits (26000, or a changed result type).
-    StalePlan: "PL-STM-04", said if_rolled_back keeps;
+    StalePlan: "PL-STM-04", answers if_rolled_back keeps;
         "the schema changed under a prepared statement",
         "nothing outside transactions: it is prepared anew; inside one, run the transaction again";
 
     /// The server is short of memory, disk or another resource (class 53, 54).
-    ServerResources: "PL-SRV-01", said never keeps;
+    ServerResources: "PL-SRV-01", answers never keeps;
         "the server is short of disk, memory or another resource",
         "look at the server's log and disk";
 
-    /// The server failed inside, or said something that nobody has classified.
-    Server: "PL-SRV-02", said never keeps;
-        "the server failed, or said something unclassified",
+    /// The server had an internal error, or sent a SQLSTATE that is not classified.
+    Server: "PL-SRV-02", answers never keeps;
+        "an internal error of the server, or an unclassified SQLSTATE",
         "look at the server's log";
 
-    /// A server that this one asked on our behalf (dblink, a foreign table) failed or could not be reached, or code inside
-    /// borrowed such a code (classes HV and 08, and the codes that end sessions, in a session that goes on).
-    ForeignServer: "PL-SRV-03", said never keeps;
+    /// A server that the database asked (dblink, a foreign table) failed or could not be reached, or a function raised
+    /// such a code (classes HV and 08, and the codes that end sessions, in a session that goes on).
+    ForeignServer: "PL-SRV-03", answers never keeps;
         "a statement asked another server through dblink or a foreign table, and that failed",
         "look at the other server; this connection is as good as before";
 
     /// A value could not be converted between Rust and SQL.
-    Conversion: "PL-USE-01", said never keeps;
+    Conversion: "PL-USE-01", answers never keeps;
         "a Rust type does not fit the SQL type",
         "match the types; the message names the parameter or column";
 
-    /// Rows other than the expected number came back.
-    RowCount: "PL-USE-02", said never keeps;
+    /// The number of rows was not the expected one.
+    RowCount: "PL-USE-02", answers never keeps;
         "the statement gave another number of rows than was asked for",
         "use query_opt or query, or correct the statement";
 
-    /// The caller asked for something that cannot be had here.
-    Usage: "PL-USE-03", said never keeps;
+    /// The caller asked for something that is not possible here.
+    Usage: "PL-USE-03", answers never keeps;
         "this cannot be done in this place",
         "do as the message says";
 
-    /// The driver met something that it did not expect.
-    Driver: "PL-USE-04", said never evicts;
+    /// The driver received something that it did not expect.
+    Driver: "PL-USE-04", answers never evicts;
         "the driver met an unexpected message",
         "report it with the message; the connection was discarded";
 
     /// A migration could not be read or applied.
-    Migration: "PL-MIG-01", said never keeps;
+    Migration: "PL-MIG-01", answers never keeps;
         "a migration file or the history does not fit",
         "do as the message says";
 
     /// The closure of a transaction returned an error of its own.
-    Aborted: "PL-TXN-05", said never keeps;
+    Aborted: "PL-TXN-05", answers never keeps;
         "the transaction's own code gave up",
         "look at the source of this error";
 }

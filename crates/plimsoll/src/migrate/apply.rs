@@ -1,14 +1,14 @@
-//! Applying what is to be done, one file after the other.
+//! Applies the pending files, one after the other.
 //!
-//! A file that fails for a reason that passes (a lock that was not to be had, a deadlock, a lost connection) is tried
-//! again from the lock on, so the history decides each time whether there is still something to do. That also settles
+//! A file that fails for a reason that may pass (a lock timeout, a deadlock, a lost connection) is tried again,
+//! beginning with the lock, so the history decides each time whether there is still something to do. That also settles
 //! a COMMIT whose answer was lost: as long as the old backend lives it holds the lock, and afterwards the history says
 //! whether it committed.
 
 use super::failure::{Failure, WhatRemains, may_pass};
 use super::file::Migration;
 use super::history::History;
-use super::mark::{Mark, Proof};
+use super::mark::{Mark, MarkState};
 use super::plan;
 use super::plan::{MigrationState, Record, Todo};
 use super::{Applied, MigrateOptions, Report, other_tools, refused, script};
@@ -21,27 +21,27 @@ use crate::wire::guardrails::HAS_TRANSACTION_TIMEOUT;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// What one call of `migrate` works with.
+/// The state of one call of `migrate`.
 pub(super) struct Run<'a> {
     pub(super) db: &'a Database,
     pub(super) files: &'a [Migration],
     pub(super) options: &'a MigrateOptions,
     pub(super) history: History,
-    /// SET LOCAL of the limits that hold while files are applied.
+    /// `SET LOCAL` statements for the limits while files are applied.
     pub(super) limits: String,
     pub(super) server_version: u32,
     pub(super) is_pooled: bool,
 }
 
-/// How applying one file ended well.
-pub(super) enum Done {
+/// How one file ended without an error.
+pub(super) enum FileOutcome {
     Applied(Duration),
-    /// Another program has done it.
+    /// Another program has applied it.
     Skipped,
 }
 
 impl<'a> Run<'a> {
-    /// Learns on a first connection what the rest needs to know.
+    /// Reads on a first connection what depends on the server.
     pub(super) async fn open(
         db: &'a Database,
         files: &'a [Migration],
@@ -55,7 +55,7 @@ impl<'a> Run<'a> {
         Ok(Run { db, files, options, history, limits, server_version, is_pooled })
     }
 
-    /// Applies what is to be done, and writes into the report what was, also when a later file fails.
+    /// Applies the pending files, and records them in the report, also if a later file fails.
     pub(super) async fn all(&self, report: &mut Report) -> Result<()> {
         let (history, has_tables) = {
             let connection = self.db.named("migrate").acquire().await?;
@@ -72,14 +72,14 @@ impl<'a> Run<'a> {
             report.baselined = self.prepare().await?;
         }
         for file in todo.pending {
-            match self.patiently(file).await {
-                Ok(Done::Applied(took)) => {
+            match self.apply_with_retries(file).await {
+                Ok(FileOutcome::Applied(took)) => {
                     let (version, name) = (file.version, file.file.clone());
                     tracing::info!(target: "plimsoll", version, ms = took.as_millis(), "applied {name}");
                     report.applied.push(Applied { version, file: name, took });
                 }
-                Ok(Done::Skipped) => report.skipped.push(file.version),
-                Err((failure, tried)) => return Err(failure.told(file, tried, report)),
+                Ok(FileOutcome::Skipped) => report.skipped.push(file.version),
+                Err((failure, tried)) => return Err(failure.into_error(file, tried, report)),
             }
         }
         Ok(())
@@ -97,7 +97,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What the files say that this connection or this pool cannot do.
+    /// Refuses files that this connection or this pool cannot apply.
     fn refuse_impossible(&self, todo: &Todo<'_>) -> Result<()> {
         let mut problems = Vec::new();
         let total = self.db.plan().pool_total();
@@ -110,13 +110,13 @@ impl<'a> Run<'a> {
             }
             problems.extend(other_tools::problems(&file.file, &file.sql));
             if self.is_pooled {
-                problems.extend(left_to_strangers(file));
+                problems.extend(leaves_session_state(file));
             }
         }
         if problems.is_empty() { Ok(()) } else { Err(refused(problems)) }
     }
 
-    /// Makes the history and enters the baseline, and tries again as with a file.
+    /// Creates the history and records the baseline, with retries as for a file.
     async fn prepare(&self) -> Result<Vec<i64>> {
         let mut tried = 0;
         loop {
@@ -131,7 +131,7 @@ impl<'a> Run<'a> {
     }
 
     async fn make_history(&self) -> Result<Vec<i64>> {
-        let Some(tx) = self.turn(None).await? else { return Ok(Vec::new()) };
+        let Some(tx) = self.take_turn(None).await? else { return Ok(Vec::new()) };
         let (history, has_tables) = self.history.look_inside(&tx).await?;
         tx.script(&self.history.create).await.map_err(|error| {
             error.and(format!("the history of schema {} could not be made", self.history.schema))
@@ -144,8 +144,8 @@ impl<'a> Run<'a> {
         Ok(baseline.iter().map(|file| file.version).collect())
     }
 
-    /// Applies a file, and tries again as often as is allowed; gives how often it tried.
-    async fn patiently(&self, file: &Migration) -> Result<Done, (Failure, u32)> {
+    /// Applies a file, with as many retries as are allowed. An error comes with the number of tries.
+    async fn apply_with_retries(&self, file: &Migration) -> Result<FileOutcome, (Failure, u32)> {
         let mut tried = 0;
         loop {
             let done =
@@ -166,15 +166,15 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Growing pauses with jitter, so that those who wait for the lock on the table get their turn.
+    /// A pause with jitter that grows with each try, so that other waiters for the lock on the table are served.
     pub(super) async fn pause(&self, tried: u32) {
         let full = self.options.retry_pause * tried.clamp(1, 10);
         sleep(full.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
     }
 
-    /// A file and its line in the history, in one transaction.
-    async fn inside(&self, file: &Migration) -> Result<Done, Failure> {
-        let Some(tx) = self.turn(Some(file.version)).await? else { return Ok(Done::Skipped) };
+    /// Applies a file and records it in the history, in one transaction.
+    async fn inside(&self, file: &Migration) -> Result<FileOutcome, Failure> {
+        let Some(tx) = self.take_turn(Some(file.version)).await? else { return Ok(FileOutcome::Skipped) };
         let ready = async {
             let is_pending = self.is_pending(&tx, file).await?;
             if is_pending {
@@ -186,7 +186,7 @@ impl<'a> Run<'a> {
             Ok(true) => {}
             Ok(false) => {
                 tx.rollback().await;
-                return Ok(Done::Skipped);
+                return Ok(FileOutcome::Skipped);
             }
             Err(error) => {
                 tx.rollback().await;
@@ -196,16 +196,16 @@ impl<'a> Run<'a> {
         match self.statements(&tx, file).await {
             Ok(took) => {
                 tx.commit().await?;
-                Ok(Done::Applied(took))
+                Ok(FileOutcome::Applied(took))
             }
             Err(failure) => {
                 tx.rollback().await;
-                Err(self.noted(file, failure).await)
+                Err(self.note_parts(file, failure).await)
             }
         }
     }
 
-    /// Runs the statements, makes sure that all of them are in the transaction that was opened for them, and enters the
+    /// Runs the statements, verifies that all of them ran in the transaction that was opened for them, and records the
     /// file.
     async fn statements(&self, tx: &Transaction, file: &Migration) -> Result<Duration, Failure> {
         let mark = Mark::set(tx).await?;
@@ -215,34 +215,34 @@ impl<'a> Run<'a> {
                 return Err(failure);
             }
             let kept = match mark.go_back(tx, self.db.plan().reclaim_timeout()).await {
-                Proof::Whole => WhatRemains::Nothing,
-                Proof::Silent => WhatRemains::NothingSeen,
-                Proof::Ended => WhatRemains::Parts { is_noted: false },
+                MarkState::Intact => WhatRemains::Nothing,
+                MarkState::NoAnswer => WhatRemains::NothingSeen,
+                MarkState::Ended => WhatRemains::Parts { is_noted: false },
             };
             return Err(Failure { kept, ..failure });
         }
         let took = began.elapsed();
-        if mark.release(tx).await? == Proof::Ended {
+        if mark.release(tx).await? == MarkState::Ended {
             return Err(Failure::ended(tx, None));
         }
         self.history.enter(tx, file, MigrationState::Done, took).await?;
         Ok(took)
     }
 
-    /// Of a file that may be kept in part the history says `started`, so that nobody runs it again unasked.
-    async fn noted(&self, file: &Migration, failure: Failure) -> Failure {
+    /// Records a file that may be kept in part as `started`, so that it runs again only with `rerun_started`.
+    async fn note_parts(&self, file: &Migration, failure: Failure) -> Failure {
         if !matches!(failure.kept, WhatRemains::Parts { .. }) {
             return failure;
         }
         let entered = async {
             let connection = self.db.named(self.work(Some(file.version))).acquire().await?;
-            self.history.enter_begun(&connection, file).await
+            self.history.enter_started(&connection, file).await
         };
         let is_noted = entered.await.is_ok();
         Failure { kept: WhatRemains::Parts { is_noted }, ..failure }
     }
 
-    /// The same question again, under the lock.
+    /// Whether the file is still pending, now that the lock is held.
     pub(super) async fn is_pending(&self, tx: &Transaction, file: &Migration) -> Result<bool> {
         let (history, has_tables) = self.history.look_inside(tx).await?;
         let todo = self.todo(&history, has_tables)?;
@@ -250,22 +250,22 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Runs the statements of a file one by one, as long as they stay in the transaction that was opened for them.
+/// Runs the statements of a file one by one, as long as the transaction that was opened for them is open.
 async fn run_inside(tx: &Transaction, file: &Migration, mark: &Mark) -> Result<(), Failure> {
     for statement in script::statements(&file.sql) {
         tx.script(statement.sql).await.map_err(|error| Failure::at(&statement, error))?;
-        if mark.after(tx, &statement).await? == Proof::Ended {
+        if mark.after(tx, &statement).await? == MarkState::Ended {
             return Err(Failure::ended(tx, Some(&statement)));
         }
     }
     Ok(())
 }
 
-/// What would stay in a session that belongs to whoever comes next.
-fn left_to_strangers(file: &Migration) -> Option<String> {
+/// The problem that a statement would leave something in a session that other clients use afterwards.
+fn leaves_session_state(file: &Migration) -> Option<String> {
     let statement = script::statements(&file.sql).into_iter().find(|statement| {
         let left = residue::of_sql(statement.sql.as_bytes(), None);
-        // DO and CALL may do anything and seldom do; the connection is thrown away after them.
+        // DO and CALL may leave anything but seldom do; the connection is discarded after them.
         !left.is_none() && left != Residue::ANYTHING
     })?;
     Some(format!(

@@ -1,4 +1,5 @@
-//! How applying a file failed, and what is told of it: where, what the server said, what stays of it, and what to do.
+//! The failure of a file, and its error: where it failed, what the server said, what stays of the file, and what to
+//! do.
 
 use super::Report;
 use super::file::Migration;
@@ -8,20 +9,20 @@ use crate::error::{Error, Outcome, Phase};
 use crate::fault::Fault;
 use tokio_postgres::error::ErrorPosition;
 
-/// How it failed: the error, in which statement, and what of the file stays.
+/// The error, the statement that failed, and what stays of the file.
 pub(super) struct Failure {
     pub(super) error: Error,
     pub(super) place: Option<FailedAt>,
     pub(super) kept: WhatRemains,
 }
 
-/// Where it failed.
+/// The statement that failed.
 pub(super) struct FailedAt {
     statement: usize,
     line: usize,
-    /// Whether it leaves nothing when it fails outside a transaction.
+    /// Whether it leaves nothing if it fails outside a transaction.
     is_atomic: bool,
-    /// What stands where the server stopped to understand.
+    /// The text at the position that the server's error names.
     text: String,
 }
 
@@ -30,13 +31,13 @@ pub(super) struct FailedAt {
 pub(super) enum WhatRemains {
     /// Nothing of it was run this time.
     Untouched,
-    /// Nothing: its transaction is undone.
+    /// Nothing: its transaction was rolled back.
     Nothing,
-    /// The same, as far as could be seen; the server could not be asked.
+    /// Nothing, as far as the answers before showed; the server could not be asked.
     NothingSeen,
-    /// Its first statements, so many, since it runs outside a transaction.
+    /// This many of its first statements, since it runs outside a transaction.
     First(usize),
-    /// It ended its own transaction, so whatever stands before that may stay; and whether the history says `started`.
+    /// It ended its own transaction, so the statements before that may stay; and whether the history says `started`.
     Parts { is_noted: bool },
 }
 
@@ -46,7 +47,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// Whether what failed may pass, and nothing of it stays, or the history will tell.
+/// Whether a retry may succeed and is safe: nothing of the file stays, or the history will tell.
 pub(super) fn may_pass(error: &Error) -> bool {
     let is_lost_commit = error.phase() == Phase::Commit && error.outcome() == Outcome::Unknown;
     let is_elsewhere = matches!(error.phase(), Phase::Acquire | Phase::Connect | Phase::Migrate);
@@ -54,12 +55,12 @@ pub(super) fn may_pass(error: &Error) -> bool {
 }
 
 impl Failure {
-    /// Before anything of the file was run.
+    /// A failure before any statement of the file ran.
     pub(super) fn untouched(error: Error) -> Self {
         Failure { kept: WhatRemains::Untouched, ..error.into() }
     }
 
-    /// In this statement.
+    /// A failure in this statement.
     pub(super) fn at(statement: &Statement<'_>, error: Error) -> Self {
         let position = match error.as_db_error().and_then(|db| db.position()) {
             Some(ErrorPosition::Original(at)) => Some(*at),
@@ -74,7 +75,7 @@ impl Failure {
         Failure { place: Some(place), ..error.into() }
     }
 
-    /// This statement, or one that is not known, was the end of the transaction.
+    /// The failure that this statement, or an unknown one, ended the transaction.
     pub(super) fn ended(tx: &Transaction, statement: Option<&Statement<'_>>) -> Self {
         let which = match statement {
             Some(statement) => format!("statement {} (line {})", statement.number, statement.line),
@@ -87,13 +88,13 @@ impl Failure {
         Failure { kept: WhatRemains::Parts { is_noted: false }, ..error.into() }
     }
 
-    /// Whether the file may be begun anew.
+    /// Whether the file may be tried again from its beginning.
     pub(super) fn may_pass(&self) -> bool {
         !matches!(self.kept, WhatRemains::First(_) | WhatRemains::Parts { .. }) && may_pass(&self.error)
     }
 
-    /// The error that whoever called `migrate` gets.
-    pub(super) fn told(self, file: &Migration, tried: u32, report: &Report) -> Error {
+    /// The error that `migrate` returns.
+    pub(super) fn into_error(self, file: &Migration, tried: u32, report: &Report) -> Error {
         let kept = self.what_stays();
         let outcome = self.outcome();
         let Failure { error, place, kept: what } = self;
@@ -125,7 +126,7 @@ impl Failure {
         told.with_sqlstate(&code).caused_by(error)
     }
 
-    /// Whether something may stay of the statement that failed.
+    /// Whether a part of the statement that failed may stay.
     fn leaves_a_part(&self) -> bool {
         self.place.as_ref().is_some_and(|place| !place.is_atomic)
     }
@@ -165,7 +166,7 @@ impl Failure {
     }
 }
 
-/// What helps against what the server said.
+/// The remedy for an error of the server.
 fn advice(sqlstate: &str, place: Option<&FailedAt>, report: &Report) -> &'static str {
     let text = place.map_or("", |place| place.text.as_str());
     match (sqlstate, text.chars().next()) {
@@ -206,7 +207,7 @@ fn advice(sqlstate: &str, place: Option<&FailedAt>, report: &Report) -> &'static
     }
 }
 
-/// Whether an editor shows nothing, or a blank, where PostgreSQL reads a part of a word.
+/// Whether an editor shows nothing, or a blank, for a character that PostgreSQL reads as part of a word.
 fn is_invisible(c: char) -> bool {
     let is_blank =
         c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{ad}');

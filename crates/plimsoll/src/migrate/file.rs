@@ -1,16 +1,15 @@
-//! Migration files: where they come from, what their names and first lines say, and what is wrong with them.
+//! Migration files: their sources, their names, their first lines, and what is wrong with them.
 //!
 //! A file's name begins with its version, a whole number: `001_initial_schema.sql`, `20260101093000-devices.sql`. The
-//! history is keyed by that number, so two files with one number would mean that one of them never runs; and `036a` is
-//! no number, although sorting by name makes it look like one. A file is known again by the checksum of its text, in
-//! which line ends count as one sort, so that a checkout on another system changes nothing.
+//! history is keyed by that number, so of two files with one number one would never run; and `036a` is no number,
+//! although sorting by name makes it look like one. The checksum of a file's text shows whether it was changed; all
+//! line ends count as the same in it, so that a checkout on another system changes nothing.
 //!
-//! What other tools write is understood where that loses nothing (the pairs of `.up.sql` and `.down.sql`, of which only
-//! the first is run; the two lines around a dump of `pg_dump`; `-- no-transaction` of sqlx), and else told with what to
-//! do about it.
+//! Files of other tools are understood if that loses nothing (the pairs of `.up.sql` and `.down.sql`, of which only
+//! the first is run; the two lines around a dump of `pg_dump`; `-- no-transaction` of sqlx); otherwise the problem
+//! says what to do.
 //!
-//! Files are compiled into the program where that is possible: what cannot be left out of the package cannot be
-//! missing from it.
+//! Files should be compiled into the program where that is possible, because then no deployment can lack them.
 
 use super::script;
 use super::script::Kind;
@@ -49,7 +48,7 @@ pub struct Migration {
     pub sql: Cow<'static, str>,
     /// The SHA-256 of its text, every line end read as a line feed, in hexadecimal.
     pub checksum: String,
-    /// Whether it says `-- plimsoll: no transaction`, or `-- no-transaction` as sqlx has it.
+    /// Whether it begins with `-- plimsoll: no transaction`, or with sqlx's `-- no-transaction`.
     pub outside_transaction: bool,
 }
 
@@ -60,11 +59,12 @@ impl Migrations {
         Migrations { source: Source::Embedded(files) }
     }
 
-    /// Reads every `.sql` file of a folder, or the one file that is named; those called `.down.sql` undo another and are
-    /// left out. A relative path is looked for where the program was started, then beside the program itself.
+    /// Reads every `.sql` file of a folder, or a single file; files named `.down.sql` undo another one and are left
+    /// out. A relative path is looked up in the working directory, then in the directory of the program.
     ///
-    /// What is not there is warned of and leaves nothing to apply, so that a program still starts on a database that
-    /// needs nothing. A file that is there and cannot be read is an error as soon as the migrations are used.
+    /// If the path does not exist, this logs a warning and there is nothing to apply, so that a program still starts on
+    /// a database that is up to date. A file that exists and cannot be read is an error as soon as the migrations are
+    /// used.
     #[must_use]
     pub fn from_folder(path: impl AsRef<Path>) -> Self {
         let path = folder::located(path.as_ref());
@@ -83,7 +83,7 @@ impl Migrations {
         Migrations { source: Source::Read { files, unreadable, missing } }
     }
 
-    /// The folder or file that was asked for and is not there.
+    /// The folder or file, if it does not exist.
     #[must_use]
     pub fn missing(&self) -> Option<&Path> {
         match &self.source {
@@ -95,7 +95,7 @@ impl Migrations {
     /// The files in the order of their versions.
     ///
     /// # Errors
-    /// Everything that is wrong with any of them, a sentence each: it is better known before the first has run.
+    /// Everything that is wrong with any of them, one sentence for each problem, before the first one runs.
     pub fn files(&self) -> Result<Vec<Migration>, Vec<String>> {
         let mut problems = Vec::new();
         let pairs: Vec<(String, Cow<'static, str>)> = match &self.source {
@@ -155,7 +155,7 @@ fn base(path: &str) -> &str {
     path.rsplit(['/', '\\']).next().unwrap_or(path)
 }
 
-/// Whether the comments at the head of the file say `-- plimsoll: no transaction`.
+/// Whether the comments at the head of the file contain `-- plimsoll: no transaction`.
 fn directive(file: &str, sql: &str) -> Result<bool, String> {
     let lines = sql.split(['\n', '\r']).map(str::trim);
     let head = lines.take_while(|line| line.is_empty() || line.starts_with("--"));
@@ -173,7 +173,7 @@ fn directive(file: &str, sql: &str) -> Result<bool, String> {
     Ok(said)
 }
 
-/// Statements that cannot be where they are.
+/// The problems of statements that cannot run in this file.
 fn misplaced(file: &str, sql: &str, outside: bool) -> Vec<String> {
     let problem = |statement: &script::Statement<'_>| {
         let line = statement.line;
@@ -205,8 +205,8 @@ fn misplaced(file: &str, sql: &str, outside: bool) -> Vec<String> {
 }
 
 impl Migration {
-    /// Whether this checksum, which stands in the history, is of this text. A history may be older than the rule that a
-    /// carriage return by itself ends a line too.
+    /// Whether this checksum of the history belongs to this text. An older history was written before a single carriage
+    /// return counted as a line end.
     pub(super) fn is_text_of(&self, checksum: &str) -> bool {
         self.checksum == checksum
             || (self.sql.contains('\r') && checksum == hashed(&self.sql.replace("\r\n", "\n")))

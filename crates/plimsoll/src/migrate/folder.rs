@@ -1,14 +1,14 @@
-//! A folder of migration files, read.
+//! Reads a folder of migration files.
 //!
-//! Whatever cannot be taken for a text is told with its cause: an editor or a shell on another system writes UTF-16, an
-//! old dump is in the encoding of its database. And a folder whose files lie one level deeper, as some tools have it,
-//! must not look like one without migrations.
+//! A file that is no text is reported with the cause: an editor or a shell on another system writes UTF-16, and an old
+//! dump is in the encoding of its database. A folder whose files are one level deeper, as some tools have it, is
+//! reported too, because it would look like a folder without migrations.
 
 use super::naming;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A relative path is looked for where the program was started, then beside the program itself.
+/// Looks up a relative path in the working directory, then in the directory of the program.
 pub(super) fn located(path: &Path) -> PathBuf {
     if path.is_relative() && !path.exists() {
         let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(path)));
@@ -19,8 +19,8 @@ pub(super) fn located(path: &Path) -> PathBuf {
     path.to_owned()
 }
 
-/// The `.sql` files of a folder, or the one file, by name and text; and a sentence for each that cannot be read. Those
-/// that undo others are not even opened.
+/// Reads the `.sql` files of a folder, or the single file: name and text, and a sentence for each that cannot be read.
+/// Files that undo others are not opened.
 pub(super) fn read(
     path: &Path,
     files: &mut Vec<(String, String)>,
@@ -55,7 +55,7 @@ fn is_sql(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql")) && path.is_file()
 }
 
-/// What to say of a folder that has no files of its own and others below it that do.
+/// The problem of a folder that has no migration files itself, but folders that do.
 fn deeper(path: &Path, entries: &[PathBuf]) -> Option<String> {
     let holds_sql = |folder: &&PathBuf| {
         std::fs::read_dir(folder).is_ok_and(|files| files.flatten().any(|file| is_sql(&file.path())))

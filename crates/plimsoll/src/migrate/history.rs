@@ -1,8 +1,8 @@
-//! The history: a table that says what was applied, when, by whom, and from which text.
+//! The history: a table that records which file was applied, when, by which program, and from which text.
 //!
-//! It lies in the schema in which unqualified names are created, and is always named with that schema: a migration may
-//! change the search path, and a path may lead to somebody else's history. Its name and that of its lock are made of
-//! that schema, so that schemas of one database are migrated apart.
+//! It is in the schema in which unqualified names are created, and every statement names that schema: a migration may
+//! change the search path, and another path may lead to another history. The name of the migration lock contains the
+//! schema too, so that the schemas of one database are migrated independently.
 
 use super::file::Migration;
 use super::plan::{MigrationState, Record};
@@ -23,9 +23,9 @@ pub(super) struct History {
     pub(super) create: String,
     pub(super) select: String,
     pub(super) upsert: String,
-    /// Enters what is not there yet.
+    /// Records a version that is not recorded yet.
     insert: String,
-    /// Who writes into it.
+    /// The program that writes into it.
     author: String,
 }
 
@@ -34,14 +34,14 @@ const EXISTS: &str = "SELECT bool_or(relname = 'plimsoll_migrations'), bool_or(r
     FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.to_regnamespace(pg_catalog.quote_ident($1)) \
     AND relkind IN ('r', 'p', 'v', 'm')";
 
-/// Whether this role may read it, if it is there; and how it is called.
+/// Whether this role may read the history, if it exists; its name; and the name of the role.
 const MAY_READ: &str = "SELECT pg_catalog.has_table_privilege(class.oid, 'SELECT'), \
     pg_catalog.format('%I.%I', space.nspname, class.relname), pg_catalog.quote_ident(current_user) \
     FROM pg_catalog.pg_class AS class JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace \
     WHERE space.nspname = $1 AND class.relname = 'plimsoll_migrations'";
 
 impl History {
-    /// The history of the schema that this connection creates in.
+    /// The history of the schema in which this connection creates objects.
     pub(super) async fn of(connection: &PooledConnection) -> Result<Self> {
         let Some(schema) = schema(connection).await? else {
             return Err(Error::new(
@@ -52,7 +52,7 @@ impl History {
             ));
         };
         let table = format!("\"{}\".{TABLE}", schema.replace('"', "\"\""));
-        let application = connection.inner().shared.plan.application_name();
+        let application = connection.inner().server.plan.application_name();
         Ok(History {
             create: format!(
                 "CREATE TABLE IF NOT EXISTS {table} (\
@@ -81,12 +81,12 @@ impl History {
         })
     }
 
-    /// The lock under which this schema is migrated.
+    /// The lock that a program holds while it migrates this schema.
     pub(super) fn lock(&self) -> LockKey {
         LockKey::from(("plimsoll migrations", &self.schema))
     }
 
-    /// What is in it, nothing if it does not exist; and whether the schema holds anything else.
+    /// The records, none if the table does not exist; and whether the schema contains any other table.
     pub(super) async fn look(&self, connection: &PooledConnection) -> Result<(Vec<Record>, bool)> {
         let row = connection.query_one(EXISTS, &[&self.schema]).await?;
         let (is_there, has_tables) = exists(&row)?;
@@ -101,7 +101,7 @@ impl History {
         Ok((records(&rows)?, has_tables))
     }
 
-    /// Enters a file from inside a transaction.
+    /// Records a file inside a transaction.
     pub(super) async fn enter(
         &self,
         tx: &Transaction,
@@ -115,7 +115,7 @@ impl History {
             .map(drop)
     }
 
-    /// Enters a file at once.
+    /// Records a file in a statement of its own.
     pub(super) async fn enter_at_once(
         &self,
         connection: &PooledConnection,
@@ -132,8 +132,8 @@ impl History {
 }
 
 impl History {
-    /// Enters a file whose transaction ended on the way as begun. Whoever has finished it meanwhile is not contradicted.
-    pub(super) async fn enter_begun(&self, connection: &PooledConnection, file: &Migration) -> Result<()> {
+    /// Records a file that ended its own transaction as started, unless another program has recorded it meanwhile.
+    pub(super) async fn enter_started(&self, connection: &PooledConnection, file: &Migration) -> Result<()> {
         connection
             .execute(&self.insert, &[&file.version, &file.name, &file.checksum, &self.author])
             .await
@@ -141,7 +141,7 @@ impl History {
     }
 }
 
-/// The schema that unqualified names are created in, unless there is none.
+/// The schema in which unqualified names are created, if there is one.
 async fn schema(connection: &PooledConnection) -> Result<Option<String>> {
     let row = connection.query_one("SELECT pg_catalog.current_schema()::text", &[]).await?;
     Ok(row.try_get(0)?)
@@ -153,7 +153,7 @@ pub(super) enum Readable {
     No(String),
 }
 
-/// As [`read`], for a role that perhaps has no rights.
+/// As [`read`], for a role that may lack the right to read.
 pub(super) async fn readable(db: &Database) -> Result<Readable> {
     let connection = db.named("schema version").acquire().await?;
     let Some(schema) = schema(&connection).await? else {
@@ -171,7 +171,7 @@ pub(super) async fn readable(db: &Database) -> Result<Readable> {
     Ok(Readable::Yes(history.look(&connection).await?.0))
 }
 
-/// The history as it is now, for those who only look.
+/// The history as it is now, without a lock.
 pub(super) async fn read(db: &Database) -> Result<Vec<Record>> {
     let connection = db.named("schema version").acquire().await?;
     let history = History::of(&connection).await?;

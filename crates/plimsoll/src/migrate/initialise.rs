@@ -1,13 +1,14 @@
-//! A schema that makes itself on a fresh deployment, and that stays untouched on any other.
+//! Creates the schema on a fresh deployment, and leaves any other schema untouched.
 //!
-//! The question is asked of one table, the sentinel: where it exists, somebody has a schema, and nothing is done, not
-//! even a history is made. Where it does not, the migrations run as always: under the lock, each in a transaction. A
-//! failure is logged and told, and the program goes on, so that an operator can act; let readiness say no until
-//! [`Database::schema_is_current`] or the sentinel says yes.
+//! One table, the sentinel, decides. If it exists, there is a schema already, and nothing is done: not even a history
+//! is created. If it does not exist, the migrations run as always: under the lock, each in a transaction. A failure is
+//! logged and returned, and the program goes on, so that an operator can act; readiness should stay false until
+//! [`Database::schema_is_current`] or the sentinel is true.
 //!
-//! Since each file commits by itself, the sentinel is there before the last file has run; and stays, if that one fails.
-//! So where there is a history as well, it has to say that every file is applied. If it does not, somebody is at it, or
-//! gave up: the migrations run, which waits for the one and goes on where the other stopped.
+//! Since each file commits by itself, the sentinel exists before the last file has run, and stays if that one fails.
+//! So if there is a history as well, it must say that every file is applied. If it does not, another program is
+//! applying them, or has given up: then the migrations run, which waits for the former and completes the work of the
+//! latter.
 
 use super::file::Migrations;
 use super::history::Readable;
@@ -23,19 +24,19 @@ use std::path::PathBuf;
 #[non_exhaustive]
 #[must_use = "a schema that could not be made is told only here and in the log"]
 pub enum Initialisation {
-    /// The sentinel was there, and either no history or all of it: nothing was done. So it is for a role that may not
-    /// read the history, which another one keeps; the log then says so.
+    /// The sentinel exists, and the history does not exist or is complete: nothing was done. This is also the answer
+    /// for a role that may not read the history of another role; the log then says so.
     AlreadyThere,
-    /// The schema was made, or what of it was missing.
+    /// The schema was created, or completed.
     Initialised(Report),
-    /// The sentinel was not there, and neither were the files.
+    /// Neither the sentinel nor the files exist.
     FilesMissing(PathBuf),
-    /// The schema could not be made; the program may go on, its queries will fail.
+    /// The schema could not be created; the program may go on, but its queries will fail.
     Failed(Error),
 }
 
 impl Initialisation {
-    /// Whether the schema is there now.
+    /// Whether the schema exists now.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         matches!(self, Initialisation::AlreadyThere | Initialisation::Initialised(_))
@@ -43,14 +44,14 @@ impl Initialisation {
 }
 
 impl Database {
-    /// Makes the schema if the table `sentinel` does not exist, and finishes one that [`Database::migrate`] or this has
-    /// begun.
+    /// Creates the schema if the table `sentinel` does not exist, and completes one that [`Database::migrate`] or an
+    /// earlier call has begun.
     ///
-    /// The sentinel is a name as in SQL: `exploits`, which is looked for in the schemas of the search path, or
-    /// `app.exploits`, or `"App"."Exploits"`. It is found whether or not the role has any rights on it.
+    /// The sentinel is a name as in SQL: `exploits`, which is looked up in the schemas of the search path, or
+    /// `app.exploits`, or `"App"."Exploits"`. It is found even if the role has no rights on it.
     ///
-    /// Never fails: what went wrong is logged as `Schema initialization failed: ..` and returned, and the start-up of
-    /// the program goes on.
+    /// Never fails: an error is logged as `Schema initialization failed: ..` and returned, so that the start-up of the
+    /// program can go on.
     ///
     /// # Cancel safety
     /// As [`Database::migrate`].
@@ -94,7 +95,7 @@ impl Database {
         Ok(Initialisation::Initialised(report))
     }
 
-    /// The sentinel is there: is all that belongs to it?
+    /// Completes the schema, if the sentinel exists and the history is not complete.
     async fn finish(&self, migrations: &Migrations) -> Result<Initialisation> {
         let history = match migrations.missing() {
             Some(_) => Vec::new(),

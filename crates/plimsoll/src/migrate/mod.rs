@@ -1,4 +1,4 @@
-//! The schema, brought up to date: numbered files of SQL, each applied once, by one program at a time.
+//! Migrations: numbered files of SQL that bring the schema up to date, each applied once, by one program at a time.
 //!
 //! ```no_run
 //! # async fn example(db: plimsoll::Database) -> plimsoll::Result<()> {
@@ -14,38 +14,40 @@
 //! ```
 //!
 //! # What it promises
-//! - **Everything is checked before anything runs**: names, versions, the checksums of what was applied, the order, and
-//!   statements that could not work where they stand.
-//! - **A file is one transaction**, its line in the history (`plimsoll_migrations`) included: a file that fails leaves
-//!   nothing, and a COMMIT whose answer was lost is looked up there. A file whose text shows that it ends its own
-//!   transaction is refused. One that does so all the same is found out by the server's answers: it is told that parts
-//!   may be kept, and the history says `started`.
+//! - **Everything is checked before anything runs**: names, versions, the checksums of the applied files, the order,
+//!   and statements that could not work where they stand.
+//! - **A file is one transaction**, its row in the history (`plimsoll_migrations`) included: a file that fails leaves
+//!   nothing, and the history tells the outcome of a COMMIT whose answer was lost. A file whose text shows that it ends
+//!   its own transaction is refused. If a file ends it in another way, the server's answers show it: the error says
+//!   that parts may be kept, and the history says `started`.
 //! - **One program at a time**: an advisory lock inside that same transaction. Ten instances that start together apply
-//!   each file once, also behind a transaction pooler, where a session's lock would belong to nobody. Whoever waits
-//!   polls: a waiting statement would hold a snapshot, for which `CREATE INDEX CONCURRENTLY` waits in turn.
-//! - **It does not stop the service**: a statement waits for a lock only for [`MigrateOptions::lock_timeout`], since
-//!   all that comes behind it in that queue waits too; then the file is rolled back and tried again after a pause.
-//! - **It may take its time**: neither the server's nor this program's limit on statements holds; a
+//!   each file once, also behind a transaction pooler, where a session's lock would belong to any client. An instance
+//!   that waits for the lock polls: a waiting statement would hold a snapshot, and `CREATE INDEX CONCURRENTLY` would
+//!   wait for that snapshot in turn.
+//! - **It does not stop the service**: a statement waits for a lock at most [`MigrateOptions::lock_timeout`], since
+//!   every statement behind it in that queue waits too; then the file is rolled back and tried again after a pause.
+//! - **A file may take long**: neither the server's nor this program's limit on statements holds; a
 //!   [deadline](crate::deadline) does.
-//! - **What cannot run in a transaction** has a file of its own that begins with `-- plimsoll: no transaction`. Its
-//!   statements commit one by one, so the history says `started` first and `done` at the end; one that stayed at
-//!   `started` is reported, and runs again only when somebody says so. It needs two connections: the lock is held by
-//!   the other one.
-//! - **An older program leaves a newer schema alone**, so that going back to the old image needs no work on the database.
-//! - **A schema without a history is not believed to be up to date**: its files run, so let them be idempotent, or say
+//! - **Statements that cannot run in a transaction** go into a file of their own that begins with
+//!   `-- plimsoll: no transaction`. They commit one by one, so the history says `started` first and `done` at the end.
+//!   A file that stayed at `started` is reported, and runs again only with [`MigrateOptions::rerun_started`]. It needs
+//!   two connections: the second one holds the lock.
+//! - **An older program leaves a newer schema alone**, so that going back to the old image needs no work on the
+//!   database.
+//! - **A schema without a history is not assumed to be up to date**: its files run, so make them idempotent, or set
 //!   [`MigrateOptions::baseline`].
 //!
 //! # Files of other tools
-//! Of a pair `0001_x.up.sql` and `0001_x.down.sql` the first is the migration, and the second is left alone. A plain
-//! dump of `pg_dump --inserts` is a file like any other, with its lines `\restrict` and `\unrestrict`. What sqlx calls
+//! Of a pair `0001_x.up.sql` and `0001_x.down.sql` the first is the migration, and the second is ignored. A plain dump
+//! of `pg_dump --inserts` is a file like any other, with its lines `\restrict` and `\unrestrict`. sqlx's
 //! `-- no-transaction`, in the first line, means the same here. Line ends of any system and a byte order mark change
-//! nothing, nor the checksum. What cannot be done (commands of psql, rows of a COPY, both ways in one file, names of
-//! Flyway's) is refused before anything runs, with what to do instead.
+//! neither the statements nor the checksum. What is not supported (commands of psql, rows of a COPY, a file with both
+//! directions, names as Flyway has them) is refused before anything runs, with what to do instead.
 //!
 //! # Why not refinery
-//! It wants names like `V1__x`, takes no lock, and runs files through a client of its own kind. The lock, our limits,
-//! one transaction a file and files that need none cannot be put around it from outside; what is left is less than the
-//! wrapping would be.
+//! It requires names like `V1__x`, takes no lock, and runs files through a client type of its own. The lock, the
+//! limits, one transaction for each file and files without a transaction cannot be added from outside, and the
+//! remaining use of it would be smaller than the wrapper.
 
 mod apply;
 mod failure;
@@ -74,8 +76,8 @@ use std::time::Duration;
 
 /// Compiles migration files into the program: `migrations!("migrations/001_initial_schema.sql", ..)`.
 ///
-/// Paths begin at the folder of the calling crate's `Cargo.toml`. Gives a [`migrate::Migrations`](crate::migrate::Migrations),
-/// in a `static` too.
+/// Paths begin at the folder of the calling crate's `Cargo.toml`. Gives a
+/// [`migrate::Migrations`](crate::migrate::Migrations), in a `static` too.
 #[macro_export]
 macro_rules! migrations {
     ($($file:literal),+ $(,)?) => {
@@ -115,7 +117,7 @@ impl Default for MigrateOptions {
 
 impl MigrateOptions {
     /// How long a statement waits for a lock on a table before its file is rolled back and tried again (5 s).
-    /// `CONCURRENTLY`, which holds nobody up, waits without a limit.
+    /// `CONCURRENTLY` waits without a limit, since no other statement waits behind it.
     #[must_use]
     pub fn lock_timeout(mut self, limit: Duration) -> Self {
         self.lock_timeout = limit;
@@ -129,7 +131,7 @@ impl MigrateOptions {
         self
     }
 
-    /// How often a file is tried again after a lock that was not to be had, a deadlock or a lost connection (10).
+    /// How often a file is tried again after a lock timeout, a deadlock or a lost connection (10).
     #[must_use]
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = retries;
@@ -150,24 +152,24 @@ impl MigrateOptions {
         self
     }
 
-    /// Whether a file may come that is older than what was applied (no).
+    /// Whether a file may be applied after one with a higher version (no).
     #[must_use]
     pub fn out_of_order(mut self, is_allowed: bool) -> Self {
         self.out_of_order = is_allowed;
         self
     }
 
-    /// Up to this version the schema was made before there was a history: those files are entered without being run.
-    /// Holds only where there are tables and no history, so it may stay in the code: an empty database gets all files.
+    /// The version up to which the schema existed before its history: those files are recorded without being run. This
+    /// applies only if there are tables and no history, so it may stay in the code: an empty database gets all files.
     #[must_use]
     pub fn baseline(mut self, version: i64) -> Self {
         self.baseline = Some(version);
         self
     }
 
-    /// Whether a file that was begun and not finished is run again, from its beginning (no): one outside a transaction,
-    /// or one that ended its own.
-    /// Invalid indexes that it names are dropped first: `IF NOT EXISTS` would take them for finished ones.
+    /// Whether a file that was begun and not finished is run again from its beginning (no): a file outside a
+    /// transaction, or one that ended its own. Invalid indexes that it names are dropped first, since `IF NOT EXISTS`
+    /// would take them for finished ones.
     #[must_use]
     pub fn rerun_started(mut self, is_allowed: bool) -> Self {
         self.rerun_started = is_allowed;
@@ -193,12 +195,11 @@ pub struct Applied {
 pub struct Report {
     /// The files that this call applied.
     pub applied: Vec<Applied>,
-    /// Versions that were found applied when it was their turn: by another program, or by this one in a COMMIT whose
-    /// answer was lost.
+    /// Versions that had been applied meanwhile: by another program, or by this one in a COMMIT whose answer was lost.
     pub skipped: Vec<i64>,
     /// How many files were applied before.
     pub already: usize,
-    /// Versions that were entered as there already: see [`MigrateOptions::baseline`].
+    /// Versions that were recorded without being run: see [`MigrateOptions::baseline`].
     pub baselined: Vec<i64>,
     /// Versions that are applied and that this program does not know, since it is older than the schema.
     pub unknown: Vec<i64>,
@@ -208,13 +209,14 @@ impl Database {
     /// Brings the schema up to date, on connections from the pool. As [`Database::migrate_with`], with the defaults.
     ///
     /// # Errors
-    /// [`Fault::Migration`] says which file, which statement and line, what the server said and what to do. Nothing of
-    /// the failed file is kept (unless it runs outside a transaction, and the message says how far it came, or it ended
-    /// its own, and the outcome is [`Outcome::Unknown`]); files before it are. Connections that cannot be had, and deadlines, fail as everywhere.
+    /// [`Fault::Migration`] names the file, the statement and its line, the server's message and the remedy. Nothing of
+    /// the failed file is kept, with two exceptions: of a file outside a transaction the message says how far it came,
+    /// and after a file that ended its own transaction the outcome is [`Outcome::Unknown`]. The files before it stay
+    /// applied. A connection that is not available, or a deadline that passes, is the same error as everywhere.
     ///
     /// # Cancel safety
-    /// Dropped, the file that is being applied is stopped and rolled back; run it again to go on. Of a file outside a
-    /// transaction the history says `started`.
+    /// If the future is dropped, the file that is being applied is stopped and rolled back; call again to go on. A file
+    /// outside a transaction stays `started` in the history.
     pub async fn migrate(&self, migrations: &Migrations) -> Result<Report> {
         self.migrate_with(migrations, MigrateOptions::default()).await
     }
@@ -251,8 +253,8 @@ impl Database {
         Ok(plan::version(&history::read(self).await?))
     }
 
-    /// Whether every one of these files is applied, as it is now. A schema that is ahead of them is current; files that
-    /// could not be found are not. For readiness: a program whose schema is not there yet is not ready.
+    /// Whether each of these files is applied, with its present text. A schema that is ahead of them is current; if the
+    /// files could not be found, it is not. For readiness: a program whose schema does not exist yet is not ready.
     ///
     /// # Errors
     /// As any query's; [`Fault::Migration`] for files that contradict themselves.
@@ -265,7 +267,7 @@ impl Database {
     }
 }
 
-/// Nothing was run, for these reasons.
+/// The error for problems that were found before anything ran.
 fn refused(problems: Vec<String>) -> Error {
     let count = problems.len();
     let sentence = match count {

@@ -1,10 +1,11 @@
-//! What the name of a migration file says.
+//! Reads the name of a migration file.
 //!
-//! A name begins with its version, a whole number. Tools that go both ways write two files for each, `0001_x.up.sql`
-//! and `0001_x.down.sql`: the first is the migration, and the second is never run here, since nothing is undone. Names
-//! of Flyway's and refinery's begin with a letter that says what kind they are, of which there is only one here.
+//! A name begins with its version, a whole number. Tools that migrate in both directions write two files for each
+//! version, `0001_x.up.sql` and `0001_x.down.sql`: the first is the migration; the second is never run here, since
+//! nothing is undone. Names as Flyway and refinery have them begin with a letter for the kind of the file; here there
+//! is only one kind.
 
-/// Whether it is the file of a pair that undoes the other.
+/// Whether this is the file of a pair that undoes the other one.
 pub(super) fn is_down(file: &str) -> bool {
     stem(file).to_ascii_lowercase().ends_with(".down")
 }
@@ -27,7 +28,7 @@ pub(super) fn of(file: &str) -> Result<(i64, String), String> {
     }
 }
 
-/// What to do with a name of another tool's.
+/// The remedy for a name of another tool.
 fn advice(number: &str, rest: &str) -> String {
     let mut letters = number.chars();
     let letter = letters.next().map(|letter| letter.to_ascii_uppercase());

@@ -1,15 +1,15 @@
-//! What a file says to another tool than this one, and what would go wrong if it were not heeded.
+//! Finds what a file says to another tool, and what would go wrong here because of it.
 //!
-//! Some tools keep both ways in one file, parted by a comment: all of it run as one would make something and undo it
-//! at once. And a file that changes the encoding of the session would have what follows stored as something else, since
-//! it is sent as UTF-8 whatever it says.
+//! Some tools keep both directions in one file, separated by a comment: run as a whole, it would create something and
+//! undo it at once. And if a file changed the encoding of the session, the text after it would be stored wrongly,
+//! since every file is sent as UTF-8.
 
 use super::script;
 use super::script::Statement;
 use crate::sql::Strings;
 use crate::sql::lexer::{Lexer, Token};
 
-/// The comments behind which a file undoes what stands before them, in lower case.
+/// The comments after which a file undoes the statements before them, in lower case.
 const DOWN: [(&str, &str); 6] = [
     ("-- +goose down", "goose"),
     ("-- migrate:down", "dbmate"),
@@ -19,10 +19,10 @@ const DOWN: [(&str, &str); 6] = [
     ("-- !downs", "Play"),
 ];
 
-/// What stands against running this text, a sentence each; the lines are named.
+/// The problems of this text, one sentence each, with their lines.
 pub(super) fn problems(file: &str, sql: &str) -> Vec<String> {
     let statements = script::statements(sql);
-    // What stands below such a comment as comments does no harm.
+    // Below such a comment, further comments are harmless.
     let last = statements.last().map_or(0, |statement| statement.line);
     let mut problems: Vec<String> = both_ways(file, sql, last).into_iter().collect();
     problems.extend(statements.iter().filter(|statement| changes_encoding(statement)).map(
@@ -36,7 +36,7 @@ pub(super) fn problems(file: &str, sql: &str) -> Vec<String> {
     problems
 }
 
-/// Whether a file of sqlx's says that it must not run inside a transaction.
+/// Whether the file says in sqlx's way that it must not run inside a transaction.
 pub(super) fn is_sqlx_without_transaction(sql: &str) -> bool {
     sql.lines()
         .next()
@@ -58,7 +58,7 @@ fn both_ways(file: &str, sql: &str, last: usize) -> Option<String> {
     None
 }
 
-/// The lines of a text, whatever ends them.
+/// The lines of a text, with line ends of any system.
 fn lines(sql: &str) -> impl Iterator<Item = &str> {
     sql.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
 }

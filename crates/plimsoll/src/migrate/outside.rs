@@ -1,11 +1,13 @@
-//! Files whose statements commit one by one: `CREATE INDEX CONCURRENTLY` and what else refuses a transaction.
+//! Applies files whose statements commit one by one: `CREATE INDEX CONCURRENTLY` and other statements that refuse a
+//! transaction.
 //!
-//! Nothing undoes such a file when it breaks off, so the history is written in two steps. Whoever finds `started` under
-//! the lock knows that somebody died on the way, and that only a person can say whether to run it again. An index that
-//! was broken off stays behind *invalid*: it costs every write and serves no query, and `IF NOT EXISTS` takes it for a
-//! finished one. So invalid indexes are looked for before the file counts as done.
+//! If such a file breaks off, nothing undoes it, so the history is written in two steps. A program that finds
+//! `started` under the lock knows that an earlier run has broken off, and that only an operator can decide whether to
+//! run the file again. A concurrent index build that broke off leaves an *invalid* index: it costs every write and
+//! serves no query, and `IF NOT EXISTS` takes it for a finished one. So invalid indexes are looked up before the file
+//! counts as done.
 
-use super::apply::{Done, Run, limits};
+use super::apply::{FileOutcome, Run, limits};
 use super::failure::{Failure, WhatRemains};
 use super::file::Migration;
 use super::plan::MigrationState;
@@ -25,7 +27,7 @@ const INVALID: &str = "SELECT pg_catalog.format('%I.%I', space.nspname, class.re
     JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace \
     WHERE NOT index.indisvalid AND class.relkind = 'i'";
 
-/// An index that was broken off.
+/// An index whose build broke off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Invalid {
     /// With its schema, quoted.
@@ -35,11 +37,11 @@ struct Invalid {
 
 impl Run<'_> {
     /// Applies a file outside a transaction, while another connection holds the lock.
-    pub(super) async fn outside(&self, file: &Migration) -> Result<Done, Failure> {
-        let Some(holder) = self.turn(Some(file.version)).await? else { return Ok(Done::Skipped) };
+    pub(super) async fn outside(&self, file: &Migration) -> Result<FileOutcome, Failure> {
+        let Some(holder) = self.take_turn(Some(file.version)).await? else { return Ok(FileOutcome::Skipped) };
         if !self.is_pending(&holder, file).await? {
             holder.rollback().await;
-            return Ok(Done::Skipped);
+            return Ok(FileOutcome::Skipped);
         }
         let was_begun = match self.was_begun(&holder, file).await {
             Ok(was_begun) => was_begun,
@@ -67,7 +69,7 @@ impl Run<'_> {
             self.refuse_invalid(&worker, file, &before).await?;
             let took = began.elapsed();
             self.history.enter_at_once(&worker, file, MigrationState::Done, took).await?;
-            Ok::<_, Failure>(Done::Applied(took))
+            Ok::<_, Failure>(FileOutcome::Applied(took))
         }
         .await;
         drop(worker);
@@ -75,7 +77,7 @@ impl Run<'_> {
         result.map_err(|failure| Failure { kept: WhatRemains::First(kept), ..failure })
     }
 
-    /// Whether it was begun before; an error unless it may be run again.
+    /// Whether the file was begun before; an error unless it may be run again.
     pub(super) async fn was_begun(&self, tx: &Transaction, file: &Migration) -> Result<bool> {
         let (history, _) = self.history.look_inside(tx).await?;
         let Some(record) = history.iter().find(|record| record.version == file.version) else {
@@ -102,9 +104,9 @@ impl Run<'_> {
         ))
     }
 
-    /// Runs one statement by itself. A lock that is not to be had leaves nothing, so that one is tried again here.
+    /// Runs one statement by itself. A lock timeout leaves nothing of it, so the statement is tried again here.
     async fn alone(&self, worker: &PooledConnection, statement: &Statement<'_>) -> Result<()> {
-        // A concurrent build that loses patience leaves an invalid index, and its waiting holds nobody up.
+        // A concurrent build that times out leaves an invalid index, and no other statement waits behind it.
         let is_concurrent = statement.is_concurrent();
         let lock_timeout = if is_concurrent { Duration::ZERO } else { self.options.lock_timeout };
         let executor = unlimited(worker);
@@ -129,9 +131,9 @@ impl Run<'_> {
         }
     }
 
-    /// Proves that the lock is still held, and lets go of the holder's snapshot. A query of the driver's leaves its
-    /// portal open until the next one, and with it a snapshot, for which a concurrent build would wait for ever; one by
-    /// the simple protocol closes both.
+    /// Proves that the lock is still held, and releases the holder's snapshot. A query of the extended protocol leaves
+    /// its portal open until the next one, and with it a snapshot for which a concurrent build would wait for ever; a
+    /// query of the simple protocol closes both.
     async fn still_my_turn(&self, holder: &TransactionGuard) -> Result<()> {
         holder.script("SELECT 1").await.map_err(|error| {
             error.and(
@@ -140,7 +142,7 @@ impl Run<'_> {
         })
     }
 
-    /// Drops what an earlier run broke off.
+    /// Drops the invalid indexes of an earlier run.
     async fn drop_invalid(
         &self,
         worker: &PooledConnection,
@@ -181,10 +183,10 @@ impl Run<'_> {
     }
 }
 
-/// A transaction that a statement has left open would take what follows with it when the connection goes back, the
-/// line in the history included.
+/// Refuses a statement that left a transaction open: when the connection is returned, that would be rolled back
+/// together with everything after it, the row in the history included.
 fn refuse_open(worker: &PooledConnection, statement: &Statement<'_>) -> Result<(), Failure> {
-    if worker.inner().link.state.status() == b'I' {
+    if worker.inner().link.state.status().is_idle() {
         return Ok(());
     }
     let sentence = "the statement left a transaction open, which is rolled back; a file outside a transaction is run statement by statement, and each commits by itself: take BEGIN out";
@@ -192,7 +194,7 @@ fn refuse_open(worker: &PooledConnection, statement: &Statement<'_>) -> Result<(
     Err(Failure::at(statement, error))
 }
 
-/// A executor without this program's limit, for a statement that stands alone.
+/// An executor without limits, for a statement outside a transaction.
 fn unlimited(connection: &PooledConnection) -> Executor<'_> {
     Executor { limit: None, server_limit: None, ..connection.executor().at(Scope::Autocommit) }
 }

@@ -1,9 +1,9 @@
-//! What in a file is meant for psql and not for the server.
+//! Recognises what in a file is meant for psql and not for the server.
 //!
-//! A dump or a script that was written for psql may hold its commands: lines that begin with a backslash. `pg_dump`
-//! writes two of them around every plain dump, `\restrict` and `\unrestrict`, which tell psql to obey no others in
-//! between; here none is obeyed anyway, so these are passed over. Any other would be read as SQL, or would silently
-//! not do what its author wants, so it is refused, with what to do instead.
+//! A dump or a script for psql may contain psql's commands: lines that begin with a backslash. `pg_dump` writes two of
+//! them around every plain dump, `\restrict` and `\unrestrict`, which tell psql to obey no other commands in between.
+//! No command is obeyed here anyway, so these two are skipped. Any other would be read as SQL, or would silently not
+//! do what its author wants, so it is refused, with what to do instead.
 
 use crate::sql::lexer::Token;
 
@@ -19,7 +19,7 @@ pub(super) struct Command<'a> {
 }
 
 impl<'a> Command<'a> {
-    /// The one that this token begins, if it does.
+    /// The command that begins with this token, if it is one.
     pub(super) fn at(sql: &'a str, token: &Token<'_>, at: usize) -> Option<Self> {
         if *token != Token::Operator(b"\\") || !begins_line(sql, at) {
             return None;
@@ -35,20 +35,20 @@ impl<'a> Command<'a> {
         self.line.get(..end.map_or(self.line.len(), |(at, _)| at)).unwrap_or_default()
     }
 
-    /// Whether nothing is lost by passing it over.
+    /// Whether it can be skipped without loss.
     pub(super) fn is_harmless(&self) -> bool {
         matches!(self.name(), "\\restrict" | "\\unrestrict")
     }
 }
 
-/// Whether only blanks stand before it in its line.
+/// Whether only blanks precede it in its line.
 fn begins_line(sql: &str, at: usize) -> bool {
     let before =
         sql.get(..at).unwrap_or_default().trim_end_matches([' ', '\t', '\u{b}', '\u{c}', '\u{feff}']);
     before.is_empty() || before.ends_with(['\n', '\r'])
 }
 
-/// How the line with such a command is called, and what is to be done about it.
+/// The name of the command in a line, and what to do instead.
 pub(super) fn advice(line: &str) -> String {
     let command = Command { line, at: 0, end: line.len() };
     let name = command.name();
@@ -74,8 +74,7 @@ pub(super) fn advice(line: &str) -> String {
     format!("{name} is a command of psql, which the server does not know; {what}")
 }
 
-/// Where the rows of a `COPY .. FROM STDIN` end whose semicolon stands at this place: behind the line `\.`, if there is
-/// one.
+/// Where the rows of a `COPY .. FROM STDIN` end whose semicolon is at this place: after the line `\.`, if there is one.
 pub(super) fn end_of_rows(sql: &str, semicolon: usize) -> Option<usize> {
     let rest = sql.get(semicolon..)?;
     let mut at = semicolon;

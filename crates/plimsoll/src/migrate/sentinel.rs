@@ -1,9 +1,9 @@
-//! The table by which a schema is known to be there.
+//! Looks up the sentinel: the table whose existence shows that there is a schema.
 //!
-//! The catalog itself is asked. `information_schema` shows a role only what it has rights on, and `to_regclass` asks
-//! for the right to use the schema, so to a role without rights both say that there is no such table; and a schema that
-//! is there would be made once more. For the same reason the search path is read as it was set: `current_schemas` leaves
-//! out what the role may not use.
+//! The catalog itself is queried. `information_schema` shows a role only objects on which it has rights, and
+//! `to_regclass` requires the right to use the schema, so a role without rights would be told that there is no such
+//! table, and an existing schema would be created once more. For the same reason the search path is read as it was
+//! set: `current_schemas` leaves out schemas that the role may not use.
 
 use crate::call::database::Database;
 use crate::error::{Error, Outcome, Phase, Result};
@@ -11,7 +11,7 @@ use crate::fault::Fault;
 
 const PATH: &str = "SELECT pg_catalog.current_setting('search_path'), current_user::text";
 
-/// Whether a table, view or foreign table of one of the names is in one of the schemas; and which of those exist.
+/// Whether a table, view or foreign table with one of the names is in one of the schemas; and which schemas exist.
 const LOOK: &str = "SELECT pg_catalog.count(class.oid) > 0, \
     pg_catalog.array_agg(DISTINCT space.nspname::text) \
     FROM pg_catalog.pg_namespace AS space LEFT JOIN pg_catalog.pg_class AS class \
@@ -26,17 +26,17 @@ pub(super) struct Sentinel {
     table: Name,
 }
 
-/// One part of it.
+/// One part of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Name {
     text: String,
     is_quoted: bool,
 }
 
-/// What was found.
+/// The result of the lookup.
 pub(super) struct Found {
     pub(super) exists: bool,
-    /// Where it was looked for, for an error: `public.exploits`, or the name and its schemas.
+    /// The name and where it was looked up, for an error: `public.exploits`, or the name and the schemas.
     pub(super) shown: String,
 }
 
@@ -65,7 +65,7 @@ impl Sentinel {
         }
     }
 
-    /// Asks for it.
+    /// Looks up the table.
     pub(super) async fn look(&self, db: &Database) -> Result<Found> {
         let connection = db.named("schema sentinel").acquire().await?;
         let schemas = match &self.schema {
@@ -89,7 +89,7 @@ impl Sentinel {
 }
 
 impl Name {
-    /// As SQL means it; and without quotes also exactly as it stands, which was the only way once.
+    /// The name as SQL reads it. A name without quotes is also tried exactly as written, as earlier releases did.
     fn spellings(&self) -> Vec<String> {
         let folded = self.text.to_ascii_lowercase();
         if self.is_quoted || folded == self.text {
@@ -113,7 +113,7 @@ fn schemas(path: &str, user: &str) -> Vec<String> {
         .collect()
 }
 
-/// Names with a separator between them, quoted or not; none if the quotes do not fit.
+/// Splits names at a separator, quoted or not; `None` if the quotes do not match.
 fn parts(text: &str, separator: char) -> Option<Vec<Name>> {
     let mut names = Vec::new();
     let mut rest = text.trim();
@@ -139,7 +139,7 @@ fn parts(text: &str, separator: char) -> Option<Vec<Name>> {
     }
 }
 
-/// A name up to its closing quotation mark, and what stands behind that. A doubled one is one of the name.
+/// A name up to its closing quotation mark, and the rest. A doubled quotation mark is part of the name.
 fn quoted(inside: &str) -> Option<(Name, &str)> {
     let mut text = String::new();
     let mut rest = inside;

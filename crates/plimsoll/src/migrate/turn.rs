@@ -1,12 +1,13 @@
-//! Whose turn it is: the lock under which one program at a time migrates.
+//! The migration lock, under which one program at a time migrates.
 //!
-//! The lock lives in a transaction, because behind a transaction pooler nothing else is ours. It is tried for and not
-//! waited for: a statement that waits holds a snapshot, and `CREATE INDEX CONCURRENTLY`, run by the holder of the lock,
-//! waits for all snapshots older than its own; the server cannot see that circle, since one side of it sits idle. So
-//! between two tries nothing is open, and the wait is bounded by the caller's patience and not by `lock_timeout`.
+//! The lock is held by a transaction, because behind a transaction pooler a program has nothing else of its own. It is
+//! polled: a statement that waits for it would hold a snapshot, and `CREATE INDEX CONCURRENTLY`, run by the holder of
+//! the lock, waits for all older snapshots. The server cannot detect that deadlock, since one side of it is an idle
+//! session. So between two tries nothing is open, and the wait is bounded by `MigrateOptions::patience` and not by
+//! `lock_timeout`.
 
 use super::apply::Run;
-use crate::call::transaction::options::Isolation;
+use crate::call::options::Isolation;
 use crate::call::transaction::{Transaction, TransactionGuard};
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
@@ -17,7 +18,7 @@ use tokio::time::{Instant, sleep};
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
-/// Who holds the lock, as the server's own views say it.
+/// The holder of the lock, from the server's views.
 const HOLDER: &str = "SELECT pg_catalog.format('backend %s, application %s, in this transaction since %s UTC', \
     activity.pid, pg_catalog.quote_literal(activity.application_name), \
     pg_catalog.to_char(activity.xact_start AT TIME ZONE 'UTC', 'HH24:MI:SS')) \
@@ -27,8 +28,8 @@ const HOLDER: &str = "SELECT pg_catalog.format('backend %s, application %s, in t
     AND ((lock.classid::bigint << 32) | lock.objid::bigint) = $1 LIMIT 1";
 
 impl Run<'_> {
-    /// A transaction that holds the lock and has no limits; none when another program has meanwhile done this file.
-    pub(super) async fn turn(&self, version: Option<i64>) -> Result<Option<TransactionGuard>> {
+    /// A transaction that holds the lock and has no limits; `None` if another program has applied this file meanwhile.
+    pub(super) async fn take_turn(&self, version: Option<i64>) -> Result<Option<TransactionGuard>> {
         let began = Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
@@ -48,7 +49,7 @@ impl Run<'_> {
                 return Ok(None);
             }
             if began.elapsed() >= self.options.patience {
-                let error = self.gave_up(&tx, began.elapsed()).await;
+                let error = self.lock_not_had(&tx, began.elapsed()).await;
                 tx.rollback().await;
                 return Err(error);
             }
@@ -63,10 +64,10 @@ impl Run<'_> {
         Ok(history.iter().any(|record| record.version == version && record.is_applied()))
     }
 
-    async fn gave_up(&self, tx: &Transaction, waited: Duration) -> Error {
+    async fn lock_not_had(&self, tx: &Transaction, waited: Duration) -> Error {
         let holder = match tx.query_opt(HOLDER, &[&self.history.lock().number()]).await {
             Ok(Some(row)) => row.try_get::<_, String>(0).unwrap_or_default(),
-            _ => "nobody any more".to_owned(),
+            _ => "no session any more".to_owned(),
         };
         Error::new(
             Fault::LockTimeout,

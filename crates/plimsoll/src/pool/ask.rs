@@ -1,39 +1,33 @@
-//! What is asked of a pool.
+//! What a caller asks of a pool, and how it becomes a [`Request`].
 
 use crate::deadline::Deadline;
 use crate::moment::Moment;
 use crate::name::WorkName;
-use crate::rules::forecast::Priority;
+use crate::rules::request::{Priority, Request};
+use crate::runner::Runner;
+use crate::settings::Plan;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// What is asked of a pool: for which work, and by when.
 #[derive(Clone, Debug)]
 pub struct Ask {
-    pub(super) name: WorkName,
-    pub(super) terms: Terms,
-}
-
-/// On which terms it is asked.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Terms {
+    pub(crate) name: WorkName,
+    /// The longest wait, instead of the pool's own limit.
     pub(crate) limit: Option<Duration>,
     pub(crate) priority: Priority,
+    /// How many connections the name may hold, instead of the setting `max_per_name`.
     pub(crate) cap: Option<NonZeroU32>,
-    /// When all of it must have ended; asked for when the wait begins, since it may be awaited in another scope than made.
-    pub(crate) deadline: Option<Deadline>,
-    /// When it was asked, if the clock was read just now: reading it costs as much as all that is done under the lock.
-    pub(crate) at: Option<Moment>,
 }
 
 impl Ask {
     /// For this work, by the pool's own limit.
     #[must_use]
     pub fn by(name: WorkName) -> Self {
-        Ask { name, terms: Terms::default() }
+        Ask { name, limit: None, priority: Priority::Normal, cap: None }
     }
 
-    /// For the work of whoever calls this.
+    /// For work that is named after the place that calls this.
     #[track_caller]
     #[must_use]
     pub fn here() -> Self {
@@ -43,26 +37,42 @@ impl Ask {
     /// Waits no longer than this, instead of the pool's own limit.
     #[must_use]
     pub fn within(mut self, limit: Duration) -> Self {
-        self.terms.limit = Some(limit);
+        self.limit = Some(limit);
         self
     }
 
-    /// Before those that are less urgent.
+    /// Before requests that are less urgent.
     #[must_use]
     pub fn priority(mut self, priority: Priority) -> Self {
-        self.terms.priority = priority;
+        self.priority = priority;
         self
     }
 
     /// Only while this work's name holds fewer connections than so many, at least one.
     #[must_use]
     pub fn at_most(mut self, count: usize) -> Self {
-        self.terms.cap = Some(cap(count));
+        self.cap = Some(cap(count));
         self
+    }
+
+    /// The request that begins now: what was not said is taken from the settings.
+    pub(super) fn begin(self, plan: &Plan, deadline: Option<Deadline>) -> Request {
+        let since = Moment::now();
+        let deadline = deadline.map(Deadline::moment);
+        let limit = since + self.limit.unwrap_or(plan.pool_timeout());
+        Request {
+            name: self.name,
+            runner: Runner::current(),
+            priority: self.priority,
+            cap: self.cap.or_else(|| (plan.max_per_name() > 0).then(|| cap(plan.max_per_name()))),
+            since,
+            until: deadline.map_or(limit, |deadline| limit.min(deadline)),
+            deadline,
+        }
     }
 }
 
-/// How many connections a name may hold: so many, and at least one.
+/// A cap of so many, and at least one.
 pub(crate) fn cap(count: usize) -> NonZeroU32 {
     NonZeroU32::new(u32::try_from(count).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN)
 }

@@ -1,31 +1,31 @@
-//! One clock for everybody's limits.
+//! One clock for all limits.
 //!
-//! A timer for each waiter and each lease would cost more than the acquire itself. Nearly all limits are the same
-//! length, so nearly always the one that was set first is the one that comes first: the clock sleeps until that one,
-//! looks at everything, and sleeps again. Only a limit that is earlier than the clock's own wakes it.
+//! A timer for each waiter and each lease would cost more than the acquire itself. Nearly all limits are of the same
+//! length, so nearly always the limit that was set first comes first: the clock sleeps until then, looks at everything,
+//! and sleeps again. Only a limit that is earlier than the clock's own wakes it.
 
+use super::alarm::Alarm;
 use super::connects;
 use super::foreign_runtime::CloseWithRuntime;
 use super::{Inner, Manage};
 use crate::event::{Event, StopReason};
 use crate::moment::Moment;
 use crate::name::WorkName;
-use crate::rules::queue::waiters::Refusal;
-use crate::rules::slots::{LeaseRecord, SlotState, Slots};
+use crate::rules::refusal::Refusal;
+use crate::rules::slots::{Slot, SlotState, Slots};
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Duration;
-use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-/// How often a lease that has outlived its deadline is looked at.
+/// How often a lease that has passed its deadline is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Runs until the pool is gone.
 ///
-/// Asleep it holds the alarm and not the pool, so that a pool that nobody has any more can end.
-pub(super) async fn run<M: Manage>(pool: Weak<Inner<M>>, alarm: Arc<Notify>) {
+/// Asleep it holds the alarm and not the pool, so that a pool whose last handle was dropped can end.
+pub(super) async fn run<M: Manage>(pool: Weak<Inner<M>>, alarm: Arc<Alarm>) {
     let mut suspicion = Suspicion::default();
     let _alive = CloseWithRuntime(Weak::clone(&pool));
     loop {
@@ -33,20 +33,20 @@ pub(super) async fn run<M: Manage>(pool: Weak<Inner<M>>, alarm: Arc<Notify>) {
         let next = look(&inner, &mut suspicion);
         drop(inner);
         let at = next.map_or_else(|| Instant::now() + Duration::from_secs(5), Moment::instant);
-        let _ = timeout_at(at, alarm.notified()).await;
+        let _ = timeout_at(at, alarm.rung()).await;
     }
 }
 
-/// Does what is due, and says when to look again.
+/// Does what is due, and tells when to look again.
 fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<Moment> {
     let now = Moment::now();
     let mut wakers: Vec<Waker> = Vec::new();
     let mut overdue: Vec<(M::Handle, WorkName)> = Vec::new();
     let mut stuck: Vec<M::Handle> = Vec::new();
     let mut events: Vec<Event> = Vec::new();
-    inner.watchdog.disarm();
+    inner.alarm.disarm();
     let mut ring = Moment::NEVER;
-    let (places, next) = {
+    let (connects, next) = {
         let mut slots = inner.slots.lock();
         if slots.waiters.earliest().is_some_and(|due| due <= now) {
             let entangled =
@@ -55,18 +55,18 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<M
         }
         for slot in &mut slots.slots {
             let Some(handle) = slot.handle.clone() else { continue };
-            match (slot.state, &mut slot.lease) {
-                (SlotState::Lent, Some(lease)) => {
+            match (slot.state, &slot.holder) {
+                (SlotState::Lent, Some(holder)) => {
                     ring = ring.min(Moment::numbered(inner.manager.ring(&handle, now.number())));
-                    if lease.due.is_some_and(|due| due <= now) {
-                        lease.due = Some(now + LOOK_AGAIN);
-                        // Decided here, where it cannot end: a moment later it may be another's.
+                    if slot.due.is_some_and(|due| due <= now) {
+                        slot.due = Some(now + LOOK_AGAIN);
+                        // Decided under the lock, where the lease cannot end: a moment later another may have begun.
                         if inner.manager.begin_stop(&handle) {
                             slot.is_condemned = true;
-                            overdue.push((handle, lease.who.name.clone()));
+                            overdue.push((handle, holder.name.clone()));
                         }
                     }
-                    events.extend(leak(lease, inner.sizing.leak_after, now));
+                    events.extend(leak(slot, inner.plan.leak_after(), now));
                 }
                 (SlotState::Returning, _) if slot.since + inner.return_limit(&handle) <= now => {
                     slot.is_condemned = true;
@@ -77,29 +77,29 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<M
         }
         if let Some(leases) = suspicion.look(inner, &slots, now) {
             events.push(Event::SelfDeadlock { leases: leases.clone() });
-            wakers.extend(slots.waiters.refuse_youngest(Refusal::Deadlock(leases)));
+            wakers.extend(slots.waiters.refuse_youngest(Refusal::Deadlock { leases }));
         }
-        let places = slots.begin_wanted(now);
+        let connects = slots.begin_wanted(now);
         let next = next_alarm(inner, &slots, now);
-        (places, next.into_iter().chain((ring != Moment::NEVER).then_some(ring)).min())
+        (connects, next.into_iter().chain((ring != Moment::NEVER).then_some(ring)).min())
     };
     wakers.into_iter().for_each(Waker::wake);
     inner.serve_idle();
-    connects::start(inner, places);
+    connects::start(inner, connects);
     overdue.iter().for_each(|(handle, who)| inner.manager.stop(handle, Some(who), StopReason::Deadline));
     stuck.iter().for_each(|handle| inner.manager.abandon(handle));
     events.into_iter().for_each(|event| inner.events.tell(event));
-    inner.watchdog.rest_until(next)
+    inner.alarm.rest_until(next)
 }
 
-/// Reported once per lease.
-fn leak(lease: &mut LeaseRecord, after: Option<Duration>, now: Moment) -> Option<Event> {
-    let held = now.since(lease.since);
-    if lease.is_reported || held < after? {
+/// Reports a lease that is held for long, once.
+fn leak<C, H>(slot: &mut Slot<C, H>, after: Option<Duration>, now: Moment) -> Option<Event> {
+    let held = now.since(slot.since);
+    if slot.is_reported || held < after? {
         return None;
     }
-    lease.is_reported = true;
-    Some(Event::HeldLong { work: lease.who.name.to_string(), held })
+    slot.is_reported = true;
+    Some(Event::HeldLong { work: slot.holder.as_ref()?.name.to_string(), held })
 }
 
 fn next_alarm<M: Manage>(
@@ -107,23 +107,22 @@ fn next_alarm<M: Manage>(
     slots: &Slots<M::Connection, M::Handle>,
     now: Moment,
 ) -> Option<Moment> {
-    let leases = slots.slots.iter().filter_map(|slot| match (slot.state, &slot.lease) {
-        (SlotState::Lent, Some(lease)) => {
-            let leak =
-                inner.sizing.leak_after.filter(|_| !lease.is_reported).map(|after| lease.since + after);
-            lease.due.into_iter().chain(leak).min()
+    let leases = slots.slots.iter().filter_map(|slot| match slot.state {
+        SlotState::Lent => {
+            let leak = inner.plan.leak_after().filter(|_| !slot.is_reported).map(|after| slot.since + after);
+            slot.due.into_iter().chain(leak).min()
         }
-        (SlotState::Returning, _) => {
+        SlotState::Returning => {
             let limit = inner.return_limit(slot.handle.as_ref()?);
             Some((slot.since + limit).max(now + Duration::from_millis(10)))
         }
         _ => None,
     });
-    let somebody_waits = slots.waiters.len() > 0;
+    let has_waiters = slots.waiters.len() > 0;
     let looks = inner
-        .sizing
-        .deadlock_after
-        .filter(|_| somebody_waits)
+        .plan
+        .deadlock_after()
+        .filter(|_| has_waiters)
         .map(|after| now + (after / 4).max(Duration::from_millis(1)));
     let retry = slots.back_off.filter(|until| *until > now && slots.wanted() > 0);
     leases.chain(slots.waiters.earliest()).chain(looks).chain(retry).min()
@@ -131,8 +130,8 @@ fn next_alarm<M: Manage>(
 
 /// The watch for a deadlock among our own callers.
 ///
-/// Every place is lent, nothing runs on any of them, and each holder's task is itself waiting for another: if all of
-/// that stays so without the least change for a while, nobody can ever go on. A task that works on one lease while
+/// Every connection is lent, nothing runs on any of them, and each holder's task itself waits for another connection: if
+/// all of that stays so without any change for a while, no task can ever go on. A task that works on one lease while
 /// another of its branches waits shows progress, or ends its lease, and is left alone.
 #[derive(Default)]
 struct Suspicion {
@@ -147,7 +146,7 @@ impl Suspicion {
         slots: &Slots<M::Connection, M::Handle>,
         now: Moment,
     ) -> Option<String> {
-        let after = inner.sizing.deadlock_after?;
+        let after = inner.plan.deadlock_after()?;
         let Some(evidence) = evidence(inner, slots) else {
             self.since = None;
             return None;
@@ -169,17 +168,17 @@ fn evidence<M: Manage>(
     inner: &Inner<M>,
     slots: &Slots<M::Connection, M::Handle>,
 ) -> Option<Vec<(Moment, u64)>> {
-    if slots.is_paused || slots.waiters.len() == 0 || slots.lent() < slots.ceiling() {
+    if slots.is_paused() || slots.waiters.len() == 0 || slots.lent() < slots.ceiling() {
         return None;
     }
     let waiting: HashSet<_> = slots.waiters.runners().collect();
     let mut evidence = Vec::with_capacity(slots.slots.len());
     for slot in slots.slots.iter().filter(|slot| slot.state == SlotState::Lent) {
-        let (lease, handle) = (slot.lease.as_ref()?, slot.handle.as_ref()?);
-        if !waiting.contains(&lease.who.runner) || inner.manager.is_busy(handle) {
+        let (holder, handle) = (slot.holder.as_ref()?, slot.handle.as_ref()?);
+        if !waiting.contains(&holder.runner) || inner.manager.is_busy(handle) {
             return None;
         }
-        evidence.push((lease.since, inner.manager.progress(handle)));
+        evidence.push((slot.since, inner.manager.progress(handle)));
     }
     Some(evidence)
 }

@@ -1,15 +1,15 @@
 //! Opening connections, on tasks of the pool's own.
 //!
-//! A connect that belongs to a caller dies with the caller's patience, so a pool whose callers are impatient never
-//! warms up. Here a connect is the pool's: it goes on when its cause has left, and whoever is first in line then gets
-//! it. At most a few run at a time, and after a failure none begins before a jittered pause is over, so that a
-//! database that comes back is not knocked over by those who waited for it.
+//! A connect that belongs to a caller ends when the caller stops waiting, so a pool with impatient callers never warms
+//! up. Here a connect belongs to the pool: it goes on when the caller that caused it has left, and the first in line
+//! then gets its connection. Only a few run at a time, and after a failure none begins before a jittered pause is over,
+//! so that a database that comes back is not overrun by the callers that waited for it.
 
 use super::{Inner, LastConnect, Manage};
 use crate::error::Error;
 use crate::event::Event;
 use crate::moment::Moment;
-use crate::rules::queue::waiters::Refusal;
+use crate::rules::refusal::Refusal;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -17,9 +17,9 @@ use tokio::time::Instant;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Begins the connects whose places were taken under the lock.
-pub(super) fn start<M: Manage>(inner: &Arc<Inner<M>>, places: Vec<usize>) {
-    for slot in places {
+/// Begins the connects whose slots were taken under the lock.
+pub(super) fn start<M: Manage>(inner: &Arc<Inner<M>>, slots: Vec<usize>) {
+    for slot in slots {
         let opening = Opening { inner: Arc::clone(inner), slot, is_done: false };
         inner.runtime.spawn(open(opening));
     }
@@ -27,13 +27,14 @@ pub(super) fn start<M: Manage>(inner: &Arc<Inner<M>>, places: Vec<usize>) {
 
 /// Begins as many connects as are wanted now.
 pub(super) fn refill<M: Manage>(inner: &Arc<Inner<M>>) {
-    // A place that was given free may have been what somebody of that name waited for.
+    // A connection that has gone may have been what a waiter at the cap of its name waited for.
     inner.serve_idle();
-    let places = inner.slots.lock().begin_wanted(Moment::now());
-    start(inner, places);
+    let slots = inner.slots.lock().begin_wanted(Moment::now());
+    start(inner, slots);
 }
 
-/// A place that was taken for a connect. Dropped undone (a panic, a runtime that ends) it is given free.
+/// A slot that was taken for a connect. Dropped before the connect is done (a panic, a runtime that ends) it becomes
+/// free.
 struct Opening<M: Manage> {
     inner: Arc<Inner<M>>,
     slot: usize,
@@ -52,7 +53,7 @@ impl<M: Manage> Drop for Opening<M> {
 async fn open<M: Manage>(mut opening: Opening<M>) {
     let inner = Arc::clone(&opening.inner);
     let began = Instant::now();
-    let until = began + inner.sizing.connect_timeout;
+    let until = began + inner.plan.connect_timeout();
     match inner.manager.connect(until).await {
         Ok(connection) => {
             opening.is_done = true;
@@ -69,15 +70,15 @@ fn arrived<M: Manage>(inner: &Arc<Inner<M>>, slot: usize, connection: M::Connect
     let now = Moment::now();
     *inner.last_connect.lock() = LastConnect::Ok(now);
     let handle = inner.manager.handle(&connection).clone();
-    let expires = lifetime(inner.sizing.max_lifetime, inner.sizing.lifetime_jitter, fastrand::f64(), now);
+    let expires = lifetime(inner.plan.max_lifetime(), inner.plan.lifetime_jitter(), fastrand::f64(), now);
     let effects = inner.slots.lock().connected(slot, connection, handle, expires, now);
     inner.apply(effects);
     inner.changed.notify_waiters();
     refill(inner);
 }
 
-/// When a connection that is born now must go. The jitter is drawn here, once: drawn at each look, it would shorten
-/// every life to the shortest draw.
+/// When a connection that is opened now must be closed. The jitter is drawn here, once: drawn at each look, it would
+/// shorten every life to the shortest draw.
 fn lifetime(whole: Option<Duration>, jitter: f64, draw: f64, now: Moment) -> Option<Moment> {
     let share = (jitter.clamp(0.0, 1.0) * draw).clamp(0.0, 1.0);
     Some(now + whole?.mul_f64(1.0 - share))
@@ -107,30 +108,30 @@ fn failed<M: Manage>(inner: &Arc<Inner<M>>, error: &Error) {
         }
     };
     wakers.into_iter().for_each(std::task::Waker::wake);
-    inner.watchdog.alarm.notify_one();
+    inner.alarm.ring();
     inner.changed.notify_waiters();
 }
 
-/// No connection has ever been opened, and the server is known to be away: whoever waits by a limit of his own is told.
+/// No connection has ever been opened, and the server is known to be away: refuses the callers that wait by a limit.
 pub(crate) fn give_up_first<M: Manage>(inner: &Arc<Inner<M>>, reason: &str) {
     let wakers = {
         let mut slots = inner.slots.lock();
         if slots.totals.opened > 0 {
             return;
         }
-        slots.waiters.refuse_limited(Moment::now(), &Refusal::NeverReached(reason.to_owned()))
+        slots.waiters.refuse_limited(Moment::now(), &Refusal::NeverReached { reason: reason.to_owned() })
     };
     wakers.into_iter().for_each(std::task::Waker::wake);
 }
 
 /// Begins a connect if there is no connection and none under way.
 pub(crate) fn at_least_one<M: Manage>(inner: &Arc<Inner<M>>) {
-    let places = {
+    let opened = {
         let mut slots = inner.slots.lock();
         let wanted = slots.wanted().max(usize::from(slots.total() == 0));
         slots.begin_connects(wanted, Moment::now())
     };
-    start(inner, places);
+    start(inner, opened);
 }
 
 #[cfg(test)]

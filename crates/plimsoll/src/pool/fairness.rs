@@ -1,25 +1,18 @@
-//! A refusal takes a turn.
+//! A refusal takes part of its task's turn.
 //!
-//! Whatever waits gives the other tasks of its runtime their turn; a refusal waits for nothing. Whoever is refused at
-//! once and tries again at once would keep a thread for itself, and on a runtime of one thread nothing else would run:
-//! not even what would have ended the refusals. So each refusal costs its task a part of its turn, as whatever tokio
-//! itself has at hand at once does, and only a task whose turn is used up is interrupted. What succeeds costs nothing.
+//! A task that waits lets the other tasks of its runtime run; a refusal waits for nothing. A caller that is refused at
+//! once and tries again at once would keep its thread busy, and on a runtime of one thread nothing else would run: not
+//! even the task that would have ended the refusals. So each refusal costs its task a part of its cooperative budget,
+//! as an operation of tokio does that is ready at once, and only a task that has spent its budget is interrupted.
+//! Success costs nothing.
 
 use crate::error::{Error, Result};
-use std::future::Future;
-use std::pin::pin;
-use std::task::{Context, Poll};
 
-/// Gives the error on, once the others have had their turn if this task's is over.
+/// Passes the error on, once the other tasks have had their turn if this one's is over.
 ///
 /// # Cancel safety
 /// Only waits.
 pub(crate) async fn refused<T>(error: Error) -> Result<T> {
     tokio::task::consume_budget().await;
     Err(error)
-}
-
-/// The same for a future that is written by hand.
-pub(crate) fn poll_turn(cx: &mut Context<'_>) -> Poll<()> {
-    pin!(tokio::task::consume_budget()).poll(cx)
 }

@@ -1,4 +1,4 @@
-//! Upkeep: closes what is too old, idle for too long or dead, and keeps the minimum warm.
+//! Upkeep: closes connections that are too old, idle for too long or dead, and keeps the minimum open.
 
 use super::{Inner, Manage, connects};
 use crate::moment::Moment;
@@ -10,7 +10,7 @@ pub(super) async fn run<M: Manage>(pool: Weak<Inner<M>>) {
     loop {
         let period = {
             let Some(inner) = pool.upgrade() else { return };
-            if inner.slots.lock().is_closed {
+            if inner.slots.lock().is_closed() {
                 return;
             }
             tidy(&inner);
@@ -20,9 +20,9 @@ pub(super) async fn run<M: Manage>(pool: Weak<Inner<M>>) {
     }
 }
 
-/// Often enough that no limit is overrun by more than a tenth, within reason.
+/// Often enough that no limit is passed by more than a tenth, but not more often than every 50 ms.
 fn period<M: Manage>(inner: &Inner<M>) -> Duration {
-    let shortest = [inner.sizing.idle_timeout, inner.sizing.max_lifetime].into_iter().flatten().min();
+    let shortest = [inner.plan.idle_timeout(), inner.plan.max_lifetime()].into_iter().flatten().min();
     shortest
         .map_or(Duration::from_secs(1), |limit| limit / 10)
         .clamp(Duration::from_millis(50), Duration::from_secs(1))
@@ -31,16 +31,16 @@ fn period<M: Manage>(inner: &Inner<M>) -> Duration {
 /// One round of upkeep.
 pub(super) fn tidy<M: Manage>(inner: &Arc<Inner<M>>) {
     let now = Moment::now();
-    let (reaped, untold) = {
+    let (reaped, events) = {
         let is_dead = |handle: &M::Handle| inner.manager.is_dead(handle);
         let silent_for = |handle: &M::Handle| inner.manager.silent_for(handle, now.instant());
         let mut slots = inner.slots.lock();
-        let due = slots.refusals.due(now);
-        slots.untold.extend(due);
-        let untold = std::mem::take(&mut slots.untold);
-        (slots.reap(now, inner.sizing.idle_timeout, is_dead, silent_for), untold)
+        let due: Vec<_> = slots.refusals.due(now).collect();
+        slots.events.extend(due);
+        let events = std::mem::take(&mut slots.events);
+        (slots.reap(now, inner.plan.idle_timeout(), is_dead, silent_for), events)
     };
-    inner.tell_refusals(untold);
+    events.into_iter().for_each(|event| inner.events.tell(event));
     if !reaped.is_empty() {
         inner.changed.notify_waiters();
     }

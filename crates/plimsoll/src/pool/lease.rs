@@ -1,4 +1,4 @@
-//! What is lent, and how it comes home.
+//! A lent connection, and how it comes back to the pool.
 
 use super::wait::Queue;
 use super::{Inner, Manage, Pool, Verdict, connects};
@@ -20,35 +20,17 @@ pub struct Lease<M: Manage> {
     connection: Option<M::Connection>,
 }
 
-/// The same for whoever does not outlive a borrow of the pool, as a single statement does not. Nothing is counted for
-/// it: all processors write the pool's one counter, and each has to fetch it from another.
-pub(crate) struct Loan<'a, M: Manage> {
-    inner: &'a Arc<Inner<M>>,
-    slot: usize,
-    /// There until the loan ends.
-    connection: Option<M::Connection>,
-    /// When it was lent, where nothing was waited for: for whoever goes on at once and need not read the clock again.
-    pub(crate) lent_at: Option<Moment>,
-}
-
 impl<M: Manage> Lease<M> {
+    pub(super) fn new(inner: Arc<Inner<M>>, slot: usize, connection: M::Connection) -> Self {
+        Lease { inner, slot, connection: Some(connection) }
+    }
+
     /// The pool that lent it.
     pub(crate) fn pool(&self) -> Pool<M> {
         Pool { inner: Arc::clone(&self.inner) }
     }
-}
 
-impl<'a, M: Manage> Loan<'a, M> {
-    pub(super) fn new(inner: &'a Arc<Inner<M>>, slot: usize, connection: M::Connection) -> Self {
-        Loan { inner, slot, connection: Some(connection), lent_at: None }
-    }
-
-    /// To be kept for as long as is liked.
-    pub(crate) fn keep(mut self) -> Lease<M> {
-        Lease { inner: Arc::clone(self.inner), slot: self.slot, connection: self.connection.take() }
-    }
-
-    /// Turns down a connection that was not fit to be lent.
+    /// Turns down a connection that is not fit to be lent.
     pub(super) fn reject(mut self) {
         self.connection = None;
         {
@@ -56,12 +38,12 @@ impl<'a, M: Manage> Loan<'a, M> {
             slots.totals.turned_down += 1;
             slots.vacate(self.slot);
         }
-        connects::refill(self.inner);
+        connects::refill(&self.inner);
     }
 }
 
-/// It is taken out only by what ends a lease or a loan.
-const HELD: &str = "what was lent is there until that ends";
+/// It is taken out only by what ends the lease.
+const HELD: &str = "what was lent is there until the lease ends";
 
 impl<M: Manage> Deref for Lease<M> {
     type Target = M::Connection;
@@ -79,22 +61,6 @@ impl<M: Manage> DerefMut for Lease<M> {
     }
 }
 
-impl<M: Manage> Deref for Loan<'_, M> {
-    type Target = M::Connection;
-
-    #[expect(clippy::expect_used, reason = "see HELD")]
-    fn deref(&self) -> &M::Connection {
-        self.connection.as_ref().expect(HELD)
-    }
-}
-
-impl<M: Manage> DerefMut for Loan<'_, M> {
-    #[expect(clippy::expect_used, reason = "see HELD")]
-    fn deref_mut(&mut self) -> &mut M::Connection {
-        self.connection.as_mut().expect(HELD)
-    }
-}
-
 impl<M: Manage> Drop for Lease<M> {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
@@ -103,15 +69,7 @@ impl<M: Manage> Drop for Lease<M> {
     }
 }
 
-impl<M: Manage> Drop for Loan<'_, M> {
-    fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            self.inner.take_back(self.slot, connection);
-        }
-    }
-}
-
-/// The way home of one connection that is being made clean. Dropping it unused gives the place in the pool free.
+/// The way back to the pool, for one connection that is being made clean. Dropping it unused frees the slot.
 pub struct Home<M: Manage> {
     inner: Arc<Inner<M>>,
     slot: usize,
@@ -126,7 +84,7 @@ impl<M: Manage> Home<M> {
         self.inner.take_home(self.slot, connection);
     }
 
-    /// Whose lease it was.
+    /// The work that held the connection.
     #[must_use]
     pub fn work(&self) -> Option<&WorkName> {
         self.work.as_ref()
@@ -163,7 +121,7 @@ impl<M: Manage> Inner<M> {
                 let now = Moment::now();
                 let work = self.slots.lock().begin_return(slot, now);
                 let limit = self.return_limit(self.manager.handle(&connection));
-                self.watchdog.arm(now + limit);
+                self.alarm.arm(now + limit);
                 let home = Home { inner: Arc::clone(self), slot, work, is_spent: false };
                 self.manager.reclaim(connection, home);
             }
@@ -174,9 +132,9 @@ impl<M: Manage> Inner<M> {
         }
     }
 
-    /// A clean connection: to the next in line, or to rest.
+    /// A clean connection goes to the next in line, or becomes idle.
     fn take_home(self: &Arc<Self>, slot: usize, connection: M::Connection) {
-        // Read before the lock is taken, so that nobody waits for it who waits for the lock.
+        // The clock is read before the lock is taken, so that no task that waits for the lock waits for that too.
         let is_crowded = self.is_crowded.load(Ordering::Relaxed);
         let now = is_crowded.then(Moment::now);
         let effects = {
@@ -189,14 +147,14 @@ impl<M: Manage> Inner<M> {
         self.apply(effects);
     }
 
-    /// A connection is gone: its place is free, and somebody may be waiting for it.
+    /// A connection is gone: its slot is free, and a caller may be waiting for it.
     pub(crate) fn lose(self: &Arc<Self>, slot: usize) {
         self.slots.lock().vacate(slot);
         self.changed.notify_waiters();
         connects::refill(self);
     }
 
-    /// What lies idle goes to those who wait and may have it. Nearly always there is not both.
+    /// Gives idle connections to the waiters that may have them. Nearly always there are not both.
     pub(super) fn serve_idle(self: &Arc<Self>) {
         loop {
             let effects = {
@@ -222,7 +180,7 @@ impl<M: Manage> Inner<M> {
                 Effects::HandOver(handover) => match handover.deliver() {
                     Ok(waker) => return waker.wake(),
                     Err(None) => return,
-                    // Whoever was to have it has left just now.
+                    // The waiter has left just now.
                     Err(Some(grant)) => effects = self.slots.lock().give_up(grant, Moment::now()),
                 },
                 Effects::After(wakers, then) => {

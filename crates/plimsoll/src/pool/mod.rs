@@ -1,48 +1,58 @@
 //! The pool: a bounded number of connections, lent in turn, each proven clean before it is lent again.
 //!
-//! One short lock protects where every connection is and who waits ([`slots`], [`waiters`]: pure rules). Around it:
-//! the acquire path ([`acquire`]), what is lent and how it comes home ([`lease`]), connects on tasks of the pool's own
-//! ([`connects`]), one clock for everybody's limits ([`clock`]), upkeep ([`janitor`]) and an end that always comes
-//! ([`shutdown`]). What a connection *is* stays behind the trait [`Manage`], so that the same path can be measured
-//! with connections that cost nothing.
+//! One short lock protects where every connection is and which callers wait: that is decided in
+//! [`rules`](crate::rules). What a connection *is* stays behind the trait [`Manage`], so that the same code can be
+//! measured with connections that cost nothing.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | here | the pool, and what it asks of its connections |
+//! | [`ask`] | what a caller asks for |
+//! | [`acquire`], [`wait`] | the fast path, the queue, the check |
+//! | [`refusal`] | the error that tells why there is no connection |
+//! | [`lease`] | a lent connection, and how it comes back |
+//! | [`connects`] | connects, on tasks of the pool's own |
+//! | [`clock`], [`alarm`] | one clock for all limits, and how it is woken |
+//! | [`janitor`] | upkeep |
+//! | [`shutdown`] | an end that always comes |
+//! | [`snapshot`] | the numbers of the pool |
+//! | [`fairness`] | a refusal takes part of its task's turn |
+//! | [`foreign_runtime`] | callers on another runtime |
+//! | `model` | the hand-over alone, for the model checker |
 
 pub(crate) mod acquire;
 pub(crate) mod alarm;
 mod ask;
 pub(crate) mod clock;
 pub(crate) mod connects;
-mod denial;
 pub(crate) mod fairness;
 pub(crate) mod foreign_runtime;
 pub(crate) mod janitor;
 pub(crate) mod lease;
 #[cfg(plimsoll_loom)]
 pub mod model;
+mod refusal;
 pub(crate) mod shutdown;
 pub(crate) mod snapshot;
 pub(crate) mod wait;
 
-pub use crate::rules::forecast::Priority;
+pub use crate::rules::request::Priority;
 pub use ask::Ask;
-pub(crate) use ask::{Terms, cap};
-pub(crate) use lease::Loan;
+pub(crate) use ask::cap;
 pub use lease::{Home, Lease};
 pub use shutdown::Shutdown;
 pub use snapshot::{LeaseStatus, PoolStatus};
 
-use crate::deadline;
+use crate::deadline::{self, Deadline};
 use crate::error::Result;
-use crate::event::{Event, Events, StopReason};
+use crate::event::{Events, StopReason};
 use crate::moment::Moment;
-use crate::name::WorkName;
-use crate::rules::forecast::OverloadReason;
-use crate::rules::gate::Rules;
+use crate::rules::gate::GateRules;
 use crate::rules::slots::{PoolLimits, Slots};
-use crate::settings::Enforcement;
+use crate::settings::Plan;
 use crate::sync;
 use alarm::Alarm;
 use std::future::Future;
-use std::num::NonZeroU32;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -55,7 +65,7 @@ use tokio::time::Instant;
 pub trait Manage: Send + Sync + Sized + 'static {
     /// What is lent.
     type Connection: Send + 'static;
-    /// What stays with the pool while the connection is lent: enough to look at it and to end it.
+    /// What stays with the pool while the connection is lent: enough to ask about it and to end it.
     type Handle: Clone + Send + Sync + 'static;
 
     /// Opens a connection by `until`.
@@ -70,14 +80,14 @@ pub trait Manage: Send + Sync + Sized + 'static {
     /// Whether an idle connection is known to be dead. Must not wait: it is asked under the pool's lock.
     fn is_dead(&self, handle: &Self::Handle) -> bool;
 
-    /// Whether something goes on, on a lent connection.
+    /// Whether a statement runs on a lent connection.
     fn is_busy(&self, handle: &Self::Handle) -> bool;
 
     /// A number that grows with everything that a connection does.
     fn progress(&self, handle: &Self::Handle) -> u64;
 
-    /// How long nothing was heard on a connection, if that is known: what was heard of a moment ago needs no check
-    /// and has not been idle, however long ago it was lent. Must not wait.
+    /// How long nothing was received on a connection, if that is known: one on which something was received a moment
+    /// ago needs no check and has not been idle, however long ago it was lent. Must not wait.
     fn silent_for(&self, handle: &Self::Handle, now: Instant) -> Option<Duration> {
         let _ = (handle, now);
         None
@@ -86,26 +96,26 @@ pub trait Manage: Send + Sync + Sized + 'static {
     /// Proves with the server that a connection which was idle for long is alive.
     ///
     /// # Cancel safety
-    /// Dropped half-way the connection goes back as any other: it is not clean, and is made so or discarded.
+    /// Dropped half-way, the connection goes back as any other: it is not clean, and is made clean or discarded.
     fn check(&self, connection: &mut Self::Connection) -> impl Future<Output = Result<()>> + Send;
 
-    /// In which state a connection comes back. Must not wait.
+    /// In which state a connection is given back. Must not wait.
     fn verdict(&self, connection: &mut Self::Connection) -> Verdict;
 
-    /// Takes a connection that came back not clean, makes it clean on the side and sends it home.
+    /// Takes a connection that was given back not clean, makes it clean on the side and returns it by `home`.
     fn reclaim(&self, connection: Self::Connection, home: Home<Self>);
 
-    /// Rings if a limit that was set on a lent connection has come; says when the next comes, as a number of the
-    /// pool's watchdog. Must not wait: it is asked under the pool's lock.
+    /// Rings if a limit that was set on a lent connection has come; says when the next comes, as a number of
+    /// the pool's alarm. Must not wait: it is asked under the pool's lock.
     #[doc(hidden)]
     fn ring(&self, handle: &Self::Handle, now: u64) -> u64 {
         let _ = (handle, now);
         u64::MAX
     }
 
-    /// A lease has come to its end: says whether anything runs on it that is to be stopped. What does is not clean any
-    /// more from then on, and [`Manage::stop`] follows. Must not wait: it is asked under the pool's lock, where no lease
-    /// can end and begin meanwhile.
+    /// The time of a lease is over: says whether a statement runs on it that is to be stopped. From then on the
+    /// connection is not clean, and [`Manage::stop`] follows. Must not wait: it is asked under the pool's lock, where no
+    /// lease can end and begin meanwhile.
     fn begin_stop(&self, handle: &Self::Handle) -> bool {
         let _ = handle;
         false
@@ -116,98 +126,28 @@ pub trait Manage: Send + Sync + Sized + 'static {
         let _ = (handle, who, reason);
     }
 
-    /// How long a return may take that has a limit of its own, instead of `reclaim_timeout`. Must not wait: it is asked
-    /// under the pool's lock.
+    /// How long making this connection clean may take, if not `reclaim_timeout`. Must not wait: it is asked under the
+    /// pool's lock.
     #[doc(hidden)]
     fn return_limit(&self, handle: &Self::Handle) -> Option<Duration> {
         let _ = handle;
         None
     }
 
-    /// A return takes longer than its limit: end the connection.
+    /// Making the connection clean takes longer than its limit: end it.
     fn abandon(&self, handle: &Self::Handle);
 }
 
-/// In which state a connection comes back.
+/// In which state a connection is given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
     /// Proven clean: lend it again.
     Clean,
-    /// Not, or not yet.
+    /// Not clean, or not known to be yet.
     Unsettled,
     /// It can never be lent again.
     Broken,
-}
-
-/// How a pool is sized and how long it waits.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Sizing {
-    /// Connections kept open even when nothing happens.
-    pub min: usize,
-    /// Connections kept.
-    pub max: usize,
-    /// Connections above `max`, opened under load and closed when given back.
-    pub overflow: usize,
-    /// Callers that may wait at a time.
-    pub max_waiting: usize,
-    /// The longest wait for a connection.
-    pub acquire_timeout: Duration,
-    /// The longest one connect may take.
-    pub connect_timeout: Duration,
-    /// Connects under way at a time.
-    pub connect_limit: usize,
-    /// Idleness after which a connection above `min` is closed.
-    pub idle_timeout: Option<Duration>,
-    /// Age at which a connection is closed.
-    pub max_lifetime: Option<Duration>,
-    /// The part of `max_lifetime` that is drawn by lot at birth.
-    pub lifetime_jitter: f64,
-    /// Idleness after which a connection is checked before it is lent.
-    pub check_after_idle: Option<Duration>,
-    /// The longest that making a connection clean may take.
-    pub reclaim_timeout: Duration,
-    /// The longest that closing waits for what is lent.
-    pub close_timeout: Duration,
-    /// Lending time after which a leak is reported.
-    pub leak_after: Option<Duration>,
-    /// How long every lease must have been quiet and held by a waiting task to be called a deadlock.
-    pub deadlock_after: Option<Duration>,
-    /// Connections that are lent to [`Priority::High`] only.
-    pub priority_reserve: usize,
-    /// Connections that one work name may hold, unless it asks for another cap.
-    pub max_per_name: Option<NonZeroU32>,
-    /// Whether those who cannot be served in time are refused at once.
-    pub admission: Enforcement,
-    /// How much earlier than a deadline a statement is stopped, at the most.
-    pub deadline_margin: Duration,
-}
-
-impl Default for Sizing {
-    fn default() -> Self {
-        Sizing {
-            min: 0,
-            max: 10,
-            overflow: 0,
-            max_waiting: 1000,
-            acquire_timeout: Duration::from_secs(30),
-            connect_timeout: Duration::from_secs(10),
-            connect_limit: 4,
-            idle_timeout: Some(Duration::from_secs(600)),
-            max_lifetime: Some(Duration::from_secs(1800)),
-            lifetime_jitter: 0.1,
-            check_after_idle: Some(Duration::from_secs(1)),
-            reclaim_timeout: Duration::from_secs(5),
-            close_timeout: Duration::from_secs(10),
-            leak_after: Some(Duration::from_secs(300)),
-            deadlock_after: Some(Duration::from_secs(5)),
-            priority_reserve: 0,
-            max_per_name: None,
-            admission: Enforcement::On,
-            deadline_margin: Duration::ZERO,
-        }
-    }
 }
 
 /// How the last connect went.
@@ -231,20 +171,21 @@ impl<M: Manage> Clone for Pool<M> {
 
 pub(crate) struct Inner<M: Manage> {
     pub(crate) manager: M,
-    pub(crate) sizing: Sizing,
+    pub(crate) plan: Plan,
     pub(crate) slots: CacheAligned<sync::Mutex<Slots<M::Connection, M::Handle>>>,
     pub(crate) last_connect: sync::Mutex<LastConnect>,
-    /// Whether somebody waits, as a hint that needs no lock: whoever gives back then reads the clock beforehand.
+    /// Whether callers wait, as a hint that needs no lock: a connection that is given back then has the clock read before
+    /// the lock is taken.
     pub(crate) is_crowded: AtomicBool,
     /// Tells the clock when to look.
-    pub(crate) watchdog: Arc<Alarm>,
-    /// Whenever a connection came home, went or could not be opened.
+    pub(crate) alarm: Arc<Alarm>,
+    /// Told whenever a connection was opened or closed, or could not be opened.
     pub(crate) changed: Notify,
     pub(crate) runtime: Handle,
     pub(crate) events: Events,
 }
 
-/// Begins a line of the cache.
+/// Begins a cache line.
 #[repr(align(64))]
 pub(crate) struct CacheAligned<T>(T);
 
@@ -259,15 +200,7 @@ impl<T> Deref for CacheAligned<T> {
 impl<M: Manage> Inner<M> {
     /// How long this return may take.
     pub(crate) fn return_limit(&self, handle: &M::Handle) -> Duration {
-        self.manager.return_limit(handle).unwrap_or(self.sizing.reclaim_timeout)
-    }
-
-    /// Tells how many were refused, by reason.
-    pub(crate) fn tell_refusals(&self, untold: Vec<(OverloadReason, u64)>) {
-        for (reason, count) in untold {
-            let is_dark = reason == OverloadReason::WouldBe;
-            self.events.tell(Event::Refused { fault: reason.fault(), count, is_dark });
-        }
+        self.manager.return_limit(handle).unwrap_or(self.plan.reclaim_timeout())
     }
 }
 
@@ -279,34 +212,34 @@ impl<M: Manage> Pool<M> {
     /// # Panics
     /// Outside a tokio runtime.
     #[must_use]
-    pub fn new(manager: M, sizing: Sizing) -> Self {
-        Pool::with_events(manager, sizing, Events::new(None), Arc::new(Alarm::new()))
+    pub fn new(manager: M, plan: &Plan) -> Self {
+        Pool::with_events(manager, plan, Events::new(None), Arc::new(Alarm::new()))
     }
 
-    pub(crate) fn with_events(manager: M, sizing: Sizing, events: Events, watchdog: Arc<Alarm>) -> Self {
+    pub(crate) fn with_events(manager: M, plan: &Plan, events: Events, alarm: Arc<Alarm>) -> Self {
         let limits = PoolLimits {
-            min: sizing.min.min(sizing.max),
-            max: sizing.max.max(1),
-            overflow: sizing.overflow,
-            connects: sizing.connect_limit.max(1),
+            min: plan.pool_min(),
+            max: plan.pool_max(),
+            overflow: plan.max_overflow(),
+            connects: plan.connect_limit(),
         };
-        let rules = Rules {
-            reserve: sizing.priority_reserve,
-            mode: sizing.admission,
-            margin: sizing.deadline_margin,
+        let rules = GateRules {
+            reserve: plan.priority_reserve(),
+            mode: plan.admission(),
+            margin: plan.deadline_margin(),
         };
         let inner = Arc::new(Inner {
             manager,
-            slots: CacheAligned(sync::Mutex::new(Slots::new(limits, sizing.max_waiting).with_rules(rules))),
+            slots: CacheAligned(sync::Mutex::new(Slots::new(limits, plan.max_waiting()).with_rules(rules))),
             last_connect: sync::Mutex::new(LastConnect::Never),
             is_crowded: AtomicBool::new(false),
-            watchdog,
+            alarm,
             changed: Notify::new(),
             runtime: Handle::current(),
             events,
-            sizing,
+            plan: plan.clone(),
         });
-        inner.runtime.spawn(clock::run(Arc::downgrade(&inner), Arc::clone(&inner.watchdog.alarm)));
+        inner.runtime.spawn(clock::run(Arc::downgrade(&inner), Arc::clone(&inner.alarm)));
         inner.runtime.spawn(janitor::run(Arc::downgrade(&inner)));
         Pool { inner }
     }
@@ -314,25 +247,17 @@ impl<M: Manage> Pool<M> {
     /// Lends a connection, by the pool's limit and the deadline of the surrounding scope, whichever is earlier.
     ///
     /// # Errors
-    /// Says which limit passed, who holds the oldest lease, and how the last connect went.
+    /// Tells which limit passed, which work holds the oldest lease, and how the last connect went.
     ///
     /// # Cancel safety
     /// Dropping it leaves the queue; what had been granted goes to the next. A connect that it caused goes on.
-    pub fn acquire(&self, ask: Ask) -> impl Future<Output = Result<Lease<M>>> + Send + use<'_, M> {
-        async move {
-            let terms = Terms { deadline: deadline::current(), ..ask.terms };
-            acquire::acquire(&self.inner, &ask.name, terms).await.map(Loan::keep)
-        }
+    pub async fn acquire(&self, ask: Ask) -> Result<Lease<M>> {
+        acquire::acquire(&self.inner, ask, deadline::current()).await
     }
 
-    /// The same for work whose name the caller keeps, for as long as the pool is borrowed. To be called when the
-    /// connection is wanted, and not before.
-    pub(crate) fn acquire_for<'a>(
-        &'a self,
-        name: &'a WorkName,
-        terms: Terms,
-    ) -> impl Future<Output = Result<Loan<'a, M>>> + Send + use<'a, M> {
-        acquire::acquire(&self.inner, name, terms)
+    /// The same by this deadline, whatever the surrounding scope says.
+    pub(crate) async fn acquire_until(&self, ask: Ask, deadline: Option<Deadline>) -> Result<Lease<M>> {
+        acquire::acquire(&self.inner, ask, deadline).await
     }
 
     /// Changes how many connections there may be. More are opened when wanted; fewer as they come back.
@@ -345,12 +270,12 @@ impl<M: Manage> Pool<M> {
         janitor::tidy(&self.inner);
     }
 
-    /// Lends nothing from now on. Callers wait, by their own limits; what is lent comes home and stays there.
+    /// Lends nothing from now on. Callers wait, by their own limits; a connection that is given back is not lent again.
     pub fn pause(&self) {
         self.inner.slots.lock().pause();
     }
 
-    /// Lends again, first to those who wait.
+    /// Lends again, first to the callers that wait.
     pub fn resume(&self) {
         self.inner.slots.lock().resume();
         connects::refill(&self.inner);
@@ -359,7 +284,7 @@ impl<M: Manage> Pool<M> {
     /// Whether [`Pool::pause`] holds.
     #[must_use]
     pub fn is_paused(&self) -> bool {
-        self.inner.slots.lock().is_paused
+        self.inner.slots.lock().is_paused()
     }
 
     /// What the pool looks like now.
@@ -368,8 +293,8 @@ impl<M: Manage> Pool<M> {
         snapshot::status(&self.inner)
     }
 
-    /// Closes the pool: waiters are sent away, idle connections closed, lent ones waited for up to the limit; what
-    /// runs on then is stopped, and what does not come back is ended. It always returns.
+    /// Closes the pool: waiters are refused, idle connections closed, lent ones waited for up to the limit; statements
+    /// that still run then are stopped, and connections that are not given back are ended. It always returns.
     ///
     /// # Cancel safety
     /// Dropping it stops the waiting; the pool stays closed.
@@ -380,6 +305,6 @@ impl<M: Manage> Pool<M> {
     /// Whether [`Pool::close`] was called.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.inner.slots.lock().is_closed
+        self.inner.slots.lock().is_closed()
     }
 }

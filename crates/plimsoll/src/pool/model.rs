@@ -4,16 +4,13 @@
 use super::wait::{Queue, Wait};
 use crate::moment::Moment;
 use crate::name::WorkName;
-use crate::rules::forecast::Priority;
 use crate::rules::queue::handover::{Effects, Grant};
 use crate::rules::queue::seat::Seat;
-use crate::rules::queue::waiters::{Turn, Who};
-use crate::rules::slots::{Limits, Slots};
+use crate::rules::request::{Priority, Request};
+use crate::rules::slots::{PoolLimits, Slots};
 use crate::runner::Runner;
 use crate::sync::Mutex;
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 
 /// A pool of numbers.
 #[derive(Clone)]
@@ -33,7 +30,7 @@ impl Hall {
     #[must_use]
     pub fn new(count: usize) -> Self {
         let now = Moment::now();
-        let limits = Limits { min: 0, max: count, overflow: 0, connects: count };
+        let limits = PoolLimits { min: 0, max: count, overflow: 0, connects: count };
         let mut slots = Slots::new(limits, usize::MAX);
         for (number, slot) in (0..).zip(slots.begin_connects(count, now)) {
             let _ = slots.connected(slot, number, (), None, now);
@@ -43,32 +40,30 @@ impl Hall {
 
     /// Lends a number, waiting for one if need be.
     pub async fn acquire(&self) -> Held {
-        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
-        let who = || Who {
+        let request = Request {
             name: WorkName::here(),
             runner: Runner::current(),
-            deadline: None,
             priority: Priority::Normal,
             cap: None,
+            since: self.now,
+            until: self.now,
+            deadline: None,
         };
         let joined = {
             let mut slots = self.slots.lock();
-            match slots.lend(who, self.now) {
+            match slots.lend(&request, self.now) {
                 Some(grant) => Ok(grant),
-                None => Err(slots.waiters.push(who(), self.now, self.now, Seat::new(waker))),
+                None => Err(slots.waiters.push(request, Seat::new())),
             }
         };
         let grant = match joined {
             Ok(grant) => Some(grant),
-            Err(ticket) => match Wait::new(self, ticket).await {
-                Turn::Granted(grant) => Some(grant),
-                Turn::Refused(_) => None,
-            },
+            Err(ticket) => Wait::new(self, ticket).await.ok(),
         };
         Held { hall: self.clone(), grant }
     }
 
-    /// Sends away everybody who waits.
+    /// Refuses all that wait.
     pub fn expire(&self) {
         let wakers = self.slots.lock().waiters.expire(self.now, None);
         wakers.into_iter().for_each(std::task::Waker::wake);
@@ -90,7 +85,7 @@ impl Queue for Hall {
         &self.slots
     }
 
-    /// As in the pool: lays what was granted on its seat, or offers it again if that was left meanwhile.
+    /// As in the pool: lays the grant on its seat, or offers the connection again if the waiter has left meanwhile.
     fn apply(&self, effects: Effects<u32>) {
         let mut effects = effects;
         while let Effects::HandOver(handover) = effects {

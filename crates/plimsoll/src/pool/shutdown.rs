@@ -1,9 +1,10 @@
-//! An end that always comes, in three steps with a limit each.
+//! Closing a pool: an end that always comes, in three steps with a limit each.
 //!
-//! *Drain*: nothing is lent any more, waiters are sent away, and whoever holds a connection may finish, up to
-//! `close_timeout`. *Cancel*: whatever still runs then is stopped on the server, confirmed, and its caller told; a COMMIT
-//! is let finish, and so is what is being made clean. That takes `reclaim_timeout` at the most, and is left out where
-//! nothing runs. *End*: connections that are still out are closed under their holders.
+//! *Drain*: nothing is lent any more, waiters are refused, and a caller that holds a connection may finish, up to
+//! `close_timeout`. *Cancel*: statements that still run then are stopped on the server, that is confirmed, and their
+//! callers are told; a COMMIT may finish, and so may a connection that is being made clean. That takes
+//! `reclaim_timeout` at the most, and is left out where nothing runs. *End*: connections that are still lent are closed
+//! under their holders.
 
 use super::{Inner, Manage};
 use crate::event::StopReason;
@@ -18,28 +19,29 @@ use tokio::time::{Instant, timeout_at};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Shutdown {
-    /// Callers that waited for a connection and were sent away.
+    /// Callers that waited for a connection and were refused.
     pub sent_away: usize,
-    /// Statements that were stopped on the server, because they ran on when the time to drain was over.
+    /// Statements that were stopped on the server, because they still ran when the time to drain was over.
     pub cancelled: usize,
-    /// Connections that were closed under their holders, because they did not come back even then.
+    /// Connections that were closed under their holders, because they were not given back even then.
     pub ended: usize,
     /// How long it took.
     pub took: Duration,
 }
 
-/// Sends waiters away, closes what idles, waits for what is lent, stops what goes on, and ends what does not come back.
+/// Refuses the waiters, closes idle connections, waits for those that are lent, stops what still runs, and ends what
+/// does not come back.
 ///
-/// Called again while it goes on, or after it, it waits for the same end.
+/// Called again meanwhile, or afterwards, it waits for the same end.
 pub(super) async fn close<M: Manage>(inner: &Arc<Inner<M>>) -> Shutdown {
     let began = Instant::now();
     let (wakers, closed) = inner.slots.lock().close();
     let mut report = Shutdown { sent_away: wakers.len(), ..Shutdown::default() };
     wakers.into_iter().for_each(Waker::wake);
     drop(closed);
-    if timeout_at(began + inner.sizing.close_timeout, emptied(inner)).await.is_err() {
+    if timeout_at(began + inner.plan.close_timeout(), emptied(inner)).await.is_err() {
         let manager = &inner.manager;
-        // What comes home meanwhile is closed, so this can hit nobody else.
+        // A connection that is given back meanwhile is closed, so this can hit no other work.
         let mut is_worth_a_wait = false;
         for (handle, who) in held(inner) {
             is_worth_a_wait |= manager.is_busy(&handle);
@@ -49,18 +51,18 @@ pub(super) async fn close<M: Manage>(inner: &Arc<Inner<M>>) -> Shutdown {
             }
         }
         if is_worth_a_wait || report.cancelled > 0 {
-            let _ = timeout_at(Instant::now() + inner.sizing.reclaim_timeout, emptied(inner)).await;
+            let _ = timeout_at(Instant::now() + inner.plan.reclaim_timeout(), emptied(inner)).await;
         }
         let left = held(inner);
         report.ended = left.len();
         left.iter().for_each(|(handle, _)| manager.abandon(handle));
     }
-    inner.watchdog.alarm.notify_one();
+    inner.alarm.ring();
     report.took = began.elapsed();
     report
 }
 
-/// What is still out, and for whom.
+/// What is still lent or returning, and the name of its holder.
 fn held<M: Manage>(inner: &Inner<M>) -> Vec<(M::Handle, Option<WorkName>)> {
     let slots = inner.slots.lock();
     slots
@@ -68,7 +70,7 @@ fn held<M: Manage>(inner: &Inner<M>) -> Vec<(M::Handle, Option<WorkName>)> {
         .iter()
         .filter(|slot| matches!(slot.state, SlotState::Lent | SlotState::Returning))
         .filter_map(|slot| {
-            Some((slot.handle.clone()?, slot.lease.as_ref().map(|lease| lease.who.name.clone())))
+            Some((slot.handle.clone()?, slot.holder.as_ref().map(|holder| holder.name.clone())))
         })
         .collect()
 }

@@ -2,14 +2,14 @@
 
 use super::{Inner, LastConnect, Manage};
 use crate::moment::Moment;
-use crate::rules::slots::LeaseRecord;
+use crate::rules::request::Request;
 use std::fmt::Write;
 use std::time::Duration;
 
 /// The numbers of a pool at one moment.
 ///
-/// `size`, `checked_in`, `checked_out`, `overflow` and `total_connections` mean what SQLAlchemy's users know them to
-/// mean; a connection that is being made clean counts as checked out.
+/// `size`, `checked_in`, `checked_out`, `overflow` and `total_connections` mean what they mean in SQLAlchemy; a
+/// connection that is being made clean counts as checked out.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PoolStatus {
@@ -17,7 +17,7 @@ pub struct PoolStatus {
     pub size: usize,
     /// Idle connections.
     pub checked_in: usize,
-    /// Lent connections, and those on their way back.
+    /// Lent connections, and those that are being made clean.
     pub checked_out: usize,
     /// Connections above `size`.
     pub overflow: usize,
@@ -35,7 +35,7 @@ pub struct PoolStatus {
     pub acquired: u64,
     /// How often a caller had to wait and was served.
     pub waited: u64,
-    /// How often a caller was sent away.
+    /// How often a caller was refused.
     pub failed: u64,
     /// Connections opened.
     pub opened: u64,
@@ -47,12 +47,13 @@ pub struct PoolStatus {
     pub refused_full: u64,
     /// How often a caller was refused because it could not have been served in time.
     pub refused_overloaded: u64,
-    /// How often that would have been so; counted where admission is dark.
+    /// How often a caller would have been refused so; counted where admission is dark.
     pub would_refuse: u64,
-    /// How often a caller stood aside because its name held as many as it may; where admission is dark, would have.
+    /// How often a caller stood aside because its name had reached its cap; where admission is dark, how often it would
+    /// have.
     pub capped: u64,
-    /// How often a caller waited although a connection was free, because that was kept for the highest priority; where
-    /// admission is dark, would have.
+    /// How often a caller waited although a connection was idle, because that was kept for the highest priority; where
+    /// admission is dark, how often it would have.
     pub held_back: u64,
     /// Whether nothing is lent at present.
     pub is_paused: bool,
@@ -60,11 +61,11 @@ pub struct PoolStatus {
     pub wait_total: Duration,
     /// The longest of those waits.
     pub wait_longest: Duration,
-    /// Who holds what, oldest first.
+    /// The leases, oldest first.
     pub leases: Vec<LeaseStatus>,
 }
 
-/// One lease.
+/// One lease: which work holds a connection, and for how long.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LeaseStatus {
@@ -100,13 +101,13 @@ pub(super) fn status<M: Manage>(inner: &Inner<M>) -> PoolStatus {
         would_refuse: slots.refusals.would_be.total,
         capped: totals.capped,
         held_back: totals.held_back,
-        is_paused: slots.is_paused,
+        is_paused: slots.is_paused(),
         wait_total: waits.total(),
         wait_longest: waits.longest(),
         leases: slots
             .leases()
             .into_iter()
-            .map(|lease| LeaseStatus { work: lease.who.name.to_string(), held: now.since(lease.since) })
+            .map(|(holder, since)| LeaseStatus { work: holder.name.to_string(), held: now.since(since) })
             .collect(),
     }
 }
@@ -116,7 +117,7 @@ pub(super) fn sentence<M: Manage>(inner: &Inner<M>) -> String {
     let now = Moment::now();
     let last = inner.last_connect.lock().clone();
     let slots = inner.slots.lock();
-    let paused = if slots.is_paused { "the pool is paused, " } else { "" };
+    let paused = if slots.is_paused() { "the pool is paused, " } else { "" };
     let mut text = format!("{paused}{} of {} lent", slots.lent(), slots.ceiling());
     for (count, what) in [
         (slots.idle(), "idle"),
@@ -128,9 +129,8 @@ pub(super) fn sentence<M: Manage>(inner: &Inner<M>) -> String {
             let _ = write!(text, ", {count} {what}");
         }
     }
-    if let Some(oldest) = slots.leases().first() {
-        let held = now.since(oldest.since);
-        let _ = write!(text, ", oldest held {} by {}", span(held), oldest.who.name);
+    if let Some((holder, since)) = slots.leases().first() {
+        let _ = write!(text, ", oldest held {} by {}", span(now.since(*since)), holder.name);
     }
     let _ = match last {
         LastConnect::Never => write!(text, "; no connect has ended yet"),
@@ -144,14 +144,14 @@ pub(super) fn sentence<M: Manage>(inner: &Inner<M>) -> String {
     text
 }
 
-/// The leases by name, as many as a sentence bears.
-pub(super) fn name_leases(leases: &[&LeaseRecord], now: Moment) -> String {
+/// The names of the leases, as many as a sentence can hold.
+pub(super) fn name_leases(leases: &[(&Request, Moment)], now: Moment) -> String {
     const NAMED: usize = 5;
     let mut text = String::new();
-    for (index, lease) in leases.iter().take(NAMED).enumerate() {
+    for (index, (holder, since)) in leases.iter().take(NAMED).enumerate() {
         let comma = if index == 0 { "" } else { ", " };
-        let held = span(now.since(lease.since));
-        let _ = write!(text, "{comma}{} (held {held})", lease.who.name);
+        let held = span(now.since(*since));
+        let _ = write!(text, "{comma}{} (held {held})", holder.name);
     }
     if leases.len() > NAMED {
         let _ = write!(text, " and {} more", leases.len() - NAMED);

@@ -1,7 +1,7 @@
 //! How long to wait before another try, and whether one still fits.
 //!
-//! Those who collided once collide again if they wait equally long, so the wait is drawn by lot between nothing and
-//! a ceiling (full jitter: of the usual kinds the one that spreads best). The ceiling doubles from 10 ms, about one
+//! Two callers that collided once collide again if they wait equally long, so the pause is drawn at random between zero
+//! and a ceiling (full jitter: of the usual kinds the one that spreads best). The ceiling doubles from 10 ms, about one
 //! small transaction, to half a second: what has not passed by then is not a collision any more.
 
 use std::time::Duration;
@@ -11,10 +11,10 @@ pub(crate) const TRIES: u32 = 5;
 const FIRST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_millis(500);
 
-/// The pause after this many tries, by a lot between 0 and 1.
-pub(crate) fn pause(tried: u32, lot: f64) -> Duration {
+/// The pause after this many tries; `draw` is a random number between 0 and 1.
+pub(crate) fn pause(tried: u32, draw: f64) -> Duration {
     let ceiling = FIRST.saturating_mul(1 << tried.min(10).saturating_sub(1)).min(LONGEST);
-    ceiling.mul_f64(lot.clamp(0.0, 1.0))
+    ceiling.mul_f64(draw.clamp(0.0, 1.0))
 }
 
 /// Whether another try could begin after the pause. A statement ends by this margin before its deadline, so one that
@@ -35,7 +35,9 @@ mod tests {
     fn pauses_double_up_to_a_ceiling_and_the_jitter_is_full() {
         assert_eq!(pause(1, 1.0), ms(10));
         assert_eq!(pause(2, 1.0), ms(20));
-        assert_eq!(pause(9, 1.0), LONGEST);
+        assert_eq!(pause(6, 1.0), ms(320));
+        assert_eq!(pause(7, 1.0), LONGEST);
+        assert_eq!(pause(4, 0.5), ms(40));
         assert_eq!(pause(3, 0.0), Duration::ZERO);
         assert_eq!(pause(u32::MAX, 7.0), LONGEST);
     }
@@ -47,14 +49,15 @@ mod tests {
         assert!(!fits(Some(ms(50)), ms(40), ms(100)));
         assert!(fits(Some(ms(50)), ms(30), ms(100)), "a short deadline is not eaten up by its margin");
         assert!(!fits(Some(Duration::ZERO), Duration::ZERO, ms(100)));
+        assert!(!fits(Some(ms(40)), ms(30), ms(100)), "it would begin at the margin");
     }
 
     proptest::proptest! {
         #[test]
-        fn no_pause_is_longer_than_the_ceiling(tried in 0u32.., lot in proptest::num::f64::ANY) {
-            // A lot that is no number is a defect of whoever drew it, and is no reason to panic.
-            let lot = if lot.is_nan() { 0.0 } else { lot };
-            proptest::prop_assert!(pause(tried, lot) <= LONGEST);
+        fn no_pause_is_longer_than_the_ceiling(tried in 0u32.., draw in proptest::num::f64::ANY) {
+            // A draw that is no number is a defect of its caller, and no reason to panic.
+            let draw = if draw.is_nan() { 0.0 } else { draw };
+            proptest::prop_assert!(pause(tried, draw) <= LONGEST);
         }
     }
 }

@@ -1,13 +1,14 @@
-//! The decisions of the pool, the breaker and the retries, apart from everything that happens.
+//! The decisions of the pool, the breaker and the retries, without any of the work that follows from them.
 //!
 //! What is decided here follows from the arguments alone. The time is an argument, no clock is read, no task is started,
 //! nothing is sent: so each rule is tested by calling it.
 //!
 //! | rule | what it decides |
 //! |---|---|
-//! | [`slots`] | where every connection is, and who gets the next |
-//! | [`queue`] | in which order callers wait, and what an answer to one of them is |
-//! | [`gate`] | whether a caller is let in, has to wait, or is refused at once |
+//! | [`request`], [`refusal`] | what is asked of a pool, and why it is not given |
+//! | [`slots`] | where every connection is, and which request gets the next |
+//! | [`queue`] | in which order callers wait, and where each finds its answer |
+//! | [`gate`] | whether a request is served, has to wait, or is refused at once |
 //! | [`forecast`] | how long a wait would take, and whether it is worth beginning |
 //! | [`circuit`] | whether the server is silent for so long that calls are refused |
 //! | [`budget`], [`backoff`] | whether work may run again, and after which pause |
@@ -20,4 +21,6 @@ pub(crate) mod forecast;
 pub(crate) mod gate;
 pub(crate) mod outcome;
 pub(crate) mod queue;
+pub(crate) mod refusal;
+pub(crate) mod request;
 pub(crate) mod slots;

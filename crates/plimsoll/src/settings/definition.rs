@@ -1,40 +1,41 @@
-//! What a setting is: the parts of a definition, and the macro that makes everything else out of a list of them.
+//! What a setting is: the parts of a definition, and the macro that makes everything else out of the list of settings.
 //!
-//! Settings rot by being written down several times: the field, its default, its environment variable, its range
-//! check, its line in the documentation; each copy true when it was made. Here a setting is written once, in
-//! `table.rs`. From that one entry come the field and the setter of [`Settings`](super::Settings), the reading from
-//! the environment and from files, the range check, the default, and the section in `docs/settings.md`.
+//! A setting that is written down in several places (the field, its default, its environment variable, its range
+//! check, its documentation) goes wrong when one of the copies changes. Here a setting is written once, in `table.rs`.
+//! That one row makes the field and the setter of [`Settings`](super::Settings), the getter of [`Plan`](super::Plan),
+//! the reading from the environment and from files, the range check, the default, and the section in
+//! `docs/settings.md`.
 //!
-//! What values look like and between what they may lie is kept as data ([`Kind`], [`Range`]), so that a refusal can say
-//! what would have been allowed, and documentation and doctor can say it before anything was refused.
+//! The form of the values and their range are data ([`Kind`], [`Range`]), so that an error can name the allowed
+//! values, and the documentation and the doctor can name them before anything was refused.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::Settings;
 use super::duration;
-use super::duration::Bare;
+use super::duration::Unitless;
 
-/// One setting: everything there is to know about it before anybody says it.
+/// One setting: everything that is known about it before it is set.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Definition {
     /// Its name: the field, the setter and the key in a file.
     pub name: &'static str,
-    /// The heading it stands under.
+    /// The heading that it stands under in the documentation.
     pub section: &'static str,
-    /// What it does, and why one would change it (Markdown).
+    /// What it does, and when to change it (Markdown).
     pub doc: &'static str,
     /// What its values look like.
     pub kind: Kind,
-    /// Between what they may lie.
+    /// The range of its values.
     pub range: Range,
-    /// Environment variables that mean it too, beside its own.
+    /// Environment variables that mean the same, in addition to its own.
     pub also: &'static [&'static str],
-    /// What holds when nobody says it and there is no plain value to name.
+    /// The documentation's text for the default, where a plain value would say too little.
     pub(super) otherwise: Option<&'static str>,
     pub(super) default: fn() -> Option<String>,
-    pub(super) put: fn(&mut Settings, &str, Bare) -> bool,
+    pub(super) put: fn(&mut Settings, &str, Unitless) -> bool,
     pub(super) said: fn(&Settings) -> Option<String>,
     pub(super) fits: fn(&Settings, Range) -> bool,
     pub(super) forget: fn(&mut Settings),
@@ -46,17 +47,17 @@ impl Definition {
         format!("PLIMSOLL_{}", self.name.to_ascii_uppercase())
     }
 
-    /// What holds when nobody says it, in words.
+    /// The value that holds when it is not set, in words.
     pub fn default(&self) -> Option<String> {
-        (self.default)().or_else(|| self.otherwise.map(str::to_owned))
+        self.otherwise.map(str::to_owned).or_else(self.default)
     }
 
-    /// What was said, as text; stars where it is a secret.
+    /// The value that was set, as text; stars if it is a secret.
     pub fn said(&self, settings: &Settings) -> Option<String> {
         (self.said)(settings)
     }
 
-    /// What is allowed, as a phrase that follows "allowed is".
+    /// The allowed values, as a phrase that follows "allowed is".
     pub fn allowed(&self) -> String {
         match self.kind {
             Kind::Text => "text without control characters".to_owned(),
@@ -89,7 +90,7 @@ impl fmt::Debug for Definition {
 pub enum Kind {
     /// Any text.
     Text,
-    /// A text that is never repeated.
+    /// A text that is never printed.
     Secret,
     /// A file.
     Path,
@@ -105,25 +106,25 @@ pub enum Kind {
     Number,
     /// A number.
     Fraction,
-    /// A length of time.
+    /// A duration.
     Duration,
-    /// A length of time, or `off`.
+    /// A duration, or `off`.
     Limit,
 }
 
-/// Between what the values of a setting may lie, both ends included.
+/// The range of the values of a setting, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Range {
-    /// Wherever their kind allows.
+    /// Every value of its kind.
     Any,
     /// Whole numbers.
     Numbers(u64, u64),
     /// Numbers.
     Fractions(f64, f64),
-    /// Lengths of time, to the millisecond, the finest that PostgreSQL knows.
+    /// Durations in whole milliseconds, the finest unit that PostgreSQL knows.
     Times(Duration, Duration),
-    /// Lengths of time, to the second, the finest that a kernel's keepalives know.
+    /// Durations in whole seconds, the finest unit that a kernel's keepalives know.
     Seconds(Duration, Duration),
 }
 
@@ -163,15 +164,28 @@ impl fmt::Display for Range {
     }
 }
 
-/// Makes out of one list: the struct, its setters, the table, and the struct with the defaults filled in.
+/// Makes everything out of one list of rows: [`Settings`] with its setters, [`Plan`](super::Plan) with its getters, and
+/// the table of definitions.
 ///
-/// An entry is `name: Type`, then as needed `set (argument type)` (or `set by_hand`), `default value`,
-/// `otherwise "words"` where nobody can name a plain value, `range` and `also [other variables]`.
+/// A row is `name: Type`, then as needed, in this order:
+///
+/// | part | what it does |
+/// |---|---|
+/// | `set (argument type)` or `set by_hand` | the setter takes another type, or is written in `mod.rs` |
+/// | `get by_hand` | the getter of `Plan` is written in `plan.rs`, or the value takes effect in the check alone |
+/// | `default value` | the value if neither the program nor a profile gives one; without it, `Plan` holds an `Option` |
+/// | `otherwise "words"` | the documentation's text for the default, where a plain value would say too little |
+/// | `range` | the allowed values |
+/// | `also [other variables]` | environment variables that mean the same |
+///
+/// The type is a single word, because the getter depends on it: a `Limit` is read as `Option<Duration>`, a `String` as
+/// `&str`, any other type as a copy.
 macro_rules! settings {
     ($(#[$about:meta])* $( section $section:literal { $(
         $(#[doc = $doc:expr])+
-        $name:ident: $type:ty
+        $name:ident: $type:ident
             $(, set $set:tt)?
+            $(, get $get:tt)?
             $(, default $default:expr)?
             $(, otherwise $otherwise:literal)?
             $(, range $range:expr)?
@@ -183,31 +197,37 @@ macro_rules! settings {
         #[non_exhaustive]
         pub struct Settings {
             $($( pub(super) $name: Option<$type>, )+)+
-            /// What could not be read where it was said; reported by `check`, with all the rest.
+            /// Values that could not be read; `check` reports them together with all other problems.
             pub(super) problems: Vec<Problem>,
         }
 
-        /// One method a setting; each says it, and is chained.
+        /// One chained method for each setting.
         impl Settings {
             $($( settings!(@setter [$($set)?] $name $type, $($doc)+); )+)+
 
-            /// What was said here, and where nothing was, what was said there.
+            /// These settings; `weaker` supplies those that are not set here.
             pub(super) fn or(mut self, weaker: Self) -> Self {
                 $($( self.$name = self.$name.or(weaker.$name); )+)+
                 self.problems.extend(weaker.problems);
                 self
             }
 
-            /// What was said, and where nothing was, the default.
-            pub(super) fn complete(self) -> Complete {
-                Complete { $($( $name: settings!(@or self.$name $(, $default)?), )+)+ }
+            /// These settings; the defaults supply those that are not set here. The plan is not checked yet.
+            pub(super) fn or_defaults(self) -> Plan {
+                Plan { $($( $name: settings!(@or self.$name $(, $default)?), )+)+ }
             }
         }
 
-        /// Settings with the defaults filled in; `Option` is left only where there is no default.
-        #[expect(dead_code, reason = "what has neither default nor profile is read from what was said")]
-        pub(super) struct Complete {
+        /// Checked settings: the only thing that a pool can be opened with.
+        #[derive(Clone, Debug)]
+        #[expect(dead_code, reason = "`profile` and `port` take effect in the check; no getter reads them")]
+        pub struct Plan {
             $($( pub(super) $name: settings!(@filled $type $(, $default)?), )+)+
+        }
+
+        /// One getter for each setting.
+        impl Plan {
+            $($( settings!(@getter [$($get)?] [$($default)?] $name $type, $($doc)+); )+)+
         }
 
         static TABLE: &[Definition] = &[$($(
@@ -220,15 +240,15 @@ macro_rules! settings {
                 also: settings!(@also $($also)?),
                 otherwise: settings!(@otherwise $($otherwise)?),
                 default: settings!(@default $type $(, $default)?),
-                put: |settings, text, bare| put(&mut settings.$name, text, bare),
+                put: |settings, text, unitless| put(&mut settings.$name, text, unitless),
                 said: |settings| settings.$name.as_ref().map(Value::show),
                 fits: |settings, range| settings.$name.as_ref().is_none_or(|value| value.fits(range)),
                 forget: |settings| settings.$name = None,
             },
         )+)+];
     };
-    (@setter [by_hand] $name:ident $type:ty, $($doc:expr)+) => {};
-    (@setter [($argument:ty)] $name:ident $type:ty, $($doc:expr)+) => {
+    (@setter [by_hand] $name:ident $type:ident, $($doc:expr)+) => {};
+    (@setter [($argument:ty)] $name:ident $type:ident, $($doc:expr)+) => {
         $(#[doc = $doc])+
         #[must_use]
         pub fn $name(mut self, $name: $argument) -> Self {
@@ -236,7 +256,7 @@ macro_rules! settings {
             self
         }
     };
-    (@setter [] $name:ident $type:ty, $($doc:expr)+) => {
+    (@setter [] $name:ident $type:ident, $($doc:expr)+) => {
         $(#[doc = $doc])+
         #[must_use]
         pub fn $name(mut self, $name: $type) -> Self {
@@ -244,17 +264,42 @@ macro_rules! settings {
             self
         }
     };
+    (@getter [by_hand] [$($default:expr)?] $name:ident $type:ident, $($doc:expr)+) => {};
+    (@getter [] [$default:expr] $name:ident Limit, $($doc:expr)+) => {
+        $(#[doc = $doc])+
+        pub fn $name(&self) -> Option<Duration> {
+            self.$name.duration()
+        }
+    };
+    (@getter [] [$default:expr] $name:ident String, $($doc:expr)+) => {
+        $(#[doc = $doc])+
+        pub fn $name(&self) -> &str {
+            &self.$name
+        }
+    };
+    (@getter [] [$default:expr] $name:ident $type:ident, $($doc:expr)+) => {
+        $(#[doc = $doc])+
+        pub fn $name(&self) -> $type {
+            self.$name
+        }
+    };
+    (@getter [] [] $name:ident $type:ident, $($doc:expr)+) => {
+        $(#[doc = $doc])+
+        pub fn $name(&self) -> Option<$type> {
+            self.$name
+        }
+    };
     (@or $said:expr) => { $said };
     (@or $said:expr, $default:expr) => { $said.unwrap_or($default) };
-    (@filled $type:ty) => { Option<$type> };
-    (@filled $type:ty, $default:expr) => { $type };
+    (@filled $type:ident) => { Option<$type> };
+    (@filled $type:ident, $default:expr) => { $type };
     (@range) => { Range::Any };
     (@range $range:expr) => { $range };
     (@also) => { &[] };
     (@also $also:expr) => { &$also };
     (@otherwise) => { None };
     (@otherwise $words:literal) => { Some($words) };
-    (@default $type:ty) => { || None };
-    (@default $type:ty, $default:expr) => { || Some(<$type as Value>::show(&$default)) };
+    (@default $type:ident) => { || None };
+    (@default $type:ident, $default:expr) => { || Some(<$type as Value>::show(&$default)) };
 }
 pub(super) use settings;

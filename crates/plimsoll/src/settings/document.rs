@@ -1,15 +1,15 @@
-//! Settings from a file, or from any document that serde can read.
+//! Settings from a TOML file, or from any document that serde can read.
 //!
-//! A TOML file holds the settings at its top, or, if it has a table `[plimsoll]`, there and nowhere else, so that a
-//! program can keep them in the file it already has. The keys are the names of the settings, and `url`, which the
-//! others in the same document are stronger than. A key that means nothing is refused, with its line. A file whose name
-//! ends in `.json` is read by the same rules (`json.rs`).
+//! A TOML file holds the settings at its top level. If it has a table `[plimsoll]`, only that table is read, so that a
+//! program can keep the settings in a file that it already has. The keys are the names of the settings, and `url`; the
+//! other keys of the same document are stronger than `url`. An unknown key is refused, with its line. A file whose
+//! name ends in `.json` is read by the same rules (`json.rs`).
 //!
-//! The same settings may sit in a program's own configuration, whatever its format (`Settings` is `Deserialize`).
-//! There nothing is refused at once: an error raised inside a stranger's parser would stop at the first problem, and
-//! such parsers like to quote the line they failed in, password and all. What cannot be used is kept, and reported by
-//! [`check`](Settings::check) with everything else. For the same reason the message of a TOML syntax error is not
-//! passed on; its line number is.
+//! The same settings may be part of a program's own configuration, in any format (`Settings` is `Deserialize`). There,
+//! reading refuses nothing: an error inside another parser would stop at the first problem, and such parsers often
+//! quote the line in which they failed, password included. What cannot be used is kept, and [`check`](Settings::check)
+//! reports it together with everything else. For the same reason the message of a TOML syntax error is not passed on,
+//! only its line number.
 
 use std::fmt;
 use std::path::Path;
@@ -18,30 +18,30 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use toml::de::{DeTable, DeValue};
 
 use super::dsn;
-use super::duration::Bare;
+use super::duration::Unitless;
 use super::problem::{Problem, SettingsError};
 use super::table::{Settings, table};
-use super::{definition_of, repeated_key, unknown};
+use super::{definition_of, printable_key, unknown};
 use crate::secret::Secret;
 
-/// The table of a TOML file, or the member of a JSON file, that holds the settings, where they do not have the file to themselves.
+/// The table of a TOML file, or the member of a JSON file, that holds the settings in a file shared with others.
 pub(super) const TABLE: &str = "plimsoll";
 
 impl Settings {
-    /// What a file says: JSON where its name ends in `.json`, else TOML.
+    /// The settings in a file: JSON if its name ends in `.json`, else TOML.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, SettingsError> {
-        Self::said_in_file(path.as_ref()).or_problems()
+        Self::read_file(path.as_ref()).or_problems()
     }
 
-    /// What a TOML document says.
+    /// The settings in a TOML document.
     pub fn from_toml(text: &str) -> Result<Self, SettingsError> {
-        Self::said_in_toml(text, "TOML").or_problems()
+        Self::read_toml(text, "TOML").or_problems()
     }
 
-    pub(super) fn said_in_file(path: &Path) -> Self {
+    pub(super) fn read_file(path: &Path) -> Self {
         match std::fs::read_to_string(path) {
-            Ok(text) if is_json(path) => Self::said_in_json(&text, &path.display().to_string()),
-            Ok(text) => Self::said_in_toml(&text, &path.display().to_string()),
+            Ok(text) if is_json(path) => Self::read_json(&text, &path.display().to_string()),
+            Ok(text) => Self::read_toml(&text, &path.display().to_string()),
             Err(error) => {
                 let key = format!("the file {}", path.display());
                 let value = format!("not readable ({error})");
@@ -52,7 +52,7 @@ impl Settings {
         }
     }
 
-    fn said_in_toml(text: &str, origin: &str) -> Self {
+    fn read_toml(text: &str, origin: &str) -> Self {
         let (document, errors) = DeTable::parse_recoverable(text);
         if let Some(error) = errors.first() {
             let line = error.span().map(|span| line(text, span.start));
@@ -60,27 +60,27 @@ impl Settings {
             return Self { problems: vec![problem], ..Self::default() };
         }
         let own = document.get_ref().get(TABLE).map(|value| value.get_ref());
-        let said = match own {
+        let given = match own {
             Some(DeValue::Table(own)) => own,
             _ => document.get_ref(),
         };
-        let entries = said.iter().map(|(key, value)| {
+        let entries = given.iter().map(|(key, value)| {
             let place = format!(" ({origin}, line {})", line(text, key.span().start));
             (key.get_ref().to_string(), place, GivenValue::from_toml(value.get_ref()))
         });
-        Self::said_in(entries.collect())
+        Self::from_entries(entries.collect())
     }
 
-    /// Says all entries of a document: the URL first, because the others are stronger.
-    pub(super) fn said_in(mut entries: Vec<(String, String, GivenValue)>) -> Self {
+    /// Sets all entries of a document: the URL first, because the others are stronger.
+    pub(super) fn from_entries(mut entries: Vec<(String, String, GivenValue)>) -> Self {
         let mut settings = Self::default();
         entries.sort_by_key(|(name, _, _)| name != "url");
-        for (name, place, said) in entries {
-            let key = format!("{}{place}", repeated_key(&name));
-            match said {
+        for (name, place, given) in entries {
+            let key = format!("{}{place}", printable_key(&name));
+            match given {
                 GivenValue::Nothing => {}
                 GivenValue::Text(url) if name == "url" => dsn::read(&Secret::from(url), &key, &mut settings),
-                GivenValue::Text(text) => settings.say_entry(&name, &key, &text),
+                GivenValue::Text(text) => settings.assign_entry(&name, &key, &text),
                 GivenValue::Other => {
                     let allowed = match definition_of(&name) {
                         Some(definition) => definition.allowed(),
@@ -95,9 +95,9 @@ impl Settings {
         settings
     }
 
-    fn say_entry(&mut self, name: &str, key: &str, text: &str) {
+    fn assign_entry(&mut self, name: &str, key: &str, text: &str) {
         if definition_of(name).is_some() {
-            self.say(name, key, text, Bare::Refused);
+            self.assign(name, key, text, Unitless::Refused);
         } else {
             let known = table().iter().map(|definition| definition.name).chain(["url"]);
             self.problems.push(unknown(key, name, known));
@@ -105,29 +105,29 @@ impl Settings {
     }
 }
 
-/// Whether a file's name says that it is JSON.
+/// Whether a file is JSON by its name.
 fn is_json(path: &Path) -> bool {
     path.extension().is_some_and(|end| end.eq_ignore_ascii_case("json"))
 }
 
-/// A document that cannot be read as a whole.
+/// The problem that a whole document cannot be read.
 pub(super) fn unreadable(origin: &str, line: Option<usize>, value: &str, allowed: &str) -> Problem {
     let place = line.map_or_else(String::new, |line| format!(", line {line}"));
     let remedy = "put that line right; it is not repeated here because it may hold a password";
     Problem::new(format!("the document ({origin}{place})"), value, allowed, remedy).about("url")
 }
 
-/// The line on which a byte of the text stands, counted from 1.
+/// The line of a byte in the text, counted from 1.
 pub(super) fn line(text: &str, byte: usize) -> usize {
     1 + text.bytes().take(byte).filter(|byte| *byte == b'\n').count()
 }
 
-/// One value of a document, as the text that every setting is read from.
+/// One value of a document, as the text from which every setting is read.
 pub(super) enum GivenValue {
-    /// Null: as if the key were not there.
+    /// Null: the same as if the key were missing.
     Nothing,
     Text(String),
-    /// A map, a date, or a list of such: no setting looks like that.
+    /// A map, a date, or a list of them: no setting has such a value.
     Other,
 }
 
@@ -146,7 +146,7 @@ impl GivenValue {
         }
     }
 
-    /// A list says the same as its members with commas between.
+    /// A list means the same as its members joined by commas.
     fn list(items: impl Iterator<Item = Self>) -> Self {
         let texts = items.map(|item| match item {
             Self::Text(text) => Some(text),
@@ -204,11 +204,11 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<GivenValue, A::Error> {
-        let mut said = Vec::new();
+        let mut given = Vec::new();
         while let Some(item) = items.next_element::<GivenValue>()? {
-            said.push(item);
+            given.push(item);
         }
-        Ok(GivenValue::list(said.into_iter()))
+        Ok(GivenValue::list(given.into_iter()))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<GivenValue, A::Error> {
@@ -217,7 +217,7 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 }
 
-/// Never fails on what a setting is or says: that is kept, and reported by `check`.
+/// Never fails on an unknown key or a bad value: it is kept, and `check` reports it.
 impl<'de> Deserialize<'de> for Settings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Entries;
@@ -230,10 +230,10 @@ impl<'de> Deserialize<'de> for Settings {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Settings, A::Error> {
                 let mut entries = Vec::new();
-                while let Some((name, said)) = map.next_entry::<String, GivenValue>()? {
-                    entries.push((name, String::new(), said));
+                while let Some((name, given)) = map.next_entry::<String, GivenValue>()? {
+                    entries.push((name, String::new(), given));
                 }
-                Ok(Settings::said_in(entries))
+                Ok(Settings::from_entries(entries))
             }
         }
         deserializer.deserialize_map(Entries)

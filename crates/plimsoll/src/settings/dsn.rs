@@ -1,45 +1,46 @@
 //! Settings from a connection URL, or from libpq's `key=value` string.
 //!
-//! A connection string is the one setting that is a secret and a hundred other things at once, and the usual place
-//! where a password reaches a log: it holds a character that should have been percent-encoded, the parser takes half
-//! of it for a port, and the message says which port. So nothing of a connection string is ever repeated here but the
-//! names of parameters that are known, and the values of those that were found where they belong. A part that cannot
-//! be read is named by what it is ("the port of host 2").
+//! A connection string contains a secret among many other things, and is the usual way by which a password reaches a
+//! log: it holds a character that should have been percent-encoded, the parser takes half of it for a port, and the
+//! error message prints the port. So nothing of a connection string is ever printed here except the names of known
+//! parameters, and the values of those that were found where they belong. A part that cannot be read is named by what
+//! it is ("the port of host 2").
 //!
-//! Strictness serves the same end. An `@` after the host, or a `#` anywhere, is a password that was not encoded far
-//! more often than anything else, and is refused before anything else is looked at. A parameter that means nothing
-//! here is refused too, since a connection string is where people put the setting that they rely on.
+//! The reading is strict for the same reason. An `@` after the host, or a `#` anywhere, is usually a password that was
+//! not encoded, and is refused before anything else is read. An unknown parameter is refused too, since the author of
+//! a connection string relies on each parameter in it.
 //!
-//! Parameters are libpq's, units included: a bare number is seconds, and milliseconds for `tcp_user_timeout`.
+//! Parameters are libpq's, units included: a number without a unit means seconds, and milliseconds for
+//! `tcp_user_timeout`.
 
-use super::duration::Bare;
+use super::duration::Unitless;
 use super::host::{Host, read_port};
-use super::problem::{Problem, meant, repeated};
+use super::problem::{Problem, closest, printable};
 use super::table::Settings;
 use crate::secret::Secret;
 
-/// libpq's names, ours, and the unit of a number without one.
-const PARAMETERS: [(&str, &str, Bare); 14] = [
-    ("dbname", "dbname", Bare::Refused),
-    ("user", "user", Bare::Refused),
-    ("password", "password", Bare::Refused),
-    ("sslmode", "sslmode", Bare::Refused),
-    ("sslrootcert", "sslrootcert", Bare::Refused),
-    ("channel_binding", "channel_binding", Bare::Refused),
-    ("target_session_attrs", "target_session_attrs", Bare::Refused),
-    ("application_name", "application_name", Bare::Refused),
-    ("options", "options", Bare::Refused),
-    ("connect_timeout", "connect_timeout", Bare::Seconds),
-    ("keepalives_idle", "keepalives_idle", Bare::Seconds),
-    ("keepalives_interval", "keepalives_interval", Bare::Seconds),
-    ("keepalives_count", "keepalives_count", Bare::Refused),
-    ("tcp_user_timeout", "tcp_user_timeout", Bare::Milliseconds),
+/// libpq's names, ours, and what a number without a unit means.
+const PARAMETERS: [(&str, &str, Unitless); 14] = [
+    ("dbname", "dbname", Unitless::Refused),
+    ("user", "user", Unitless::Refused),
+    ("password", "password", Unitless::Refused),
+    ("sslmode", "sslmode", Unitless::Refused),
+    ("sslrootcert", "sslrootcert", Unitless::Refused),
+    ("channel_binding", "channel_binding", Unitless::Refused),
+    ("target_session_attrs", "target_session_attrs", Unitless::Refused),
+    ("application_name", "application_name", Unitless::Refused),
+    ("options", "options", Unitless::Refused),
+    ("connect_timeout", "connect_timeout", Unitless::Seconds),
+    ("keepalives_idle", "keepalives_idle", Unitless::Seconds),
+    ("keepalives_interval", "keepalives_interval", Unitless::Seconds),
+    ("keepalives_count", "keepalives_count", Unitless::Refused),
+    ("tcp_user_timeout", "tcp_user_timeout", Unitless::Milliseconds),
 ];
 
-/// Parameters that are read here and not through the table.
+/// Parameters that are read here and not by the table.
 const OTHERS: [&str; 3] = ["host", "port", "keepalives"];
 
-/// Parameters that libpq knows and we do not; only their names may be repeated without knowing them.
+/// Parameters that libpq knows and this library does not. Their names may be printed; other unknown names may not.
 const LIBPQ_ONLY: [&str; 22] = [
     "client_encoding",
     "fallback_application_name",
@@ -65,7 +66,7 @@ const LIBPQ_ONLY: [&str; 22] = [
     "sslsni",
 ];
 
-/// Says all that the string says; `key` is what it was called where it was said.
+/// Sets everything that the string contains; `key` is how its source calls it.
 pub(super) fn read(text: &Secret, key: &str, settings: &mut Settings) {
     let parts = match text.expose().split_once("://") {
         Some(("postgres" | "postgresql", rest)) => url(rest),
@@ -76,7 +77,7 @@ pub(super) fn read(text: &Secret, key: &str, settings: &mut Settings) {
         _ => pairs(text.expose()),
     };
     match parts {
-        Ok(parts) => parts.say(key, settings),
+        Ok(parts) => parts.assign_to(key, settings),
         Err(Unreadable { part, remedy }) => {
             let allowed = "postgres://user:password@host:port/database?parameter=value";
             let problem = Problem::new(format!("{part} of {key}"), "not readable", allowed, remedy);
@@ -85,18 +86,18 @@ pub(super) fn read(text: &Secret, key: &str, settings: &mut Settings) {
     }
 }
 
-/// Which part could not be read. Never what stood there.
+/// The part that could not be read, and never its text.
 struct Unreadable {
     part: &'static str,
     remedy: &'static str,
 }
 
-/// A connection string taken apart, nothing understood yet.
+/// The parts of a connection string, as text.
 #[derive(Default)]
 struct Parts {
     hosts: Vec<String>,
     ports: Vec<String>,
-    /// User, password and database where they have a place of their own.
+    /// User, password and database of a URL, where they are no parameters.
     placed: Vec<(&'static str, String)>,
     parameters: Vec<(String, String)>,
 }
@@ -147,7 +148,7 @@ fn url(rest: &str) -> Result<Parts, Unreadable> {
     Ok(parts)
 }
 
-/// The last colon that is not inside brackets parts the two.
+/// Splits at the last colon that is not inside brackets.
 fn host_and_port(server: &str) -> (&str, &str) {
     match server.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, port),
@@ -155,7 +156,7 @@ fn host_and_port(server: &str) -> (&str, &str) {
     }
 }
 
-/// Reads `key=value key='a value'`, in which a backslash takes the next character as it is.
+/// Reads `key=value key='a value'`, in which a backslash escapes the next character.
 fn pairs(text: &str) -> Result<Parts, Unreadable> {
     const UNREADABLE: Unreadable = Unreadable {
         part: "a key=value pair",
@@ -201,7 +202,7 @@ impl Parts {
         Ok(())
     }
 
-    /// Hosts and ports are lists that belong together; the rest are single values.
+    /// Hosts and ports are two lists that belong together; all others are single values.
     fn parameter(&mut self, name: String, value: String) {
         match name.as_str() {
             "host" => self.hosts = value.split(',').map(str::to_owned).collect(),
@@ -210,7 +211,7 @@ impl Parts {
         }
     }
 
-    fn say(self, key: &str, settings: &mut Settings) {
+    fn assign_to(self, key: &str, settings: &mut Settings) {
         match servers(&self.hosts, &self.ports) {
             Ok((hosts, port)) => {
                 settings.hosts = if hosts.is_empty() { settings.hosts.take() } else { Some(hosts) };
@@ -225,7 +226,7 @@ impl Parts {
             }
         }
         for (name, value) in self.placed {
-            settings.say(name, &format!("the {name} of {key}"), &value, Bare::Refused);
+            settings.assign(name, &format!("the {name} of {key}"), &value, Unitless::Refused);
         }
         for (place, (name, value)) in (1..).zip(self.parameters) {
             parameter(place, &name, &value, key, settings);
@@ -233,7 +234,7 @@ impl Parts {
     }
 }
 
-/// The hosts with their ports, or the port alone where no host was named; or which of them cannot be read.
+/// The hosts with their ports, or the port alone if no host is named; or the name of the part that cannot be read.
 fn servers(hosts: &[String], ports: &[String]) -> Result<(Vec<Host>, Option<u16>), String> {
     let read = |port: &String, place: usize| match port.is_empty() {
         true => Ok(None),
@@ -263,18 +264,20 @@ fn servers(hosts: &[String], ports: &[String]) -> Result<(Vec<Host>, Option<u16>
 /// One parameter, by libpq's name.
 fn parameter(place: usize, name: &str, value: &str, key: &str, settings: &mut Settings) {
     let shown = format!("the parameter {name} of {key}");
-    if let Some((_, setting, bare)) = PARAMETERS.iter().find(|(known, _, _)| *known == name) {
-        return settings.say(setting, &shown, value, *bare);
+    if let Some((_, setting, unitless)) = PARAMETERS.iter().find(|(known, _, _)| *known == name) {
+        return settings.assign(setting, &shown, value, *unitless);
     }
     match name {
         "keepalives" if value == "0" => settings.keepalives_idle = Some(super::Limit::Off),
         "keepalives" if value == "1" => {}
-        "keepalives" => settings.problems.push(Problem::new(shown, repeated(value), "0 or 1", "write it so")),
+        "keepalives" => {
+            settings.problems.push(Problem::new(shown, printable(value), "0 or 1", "write it so"))
+        }
         _ => settings.problems.push(unknown(place, name, key)),
     }
 }
 
-/// The name is repeated only when it is known to be one: it may be the second half of a password.
+/// An unknown parameter. Its name is printed only if libpq knows it: else it may be the second half of a password.
 fn unknown(place: usize, name: &str, key: &str) -> Problem {
     let allowed = "a parameter that is known here";
     if LIBPQ_ONLY.contains(&name) {
@@ -282,14 +285,14 @@ fn unknown(place: usize, name: &str, key: &str) -> Problem {
         return Problem::new(format!("the parameter {name} of {key}"), "unknown", allowed, remedy);
     }
     let known = PARAMETERS.iter().map(|(known, _, _)| *known).chain(OTHERS);
-    let remedy = match meant(name, known) {
+    let remedy = match closest(name, known) {
         Some(word) => format!("did you mean {word}?"),
         None => "leave it out; limits and pool sizes have settings of their own".to_owned(),
     };
     Problem::new(format!("the name of parameter {place} of {key}"), "unknown", allowed, remedy)
 }
 
-/// Undoes percent-encoding; what comes out must be UTF-8.
+/// Undoes percent-encoding; the result must be UTF-8.
 fn decoded(text: &str, part: &'static str) -> Result<String, Unreadable> {
     let broken = || Unreadable {
         part,
@@ -310,7 +313,7 @@ fn decoded(text: &str, part: &'static str) -> Result<String, Unreadable> {
     String::from_utf8(bytes).map_err(|_| broken())
 }
 
-/// Whether the text in front of `://` is a scheme at all, rather than a `key=value` string that holds a URL.
+/// Whether the text before `://` is a scheme, and not a `key=value` string that contains a URL.
 fn is_word(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
 }

@@ -1,13 +1,14 @@
-//! Lengths of time as people write them, and "no limit" as a word of its own.
+//! Durations with their unit, and "no limit" as a value of its own.
 //!
-//! A number without a unit is how a timeout of thirty seconds becomes one of thirty milliseconds: libpq's
+//! A number without a unit turns a timeout of thirty seconds into one of thirty milliseconds: libpq's
 //! `connect_timeout` counts seconds, PostgreSQL's `statement_timeout` milliseconds, and both are written `30`. So a
-//! length of time is a whole number followed by `ms`, `s`, `min` or `h`, and a bare number is refused with the remedy
-//! in the message. The exceptions are the places where a bare number has meant one thing for years: the `DATABASE_*`
-//! variables and most parameters of a connection URL mean seconds, `tcp_user_timeout` in a URL means milliseconds.
+//! duration is a whole number followed by `ms`, `s`, `min` or `h`, and a number without a unit is refused, with the
+//! remedy in the message. The exceptions are the places where such a number has meant one thing for years: the
+//! `DATABASE_*` variables and most parameters of a connection URL mean seconds, `tcp_user_timeout` in a URL means
+//! milliseconds.
 //!
-//! "No limit" is [`Limit::Off`], not a huge number: tokio's timer wheel ends after two years and a bit, and a limit
-//! that is merely absurd still takes part in comparisons it should be left out of. For the same reason zero is not
+//! "No limit" is [`Limit::Off`], not a huge number: tokio's timer wheel ends after a little more than two years, and a
+//! huge limit would still take part in comparisons from which it should be left out. For the same reason zero is not
 //! "no limit" here, although PostgreSQL reads it so.
 
 use std::fmt;
@@ -24,7 +25,7 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// The limit as the rest of Rust writes it.
+    /// The limit, or `None` if there is none.
     pub fn duration(self) -> Option<Duration> {
         match self {
             Self::Off => None,
@@ -32,7 +33,7 @@ impl Limit {
         }
     }
 
-    /// The lesser of two, where no limit is greater than any.
+    /// The lesser of two; `Off` is greater than every limit.
     pub(super) fn least(self, other: Self) -> Self {
         match (self, other) {
             (Self::After(a), Self::After(b)) => Self::After(a.min(b)),
@@ -63,26 +64,26 @@ impl fmt::Display for Limit {
     }
 }
 
-/// What a number means that comes without a unit.
+/// What a number without a unit means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Bare {
+pub(super) enum Unitless {
     /// Nothing: it is refused.
     Refused,
-    /// So many seconds.
+    /// Seconds.
     Seconds,
-    /// So many milliseconds.
+    /// Milliseconds.
     Milliseconds,
 }
 
-/// Reads `250ms`, `30s`, `5min`, `1h`; one blank before the unit is borne.
-pub(super) fn read(text: &str, bare: Bare) -> Option<Duration> {
+/// Reads `250ms`, `30s`, `5min`, `1h`; one blank before the unit is allowed.
+pub(super) fn read(text: &str, unitless: Unitless) -> Option<Duration> {
     let text = text.trim();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at_checked(digits)?;
     let number: u64 = number.parse().ok()?;
-    let scale = match (unit.strip_prefix(' ').unwrap_or(unit), bare) {
-        ("ms", _) | ("", Bare::Milliseconds) => 1,
-        ("s", _) | ("", Bare::Seconds) => 1_000,
+    let scale = match (unit.strip_prefix(' ').unwrap_or(unit), unitless) {
+        ("ms", _) | ("", Unitless::Milliseconds) => 1,
+        ("s", _) | ("", Unitless::Seconds) => 1_000,
         ("min", _) => 60_000,
         ("h", _) => 3_600_000,
         _ => return None,
@@ -90,7 +91,7 @@ pub(super) fn read(text: &str, bare: Bare) -> Option<Duration> {
     number.checked_mul(scale).map(Duration::from_millis)
 }
 
-/// Writes the greatest unit that divides it evenly; what [`read`] reads back as the same length.
+/// Writes a duration in the greatest unit that divides it evenly; [`read`] reads it back unchanged.
 pub(super) fn show(duration: Duration) -> String {
     const SECOND: u128 = 1_000;
     const MINUTE: u128 = 60 * SECOND;

@@ -1,21 +1,21 @@
 //! Settings from environment variables.
 //!
-//! Where the database is can be said in three ways, and the first of which anything is said is the one that counts:
+//! The location of the database can be given in three ways, and the first one of which anything is set counts:
 //! `DATABASE_URL` (or `PLIMSOLL_URL`), then the variables `PG_HOST`, `PG_PORT`, `PG_DB`, `PG_USER` and `PG_PASS`, then
-//! the same with `POSTGRES_`. They are not mixed and a contradiction between them is not an error, because images and
-//! compose files set `POSTGRES_*` for the server's own use, and a password taken from there for a user from elsewhere
-//! would be a riddle. The fallback of a whole branch is easy to say and easy to see.
+//! the same with `POSTGRES_`. They are not mixed, and a contradiction between them is no error, because images and
+//! compose files set `POSTGRES_*` for the server's own use: a password from there, combined with a user from another
+//! place, would be hard to explain. Falling back to a whole group is easy to document and easy to see.
 //!
-//! Everything else has a variable of its own, `PLIMSOLL_` and the name of the setting, which is also stronger than the
-//! branches and than the older names (`DATABASE_QUERY_TIMEOUT` and its like, where a bare number means seconds). A
-//! variable that is empty counts as not set, since that is what `${VALUE:-}` leaves behind. A variable that begins
-//! with `PLIMSOLL_` and means nothing is refused: a limit with a typing error in its name protects nobody.
+//! Everything else has a variable of its own, `PLIMSOLL_` and the name of the setting. It is stronger than the groups
+//! and than the older names (`DATABASE_QUERY_TIMEOUT` and the like, where a number without a unit means seconds). An
+//! empty variable counts as not set, since that is what `${VALUE:-}` leaves. An unknown variable that begins with
+//! `PLIMSOLL_` is refused: a limit whose name is misspelt would limit nothing.
 
 use std::collections::BTreeMap;
 
 use super::dsn;
-use super::duration::Bare;
-use super::problem::{Problem, SettingsError, repeated};
+use super::duration::Unitless;
+use super::problem::{Problem, SettingsError, printable};
 use super::table::{Settings, table};
 use super::unknown;
 use super::value::Value;
@@ -28,8 +28,8 @@ const NOT_SETTINGS: [&str; 4] =
 
 const OF_TESTS: &str = "PLIMSOLL_TEST_";
 
-/// The variables of each branch, and what they say; earlier ones are weaker.
-const BRANCHES: [&[(&str, &str)]; 2] = [
+/// The variables of each group, and the settings that they mean; the later ones of a group are stronger.
+const GROUPS: [&[(&str, &str)]; 2] = [
     &[
         ("PG_HOST", "hosts"),
         ("PG_PORT", "port"),
@@ -47,31 +47,31 @@ const BRANCHES: [&[(&str, &str)]; 2] = [
     ],
 ];
 
-/// The variables that say a whole URL; the first that is set counts.
+/// The variables that hold a whole URL; the first one that is set counts.
 const URLS: [&str; 2] = ["PLIMSOLL_URL", "DATABASE_URL"];
 
-/// Stands for `pooler = transaction` when it is true, and for nothing when it is not.
+/// Means `pooler = transaction` if it is true, and nothing otherwise.
 const USE_PGBOUNCER: &str = "USE_PGBOUNCER";
 
 impl Settings {
-    /// What this process's environment says.
+    /// The settings in this process's environment.
     pub fn from_env() -> Result<Self, SettingsError> {
-        Self::said_in_env().or_problems()
+        Self::read_environment().or_problems()
     }
 
-    /// What an environment says that answers for single variables. It cannot be searched, so variables that nobody
-    /// knows go unnoticed; [`from_vars`](Self::from_vars) notices them.
+    /// The settings in an environment that can be asked only for single variables. Unknown variables are not noticed,
+    /// because it cannot be searched; [`from_vars`](Self::from_vars) notices them.
     pub fn from_env_with(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let asked = variables().into_iter().filter_map(|key| variable(&key).map(|value| (key, value)));
         Self::from_vars(asked)
     }
 
-    /// What these variables say.
+    /// The settings in these variables.
     pub fn from_vars(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, SettingsError> {
-        Self::said_in_vars(variables).or_problems()
+        Self::read_variables(variables).or_problems()
     }
 
-    pub(super) fn said_in_env() -> Self {
+    pub(super) fn read_environment() -> Self {
         let mut unreadable = Vec::new();
         let known = variables();
         let variables: Vec<_> = std::env::vars_os()
@@ -88,21 +88,21 @@ impl Settings {
                 }
             })
             .collect();
-        let mut settings = Self::said_in_vars(variables);
+        let mut settings = Self::read_variables(variables);
         settings.problems.extend(unreadable);
         settings
     }
 
-    fn said_in_vars(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+    fn read_variables(variables: impl IntoIterator<Item = (String, String)>) -> Self {
         let set: BTreeMap<String, String> =
             variables.into_iter().filter(|(_, value)| !value.is_empty()).collect();
         let mut settings = Self::default();
-        settings.say_where(&set);
-        settings.say_older_names(&set);
+        settings.assign_location(&set);
+        settings.assign_older_names(&set);
         for definition in table() {
             let key = definition.variable();
             if let Some(value) = set.get(&key) {
-                settings.say(definition.name, &key, value, Bare::Refused);
+                settings.assign(definition.name, &key, value, Unitless::Refused);
             }
         }
         let known = self::variables();
@@ -115,40 +115,39 @@ impl Settings {
         settings
     }
 
-    /// Where the database is: the first branch of which anything is set.
-    fn say_where(&mut self, set: &BTreeMap<String, String>) {
+    /// The location of the database, from the first group of which anything is set.
+    fn assign_location(&mut self, set: &BTreeMap<String, String>) {
         if let Some((key, url)) = URLS.iter().find_map(|key| Some((key, set.get(*key)?))) {
             dsn::read(&Secret::from(url.as_str()), key, self);
             return;
         }
-        let Some(branch) =
-            BRANCHES.iter().find(|branch| branch.iter().any(|(key, _)| set.contains_key(*key)))
+        let Some(group) = GROUPS.iter().find(|group| group.iter().any(|(key, _)| set.contains_key(*key)))
         else {
             return;
         };
-        for (key, name) in *branch {
+        for (key, name) in *group {
             if let Some(value) = set.get(*key) {
-                self.say(name, key, value, Bare::Refused);
+                self.assign(name, key, value, Unitless::Refused);
             }
         }
     }
 
-    /// The names that others gave to the same settings.
-    fn say_older_names(&mut self, set: &BTreeMap<String, String>) {
+    /// The variables by which other programs call the same settings.
+    fn assign_older_names(&mut self, set: &BTreeMap<String, String>) {
         for definition in table() {
             for key in definition.also {
                 if let Some(value) = set.get(*key) {
-                    self.say(definition.name, key, value, Bare::Seconds);
+                    self.assign(definition.name, key, value, Unitless::Seconds);
                 }
             }
         }
         let Some(value) = set.get(USE_PGBOUNCER) else { return };
-        match bool::read(value, Bare::Refused) {
+        match bool::read(value, Unitless::Refused) {
             Some(true) => self.pooler = Some(PoolerMode::Transaction),
             Some(false) => {}
             None => self.problems.push(Problem::new(
                 USE_PGBOUNCER,
-                repeated(value),
+                printable(value),
                 "true or false",
                 "say true behind a transaction pooler, else leave it out",
             )),
@@ -156,18 +155,18 @@ impl Settings {
     }
 }
 
-/// Every variable that means something here.
+/// Every known variable.
 fn variables() -> Vec<String> {
     let own = table().iter().map(|definition| definition.variable());
     let others = table().iter().flat_map(|definition| definition.also).copied();
-    let branches = BRANCHES.iter().flat_map(|branch| branch.iter()).map(|(key, _)| *key);
-    let others = others.chain(branches).chain(URLS).chain([USE_PGBOUNCER]);
+    let groups = GROUPS.iter().flat_map(|group| group.iter()).map(|(key, _)| *key);
+    let others = others.chain(groups).chain(URLS).chain([USE_PGBOUNCER]);
     own.chain(others.map(str::to_owned)).collect()
 }
 
 fn unknown_variable(key: &str, known: &[String]) -> Problem {
     let mut problem = unknown(key, key, []);
-    if let Some(meant) = super::problem::meant(key, known.iter().map(String::as_str)) {
+    if let Some(meant) = super::problem::closest(key, known.iter().map(String::as_str)) {
         problem.remedy = format!("did you mean {meant}?");
     }
     problem

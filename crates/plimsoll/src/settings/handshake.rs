@@ -1,23 +1,22 @@
-//! What is settled while a connection is being made, and cannot be put right afterwards: encryption and options.
+//! Encryption and startup options: decided while a connection is opened, and fixed afterwards.
 //!
-//! Encryption defaults by distance. Traffic that stays on this machine may go in the clear; traffic that leaves it is
-//! encrypted and held against a certificate for the name that was dialled, because encryption to whoever answers keeps
-//! out only those who do not answer. Whoever wants less says so, and a certificate that would not be looked at is
-//! refused rather than carried along for the look of it.
+//! The default of encryption depends on the distance. Traffic that stays on this machine may be in the clear. Traffic
+//! that leaves it is encrypted, and the certificate is verified for the name that was dialled, because encryption
+//! without verification protects only against an attacker who listens, not against one who answers. A program that
+//! wants less sets it explicitly. A certificate that would not be looked at is refused, because it would only seem to
+//! protect.
 //!
-//! Startup options are the one channel by which a session can be told things beside our back. A limit said there would
-//! be there twice, with two values, so it is sent to the setting that verifies it; and a transaction pooler either
-//! refuses the whole connection for them or, told to ignore them, drops them without a word.
-
-use std::path::Path;
+//! Startup options can change a session without the knowledge of this library. A limit among them would exist twice,
+//! with two values, so such an option is refused in favour of the setting, which is verified. And a transaction pooler
+//! either refuses the whole connection because of them, or drops them silently if it is configured to ignore them.
 
 use super::host::Host;
 use super::plan::TlsRoots;
-use super::problem::{Problem, repeated};
-use super::table::{Complete, Settings};
+use super::problem::{Problem, printable};
+use super::table::{Plan, Settings};
 use super::words::{ChannelBinding, PoolerMode, TlsMode};
 
-/// Limits that have a setting of their own, and so cannot be said as options.
+/// Limits that have a setting of their own, and are refused as options.
 const LIMITS: [&str; 5] = [
     "lock_timeout",
     "statement_timeout",
@@ -26,54 +25,43 @@ const LIMITS: [&str; 5] = [
     "client_connection_check_interval",
 ];
 
-/// Encryption, decided.
-pub(super) struct Tls {
-    pub(super) mode: TlsMode,
-    pub(super) roots: TlsRoots,
-    pub(super) binding: ChannelBinding,
-}
-
-/// Encryption: verified by name unless every host is this machine, and never weaker than what was asked beside it.
-pub(super) fn tls(said: &Settings, wish: &Complete, hosts: &[Host], problems: &mut Vec<Problem>) -> Tls {
-    let roots = match said.sslrootcert.clone() {
-        Some(path) if path != Path::new("system") => TlsRoots::File(path),
-        _ => TlsRoots::System,
-    };
-    let local = hosts.iter().all(Host::is_local) && said.sslrootcert.is_none();
-    let mode = said.sslmode.unwrap_or(if local { TlsMode::Prefer } else { TlsMode::VerifyFull });
-    let binding = said.channel_binding.unwrap_or(wish.channel_binding);
+/// Decides `sslmode`: verified by name unless every host is this machine, and refused if it is too weak for the
+/// settings beside it.
+pub(super) fn tls(given: &Settings, plan: &mut Plan, problems: &mut Vec<Problem>) {
+    let is_local = plan.hosts.iter().all(Host::is_local) && given.sslrootcert.is_none();
+    let mode = given.sslmode.unwrap_or(if is_local { TlsMode::Prefer } else { TlsMode::VerifyFull });
+    plan.sslmode = mode;
     let mut refuse = |allowed, remedy| {
         problems.push(Problem::new("sslmode", mode.to_string(), allowed, remedy));
     };
     let verifies = matches!(mode, TlsMode::VerifyCa | TlsMode::VerifyFull);
-    if said.sslrootcert.is_some() && !verifies {
+    if given.sslrootcert.is_some() && !verifies {
         refuse(
             "verify-ca or verify-full beside sslrootcert",
             "say sslmode=verify-full, or the certificate is not looked at",
         );
     }
-    if mode == TlsMode::VerifyCa && roots == TlsRoots::System {
+    if mode == TlsMode::VerifyCa && plan.sslrootcert == TlsRoots::System {
         refuse(
             "verify-full with the system's roots",
             "say verify-full, since a public root vouches for anybody's server, or say sslrootcert",
         );
     }
-    if mode == TlsMode::Disable && binding == ChannelBinding::Require {
+    if mode == TlsMode::Disable && plan.channel_binding == ChannelBinding::Require {
         refuse(
             "any mode with encryption beside channel_binding=require",
             "say sslmode=verify-full or drop channel_binding",
         );
     }
-    Tls { mode, roots, binding }
 }
 
-/// Limits said a second time, and options where a pooler would refuse or quietly drop them.
+/// The problems of startup options: limits among them, and any option behind a transaction pooler.
 pub(super) fn startup_options(options: &str, pooler: PoolerMode) -> Vec<Problem> {
     let mut problems = Vec::new();
     if pooler == PoolerMode::Transaction && !options.is_empty() {
         problems.push(Problem::new(
             "options",
-            repeated(options),
+            printable(options),
             "nothing behind a transaction pooler, which refuses the connection for it",
             "set it for the role: ALTER ROLE … IN DATABASE … SET …",
         ));
@@ -87,7 +75,7 @@ pub(super) fn startup_options(options: &str, pooler: PoolerMode) -> Vec<Problem>
             let remedy = format!("say the setting {limit} instead, which is verified on every connection");
             problems.push(Problem::new(
                 "options",
-                repeated(options),
+                printable(options),
                 format!("anything but {limit}"),
                 remedy,
             ));

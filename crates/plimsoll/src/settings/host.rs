@@ -1,23 +1,23 @@
-//! Where a server is: a name and a port, or a directory with a socket in it.
+//! The address of a server: a name and a port, or the directory of a Unix socket.
 //!
-//! One type for both, because a list may hold both, and because the first question asked of an address is whether it
-//! leaves this machine: an address that does is verified by certificate unless somebody said otherwise.
+//! There is one type for both, because a list may contain both, and because the first question about an address is
+//! whether it leaves this machine: if it does, the certificate is verified unless `sslmode` says otherwise.
 //!
 //! The text forms are `db1`, `db1:5433`, `10.0.0.7:5433`, `[::1]:5433`, `::1`, `/run/postgresql` and
-//! `/run/postgresql:5433`; a list is separated by commas. Nothing else is taken. In particular a whole URL is not a
-//! host, and since somebody will try it, a text that holds an `@` is refused without being repeated.
+//! `/run/postgresql:5433`; a list is separated by commas. Nothing else is accepted. In particular, a whole URL is not
+//! a host. Since it will be tried, a text that contains an `@` is refused and not printed.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-/// The port of a host that was named without one, when no other was said either.
+/// The port of a host that is named without one, if `port` is not set either.
 pub(crate) const DEFAULT_PORT: u16 = 5432;
 
-/// The ports on which poolers are usually found: PgBouncer's own, and the one of hosted ones.
+/// The usual ports of poolers: PgBouncer's own, and that of hosted poolers.
 pub(crate) const POOLER_PORTS: [u16; 2] = [6432, 6543];
 
-/// What is dialled.
+/// The address that is dialled.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Address {
@@ -40,23 +40,23 @@ impl Host {
         Self { address: Address::Tcp(name.into()), port: None }
     }
 
-    /// A server whose socket lies in a directory.
+    /// A server whose socket is in this directory.
     pub fn unix(directory: impl Into<PathBuf>) -> Self {
         Self { address: Address::Unix(directory.into()), port: None }
     }
 
-    /// The same server at a port of its own.
+    /// The same server at this port.
     pub fn at_port(mut self, port: u16) -> Self {
         self.port = Some(port);
         self
     }
 
-    /// What is dialled.
+    /// The address that is dialled.
     pub fn address(&self) -> &Address {
         &self.address
     }
 
-    /// The port; 5432 where none was said.
+    /// The port; 5432 if none was given.
     pub fn port(&self) -> u16 {
         self.port.unwrap_or(DEFAULT_PORT)
     }
@@ -75,12 +75,12 @@ impl Host {
         }
     }
 
-    /// Whether its port is one on which a pooler is usually found.
+    /// Whether its port is a usual one of poolers.
     pub fn has_pooler_port(&self) -> bool {
         POOLER_PORTS.contains(&self.port())
     }
 
-    /// The file of a Unix socket (`.s.PGSQL.5432` in its directory), or nothing for a TCP address.
+    /// The file of a Unix socket (`.s.PGSQL.5432` in its directory), or `None` for a TCP address.
     pub fn socket_file(&self) -> Option<PathBuf> {
         match &self.address {
             Address::Unix(directory) => Some(directory.join(format!(".s.PGSQL.{}", self.port()))),
@@ -93,7 +93,7 @@ impl Host {
         self
     }
 
-    /// Reads one host; `None` when the text is not one.
+    /// Reads one host; `None` if the text is not one.
     pub(super) fn read(text: &str) -> Option<Self> {
         let text = text.trim();
         if text.contains(['@', '\0']) || text.contains(char::is_control) {
@@ -122,7 +122,7 @@ impl Host {
         }
     }
 
-    /// Reads a host that has its port elsewhere; an IPv6 address may stand in brackets.
+    /// Reads a host without its port; an IPv6 address may be in brackets.
     pub(super) fn read_bare(text: &str) -> Option<Self> {
         if text.starts_with('/') {
             return (!text.contains(char::is_control)).then(|| Self::unix(Path::new(text)));
@@ -130,13 +130,13 @@ impl Host {
         Self::read(text).filter(|host| host.port.is_none())
     }
 
-    /// Reads a list of hosts separated by commas; `None` when one of them is not a host.
+    /// Reads a list of hosts separated by commas; `None` if one of them is not a host.
     pub(super) fn read_list(text: &str) -> Option<Vec<Self>> {
         text.split(',').map(Self::read).collect()
     }
 }
 
-/// As the text forms above: what was read can be written and read again.
+/// One of the text forms above, so that it can be read again.
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.address {
@@ -151,7 +151,7 @@ impl fmt::Display for Host {
     }
 }
 
-/// A port is 1 to 65535; 0 means "any" to a server, and nothing to a client.
+/// A port is 1 to 65535; 0 means "any" to a server, and is no port to a client.
 pub(super) fn read_port(text: &str) -> Option<u16> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten().filter(|port| *port > 0)

@@ -1,25 +1,31 @@
-//! Settings: what was said, what was checked, and everything that is wrong in between.
+//! Settings: what the program gave, the checked plan, and every problem between the two.
 //!
-//! There are four ways to treat a bad setting. One can panic in the setter, panic later, quietly put another value in
-//! its place, or not look. All four have been shipped, and all four are found out at night. Here a [`Settings`] holds
-//! what was said and promises nothing; [`Settings::check`] answers either with a [`Plan`], which is the only thing a
-//! pool can be opened with, or with a [`SettingsError`] that holds every problem at once, each with its key, its
-//! value, what would have been allowed and the remedy.
+//! A bad setting can be treated in four ways: a panic in the setter, a later panic, another value put silently in its
+//! place, or no check at all. All four exist in released software, and all four are noticed in production. Here a
+//! [`Settings`] holds what was given and promises nothing; [`Settings::check`] returns either a [`Plan`], the only
+//! thing that a pool can be opened with, or a [`SettingsError`] that holds every problem at once, each with its key,
+//! its value, the allowed values and the remedy.
 //!
-//! | said in | read by |
+//! | source | read by |
 //! |---|---|
 //! | the environment | [`Settings::from_env`] |
 //! | a TOML or JSON file | [`Settings::from_file`], [`Settings::from_toml`], [`Settings::from_json`] |
-//! | both, and the environment is stronger | [`Settings::load`] |
+//! | both; the environment is stronger | [`Settings::load`] |
 //! | a program's own configuration, in any format of serde | `Settings` is `Deserialize` |
 //! | a connection URL or key=value string | [`Settings::from_url`], [`Settings::url`] |
-//! | code | the setters, which are stronger than what was there before |
+//! | code | the setters, which overwrite what was there before |
 //!
-//! In all of them, what was said is stronger than a [`Profile`], and a profile is stronger than a default.
+//! In all of them, a value that was set is stronger than a [`Profile`], and a profile is stronger than a default.
 //!
-//! The list of settings itself is `table.rs`; the rest of the floor is one file a question: how a value is read
-//! (`value`, `duration`, `words`, `host`), where it is read (`environment`, `document`, `json`, `dsn`), what it becomes
-//! (`check`, `order`, `profile`, `handshake`, `plan`), and how all that is told (`problem`, `reference`).
+//! The list of settings is `table.rs`; it makes `Settings` and `Plan`. The other files answer one question each:
+//!
+//! | question | files |
+//! |---|---|
+//! | how is a value read? | `value`, `duration`, `words`, `host` |
+//! | where is it read? | `environment`, `document`, `json`, `dsn` |
+//! | what becomes of it? | `check`, `order`, `profile`, `handshake`, `plan` |
+//! | how is that reported? | `problem`, `reference` |
+//! | what is a setting, and what does the table make of it? | `definition` |
 
 mod check;
 mod definition;
@@ -42,10 +48,10 @@ mod words;
 pub use definition::{Definition, Kind, Range};
 pub use duration::Limit;
 pub use host::{Address, Host};
-pub use plan::{Keepalives, Plan, TlsRoots};
+pub use plan::{Keepalives, TlsRoots};
 pub use problem::{Problem, SettingsError};
 pub use reference::reference;
-pub use table::{Settings, table};
+pub use table::{Plan, Settings, table};
 /// The first name of [`Enforcement`], for programs that were written with it.
 #[doc(hidden)]
 pub use words::Enforcement as GuardMode;
@@ -54,21 +60,21 @@ pub use words::{
 };
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use duration::Bare;
-use problem::{STARS, meant, repeated};
+use duration::Unitless;
+use problem::{STARS, closest, printable};
 
 use crate::secret::Secret;
 
-/// Whole sources, and the two settings that are more than one value.
+/// Whole sources, and the setters that the table does not make.
 impl Settings {
-    /// The file if there is one, and the environment over it.
+    /// The settings of the file, if one is named, and those of the environment, which are stronger.
     ///
-    /// What is wrong in either is reported together.
+    /// The problems of both are reported together.
     pub fn load(file: Option<&Path>) -> Result<Self, SettingsError> {
-        let said_in_file = file.map(Self::said_in_file).unwrap_or_default();
-        Self::said_in_env().or(said_in_file).or_problems()
+        let from_file = file.map(Self::read_file).unwrap_or_default();
+        Self::read_environment().or(from_file).or_problems()
     }
 
     /// A connection URL (`postgres://…`), or a string of `key=value` pairs as libpq reads them.
@@ -84,30 +90,38 @@ impl Settings {
         Self::default().url(url).or_problems()
     }
 
-    /// Says all that a connection URL or `key=value` string says; what cannot be read is reported by `check`.
+    /// Sets everything that a connection URL or `key=value` string contains. `check` reports what cannot be read.
     #[must_use]
     pub fn url(mut self, url: impl Into<Secret>) -> Self {
         dsn::read(&url.into(), "url", &mut self);
         self
     }
 
-    /// The servers, in the order in which they are tried: `db1,db2:5433,/run/postgresql`. What cannot be read is
-    /// reported by `check`.
+    /// The servers, in the order in which they are tried: `db1,db2:5433,/run/postgresql`. `check`
+    /// reports what cannot be read.
     #[must_use]
     pub fn hosts(mut self, hosts: impl AsRef<str>) -> Self {
-        self.say("hosts", "hosts", hosts.as_ref(), Bare::Refused);
+        self.assign("hosts", "hosts", hosts.as_ref(), Unitless::Refused);
         self
     }
 
-    /// Names a profile, beside those that were named before.
+    /// The certificates against which a server's certificate is verified: a PEM file, or `system`. Only the `verify`
+    /// modes look at it, so setting it with a weaker `sslmode` is refused.
+    #[must_use]
+    pub fn sslrootcert(mut self, path: impl Into<PathBuf>) -> Self {
+        self.sslrootcert = Some(TlsRoots::at(path.into()));
+        self
+    }
+
+    /// Names a profile, in addition to those named before.
     #[must_use]
     pub fn profile(mut self, profile: Profile) -> Self {
         self.profile.get_or_insert_default().push(profile);
         self
     }
 
-    /// Says one setting by its name; `key` is how it was written where it was said.
-    fn say(&mut self, name: &str, key: &str, text: &str, bare: Bare) {
+    /// Sets one setting by its name; `key` is how its source calls it.
+    fn assign(&mut self, name: &str, key: &str, text: &str, unitless: Unitless) {
         let Some(definition) = definition_of(name) else {
             self.problems.push(unknown(key, name, table().iter().map(|known| known.name)));
             return;
@@ -116,10 +130,10 @@ impl Settings {
             Kind::Text | Kind::Secret | Kind::Path => text,
             _ => text.trim(),
         };
-        if (definition.put)(self, text, bare) {
+        if (definition.put)(self, text, unitless) {
             return;
         }
-        let value = if definition.kind == Kind::Secret { STARS.to_owned() } else { repeated(text) };
+        let value = if definition.kind == Kind::Secret { STARS.to_owned() } else { printable(text) };
         let is_time = matches!(definition.kind, Kind::Duration | Kind::Limit);
         let remedy = match definition.kind {
             _ if is_time && text.parse::<u64>().is_ok() => {
@@ -127,7 +141,7 @@ impl Settings {
             }
             Kind::Word(words) | Kind::Words(words) => {
                 let unknown = text.split([',', '+']).map(str::trim).find(|word| !words.contains(word));
-                match meant(unknown.unwrap_or(text), words.iter().copied()) {
+                match closest(unknown.unwrap_or(text), words.iter().copied()) {
                     Some(word) => format!("did you mean {word}?"),
                     None => "choose among these".to_owned(),
                 }
@@ -139,14 +153,14 @@ impl Settings {
     }
 }
 
-/// Only what was said, secrets as stars.
+/// Only what was set, secrets as stars.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Settings");
         for definition in table() {
             if let Some(value) = definition.said(self) {
                 let value = match definition.kind {
-                    Kind::Text | Kind::Path => repeated(&value),
+                    Kind::Text | Kind::Path => printable(&value),
                     _ => value,
                 };
                 shown.field(definition.name, &format_args!("{value}"));
@@ -163,17 +177,17 @@ fn definition_of(name: &str) -> Option<&'static Definition> {
     table().iter().find(|definition| definition.name == name)
 }
 
-/// A key that nobody knows. Its value is not repeated: it may be a password under a misspelt name.
+/// An unknown key. Its value is not printed: it may be a password under a misspelt name.
 fn unknown(key: &str, name: &str, known: impl IntoIterator<Item = &'static str>) -> Problem {
-    let remedy = match meant(name, known) {
+    let remedy = match closest(name, known) {
         Some(word) => format!("did you mean {word}?"),
         None => "leave it out, or look it up in docs/settings.md".to_owned(),
     };
-    Problem::new(repeated_key(key), "unknown", "a setting that exists", remedy)
+    Problem::new(printable_key(key), "unknown", "a setting that exists", remedy)
 }
 
-/// A key as it may stand in a message: on one line, and not at any length.
-fn repeated_key(key: &str) -> String {
+/// A key as it may stand in a message: on one line, at most 80 characters.
+fn printable_key(key: &str) -> String {
     let shown: String = key.chars().take(80).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if shown.trim().is_empty() { "an empty key".to_owned() } else { shown }
 }

@@ -1,49 +1,50 @@
-//! Limits that only make sense in an order, and how those that nobody said follow those that somebody did.
+//! Limits that must lie in an order, and how a limit that was not set follows those that were.
 //!
 //! A lock limit above the statement limit never acts. A client limit below the server's hides the server's reason. A
-//! dead connection that the kernel keeps for longer than a caller waits is lent again as if it lived. Each of these
-//! has been an outage somewhere, and each began as one reasonable number beside a default that nobody looked at.
+//! dead connection that the kernel keeps for longer than a caller waits is lent again as if it were alive. Each of
+//! these has caused an outage somewhere, and each began as one reasonable number beside a default that was not looked
+//! at.
 //!
-//! So the order is kept from both ends. A limit that was *not* said gives way: it takes its usual value if that lies
-//! between its neighbours, and otherwise one a fifth away from the nearer of them. Two limits that *were* said are
-//! never moved: if they contradict each other, both are named with their values. `off` takes no part; a limit that is
-//! not there cannot be in anybody's way.
+//! So a limit that was *not* set gives way: it takes its default if that lies between its neighbours, else a value
+//! that is a fifth away from the nearer neighbour. Two limits that *were* set are never moved: if they contradict each
+//! other, both are reported with their values. `off` takes no part in the order.
 
 use std::time::Duration;
 
 use super::duration::Limit;
 use super::problem::Problem;
+use super::table::{Plan, Settings};
 
-/// What the client waits for beyond the server's limit: a round trip, and the server's time to stop.
+/// How much longer the client waits than the server's limit: a round trip, and the server's time to stop.
 const CLIENT_GRACE: Duration = Duration::from_secs(2);
 
-/// One limit by name, with what it came out as.
+/// One limit with its name and its final value.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Resolved {
     name: &'static str,
     pub(super) limit: Limit,
-    said: bool,
+    is_given: bool,
 }
 
 impl Resolved {
-    /// What was said, or else the wish, moved between its neighbours.
+    /// The value that was set, or else the default, moved between its neighbours.
     pub(super) fn new(
         name: &'static str,
-        said: Option<Limit>,
-        wish: Limit,
+        given: Option<Limit>,
+        default: Limit,
         floor: Limit,
         ceiling: Limit,
     ) -> Self {
-        let limit = said.unwrap_or_else(|| between(floor, wish, ceiling));
-        Self { name, limit, said: said.is_some() }
+        let limit = given.unwrap_or_else(|| between(floor, default, ceiling));
+        Self { name, limit, is_given: given.is_some() }
     }
 
     fn shown(&self) -> String {
-        let origin = if self.said { "" } else { " (which nobody said)" };
+        let origin = if self.is_given { "" } else { " (which was not set)" };
         format!("{}{origin}", self.limit)
     }
 
-    /// The problem that this one is not below the other, if it should be and is not.
+    /// The problem that this limit is not below the other, if that is so.
     pub(super) fn must_be_below(&self, greater: &Self) -> Option<Problem> {
         let (Limit::After(low), Limit::After(high)) = (self.limit, greater.limit) else { return None };
         (low >= high).then(|| {
@@ -57,18 +58,18 @@ impl Resolved {
     }
 }
 
-/// The wish if it fits, else a value a fifth away from the neighbour that it does not fit, else the middle.
-fn between(floor: Limit, wish: Limit, ceiling: Limit) -> Limit {
-    let Limit::After(wish) = wish else { return Limit::Off };
+/// The default if it fits, else a value a fifth away from the neighbour that it does not fit, else the middle.
+fn between(floor: Limit, default: Limit, ceiling: Limit) -> Limit {
+    let Limit::After(default) = default else { return Limit::Off };
     let above = |time: Duration| floor.duration().is_none_or(|floor| time > floor);
     let below = |time: Duration| ceiling.duration().is_none_or(|ceiling| time < ceiling);
-    if above(wish) && below(wish) {
-        return Limit::After(wish);
+    if above(default) && below(default) {
+        return Limit::After(default);
     }
     let near = match (floor.duration(), ceiling.duration()) {
-        (_, Some(ceiling)) if !below(wish) => ceiling.saturating_mul(4) / 5,
+        (_, Some(ceiling)) if !below(default) => ceiling.saturating_mul(4) / 5,
         (Some(floor), _) => floor.saturating_mul(5) / 4,
-        (None, _) => wish,
+        (None, _) => default,
     };
     let near = whole_milliseconds(near);
     if above(near) && below(near) {
@@ -83,22 +84,7 @@ fn whole_milliseconds(time: Duration) -> Duration {
     time.saturating_sub(Duration::from_nanos(u64::from(time.subsec_nanos() % 1_000_000)))
 }
 
-/// The four limits that lie within each other, as they were said.
-pub(super) struct Given {
-    pub(super) lock: Option<Limit>,
-    pub(super) statement: Option<Limit>,
-    pub(super) client: Option<Limit>,
-    pub(super) transaction: Option<Limit>,
-}
-
-/// What they should be where nothing was said. The client limit has no wish of its own: it follows the statement's.
-pub(super) struct Defaults {
-    pub(super) lock: Limit,
-    pub(super) statement: Limit,
-    pub(super) transaction: Limit,
-}
-
-/// The four limits that lie within each other, as they came out.
+/// The four limits that lie within each other.
 pub(super) struct Chain {
     pub(super) lock: Resolved,
     pub(super) statement: Resolved,
@@ -107,42 +93,44 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    /// The statement limit first, between what was said around it; then the others around the statement limit.
-    pub(super) fn settle(said: &Given, wish: &Defaults) -> Self {
+    /// Decides the statement limit first, between the limits that were set around it; then the others around it.
+    pub(super) fn resolve(given: &Settings, plan: &Plan) -> Self {
         let open = Limit::Off;
-        let upper = said.client.unwrap_or(open).least(said.transaction.unwrap_or(open));
+        let longest_transaction = given.transaction_timeout.unwrap_or(open);
+        let upper = given.client_statement_timeout.unwrap_or(open).least(longest_transaction);
         let statement = Resolved::new(
             "statement_timeout",
-            said.statement,
-            wish.statement,
-            said.lock.unwrap_or(open),
+            given.statement_timeout,
+            plan.statement_timeout,
+            given.lock_timeout.unwrap_or(open),
             upper,
         );
-        let lock = Resolved::new("lock_timeout", said.lock, wish.lock, open, statement.limit.least(upper));
+        let below = statement.limit.least(upper);
+        let lock = Resolved::new("lock_timeout", given.lock_timeout, plan.lock_timeout, open, below);
 
-        let client_wish = later(statement.limit, CLIENT_GRACE);
         let client = Resolved::new(
             "client_statement_timeout",
-            said.client,
-            client_wish,
+            given.client_statement_timeout,
+            later(statement.limit, CLIENT_GRACE),
             statement.limit,
-            said.transaction.unwrap_or(open),
+            longest_transaction,
         );
 
         let inner = if client.limit == Limit::Off { statement.limit } else { client.limit };
-        let transaction_wish = match (statement.limit.duration().or(inner.duration()), wish.transaction) {
-            (Some(inner), Limit::After(usual)) => Limit::After(usual.max(inner.saturating_mul(2))),
-            _ => Limit::Off,
-        };
+        let transaction_default =
+            match (statement.limit.duration().or(inner.duration()), plan.transaction_timeout) {
+                (Some(inner), Limit::After(usual)) => Limit::After(usual.max(inner.saturating_mul(2))),
+                _ => Limit::Off,
+            };
         let transaction =
-            Resolved::new("transaction_timeout", said.transaction, transaction_wish, inner, open);
+            Resolved::new("transaction_timeout", given.transaction_timeout, transaction_default, inner, open);
         Self { lock, statement, client, transaction }
     }
 
-    /// Everything that was said against the order, or else whatever found no room in it.
+    /// The limits that were set against the order, or else those for which there is no room in it.
     pub(super) fn inversions(&self) -> Vec<Problem> {
-        let said = self.disorder(|limit| limit.said);
-        if said.is_empty() { self.disorder(|_| true) } else { said }
+        let given = self.disorder(|limit| limit.is_given);
+        if given.is_empty() { self.disorder(|_| true) } else { given }
     }
 
     fn disorder(&self, counts: impl Fn(&Resolved) -> bool) -> Vec<Problem> {

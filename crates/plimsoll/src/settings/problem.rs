@@ -1,28 +1,28 @@
-//! What is wrong with the settings: all of it, at once, and what to do.
+//! The problems of the settings: all of them at once, each with its remedy.
 //!
-//! A program that stops at the first bad setting is started five times to find five of them, each time through a
-//! whole deployment. So reading never stops: every setting that cannot be used becomes a [`Problem`] with its key as
-//! it was written, its value, what would have been allowed and the remedy, and all of them are handed over together.
+//! A program that stops at the first bad setting is deployed five times to find five of them. So reading never stops:
+//! every setting that cannot be used becomes a [`Problem`] with its key as it was written, its value, the allowed
+//! values and the remedy, and all of them are returned together.
 //!
-//! What is printed here ends up in logs, so a value is repeated only when it cannot be a secret: not the password, not
-//! a connection URL or any part of one, not the value of a key that nobody knows (it may be a misspelt password), and
-//! not a text that looks as if it had credentials in it, wherever it stood.
+//! These messages end up in logs, so a value is printed only if it cannot be a secret: not the password, not a
+//! connection URL or any part of one, not the value of an unknown key (it may be a misspelt password), and no text
+//! that looks as if it contained credentials.
 
 use std::fmt;
 
-/// One setting that cannot be used. Reads as a sentence.
+/// One setting that cannot be used. It is displayed as a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Problem {
-    /// The setting, as it was written where it was said.
+    /// The setting, as its source calls it.
     pub key: String,
-    /// What was said; three stars where it could be a secret.
+    /// The value that was set; three stars if it could be a secret.
     pub value: String,
-    /// What would have been allowed.
+    /// The allowed values.
     pub allowed: String,
-    /// What to do about it.
+    /// What to do.
     pub remedy: String,
-    /// The setting that stays unsaid because of it, so that it is not reported as missing as well.
+    /// The setting that has no value because of this problem, so that it is not reported as missing as well.
     pub(super) about: &'static str,
 }
 
@@ -76,7 +76,7 @@ impl SettingsError {
         Self { problems }
     }
 
-    /// The code under which this error is found in the documentation.
+    /// The code of this error in the documentation.
     pub fn code(&self) -> &'static str {
         "PL-SET-01"
     }
@@ -99,7 +99,7 @@ impl fmt::Display for SettingsError {
     }
 }
 
-/// As [`Display`](fmt::Display): `fn main() -> Result<(), SettingsError>` prints this one, and it is for people too.
+/// As [`Display`](fmt::Display), because `fn main() -> Result<(), SettingsError>` prints an error by `Debug`.
 impl fmt::Debug for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -108,11 +108,11 @@ impl fmt::Debug for SettingsError {
 
 impl std::error::Error for SettingsError {}
 
-/// What stands where a secret may not, and is not needed to see what is wrong.
+/// Printed in place of a secret.
 pub(super) const STARS: &str = "***";
 
-/// A value as it may be repeated: in quotes, on one line, not at any length, and not if it may hold a secret.
-pub(super) fn repeated(text: &str) -> String {
+/// A value as it may be printed: in quotes, on one line, at most 60 characters, and stars if it may hold a secret.
+pub(super) fn printable(text: &str) -> String {
     const LONGEST: usize = 60;
     let lower = text.to_ascii_lowercase();
     if text.contains('@') || ["://", "pass", "pwd", "secret", "token"].iter().any(|word| lower.contains(word))
@@ -125,8 +125,8 @@ pub(super) fn repeated(text: &str) -> String {
     }
 }
 
-/// The known word that was probably meant: one that begins so, or one that is close enough to be worth asking about.
-pub(super) fn meant<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// The known word that was probably meant: one that begins with this word, or one that differs in few letters.
+pub(super) fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let known: Vec<&str> = known.into_iter().collect();
     let begun = |candidate: &&&str| word.chars().count() > 2 && candidate.starts_with(word);
     if let Some(begun) = known.iter().find(begun) {
@@ -136,7 +136,7 @@ pub(super) fn meant<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
     (near.0 <= (word.chars().count() / 3).clamp(1, 4)).then_some(near.1)
 }
 
-/// How many letters must be put in, left out or changed to make one word of the other (Levenshtein).
+/// How many letters must be inserted, removed or changed to turn one word into the other (Levenshtein).
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

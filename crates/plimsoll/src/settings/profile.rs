@@ -1,13 +1,13 @@
-//! Named sets of values, for those who know what their program is but not yet its numbers.
+//! Profiles: named sets of values, for an author who knows the kind of the program but not yet its numbers.
 //!
 //! There are three questions, and a profile answers one of them: how big is the pool (`service`, `probe`), what does
 //! it connect to (`direct`, `pooler`), and how long may things take (`development`, `production`, `high-load`). One
-//! profile for each question may be named, and they go together in any order; two for the same question contradict
-//! each other and are refused.
+//! profile for each question may be named, in any order; two for the same question contradict each other and are
+//! refused.
 //!
-//! A profile only makes wishes. Whatever was said is stronger, whether it was said before or after the profile was
-//! named, because nobody should have to know the order in which their configuration is read. And a profile of pace
-//! names only the three times that its users know; the limits that depend on them follow (see `order.rs`).
+//! A profile is weaker than any value that was set, whether that was set before or after the profile was named,
+//! because the meaning of a configuration should not depend on the order in which it is read. A profile of pace names
+//! only the three durations that its users know; the limits that depend on them follow (see `order.rs`).
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::duration::Limit;
 use super::problem::Problem;
 use super::words::{PoolerMode, Profile};
 
-/// What a profile answers; a later one is stronger where two speak of the same setting.
+/// What a profile answers; the answer to a later question is stronger if two name the same setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Question {
     Connection,
@@ -33,7 +33,7 @@ impl Profile {
         }
     }
 
-    /// The values it stands for.
+    /// The values that it stands for.
     pub fn settings(self) -> Settings {
         let none = Settings::default();
         let pace = |query, connect, pool| {
@@ -58,11 +58,11 @@ impl Profile {
     }
 }
 
-/// What the named profiles wish together, the connection profile first because it is the weakest.
+/// The values of the named profiles together; the connection profile is the weakest.
 ///
-/// `implied` stands in where no connection profile was named, in everything but the kind of connection itself: that
-/// was said already, or is only suspected and still to be found out.
-pub(super) fn wishes(named: &[Profile], implied: Option<Profile>) -> Settings {
+/// `implied` takes its place if no connection profile was named, except for `pooler` itself: that was set already, or
+/// is only a guess that the first connect confirms or not.
+pub(super) fn combined(named: &[Profile], implied: Option<Profile>) -> Settings {
     let weakest = match implied {
         Some(profile) if !names_connection(named) => Settings { pooler: None, ..profile.settings() },
         _ => Settings::default(),
@@ -72,12 +72,12 @@ pub(super) fn wishes(named: &[Profile], implied: Option<Profile>) -> Settings {
     profiles.into_iter().fold(weakest, |weaker, profile| profile.settings().or(weaker))
 }
 
-/// Whether somebody named what the pool connects to.
+/// Whether a connection profile was named.
 pub(super) fn names_connection(named: &[Profile]) -> bool {
     named.iter().any(|profile| profile.question() == Question::Connection)
 }
 
-/// Two different answers to one question.
+/// The problems of two different answers to one question.
 pub(super) fn contradictions(named: &[Profile]) -> impl Iterator<Item = Problem> {
     let rivals = named.iter().enumerate().flat_map(|(place, second)| {
         let earlier = named.iter().take(place);

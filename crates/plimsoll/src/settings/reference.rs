@@ -1,7 +1,7 @@
 //! `docs/settings.md`, made from the table.
 //!
-//! A reference that is written by hand is right on the day it is written. This one is compared with the file in the
-//! repository by a test, and written there by the same test when it is told to (`PLIMSOLL_BLESS=1`).
+//! A reference that is written by hand is correct only on the day it is written. A test compares this one with the
+//! file in the repository, and writes the file if it is told to (`PLIMSOLL_BLESS=1`).
 
 use super::definition::{Definition, Kind};
 use super::table::table;
@@ -15,25 +15,24 @@ const HEAD: &str = "\
 Every setting has one name. It is the key in a TOML or JSON file, the method of `Settings` in code, and, in capitals and
 after `PLIMSOLL_`, the environment variable: `pool_max`, `.pool_max(20)`, `PLIMSOLL_POOL_MAX=20`.
 
-Where a setting is said in several places, the strongest counts: code over the environment, the environment over the
-file, the file over a profile, a profile over the default. All that is wrong is reported at once, before anything is
-connected to.
+If a setting is set in several places, the strongest counts: code over the environment, the environment over the file,
+the file over a profile, a profile over the default. All problems are reported at once, before the first connect.
 
 ## How values are written
 
-- A length of time is a whole number followed by `ms`, `s`, `min` or `h`. A number alone is refused, except in the
+- A duration is a whole number followed by `ms`, `s`, `min` or `h`. A number without a unit is refused, except in the
   `DATABASE_*` variables and in a connection URL, where it means seconds (`tcp_user_timeout` in a URL: milliseconds).
-- `off` means no limit, where it is allowed. Zero does not.
-- In a file, numbers and `true` or `false` stand bare, everything else in quotes. A file whose name ends in `.json` is
-  JSON (`base.json`), any other TOML. If the file has a table `[plimsoll]` (in JSON a member `\"plimsoll\"`), the settings
-  are read from there and nowhere else.
+- `off` means no limit, where it is allowed. Zero does not mean that.
+- In a file, numbers and `true` or `false` are written without quotes, everything else in quotes. A file whose name ends in `.json` is
+  JSON (`base.json`), any other TOML. If the file has a table `[plimsoll]` (in JSON a member `\"plimsoll\"`), only that
+  is read.
 - A variable that is empty counts as not set. A variable that begins with `PLIMSOLL_` and is not listed here is
   refused, except `PLIMSOLL_PG_BIN`, `PLIMSOLL_PG_VERSION`, `PLIMSOLL_PGBOUNCER`, `PLIMSOLL_BLESS` and those that begin
   with `PLIMSOLL_TEST_`, which belong to tools and tests.
 
 ## Where the database is
 
-The first of these of which anything is set counts, and the others are not looked at:
+The first of these of which anything is set counts, and the others are ignored:
 
 1. `PLIMSOLL_URL`, then `DATABASE_URL`: `postgres://user:password@host1:5432,host2:5433/database?sslmode=verify-full`, or
    `host=host1 port=5432 user=…` in libpq's form. Characters such as `/ ? # @ %` inside a user or password are written
@@ -43,14 +42,14 @@ The first of these of which anything is set counts, and the others are not looke
 2. `PG_HOST`, `PG_PORT`, `PG_DB`, `PG_USER`, `PG_PASS`
 3. `POSTGRES_HOST`, `POSTGRES_PORT`, `POSTGRES_DB`, `POSTGRES_USER`, `POSTGRES_PASSWORD` (or `POSTGRES_PASS`)
 
-In a file the key is `url`, in code `Settings::url`. The single settings (`hosts`, `port`, `user` ...) of the same place
+In a file the key is `url`, in code `Settings::url`. The single settings (`hosts`, `port`, `user` ...) of the same source
 are stronger than the URL.
 
 `USE_PGBOUNCER=true` means `pooler = \"transaction\"`; `false` means nothing.
 
 ## Order
 
-These must be less than the next, and those that were not said follow those that were:
+Each of these must be less than the next, and those that are not set follow those that are:
 
 - `lock_timeout` < `statement_timeout` < `client_statement_timeout` < `transaction_timeout`
 - `idle_in_transaction_session_timeout` < `transaction_timeout`
@@ -102,9 +101,9 @@ fn values_of(profile: Profile) -> String {
 
 fn entry(definition: &Definition) -> String {
     let doc: Vec<&str> = definition.doc.lines().map(str::trim).collect();
-    let default = match (definition.default)() {
-        Some(value) => format!("`{value}`"),
-        None => definition.default().unwrap_or_default(),
+    let default = match (definition.otherwise, (definition.default)()) {
+        (Some(words), _) => words.to_owned(),
+        (None, value) => format!("`{}`", value.unwrap_or_default()),
     };
     let values = match definition.kind {
         Kind::Word(words) | Kind::Words(words) => {

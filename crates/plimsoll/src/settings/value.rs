@@ -1,19 +1,19 @@
-//! The types that settings have, and how each is read, written and held against its range.
+//! The types of settings: how each is read, written and compared with its range.
 //!
-//! Text is the common ground, because every source is text in the end: an environment variable, a word in a file, a
-//! parameter in a URL. So each type is parsed by one function, whatever it was said in, and what [`Value::show`]
-//! writes, [`Value::read`] reads back as the same value.
+//! Every source is text in the end: an environment variable, a word in a file, a parameter in a URL. So each type is
+//! parsed by one function, whatever its source, and what [`Value::show`] writes, [`Value::read`] reads back unchanged.
 //!
-//! Reading is separate from fitting on purpose. A value set in code was never text, and has to be held against its
-//! range all the same; so ranges are checked when the settings are, not when they are read.
+//! Reading does not check the range. A value that is set in code was never text, and its range must be checked all the
+//! same; so `check` does it for both.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::definition::{Kind, Range};
 use super::duration;
-use super::duration::{Bare, Limit};
+use super::duration::{Limit, Unitless};
 use super::host::Host;
+use super::plan::TlsRoots;
 use super::problem::STARS;
 use super::words::{
     ChannelBinding, Enforcement, OnMissingGuardrail, PoolerMode, Profile, TargetSessionAttrs, TlsMode,
@@ -22,19 +22,19 @@ use crate::secret::{Password, Secret};
 
 /// A type that a setting can have.
 pub(super) trait Value: Sized {
-    /// What its values look like.
+    /// The form of its values.
     const KIND: Kind;
     /// The value, if the text is one.
-    fn read(text: &str, bare: Bare) -> Option<Self>;
-    /// The text that is read as this value; stars for a secret.
+    fn read(text: &str, unitless: Unitless) -> Option<Self>;
+    /// The text from which this value is read; stars for a secret.
     fn show(&self) -> String;
-    /// Whether it may be used.
+    /// Whether it is in the range.
     fn fits(&self, range: Range) -> bool;
 }
 
-/// Reads into a field, and leaves it as it is where the text is no value; whether it was one.
-pub(super) fn put<T: Value>(field: &mut Option<T>, text: &str, bare: Bare) -> bool {
-    let value = T::read(text, bare);
+/// Sets a field from a text, and returns whether the text was a value; if not, the field stays as it was.
+pub(super) fn put<T: Value>(field: &mut Option<T>, text: &str, unitless: Unitless) -> bool {
+    let value = T::read(text, unitless);
     let readable = value.is_some();
     *field = value.or(field.take());
     readable
@@ -43,7 +43,7 @@ pub(super) fn put<T: Value>(field: &mut Option<T>, text: &str, bare: Bare) -> bo
 macro_rules! numbers { ($($number:ty),+) => { $(
     impl Value for $number {
         const KIND: Kind = Kind::Number;
-        fn read(text: &str, _: Bare) -> Option<Self> {
+        fn read(text: &str, _: Unitless) -> Option<Self> {
             let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
             digits.then(|| text.parse().ok()).flatten()
         }
@@ -60,7 +60,7 @@ numbers!(u16, u32, usize);
 macro_rules! word_values { ($($word:ty),+) => { $(
     impl Value for $word {
         const KIND: Kind = Kind::Word(<$word>::WORDS);
-        fn read(text: &str, _: Bare) -> Option<Self> {
+        fn read(text: &str, _: Unitless) -> Option<Self> {
             Self::from_word(text)
         }
         fn show(&self) -> String {
@@ -75,7 +75,7 @@ word_values!(TlsMode, ChannelBinding, TargetSessionAttrs, PoolerMode, OnMissingG
 
 impl Value for f64 {
     const KIND: Kind = Kind::Fraction;
-    fn read(text: &str, _: Bare) -> Option<Self> {
+    fn read(text: &str, _: Unitless) -> Option<Self> {
         text.parse().ok().filter(|number: &f64| number.is_finite())
     }
     fn show(&self) -> String {
@@ -88,7 +88,7 @@ impl Value for f64 {
 
 impl Value for bool {
     const KIND: Kind = Kind::Flag;
-    fn read(text: &str, _: Bare) -> Option<Self> {
+    fn read(text: &str, _: Unitless) -> Option<Self> {
         match text.to_ascii_lowercase().as_str() {
             "true" | "yes" | "on" | "1" => Some(true),
             "false" | "no" | "off" | "0" => Some(false),
@@ -105,8 +105,8 @@ impl Value for bool {
 
 impl Value for Duration {
     const KIND: Kind = Kind::Duration;
-    fn read(text: &str, bare: Bare) -> Option<Self> {
-        duration::read(text, bare)
+    fn read(text: &str, unitless: Unitless) -> Option<Self> {
+        duration::read(text, unitless)
     }
     fn show(&self) -> String {
         duration::show(*self)
@@ -118,8 +118,8 @@ impl Value for Duration {
 
 impl Value for Limit {
     const KIND: Kind = Kind::Limit;
-    fn read(text: &str, bare: Bare) -> Option<Self> {
-        if text == "off" { Some(Self::Off) } else { duration::read(text, bare).map(Self::After) }
+    fn read(text: &str, unitless: Unitless) -> Option<Self> {
+        if text == "off" { Some(Self::Off) } else { duration::read(text, unitless).map(Self::After) }
     }
     fn show(&self) -> String {
         self.to_string()
@@ -131,7 +131,7 @@ impl Value for Limit {
 
 impl Value for String {
     const KIND: Kind = Kind::Text;
-    fn read(text: &str, _: Bare) -> Option<Self> {
+    fn read(text: &str, _: Unitless) -> Option<Self> {
         Some(text.to_owned())
     }
     fn show(&self) -> String {
@@ -142,22 +142,30 @@ impl Value for String {
     }
 }
 
-impl Value for PathBuf {
+impl Value for TlsRoots {
     const KIND: Kind = Kind::Path;
-    fn read(text: &str, _: Bare) -> Option<Self> {
-        Some(Self::from(text))
+    fn read(text: &str, _: Unitless) -> Option<Self> {
+        Some(Self::at(PathBuf::from(text)))
     }
     fn show(&self) -> String {
-        self.display().to_string()
+        match self {
+            Self::System => "system".to_owned(),
+            Self::File(path) => path.display().to_string(),
+        }
     }
     fn fits(&self, _: Range) -> bool {
-        !self.as_os_str().is_empty() && !self.as_os_str().as_encoded_bytes().contains(&0)
+        match self {
+            Self::System => true,
+            Self::File(path) => {
+                !path.as_os_str().is_empty() && !path.as_os_str().as_encoded_bytes().contains(&0)
+            }
+        }
     }
 }
 
 impl Value for Password {
     const KIND: Kind = Kind::Secret;
-    fn read(text: &str, _: Bare) -> Option<Self> {
+    fn read(text: &str, _: Unitless) -> Option<Self> {
         Some(Self::Fixed(Secret::from(text)))
     }
     fn show(&self) -> String {
@@ -168,9 +176,15 @@ impl Value for Password {
     }
 }
 
-impl Value for Vec<Host> {
+/// The type of `hosts`; a row of the table names its type by one word.
+pub(super) type Hosts = Vec<Host>;
+
+/// The type of `profile`.
+pub(super) type Profiles = Vec<Profile>;
+
+impl Value for Hosts {
     const KIND: Kind = Kind::Hosts;
-    fn read(text: &str, _: Bare) -> Option<Self> {
+    fn read(text: &str, _: Unitless) -> Option<Self> {
         Host::read_list(text)
     }
     fn show(&self) -> String {
@@ -181,9 +195,9 @@ impl Value for Vec<Host> {
     }
 }
 
-impl Value for Vec<Profile> {
+impl Value for Profiles {
     const KIND: Kind = Kind::Words(Profile::WORDS);
-    fn read(text: &str, _: Bare) -> Option<Self> {
+    fn read(text: &str, _: Unitless) -> Option<Self> {
         text.split([',', '+']).map(|word| Profile::from_word(word.trim())).collect()
     }
     fn show(&self) -> String {

@@ -1,14 +1,13 @@
-//! Settings whose value is one word out of a few.
+//! Settings whose value is one of a few words.
 //!
-//! Each is an enum with one text form a variant, written here once: the environment, TOML, the connection URL, the
-//! messages and `docs/settings.md` all take it from here, so a word that is accepted somewhere is accepted
-//! everywhere. The words of libpq (`sslmode`, `channel_binding`, `target_session_attrs`) keep their spelling and their
-//! meaning. `sslmode=allow` is not among them: it asks for encryption only when the server insists, which protects
-//! from nothing.
+//! Each is an enum with one text form for each variant, written once here: the environment, TOML, the connection URL,
+//! the messages and `docs/settings.md` all take it from here, so a word that one source accepts, every source accepts.
+//! The words of libpq (`sslmode`, `channel_binding`, `target_session_attrs`) keep their spelling and their meaning.
+//! `sslmode=allow` is not among them: it encrypts only if the server insists, which protects against nothing.
 
 use std::fmt;
 
-/// Defines an enum, its words and their way back, in one place.
+/// Defines an enum, its words, and the conversion in both directions.
 macro_rules! words {
     ($( $(#[$about:meta])* $name:ident { $( $(#[$doc:meta])* $variant:ident = $word:literal, )+ } )+) => { $(
         $(#[$about])*
@@ -40,49 +39,49 @@ macro_rules! words {
 }
 
 words! {
-    /// How a connection is encrypted, and whom it believes (`sslmode`).
+    /// How a connection is encrypted, and how the server is verified (`sslmode`).
     TlsMode {
         /// In the clear.
         Disable = "disable",
-        /// Encrypted where the server can; no certificate is looked at.
+        /// Encrypted if the server can; the certificate is not verified.
         Prefer = "prefer",
-        /// Encrypted or not at all; no certificate is looked at.
+        /// Encrypted, or the connect fails; the certificate is not verified.
         Require = "require",
-        /// Encrypted, and the certificate was issued by one of the roots.
+        /// Encrypted, and the certificate must be issued by one of the roots.
         VerifyCa = "verify-ca",
-        /// Encrypted, issued by one of the roots, and for the name that was dialled.
+        /// Encrypted, and the certificate must be issued by one of the roots for the name that was dialled.
         VerifyFull = "verify-full",
     }
 
-    /// Whether SCRAM is tied to the TLS session beneath it, so that nobody can sit between (`channel_binding`).
+    /// Whether SCRAM is tied to the TLS session beneath it, which excludes a machine in the middle (`channel_binding`).
     ChannelBinding {
         /// Never.
         Disable = "disable",
-        /// Where both sides can.
+        /// If both sides can.
         Prefer = "prefer",
-        /// Or not at all.
+        /// Always; otherwise the connect fails.
         Require = "require",
     }
 
     /// What a server must be, to be connected to (`target_session_attrs`).
     TargetSessionAttrs {
-        /// Whatever answers.
+        /// Any server.
         Any = "any",
-        /// One that takes writes.
+        /// One that accepts writes.
         ReadWrite = "read-write",
-        /// One that does not.
+        /// One that does not accept writes.
         ReadOnly = "read-only",
     }
 
-    /// What stands between the pool and the server.
+    /// What is between the pool and the server.
     PoolerMode {
-        /// Find out: probe at connect, and by port (6432, 6543) where a probe is silent.
+        /// Detected at connect; by the port (6432, 6543) if the probe tells nothing.
         Auto = "auto",
-        /// Nothing: sessions are ours.
+        /// Nothing: a session belongs to one connection.
         None = "none",
         /// A pooler that lends a server connection for a whole session.
         Session = "session",
-        /// A pooler that lends a server connection for a transaction: sessions are nobody's.
+        /// A pooler that lends a server connection for a transaction: sessions are shared with other clients.
         Transaction = "transaction",
     }
 
@@ -90,31 +89,31 @@ words! {
     OnMissingGuardrail {
         /// Refuse it.
         Error = "error",
-        /// Use it, and say `degraded` wherever health is told.
+        /// Use it, and report `degraded` in health.
         Degraded = "degraded",
     }
 
-    /// Whether the breaker or the admission really refuses what it would refuse.
+    /// Whether the breaker or the admission refuses, only counts, or does nothing.
     Enforcement {
         /// It refuses.
         On = "on",
-        /// It counts what it would have refused, and refuses nothing.
+        /// It counts what it would refuse, and refuses nothing.
         Dark = "dark",
-        /// It does not even count.
+        /// It neither refuses nor counts.
         Off = "off",
     }
 
     /// A named set of values, for a size of pool, a kind of connection or a pace of work.
     ///
-    /// A profile is weaker than anything that was said, irrespective of the order in which the two were said.
+    /// A profile is weaker than any value that was set, whichever of the two was set first.
     Profile {
         /// Size: 2 to 10 connections and no more.
         Service = "service",
         /// Size: 1 to 5 connections, for health probes and other side entrances.
         Probe = "probe",
-        /// Connection: nothing between; 10 connections and 20 above, 30 minutes, checked after idleness.
+        /// Connection: no pooler; 10 connections and 20 above, 30 minutes, checked after idleness.
         Direct = "direct",
-        /// Connection: a transaction pooler between; 2 connections and 5 above, 5 minutes, no check.
+        /// Connection: a transaction pooler; 2 connections and 5 above, 5 minutes, no check.
         Pooler = "pooler",
         /// Pace: statement 10 s, connect 5 s, pool 10 s.
         Development = "development",

@@ -1,19 +1,19 @@
-//! Functions that leave something in the session, known by their names wherever these stand.
+//! Functions that leave something in the session, recognised by their names wherever they occur in a statement.
 
 use super::lexer::{Lexer, Token};
 use super::residue::Residue;
 
-/// How many tokens are looked at for the arguments of a call; these functions have fewer.
+/// How many tokens are read for the arguments of a call; these functions have fewer.
 const ARGUMENTS: usize = 64;
 
-/// What a call of the function of this name leaves; its arguments are still to be read.
+/// What a call of the function of this name leaves in the session; its arguments are read from the lexer.
 pub(super) fn of<'a>(token: &Token<'a>, behind: &Lexer<'a>) -> Residue {
     let name: &[u8] = match token {
         Token::Word(name) => name,
         Token::Quoted(name) => name,
         _ => return Residue::NONE,
     };
-    // Every word of every statement comes by here, and hardly one goes on.
+    // This is called for every word of every statement, so most words must be dismissed quickly.
     match name {
         [b'p' | b'P' | b's' | b'S' | b'd' | b'D' | b'q' | b'Q', ..] if name.len() > 6 => {}
         _ if name.len() >= 13 => {}
@@ -22,13 +22,13 @@ pub(super) fn of<'a>(token: &Token<'a>, behind: &Lexer<'a>) -> Residue {
     let Some(name) = token.name() else { return Residue::NONE };
     match &*name {
         b"set_config" => of_set_config(arguments(behind)),
-        // Of pg_trgm: a setting by another name.
+        // Of pg_trgm: it changes a setting.
         b"set_limit" => Residue::SETTING,
-        // No reset takes the seed of random() back, nor closes the connections of dblink, nor ends a backup.
+        // No reset undoes the seed of random(), closes the connections of dblink, or ends a backup.
         b"setseed" | b"dblink_connect" | b"dblink_connect_u" => Residue::BEYOND_RESET,
         b"pg_backup_start" | b"pg_start_backup" => Residue::BEYOND_RESET,
         b"pg_replication_origin_session_setup" => Residue::BEYOND_RESET,
-        // The third argument makes a slot that lives as long as the session.
+        // The third argument creates a slot that lives as long as the session.
         b"pg_create_physical_replication_slot"
         | b"pg_create_logical_replication_slot"
         | b"pg_copy_physical_replication_slot"
@@ -36,16 +36,16 @@ pub(super) fn of<'a>(token: &Token<'a>, behind: &Lexer<'a>) -> Residue {
             Some(arguments) if arguments.len() < 3 => Residue::NONE,
             _ => Residue::BEYOND_RESET,
         },
-        // They run a text that they are given.
+        // They execute a text that is an argument.
         b"query_to_xml" | b"query_to_xmlschema" | b"query_to_xml_and_xmlschema" => Residue::ANYTHING,
-        // pg_advisory_lock, pg_try_advisory_lock, .._shared, and whatever was named after them; those that hold until the
-        // end of the transaction are named .._xact_lock.
+        // pg_advisory_lock, pg_try_advisory_lock, .._shared, and functions with similar names; those that lock until
+        // the end of the transaction are named .._xact_lock.
         name if name.windows(13).any(|part| part == b"advisory_lock") => Residue::LOCK,
         _ => Residue::NONE,
     }
 }
 
-/// `set_config(.., .., true)` is SET LOCAL by another name; anything less plain may be the session's.
+/// `set_config(.., .., true)` acts like SET LOCAL; with any other argument it may act like SET.
 fn of_set_config(arguments: Option<Vec<Vec<Token<'_>>>>) -> Residue {
     let Some(arguments) = arguments else { return Residue::SETTING };
     let says = |argument: &Vec<Token<'_>>, test: fn(&[u8]) -> bool| match argument.as_slice() {
@@ -58,7 +58,7 @@ fn of_set_config(arguments: Option<Vec<Vec<Token<'_>>>>) -> Residue {
     if !arguments.last().is_some_and(|last| matches!(last.as_slice(), [token] if token.is("true"))) {
         return Residue::SETTING;
     }
-    // A search path by which objects are made among the temporary ones.
+    // With this search path, new objects are temporary ones.
     let makes_temporary = |path: &[u8]| {
         let first = path.trim_ascii_start();
         let first = first.strip_prefix(b"\"").unwrap_or(first);
@@ -70,7 +70,7 @@ fn of_set_config(arguments: Option<Vec<Vec<Token<'_>>>>) -> Residue {
     Residue::NONE
 }
 
-/// The arguments of a call whose name was just read, if they are plain: no parentheses in them, and not many.
+/// The arguments of a call whose name was just read, if they are few and contain no parentheses.
 fn arguments<'a>(behind: &Lexer<'a>) -> Option<Vec<Vec<Token<'a>>>> {
     let mut ahead = behind.clone();
     if ahead.next() != Some(Token::Open) {

@@ -1,8 +1,8 @@
-//! SQL, token by token, as the server's own lexer (`scan.l`) takes it apart.
+//! Splits SQL into tokens as the server's own lexer (`scan.l`) does.
 //!
-//! What the server refuses as a whole never runs, so it matters little how such a text is read; a text that it accepts
-//! in any version is to be read as it reads it. Where versions differ (`1_000`, `0x1F`), what is accepted comes out
-//! the same. No text makes it panic, and each byte is looked at a few times at most, whatever the text.
+//! A text that the server refuses as a whole never runs, so it does not matter how it is read here; a text that any
+//! version accepts must be read as that version reads it. Where versions differ (`1_000`, `0x1F`), the accepted texts
+//! give the same tokens. No text causes a panic, and each byte is read a bounded number of times.
 
 use super::literal;
 use super::literal::{Style, Text};
@@ -12,13 +12,14 @@ use std::borrow::Cow;
 /// One token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Token<'a> {
-    /// A keyword or an identifier without quotes, as it was written.
+    /// A keyword or an identifier without quotes, as written.
     Word(&'a [u8]),
-    /// A quoted identifier, `U&".."` too, as it is meant. Never a keyword. The server cuts it to 63 bytes, as any name.
+    /// A quoted identifier, `U&".."` too, without quotes and escapes. It is never a keyword. The server truncates it to
+    /// 63 bytes, as every name.
     Quoted(Cow<'a, [u8]>),
     /// A string constant of any form, with its continuations.
     Text(Text<'a>),
-    /// A number, as it was written.
+    /// A number, as written.
     Number(&'a [u8]),
     /// `$1`, without the dollar.
     Parameter(&'a [u8]),
@@ -27,17 +28,17 @@ pub(crate) enum Token<'a> {
     Comma,
     Dot,
     Semicolon,
-    /// A run of operator characters; `=`, `:=`, `::`, `[` and whatever else are here as well.
+    /// A run of operator characters, and every other character: `=`, `:=`, `::`, `[`.
     Operator(&'a [u8]),
 }
 
 impl<'a> Token<'a> {
-    /// Whether it is this keyword, which is given in lower case. Quoted identifiers are none.
+    /// Whether it is this keyword (in lower case). A quoted identifier is no keyword.
     pub(crate) fn is(&self, keyword: &str) -> bool {
         matches!(self, Token::Word(word) if word.eq_ignore_ascii_case(keyword.as_bytes()))
     }
 
-    /// Whether it names this, quoted or not; given in lower case.
+    /// Whether it is this name (in lower case), quoted or not.
     pub(crate) fn names(&self, name: &str) -> bool {
         match self {
             Token::Quoted(word) => **word == *name.as_bytes(),
@@ -45,7 +46,7 @@ impl<'a> Token<'a> {
         }
     }
 
-    /// Whether it is a name that begins so, quoted or not, in letters of any case.
+    /// Whether it is a name with this prefix, quoted or not, in any case.
     pub(crate) fn is_like(&self, beginning: &str) -> bool {
         let name: &[u8] = match self {
             Token::Word(name) => name,
@@ -55,7 +56,7 @@ impl<'a> Token<'a> {
         name.get(..beginning.len()).is_some_and(|first| first.eq_ignore_ascii_case(beginning.as_bytes()))
     }
 
-    /// The bytes of a name, quoted or not. What stands without quotes is meant in lower case.
+    /// The bytes of a name, quoted or not; in lower case if it is not quoted.
     pub(crate) fn name(&self) -> Option<Cow<'_, [u8]>> {
         match self {
             Token::Word(word) if word.iter().any(u8::is_ascii_uppercase) => {
@@ -68,7 +69,7 @@ impl<'a> Token<'a> {
     }
 }
 
-/// Takes a text apart from its beginning.
+/// Reads the tokens of a text from its beginning.
 #[derive(Clone)]
 pub(crate) struct Lexer<'a> {
     sql: &'a [u8],
@@ -116,13 +117,13 @@ impl<'a> Lexer<'a> {
         self.sql.get(from..to).unwrap_or_default()
     }
 
-    /// How far such bytes go on.
+    /// Where the run of such bytes ends.
     fn run(&self, from: usize, belongs: impl Fn(u8) -> bool) -> usize {
         let rest = self.sql.get(from..).unwrap_or_default();
         from + rest.iter().position(|&byte| !belongs(byte)).unwrap_or(rest.len())
     }
 
-    /// The token is this long.
+    /// Returns the token, which is this long.
     fn token(&mut self, length: usize, token: Token<'a>) -> Token<'a> {
         self.end = self.at + length;
         token
@@ -159,7 +160,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// How a plain `'..'` is to be read.
+    /// How a plain `'..'` is read.
     fn plain(&self) -> Style {
         match self.strings {
             Strings::Standard => Style::Plain,
@@ -167,7 +168,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// A string whose first quote stands before `from`.
+    /// A string whose first quote is before `from`.
     fn text(&mut self, from: usize, style: Style) -> Token<'a> {
         let mut at = from;
         let close = loop {
@@ -186,7 +187,7 @@ impl<'a> Lexer<'a> {
         Token::Text(Text { style, raw: self.slice(from, close) })
     }
 
-    /// A quoted identifier whose first quote stands before `from`.
+    /// A quoted identifier whose first quote is before `from`.
     fn quoted_name(&mut self, from: usize) -> Cow<'a, [u8]> {
         let mut at = from;
         let close = loop {
@@ -201,7 +202,7 @@ impl<'a> Lexer<'a> {
         literal::identifier(self.slice(from, close))
     }
 
-    /// What begins the escapes of the `U&` constant that ends here: `UESCAPE '!'` may follow and belongs to it.
+    /// The escape character of the `U&` constant that ends here: `UESCAPE '!'` may follow and belongs to it.
     fn uescape(&mut self) -> u8 {
         let mut ahead = self.clone();
         ahead.at = space::skip(self.sql, self.end);
@@ -243,7 +244,7 @@ impl<'a> Lexer<'a> {
         Token::Text(Text { style: Style::Dollar, raw: self.slice(body, close) })
     }
 
-    /// Where a dollar quote's tag stands next. A comparison that fails has not passed the next dollar, so this is linear.
+    /// Where the tag of a dollar quote occurs next. A failed comparison does not pass the next dollar: this is linear.
     fn tag_after(&self, tag: &[u8], from: usize) -> Option<usize> {
         let mut at = from;
         loop {
@@ -256,8 +257,8 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// A number. What versions since 16 read as one (`0x1F`, `1_000`) is one; other letters behind digits are not in it:
-    /// older versions take them for a word.
+    /// A number, including the forms that versions since 16 accept (`0x1F`, `1_000`). Other letters after digits do not
+    /// belong to it: older versions read them as a word.
     fn number(&mut self) -> Token<'a> {
         let digits = |lexer: &Self, from| lexer.run(from, |byte| byte.is_ascii_digit());
         let mut end = digits(self, self.at);
@@ -284,7 +285,7 @@ impl<'a> Lexer<'a> {
         Token::Number(self.slice(self.at, end))
     }
 
-    /// A run of operator characters, up to where a comment begins.
+    /// A run of operator characters, up to the beginning of a comment.
     fn operator(&mut self) -> Token<'a> {
         let rest = self.sql.get(self.at..).unwrap_or_default();
         let goes_on = |&(at, &byte): &(usize, &u8)| {

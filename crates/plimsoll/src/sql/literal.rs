@@ -1,4 +1,4 @@
-//! What string constants and quoted identifiers say, once their quotes and escapes are taken away.
+//! The values of string constants and quoted identifiers, without their quotes and escapes.
 
 use super::space;
 use std::borrow::Cow;
@@ -6,11 +6,11 @@ use std::borrow::Cow;
 /// How a string constant was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// `'..'` in which a backslash is a backslash, `N'..'` too.
+    /// `'..'` in which a backslash is an ordinary character, `N'..'` too.
     Plain,
     /// `E'..'`, and `'..'` where `standard_conforming_strings` is off.
     Escaped,
-    /// `U&'..'`, with what begins an escape.
+    /// `U&'..'`, with its escape character.
     Unicode(u8),
     /// `B'..'` and `X'..'`.
     Bits,
@@ -22,12 +22,12 @@ pub(crate) enum Style {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Text<'a> {
     pub(crate) style: Style,
-    /// What stands between the first quote and the last, as it was written.
+    /// The text between the first quote and the last, as written.
     pub(crate) raw: &'a [u8],
 }
 
 impl<'a> Text<'a> {
-    /// The value that the server gives it; what the server would refuse is left as it was written.
+    /// The value that the server reads; a constant that the server would refuse stays as written.
     pub(crate) fn value(self) -> Cow<'a, [u8]> {
         if self.style == Style::Dollar || !self.raw.iter().any(|byte| matches!(byte, b'\'' | b'\\')) {
             return match self.style {
@@ -43,7 +43,7 @@ impl<'a> Text<'a> {
     }
 }
 
-/// Takes away doubled quotes, what lies between the pieces of a continued string, and backslash escapes.
+/// Removes doubled quotes, the gaps between the pieces of a continued string, and backslash escapes.
 fn join(raw: &[u8], style: Style) -> Vec<u8> {
     let mut value = Vec::with_capacity(raw.len());
     let mut at = 0;
@@ -62,7 +62,7 @@ fn join(raw: &[u8], style: Style) -> Vec<u8> {
     value
 }
 
-/// The escape whose backslash stands before `at`; says what follows it.
+/// Decodes the escape whose backslash is before `at`, and returns where it ends.
 fn backslash(raw: &[u8], at: usize, value: &mut Vec<u8>) -> usize {
     let Some(&kind) = raw.get(at) else { return at };
     let digits = |from: usize, radix: u32, most: usize| {
@@ -129,7 +129,7 @@ fn push(code: u32, value: &mut Vec<u8>) {
     value.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
-/// A quoted identifier without the doubling of its quotes.
+/// A quoted identifier whose doubled quotes are undone.
 pub(super) fn identifier(raw: &[u8]) -> Cow<'_, [u8]> {
     if !raw.contains(&b'"') {
         return Cow::Borrowed(raw);
@@ -145,12 +145,12 @@ pub(super) fn identifier(raw: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(value)
 }
 
-/// Whether this may begin the escapes of `U&'..'`.
+/// Whether this may be the escape character of `U&'..'`.
 pub(super) fn may_escape(byte: u8) -> bool {
     !(byte.is_ascii_hexdigit() || matches!(byte, b'+' | b'\'' | b'"') || space::is_space(byte))
 }
 
-/// `\XXXX` and `\+XXXXXX`, with whatever stands for the backslash.
+/// Decodes `\XXXX` and `\+XXXXXX`, with this escape character in place of the backslash.
 pub(super) fn unescape(value: Cow<'_, [u8]>, escape: u8) -> Cow<'_, [u8]> {
     if !value.contains(&escape) {
         return value;

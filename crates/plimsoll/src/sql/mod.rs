@@ -1,8 +1,17 @@
-//! SQL, read as the server reads it: what its words are, where a statement ends, what it leaves in the session and
-//! whether it ends a transaction.
+//! SQL, read as the server reads it: its tokens, where a statement ends, what it leaves in the session, and whether it
+//! ends a transaction.
 //!
-//! There is one lexer for all of that, and it follows the server's own (`scan.l`). Nothing here is a parser: what a
-//! statement means is told from few words, and whoever asks takes the careful answer when they do not settle it.
+//! One lexer serves all of that; it follows the server's own (`scan.l`). There is no parser: what a statement does is
+//! concluded from few words, and where they do not suffice, the conclusion is the cautious one.
+//!
+//! | file | answers |
+//! |---|---|
+//! | `lexer` | what are the tokens? |
+//! | `space` | what is white space or a comment between them? |
+//! | `literal` | what is the value of a string constant or a quoted name? |
+//! | `statements` | where does a statement end? |
+//! | `nature` | what does a statement do to transactions? |
+//! | `residue`, `functions` | what does a statement, or a function that it calls, leave in the session? |
 
 mod functions;
 pub(crate) mod lexer;
@@ -15,14 +24,14 @@ pub(crate) mod statements;
 /// How the server reads a backslash in a plain `'..'`: its setting `standard_conforming_strings`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Strings {
-    /// On, as it comes: a backslash is a character like any other.
+    /// On, the default: a backslash is an ordinary character.
     Standard,
-    /// Off: it escapes the next one, as in `E'..'`.
+    /// Off: a backslash escapes the next character, as in `E'..'`.
     Escaped,
 }
 
 impl Strings {
-    /// The ways in which a text may be read: one if the setting is known or makes no difference, else both.
+    /// The ways in which the server may read a text: one if the setting is known or makes no difference, else both.
     pub(crate) fn readings(sql: &[u8], known: Option<Strings>) -> &'static [Strings] {
         match known {
             Some(Strings::Standard) => &[Strings::Standard],

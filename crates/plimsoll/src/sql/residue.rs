@@ -1,23 +1,23 @@
-//! What a statement leaves behind in the session.
+//! What a statement leaves in the session.
 //!
-//! A session outlives its borrower: a `SET`, a `LISTEN`, a temporary table or an advisory lock taken at session level
-//! waits for whoever comes next. Resetting after every return would cost a round trip each time; so the text of each
-//! statement is read once, where it passes the wire, and only a session in which something was left is reset.
+//! A session outlives the lease of its connection: a `SET`, a `LISTEN`, a temporary table or an advisory lock at
+//! session level would be found by the next caller. Resetting after every return would cost a round trip each time. So
+//! the text of each statement is read once, when it is sent, and only a session in which something was left is reset.
 //!
-//! What is looked at is how each statement begins, a few function names anywhere, quoted or not, and a few words that
-//! follow each other. It errs towards "something was left": that costs a round trip; the other error would cost a
-//! stranger his settings. What a function does in its body is not seen.
+//! The reading considers how each statement begins, a few function names anywhere, quoted or not, and a few sequences
+//! of words. If in doubt it assumes that something was left: that costs a round trip, while the opposite error would
+//! give one caller's settings to another. It does not see what a function does in its body.
 //!
-//! Sequences are left out on purpose. `nextval` leaves a value for `lastval` and `currval`, and every INSERT into a
-//! column with a default does the same without a word of it in its text: a reset for the one would not help against
-//! the other, and who asks `currval` without a `nextval` of his own has asked for a stranger's number anywhere.
+//! Sequences are left out on purpose. `nextval` leaves a value for `lastval` and `currval`, but so does every INSERT
+//! into a table with such a default, and its text does not show it. A reset after the one would not help against the
+//! other, and a caller that uses `currval` without a `nextval` of its own gets a stranger's number on any pool.
 
 use super::lexer::{Lexer, Token};
 use super::{Strings, functions};
 use std::borrow::Cow;
 use std::ops::BitOr;
 
-/// What may have been left behind, as a set.
+/// What may have been left in the session, as a set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Residue(u32);
 
@@ -25,7 +25,7 @@ impl Residue {
     pub(crate) const NONE: Residue = Residue(0);
     /// A setting of the session was changed.
     pub(crate) const SETTING: Residue = Residue(1);
-    /// A channel is listened to.
+    /// The session listens to a channel.
     pub(crate) const LISTEN: Residue = Residue(2);
     /// A temporary object exists.
     pub(crate) const TEMPORARY: Residue = Residue(4);
@@ -35,7 +35,7 @@ impl Residue {
     pub(crate) const CURSOR: Residue = Residue(16);
     /// Anything may have happened (`DO`, `CALL`).
     pub(crate) const ANYTHING: Residue = Residue(31);
-    /// Something that no reset undoes, or none without breaking this crate's own prepared statements.
+    /// Something that no reset undoes without removing this crate's own prepared statements.
     pub(crate) const BEYOND_RESET: Residue = Residue(32);
 
     pub(crate) fn bits(self) -> u32 {
@@ -62,7 +62,7 @@ impl BitOr for Residue {
     }
 }
 
-/// What running this text may leave behind, in any way of reading it.
+/// What a text may leave in the session, in every way in which its strings may be read.
 pub(crate) fn of_sql(sql: &[u8], strings: Option<Strings>) -> Residue {
     Strings::readings(sql, strings)
         .iter()
@@ -82,21 +82,21 @@ fn read(mut lexer: Lexer<'_>) -> Residue {
     found
 }
 
-/// What has been read of one statement.
+/// The state of reading one statement.
 #[derive(Default)]
 struct Statement<'a> {
     head: Head,
     depth: usize,
-    /// The tokens before, the last one first: words as they were written, others by a sign, nothing where there was none.
+    /// The last tokens, the latest first: words as written, others as a sign, `None` before the beginning.
     before: [&'a [u8]; 3],
-    /// A SELECT stands outside all parentheses.
+    /// There is a SELECT outside all parentheses.
     selects: bool,
-    /// What follows the last INTO is what an INSERT or a MERGE writes to.
+    /// The last INTO belongs to an INSERT or a MERGE, and names the table that is written.
     inserts: bool,
     updates: bool,
 }
 
-/// What the beginning of a statement has told so far.
+/// What the beginning of the statement was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Head {
     #[default]
@@ -105,7 +105,7 @@ enum Head {
     Set,
     SetSession,
     SetLocal,
-    /// The schemas of `SET LOCAL search_path`; none was named that objects would be made in before `pg_temp`.
+    /// Inside the schemas of `SET LOCAL search_path`, as long as `pg_temp` could still be the first that exists.
     Path,
     Prepare,
     Declare,
@@ -113,7 +113,7 @@ enum Head {
 }
 
 impl<'a> Statement<'a> {
-    /// Takes the next token; what stands behind it is still to be read.
+    /// Reads the next token; the lexer stands after it.
     fn take(&mut self, token: Token<'a>, behind: &Lexer<'a>) -> Residue {
         let found =
             self.of_head(&token, behind) | self.of_place(&token, behind) | functions::of(&token, behind);
@@ -127,7 +127,7 @@ impl<'a> Statement<'a> {
         found
     }
 
-    /// Whether the token so far back is this keyword; the last one is 0.
+    /// Whether the token at this distance is this keyword; the latest one has distance 0.
     fn was(&self, back: usize, keyword: &str) -> bool {
         self.before.get(back).is_some_and(|word| word.eq_ignore_ascii_case(keyword.as_bytes()))
     }
@@ -136,14 +136,14 @@ impl<'a> Statement<'a> {
         let next = || behind.clone().next();
         let (head, found) = match self.head {
             Head::Nothing | Head::Explain => return self.begin(token),
-            // `SET local.tenant` and `SET transaction.x` are settings of those names, and of the session.
+            // `SET local.tenant` and `SET transaction.x` set parameters of these names, for the session.
             Head::Set | Head::SetSession if token.names("seed") => (Head::Other, Residue::BEYOND_RESET),
             Head::Set if is_set_part(token) && !next().is_some_and(|next| is_assignment(&next)) => {
                 (if token.is("local") { Head::SetLocal } else { Head::Other }, Residue::NONE)
             }
             Head::Set if token.is("session") => (Head::SetSession, Residue::SETTING),
             Head::Set | Head::SetSession => (Head::Other, Residue::SETTING),
-            // What it does to random() outlives the transaction.
+            // Its effect on random() outlives the transaction.
             Head::SetLocal if token.names("seed") => (Head::Other, Residue::BEYOND_RESET),
             Head::SetLocal if token.names("search_path") || token.is("schema") => (Head::Path, Residue::NONE),
             Head::SetLocal => (Head::Other, Residue::NONE),
@@ -159,7 +159,7 @@ impl<'a> Statement<'a> {
         found
     }
 
-    /// The first word of a statement, or of what is explained.
+    /// The first word of a statement, or of the statement that EXPLAIN explains.
     fn begin(&mut self, token: &Token<'a>) -> Residue {
         let Token::Word(word) = token else { return Residue::NONE };
         let is_explained = self.head == Head::Explain;
@@ -184,7 +184,7 @@ impl<'a> Statement<'a> {
         found
     }
 
-    /// What a word tells by where it stands. Every word comes by here, and its first letter sends most of them on.
+    /// What a word means at its place. This is called for every word, so most are dismissed by their first letter.
     fn of_place(&mut self, token: &Token<'a>, behind: &Lexer<'a>) -> Residue {
         let (Token::Word([first, ..]) | Token::Quoted(Cow::Borrowed([first, ..]))) = token else {
             return self.of_schema(token, behind);
@@ -214,7 +214,7 @@ impl<'a> Statement<'a> {
         Residue::NONE
     }
 
-    /// What a name of the system's own tells by where it stands.
+    /// What a name that begins with `pg_` means at its place.
     fn of_schema(&self, token: &Token<'a>, behind: &Lexer<'a>) -> Residue {
         if self.updates && token.names("pg_settings") {
             return Residue::SETTING;
@@ -225,13 +225,13 @@ impl<'a> Statement<'a> {
         Residue::NONE
     }
 
-    /// Whether a name stands here as an element of a list, or as a value: so in a search path, which makes nothing yet.
+    /// Whether a name here is an element of a list or a value, as in a search path, which creates nothing yet.
     fn is_listed(&self) -> bool {
         matches!(self.before[0], b"," | b"=" | b".") || self.was(0, "to")
     }
 }
 
-/// What is remembered of a token.
+/// What is kept of a token.
 fn sign<'a>(token: &Token<'a>) -> &'a [u8] {
     match token {
         Token::Word(word) => word,
@@ -251,9 +251,9 @@ fn is_assignment(token: &Token<'_>) -> bool {
     matches!(token, Token::Dot | Token::Operator(b"=")) || token.is("to")
 }
 
-/// `pg_temp`, or by its full name `pg_temp_3`.
+/// Whether this is `pg_temp`, or its full name such as `pg_temp_3`.
 fn is_temporary_schema(token: &Token<'_>) -> bool {
-    // Asked of every word, so that hardly one is to be written in lower case for it.
+    // Called for every word, so most are dismissed before they are converted to lower case.
     token.is_like("pg_temp") && token.name().is_some_and(|name| names_temporary_schema(&name))
 }
 
@@ -265,8 +265,8 @@ fn names_temporary_schema(name: &[u8]) -> bool {
     })
 }
 
-/// Objects are made in the first schema of a path. Before `pg_temp` that is another, except "$user", which is seldom
-/// there.
+/// What the next schema of `SET LOCAL search_path` means. New objects are created in the first schema that exists, and
+/// are temporary if that is `pg_temp`. `"$user"` is skipped, since such a schema rarely exists.
 fn of_path(token: &Token<'_>) -> (Head, Residue) {
     let name = match token {
         Token::Text(text) => text.value(),

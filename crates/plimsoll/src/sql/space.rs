@@ -1,6 +1,7 @@
-//! What stands between tokens: white space and comments.
+//! White space and comments between tokens.
 
-/// White space to the server. The vertical tab is so since version 16 and an error before, so nothing is lost by it.
+/// Whether the server takes a byte for white space. The vertical tab is white space since version 16; before, it is an
+/// error, so it may be included.
 pub(super) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | b'\x0c')
 }
@@ -21,8 +22,8 @@ pub(super) fn skip(sql: &[u8], mut at: usize) -> usize {
     }
 }
 
-/// Where a string goes on whose quote was just closed before `at`: behind the next quote, if nothing but white space
-/// and line comments, with a line break among them, lies between.
+/// Where a string continues whose quote was closed just before `at`: after the next quote, if only white space and line
+/// comments, with at least one line break, are between the two.
 pub(super) fn continuation(sql: &[u8], mut at: usize) -> Option<usize> {
     let mut breaks = false;
     loop {

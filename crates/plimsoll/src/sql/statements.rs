@@ -1,4 +1,4 @@
-//! The statements of a text, one after another.
+//! Splits a text into its statements.
 
 use super::Strings;
 use super::lexer::{Lexer, Token};
@@ -6,9 +6,9 @@ use super::lexer::{Lexer, Token};
 /// One statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Statement<'a> {
-    /// Its text from its first token to its last.
+    /// Its text, from its first token to its last.
     pub(crate) sql: &'a [u8],
-    /// Where that begins in the whole text.
+    /// Where it begins in the whole text.
     pub(crate) at: usize,
     strings: Strings,
 }
@@ -19,7 +19,7 @@ impl<'a> Statement<'a> {
     }
 }
 
-/// Takes a text apart at its semicolons; empty statements are left out.
+/// Splits a text at its semicolons; empty statements are left out.
 ///
 /// A semicolon inside parentheses (the actions of a rule) or between `BEGIN ATOMIC` and its `END` (the body of a
 /// routine) ends no statement.
@@ -53,9 +53,9 @@ impl<'a> Iterator for Statements<'a> {
     }
 }
 
-/// How deep inside a statement its reading is.
+/// Tells whether a semicolon would end the statement whose tokens it has been given so far.
 #[derive(Default)]
-struct Nesting {
+pub(crate) struct Nesting {
     parentheses: usize,
     /// `BEGIN ATOMIC` and what inside it ends with `END` too.
     blocks: usize,
@@ -63,8 +63,8 @@ struct Nesting {
     head: Head,
 }
 
-/// How the statement began, as far as it may still turn out to make a routine: only there is `BEGIN ATOMIC` a block,
-/// while anywhere else a table may be called so.
+/// The first words of a statement, as far as they may still create a routine: only there is `BEGIN ATOMIC` a block;
+/// elsewhere it may be the name of a table.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Head {
     #[default]
@@ -93,18 +93,20 @@ impl Head {
 enum After {
     #[default]
     Other,
-    /// `BEGIN`, which `ATOMIC` makes a block.
+    /// `BEGIN`: with `ATOMIC` it begins a block.
     Begin,
-    /// `AS` or a dot: what follows is a name, though it be `END` or `CASE`.
+    /// `AS` or a dot: the next word is a name, even if it is `END` or `CASE`.
     Naming,
 }
 
 impl Nesting {
-    fn is_inside(&self) -> bool {
+    /// Whether a semicolon here belongs to the statement.
+    pub(crate) fn is_inside(&self) -> bool {
         self.parentheses > 0 || self.blocks > 0
     }
 
-    fn take(&mut self, token: &Token<'_>) {
+    /// Goes past the next token of the statement.
+    pub(crate) fn take(&mut self, token: &Token<'_>) {
         let after = std::mem::take(&mut self.after);
         self.head = self.head.after(token);
         match token {

@@ -1,4 +1,4 @@
-//! How full the database is: its size, its connections, and the tables that take the most room.
+//! How full the database is: its size, its connections, and its largest tables.
 
 use crate::call::builder::Call;
 use crate::call::database::Database;
@@ -8,12 +8,12 @@ use std::future::Future;
 
 const BYTES_IN_MB: f64 = 1024.0 * 1024.0;
 
-/// Every backend takes one of `max_connections`, to whichever database it belongs.
+/// The backends of all databases count against `max_connections`.
 const WHOLE: &str = "SELECT pg_database_size(current_database()), \
      (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'), \
      current_setting('max_connections')::bigint";
 
-/// A table that is dropped meanwhile has no size.
+/// A table that is dropped meanwhile has no size, so it is left out.
 const LARGEST: &str = "SELECT name, total, data, indexes FROM ( \
          SELECT format('%s.%s', schemaname, relname) AS name, pg_total_relation_size(relid) AS total, \
                 pg_table_size(relid) AS data, pg_indexes_size(relid) AS indexes \
@@ -29,17 +29,17 @@ pub struct Capacity {
     pub db_size_bytes: u64,
     /// Client connections of the whole server.
     pub connections_used: u32,
-    /// Connections that the server has at the most.
+    /// The most connections that the server allows.
     pub connections_max: u32,
-    /// The ten largest tables with everything that belongs to them, the largest first.
+    /// The ten largest tables with their indexes and long values, the largest first.
     pub top_tables: Vec<TableSize>,
 }
 
-/// What one table takes.
+/// The size of one table.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TableSize {
-    /// With its schema.
+    /// The name, with its schema.
     pub name: String,
     /// Everything, in bytes.
     pub total_bytes: u64,
@@ -92,8 +92,8 @@ impl Database {
     /// How full the database is, asked on a connection of the pool, within its ordinary limits.
     ///
     /// # Errors
-    /// Those of [`Database::query`]; they are logged too. A table that somebody keeps locked exclusively is waited for
-    /// until `lock_timeout`.
+    /// Those of [`Database::query`]; they are logged too. A table that another session holds an exclusive lock on is waited
+    /// for until `lock_timeout`.
     ///
     /// # Cancel safety
     /// As [`Database::query`]; it changes nothing.
@@ -130,7 +130,7 @@ async fn ask(call: Call<'_>) -> Result<Capacity> {
     })
 }
 
-/// What PostgreSQL counts has no sign; its integers have one.
+/// PostgreSQL's counts are never negative, but its integers are signed.
 fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }

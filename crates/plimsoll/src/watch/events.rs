@@ -1,8 +1,9 @@
-//! What is written to the log of each event, and what is counted of it.
+//! Writes each event to the log, and counts it.
 
-use crate::event::{Event, POLLUTED};
+use crate::event::{Event, Found, POLLUTED};
 use crate::fault::Fault;
 use crate::moment::in_seconds;
+use std::time::Duration;
 
 /// Writes an event to `tracing`, and counts it where the feature `metrics` is on.
 pub(crate) fn record(event: &Event) {
@@ -19,28 +20,12 @@ fn log(event: &Event) {
         Event::ConnectFailed { fault, reason } => {
             tracing::warn!(target: "plimsoll", code = fault.code(), "{reason}");
         }
-        Event::AcquireFailed { work, fault, waited } => match fault {
-            Fault::PoolExhausted => tracing::error!(
-                target: "plimsoll", work, code = fault.code(),
-                "Connection pool exhausted - timeout after {}s", in_seconds(*waited)
-            ),
-            _ => tracing::error!(
-                target: "plimsoll", work, code = fault.code(), ms = waited.as_millis(), "no connection was lent"
-            ),
-        },
-        Event::Refused { fault, count, is_dark: true } => tracing::info!(
-            target: "plimsoll", code = fault.code(), count, "would have been refused; admission is dark"
-        ),
-        Event::Refused { fault, count, is_dark: false } => {
-            tracing::warn!(target: "plimsoll", code = fault.code(), count, "refused at once");
-        }
+        Event::AcquireFailed { work, fault, waited } => log_acquire_failed(work, *fault, *waited),
+        Event::Refused { fault, count, is_dark } => log_refused(*fault, *count, *is_dark),
         Event::Stopped { work, pid, reason } => {
             tracing::info!(target: "plimsoll", work, pid, "stopped on the server: {reason}");
         }
-        Event::Reclaimed { work, pid, found } => tracing::info!(
-            target: "plimsoll", work, pid, running = found.running, transaction = found.transaction,
-            session_state = found.session_state, "a connection came back unclean and was made clean"
-        ),
+        Event::Reclaimed { work, pid, found } => log_reclaimed(work, *pid, found),
         Event::Discarded { work, pid, reason } => {
             tracing::info!(target: "plimsoll", work = work.as_deref().unwrap_or(""), pid, "discarded: {reason}");
         }
@@ -53,12 +38,7 @@ fn log(event: &Event) {
         Event::SelfDeadlock { leases } => {
             tracing::error!(target: "plimsoll", "every lease is held by a task that waits for another: {leases}");
         }
-        Event::BreakerOpened { reason, is_dark: false } => {
-            tracing::error!(target: "plimsoll", "circuit breaker opened, failing fast: {reason}");
-        }
-        Event::BreakerOpened { reason, is_dark: true } => {
-            tracing::warn!(target: "plimsoll", "circuit breaker would have opened: {reason}");
-        }
+        Event::BreakerOpened { reason, is_dark } => log_breaker_opened(reason, *is_dark),
         Event::BreakerStillOpen { after, reason, is_dark } => tracing::error!(
             target: "plimsoll", seconds = after.as_secs(), is_dark, "circuit breaker is still open: {reason}"
         ),
@@ -71,25 +51,13 @@ fn log(event: &Event) {
         Event::HealthCheckFailed { fault, reason } => {
             tracing::error!(target: "plimsoll", code = fault.code(), "Postgres health check failed: {reason}");
         }
-        Event::Stalled { by } => tracing::warn!(
-            target: "plimsoll", ms = by.as_millis(),
-            "this program stood still; what came late by that is not the database's fault"
-        ),
-        Event::Degraded { missing } => {
-            tracing::warn!(target: "plimsoll", "degraded: {missing}");
-        }
-        Event::SessionsPolluted { found } => tracing::warn!(
-            target: "plimsoll",
-            "another client of this login has left {found} in the server's sessions; {}",
-            POLLUTED
-        ),
+        Event::Stalled { by } => log_stalled(*by),
+        Event::Degraded { missing } => tracing::warn!(target: "plimsoll", "degraded: {missing}"),
+        Event::SessionsPolluted { found } => log_sessions_polluted(found),
         Event::Migrated { applied } => {
             tracing::info!(target: "plimsoll", applied, "the schema was brought up to date");
         }
-        Event::SchemaAhead { version, unknown } => tracing::warn!(
-            target: "plimsoll", version, unknown,
-            "the schema is ahead of this program, which does not know these migrations; they are left alone"
-        ),
+        Event::SchemaAhead { version, unknown } => log_schema_ahead(*version, *unknown),
         Event::Retried { work, fault, tried } => {
             tracing::debug!(target: "plimsoll", work, code = fault.code(), tried, "it failed and is tried again");
         }
@@ -97,6 +65,63 @@ fn log(event: &Event) {
             target: "plimsoll", work, code = fault.code(), tried, "not tried again: the retry budget is spent"
         ),
     }
+}
+
+fn log_acquire_failed(work: &str, fault: Fault, waited: Duration) {
+    match fault {
+        Fault::PoolExhausted => tracing::error!(
+            target: "plimsoll", work, code = fault.code(),
+            "Connection pool exhausted - timeout after {}s", in_seconds(waited)
+        ),
+        _ => tracing::error!(
+            target: "plimsoll", work, code = fault.code(), ms = waited.as_millis(), "no connection was lent"
+        ),
+    }
+}
+
+fn log_refused(fault: Fault, count: u64, is_dark: bool) {
+    if is_dark {
+        tracing::info!(
+            target: "plimsoll", code = fault.code(), count, "would have been refused; admission is dark"
+        );
+    } else {
+        tracing::warn!(target: "plimsoll", code = fault.code(), count, "refused at once");
+    }
+}
+
+fn log_reclaimed(work: &str, pid: i32, found: &Found) {
+    tracing::info!(
+        target: "plimsoll", work, pid, running = found.running, transaction = found.transaction,
+        session_state = found.session_state, "a connection came back unclean and was made clean"
+    );
+}
+
+fn log_breaker_opened(reason: &str, is_dark: bool) {
+    if is_dark {
+        tracing::warn!(target: "plimsoll", "circuit breaker would have opened: {reason}");
+    } else {
+        tracing::error!(target: "plimsoll", "circuit breaker opened, failing fast: {reason}");
+    }
+}
+
+fn log_stalled(by: Duration) {
+    tracing::warn!(
+        target: "plimsoll", ms = by.as_millis(),
+        "this program stood still; what came late by that is not the database's fault"
+    );
+}
+
+fn log_sessions_polluted(found: &str) {
+    tracing::warn!(
+        target: "plimsoll", "another client of this login has left {found} in the server's sessions; {POLLUTED}"
+    );
+}
+
+fn log_schema_ahead(version: i64, unknown: usize) {
+    tracing::warn!(
+        target: "plimsoll", version, unknown,
+        "the schema is ahead of this program, which does not know these migrations; they are left alone"
+    );
 }
 
 #[cfg(feature = "metrics")]

@@ -1,15 +1,15 @@
-//! How the database is: a short answer that is never older than what is known, and never waits for a pool.
+//! How the database is: an answer that is never older than what is known, and that never waits for the pool.
 //!
-//! Three questions that are often mixed up. *Live*: does this program run? The database has no say in that, or its
-//! outage restarts every program. *Ready*: would a call go through now? Answered from what the heartbeat knows, without
-//! asking anybody, so that it can be asked often and is red within a second of a freeze. *Health*: what does the
-//! database itself say? Asked on the reserved connection, by one caller for all, and kept for a minute; but the first
-//! connectivity fault or change of the breaker makes it void, and a bad answer is asked again after a second. What the
-//! pool and the breaker say is added anew each time, since it costs nothing. A pool that is used up is not a database
-//! that is down.
+//! Three questions that are often confused. *Live*: does this program run? The database must not matter there, or its
+//! outage would restart every program. *Ready*: would a call go through now? This is answered from what the heartbeat
+//! knows, without a request, so it can be asked often and is red within a second of a freeze. *Health*: what does the
+//! database itself say? It is asked on the reserved connection, by one caller for all, and the answer is kept for a minute;
+//! but the first connectivity fault or change of the breaker makes it void, and a bad answer is asked again after a second.
+//! What the pool and the breaker report is added anew each time, since it costs nothing. An exhausted pool is not a
+//! database that is down.
 
 use crate::call::database::Database;
-use crate::call::health::{Health, HealthState, Last, Readiness};
+use crate::call::health::{Health, HealthState, LastHealth, Readiness};
 use crate::deadline;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::{Event, POLLUTED};
@@ -21,20 +21,20 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::SimpleQueryMessage;
 
-/// The longest that asking may take.
+/// The longest that the question may take.
 const LIMIT: Duration = Duration::from_secs(3);
-/// Silence after which calls are not sent here any more.
+/// After this long a silence, calls should not be sent to this instance any more.
 const TOO_SILENT: Duration = Duration::from_millis(500);
-/// Lent connections above this part of all are worth a warning.
+/// More lent connections than this share are worth a warning.
 const CROWDED: f64 = 0.9;
 
-/// The catalogues that no role needs a right for; behind a pooler it is the server's answer all the same.
+/// Reads only catalogs that every role may read; behind a pooler the answer still comes from the server.
 const ASK: &str = "SELECT count(*), current_setting('max_connections') \
                    FROM pg_catalog.pg_stat_activity WHERE datname = current_database()";
 
 impl Database {
-    /// Whether a call would go through now, as far as that is known without asking: no I/O, no waiting. A paused pool is
-    /// ready: its calls wait, which is what it was paused for.
+    /// Whether a call would go through now, as far as that is known without a request: no I/O, no waiting. A paused pool is
+    /// ready: its calls wait, and that is the purpose of the pause.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         let breaker = self.breaker();
@@ -52,13 +52,12 @@ impl Database {
         }
     }
 
-    /// How the database is. A good answer is kept for 60 s, unless a connectivity fault or a change of the breaker made
-    /// it void, and a bad one for 1 s; with `force` an answer counts only if it came after this was called. It is asked on
-    /// a connection of its own, past the breaker, by one caller for all who want to know, within 3 s and the deadline of
-    /// the scope.
+    /// How the database is. A good answer is kept for 60 s, unless a connectivity fault or a change of the breaker makes it
+    /// void, and a bad one for 1 s; with `force` an answer counts only if it came after this call. One caller asks for all
+    /// that wait, on a connection of its own, past the breaker, within 3 s and the deadline of the scope.
     ///
     /// # Cancel safety
-    /// Dropped, somebody else asks.
+    /// Dropped, another waiting caller asks.
     pub async fn health(&self, force: bool) -> Health {
         if self.is_closed() {
             return Health::down("the pool is closed".to_owned());
@@ -67,7 +66,7 @@ impl Database {
         match deadline::current() {
             None => self.found(force, now).await,
             Some(deadline) => {
-                // What is cut short for this caller says nothing to others, so it is not kept.
+                // An answer that this caller's deadline cut short proves nothing to others, so it is not kept.
                 let found = timeout_at(deadline.instant(), self.found(force, now)).await;
                 found.unwrap_or_else(|_| Health::down("no answer before the caller's deadline".to_owned()))
             }
@@ -75,27 +74,27 @@ impl Database {
     }
 
     async fn found(&self, force: bool, now: Instant) -> Health {
-        let shared = self.shared();
-        let health_cache = &shared.health_cache;
-        let kept = |last: &Last, at| !force && last.is_good(shared.breaker.changes(), at);
+        let server = &self.server;
+        let health_cache = &server.observed.health;
+        let kept = |last: &LastHealth, at| !force && last.is_good(server.breaker.changes(), at);
         if let Some(last) = health_cache.last().filter(|last| kept(last, now)) {
-            return self.told(last);
+            return self.with_present_state(last);
         }
         let _asking = health_cache.asking.lock().await;
-        // A question that was out when this one was asked has been answered since.
-        let is_answered = |last: &Last| last.ended >= now || kept(last, Instant::now());
+        // The question of another caller, which was out when this one began, has been answered since.
+        let is_answered = |last: &LastHealth| last.ended >= now || kept(last, Instant::now());
         if let Some(last) = health_cache.last().filter(is_answered) {
-            return self.told(last);
+            return self.with_present_state(last);
         }
-        let (at, changes) = (Instant::now(), shared.breaker.changes());
-        let health = self.ask_how_it_is(now + LIMIT).await;
-        let last = Last { at, ended: Instant::now(), changes, health };
+        let (at, changes) = (Instant::now(), server.breaker.changes());
+        let health = self.ask(now + LIMIT).await;
+        let last = LastHealth { at, ended: Instant::now(), changes, health };
         *health_cache.last.lock() = Some(last.clone());
-        self.told(last)
+        self.with_present_state(last)
     }
 
-    /// What the database said, with what is known here now.
-    fn told(&self, last: Last) -> Health {
+    /// What the database said, together with what this program knows now.
+    fn with_present_state(&self, last: LastHealth) -> Health {
         let mut health = Health { age: last.at.elapsed(), ..last.health };
         if health.state == HealthState::Healthy {
             health.reasons = self.warnings();
@@ -106,12 +105,12 @@ impl Database {
         health
     }
 
-    async fn ask_how_it_is(&self, until: Instant) -> Health {
+    async fn ask(&self, until: Instant) -> Health {
         let began = Instant::now();
         let mut health = Health::of(HealthState::Healthy, Vec::new());
         match self.question(until).await {
             Ok((connections, max_connections)) => {
-                self.shared().breaker.heard(Instant::now());
+                self.server.breaker.heard(Instant::now());
                 health.latency = Some(began.elapsed());
                 health.connections = connections;
                 health.max_connections = max_connections;
@@ -135,7 +134,7 @@ impl Database {
             )
         };
         let asked = async {
-            let reserved = self.shared().reserved.lock().clone();
+            let reserved = self.server.observed.reserved.lock().clone();
             let ready: Arc<Opened> = match reserved {
                 Some(ready) if !ready.link.is_closed() => ready,
                 _ => self.reserve(until).await?,
@@ -155,9 +154,9 @@ impl Database {
     /// A connection for this and the next question, where the heartbeat has none.
     async fn reserve(&self, until: Instant) -> Result<Arc<Opened>> {
         let ready = Arc::new(self.pool().inner.manager.connector.connect(until).await?);
-        // A pool that was closed meanwhile keeps nothing.
+        // A pool that was closed meanwhile keeps no connection.
         if !self.is_closed() {
-            *self.shared().reserved.lock() = Some(Arc::clone(&ready));
+            *self.server.observed.reserved.lock() = Some(Arc::clone(&ready));
         }
         Ok(ready)
     }
@@ -168,11 +167,11 @@ impl Database {
         if pool.is_paused {
             reasons.push("the pool is paused: calls wait until it is resumed".to_owned());
         }
-        let missing = self.shared().missing_guardrails.lock().join(", ");
+        let missing = self.server.observed.missing_guardrails.lock().join(", ");
         if !missing.is_empty() {
             reasons.push(format!("limits that the server does not keep: {missing}"));
         }
-        if let Some(found) = &*self.shared().pollution.lock() {
+        if let Some(found) = &*self.server.observed.pollution.lock() {
             reasons.push(format!(
                 "another client of this login has left {found} in the server's sessions; {POLLUTED}"
             ));

@@ -1,4 +1,11 @@
-//! What goes on beside the calls: how a handle starts, the heartbeat, and the answers to how the database is.
+//! What runs beside the calls: the start of a handle, the heartbeat, and the answers to how the database is.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`start`] | from settings to a handle, and the wait until the database answers |
+//! | [`heartbeat`], [`session_watch`] | the reserved connection: signs of life, changes of the schema, what other clients leave |
+//! | [`health`], [`capacity`] | how the database is, and how full |
+//! | [`events`] | writes events to the log and counts them |
 
 pub(crate) mod capacity;
 mod events;

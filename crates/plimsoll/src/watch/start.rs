@@ -1,43 +1,37 @@
-//! From settings to a handle, also where the database is away.
+//! Makes a handle from settings, also while the database is away, and waits until the database answers.
 
 use super::events;
 use super::heartbeat;
-use crate::call::breaker::{CircuitBreaker, Permit};
+use crate::call::breaker::Permit;
 use crate::call::connection::PooledConnection;
 use crate::call::database::Database;
-use crate::call::health::HealthCache;
-use crate::call::postgres::{Postgres, Shared, StatementLimits};
+use crate::call::postgres::Postgres;
 use crate::call::retry::Retries;
-use crate::call::statement::cache::TypeCache;
+use crate::call::server::Server;
 use crate::deadline;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::Events;
 use crate::fault::Fault;
 use crate::name::WorkName;
-use crate::pool::alarm::Alarm;
 use crate::pool::fairness::refused;
-use crate::pool::{LastConnect, Pool, Sizing, Terms, connects};
+use crate::pool::{Ask, LastConnect, Pool, connects};
 use crate::rules::queue::waiters::AS_LONG_AS_IT_TAKES;
-use crate::settings::{Plan, Settings};
+use crate::settings::Settings;
 use crate::wire::connect::Connector;
-use parking_lot::Mutex;
-use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// What the name of the heartbeat's connection ends in.
+/// The end of the application name of the heartbeat's connection.
 const HEARTBEAT: &str = " (heartbeat)";
 
 impl Database {
     /// Checks the settings, opens a first connection, and gives the handle.
     ///
     /// # Errors
-    /// Only what waiting cannot heal: settings that contradict themselves, a password that is refused, TLS that does
-    /// not verify, a limit that cannot be put in force. A server that is away gives a handle that heals itself; wait
-    /// for it with [`Database::ready_within`] if the program cannot do without.
+    /// Only what waiting cannot heal: settings that contradict each other, a password that is refused, TLS that does not
+    /// verify, a limit that cannot be put in force. If the server is away, the handle heals by itself; wait for that with
+    /// [`Database::ready_within`] if the program cannot start without the database.
     ///
     /// # Cancel safety
     /// Dropped, the pool is dropped with it.
@@ -48,47 +42,32 @@ impl Database {
         })?;
         let plan = Arc::new(plan);
         let events = Events::new(Some(events::record));
-        let shared = Arc::new(Shared {
-            limits: StatementLimits::of(&plan),
-            types: TypeCache::new(plan.type_cache()),
-            epoch: AtomicU64::new(0),
-            events: events.clone(),
-            runtime: Handle::current(),
-            alarm: Arc::new(Alarm::new()),
-            breaker: Arc::new(CircuitBreaker::new(plan.breaker(), plan.breaker_after(), events.clone())),
-            reserved: Mutex::new(None),
-            health_cache: HealthCache::default(),
-            missing_guardrails: Mutex::new(Vec::new()),
-            pollution: Mutex::new(None),
-            retries: Retries::new(&plan, events.clone()),
-            plan: Arc::clone(&plan),
-        });
-        let manager = Postgres { connector: Connector::new(Arc::clone(&plan))?, shared: Arc::clone(&shared) };
-        let db = Database {
-            pool: Pool::with_events(manager, sizing(&plan), events, Arc::clone(&shared.alarm)),
-            shared,
-        };
+        let server = Arc::new(Server::new(Arc::clone(&plan), events.clone()));
+        let manager = Postgres { connector: Connector::new(Arc::clone(&plan))?, server: Arc::clone(&server) };
+        let retries = Arc::new(Retries::new(&plan, events.clone()));
+        let pool = Pool::with_events(manager, &plan, events, Arc::clone(&server.alarm));
+        let db = Database { pool, server, retries };
         db.first_connect().await?;
         db.start_heartbeat()?;
         Ok(db)
     }
 
     fn start_heartbeat(&self) -> Result<()> {
-        let plan = &self.shared.plan;
-        // PostgreSQL keeps 63 bytes of a name, and this end is what tells it from the others.
+        let plan = &self.server.plan;
+        // PostgreSQL keeps 63 bytes of a name, and the end distinguishes this connection from the others.
         let own = plan.application_name();
         let kept = (0..=own.len().min(63 - HEARTBEAT.len())).rev().find_map(|end| own.get(..end));
         let name = format!("{}{HEARTBEAT}", kept.unwrap_or_default());
         let connector = Connector::new(Arc::new(plan.shown_as(name)))?;
         let pool = Arc::downgrade(&self.pool.inner);
-        self.shared.runtime.spawn(heartbeat::run(pool, Arc::clone(&self.shared), connector));
+        self.server.runtime.spawn(heartbeat::run(pool, Arc::clone(&self.server), connector));
         Ok(())
     }
 
-    /// Opens one connection, and tells what waiting heals from what it does not.
+    /// Opens one connection. Its failure is an error only if waiting cannot heal it.
     async fn first_connect(&self) -> Result<()> {
         let inner = &self.pool.inner;
-        let until = Instant::now() + self.shared.plan.connect_timeout() + Duration::from_millis(100);
+        let until = Instant::now() + self.server.plan.connect_timeout() + Duration::from_millis(100);
         connects::at_least_one(inner);
         let outcome = timeout_at(until, async {
             loop {
@@ -119,11 +98,11 @@ impl Database {
     /// Waits until the database answers, or the deadline of the scope passes.
     ///
     /// Where no connection has ever been opened, the wait ends when the breaker opens (`breaker_after`, 0.9 s by
-    /// default), or with the next connects that fail while it is open: a wrong address is told instead of waited for.
-    /// [`Database::ready_within`] waits on. Once there was a connection, an outage is waited out.
+    /// default), or with the next connects that fail while it is open: a wrong address is an error and not an endless wait.
+    /// [`Database::ready_within`] waits on. Once a connection was opened, this waits until the end of an outage.
     ///
     /// # Errors
-    /// [`Fault::DeadlinePassed`]; what waiting cannot heal; why the server could not be reached.
+    /// [`Fault::DeadlinePassed`]; a fault that waiting cannot heal; why the server could not be reached.
     ///
     /// # Cancel safety
     /// Only waits.
@@ -135,11 +114,11 @@ impl Database {
         }
     }
 
-    /// Waits until the database answers, for so long or until the deadline of the scope passes, also where no
-    /// connection has ever been opened.
+    /// Waits until the database answers, for at most this long and until the deadline of the scope, also if no connection
+    /// has ever been opened.
     ///
     /// # Errors
-    /// Why the server could not be reached; [`Fault::DeadlinePassed`], or what waiting cannot heal.
+    /// Why the server could not be reached; [`Fault::DeadlinePassed`]; a fault that waiting cannot heal.
     ///
     /// # Cancel safety
     /// Only waits.
@@ -150,7 +129,7 @@ impl Database {
         }
     }
 
-    /// Why the database is not ready: as the last connect failed, or as the breaker sees it.
+    /// The error that the database is not ready, with the failure of the last connect.
     fn not_ready(&self, reason: &str) -> Error {
         let (fault, why, sqlstate) = match self.pool.inner.last_connect.lock().clone() {
             LastConnect::Failed { fault, sentence, sqlstate, .. } => {
@@ -166,12 +145,12 @@ impl Database {
         }
     }
 
-    /// Waits until the breaker is open, no connection ever having been opened; says why it is. Where it is open already,
-    /// what is known may be old, so a connect is waited for that began since then: of two that fail, the second did.
+    /// Waits until the breaker is open while no connection has ever been opened, and gives its reason. If it is open
+    /// already, that may be old news, so this waits for a connect that began since then: of two that fail, the second did.
     async fn never_reached(&self) -> String {
         let inner = &self.pool.inner;
         let failures = || inner.slots.lock().totals.connect_failures;
-        let mut known = self.shared.breaker.open().map(|_| failures());
+        let mut known = self.server.breaker.open().map(|_| failures());
         loop {
             let changed = inner.changed.notified();
             tokio::pin!(changed);
@@ -179,12 +158,12 @@ impl Database {
             if inner.slots.lock().totals.opened > 0 {
                 return std::future::pending().await;
             }
-            match self.shared.breaker.open() {
+            match self.server.breaker.open() {
                 Some(reason) if known.is_none_or(|known| failures() > known + 1) => return reason,
                 Some(_) => {}
                 None => known = None,
             }
-            // It may have been a connect of the heartbeat's by which it opened.
+            // The breaker may also open by a connect of the heartbeat, which does not notify here.
             let _ = timeout(Duration::from_millis(50), changed).await;
         }
     }
@@ -193,10 +172,10 @@ impl Database {
     async fn answers(&self) -> Result<()> {
         loop {
             let work = WorkName::given("ready");
-            // By no limit that the pool knows of, since it sends those away who have one.
-            let terms = Terms { limit: Some(AS_LONG_AS_IT_TAKES), ..Terms::default() };
-            let acquired = self.pool.acquire_for(&work, terms);
-            let loan = match deadline::current() {
+            // Without a limit that the pool knows of, since it refuses callers that have one.
+            let ask = Ask::by(work.clone()).within(AS_LONG_AS_IT_TAKES);
+            let acquired = self.pool.acquire_until(ask, None);
+            let lease = match deadline::current() {
                 None => acquired.await?,
                 Some(deadline) => match timeout_at(deadline.instant(), acquired).await {
                     Ok(acquired) => acquired?,
@@ -208,37 +187,12 @@ impl Database {
                     }
                 },
             };
-            let lease = loan.keep();
-            // One that was opened before may lead to a server that is frozen now.
+            // A connection that was opened before may lead to a server that is frozen now.
             let lease = PooledConnection::new(lease, work, deadline::current(), Permit::unasked());
             match lease.batch_execute("").await {
                 Err(error) if error.fault().heals_by_waiting() => {}
                 answer => return answer,
             }
         }
-    }
-}
-
-fn sizing(plan: &Plan) -> Sizing {
-    Sizing {
-        min: plan.pool_min(),
-        max: plan.pool_max(),
-        overflow: plan.max_overflow(),
-        max_waiting: plan.max_waiting(),
-        acquire_timeout: plan.pool_timeout(),
-        connect_timeout: plan.connect_timeout(),
-        connect_limit: plan.connect_limit(),
-        idle_timeout: plan.idle_timeout(),
-        max_lifetime: plan.max_lifetime(),
-        lifetime_jitter: plan.lifetime_jitter(),
-        check_after_idle: plan.check_after_idle(),
-        reclaim_timeout: plan.reclaim_timeout(),
-        close_timeout: plan.close_timeout(),
-        leak_after: plan.leak_after(),
-        deadlock_after: plan.deadlock_after(),
-        priority_reserve: plan.priority_reserve(),
-        max_per_name: u32::try_from(plan.max_per_name()).ok().and_then(NonZeroU32::new),
-        admission: plan.admission(),
-        deadline_margin: plan.deadline_margin(),
     }
 }

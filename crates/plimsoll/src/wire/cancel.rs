@@ -1,10 +1,9 @@
-//! The cancel request, sent so that it is safe.
+//! Sends a cancel request and waits until the server has acted on it.
 //!
-//! A cancel travels on a connection of its own: sixteen bytes, no answer. The server closes that connection once it
-//! has signalled the backend; so the end of the stream *is* the answer, and only after it may the cancelled
-//! connection be used for anything else, or a late signal would hit the next statement. The order matters once more
-//! at the end: PgBouncer before 1.21 dies of a client that shuts its side down first, so nothing is closed until the
-//! other side has been read to its end.
+//! A cancel travels on a connection of its own: sixteen bytes, no answer. The server closes that connection once it has
+//! signalled the backend, so the end of the stream *is* the answer. Only then may the cancelled connection be used for
+//! anything else: earlier, a late signal would hit the next statement. PgBouncer before 1.21 crashes when a client shuts
+//! its side down first, so nothing is closed before the other side has been read to its end.
 
 use super::socket;
 use super::socket::{Address, Wrap};
@@ -15,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 /// The code that makes a start-up message a cancel request. Source: PostgreSQL's protocol, message formats.
 const CANCEL_REQUEST: i32 = 80_877_102;
 
-/// Where a cancel goes: the same server by the same way as the connection itself.
+/// Where a cancel goes: to the same server, by the same way as the connection itself.
 #[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) address: Address,
@@ -28,11 +27,11 @@ impl fmt::Display for Target {
     }
 }
 
-/// Sends one cancel request and waits until the server has acted on it. Whether it is still wanted is asked once more
-/// at the last moment: what it is meant for may have ended while the way to the server was opened.
+/// Sends one cancel request and waits until the server has acted on it. `is_still_wanted` is asked just before it is
+/// sent: the statement may have ended while the connection for the cancel was opened.
 ///
 /// # Cancel safety
-/// Dropped half-way the request may or may not have been acted upon.
+/// If this is dropped before its end, the server may or may not have acted on the request.
 pub(crate) async fn send(
     target: &Target,
     pid: i32,

@@ -1,12 +1,11 @@
-//! Opening a connection: to which host, within what limit, and what to say when it fails.
+//! Opens a connection: to which host, within what limit, and what it says when it fails.
 //!
-//! One deadline covers name lookup, TCP, TLS, start-up, authentication and the reading back of the limits; the driver's
-//! own timeout covers TCP alone, and a server that is frozen after accepting would hold a caller for ever. Several
-//! hosts share what remains evenly, so that the first cannot eat the time of the others.
+//! One deadline covers name lookup, TCP, TLS, start-up, authentication and the reading back of the limits. The driver's
+//! own timeout covers TCP alone, so a server that freezes after it has accepted would hold a caller for ever. Several
+//! hosts share the remaining time evenly, so the first cannot use up the time of the others.
 
 use super::cancel::Target;
-use super::handshake;
-use super::handshake::Opened;
+use super::handshake::{Handshake, Opened};
 use super::naming::Links;
 use super::socket;
 use super::socket::{Address, Wrap};
@@ -23,30 +22,30 @@ use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-/// What stands between us and the server, once that is known.
+/// What stands between this program and the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Pooler {
-    /// Nothing, or something that is not noticed: sessions are ours.
+    /// Nothing, or something that does not show: each session is ours.
     None,
     /// A pooler that lends a server connection for a whole session.
     Session,
-    /// A pooler that lends a server connection for a transaction: sessions are nobody's.
+    /// A pooler that lends a server connection for a transaction: a session belongs to no client.
     Transaction,
 }
 
 /// How far a connect had come, for the error that says so.
 pub(crate) type Stage = Mutex<&'static str>;
 
-/// Opens connections as one plan says. Shared by a pool's connects.
+/// Opens connections as one plan says. All connects of a pool share it.
 pub(crate) struct Connector {
     pub(crate) plan: Arc<Plan>,
     tls: Option<TlsConfig>,
     cancels: Arc<Semaphore>,
     pooled_links: Arc<Links>,
-    /// What was learned of the way: 0 nothing yet, else 1 + the pooler.
+    /// What was learned of the pooler: 0 nothing yet, else 1 + the pooler.
     learned: AtomicU8,
-    /// The server's version as last seen, so that every limit can travel with start-up.
+    /// The server's version as last seen, so that every limit can be sent with start-up.
     version: AtomicU32,
 }
 
@@ -69,14 +68,14 @@ impl Connector {
             learned: AtomicU8::new(0),
             version: AtomicU32::new(version),
         };
-        if let Some(said) = connector.said_pooler() {
-            connector.learn_pooler(said);
+        if let Some(pooler) = connector.stated_pooler() {
+            connector.learn_pooler(pooler);
         }
         Ok(connector)
     }
 
-    /// What stands between, if the settings say it.
-    pub(crate) fn said_pooler(&self) -> Option<Pooler> {
+    /// The pooler that the settings state, if they do.
+    pub(crate) fn stated_pooler(&self) -> Option<Pooler> {
         match self.plan.pooler() {
             PoolerMode::None => Some(Pooler::None),
             PoolerMode::Session => Some(Pooler::Session),
@@ -85,7 +84,7 @@ impl Connector {
         }
     }
 
-    /// What stands between, if that was said or learned.
+    /// The pooler, if it was stated or learned.
     pub(crate) fn pooler(&self) -> Option<Pooler> {
         match self.learned.load(Ordering::Acquire) {
             1 => Some(Pooler::None),
@@ -124,16 +123,16 @@ impl Connector {
     /// Opens a connection that is proven to carry its limits.
     ///
     /// # Errors
-    /// The last host's failure, naming each host, how far it came and how long that took.
+    /// The most telling failure, with each host, how far its attempt came and how long that took.
     ///
     /// # Cancel safety
-    /// Dropping it closes what was half open. The pool runs it on a task of its own, so that a caller who gives up
-    /// does not undo the work.
+    /// Dropping it closes the half-open connection. The pool runs it in a task of its own, so a caller that gives up does
+    /// not undo the work.
     pub(crate) async fn connect(&self, until: Instant) -> Result<Opened> {
         let hosts = self.plan.hosts();
         let mut failures: Vec<Error> = Vec::new();
         for (index, host) in hosts.iter().enumerate() {
-            match self.connect_host(host, share_of(until, hosts.len() - index)).await {
+            match self.connect_host(host, deadline_of_first(until, hosts.len() - index)).await {
                 Ok(ready) => return Ok(ready),
                 Err(error) => failures.push(error),
             }
@@ -152,7 +151,7 @@ impl Connector {
                 Ok(Err(error)) => error,
                 Err(_) => gave_up(host, begun, &stage),
             };
-            // A password that was asked for may have been rotated between the asking and the using: once more, fresh.
+            // The password that the provider gave may have been rotated since: ask once more.
             let rotated = error.sqlstate().is_some_and(|code| code.code() == "28P01")
                 && matches!(self.plan.password(), Some(Password::Provider(_)));
             if !rotated || fresh {
@@ -172,9 +171,10 @@ impl Connector {
         let mut last = None;
         for (index, address) in addresses.into_iter().enumerate() {
             let target = Target { address, wrap: self.wrap(host) };
-            let share = share_of(until, count - index);
-            let attempt = handshake::establish(self, host, &target, password.as_ref(), stage);
-            match timeout_at(share, attempt).await {
+            let share = deadline_of_first(until, count - index);
+            let handshake =
+                Handshake { connector: self, host, target: &target, password: password.as_ref(), stage };
+            match timeout_at(share, handshake.establish()).await {
                 Ok(Ok(ready)) => return self.accept(ready, host),
                 Ok(Err(error)) => last = Some(error),
                 Err(_) => last = Some(gave_up(host, begun, stage)),
@@ -189,7 +189,7 @@ impl Connector {
         }))
     }
 
-    /// Turns away a server of the wrong kind.
+    /// Refuses a server of the wrong kind.
     fn accept(&self, ready: Opened, host: &Host) -> Result<Opened> {
         let wanted = self.plan.target_session_attrs();
         let fits = match wanted {
@@ -272,14 +272,14 @@ async fn resolve(host: &Host) -> Result<Vec<Address>> {
     }
 }
 
-/// When the first of so many attempts must have ended.
-fn share_of(until: Instant, attempts: usize) -> Instant {
+/// Until when the first of so many attempts may last.
+fn deadline_of_first(until: Instant, attempts: usize) -> Instant {
     let now = Instant::now();
     now + until.saturating_duration_since(now) / u32::try_from(attempts).unwrap_or(u32::MAX).max(1)
 }
 
-/// A connect that was given up as a whole.
-pub(crate) fn late(limit: std::time::Duration) -> Error {
+/// The error of a connect that was given up as a whole.
+pub(crate) fn timed_out(limit: std::time::Duration) -> Error {
     let sentence = format!("connect gave up after {:.1} s: the server gave no answer", limit.as_secs_f64());
     Error::new(Fault::ConnectTimeout, Phase::Connect, Outcome::NotStarted, sentence)
 }
@@ -297,7 +297,8 @@ fn gave_up(host: &Host, begun: Instant, stage: &Stage) -> Error {
     )
 }
 
-/// A connect that failed below PostgreSQL. A wire that broke while TLS was negotiated may heal; a certificate does not.
+/// The error of a connect that failed below PostgreSQL. A connection that broke while TLS was negotiated may heal; a wrong
+/// certificate does not.
 pub(crate) fn failure(host: &Host, stage: &str, error: io::Error) -> Error {
     let is_about_tls = matches!(
         error.kind(),
@@ -313,7 +314,7 @@ pub(crate) fn failure(host: &Host, stage: &str, error: io::Error) -> Error {
     .caused_by(BoxError::from(error))
 }
 
-/// Of several hosts' failures the one that waiting cannot heal, else the first; the others are named beside it.
+/// Of the failures of several hosts the first that waiting cannot heal, else the first; with the others named beside it.
 fn most_telling(mut failures: Vec<Error>) -> Error {
     let place = failures.iter().position(|error| !error.fault().heals_by_waiting()).unwrap_or(0);
     if place >= failures.len() {
@@ -323,7 +324,7 @@ fn most_telling(mut failures: Vec<Error>) -> Error {
     failures.into_iter().fold(chosen, |chosen, other| chosen.and(other.sentence()))
 }
 
-/// Opens the plain stream and makes the kernel watch it.
+/// Opens the plain stream, with keepalives.
 pub(crate) async fn dial_guarded(plan: &Plan, target: &Target) -> io::Result<socket::Socket> {
     let socket = socket::dial(&target.address).await?;
     socket::set_keepalive(&socket, plan.keepalives(), plan.tcp_user_timeout())?;

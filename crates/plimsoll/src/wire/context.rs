@@ -1,10 +1,10 @@
-//! By which names, and as whom, the statements of a session are understood.
+//! Numbers the context of a session: by which names and as which role its statements are understood.
 //!
 //! `SELECT .. FROM t` means another table after `SET search_path`, and may not be allowed after `SET ROLE`; a temporary
-//! table hides another of its name. What was learned of a statement before is then about something else. So a session has
-//! a *context*: a number that is made of the texts which have changed it, in their order, and that is 0 as it began.
-//! Sessions to which the same was said have the same number, so that what is learned may be used again; a change that does
-//! not stand in a text (a parameter, the body of a block) makes a number that is never met again.
+//! table hides another one of its name. What was learned of a statement before is then about another table. So a session
+//! has a *context*: a number made of the texts that have changed it, in their order; 0 is how the session began. Sessions
+//! that were sent the same texts have the same number, so what one has learned is used by the others. A change that does
+//! not stand in a text (a parameter, the body of a block) makes a number that no other session has.
 
 use super::session_state::SessionState;
 use crate::sql::nature::Nature;
@@ -14,11 +14,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 /// What a text does to the context.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Change {
-    /// Of its text; 0 for none.
+    /// The hash of its text; 0 if the text changes nothing.
     hash: u64,
-    /// To what does not stand in the text.
+    /// What it changes the context to does not stand in the text.
     is_unknown: bool,
-    /// It stays when the transaction has ended.
+    /// The change stays when the transaction has ended.
     stays: bool,
 }
 
@@ -42,8 +42,8 @@ impl Change {
     }
 }
 
-/// How the BEGIN of this crate begins behind a pooler. What it sets is the same each time and ends with its transaction, so
-/// its text is not read.
+/// How the BEGIN that this crate sends behind a pooler begins. It sets the same each time, until the end of its
+/// transaction, so its text is not read.
 pub(crate) const OWN_BEGIN: &str = "BEGIN /* plimsoll */";
 
 fn never_met() -> u64 {
@@ -55,7 +55,7 @@ fn never_met() -> u64 {
 pub(super) struct Contexts {
     /// A change was made that stays.
     stays: bool,
-    /// Something was undone meanwhile.
+    /// Something was rolled back since.
     is_undone: bool,
     /// The schema was changed in the transaction that is open.
     is_altered: bool,
@@ -75,7 +75,7 @@ impl Contexts {
         state.set_context(next);
     }
 
-    /// The schema was changed. Until the transaction ends nobody else knows of it, and it may be undone.
+    /// The schema was changed. Until the transaction ends other sessions do not see that, and it may be rolled back.
     pub(super) fn alter(&mut self, state: &SessionState) {
         self.is_altered = true;
         state.set_context(never_met());
@@ -88,7 +88,7 @@ impl Contexts {
         }
     }
 
-    /// It was rolled back to a savepoint: which of the changes are left nobody has counted.
+    /// The transaction was rolled back to a savepoint. Which of the changes are left is not known.
     pub(super) fn undo_a_part(&mut self, state: &SessionState) {
         if state.context() != state.outer_context() {
             self.is_undone = true;
@@ -100,7 +100,8 @@ impl Contexts {
     #[inline]
     pub(super) fn at_rest(&mut self, state: &SessionState) {
         if self.is_altered {
-            // Committed, others see it from now on; rolled back, what was learned meanwhile is wrong.
+            // If it was committed, other sessions see it from now on. If it was rolled back, what was learned meanwhile is
+            // wrong.
             self.is_altered = false;
             state.note_altered();
         }
@@ -122,7 +123,7 @@ impl Contexts {
     }
 }
 
-/// Whether a command tag says that the schema was changed so that statements which were right may be so no more.
+/// Whether a command tag says that the schema was changed, so that what is known of statements may be wrong.
 pub(super) fn alters(tag: &[u8]) -> bool {
     tag.starts_with(b"ALTER ") || tag.starts_with(b"DROP ")
 }

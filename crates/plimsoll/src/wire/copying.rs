@@ -1,31 +1,30 @@
-//! COPY, as it is seen on the wire.
+//! Tracks COPY on the wire, and ends a connection whose COPY would never end.
 //!
-//! A `COPY .. FROM STDIN` makes the server wait for rows, for as long as it takes, and a cancel does not reach it there:
-//! it is looked at only when the next row has come. The driver sends rows for what was begun by its `copy_in` and for
-//! nothing else. Begun in any other way (`execute`, a script) such a copy never ends: the driver calls its answer an
-//! unexpected message and goes on waiting for its end, and so does the backend. So a copy for which nobody has rows is
-//! ended with its connection.
+//! A `COPY .. FROM STDIN` makes the server wait for rows, without a limit. A cancel does not reach it there: the server
+//! looks for one only when the next row has come. The driver sends rows only for a copy that its `copy_in` began. Begun in
+//! any other way (`execute`, a script) the copy never ends: the driver calls the answer an unexpected message and goes on
+//! waiting for the end, and so does the backend. So a copy for which no caller has rows is ended with its connection.
 
 use super::link::Link;
 use super::session_state::SessionState;
 use crate::fault::Fault;
 use std::sync::atomic::Ordering;
 
-/// What the last statement was as a copy.
+/// Whether the last statement was a copy, and of which kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Copying {
-    /// None, or one that has ended.
+    /// No copy, or one that has ended.
     Not,
-    /// The server waits for rows, and nothing of the same request had ended well before: nothing can be stored.
+    /// The server waits for rows. No statement before it in the same request has succeeded, so nothing can be stored.
     InAlone,
-    /// The server waits for rows; what came before them in the same request may be stored.
+    /// The server waits for rows. A statement before it in the same request has succeeded and may be stored.
     InAfterOthers,
-    /// As [`Copying::InAlone`], and it has failed: the server waits no more.
+    /// As [`Copying::InAlone`], and the copy has failed: the server waits no more.
     FailedAlone,
-    /// As [`Copying::InAfterOthers`], and it has failed.
+    /// As [`Copying::InAfterOthers`], and the copy has failed.
     FailedAfterOthers,
-    /// Its rows came, or are coming.
+    /// The server sends rows, or has sent them.
     Out,
 }
 
@@ -41,7 +40,7 @@ impl Copying {
         }
     }
 
-    /// The same after an error of the server's.
+    /// The same copy after an error of the server.
     pub(super) fn failed(self) -> Self {
         match self {
             Copying::InAlone => Copying::FailedAlone,
@@ -50,7 +49,7 @@ impl Copying {
         }
     }
 
-    /// Whether what came before it in the same request may be stored.
+    /// Whether a statement before it in the same request may be stored.
     pub(crate) fn is_after_others(self) -> bool {
         matches!(self, Copying::InAfterOthers | Copying::FailedAfterOthers)
     }
@@ -62,40 +61,40 @@ impl Copying {
 }
 
 impl SessionState {
-    /// What the last statement was as a copy.
+    /// Whether the last statement was a copy, and of which kind.
     pub(crate) fn copying(&self) -> Copying {
-        Copying::of(self.copying.load(Ordering::Acquire))
+        Copying::of(self.driver.copying.load(Ordering::Acquire))
     }
 
     pub(super) fn keep_copying(&self, copying: Copying) {
-        self.copying.store(copying as u8, Ordering::Release);
+        self.driver.copying.store(copying as u8, Ordering::Release);
     }
 }
 
-/// Somebody has rows for the copy that is begun next, until this is dropped.
-pub(crate) struct Fed<'a>(&'a Link);
+/// A caller has rows for the copy that is begun next, until this is dropped.
+pub(crate) struct CopyFeed<'a>(&'a Link);
 
-impl Drop for Fed<'_> {
+impl Drop for CopyFeed<'_> {
     fn drop(&mut self) {
-        // The driver has not looked yet whether its rows have ended.
-        self.0.asked_again();
-        self.0.fed.fetch_sub(1, Ordering::Release);
+        // The driver may not have seen yet that the rows have ended.
+        self.0.count_handed();
+        self.0.lease.end_copy();
     }
 }
 
 impl Link {
-    /// Begins a copy for which there are rows.
-    pub(crate) fn feed(&self) -> Fed<'_> {
-        self.fed.fetch_add(1, Ordering::Release);
-        Fed(self)
+    /// Announces a copy for which there are rows.
+    pub(crate) fn feed(&self) -> CopyFeed<'_> {
+        self.lease.begin_copy();
+        CopyFeed(self)
     }
 
-    /// Whether the server waits for rows that may still come. Whoever has the driver's own client may have some.
+    /// Whether rows may still come for a copy. A borrower who has the driver's own client may have some.
     pub(crate) fn may_be_fed(&self) -> bool {
-        self.fed.load(Ordering::Acquire) > 0 || self.is_used_raw()
+        self.lease.has_fed_copy() || self.is_used_raw()
     }
 
-    /// Ends the connection if the server waits for rows that nobody has; for the driver's task, which then ends.
+    /// Ends the connection if the server waits for rows that no caller has. Called by the driver's task, which then ends.
     #[inline]
     pub(super) fn ends_unfed_copy(&self) -> bool {
         if !self.state.copying().is_in() || self.may_be_fed() {
@@ -108,6 +107,9 @@ impl Link {
     #[cold]
     fn end_unfed_copy(&self) {
         self.doom();
-        self.close(Fault::ConnectionLost, "a COPY .. FROM STDIN was begun on it for which nobody had rows");
+        self.close(
+            Fault::ConnectionLost,
+            "a COPY .. FROM STDIN was begun on it for which no caller had rows",
+        );
     }
 }

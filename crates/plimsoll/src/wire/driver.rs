@@ -3,7 +3,7 @@
 use super::link::Link;
 use super::socket::Socket;
 use super::tap::Tap;
-use crate::error::fault_of;
+use crate::error::{fault_of, text_of};
 use crate::fault::Fault;
 use std::future::Future;
 use std::pin::Pin;
@@ -14,12 +14,12 @@ use tokio_postgres::{AsyncMessage, Connection};
 /// A tapped connection.
 pub(crate) type Tapped = Connection<Tap<Socket>, Tap<Socket>>;
 
-/// Wraps the driver's future, and tells the link of each poll: thereby it is known whether requests are queued in the
-/// client and not yet on the wire.
+/// Wraps the driver's future and reports each poll to the link. From that the link knows whether requests still wait in
+/// the client's queue.
 pub(crate) struct Driver {
     connection: Tapped,
     link: Arc<Link>,
-    /// The waker that the link knows.
+    /// The waker that the link was given.
     waker: Option<Waker>,
 }
 
@@ -34,10 +34,10 @@ impl Future for Driver {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        // A task keeps its waker for life; should a runtime ever hand out another, it is followed.
+        // A task keeps its waker for life. Should a runtime ever hand out another, the link gets that one.
         if !this.waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
             this.waker = Some(cx.waker().clone());
-            this.link.driven_through(cx.waker());
+            this.link.set_driver_waker(cx.waker());
         }
         let asked = this.link.poll_begins();
         loop {
@@ -51,7 +51,8 @@ impl Future for Driver {
                 }
                 Poll::Ready(Some(Ok(message))) => report(&message, &this.link),
                 Poll::Ready(Some(Err(error))) => {
-                    this.link.close(fault_of(&error), &text_of(&error));
+                    let text = text_of(&error, |db| format!("{} ({})", db.message(), db.code().code()));
+                    this.link.close(fault_of(&error), &text);
                     return Poll::Ready(());
                 }
                 Poll::Ready(None) => {
@@ -65,17 +66,8 @@ impl Future for Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // Also when the runtime goes down in the middle: nobody may wait for a driver that is gone.
+        // Also when the runtime is shut down during a poll: no task may wait for a driver that is gone.
         self.link.close(Fault::ConnectionLost, "the task that drove it ended");
-    }
-}
-
-/// The driver's error with its cause; the driver's own text says only which part failed.
-fn text_of(error: &tokio_postgres::Error) -> String {
-    match (error.as_db_error(), std::error::Error::source(error)) {
-        (Some(db), _) => format!("{} ({})", db.message(), db.code().code()),
-        (None, Some(cause)) => cause.to_string(),
-        (None, None) => error.to_string(),
     }
 }
 
@@ -85,7 +77,7 @@ fn report(message: &AsyncMessage, link: &Link) {
             tracing::debug!(target: "plimsoll::notice", pid = link.state.pid(), code = notice.code().code(), "{}", notice.message());
         }
         AsyncMessage::Notification(notification) => {
-            tracing::debug!(target: "plimsoll::notice", pid = link.state.pid(), channel = notification.channel(), "a notification that nobody asked for");
+            tracing::debug!(target: "plimsoll::notice", pid = link.state.pid(), channel = notification.channel(), "a notification that no caller asked for");
         }
         _ => {}
     }

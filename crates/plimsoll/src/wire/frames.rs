@@ -1,13 +1,13 @@
-//! Cuts a byte stream into PostgreSQL messages, however it arrives.
+//! Cuts a byte stream into PostgreSQL messages, in whatever pieces it arrives.
 //!
-//! Both directions use one framing: a type byte and a length that counts itself, except that the very first message
-//! of a client has no type byte. Bodies are looked at, never stored, unless they arrive in pieces and their beginning
-//! is wanted.
+//! Both directions use the same framing: a type byte, then a length that counts itself. Only the first message of a
+//! client has no type byte. A body that arrives in one piece is looked at where it lies; of one that arrives in several
+//! pieces the beginning is stored.
 
-/// How much of a body is kept when it arrives in pieces.
-pub(crate) const KEPT: usize = 16 * 1024;
+/// How much of a body is stored when it arrives in pieces.
+pub(crate) const MOST_STORED: usize = 16 * 1024;
 
-/// One message, as far as it is of interest.
+/// One message.
 pub(crate) struct Frame<'a> {
     /// The type byte; zero for the first message of a client.
     pub kind: u8,
@@ -17,14 +17,14 @@ pub(crate) struct Frame<'a> {
     pub whole: bool,
 }
 
-/// An incremental reader of frames. Between two messages, as nearly always, it is one flag.
+/// Reads frames as they arrive. Between two messages, which is nearly always, only the flag is looked at.
 pub(crate) struct Frames {
-    /// Whether the next byte begins a message that has a type.
+    /// Whether the next byte begins a message that has a type byte.
     is_between: bool,
     piece: Box<Piece>,
 }
 
-/// A message that lies in pieces, the first of a client, or the end of all sense.
+/// A message that arrives in pieces, the first message of a client, or a stream that makes no sense any more.
 struct Piece {
     header: [u8; 5],
     have: usize,
@@ -37,7 +37,7 @@ struct Piece {
 }
 
 impl Frames {
-    /// For what a client sends: the first message is untyped.
+    /// For what a client sends: its first message has no type byte.
     pub(crate) fn of_client() -> Self {
         Frames::new(true)
     }
@@ -61,25 +61,25 @@ impl Frames {
         Frames { is_between: !untyped_first, piece: Box::new(piece) }
     }
 
-    /// Whether the stream stopped making sense; nothing is known of it from then on.
+    /// Whether the stream stopped making sense. From then on nothing is known of it.
     #[inline]
     pub(crate) fn is_broken(&self) -> bool {
         !self.is_between && self.piece.broken
     }
 
-    /// Whether a message has begun and not ended.
+    /// Whether a message has begun and has not ended.
     #[inline]
     pub(crate) fn is_midway(&self) -> bool {
         !self.is_between && self.piece.have > 0
     }
 
-    /// Takes the next message off the bytes; nothing once they are used up.
+    /// Takes the next whole message off the bytes; none once they are used up.
     #[inline]
     pub(crate) fn take<'f, 'b: 'f>(&'f mut self, bytes: &mut &'b [u8]) -> Option<Frame<'f>> {
         if bytes.is_empty() {
             return None;
         }
-        // Nearly always a message lies in one piece.
+        // Nearly always a message arrives in one piece.
         if self.is_between
             && let Some((&[kind, a, b, c, d], after)) = bytes.split_first_chunk::<5>()
             && let Some(length) = body_length([a, b, c, d])
@@ -91,7 +91,7 @@ impl Frames {
         self.take_pieces(bytes)
     }
 
-    /// The same for one that lies in pieces. Kept apart, so that what nearly always runs is short.
+    /// The same for a message that arrives in pieces. It is kept apart so that the usual path is short.
     #[cold]
     fn take_pieces<'f, 'b: 'f>(&'f mut self, bytes: &mut &'b [u8]) -> Option<Frame<'f>> {
         let body = self.piece.take(bytes);
@@ -104,25 +104,27 @@ impl Frames {
     }
 }
 
-/// How long a body is, by the length before it, which counts itself; nothing if no length can be meant.
+/// The length of a body, from the length field before it, which counts itself; none if the field makes no sense.
 #[inline]
 fn body_length(length: [u8; 4]) -> Option<usize> {
     usize::try_from(i32::from_be_bytes(length)).ok()?.checked_sub(4)
 }
 
-/// Where the body of a message lies whose header came in an earlier piece, or in this.
+/// Where the body of a message lies.
 enum Body<'b> {
+    /// In the bytes that have just arrived.
     Here(&'b [u8]),
+    /// In the piece, since it arrived in several.
     Kept,
 }
 
 impl Piece {
-    /// Whether the next byte begins a message that has a type.
+    /// Whether the next byte begins a message that has a type byte.
     fn is_over(&self) -> bool {
         self.have == 0 && !self.untyped_first && !self.broken
     }
 
-    /// Takes a part of a message off the bytes, or all of them; nothing unless the message ends in them.
+    /// Takes the bytes up to the end of the message, or all of them; none unless the message ends in them.
     fn take<'b>(&mut self, bytes: &mut &'b [u8]) -> Option<Body<'b>> {
         let header_length = if self.untyped_first { 4 } else { 5 };
         if self.have < header_length {
@@ -174,7 +176,7 @@ impl Piece {
 
     fn read_body<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let (now, rest) = bytes.split_at(self.left.min(bytes.len()));
-        let room = KEPT.saturating_sub(self.kept.len());
+        let room = MOST_STORED.saturating_sub(self.kept.len());
         self.kept.extend_from_slice(now.get(..room).unwrap_or(now));
         self.left -= now.len();
         rest

@@ -1,28 +1,32 @@
-//! What was given up on a connection, by the numbers of its requests.
+//! Records which requests of a connection were given up, by their numbers.
 //!
-//! A cancel names a connection and not a statement. On a lease several statements may be under way, one behind the other,
-//! and one of them may be given up while the others are still wanted. So each request has a number, in the order in
-//! which they are sent and answered; what was given up is a span of numbers, and a cancel is sent only while the answer
-//! that comes next has a number of such a span.
+//! A cancel names a connection and not a statement. On one lease several statements may be under way, one behind the
+//! other, and one of them may be given up while its neighbours are not. So each request has a number, in the order in
+//! which requests are sent and answered. What was given up is a span of numbers, and a cancel is sent only while the
+//! answer that comes next has a number in such a span.
 //!
-//! What stands behind on the server may be struck all the same: one cancel is two signals, and the second may come when
-//! the first has done its work. What was sent through this crate then runs again or its caller is told. Whoever sends by
-//! the driver's own client gets a *shield*, two short sleeps that are sent before; where even that is not possible, because
-//! he had the client already, what was given up is left to its limits as long as his statements stand behind it.
+//! A statement behind that span may be hit all the same: one cancel is two signals, and the second may arrive when the
+//! first has done its work. A statement that was sent through this crate then runs again, or its caller is told. A
+//! borrower who sends through the driver's own client gets a *shield*: two short sleeps are sent before his statements.
+//! Where he had the client already, no shield is possible; then what was given up is left to its limits as long as his
+//! statements stand behind it.
 //!
-//! Where a statement's numbers begin is known: nothing is handed to the driver while something else still waits in it.
-//! Where they end is known from where the next begins, so whoever joins others on a lease leaves a *mark* there.
+//! Where a statement's numbers begin is known, because nothing is handed to the driver while something else still waits
+//! in it. Where they end is known from where the next statement begins, so a statement that joins others on a lease
+//! leaves a *mark* there.
 
 use super::link::Link;
 use super::session_state::Front;
-use std::sync::atomic::Ordering;
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Where somebody has the driver's own client, what was given up is left alone for so long: he may be about to send more.
+/// Where the borrower has the driver's own client, what was given up is not cancelled for so long: he may be about to send
+/// more.
 const BESIDE_OTHERS: Duration = Duration::from_millis(50);
 
-/// Takes longer than a cancel that is on its way. Two of them are sent, one for each of its signals.
+/// A statement that takes longer than a cancel under way. Two of them are sent, one for each signal of the cancel.
 pub(crate) const SHIELD: &str = "SELECT pg_catalog.pg_sleep(0.02)";
 
 /// Where a span of numbers ends.
@@ -30,21 +34,21 @@ pub(crate) const SHIELD: &str = "SELECT pg_catalog.pg_sleep(0.02)";
 enum End {
     /// With this number.
     At(u64),
-    /// With whatever has been sent when the driver has come so far.
+    /// With the last request that has been sent when the driver has come so far.
     WhenDrained(u64),
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Span {
-    /// It begins behind this number.
+    /// The span begins behind this number.
     behind: u64,
     end: End,
     since: Instant,
-    /// Everything that went on was given up, be it still listened for or not.
+    /// Everything that went on was given up, whether a caller still listens for it or not.
     is_all: bool,
-    /// Somebody has the driver's own client, or has had it since then.
+    /// The borrower has the driver's own client, or has had it since.
     is_followed: bool,
-    /// A shield stands between this and what he sends.
+    /// A shield stands between this span and what the borrower sends through the client.
     is_shielded: bool,
 }
 
@@ -62,47 +66,80 @@ impl Span {
     }
 }
 
-/// The spans, and the marks between those who share a lease.
+/// The spans, and the marks between the statements that share a lease.
 #[derive(Debug, Default)]
-pub(super) struct GivenUp {
+struct Spans {
     spans: Vec<Span>,
     marks: Vec<u64>,
 }
 
+/// What was given up on one connection. The flags spare every statement the lock.
+pub(super) struct GivenUp {
+    is_any: AtomicBool,
+    /// Some marks are not answered yet.
+    has_marks: AtomicBool,
+    spans: Mutex<Spans>,
+}
+
+impl GivenUp {
+    pub(super) fn new() -> Self {
+        GivenUp {
+            is_any: AtomicBool::new(false),
+            has_marks: AtomicBool::new(false),
+            spans: Mutex::new(Spans::default()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Spans> {
+        self.spans.lock()
+    }
+
+    #[inline]
+    pub(super) fn has_marks(&self) -> bool {
+        self.has_marks.load(Ordering::Relaxed)
+    }
+}
+
 impl Link {
+    /// Whether something was given up and is not over.
+    #[inline]
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.given_up.is_any.load(Ordering::Acquire)
+    }
+
     /// Everything that was handed to the driver so far is given up.
     pub(crate) fn abandon(&self) {
         let mut given_up = self.given_up.lock();
         given_up.spans.push(Span {
             behind: 0,
-            end: End::WhenDrained(self.asked_so_far()),
+            end: End::WhenDrained(self.handed_so_far()),
             since: Instant::now(),
             is_all: true,
             is_followed: false,
             is_shielded: false,
         });
-        self.abandoned.store(true, Ordering::Release);
+        self.given_up.is_any.store(true, Ordering::Release);
     }
 
-    /// What was sent behind this number by one of those who share the lease is given up.
+    /// One of the statements that share the lease is given up: the one whose requests were sent behind this number.
     pub(crate) fn abandon_behind(&self, behind: u64) {
         let mut given_up = self.given_up.lock();
-        // It is not answered, so a mark that lies behind us is not its end.
+        // The statement is not answered, so a mark before the last answer is not its end.
         let from = behind.max(self.state.settled());
         let end = match given_up.marks.iter().copied().filter(|mark| *mark > from).min() {
             Some(mark) => End::At(mark),
-            None => End::WhenDrained(self.asked_so_far()),
+            None => End::WhenDrained(self.handed_so_far()),
         };
-        // Whoever has the driver's own client already may use it at any time.
+        // A borrower who has the driver's own client already may use it at any time.
         let is_followed = self.is_used_raw();
         let since = Instant::now();
         given_up.spans.push(Span { behind, end, since, is_all: false, is_followed, is_shielded: false });
-        self.wanted_by_nobody();
-        self.abandoned.store(true, Ordering::Release);
+        self.cancels.begin_unawaited();
+        self.given_up.is_any.store(true, Ordering::Release);
     }
 
-    /// A statement is about to be handed to the driver: says behind which number it will be. One that is by itself need
-    /// not know.
+    /// A statement is about to be handed to the driver. Returns the number behind which it will be sent; a statement that is
+    /// alone on the lease does not need it.
     #[inline]
     pub(crate) fn begin_behind(&self, is_first: bool) -> u64 {
         if is_first && !self.has_company() { 0 } else { self.mark() }
@@ -119,11 +156,11 @@ impl Link {
         given_up.marks.retain(|mark| *mark > settled);
         given_up.marks.push(behind);
         let has_marks = given_up.marks.iter().any(|mark| *mark > settled);
-        self.has_marks.store(has_marks, Ordering::Release);
+        self.given_up.has_marks.store(has_marks, Ordering::Release);
         behind
     }
 
-    /// Somebody is about to use the driver's own client, while something else is under way or given up; says whether a
+    /// The borrower is about to use the driver's own client while something else is under way or given up. Says whether a
     /// shield is to be sent before.
     #[cold]
     pub(super) fn follow(&self) -> bool {
@@ -133,7 +170,7 @@ impl Link {
         let mut given_up = self.given_up.lock();
         for span in &mut given_up.spans {
             span.is_followed = true;
-            // What was handed over just now, and is not sent yet, is one request at least.
+            // What was handed over just now and is not sent yet is at least one request.
             let end = span.end(self).unwrap_or(sent.max(settled + 1).max(span.behind + 1));
             span.end = End::At(end);
             needs_shield |= !span.is_shielded && end > settled;
@@ -141,7 +178,7 @@ impl Link {
         }
         let last = given_up.marks.iter().copied().max().unwrap_or_default();
         given_up.marks.push(sent.max(settled + 1).max(last + 1));
-        self.has_marks.store(true, Ordering::Release);
+        self.given_up.has_marks.store(true, Ordering::Release);
         needs_shield
     }
 
@@ -150,20 +187,20 @@ impl Link {
         self.given_up.lock().spans.iter().any(|span| span.is_followed)
     }
 
-    /// Whether all that was given up has been answered; what has is forgotten.
+    /// Whether everything that was given up has been answered. Forgets the spans that have been.
     pub(super) fn has_nothing_given_up(&self) -> bool {
         let settled = self.state.settled();
         let mut given_up = self.given_up.lock();
         given_up.spans.retain_mut(|span| span.end(self).is_none_or(|end| end > settled));
         let has_none = given_up.spans.is_empty();
         if has_none {
-            self.abandoned.store(false, Ordering::Release);
+            self.given_up.is_any.store(false, Ordering::Release);
         }
         has_none
     }
 
-    /// The number of the request that is to be cancelled now: its answer is the next, and it was given up. A copy that
-    /// was told to fail is given a moment to do so first.
+    /// The number of the request that is to be cancelled now: it was given up, and its answer is the next. A copy that was
+    /// told to fail gets a moment to do so first.
     pub(super) fn to_be_cancelled(&self, is_patient: bool) -> Option<u64> {
         let number = self.state.settled() + 1;
         let may_be = match self.state.front() {
@@ -184,13 +221,13 @@ impl Link {
         (may_be && given_up.spans.iter_mut().any(is_given_up)).then_some(number)
     }
 
-    /// Whether this one was given up by whoever had sent it, and not with all the rest.
+    /// Whether this request was given up by itself, and not together with everything else.
     pub(super) fn is_of_one(&self, number: u64) -> bool {
         let mut given_up = self.given_up.lock();
         !given_up.spans.iter_mut().any(|span| span.is_all && span.end(self).is_none_or(|end| number <= end))
     }
 
-    /// Whether the answer to this one comes next.
+    /// Whether the answer to this request comes next.
     pub(super) fn is_next(&self, number: u64) -> bool {
         self.state.settled() + 1 == number
     }

@@ -1,9 +1,9 @@
-//! The limits that every session carries, and the proof that it does.
+//! The limits that every session carries, how they are set, and how they are read back.
 //!
-//! A stock PostgreSQL has no limit at all: a statement, a lock wait, an open transaction may last for ever. The limits
-//! are sent with start-up where the connection is direct, because what start-up sets is the session's own default:
-//! `RESET ALL` goes back to it, and nobody can lose it by resetting. Poolers drop such options, some without a word;
-//! so nothing is believed that was not read back.
+//! A stock PostgreSQL has no limit at all: a statement, a lock wait, an open transaction may last for ever. On a direct
+//! connection the limits are sent with start-up, because what start-up sets is the session's own default: `RESET ALL` goes
+//! back to it, so no reset loses it. Poolers drop such options, some silently; so a limit counts only once it was read
+//! back.
 
 use crate::settings::Plan;
 use std::fmt::Write;
@@ -38,8 +38,8 @@ pub(crate) fn wanted(plan: &Plan, version: u32) -> Vec<Guardrail> {
     .collect()
 }
 
-/// The start-up options of a direct connection: what was said, then the limits, then the server's own watch on a
-/// client that vanished.
+/// The start-up options of a direct connection: those of the settings, then the limits, then the server's own check for a
+/// client that has vanished.
 pub(crate) fn startup_options(plan: &Plan, version: u32) -> String {
     let mut options = plan.options().to_owned();
     let mut add = |name: &str, value: u64| {
@@ -80,7 +80,8 @@ fn sets(verb: &str, guardrails: &[Guardrail]) -> String {
 
 /// The question that a fresh connection is asked: its limits, its version, its backend and its role, one row.
 ///
-/// By plain text protocol, so that no statement is named: behind a pooler a name could land anywhere.
+/// It is sent as a simple query, so that no statement gets a name: behind a pooler a name could reach any server
+/// connection.
 pub(crate) const READ_BACK: &str = "SELECT \
     (SELECT pg_catalog.string_agg(pg_catalog.concat(name, '=', setting), ',') FROM pg_catalog.pg_settings \
      WHERE name OPERATOR(pg_catalog.=) ANY (ARRAY['statement_timeout', 'lock_timeout', \
@@ -121,7 +122,7 @@ impl Readback {
         self.settings.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
     }
 
-    /// Those limits that are not in force as wanted, as text: name, wanted, found.
+    /// The limits that are not in force as wanted, as text: name, found, wanted.
     pub(crate) fn missing(&self, wanted: &[Guardrail]) -> Vec<String> {
         wanted
             .iter()

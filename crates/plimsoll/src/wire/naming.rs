@@ -1,19 +1,20 @@
-//! What becomes of a prepared statement's name behind a transaction pooler.
+//! Finds out what becomes of a prepared statement's name behind a transaction pooler.
 //!
-//! Some poolers know nothing of names (PgBouncer before 1.21, and later ones with `max_prepared_statements = 0`): a name
-//! is given to whichever server connection is next, and means nothing on any other. Others track them (PgBouncer's
-//! default by now): what a client prepares by protocol they prepare under a name of their own wherever it is used, and a
-//! name that was given by SQL `PREPARE` they have never heard of. What is right with the one kind is refused by the
-//! other, with the end of the connection.
+//! Some poolers do not track names (PgBouncer before 1.21, and later ones with `max_prepared_statements = 0`): a name
+//! reaches whichever server connection is next, and means nothing on any other. Other poolers track names (PgBouncer's
+//! default by now): what a client prepares by protocol they prepare under a name of their own on each server connection
+//! where it is used, and they do not know a name that was given by SQL `PREPARE`. What is right with one kind makes the
+//! other refuse the statement and end the connection.
 //!
-//! So every connection finds out which kind it has, from the only one who knows what is in force: a statement is prepared
-//! by protocol, and the server is asked under which name it has it. Version and settings are for administrators alone,
-//! and a pooler that is not PgBouncer has others. The question travels with the reading back of the limits.
+//! So every connection finds out which kind it has. A statement is prepared by protocol, and the server is asked under
+//! which name it has it: only the server shows what is in force. The pooler's version and settings are visible to
+//! administrators alone, and a pooler that is not PgBouncer has other ones. The question travels with the reading back of
+//! the limits.
 //!
-//! Where names are tracked, statements are shared too: one text is prepared once on a server connection, for all clients,
-//! and described to all of them as it was understood then. After `ALTER TABLE` a client that prepares the text for the
-//! first time is told the types of yesterday. So a text that is prepared to be learned from is made the only one of its
-//! kind, see [`marked`]; and since it is of no use to anybody afterwards, the server is told to forget it.
+//! A pooler that tracks names shares statements too: it prepares a text once on a server connection, for all clients, and
+//! describes it to all of them as it was understood then. After `ALTER TABLE` a client that prepares the text for the
+//! first time is told the old types. So a text that is prepared to learn its types is made unique, see [`marked`]. It is of
+//! no use to other clients, so the server is told to forget it afterwards.
 
 use super::link::Link;
 use crate::error::is_name_unknown_to_pooler;
@@ -33,8 +34,8 @@ pub(crate) enum Naming {
     Tracked,
 }
 
-/// The connections of one pool behind a transaction pooler. When it treats names otherwise all at once (its configuration
-/// was read again), what one of them finds out is true of them all, and each would fail once to find it out.
+/// The connections of one pool behind a transaction pooler. When the pooler begins to treat names otherwise (its
+/// configuration was read again), what one connection finds out is true of all; without this each would fail once.
 #[derive(Default)]
 pub(crate) struct Links(Mutex<Vec<Weak<Link>>>);
 
@@ -45,19 +46,19 @@ impl Links {
         links.push(Arc::downgrade(link));
     }
 
-    /// None of them is lent again.
+    /// Makes sure that none of them is lent again.
     pub(crate) fn doom(&self) {
         let links = std::mem::take(&mut *self.0.lock());
         links.iter().filter_map(Weak::upgrade).for_each(|link| link.doom());
     }
 }
 
-/// Tells this program's texts from those of others, and of its own past.
+/// Tells the texts of this run of the program from those of other programs and earlier runs.
 static PROGRAM: LazyLock<u64> = LazyLock::new(|| fastrand::u64(..));
 static MARKS: AtomicU64 = AtomicU64::new(0);
 
 /// The text with a comment that no other text has, so that a pooler which shares prepared statements takes it for a new
-/// one. On a line of its own, since the text may end in a comment.
+/// one. The comment stands on a line of its own, since the text may end in a comment.
 pub(crate) fn marked(sql: &str) -> String {
     let mark = MARKS.fetch_add(1, Ordering::Relaxed);
     format!("{sql}\n/* {:016x}-{mark} */", *PROGRAM)
@@ -71,7 +72,7 @@ pub(crate) fn which_name(marked: &str) -> String {
     )
 }
 
-/// The answer to [`which_name`], if there is one.
+/// The name in the answer to [`which_name`], if there is one.
 pub(crate) fn name_in(answer: &[SimpleQueryMessage]) -> Option<&str> {
     answer.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.try_get(0).ok().flatten(),
@@ -79,20 +80,20 @@ pub(crate) fn name_in(answer: &[SimpleQueryMessage]) -> Option<&str> {
     })
 }
 
-/// Has the server forget what it has under a name that the pooler gave.
+/// The statement that has the server forget what the pooler prepared under this name.
 pub(crate) fn forget(name: &str) -> String {
     format!("DEALLOCATE \"{}\"", name.replace('"', "\"\""))
 }
 
-/// Runs `opening`, which begins a transaction, and finds out in that what becomes of names; then rolls back. Gives the
-/// opening's answer too.
+/// Runs `opening`, which begins a transaction, finds out in that transaction what becomes of names, and rolls back.
+/// Returns the answer to `opening` too.
 pub(crate) async fn probe(
     client: &Client,
     opening: &str,
 ) -> Result<(Vec<SimpleQueryMessage>, Naming), tokio_postgres::Error> {
     let text = marked("SELECT 1");
     let question = which_name(&text);
-    // Polled in this order, so queued in this order.
+    // They are polled in this order, so they are queued in this order.
     let (opened, prepared, answer) =
         future::join3(client.simple_query(opening), client.prepare(&text), client.simple_query(&question))
             .await;
@@ -100,20 +101,20 @@ pub(crate) async fn probe(
     let given = match (&prepared, &answer) {
         (Ok(_), Ok(answer)) => name_in(answer).filter(|name| !is_drivers(name)),
         (Ok(_), Err(_)) => return answer.map(|_| (opened, Naming::PerServer)),
-        // A stranger's statement has the driver's name: it was passed on as it is.
+        // A statement of another client has the driver's name: so the pooler passes names on as they are.
         (Err(error), _) if error.as_db_error().is_some() && !client.is_closed() => None,
         (Err(_), _) => return prepared.map(|_| (opened, Naming::PerServer)),
     };
     let naming = if given.is_some() { Naming::Tracked } else { Naming::PerServer };
-    // Its Close is sent before the transaction ends, to the server connection that has it.
+    // The Close is sent before the transaction ends, so it reaches the server connection that has the statement.
     drop(prepared);
     let end = given.map_or_else(String::new, |name| forget(name) + "; ") + "ROLLBACK";
     client.batch_execute(&end).await?;
     Ok((opened, naming))
 }
 
-/// Whether this failure of a name says that the pooler treats names otherwise than when the connection was opened: it has
-/// never heard of a name that was given by SQL, or it passes the driver's own names on to the server.
+/// Whether this error says that the pooler treats names otherwise than when the connection was opened: it does not know a
+/// name that was given by SQL, or it passes the driver's own names on to the server.
 pub(crate) fn has_changed(naming: Naming, said: &DbError, lookups: &[(String, String)]) -> bool {
     match naming {
         Naming::PerServer => is_name_unknown_to_pooler(said),

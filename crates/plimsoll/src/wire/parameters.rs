@@ -1,9 +1,9 @@
-//! The settings that the server reports by itself, and whether an idle session still has those that it began with.
+//! Tracks the settings that the server reports by itself: does an idle session still have those that it began with?
 //!
-//! A server reports such a setting (`TimeZone`, `DateStyle`, since version 18 `search_path`) whenever it changes, thus
-//! also for a `SET LOCAL`, and once more when the transaction ends and the old value is back. So a report by itself
-//! says nothing: what counts is whether some value differs from the one at start-up once no transaction is open. A
-//! pooler reports what it knows of its client in the same way.
+//! A server reports such a setting (`TimeZone`, `DateStyle`, since version 18 `search_path`) whenever it changes: also for
+//! a `SET LOCAL`, and once more when the transaction ends and the old value is back. So a single report says nothing.
+//! What counts is whether a value differs from the one at start-up once no transaction is open. A pooler reports what it
+//! knows of its client in the same way.
 
 use crate::sql::Strings;
 
@@ -16,19 +16,19 @@ pub(super) struct Parameters {
 
 struct Parameter {
     name: Box<[u8]>,
-    /// What an idle session is to have; nothing if that was never told.
+    /// The value that an idle session is to have; none if the server never reported it.
     usual: Option<Box<[u8]>>,
-    /// What it has instead.
+    /// The value that it has instead.
     now: Option<Box<[u8]>>,
 }
 
 impl Parameters {
-    /// How plain strings are read; nothing as long as the server has not said so.
+    /// How the server reads plain strings; none as long as it has not reported that.
     pub(super) fn strings(&self) -> Option<Strings> {
         self.strings
     }
 
-    /// Takes a report. Until the session has started, what is reported is what it begins with.
+    /// Takes a report. Until the session has started, the reported values are those that it begins with.
     pub(super) fn report(&mut self, name: &[u8], value: &[u8], has_started: bool) {
         if name == b"standard_conforming_strings" {
             self.strings = Some(if value == b"off" { Strings::Escaped } else { Strings::Standard });
@@ -51,7 +51,7 @@ impl Parameters {
         self.all.iter().any(|parameter| parameter.now.is_some())
     }
 
-    /// What is reported now is the usual from here on: the session was just made as it is to be.
+    /// The session has just been reset: the values that it has now are the usual ones from here on.
     pub(super) fn settle(&mut self) {
         for parameter in &mut self.all {
             if let Some(now) = parameter.now.take() {
@@ -63,7 +63,7 @@ impl Parameters {
 
 impl Parameter {
     fn differs(&self, value: &[u8]) -> bool {
-        // Nobody sets whether the server is a standby.
+        // No session sets whether the server is a standby.
         *self.name != *b"in_hot_standby" && self.usual.as_deref() != Some(value)
     }
 }
@@ -98,7 +98,7 @@ mod tests {
         parameters.report(b"TimeZone", b"Asia/Tokyo", true);
         parameters.report(b"DateStyle", b"German", true);
         parameters.report(b"TimeZone", b"UTC", true);
-        assert!(parameters.differ(), "nobody knows what DateStyle was");
+        assert!(parameters.differ(), "the usual DateStyle is not known");
     }
 
     #[test]

@@ -1,165 +1,65 @@
-//! What was asked of the server and is not answered yet, and what each of it will have done.
+//! Puts the messages of a connection together.
 //!
-//! The tap shows every message; here they are put together: which answer belongs to which request, what a request may do
-//! to its transaction and leave in its session, and what the tags and the status of its answer say.
+//! The tap shows every message. Here is decided which answer belongs to which request, what a request may do to its
+//! transaction and leave in its session, and what the command tags and the status of its answer say.
 
 use super::context;
-use super::context::{Change, Contexts, OWN_BEGIN};
+use super::context::Contexts;
 use super::copying::Copying;
+use super::effects::Effects;
 use super::frames::Frame;
 use super::parameters::Parameters;
+use super::pipeline::{Pipeline, Reply};
 use super::session_state::{Front, Marks, SessionState};
 use super::tap::cstring;
+use super::transaction_status::TransactionStatus;
 use crate::sql::Strings;
-use crate::sql::nature;
 use crate::sql::nature::Nature;
-use crate::sql::residue;
 use crate::sql::residue::Residue;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
-/// What one ReadyForQuery is owed for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reply {
-    /// Only parsing, describing or closing: over in no time.
-    Light,
-    /// Something runs; sent with Execute, so that COPY may swallow its Sync.
-    Execute,
-    /// Something runs; a simple query.
-    Query,
-    /// A COMMIT or ROLLBACK runs.
-    End,
-    /// A COPY that was told to fail: it ends by itself, once the rows before that are through.
-    Failed,
-}
-
-impl Reply {
-    fn is_work(self) -> bool {
-        matches!(self, Reply::Execute | Reply::Query)
-    }
-}
-
-/// One answer that is still to come.
-#[derive(Clone, Copy)]
-struct PendingReply {
-    owed: Reply,
-    /// Its text rolls back to a savepoint, which the server tags as it tags the end of a transaction.
-    undoes: bool,
-}
-
-/// What a text does beyond being run, known from its Parse until it is bound.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Traits {
-    residue: Residue,
-    nature: Nature,
-    change: Change,
-}
-
-impl Traits {
-    fn of(sql: &[u8], strings: Option<Strings>) -> Self {
-        let (residue, nature) = (residue::of_sql(sql, strings), nature::of_sql(sql, strings));
-        Traits { residue, nature, change: Change::of(sql, nature, residue) }
-    }
-
-    fn is_plain(self) -> bool {
-        self.residue.is_none() && self.nature == Nature::ATOMIC
-    }
-
-    /// It rolls back to a savepoint and ends no transaction.
-    fn undoes(self) -> bool {
-        self.nature.contains(Nature::UNDOES) && !self.nature.contains(Nature::ENDS)
-    }
-
-    /// It is a single COMMIT or ROLLBACK, which is never cancelled.
-    fn is_end(self) -> bool {
-        let ends = self.nature.contains(Nature::ENDS) || self.nature.contains(Nature::UNDOES);
-        ends && !self.nature.contains(Nature::SEVERAL)
-    }
-}
-
-/// The answers that are still to come, in their order.
-struct Pipeline {
-    queue: VecDeque<PendingReply>,
-    /// How many of them run something that may be cancelled.
-    works: u32,
-    /// How many have been settled.
-    settled: u64,
-}
-
-impl Pipeline {
-    fn new() -> Self {
-        Pipeline { queue: VecDeque::with_capacity(4), works: 0, settled: 0 }
-    }
-
-    fn push(&mut self, owed: Reply, undoes: bool) {
-        self.works += u32::from(owed.is_work());
-        self.queue.push_back(PendingReply { owed, undoes });
-    }
-
-    fn pop(&mut self) {
-        let settled = self.queue.pop_front();
-        self.works -= u32::from(settled.is_some_and(|debt| debt.owed.is_work()));
-        self.settled += u64::from(settled.is_some());
-    }
-
-    fn next_is(&self, owed: Reply) -> bool {
-        self.queue.front().is_some_and(|debt| debt.owed == owed)
-    }
-
-    fn next_undoes(&self) -> bool {
-        self.queue.front().is_some_and(|debt| debt.undoes)
-    }
-
-    fn front(&self) -> Front {
-        match self.queue.front().map(|debt| debt.owed) {
-            Some(owed) if owed.is_work() => Front::Work,
-            Some(Reply::Failed) => Front::Failed,
-            _ => Front::Other,
-        }
-    }
-
-    fn len(&self) -> u32 {
-        u32::try_from(self.queue.len()).unwrap_or(u32::MAX / 2)
-    }
-}
-
-/// What was asked and is not answered yet.
+/// The state of the protocol between one client and one server.
 pub(super) struct Protocol {
-    owed: Pipeline,
+    pipeline: Pipeline,
+    /// Since the last Sync an Execute was sent.
     pub(super) executes: bool,
+    /// What was bound last is a COMMIT or ROLLBACK.
     ends: bool,
+    /// What was bound last rolls back to a savepoint.
     undoes: bool,
     /// A COPY was told to fail.
     fails: bool,
     /// The last statement was a COPY; the server waits for rows, or sends them.
     copies: bool,
-    /// A statement of the request that is being answered has ended well.
+    /// A statement of the request that is being answered has succeeded.
     completes: bool,
-    ready: bool,
-    /// Whether a reported setting is not as it was at start-up.
-    differ: bool,
+    /// The session has started.
+    has_started: bool,
+    /// A reported setting is not as it was at start-up.
+    settings_differ: bool,
     parameters: Box<Parameters>,
     contexts: Contexts,
-    /// The named statements that are not plain; none as long as there is none, as nearly always.
+    /// The named statements that are not plain. Nearly always there is none, and then no map.
     #[expect(
         clippy::box_collection,
         reason = "a map takes six words, which would lie among what every message touches"
     )]
-    pub(super) named: Option<Box<HashMap<Vec<u8>, Traits>>>,
+    pub(super) named: Option<Box<HashMap<Vec<u8>, Effects>>>,
 }
 
 impl Protocol {
     pub(super) fn new() -> Self {
         Protocol {
-            owed: Pipeline::new(),
+            pipeline: Pipeline::new(),
             executes: false,
             ends: false,
             undoes: false,
             fails: false,
             copies: false,
             completes: false,
-            ready: false,
-            differ: false,
+            has_started: false,
+            settings_differ: false,
             parameters: Box::default(),
             contexts: Contexts::default(),
             named: None,
@@ -167,7 +67,7 @@ impl Protocol {
     }
 }
 
-/// How the driver's own questions about types begin.
+/// Whether the driver itself sends this text, to look types up.
 fn is_lookup(sql: &[u8]) -> bool {
     [&b"SELECT t.typname, t.typtype"[..], b"SELECT enumlabel", b"SELECT attname, atttypid"]
         .iter()
@@ -186,16 +86,17 @@ fn note_lookup(name: &[u8], sql: &[u8], state: &SessionState) {
 impl Protocol {
     pub(super) fn on_sent(&mut self, frame: &Frame<'_>, state: &SessionState) {
         match frame.kind {
-            0 => self.owed.push(Reply::Light, false),
+            0 => self.pipeline.push(Reply::Light, false),
             b'Q' => {
-                // What is sent behind a copy that waits for rows makes it fail, and does not end it.
+                // A query that is sent behind a copy which waits for rows makes that fail, and does not end it.
                 if !state.copying().is_in() {
                     self.forget_copy(state);
                 }
                 let (sql, _) = cstring(frame.body);
-                let traits = self.read(frame, sql, Nature::UNCLEAR);
-                self.note(traits, state);
-                self.owed.push(if traits.is_end() { Reply::End } else { Reply::Query }, traits.undoes());
+                let effects = self.effects(frame, sql, Nature::UNCLEAR);
+                self.note(effects, state);
+                self.pipeline
+                    .push(if effects.is_end() { Reply::End } else { Reply::Query }, effects.undoes_a_part());
             }
             b'P' => {
                 let (name, rest) = cstring(frame.body);
@@ -203,20 +104,20 @@ impl Protocol {
                 if !name.is_empty() && frame.whole && is_lookup(sql) {
                     note_lookup(name, sql, state);
                 }
-                // A Parse is one statement, which the words at its beginning tell.
-                let traits = self.read(frame, sql, Nature::ATOMIC);
+                // A Parse is one statement, and the words at its beginning tell which.
+                let effects = self.effects(frame, sql, Nature::ATOMIC);
                 if name.is_empty() {
-                    self.binds(traits, state);
-                } else if !traits.is_plain() {
-                    self.named.get_or_insert_default().insert(name.to_vec(), traits);
+                    self.binds(effects, state);
+                } else if !effects.is_plain() {
+                    self.named.get_or_insert_default().insert(name.to_vec(), effects);
                 }
             }
             b'B' => {
                 let (_, rest) = cstring(frame.body);
                 let (name, _) = cstring(rest);
                 let named = self.named.as_ref().and_then(|named| named.get(name)).copied();
-                if let Some(traits) = named {
-                    self.binds(traits, state);
+                if let Some(effects) = named {
+                    self.binds(effects, state);
                 }
             }
             b'C' => {
@@ -234,41 +135,32 @@ impl Protocol {
         }
     }
 
-    /// What is about to run, for those who ask afterwards.
-    fn note(&mut self, traits: Traits, state: &SessionState) {
-        if !traits.residue.is_none() {
-            state.add_residue(traits.residue);
+    /// Records what is about to run.
+    fn note(&mut self, effects: Effects, state: &SessionState) {
+        if !effects.residue.is_none() {
+            state.add_residue(effects.residue);
         }
-        if !traits.change.is_none() {
-            self.contexts.change(traits.change, state);
+        if !effects.change.is_none() {
+            self.contexts.change(effects.change, state);
         }
-        if traits.nature.contains(Nature::UNCLEAR) {
+        if effects.nature.contains(Nature::UNCLEAR) {
             Marks::count(&state.marks.unclear);
         }
-        if traits.nature.contains(Nature::ENDS) {
+        if effects.nature.contains(Nature::ENDS) {
             Marks::count(&state.marks.endings);
         }
-        if traits.undoes() {
+        if effects.undoes_a_part() {
             self.contexts.undo_a_part(state);
         }
     }
 
-    /// Reads a text as far as it was kept; `beyond` is what has to be expected of what was not.
-    fn read(&self, frame: &Frame<'_>, sql: &[u8], beyond: Nature) -> Traits {
-        if sql.starts_with(OWN_BEGIN.as_bytes()) {
-            return Traits { nature: Nature::OPENS, ..Traits::default() };
-        }
-        let mut traits = Traits::of(sql, self.strings());
-        if !frame.whole {
-            traits.residue = traits.residue | Residue::ANYTHING;
-            traits.nature |= beyond;
-        }
-        traits
+    fn effects(&self, frame: &Frame<'_>, sql: &[u8], beyond: Nature) -> Effects {
+        Effects::of(frame, sql, self.strings(), beyond)
     }
 
-    /// How the server will read the strings of a text that is sent now: what is still to be answered may change that.
+    /// How the server will read the strings of a text that is sent now. Requests that are not answered may change that.
     fn strings(&self) -> Option<Strings> {
-        if self.owed.len() == 0 && !self.executes { self.parameters.strings() } else { None }
+        if self.pipeline.len() == 0 && !self.executes { self.parameters.strings() } else { None }
     }
 
     fn forget_copy(&mut self, state: &SessionState) {
@@ -283,30 +175,30 @@ impl Protocol {
         }
         let undoes = std::mem::take(&mut self.undoes);
         let kind = match (std::mem::take(&mut self.executes), std::mem::take(&mut self.ends)) {
-            // It ends by itself. A cancel could come before the server has read the Sync that travelled with the
-            // Execute; that would be answered then, and the driver counts on its being swallowed.
+            // The copy ends by itself. A cancel could come before the server has read the Sync that was sent with the
+            // Execute; the server would answer that Sync then, and the driver expects that it is swallowed.
             _ if std::mem::take(&mut self.fails) => Reply::Failed,
             (true, true) => Reply::End,
             (true, false) => Reply::Execute,
             (false, _) => Reply::Light,
         };
-        self.owed.push(kind, undoes);
+        self.pipeline.push(kind, undoes);
     }
 
-    /// A named statement does what it does when it is bound, an unnamed one with its Parse.
-    fn binds(&mut self, traits: Traits, state: &SessionState) {
-        self.note(traits, state);
-        self.ends = traits.is_end();
-        self.undoes = traits.undoes();
+    /// A statement is about to run: a named one when it is bound, an unnamed one with its Parse.
+    fn binds(&mut self, effects: Effects, state: &SessionState) {
+        self.note(effects, state);
+        self.ends = effects.is_end();
+        self.undoes = effects.undoes_a_part();
     }
 
     pub(super) fn on_received(&mut self, frame: &Frame<'_>, state: &SessionState) {
         match frame.kind {
-            // The Sync that travelled with the Execute of a COPY FROM STDIN is swallowed by the server.
+            // The server swallows the Sync that was sent with the Execute of a COPY FROM STDIN.
             b'G' => {
                 let is_first = !self.completes;
-                if self.owed.next_is(Reply::Execute) {
-                    self.owed.pop();
+                if self.pipeline.next_is(Reply::Execute) {
+                    self.pipeline.pop();
                     self.executes = true;
                 }
                 self.copies = true;
@@ -318,7 +210,7 @@ impl Protocol {
             }
             b'E' => {
                 self.contexts.undo(state);
-                // It failed before its rows had ended.
+                // The copy has failed before its rows ended.
                 if self.copies {
                     state.keep_copying(state.copying().failed());
                 }
@@ -336,60 +228,61 @@ impl Protocol {
             b'S' => {
                 self.settle_parameters(state);
                 let (name, rest) = cstring(frame.body);
-                self.parameters.report(name, cstring(rest).0, self.ready);
-                self.differ = self.parameters.differ();
-                state.tell_strings(self.parameters.strings());
+                self.parameters.report(name, cstring(rest).0, self.has_started);
+                self.settings_differ = self.parameters.differ();
+                state.keep_strings(self.parameters.strings());
             }
             _ => {}
         }
     }
 
-    /// If the session was made as it is to be since the last report, so are its settings.
+    /// If the session was reset since the last report, its settings are the usual ones.
     fn settle_parameters(&mut self, state: &SessionState) {
-        if state.take_settled() {
+        if state.take_renewed() {
             self.parameters.settle();
-            self.differ = false;
+            self.settings_differ = false;
         }
     }
 
-    /// No transaction is open, and some reported setting is not as it was at start-up.
+    /// No transaction is open, and a reported setting is not as it was at start-up.
     #[cold]
     fn on_difference(&mut self, state: &SessionState) {
         self.settle_parameters(state);
-        if self.differ {
+        if self.settings_differ {
             state.add_residue(Residue::SETTING);
         }
     }
 
     /// The server waits for the next request.
     pub(super) fn on_ready(&mut self, body: &[u8], state: &SessionState) {
-        if self.differ && body.first() == Some(&b'I') {
-            self.on_difference(state);
-        }
-        if body.first() == Some(&b'I') {
+        let status = body.first().map(|byte| TransactionStatus::of_byte(*byte));
+        if status == Some(TransactionStatus::Idle) {
+            if self.settings_differ {
+                self.on_difference(state);
+            }
             self.contexts.at_rest(state);
         }
-        self.owed.pop();
-        self.ready = true;
+        self.pipeline.pop();
+        self.has_started = true;
         self.completes = false;
-        // Nobody else writes it, so it needs no locked addition.
-        state.answered.store(state.answered.load(Ordering::Relaxed) + 1, Ordering::Release);
-        if let Some(status) = body.first() {
-            state.status.store(*status, Ordering::Release);
+        // Only this task writes it, so no locked addition is needed.
+        state.driver.answered.store(state.driver.answered.load(Ordering::Relaxed) + 1, Ordering::Release);
+        if let Some(status) = status {
+            state.driver.status.store(status as u8, Ordering::Release);
         }
     }
 
-    /// A statement has ended well.
+    /// A statement has succeeded.
     pub(super) fn on_complete(&mut self, tag: &[u8], state: &SessionState) {
-        if self.owed.next_is(Reply::End) {
-            state.committed.store(tag == b"COMMIT\0", Ordering::Release);
+        if self.pipeline.next_is(Reply::End) {
+            state.driver.has_committed.store(tag == b"COMMIT\0", Ordering::Release);
         }
         self.completes = true;
-        // The tags of queries and changes of rows begin with other letters.
+        // The tags of queries and of changes of rows begin with other letters.
         if let Some(b'C' | b'R' | b'P') = tag.first() {
             let ends = match tag {
                 b"COMMIT\0" | b"PREPARE TRANSACTION\0" => true,
-                b"ROLLBACK\0" => !self.owed.next_undoes(),
+                b"ROLLBACK\0" => !self.pipeline.next_undoes(),
                 _ => false,
             };
             if ends {
@@ -405,15 +298,15 @@ impl Protocol {
     }
 
     pub(super) fn publish(&self, state: &SessionState, midway: u32) {
-        // A COPY that was begun and not ended is work, although no answer is owed until its end was sent.
+        // A COPY that was begun and has not ended is work, although no answer is owed until its end is sent.
         let copying = u32::from(self.executes);
-        let is_copy = self.executes && self.owed.len() == 0;
-        let front = if is_copy { Front::Work } else { self.owed.front() };
-        state.front.store(front as u8, Ordering::Release);
-        state.sent.store(self.owed.settled + u64::from(self.owed.len()), Ordering::Release);
-        state.owed_work.store(self.owed.works + copying, Ordering::Release);
-        state.owed.store(self.owed.len() + copying + midway, Ordering::Release);
-        // Last: whoever sees that it is answered sees also that nothing is owed for it.
-        state.settled.store(self.owed.settled, Ordering::Release);
+        let is_copy = self.executes && self.pipeline.len() == 0;
+        let front = if is_copy { Front::Work } else { self.pipeline.front() };
+        state.driver.front.store(front as u8, Ordering::Release);
+        state.driver.sent.store(self.pipeline.settled() + u64::from(self.pipeline.len()), Ordering::Release);
+        state.driver.owed_work.store(self.pipeline.works() + copying, Ordering::Release);
+        state.driver.owed.store(self.pipeline.len() + copying + midway, Ordering::Release);
+        // The last store: a task that sees a request answered also sees that nothing is owed for it.
+        state.driver.settled.store(self.pipeline.settled(), Ordering::Release);
     }
 }

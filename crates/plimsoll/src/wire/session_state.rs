@@ -1,6 +1,9 @@
-//! What the tap has seen of a connection, readable from any task without a lock.
+//! What the tap has seen of a session, for any task to read without a lock.
 
+use super::copying::Copying;
+use super::link::Progress;
 use super::tap::cstring;
+use super::transaction_status::TransactionStatus;
 use crate::moment::Moment;
 use crate::sql::Strings;
 use crate::sql::nature::Nature;
@@ -9,86 +12,94 @@ use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// What the request is whose answer comes next.
+/// The kind of the request whose answer comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Front {
-    /// None, or one that is not cancelled.
+    /// No request, or one that is not cancelled.
     Other,
-    /// Something that may be cancelled.
+    /// A request that may be cancelled.
     Work,
-    /// A COPY that was told to fail and has not yet.
+    /// A COPY that was told to fail and has not failed yet.
     Failed,
 }
 
-/// What the tap has seen, for whoever asks from another task.
-///
-/// Every field is written by the driver's task alone. A reader that finds everything drained sees all of them as of then.
-/// What every statement writes and its borrower asks is one line of the cache, because both tasks have to fetch it.
+/// What the driver's task writes with every statement, on a cache line of its own, because the borrower's task has to
+/// fetch it. No other task writes it. A reader that finds everything drained sees all of it as of then.
 #[derive(Debug)]
-#[repr(C, align(64))]
-pub(crate) struct SessionState {
-    /// The number of a moment.
+#[repr(align(64))]
+pub(super) struct DriverSide {
+    /// When anything was last read, as the number of a moment.
     pub(super) last_read: AtomicU64,
+    /// How many ReadyForQuery have come.
     pub(super) answered: AtomicU64,
+    /// How many requests have been sent.
+    pub(super) sent: AtomicU64,
+    /// How many of the sent requests are answered.
+    pub(super) settled: AtomicU64,
     pub(super) owed: AtomicU32,
     pub(super) owed_work: AtomicU32,
-    pub(super) residue: AtomicU32,
+    /// A [`TransactionStatus`].
     pub(super) status: AtomicU8,
-    pub(super) blocked: AtomicBool,
-    pub(super) broken: AtomicBool,
-    pub(super) committed: AtomicBool,
-    /// Up to which number of what was handed to the client has left its queue: see [`Link`](super::link::Link).
-    pub(super) drained: AtomicU64,
-    pub(super) is_polling: AtomicBool,
+    pub(super) is_blocked: AtomicBool,
+    pub(super) is_broken: AtomicBool,
+    pub(super) has_committed: AtomicBool,
     /// What the request is whose answer comes next: see [`Front`].
     pub(super) front: AtomicU8,
     /// A [`Copying`](super::copying::Copying).
     pub(super) copying: AtomicU8,
-    /// How many requests have been sent, and how many of them are answered.
-    pub(super) sent: AtomicU64,
-    pub(super) settled: AtomicU64,
+    progress: Progress,
+}
+
+/// What the tap has seen of a connection, for other tasks to read.
+///
+/// The driver's task writes nearly all of it. A borrower writes the residue, the contexts and the flags below them too:
+/// when it has taken back what it left in the session, that was answered, and it has sent nothing else since.
+#[derive(Debug)]
+pub(crate) struct SessionState {
+    pub(super) driver: DriverSide,
+    /// What statements may have left in the session.
+    residue: AtomicU32,
     pub(super) marks: Marks,
-    /// Thirty-two bytes of it, four words; only the driver writes them.
-    pub(super) last_tag: [AtomicU64; 4],
+    /// The command tag of the last statement that was answered, as the server sent it.
+    last_tag: Mutex<Vec<u8>>,
     pub(super) pid: AtomicI32,
     pub(super) secret: AtomicI32,
     /// How the server reads plain strings: 0 as long as that is not known.
     strings: AtomicU8,
-    /// By which names and as whom statements are understood, as a number: 0 is how the session began.
+    /// By which names and as which role statements are understood, as a number: 0 is how the session began.
     context: AtomicU64,
     /// The same outside of the transaction that is open.
     outer_context: AtomicU64,
-    /// The session has changed the schema, so what is known of statements may be out of date.
-    altered: AtomicBool,
-    /// The same, for the other connections.
-    altered_for_all: AtomicBool,
-    /// Whoever made the session as it is to be says so here; the driver takes it away.
-    renewed: AtomicBool,
+    /// The session has changed the schema, so what its own statements have learned may be out of date.
+    is_altered: AtomicBool,
+    /// The same, for the statements of other connections.
+    is_altered_for_all: AtomicBool,
+    /// A reset has made the session as it is to be. Set by the task that reset it, cleared by the driver's.
+    is_renewed: AtomicBool,
     pub(super) lookups: Mutex<Vec<(String, String)>>,
 }
 
-const _: () = assert!(std::mem::offset_of!(SessionState, marks) <= 64);
-
-/// What passed the wire that bears on transactions, counted. Whoever asks twice knows what was between.
+/// Counts of what bears on transactions among what has passed the wire. A task that reads them twice knows what passed in
+/// between.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
-    /// Texts that were sent to run and are not known to be done whole or not at all.
+    /// Texts that may be done in part: they are not known to be done whole or not at all.
     pub(super) unclear: AtomicU32,
-    /// Those that can end a transaction.
+    /// Texts that can end a transaction.
     pub(super) endings: AtomicU32,
-    /// Transactions that ended, as command tags say.
+    /// Transactions that have ended, as command tags say.
     pub(super) ended: AtomicU32,
 }
 
 impl Marks {
-    /// One more; only the driver writes them.
+    /// Counts one more. Only the driver's task writes, so no locked addition is needed.
     pub(super) fn count(mark: &AtomicU32) {
         mark.store(mark.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
     }
 }
 
-/// The marks as they stood.
+/// The counts at one point in time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mark {
     unclear: u32,
@@ -99,43 +110,44 @@ pub(crate) struct Mark {
 impl SessionState {
     pub(crate) fn new() -> Self {
         SessionState {
-            status: AtomicU8::new(b'?'),
-            owed: AtomicU32::new(0),
-            owed_work: AtomicU32::new(0),
-            blocked: AtomicBool::new(false),
-            broken: AtomicBool::new(false),
+            driver: DriverSide {
+                last_read: AtomicU64::new(Moment::now().number()),
+                answered: AtomicU64::new(0),
+                sent: AtomicU64::new(0),
+                settled: AtomicU64::new(0),
+                owed: AtomicU32::new(0),
+                owed_work: AtomicU32::new(0),
+                status: AtomicU8::new(TransactionStatus::Unknown as u8),
+                is_blocked: AtomicBool::new(false),
+                is_broken: AtomicBool::new(false),
+                has_committed: AtomicBool::new(false),
+                front: AtomicU8::new(Front::Other as u8),
+                copying: AtomicU8::new(Copying::Not as u8),
+                progress: Progress::new(),
+            },
             residue: AtomicU32::new(0),
+            marks: Marks::default(),
+            last_tag: Mutex::default(),
             pid: AtomicI32::new(0),
             secret: AtomicI32::new(0),
-            last_read: AtomicU64::new(Moment::now().number()),
-            answered: AtomicU64::new(0),
-            last_tag: Default::default(),
-            committed: AtomicBool::new(false),
-            drained: AtomicU64::new(0),
-            is_polling: AtomicBool::new(false),
-            marks: Marks::default(),
             strings: AtomicU8::new(0),
             context: AtomicU64::new(0),
             outer_context: AtomicU64::new(0),
-            altered: AtomicBool::new(false),
-            altered_for_all: AtomicBool::new(false),
-            renewed: AtomicBool::new(false),
-            front: AtomicU8::new(0),
-            sent: AtomicU64::new(0),
-            settled: AtomicU64::new(0),
-            copying: AtomicU8::new(0),
+            is_altered: AtomicBool::new(false),
+            is_altered_for_all: AtomicBool::new(false),
+            is_renewed: AtomicBool::new(false),
             lookups: Mutex::new(Vec::new()),
         }
     }
 
-    /// How things stand, to be compared with later.
+    /// The counts now, to be compared with later.
     pub(crate) fn mark(&self) -> Mark {
         let load = |mark: &AtomicU32| mark.load(Ordering::Acquire);
         let Marks { unclear, endings, ended } = &self.marks;
         Mark { unclear: load(unclear), endings: load(endings), ended: load(ended) }
     }
 
-    /// The nature of what has been sent since.
+    /// The nature of what has been sent since then.
     pub(crate) fn nature_since(&self, then: Mark) -> Nature {
         let now = self.mark();
         let mut nature = Nature::ATOMIC;
@@ -148,53 +160,60 @@ impl SessionState {
         nature
     }
 
-    /// Whether a transaction has ended since.
+    /// Whether a transaction has ended since then.
     pub(crate) fn has_ended_since(&self, then: Mark) -> bool {
         self.mark().ended != then.ended
     }
 
-    /// The status byte of the last ReadyForQuery: `I` idle, `T` in a transaction, `E` in a failed one, `?` none yet.
-    pub(crate) fn status(&self) -> u8 {
-        self.status.load(Ordering::Acquire)
+    /// How far the driver's task has come.
+    #[inline]
+    pub(super) fn progress(&self) -> &Progress {
+        &self.driver.progress
     }
 
-    /// Requests whose ReadyForQuery has not come.
+    /// The transaction status of the last ReadyForQuery.
+    #[inline]
+    pub(crate) fn status(&self) -> TransactionStatus {
+        TransactionStatus::of_byte(self.driver.status.load(Ordering::Acquire))
+    }
+
+    /// How many requests have no ReadyForQuery yet.
     pub(crate) fn owed(&self) -> u32 {
-        self.owed.load(Ordering::Acquire)
+        self.driver.owed.load(Ordering::Acquire)
     }
 
-    /// Those of them that run something which may be cancelled.
+    /// How many of them run something that may be cancelled.
     pub(crate) fn owed_work(&self) -> u32 {
-        self.owed_work.load(Ordering::Acquire)
+        self.driver.owed_work.load(Ordering::Acquire)
     }
 
     /// How many requests have been sent since the connection began. Each has a number, in their order.
     pub(crate) fn sent(&self) -> u64 {
-        self.sent.load(Ordering::Acquire)
+        self.driver.sent.load(Ordering::Acquire)
     }
 
-    /// How many of them are answered: in their order too.
+    /// How many of them are answered. They are answered in their order.
     pub(crate) fn settled(&self) -> u64 {
-        self.settled.load(Ordering::Acquire)
+        self.driver.settled.load(Ordering::Acquire)
     }
 
-    /// What the request is whose answer comes next.
+    /// The kind of the request whose answer comes next.
     pub(crate) fn front(&self) -> Front {
-        match self.front.load(Ordering::Acquire) {
+        match self.driver.front.load(Ordering::Acquire) {
             1 => Front::Work,
             2 => Front::Failed,
             _ => Front::Other,
         }
     }
 
-    /// Whether bytes wait for room in the socket, so that the counts are not the whole truth.
+    /// Whether bytes wait for room in the socket, so that requests may be under way that are not counted.
     pub(crate) fn is_blocked(&self) -> bool {
-        self.blocked.load(Ordering::Acquire)
+        self.driver.is_blocked.load(Ordering::Acquire)
     }
 
-    /// Whether the bytes stopped making sense.
+    /// Whether the bytes on the wire stopped making sense.
     pub(crate) fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::Acquire)
+        self.driver.is_broken.load(Ordering::Acquire)
     }
 
     /// What statements since the last reset may have left in the session.
@@ -202,21 +221,23 @@ impl SessionState {
         Residue::from_bits(self.residue.load(Ordering::Acquire))
     }
 
-    /// Forgets the residue; called when what was left was taken back, that was answered and nothing else was sent.
+    /// Forgets the residue. The caller has taken back what was left in the session, the server has answered that, and
+    /// nothing else has been sent since.
     pub(crate) fn forget_residue(&self) {
         self.residue.store(0, Ordering::Release);
     }
 
-    /// Says that the whole session is as it is to be, the reported settings too; called as above, after a reset.
+    /// Records that a reset has made the whole session as it is to be, including the reported settings. The same holds for
+    /// the caller.
     pub(crate) fn settle(&self) {
         self.context.store(0, Ordering::Release);
         self.outer_context.store(0, Ordering::Release);
-        self.renewed.store(true, Ordering::Release);
+        self.is_renewed.store(true, Ordering::Release);
         self.forget_residue();
     }
 
-    /// By which names and as whom a statement is understood that is sent next. Equal numbers mean the same; 0 is how the
-    /// session began.
+    /// The context in which the next statement is understood, see [`context`](super::context). Equal numbers mean the same;
+    /// 0 is how the session began.
     #[inline]
     pub(crate) fn context(&self) -> u64 {
         self.context.load(Ordering::Acquire)
@@ -235,29 +256,29 @@ impl SessionState {
     }
 
     pub(super) fn note_altered(&self) {
-        self.altered.store(true, Ordering::Release);
-        self.altered_for_all.store(true, Ordering::Release);
+        self.is_altered.store(true, Ordering::Release);
+        self.is_altered_for_all.store(true, Ordering::Release);
     }
 
-    /// Whether the session has changed the schema since this was asked last, for its own statements.
+    /// Whether the session has changed the schema since this was last asked, for its own statements.
     #[inline]
     pub(crate) fn take_altered(&self) -> bool {
-        self.altered.load(Ordering::Acquire) && self.altered.swap(false, Ordering::AcqRel)
+        self.is_altered.load(Ordering::Acquire) && self.is_altered.swap(false, Ordering::AcqRel)
     }
 
-    /// The same for those of others.
+    /// The same, for the statements of other connections.
     #[inline]
     pub(crate) fn take_altered_for_all(&self) -> bool {
-        self.altered_for_all.load(Ordering::Acquire) && self.altered_for_all.swap(false, Ordering::AcqRel)
+        self.is_altered_for_all.load(Ordering::Acquire)
+            && self.is_altered_for_all.swap(false, Ordering::AcqRel)
     }
 
-    /// Whether that was said since this was asked last.
-    pub(super) fn take_settled(&self) -> bool {
-        self.renewed.swap(false, Ordering::AcqRel)
+    /// Whether the session was reset since this was last asked.
+    pub(super) fn take_renewed(&self) -> bool {
+        self.is_renewed.swap(false, Ordering::AcqRel)
     }
 
-    /// How the server reads the strings of a text that is sent next; nothing if that is not known, as while something
-    /// is under way that may change it.
+    /// How the server reads the strings of the next text. It is not known while something is under way that may change it.
     pub(crate) fn strings(&self) -> Option<Strings> {
         if self.owed() > 0 {
             return None;
@@ -269,8 +290,8 @@ impl SessionState {
         }
     }
 
-    /// Keeps what the server has reported about that.
-    pub(super) fn tell_strings(&self, strings: Option<Strings>) {
+    /// Keeps how the server reads strings, as it has reported.
+    pub(super) fn keep_strings(&self, strings: Option<Strings>) {
         let number = match strings {
             None => 0,
             Some(Strings::Standard) => 1,
@@ -279,7 +300,7 @@ impl SessionState {
         self.strings.store(number, Ordering::Release);
     }
 
-    /// Adds what a caller knows to have been left.
+    /// Adds to what may be left in the session.
     pub(crate) fn add_residue(&self, residue: Residue) {
         self.residue.fetch_or(residue.bits(), Ordering::AcqRel);
     }
@@ -289,19 +310,19 @@ impl SessionState {
         self.pid.load(Ordering::Acquire)
     }
 
-    /// The key that a cancel request must show.
+    /// The key that a cancel request must contain.
     pub(crate) fn secret(&self) -> i32 {
         self.secret.load(Ordering::Acquire)
     }
 
     /// How many requests have been answered.
     pub(crate) fn answered(&self) -> u64 {
-        self.answered.load(Ordering::Acquire)
+        self.driver.answered.load(Ordering::Acquire)
     }
 
-    /// When anything was last read from the server; before that, when the connection was begun.
+    /// When anything was last read from the server; at first, when the connection was begun.
     pub(crate) fn heard_at(&self) -> Moment {
-        Moment::numbered(self.last_read.load(Ordering::Acquire))
+        Moment::numbered(self.driver.last_read.load(Ordering::Acquire))
     }
 
     /// How long ago that was.
@@ -309,32 +330,24 @@ impl SessionState {
         now.since(self.heard_at())
     }
 
-    /// Keeps the body of a CommandComplete, which ends with a zero byte: what stands behind that is not read.
+    /// Keeps the body of a CommandComplete.
     pub(super) fn keep_tag(&self, body: &[u8]) {
-        let (words, rest) = body.as_chunks::<8>();
-        let last = (!rest.is_empty()).then(|| {
-            let mut word = [0; 8];
-            rest.iter().zip(&mut word).for_each(|(byte, place)| *place = *byte);
-            word
-        });
-        for (place, word) in self.last_tag.iter().zip(words.iter().copied().chain(last)) {
-            place.store(u64::from_le_bytes(word), Ordering::Release);
-        }
+        let mut tag = self.last_tag.lock();
+        tag.clear();
+        tag.extend_from_slice(cstring(body).0);
     }
 
     /// The command tag of the last statement that was answered.
     pub(crate) fn last_tag(&self) -> String {
-        let bytes: Vec<u8> =
-            self.last_tag.iter().flat_map(|word| word.load(Ordering::Acquire).to_le_bytes()).collect();
-        String::from_utf8_lossy(cstring(&bytes).0).into_owned()
+        String::from_utf8_lossy(&self.last_tag.lock()).into_owned()
     }
 
     /// Whether the last COMMIT or ROLLBACK that was answered was a COMMIT.
     pub(crate) fn has_committed(&self) -> bool {
-        self.committed.load(Ordering::Acquire)
+        self.driver.has_committed.load(Ordering::Acquire)
     }
 
-    /// The statements by which the driver looks types up, by the names that it gave them for good.
+    /// The statements by which the driver looks types up, with the names that it gave them.
     pub(crate) fn lookups(&self) -> Vec<(String, String)> {
         self.lookups.lock().clone()
     }

@@ -1,4 +1,4 @@
-//! The byte stream beneath: TCP, TCP with TLS, or a Unix socket.
+//! The byte stream beneath a connection: TCP, TCP with TLS, or a Unix socket.
 
 use crate::settings::Keepalives;
 use socket2::{SockRef, TcpKeepalive};
@@ -52,7 +52,10 @@ pub(crate) async fn dial(address: &Address) -> io::Result<Socket> {
     }
 }
 
-/// Makes the kernel notice a peer that has silently gone, and says what it could not set.
+/// Makes the kernel notice a peer that has vanished.
+///
+/// # Errors
+/// The kernel did not take an option.
 pub(crate) fn set_keepalive(
     socket: &Socket,
     keepalives: Option<Keepalives>,
@@ -77,12 +80,12 @@ pub(crate) fn set_keepalive(
     Ok(())
 }
 
-/// What is put around the plain stream.
+/// The encryption around the plain stream.
 #[derive(Clone)]
 pub(crate) enum Wrap {
     /// Nothing.
     Plain,
-    /// TLS, or nothing if the server offers none and that was allowed.
+    /// TLS; or nothing, if the server offers none and the mode allows that.
     #[cfg(feature = "tls")]
     Tls(super::tls::Wrapper),
 }
@@ -111,7 +114,7 @@ pub(crate) async fn offers_tls(stream: &mut TcpStream) -> io::Result<bool> {
     match answer {
         [b'S'] => Ok(true),
         [b'N'] => Ok(false),
-        // So does a server that cannot even begin a session; what it says is not to be trusted before TLS.
+        // A server that cannot even begin a session answers so. Its message is not to be trusted before TLS.
         [b'E'] => Err(io::Error::new(
             io::ErrorKind::ConnectionAborted,
             "the server answered a request for TLS with an error; its log says which",

@@ -1,8 +1,8 @@
-//! What is stated at the beginning of each transaction behind a transaction pooler.
+//! Puts together what each transaction behind a transaction pooler states at its beginning.
 //!
-//! There a server session belongs to whoever came before. A `SET search_path` of another client of the same login, or a
-//! temporary table that hides a real one, decides where the next client's rows go, and nobody is told. So BEGIN's message
-//! states what decides what is stored, seen or promised, at the values that the login itself has.
+//! There a server session bears what its previous clients have left. A `SET search_path` of another client of the same
+//! login, or a temporary table that hides a real one, decides where the next client's rows go, without any notice. So the
+//! message with BEGIN states every setting that decides what is stored, seen or promised, at the login's own values.
 //!
 //! | stated | because left over it would |
 //! |---|---|
@@ -20,14 +20,15 @@
 //! |---|---|
 //! | `client_encoding`, `application_name` | the pooler keeps them for each client |
 //! | `session_replication_role`, `session_authorization` | only a superuser may set them; the [`CANARY`] looks |
-//! | `transform_null_equals` and others that nobody sets | the [`CANARY`] looks |
+//! | `transform_null_equals` and others that are hardly ever set | the [`CANARY`] looks |
 //! | planner, memory and logging settings | they change how fast, and not what |
 //! | settings with a dot | they are an application's own, which states them with `SET LOCAL` where it needs them |
 //! | settings for new objects (`default_tablespace`, ..) | they concern the schema's owner, who connects directly |
 //!
-//! They cost an eighth of a small transaction; three times as many would cost a third. What is the same for each transaction
-//! of a login goes by `SET LOCAL`, which costs the server least. What differs from one to the next (a limit that a deadline
-//! has tightened) goes by `set_config`, because whoever counts statements counts it as one text, whatever its value is.
+//! The statements cost an eighth of a small transaction; three times as many would cost a third. What is the same for every
+//! transaction of a login goes by `SET LOCAL`, which costs the server least. What differs between transactions (a limit
+//! that a deadline has tightened) goes by `set_config`, because `pg_stat_statements` counts that as one text, whatever its
+//! value is.
 
 use super::guardrails::Guardrail;
 use std::fmt::Write;
@@ -90,7 +91,7 @@ impl SessionDefaults {
     }
 
     /// What stands behind BEGIN: what was asked for, else what the login has. A server that only reads does not let
-    /// anybody ask for more.
+    /// a transaction ask for more.
     pub(crate) fn mode(&self, asked: Mode) -> String {
         let mut mode = String::new();
         let isolation = asked.isolation.map(str::to_owned);

@@ -1,79 +1,126 @@
-//! Stopping what runs on a connection, so that it is certain.
+//! Stops what runs on a connection, and returns when it is certain that nothing runs any more.
 //!
-//! A cancel names a connection and not a statement, so one that is late hits whatever runs there next. Therefore a
-//! cancel that was sent is never given up: it goes on in a task of its own, whoever stops waiting for it, and until it
-//! has come to its end (the server closes the cancel's connection once the signal is out) nothing else is sent on the
-//! connection that it is meant for. One whose end is never known costs that connection.
+//! A cancel names a connection and not a statement, so a late cancel hits the statement that runs there next. Therefore a
+//! cancel that was sent is never given up. It goes on in a task of its own, even if the task that waited for it is gone.
+//! Until it has come to its end (the server closes the cancel's connection once the signal is out), nothing else is sent
+//! on the connection that it is meant for. If its end is never known, that connection is discarded.
 
 use super::cancel;
+use super::cancel::Target;
 use super::link::{Activity, Link};
 use super::session_state::Front;
+use crate::moment::Moment;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// How long a cancel may be under way before its connection is given up.
 const CANCEL_LIMIT: Duration = Duration::from_secs(5);
 
-/// After a cancel it takes so long before the same statement is cancelled again.
+/// The pause between two cancels of the same statement.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// How long it is waited whether whoever gave something up uses the driver's own client next.
+/// How long a stop waits before it cancels: a borrower who gave something up may use the driver's own client next.
 const HOLD: Duration = Duration::from_millis(2);
 
-/// How an attempt to stop whatever runs ended.
+/// The cancels of one connection, and what must happen before anything else is sent.
+pub(super) struct Cancels {
+    /// Cancels that are under way: while there are any, nothing else may run on the connection.
+    under_way: AtomicU32,
+    /// A cancel was sent, so an empty statement goes before the next: a late signal hits that one.
+    owes_barrier: AtomicBool,
+    /// When our last cancel was under way, as the number of a moment.
+    last: AtomicU64,
+    /// A task waits until what was given up is stopped.
+    is_awaited: AtomicBool,
+    /// Only one stop at a time, and no statement while one is under way.
+    turn: tokio::sync::Mutex<()>,
+    target: Target,
+    /// Bounds the cancels of the whole pool that are under way at the same time.
+    permits: Arc<Semaphore>,
+}
+
+impl Cancels {
+    pub(super) fn new(target: Target, permits: Arc<Semaphore>) -> Self {
+        Cancels {
+            under_way: AtomicU32::new(0),
+            owes_barrier: AtomicBool::new(false),
+            last: AtomicU64::new(0),
+            is_awaited: AtomicBool::new(false),
+            turn: tokio::sync::Mutex::new(()),
+            target,
+            permits,
+        }
+    }
+
+    pub(super) fn owe_barrier(&self) {
+        self.owes_barrier.store(true, Ordering::SeqCst);
+    }
+
+    /// What was given up just now is not awaited yet.
+    pub(super) fn begin_unawaited(&self) {
+        self.is_awaited.store(false, Ordering::SeqCst);
+    }
+
+    fn are_under_way(&self) -> bool {
+        self.under_way.load(Ordering::SeqCst) > 0
+    }
+}
+
+/// How an attempt to stop what runs has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stopped {
+pub(crate) enum StopResult {
     /// Nothing runs, and no cancel is under way.
     Quiet,
     /// The connection is gone.
     Closed,
-    /// It still runs after the limit.
+    /// Something still runs after the limit.
     StillRunning,
 }
 
 /// How much is to be stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// What was given up; what others on the lease still wait for goes on.
+    /// What was given up. What other tasks on the lease still wait for goes on.
     GivenUp,
-    /// All that goes on: the lease has ended.
+    /// Everything that goes on: the lease has ended.
     Everything,
 }
 
 impl Link {
     /// Stops what was given up on this connection, and returns when that is certain.
     ///
-    /// A cancel is sent, waited for to its end, and sent again while the statement goes on: the first may have come
-    /// before the statement began. None is sent once it is answered, nor for what stands behind it and is still wanted. A
-    /// COMMIT or ROLLBACK is never cancelled, only waited for.
+    /// It sends a cancel, waits for the end of that, and sends another while the statement goes on: the first may have
+    /// come before the statement began. It sends none once the statement is answered, nor for a statement behind it that
+    /// was not given up. A COMMIT or ROLLBACK is never cancelled, only waited for.
     ///
-    /// Does nothing unless something was given up since the last stop ended.
+    /// It does nothing unless something was given up since the last stop ended.
     ///
     /// # Cancel safety
     /// Dropping it stops the stopping; [`Link::needs_settling`] stays true.
-    pub(crate) async fn stop(self: &Arc<Self>, until: Instant, extent: Extent) -> Stopped {
-        self.want();
-        let Ok(_turn) = timeout_at(until, self.turn.lock()).await else {
-            return Stopped::StillRunning;
+    pub(crate) async fn stop(self: &Arc<Self>, until: Instant, extent: Extent) -> StopResult {
+        self.cancels.is_awaited.store(true, Ordering::SeqCst);
+        self.watchers.notify();
+        let Ok(_turn) = timeout_at(until, self.cancels.turn.lock()).await else {
+            return StopResult::StillRunning;
         };
         let mut pause = Duration::from_millis(20);
-        // The last that was cancelled, and when it may be once more.
+        // The request that was cancelled last, and when it may be cancelled again.
         let mut sent_for = None;
         let mut is_patient = true;
         loop {
             if self.is_closed() {
-                return Stopped::Closed;
+                return StopResult::Closed;
             }
             if self.is_stopped(extent) {
-                return Stopped::Quiet;
+                return StopResult::Quiet;
             }
-            // A request that still waits in the client is not known to the server: let it go out first.
+            // The server does not know a request that still waits in the client: let that go out first.
             let sent = (Instant::now() + pause).min(until);
             let _ = timeout_at(sent, self.wait_for(|link| link.activity() == Activity::Idle)).await;
-            // A cancel would not be looked at while the server waits for rows.
+            // The server looks for no cancel while it waits for rows.
             let is_unfed = self.state.copying().is_in() && !self.may_be_fed();
             let number = self.to_be_cancelled(is_patient).filter(|_| !is_unfed && !self.is_being_cancelled());
             let is_due = |number| match sent_for {
@@ -94,22 +141,22 @@ impl Link {
             };
             let _ = timeout_at(again, self.wait_for(is_news)).await;
             if Instant::now() >= until && !self.is_stopped(extent) {
-                return Stopped::StillRunning;
+                return StopResult::StillRunning;
             }
             is_patient = false;
             pause = (pause * 2).min(Duration::from_secs(1));
         }
     }
 
-    /// Stops on the side what nobody waits for. Whoever gave it up may be about to use the driver's own client, which is
-    /// to be known first; unless the connection is wanted meanwhile.
+    /// Stops what was given up, in a task of its own. The borrower may be about to use the driver's own client, and that
+    /// is to be known first; so it waits a moment, unless another task comes to wait for the stop.
     pub(crate) async fn stop_aside(self: &Arc<Self>, until: Instant) {
-        let _ = timeout_at(Instant::now() + HOLD, self.wait_for(Link::is_wanted)).await;
+        let _ = timeout_at(Instant::now() + HOLD, self.wait_for(Link::is_awaited)).await;
         let _ = self.stop(until, Extent::GivenUp).await;
     }
 
-    /// Its client is gone, and something may still go on: that is stopped, and what has not ended by then is ended. The
-    /// driver alone would wait for its answers for as long as they take, and keep a backend for that long.
+    /// Stops everything on a connection whose client is gone, and ends the connection by `until` at the latest. The driver
+    /// alone would wait for the answers for as long as they take, and would keep a backend for that long.
     pub(crate) async fn end_by(self: &Arc<Self>, until: Instant) {
         self.abandon();
         let _ = self.stop(until, Extent::Everything).await;
@@ -126,24 +173,51 @@ impl Link {
     }
 
     fn is_being_cancelled(&self) -> bool {
-        self.cancels_out.load(Ordering::SeqCst) > 0
+        self.cancels.are_under_way()
     }
 
-    /// Sends one cancel and waits for its end, until this time; it goes on in any case.
+    /// Whether a task waits for the stop, so that the stop need not wait for a raw use any more.
+    fn is_awaited(&self) -> bool {
+        self.cancels.is_awaited.load(Ordering::SeqCst) || self.has_followers()
+    }
+
+    /// Whether something must be stopped, or a barrier sent, before the next statement.
+    #[inline]
+    pub(crate) fn needs_settling(&self) -> bool {
+        self.is_abandoned() || self.owes_barrier()
+    }
+
+    /// Whether an empty statement must be sent before the next one.
+    #[inline]
+    pub(crate) fn owes_barrier(&self) -> bool {
+        self.cancels.owes_barrier.load(Ordering::Acquire)
+    }
+
+    /// The empty statement has been answered.
+    pub(crate) fn barrier_passed(&self) {
+        self.cancels.owes_barrier.store(false, Ordering::Release);
+    }
+
+    /// Whether a cancel of ours, meant for something that was given up, was on its way at that time or later.
+    pub(crate) fn was_cancelled_since(&self, began: Moment) -> bool {
+        self.cancels.last.load(Ordering::Acquire) >= began.number()
+    }
+
+    /// Sends one cancel and waits until this time for its end. The cancel goes on in any case.
     async fn cancel(self: &Arc<Self>, number: u64, until: Instant) {
-        let turn = Arc::clone(&self.cancels).acquire_owned();
+        let turn = Arc::clone(&self.cancels.permits).acquire_owned();
         let Ok(Ok(turn)) = timeout_at(until, turn).await else { return };
         // While it waited for its turn the statement may have ended by itself.
         if !self.is_next(number) {
             return;
         }
-        self.barrier_owed.store(true, Ordering::Release);
+        self.cancels.owe_barrier();
         let link = Arc::clone(self);
         let is_still_wanted = move || {
             let is_next = link.is_next(number);
-            // Where all of a lease is stopped nobody is struck by mistake.
+            // Where a whole lease is stopped, no statement is hit by mistake.
             if is_next && link.is_of_one(number) {
-                link.note_cancel();
+                link.cancels.last.store(Moment::now().number(), Ordering::Release);
             }
             is_next
         };
@@ -151,15 +225,15 @@ impl Link {
         let _ = timeout_at(until, tokio::spawn(cancel.send(is_still_wanted))).await;
     }
 
-    /// Cancels whatever runs on this lease, if it has not ended; says whether the server has acted on it.
+    /// Cancels what runs on this lease, if the lease has not ended. Says whether the server has acted on the cancel.
     ///
     /// # Cancel safety
-    /// Dropped, a cancel that was sent goes on, and whatever is sent next waits for it.
+    /// If this is dropped, a cancel that was sent goes on, and the next statement waits for it.
     pub(crate) async fn cancel_on(self: &Arc<Self>, lease: u64) -> bool {
-        let Ok(turn) = Arc::clone(&self.cancels).acquire_owned().await else { return false };
+        let Ok(turn) = Arc::clone(&self.cancels.permits).acquire_owned().await else { return false };
         let mut cancel = UnderWay::new(Arc::clone(self), turn);
-        // In this order: whoever gives the connection back sees one or the other.
-        self.barrier_owed.store(true, Ordering::SeqCst);
+        // In this order: the task that gives the connection back sees one or the other.
+        self.cancels.owe_barrier();
         let link = Arc::clone(self);
         let is_still_wanted = move || link.lease() == lease && link.state.front() == Front::Work;
         if !is_still_wanted() {
@@ -170,7 +244,7 @@ impl Link {
     }
 }
 
-/// One cancel from before it is sent until its end is known.
+/// One cancel, from before it is sent until its end is known.
 struct UnderWay {
     link: Arc<Link>,
     is_confirmed: bool,
@@ -179,12 +253,12 @@ struct UnderWay {
 
 impl UnderWay {
     fn new(link: Arc<Link>, turn: OwnedSemaphorePermit) -> Self {
-        link.cancels_out.fetch_add(1, Ordering::SeqCst);
+        link.cancels.under_way.fetch_add(1, Ordering::SeqCst);
         UnderWay { link, is_confirmed: false, _turn: turn }
     }
 
     async fn send(mut self, is_still_wanted: impl FnOnce() -> bool + Send + 'static) -> bool {
-        let Link { target, state, .. } = &*self.link;
+        let (target, state) = (&self.link.cancels.target, &self.link.state);
         let pid = state.pid();
         match timeout(CANCEL_LIMIT, cancel::send(target, pid, state.secret(), is_still_wanted)).await {
             Ok(Ok(())) => self.is_confirmed = true,
@@ -202,10 +276,10 @@ impl UnderWay {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         if !self.is_confirmed {
-            // It may still be on its way.
+            // The signal may still be on its way.
             self.link.doom();
         }
-        self.link.cancels_out.fetch_sub(1, Ordering::SeqCst);
-        self.link.changed.notify_waiters();
+        self.link.cancels.under_way.fetch_sub(1, Ordering::SeqCst);
+        self.link.watchers.notify();
     }
 }

@@ -1,8 +1,9 @@
 //! TLS to the server, with rustls.
 //!
-//! The modes are libpq's. `prefer` and `require` encrypt without looking at the certificate, `verify-ca` wants one
-//! that a known authority signed, `verify-full` wants it to bear the host's name too. The crypto provider is named
-//! here and nowhere else, so that a program with another one installed is not disturbed and none needs installing.
+//! The modes are those of libpq. `prefer` and `require` encrypt and do not look at the certificate. `verify-ca` requires
+//! a certificate that a known authority signed. `verify-full` requires that it also bears the host's name. The crypto
+//! provider is named here and nowhere else, so a program that has installed another one is not disturbed, and a program
+//! need not install any.
 
 use super::socket::{Socket, offers_tls};
 use crate::settings::{TlsMode, TlsRoots};
@@ -59,8 +60,13 @@ pub(crate) fn configure(mode: TlsMode, roots: &TlsRoots) -> Result<Option<Arc<Cl
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match mode {
         TlsMode::Disable => return Ok(None),
-        TlsMode::Prefer | TlsMode::Require => Arc::new(AnyCertificate(Arc::clone(&provider))),
-        TlsMode::VerifyCa => Arc::new(AnyName(verifier(roots, &provider)?)),
+        TlsMode::Prefer | TlsMode::Require => {
+            Arc::new(LenientVerifier { provider: Arc::clone(&provider), authority: None })
+        }
+        TlsMode::VerifyCa => {
+            let authority = Some(verifier(roots, &provider)?);
+            Arc::new(LenientVerifier { provider: Arc::clone(&provider), authority })
+        }
         TlsMode::VerifyFull => verifier(roots, &provider)?,
     };
     let config = ClientConfig::builder_with_provider(provider)
@@ -102,60 +108,16 @@ fn verifier(roots: &TlsRoots, provider: &Arc<CryptoProvider>) -> Result<Arc<WebP
         .map_err(|error| error.to_string())
 }
 
-/// Believes every certificate, as `require` and `prefer` say; the handshake's signature is still checked.
+/// Checks less than rustls does by itself; the handshake's signature is checked in any case.
 #[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+struct LenientVerifier {
+    provider: Arc<CryptoProvider>,
+    /// With an authority (`verify-ca`) the certificate must be signed by one that is known, whatever name it bears.
+    /// Without one (`require` and `prefer`) every certificate is accepted.
+    authority: Option<Arc<WebPkiServerVerifier>>,
 }
 
-/// Wants a known authority, whatever name it signed: `verify-ca`.
-#[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
-
-impl ServerCertVerifier for AnyName {
+impl ServerCertVerifier for LenientVerifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -164,7 +126,8 @@ impl ServerCertVerifier for AnyName {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        match self.0.verify_server_cert(certificate, intermediates, name, ocsp, now) {
+        let Some(authority) = &self.authority else { return Ok(ServerCertVerified::assertion()) };
+        match authority.verify_server_cert(certificate, intermediates, name, ocsp, now) {
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) => Ok(ServerCertVerified::assertion()),
@@ -178,7 +141,8 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls12_signature(message, certificate, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -187,10 +151,11 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls13_signature(message, certificate, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

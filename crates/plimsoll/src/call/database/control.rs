@@ -1,4 +1,4 @@
-//! What is asked of the handle by whoever looks after it: numbers, limits, pauses, the end.
+//! Operates the handle: numbers, limits, pauses, shutdown.
 
 use super::Database;
 use crate::call::breaker::BreakerStatus;
@@ -16,26 +16,26 @@ impl Database {
         self.pool.status()
     }
 
-    /// How often work ran again, how often that was refused, and how many retries there may be now.
+    /// How often work was tried again, how often a retry was refused, and how many retries are allowed now.
     #[must_use]
     pub fn retry_status(&self) -> RetryStatus {
-        self.shared.retries.status()
+        self.retries.status()
     }
 
-    /// Changes how many connections there may be.
+    /// Changes the smallest and the largest number of connections.
     pub fn resize(&self, min: usize, max: usize) {
         self.pool.resize(min, max);
     }
 
-    /// Lends no connection from now on, for a time in which the database must be left alone. Callers wait, by their own
-    /// limits, and whose limit comes meanwhile is told of the pause; what is lent goes on and comes home.
+    /// Lends no connection from now on, for a time in which the database must be left alone. Callers wait within their
+    /// limits, and the error of a caller whose limit passes mentions the pause. Leases that are out go on and are returned.
     pub fn pause(&self) {
         self.pool.pause();
     }
 
-    /// Lends again, first to those who wait; ends [`Database::pause`] and [`Database::isolate`] alike.
+    /// Lends again, first to the waiters; ends [`Database::pause`] as well as [`Database::isolate`].
     pub fn resume(&self) {
-        self.shared.breaker.resume();
+        self.server.breaker.resume();
         self.pool.resume();
     }
 
@@ -45,19 +45,19 @@ impl Database {
         self.pool.is_paused()
     }
 
-    /// Events from now on. A subscriber that is slow misses some, and is told how many.
+    /// Events from now on. A slow subscriber misses some and is told how many.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Event> {
-        self.shared.events.subscribe()
+        self.server.events.subscribe()
     }
 
     /// The settings as they were checked.
     #[must_use]
     pub fn plan(&self) -> &Plan {
-        &self.shared.plan
+        &self.server.plan
     }
 
-    /// What stands between this program and the server, once a connection has shown it.
+    /// The pooler between this program and the server, known once a connection has been opened.
     #[must_use]
     pub fn pooler(&self) -> Option<Pooler> {
         self.pool.inner.manager.connector.pooler()
@@ -66,17 +66,17 @@ impl Database {
     /// What the circuit breaker does with calls now, and why.
     #[must_use]
     pub fn breaker(&self) -> BreakerStatus {
-        self.shared.breaker.status()
+        self.server.breaker.status()
     }
 
-    /// Refuses every call from now on, as if the server were away, until [`Database::resume`]. What is lent is left
-    /// alone.
+    /// Refuses every call from now on, as if the server were away, until [`Database::resume`]. Leases that are out are not
+    /// touched.
     pub fn isolate(&self) {
-        self.shared.breaker.isolate();
+        self.server.breaker.isolate();
     }
 
-    /// Closes the pool: waiters are sent away, idle connections closed, lent ones waited for and then ended. Always
-    /// returns: see [`Database::shutdown`].
+    /// Closes the pool: waiters are refused, idle connections closed, lent ones awaited and then ended. Always returns: see
+    /// [`Database::shutdown`].
     ///
     /// # Cancel safety
     /// Dropped, the waiting stops; the pool stays closed.
@@ -84,9 +84,10 @@ impl Database {
         self.shutdown().await;
     }
 
-    /// [`Database::close`] that tells how it went. In three steps: nothing is lent any more and what is out may finish,
-    /// up to `close_timeout`; what runs on then is stopped on the server, confirmed (a COMMIT is let finish); what does
-    /// not come back even then is ended. Always returns, within `close_timeout` and `reclaim_timeout` together.
+    /// [`Database::close`] with a report, in three steps. First nothing is lent any more, and leases that are out may
+    /// finish, up to `close_timeout`. Then what still runs is stopped on the server, with confirmation (a COMMIT is let
+    /// finish). Then connections that are still not returned are ended. Always returns, within `close_timeout` and
+    /// `reclaim_timeout` together.
     ///
     /// ```no_run
     /// # async fn example(db: plimsoll::Database) -> Result<(), Box<dyn std::error::Error>> {

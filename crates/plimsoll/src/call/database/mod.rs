@@ -1,15 +1,16 @@
-//! The handle that a program clones: how it comes to be ([`start`]), the work that goes through it, and what whoever
-//! looks after it asks of it ([`control`]).
+//! The handle that a program clones: the work that goes through it, and how it is operated ([`control`]). How it starts is
+//! in `watch::start`.
 
 mod control;
 
 use super::breaker::Permit;
 use super::builder::Call;
 use super::connection::PooledConnection;
-use super::postgres::{Postgres, Shared};
+use super::postgres::Postgres;
 use super::retry::Retries;
-use super::statement::cache::AsQuery;
-use super::statement::run::Params;
+use super::server::Server;
+use super::statement::fetch::{Fetch, fetch_methods};
+use super::statement::query::{AsQuery, Params, Query};
 use super::transaction::{Transaction, TransactionGuard};
 use crate::error::Result;
 use crate::event::Event;
@@ -20,22 +21,24 @@ use std::future::Future;
 use std::sync::Arc;
 use tokio_postgres::Row;
 
-/// A database: one guarded pool and everything that goes through it. Cheap to clone.
+/// A database: one guarded pool, and all work that goes through it. Cheap to clone.
 #[derive(Clone)]
 pub struct Database {
     pub(crate) pool: Pool<Postgres>,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) server: Arc<Server>,
+    /// One budget of retries for all the work of this handle and its clones.
+    pub(crate) retries: Arc<Retries>,
 }
 
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let hosts = self.shared.plan.hosts().iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-        f.debug_struct("Database").field("hosts", &hosts).field("dbname", &self.shared.plan.dbname()).finish()
+        let hosts = self.server.plan.hosts().iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        f.debug_struct("Database").field("hosts", &hosts).field("dbname", &self.server.plan.dbname()).finish()
     }
 }
 
 impl Database {
-    /// Names a piece of work; the name is what errors, events and the leak report print.
+    /// Names a piece of work; errors, events and the leak report print the name.
     ///
     /// ```no_run
     /// # async fn example(db: &plimsoll::Database) -> plimsoll::Result<()> {
@@ -52,13 +55,13 @@ impl Database {
         Call::new(self, WorkName::here())
     }
 
-    /// Lends a connection, named by the place that calls this.
+    /// Lends a connection; the work is named after the place of this call.
     ///
     /// # Errors
-    /// Which limit passed, who holds the oldest lease, and how the last connect went.
+    /// Which limit passed, which work holds the oldest lease, and how the last connect ended.
     ///
     /// # Cancel safety
-    /// Dropped, the place in the queue is given up, and what had been granted goes to the next in line.
+    /// Dropped, the caller leaves the queue, and a connection that it was given already goes to the next waiter.
     #[track_caller]
     pub fn acquire(&self) -> impl Future<Output = Result<PooledConnection>> + Send + use<'_> {
         self.here().acquire()
@@ -73,59 +76,40 @@ impl Database {
         self.here().acquire()
     }
 
-    /// Runs a statement on a connection of its own and gives its rows.
-    ///
-    /// # Errors
-    /// With what became of the statement: see [`Error::outcome`](crate::Error::outcome).
-    ///
-    /// # Cancel safety
-    /// Dropped, the statement is stopped on the server, and the connection is reclaimed on the side.
-    #[track_caller]
-    pub fn query<'a, Q: AsQuery + ?Sized>(
-        &'a self,
-        statement: &'a Q,
-        params: Params<'a>,
-    ) -> impl Future<Output = Result<Vec<Row>>> + Send + use<'a, Q> {
-        self.here().query(statement, params)
+    fetch_methods! {
+        by reference;
+        /// Runs a statement on a connection of its own and gives its rows.
+        ///
+        /// # Errors
+        /// With what became of the statement: see [`Error::outcome`](crate::Error::outcome).
+        ///
+        /// # Cancel safety
+        /// Dropped, the statement is stopped on the server, and the connection is reclaimed on the side.
+        query;
+        /// Runs a statement that gives exactly one row. As [`Database::query`].
+        ///
+        /// # Errors
+        /// [`Fault::RowCount`](crate::Fault::RowCount) for another number of rows.
+        query_one;
+        /// Runs a statement that gives one row or none. As [`Database::query`].
+        ///
+        /// # Errors
+        /// [`Fault::RowCount`](crate::Fault::RowCount) for more rows than one.
+        query_opt;
+        /// Runs a statement and gives the number of rows that it touched. As [`Database::query`].
+        ///
+        /// # Errors
+        /// As [`Database::query`].
+        execute;
     }
 
-    /// Runs a statement that gives exactly one row. As [`Database::query`].
-    ///
-    /// # Errors
-    /// [`Fault::RowCount`](crate::Fault::RowCount) for another number of rows.
     #[track_caller]
-    pub fn query_one<'a, Q: AsQuery + ?Sized>(
+    fn fetch<'a, F: Fetch>(
         &'a self,
-        statement: &'a Q,
+        query: Query<'a>,
         params: Params<'a>,
-    ) -> impl Future<Output = Result<Row>> + Send + use<'a, Q> {
-        self.here().query_one(statement, params)
-    }
-
-    /// Runs a statement that gives one row or none. As [`Database::query`].
-    ///
-    /// # Errors
-    /// [`Fault::RowCount`](crate::Fault::RowCount) for more rows than one.
-    #[track_caller]
-    pub fn query_opt<'a, Q: AsQuery + ?Sized>(
-        &'a self,
-        statement: &'a Q,
-        params: Params<'a>,
-    ) -> impl Future<Output = Result<Option<Row>>> + Send + use<'a, Q> {
-        self.here().query_opt(statement, params)
-    }
-
-    /// Runs a statement and gives the number of rows that it touched. As [`Database::query`].
-    ///
-    /// # Errors
-    /// As [`Database::query`].
-    #[track_caller]
-    pub fn execute<'a, Q: AsQuery + ?Sized>(
-        &'a self,
-        statement: &'a Q,
-        params: Params<'a>,
-    ) -> impl Future<Output = Result<u64>> + Send + use<'a, Q> {
-        self.here().execute(statement, params)
+    ) -> impl Future<Output = Result<F::Out>> + Send + use<'a, F> {
+        self.here().fetch::<F>(query, params)
     }
 
     /// Runs a transaction: commit on `Ok`, roll back on `Err`, drop or panic. Runs once.
@@ -179,7 +163,7 @@ impl Database {
         self.here().transaction(work)
     }
 
-    /// Runs a transaction, and again when it was rolled back for certain: see [`Call::retrying`]. All calls of this
+    /// Runs a transaction, and runs it again when it was certainly rolled back: see [`Call::retrying`]. All calls of this
     /// handle and its clones share one budget of retries: [`Database::retry_status`].
     ///
     /// ```no_run
@@ -248,19 +232,15 @@ impl Database {
         &self.pool
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.shared
-    }
-
     pub(crate) fn permit(&self, work: &WorkName) -> Result<Permit> {
-        self.shared.breaker.permit(work)
+        self.server.breaker.permit(work)
     }
 
     pub(crate) fn retries(&self) -> &Retries {
-        &self.shared.retries
+        &self.retries
     }
 
     pub(crate) fn tell(&self, event: Event) {
-        self.shared.events.tell(event);
+        self.server.events.tell(event);
     }
 }

@@ -1,8 +1,8 @@
-//! Prepared statements, without leaks and without surprises.
+//! Bounded caches of prepared statements and of their types.
 //!
-//! On a direct connection a statement that is used again is prepared once and named; the names are kept in a bounded
-//! LRU a connection. The types that a statement takes are learned once for the whole pool, after which the first use
-//! on another connection needs one round trip and no name. Behind a transaction pooler nothing is named at all.
+//! On a direct connection a statement that is used again is prepared once and named; each connection keeps its names in a
+//! bounded LRU. The types of a statement's parameters are learned once for the whole pool, after which the first use on
+//! another connection needs one round trip and no name. Behind a transaction pooler nothing is named at all.
 
 use crate::error::{Error, Outcome, Phase};
 use crate::fault::Fault;
@@ -10,49 +10,9 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio_postgres::Statement;
 use tokio_postgres::types::{ToSql, Type};
-
-/// What a statement method takes: SQL text, or a statement that was prepared on the same connection.
-pub trait AsQuery: Sync {
-    /// The text or the statement.
-    #[doc(hidden)]
-    fn as_query(&self) -> Query<'_>;
-}
-
-/// SQL text, or a prepared statement.
-#[derive(Clone, Copy)]
-#[doc(hidden)]
-pub enum Query<'a> {
-    /// Text: prepared, cached and named as fits the connection.
-    Text(&'a str),
-    /// Prepared by the caller.
-    Prepared(&'a Statement),
-}
-
-impl AsQuery for str {
-    fn as_query(&self) -> Query<'_> {
-        Query::Text(self)
-    }
-}
-
-impl AsQuery for String {
-    fn as_query(&self) -> Query<'_> {
-        Query::Text(self)
-    }
-}
-
-impl AsQuery for &str {
-    fn as_query(&self) -> Query<'_> {
-        Query::Text(self)
-    }
-}
-
-impl AsQuery for Statement {
-    fn as_query(&self) -> Query<'_> {
-        Query::Prepared(self)
-    }
-}
 
 /// What the pool knows of a statement.
 #[derive(PartialEq)]
@@ -61,19 +21,19 @@ pub(crate) struct StatementTypes {
     pub(crate) sql: Arc<str>,
     pub(crate) params: Box<[Type]>,
     columns: Box<[u32]>,
-    /// Whether every type is one that the driver was born with, so that nothing has to be looked up after it ran.
+    /// Whether the driver has every type built in, so that nothing has to be looked up after the statement ran.
     pub(crate) is_plain: bool,
 }
 
 impl StatementTypes {
     fn of(sql: Arc<str>, statement: &Statement) -> Self {
-        let born_with = |ty: &Type| Type::from_oid(ty.oid()).is_some();
+        let is_built_in = |ty: &Type| Type::from_oid(ty.oid()).is_some();
         StatementTypes {
             sql,
             params: statement.params().into(),
             columns: statement.columns().iter().map(|column| column.type_().oid()).collect(),
-            is_plain: statement.params().iter().all(born_with)
-                && statement.columns().iter().all(|column| born_with(column.type_())),
+            is_plain: statement.params().iter().all(is_built_in)
+                && statement.columns().iter().all(|column| is_built_in(column.type_())),
         }
     }
 }
@@ -83,7 +43,7 @@ fn capacity(of: usize) -> NonZeroUsize {
 }
 
 /// The types of statements, for a whole pool.
-pub(crate) struct TypeCache(Mutex<LruCache<Arc<str>, Arc<StatementTypes>>>);
+pub(super) struct TypeCache(Mutex<LruCache<Arc<str>, Arc<StatementTypes>>>);
 
 impl TypeCache {
     pub(crate) fn new(size: usize) -> Self {
@@ -102,7 +62,7 @@ impl TypeCache {
         known
     }
 
-    /// What is true in one context only, which is kept by the connection alone.
+    /// Types that hold in one context only; the connection alone keeps them.
     pub(crate) fn learn_apart(sql: &str, statement: &Statement) -> Arc<StatementTypes> {
         Arc::new(StatementTypes::of(Arc::from(sql), statement))
     }
@@ -116,23 +76,47 @@ impl TypeCache {
     }
 }
 
+/// What all connections of a pool know of statements.
+pub(crate) struct StatementKnowledge {
+    pub(super) types: TypeCache,
+    /// Counts how often this was found to be out of date.
+    epoch: AtomicU64,
+}
+
+impl StatementKnowledge {
+    pub(crate) fn new(size: usize) -> Self {
+        StatementKnowledge { types: TypeCache::new(size), epoch: AtomicU64::new(0) }
+    }
+
+    #[inline]
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// What is known of statements is out of date, on all connections.
+    pub(crate) fn outdate(&self) {
+        self.types.forget_all();
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
 /// What one connection knows of a statement.
 #[derive(Clone)]
 pub(crate) enum CachedStatement {
-    /// Used without a name; these types of it are resolved here.
+    /// Used without a name; its types are resolved on this connection.
     Seen(Arc<StatementTypes>),
     /// Prepared and named.
     Prepared(Statement),
 }
 
-/// Statements by the context in which they were met and their text.
+/// Statements by the context in which they were used and their text.
 type ByContext = LruCache<(u64, Arc<str>), CachedStatement>;
 
 /// The statements of one connection. Evicting one closes it on the server with the next flight.
 pub(crate) struct StatementCache {
-    /// Those that were met in the session as it began.
+    /// Those that were used in the session's first context.
     here: Mutex<LruCache<Arc<str>, CachedStatement>>,
-    /// Those that were met in another context, by its number; none as long as there is none.
+    /// Those that were used in another context, by its number; `None` until there is one.
     elsewhere: Mutex<Option<ByContext>>,
     size: NonZeroUsize,
 }
@@ -148,14 +132,14 @@ impl StatementCache {
             return self.elsewhere.lock().as_mut()?.get(&(context, Arc::from(sql))).cloned();
         }
         let mut cache = self.here.lock();
-        // Mostly the same as last time, and then it need be neither hashed nor moved to the front.
+        // Mostly it is the same statement as last time, which needs neither a hash nor a move to the front.
         match cache.peek_mru() {
             Some((last, kept)) if **last == *sql => Some(kept.clone()),
             _ => cache.get(sql).cloned(),
         }
     }
 
-    /// The statement, if it is prepared and named here.
+    /// The statement, if it is prepared and named.
     pub(crate) fn prepared(&self, context: u64, sql: &str) -> Option<Statement> {
         match self.get(context, sql) {
             Some(CachedStatement::Prepared(statement)) => Some(statement),
@@ -165,7 +149,7 @@ impl StatementCache {
 
     pub(crate) fn keep(&self, context: u64, known: &StatementTypes, kept: CachedStatement) {
         let sql = Arc::clone(&known.sql);
-        // Dropped outside the lock: it queues a Close.
+        // Dropped outside the lock, because dropping a statement queues a Close.
         if context == 0 {
             let evicted = self.here.lock().push(sql, kept);
             drop(evicted);
@@ -197,7 +181,7 @@ impl StatementCache {
     }
 }
 
-/// Pairs parameters with their types, for a statement that is not prepared.
+/// Pairs parameters with their types, for a statement that is sent without a name.
 pub(crate) fn typed<'a>(
     params: &[&'a (dyn ToSql + Sync)],
     types: &[Type],

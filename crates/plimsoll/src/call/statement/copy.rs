@@ -1,17 +1,17 @@
-//! A COPY that was sent in a way that can neither give it rows nor take any.
+//! A COPY that was sent by a method that can neither give it rows nor take any.
 //!
-//! The driver calls the server's answer an unexpected message. Here it is what it is: something that was asked for in the
-//! wrong place.
+//! The driver reports the server's answer as an unexpected message. Here the error says what it is: a COPY that was asked
+//! for in the wrong place.
 
-use super::executor::Executor;
-use super::request::{Sent, give_up};
+use super::executor::{Executor, Sent};
+use super::stop::give_up;
 use crate::error::{Error, Outcome, Phase};
 use crate::fault::Fault;
 use crate::rules::outcome::Scope;
 use crate::wire::copying::Copying;
 
 impl Executor<'_> {
-    /// The error of such a COPY, if that is what the driver did not understand.
+    /// The error of such a COPY, if the driver's error comes from one.
     #[cold]
     pub(crate) fn misplaced_copy(
         &self,
@@ -24,7 +24,7 @@ impl Executor<'_> {
         let (what, outcome) = match link.state.copying() {
             Copying::Not => return None,
             Copying::Out => {
-                // The driver drops its rows, and the server need not go on sending them.
+                // The driver drops the rows, so the server need not go on sending them.
                 give_up(self.connection, self.work, phase, true, None);
                 if is_inside {
                     link.doom();

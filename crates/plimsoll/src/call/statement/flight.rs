@@ -1,12 +1,13 @@
-//! A transaction of one statement, in as few round trips as are safe.
+//! Runs one statement as a transaction, in as few round trips as are safe.
 
+use super::answer::Answer;
 use super::cache::{CachedStatement, typed};
-use super::executor::Executor;
-use super::request::{Answered, Sent};
-use super::run::{Params, Shape};
+use super::end::Running;
+use super::executor::{Answered, Executor, Sent};
+use super::query::{CheckedText, Params};
 use super::stale::{is_stale, is_unsent};
+use crate::call::options::TransactionOptions;
 use crate::call::postgres::Connection;
-use crate::call::transaction::options::TransactionOptions;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::StopReason;
 use crate::fault::Fault;
@@ -21,25 +22,25 @@ use std::sync::Arc;
 use tokio::sync::MutexGuard;
 use tokio::time::timeout_at;
 
-/// What is said of a statement whose BEGIN failed and that was on its way behind it.
+/// Added to the error of a BEGIN that failed while a statement was on its way behind it.
 pub(crate) const STRAYED: &str = "a statement was on its way behind it, and has run by itself";
 
 /// How a transaction of one statement travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flight {
-    /// BEGIN, the statement and COMMIT together. If BEGIN is cancelled the statement commits by itself, in a session
-    /// that is as it should be; that is told as an error.
+    /// BEGIN, the statement and COMMIT together. If BEGIN is cancelled, the statement commits by itself, in a session
+    /// with the right settings; the caller gets an error that says so.
     Whole,
     /// The statement and COMMIT once BEGIN was answered: the settings that travel with BEGIN decide where the statement
-    /// writes, and without them it may write somewhere else.
+    /// writes, and without them it could write somewhere else.
     AfterBegin,
 }
 
 impl Flight {
-    /// Behind a transaction pooler the session is a stranger's before BEGIN. What only reads may go along all the same:
-    /// its answer is thrown away if BEGIN fails.
-    pub(crate) fn of(connection: &Connection, begin: &TransactionOptions) -> Self {
-        match connection.is_pooled_by_transaction() && !begin.read_only {
+    /// Behind a transaction pooler the session belongs to another client before BEGIN. A statement that only reads may
+    /// travel with BEGIN all the same: its answer is thrown away if BEGIN fails.
+    pub(crate) fn of(connection: &Connection, options: &TransactionOptions) -> Self {
+        match connection.is_pooled_by_transaction() && !options.read_only {
             true => Flight::AfterBegin,
             false => Flight::Whole,
         }
@@ -47,8 +48,9 @@ impl Flight {
 }
 
 impl<'a> Executor<'a> {
-    /// Behind a transaction pooler those who share a lease take turns from BEGIN to COMMIT: the BEGIN of one inside the
-    /// transaction of another would begin nothing, and be undone or committed with that.
+    /// Waits for this statement's turn. Behind a transaction pooler the callers who share a lease take turns from BEGIN to
+    /// COMMIT: a BEGIN inside another caller's transaction would begin nothing, and what follows it would be committed or
+    /// undone with that transaction.
     pub(crate) async fn turn(&self) -> Result<MutexGuard<'a, ()>> {
         let (until, reason) = self.stop_at(Moment::now());
         let turn = timeout_at(until.instant(), self.connection.link.flights.lock()).await;
@@ -61,45 +63,57 @@ impl<'a> Executor<'a> {
 }
 
 impl Executor<'_> {
-    /// Runs one statement as a transaction of its own.
-    ///
-    /// In as few flights as are safe, where every type is known.
-    pub(crate) async fn whole<S: Shape>(
+    /// Runs one statement as a transaction with these options.
+    pub(crate) async fn transaction_of_one<A: Answer>(
         &self,
-        sql: &str,
+        text: CheckedText<'_>,
         params: Params<'_>,
-        begin: &TransactionOptions,
-    ) -> Result<S::Out> {
+        options: &TransactionOptions,
+    ) -> Result<A> {
+        let running = Running::begin(self.work);
+        let result = self.as_transaction::<A>(text, params, options).await;
+        running.end(&result, A::rows);
+        result
+    }
+
+    /// Runs one statement as a transaction of its own, in as few flights as are safe where every type is known.
+    pub(super) async fn as_transaction<A: Answer>(
+        &self,
+        text: CheckedText<'_>,
+        params: Params<'_>,
+        options: &TransactionOptions,
+    ) -> Result<A> {
+        let sql = text.get();
         let connection = self.connection;
         let client = &connection.client;
-        let server_limit = begin.statement_limit(connection, self.deadline, self.limit);
-        let bounded = Executor { server_limit, is_read_only: begin.read_only, ..*self };
-        let may_fly = Flight::of(connection, begin);
-        let begin = begin.sql(connection, self.deadline, self.limit);
-        let mut kept = connection.kept(sql);
+        let server_limit = options.statement_limit(connection, self.deadline, self.limit);
+        let bounded = Executor { server_limit, is_read_only: options.read_only, ..*self };
+        let flight = Flight::of(connection, options);
+        let begin = options.sql(connection, self.deadline, self.limit);
+        let mut cached = connection.cached(sql);
         let known = connection.types(sql);
-        if let (Some(CachedStatement::Seen(_)), false) = (&kept, connection.is_pooled_by_transaction()) {
-            // Used before on a session that is ours: worth a name by now.
-            kept = Some(CachedStatement::Prepared(Box::pin(self.prepare(sql, &[])).await?));
+        if let (Some(CachedStatement::Seen(_)), false) = (&cached, connection.is_pooled_by_transaction()) {
+            // Used before on a direct connection: it is worth a name by now.
+            cached = Some(CachedStatement::Prepared(Box::pin(self.prepare(sql, &[])).await?));
         }
-        let answer = match (kept, known) {
+        let answer = match (cached, known) {
             (Some(CachedStatement::Prepared(statement)), _) => {
-                let request = pin!(S::prepared(client, &statement, params));
-                bounded.flight(&begin, may_fly, request).await
+                let request = pin!(A::prepared(client, &statement, params));
+                bounded.flight(&begin, flight, request).await
             }
-            (kept, Some(known)) if known.is_plain => {
-                if kept.is_none() && !connection.is_pooled_by_transaction() {
+            (cached, Some(known)) if known.is_plain => {
+                if cached.is_none() && !connection.is_pooled_by_transaction() {
                     connection.keep(&known, CachedStatement::Seen(Arc::clone(&known)));
                 }
                 let params = typed(params, &known.params)?;
-                let request = pin!(S::typed(client, sql, &params));
-                bounded.flight(&begin, may_fly, request).await
+                let request = pin!(A::typed(client, sql, &params));
+                bounded.flight(&begin, flight, request).await
             }
-            _ => bounded.stepwise::<S>(sql, params, &begin).await,
+            _ => bounded.stepwise::<A>(sql, params, &begin).await,
         };
         match answer {
             Err(error) if is_stale(sql, &error) => {
-                self.forget(sql);
+                connection.forget(sql);
                 if error.driver_error().is_some_and(is_unsent) {
                     connection.client.clear_type_cache();
                 }
@@ -107,7 +121,7 @@ impl Executor<'_> {
                 if !is_undone || connection.link.is_doomed() {
                     return Err(error);
                 }
-                bounded.stepwise::<S>(sql, params, &begin).await
+                bounded.stepwise::<A>(sql, params, &begin).await
             }
             answer => answer,
         }
@@ -129,14 +143,14 @@ impl Executor<'_> {
                 self.at(Scope::InTransaction).listen(Phase::Statement, both).await?;
             return self.landed(Ok(()), out, commit, stopped, sent);
         }
-        // Polled in this order, so queued in this order.
+        // Polled in this order, so sent in this order.
         let all = pin!(future::join3(client.batch_execute(begin), statement, client.batch_execute("COMMIT")));
         let Answered { answer: (begun, out, commit), stopped, sent } =
             self.listen(Phase::Statement, all).await?;
         self.landed(begun, out, commit, stopped, sent)
     }
 
-    /// What the answers to a flight mean together.
+    /// What the answers to BEGIN, the statement and COMMIT mean together.
     fn landed<T>(
         &self,
         begun: Result<(), tokio_postgres::Error>,
@@ -146,7 +160,8 @@ impl Executor<'_> {
         sent: Sent,
     ) -> Result<T> {
         match (begun, out, commit) {
-            // By itself, and not as it was asked for: that it wrote nothing, or saw what it was to see, nobody knows.
+            // The statement ran by itself, without the options of its transaction: whether it wrote nothing, or saw the
+            // right snapshot, is unknown.
             (Err(error), Ok(_), Ok(())) => {
                 let error = self.failed(Phase::Begin, error, stopped, sent);
                 Err(error.with_outcome(Outcome::Committed).and(STRAYED))
@@ -157,15 +172,15 @@ impl Executor<'_> {
                 let was_sent = !is_unsent(&error);
                 let error = self.failed(Phase::Statement, error, stopped, sent);
                 let nature = self.text.map_or(Nature::UNREAD, |text| nature::of_sql(text.as_bytes(), None));
-                // COMMIT answers with a ROLLBACK when the statement failed. Where it did not, what failed came after:
-                // a type that had to be looked up, because the schema changed.
+                // COMMIT answers with a ROLLBACK when the statement failed. Where it answered with a COMMIT, the failure
+                // came after the statement: a type had to be looked up, because the schema changed.
                 let outcome = match (begun, commit) {
                     _ if error.outcome() == Outcome::NotStarted || !was_sent => Outcome::NotStarted,
-                    // Which COMMIT it was that the server confirmed is not to be told.
+                    // It is not known which COMMIT the server confirmed.
                     _ if nature.contains(Nature::ENDS) => Outcome::Unknown,
                     (Ok(()), Ok(())) if self.connection.link.state.has_committed() => Outcome::Committed,
                     (Ok(()), Ok(())) => Outcome::RolledBack,
-                    // Without BEGIN it stood alone.
+                    // Without BEGIN the statement stood alone.
                     (Err(_), Ok(()))
                         if is_from_server
                             && error.fault() != Fault::StalePlan
@@ -182,21 +197,21 @@ impl Executor<'_> {
         }
     }
 
-    /// BEGIN, every type, the statement with its rows decoded, COMMIT.
-    async fn stepwise<S: Shape>(&self, sql: &str, params: Params<'_>, begin: &str) -> Result<S::Out> {
+    /// Step by step: BEGIN, learn every type, run the statement and decode its rows, COMMIT.
+    async fn stepwise<A: Answer>(&self, sql: &str, params: Params<'_>, begin: &str) -> Result<A> {
         let client = &self.connection.client;
-        let alone = self.at(Scope::Autocommit);
-        let begun: Result<(), Error> = alone.run(Phase::Begin, client.batch_execute(begin)).await;
+        let outside = self.at(Scope::Autocommit);
+        let begun: Result<(), Error> = outside.run(Phase::Begin, client.batch_execute(begin)).await;
         begun.map_err(|error| error.with_outcome(Outcome::NotStarted))?;
         let inside = self.at(Scope::InTransaction);
-        match inside.send_text::<S>(sql, params).await {
+        match inside.send_text::<A>(sql, params).await {
             Ok(out) => {
                 self.at(Scope::Closing).run(Phase::Commit, client.batch_execute("COMMIT")).await?;
                 Ok(out)
             }
             Err(error) => {
-                if self.connection.link.state.status() != b'I' {
-                    // Its failure changes nothing: an open transaction is rolled back on return.
+                if !self.connection.link.state.status().is_idle() {
+                    // If this fails too, the open transaction is rolled back when the connection is returned.
                     let _ = self.roll_back().await;
                 }
                 Err(error)

@@ -1,12 +1,12 @@
-//! Learning the types of a statement where its name does not hold: behind a transaction pooler.
+//! Learns the types of a statement behind a transaction pooler, where a statement's name does not last.
 //!
 //! The driver looks types up by named statements of its own and keeps those names for the connection's life. What that
 //! means depends on the pooler (see [`crate::wire::naming`]):
 //!
 //! | the pooler | what is done |
 //! |---|---|
-//! | tracks names | the statement is prepared by protocol, and the driver's lookups with it, whose names hold everywhere |
-//! | does not | the driver's names are given to this server connection by SQL first, and all are taken back after |
+//! | tracks names | the statement is prepared by protocol, and the driver's lookups with it; their names hold everywhere |
+//! | does not | the driver's names are first created on this server connection by SQL, and all are removed afterwards |
 
 use super::cache::{CachedStatement, StatementTypes};
 use super::executor::Executor;
@@ -18,7 +18,7 @@ use crate::wire::naming::Naming;
 use std::sync::Arc;
 use tokio_postgres::Statement;
 
-/// Takes back every name on a server connection. A pooler that tracks names sees it and forgets them too.
+/// Removes every name on a server connection. A pooler that tracks names sees it and forgets them too.
 const FORGET_NAMES: &str = "DEALLOCATE ALL";
 
 impl Executor<'_> {
@@ -31,8 +31,8 @@ impl Executor<'_> {
         learned.map_err(|error| self.without_names(error))
     }
 
-    /// The driver's names lead nowhere any more: somebody took them away behind the pooler's back, or the pooler was told
-    /// to treat names otherwise. Nothing has run, and the next connection asks anew.
+    /// Handles the error that the driver's names are gone: another client removed them behind the pooler's back, or the
+    /// pooler's configuration for names has changed. Nothing has run, and the next connection finds out anew.
     fn without_names(&self, error: Error) -> Error {
         let is_name = error.fault() == Fault::StalePlan
             || error.sqlstate().is_some_and(|code| matches!(code.code(), "26000" | "42P05"));
@@ -51,8 +51,8 @@ impl Executor<'_> {
         error.with_fault(Fault::StalePlan)
     }
 
-    /// Until the server has been told to forget the statement, it counts as something left in the session: whoever stops
-    /// waiting in between costs this connection, and the pooler the server's.
+    /// Until the server has been told to forget the statement, the name counts as something left in the session: a caller
+    /// who stops waiting in between costs this connection, and the pooler its server connection.
     async fn learn_by_name(&self, sql: &str) -> Result<Arc<StatementTypes>> {
         let state = &self.connection.link.state;
         let was_clean = state.residue().is_none();
@@ -70,7 +70,7 @@ impl Executor<'_> {
         let statement = self.run(Phase::Prepare, client.prepare(&text)).await?;
         let known = self.keep_types(sql, &statement);
         drop(statement);
-        // A pooler that tracks few has had it forgotten by now, for the sake of the driver's lookups.
+        // A pooler that tracks few names has dropped this one by now, to make room for the driver's lookups.
         let answer = self.run(Phase::Prepare, client.simple_query(&naming::which_name(&text))).await?;
         if let Some(name) = naming::name_in(&answer) {
             self.run(Phase::Prepare, client.batch_execute(&naming::forget(name))).await?;
@@ -78,12 +78,12 @@ impl Executor<'_> {
         Ok(known)
     }
 
-    /// Until the names are taken back they count as something left in the session.
+    /// Until the names are removed they count as something left in the session.
     async fn learn_by_lent_names(&self, sql: &str) -> Result<Arc<StatementTypes>> {
         let client = &self.connection.client;
         let state = &self.connection.link.state;
         let was_clean = state.residue().is_none();
-        // Names that others left on this server would collide with the driver's.
+        // Names that other clients left on this server connection would collide with the driver's.
         let names = state
             .lookups()
             .into_iter()
@@ -105,8 +105,9 @@ impl Executor<'_> {
         known
     }
 
-    /// Prepares a COPY inside the open transaction, for the driver has no other way to run one. It has no types that could
-    /// be out of date; its name must not outlive the transaction, and not be one that somebody left on this server.
+    /// Prepares a COPY inside the open transaction, because the driver has no other way to run one. A COPY has no types that
+    /// could be out of date. Its name must not outlive the transaction, and must not collide with a name that another
+    /// client left on this server connection.
     pub(crate) async fn prepare_copy(&self, sql: &str) -> Result<Statement> {
         let client = &self.connection.client;
         if self.connection.session.naming == Naming::Tracked {
@@ -122,8 +123,8 @@ impl Executor<'_> {
         self.run(Phase::Prepare, client.prepare(sql)).await
     }
 
-    /// Rolls back, and takes back the names that a statement which failed while it was looked up has left; also those that
-    /// a pooler still believes in and the server does not have, which nobody else could use either.
+    /// Rolls back. Also removes the names that a statement left which failed during the lookup of its types, and those that
+    /// a pooler still tracks although the server does not have them, so that no client can use them.
     pub(crate) async fn roll_back(&self) -> Result<()> {
         let connection = self.connection;
         let state = &connection.link.state;

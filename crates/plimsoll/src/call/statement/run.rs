@@ -1,4 +1,4 @@
-//! Running one statement, by the cheapest way that is safe on this connection.
+//! Runs one statement, in the cheapest way that is safe on its connection.
 //!
 //! | where | how | round trips |
 //! |---|---|---|
@@ -9,134 +9,26 @@
 //! | transaction pooler, types known, `read_only` | all of that in one flight | 1 |
 //! | transaction pooler, otherwise | inside BEGIN .. COMMIT, every type known before it runs | 3 or more |
 //!
-//! Behind a transaction pooler nothing is run by name: the next message may reach another server, or, where the pooler
-//! tracks names, a plan that strangers share. And a type that the driver has to look up must be known before a statement
-//! runs: looked up afterwards, a failure would leave the caller with an error for something that happened. See `names`.
+//! Behind a transaction pooler nothing runs by name: the next message may reach another server connection, or, where the
+//! pooler tracks names, a plan that other clients share. And a type that the driver has to look up must be known before
+//! the statement runs: if the lookup failed afterwards, the caller would get an error for a statement that has run. See
+//! `names`.
 
-use super::cache::{CachedStatement, Query, StatementTypes, typed};
+use super::answer::Answer;
+use super::cache::{CachedStatement, StatementTypes, typed};
+use super::end::Running;
 use super::executor::{Executor, ScopeSource};
+use super::query::{CheckedQuery, CheckedText, Params};
 use super::stale::{is_stale, is_unsent};
-use crate::call::transaction::options::TransactionOptions;
+use crate::call::options::TransactionOptions;
 use crate::error::{Error, Phase, Result};
 use crate::fault::Fault;
 use crate::rules::outcome::Scope;
-use futures_util::Stream;
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use tokio::time::timeout_at;
-use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row, RowStream, Statement};
-
-/// The parameters of a statement, as the driver takes them.
-pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
-
-/// What is wanted of a statement: its rows, the first of them, or how many it touched.
-pub(crate) trait Shape {
-    type Out: Send;
-    fn prepared(
-        client: &Client,
-        statement: &Statement,
-        params: Params<'_>,
-    ) -> impl Future<Output = Result<Self::Out, tokio_postgres::Error>> + Send;
-    fn typed(
-        client: &Client,
-        sql: &str,
-        params: &[(&(dyn ToSql + Sync), Type)],
-    ) -> impl Future<Output = Result<Self::Out, tokio_postgres::Error>> + Send;
-}
-
-/// The rows.
-pub(crate) struct Rows;
-
-impl Shape for Rows {
-    type Out = Vec<Row>;
-
-    async fn prepared(
-        client: &Client,
-        statement: &Statement,
-        params: Params<'_>,
-    ) -> Result<Vec<Row>, tokio_postgres::Error> {
-        client.query(statement, params).await
-    }
-
-    async fn typed(
-        client: &Client,
-        sql: &str,
-        params: &[(&(dyn ToSql + Sync), Type)],
-    ) -> Result<Vec<Row>, tokio_postgres::Error> {
-        client.query_typed(sql, params).await
-    }
-}
-
-/// The first row, and how many there were.
-pub(crate) struct First;
-
-impl Shape for First {
-    type Out = (Option<Row>, usize);
-
-    fn prepared(
-        client: &Client,
-        statement: &Statement,
-        params: Params<'_>,
-    ) -> impl Future<Output = Result<Self::Out, tokio_postgres::Error>> + Send {
-        async move {
-            let mut rows = pin!(client.query_raw(statement, params.iter().copied()).await?);
-            let mut found = (None, 0);
-            poll_fn(|cx| poll_first(rows.as_mut(), &mut found, cx)).await?;
-            Ok(found)
-        }
-    }
-
-    async fn typed(
-        client: &Client,
-        sql: &str,
-        params: &[(&(dyn ToSql + Sync), Type)],
-    ) -> Result<Self::Out, tokio_postgres::Error> {
-        let params = params.iter().map(|(value, ty)| (*value, ty.clone()));
-        let mut rows = pin!(client.query_typed_raw(sql, params).await?);
-        let mut found = (None, 0);
-        poll_fn(|cx| poll_first(rows.as_mut(), &mut found, cx)).await?;
-        Ok(found)
-    }
-}
-
-/// Reads to the end, because a later row may still be an error; nothing is kept but the first and their number.
-fn poll_first(
-    mut rows: Pin<&mut RowStream>,
-    found: &mut (Option<Row>, usize),
-    cx: &mut Context<'_>,
-) -> Poll<Result<(), tokio_postgres::Error>> {
-    while let Some(row) = ready!(rows.as_mut().poll_next(cx)?) {
-        found.0.get_or_insert(row);
-        found.1 += 1;
-    }
-    Poll::Ready(Ok(()))
-}
-
-/// The number of rows.
-pub(crate) struct Count;
-
-impl Shape for Count {
-    type Out = u64;
-
-    async fn prepared(
-        client: &Client,
-        statement: &Statement,
-        params: Params<'_>,
-    ) -> Result<u64, tokio_postgres::Error> {
-        client.execute(statement, params).await
-    }
-
-    async fn typed(
-        client: &Client,
-        sql: &str,
-        params: &[(&(dyn ToSql + Sync), Type)],
-    ) -> Result<u64, tokio_postgres::Error> {
-        client.execute_typed(sql, params).await
-    }
-}
+use tokio_postgres::Statement;
+use tokio_postgres::types::Type;
 
 /// How a statement will be sent.
 pub(crate) enum SendPlan {
@@ -144,153 +36,138 @@ pub(crate) enum SendPlan {
     Typed(Arc<StatementTypes>),
 }
 
-/// Runs a statement under a executor, at a moment that was read just now. What is prepared already, as nearly everything
-/// is, takes no further step on its way.
-///
-/// A macro, so that it becomes part of the block that it stands in: as a future of its own it would have a state of its
-/// own, on a line of the cache that must be fetched whenever the statement's task is woken.
-macro_rules! run_statement {
-    ($shape:ty, $executor:expr, $now:expr, $query:expr, $params:expr) => {{
-        let executor: &$crate::call::statement::executor::Executor<'_> = $executor;
-        match executor.prepared($query) {
+impl Executor<'_> {
+    /// Runs a statement. Nearly every statement is prepared already, and is sent at once.
+    pub(crate) async fn statement<A: Answer>(
+        &self,
+        query: CheckedQuery<'_>,
+        params: Params<'_>,
+    ) -> Result<A> {
+        let running = Running::begin(self.work);
+        let result = match self.prepared(query) {
             Ok(statement) => {
-                // Pinned here, once: handed down by value it would lie in every future on the way, a kilobyte each.
-                let request = ::std::pin::pin!(<$shape>::prepared(&executor.connection.client, &statement, $params));
-                match executor.run_at($now, $crate::error::Phase::Statement, request).await {
-                    Ok(out) => Ok(out),
-                    Err(error) => Box::pin(executor.anew::<$shape>($query, $params, error)).await,
+                // Pinned here, once: passed by value it would be copied into every future on the way, a kilobyte each.
+                let request = pin!(A::prepared(&self.connection.client, &statement, params));
+                match (self.run(Phase::Statement, request).await, query.text()) {
+                    (Err(error), Some(sql)) => Box::pin(self.repeat::<A>(sql, params, error)).await,
+                    // What the caller prepared, only the caller can prepare anew.
+                    (result, _) => result,
                 }
             }
-            Err(sql) => Box::pin(executor.text::<$shape>(sql, $params)).await,
-        }
-    }};
-}
-pub(crate) use run_statement;
-
-impl Executor<'_> {
-    /// Runs a statement.
-    pub(crate) fn statement<S: Shape>(
-        &self,
-        query: Query<'_>,
-        params: Params<'_>,
-    ) -> impl Future<Output = Result<S::Out>> {
-        async move { run_statement!(S, self, None, query, params) }
+            Err(text) => Box::pin(self.run_text::<A>(text, params)).await,
+        };
+        running.end(&result, A::rows);
+        result
     }
 
     /// The statement, if it is prepared on this connection; else its text.
     #[inline]
-    pub(crate) fn prepared<'q>(&self, query: Query<'q>) -> Result<Statement, &'q str> {
+    pub(crate) fn prepared<'q>(&self, query: CheckedQuery<'q>) -> Result<Statement, CheckedText<'q>> {
         match query {
-            Query::Prepared(statement) => Ok(statement.clone()),
-            Query::Text(sql) => self.connection.prepared(sql).ok_or(sql),
+            CheckedQuery::Prepared(statement) => Ok(statement.clone()),
+            CheckedQuery::Text(sql) => self.connection.prepared(sql.get()).ok_or(sql),
         }
     }
 
     /// Runs text that is not prepared here.
-    pub(crate) async fn text<S: Shape>(&self, sql: &str, params: Params<'_>) -> Result<S::Out> {
+    async fn run_text<A: Answer>(&self, text: CheckedText<'_>, params: Params<'_>) -> Result<A> {
+        let sql = text.get();
         if self.connection.is_pooled_by_transaction() {
             let _turn = match self.scope {
                 ScopeSource::FromSession => Some(Box::pin(self.turn()).await?),
                 ScopeSource::Known(_) => None,
             };
-            // What a statement that was given up has begun is undone before it is asked whether a transaction is open.
+            // An abandoned statement may have begun a transaction. It is undone before the session is asked whether a
+            // transaction is open.
             Box::pin(self.settled()).await?;
             if self.scope() != Scope::InTransaction {
-                return match self.whole::<S>(sql, params, &TransactionOptions::default()).await {
-                    Err(error) if self.struck_by_mistake(Query::Text(sql), &error).is_some() => {
-                        self.whole::<S>(sql, params, &TransactionOptions::default()).await
+                let options = TransactionOptions::default();
+                return match self.as_transaction::<A>(text, params, &options).await {
+                    Err(error) if self.is_struck_by_mistake(sql, &error) => {
+                        self.as_transaction::<A>(text, params, &options).await
                     }
                     answer => answer,
                 };
             }
         }
-        match self.send_text::<S>(sql, params).await {
-            Ok(out) => Ok(out),
-            Err(error) => self.anew::<S>(Query::Text(sql), params, error).await,
+        match self.send_text::<A>(sql, params).await {
+            Ok(answer) => Ok(answer),
+            Err(error) => self.repeat::<A>(sql, params, error).await,
         }
     }
 
-    /// What was prepared for what is no more may fit again when it is prepared anew; but not in a transaction, which has
+    /// Runs a failed text again if nothing of it ran, else gives the error back. What was prepared before a change of the
+    /// schema may fit again when it is prepared anew; in a transaction that does not help, because the transaction has
     /// failed by now.
-    pub(crate) async fn anew<S: Shape>(
-        &self,
-        query: Query<'_>,
-        params: Params<'_>,
-        error: Error,
-    ) -> Result<S::Out> {
-        if let Some(sql) = self.struck_by_mistake(query, &error) {
-            let mut again = self.send_text::<S>(sql, params).await;
+    async fn repeat<A: Answer>(&self, sql: &str, params: Params<'_>, error: Error) -> Result<A> {
+        if self.is_struck_by_mistake(sql, &error) {
+            let mut again = self.send_text::<A>(sql, params).await;
             // One cancel is two signals, and the second may come as late as the first.
             for _ in 0..2 {
                 match &again {
-                    Err(error) if self.struck_by_mistake(query, error).is_some() => {}
+                    Err(error) if self.is_struck_by_mistake(sql, error) => {}
                     _ => break,
                 }
-                again = self.send_text::<S>(sql, params).await;
+                again = self.send_text::<A>(sql, params).await;
             }
             return again;
         }
-        let sql = match query {
-            Query::Text(sql) if is_stale(sql, &error) => sql,
-            _ => return Err(error),
-        };
+        if !is_stale(sql, &error) {
+            return Err(error);
+        }
         let is_unsent = error.driver_error().is_some_and(is_unsent);
-        self.forget(sql);
+        self.connection.forget(sql);
         if is_unsent {
-            // Nothing has failed on the server, in a transaction neither.
+            // Nothing has failed on the server, so this is safe in a transaction too.
             self.connection.client.clear_type_cache();
-            return self.send_text::<S>(sql, params).await;
+            return self.send_text::<A>(sql, params).await;
         }
         if error.sqlstate().is_some_and(|code| code.code() == "26000") {
             self.connection.has_lost_its_names();
         }
-        // The driver hands an error out before the server has said in which state the session is.
+        // The driver returns an error before the server has said in which state the session is.
         let _ = timeout_at(self.patience(), self.connection.link.answered()).await;
         match self.scope() {
-            Scope::Autocommit => self.send_text::<S>(sql, params).await,
-            // PostgreSQL has no code of its own for a type that is gone.
+            Scope::Autocommit => self.send_text::<A>(sql, params).await,
+            // PostgreSQL has no error code of its own for a type that is gone.
             _ if error.fault() == Fault::Server => Err(error.with_fault(Fault::StalePlan)),
             _ => Err(error),
         }
     }
 
-    pub(crate) fn forget(&self, sql: &str) {
-        self.connection.forget(sql);
-    }
-
-    pub(crate) async fn send_text<S: Shape>(&self, sql: &str, params: Params<'_>) -> Result<S::Out> {
+    pub(super) async fn send_text<A: Answer>(&self, sql: &str, params: Params<'_>) -> Result<A> {
         let client = &self.connection.client;
-        match self.way(sql).await? {
+        match self.plan(sql).await? {
             SendPlan::Prepared(statement) => {
-                // Pinned here, once: handed down by value it would lie in every future on the way, a kilobyte each.
-                let request = pin!(S::prepared(client, &statement, params));
+                // Pinned here, once: passed by value it would be copied into every future on the way, a kilobyte each.
+                let request = pin!(A::prepared(client, &statement, params));
                 self.run(Phase::Statement, request).await
             }
             SendPlan::Typed(known) => {
                 let params = typed(params, &known.params)?;
-                let request = pin!(S::typed(client, sql, &params));
+                let request = pin!(A::typed(client, sql, &params));
                 self.run(Phase::Statement, request).await
             }
         }
     }
 
-    /// Chooses how to send text, preparing or learning what is needed for it.
-    pub(crate) async fn way(&self, sql: &str) -> Result<SendPlan> {
+    /// Chooses how to send text; prepares it or learns its types if that is needed.
+    pub(super) async fn plan(&self, sql: &str) -> Result<SendPlan> {
         let connection = self.connection;
-        let kept = connection.kept(sql);
-        if let Some(CachedStatement::Prepared(statement)) = kept {
+        let cached = connection.cached(sql);
+        if let Some(CachedStatement::Prepared(statement)) = cached {
             return Ok(SendPlan::Prepared(statement));
         }
         let known = connection.types(sql);
         if connection.is_pooled_by_transaction() {
-            let is_resolved = |known: &Arc<StatementTypes>| matches!(&kept, Some(CachedStatement::Seen(here)) if here == known);
+            let is_resolved = |known: &Arc<StatementTypes>| matches!(&cached, Some(CachedStatement::Seen(here)) if here == known);
             return match known {
                 Some(known) if known.is_plain || is_resolved(&known) => Ok(SendPlan::Typed(known)),
                 _ => Box::pin(self.learn(sql)).await.map(SendPlan::Typed),
             };
         }
         match known {
-            Some(known) if known.is_plain && kept.is_none() => {
+            Some(known) if known.is_plain && cached.is_none() => {
                 connection.keep(&known, CachedStatement::Seen(Arc::clone(&known)));
                 Ok(SendPlan::Typed(known))
             }
@@ -298,7 +175,7 @@ impl Executor<'_> {
         }
     }
 
-    /// Prepares and names a statement on a session that is ours.
+    /// Prepares and names a statement on a direct connection.
     pub(crate) async fn prepare(&self, sql: &str, types: &[Type]) -> Result<Statement> {
         let connection = self.connection;
         let statement = self.run(Phase::Prepare, connection.client.prepare_typed(sql, types)).await?;

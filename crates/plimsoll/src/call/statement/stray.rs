@@ -1,11 +1,10 @@
-//! A statement that our own cancel struck, although it was meant for another.
+//! A statement that one of our own cancels struck although it was meant for another statement.
 //!
-//! A cancel is sent only while the answer of what was given up comes next; but it travels on a connection of its own, and
-//! what it was meant for may end while it is on its way. What stands behind is struck then. It is undone, so it runs again
-//! where nobody can tell the difference: where it is for certain one statement that is done whole or not at all, and stood
-//! by itself. Else its caller is told.
+//! A cancel is sent only while the answer of the abandoned statement comes next. But it travels on a connection of its
+//! own, and the abandoned statement may end while the cancel is on its way. Then the cancel strikes the next statement on
+//! the connection. That one is undone. It runs again where the caller cannot see a difference: it is certainly a single
+//! statement that is done as a whole or not at all, and no transaction was open. Otherwise the caller gets the error.
 
-use super::cache::Query;
 use super::executor::{Executor, ScopeSource};
 use crate::error::{Error, Outcome};
 use crate::fault::Fault;
@@ -14,22 +13,20 @@ use crate::sql::nature;
 use crate::sql::nature::Nature;
 
 impl Executor<'_> {
-    /// The text that may run again, since only a cancel of ours was in its way.
-    pub(crate) fn struck_by_mistake<'q>(&self, query: Query<'q>, error: &Error) -> Option<&'q str> {
-        let Query::Text(sql) = query else { return None };
-        let may_run_again = error.fault() == Fault::CancelStrayed
+    /// Whether only a stray cancel of ours stopped this text, so that it may run again.
+    pub(crate) fn is_struck_by_mistake(&self, sql: &str, error: &Error) -> bool {
+        error.fault() == Fault::CancelStrayed
             && self.stands_alone()
             && error.outcome() == Outcome::RolledBack
-            && nature::of_sql(sql.as_bytes(), None) == Nature::ATOMIC;
-        may_run_again.then_some(sql)
+            && nature::of_sql(sql.as_bytes(), None) == Nature::ATOMIC
     }
 
-    /// Whether no transaction is open, whoever else is under way on the lease.
+    /// Whether no transaction is open, whatever else runs on the lease.
     fn stands_alone(&self) -> bool {
         let is_known = match self.scope {
             ScopeSource::Known(scope) => scope == Scope::Autocommit,
             ScopeSource::FromSession => true,
         };
-        is_known && self.connection.link.state.status() == b'I'
+        is_known && self.connection.link.state.status().is_idle()
     }
 }

@@ -1,8 +1,8 @@
-//! The end of a transaction, told in three ways: committed, rolled back, or unknown.
+//! Ends a transaction, in one of three outcomes: committed, rolled back, or unknown.
 //!
-//! COMMIT is the one statement whose answer cannot be had again: if the wire breaks after it was sent, it may have
-//! happened. That is said as [`Outcome::Unknown`] and never retried. A transaction that fetched its id with BEGIN can
-//! be resolved: once its backend is gone, the server knows whether that id committed.
+//! COMMIT is the one statement whose answer cannot be fetched again: if the wire breaks after it was sent, it may have
+//! happened. The error then says [`Outcome::Unknown`], and the work is never retried. A transaction that fetched its id
+//! with BEGIN can be resolved: once its backend is gone, the server knows whether that id committed.
 
 use super::open::{NotOpen, OpenTransaction};
 use super::resolve;
@@ -11,6 +11,7 @@ use crate::call::statement::executor::Executor;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
 use crate::rules::outcome::Scope;
+use crate::wire::transaction_status::TransactionStatus;
 
 /// Commits and gives the lease back.
 pub(crate) async fn commit(core: &OpenTransaction) -> Result<()> {
@@ -26,41 +27,40 @@ pub(crate) async fn commit(core: &OpenTransaction) -> Result<()> {
         ));
     };
     if core.unsent.lock().take().is_some() {
-        // Nothing was asked inside it, so nothing was sent.
+        // No statement ran inside, so nothing was sent.
         return Ok(());
     }
     if lease.inner().link.needs_settling() {
-        // What was given up and is not over yet may be another COMMIT. What cannot be settled is rolled back.
+        // An abandoned statement that still runs may be another COMMIT. A transaction that cannot be settled is rolled back.
         if let Err(error) = core.executor(&lease).settled().await {
             return Err(error.with_outcome(core.undone(&lease)));
         }
     }
-    if let Some(adrift) = core.adrift(&lease) {
-        return Err(core.not_open(adrift, Phase::Commit, core.undone(&lease)));
+    if let Some(why) = core.why_not_open(&lease) {
+        return Err(core.not_open(why, Phase::Commit, core.undone(&lease)));
     }
-    // What becomes of it unless it is committed: our own end says nothing about that.
+    // The outcome unless it is committed; an error on the way to COMMIT does not change it.
     let undone = core.undone(&lease);
-    if let Err(error) = core.undo_what_was_given_up(&lease).await {
+    if let Err(error) = core.undo_abandoned(&lease).await {
         end(core, &lease).await;
         return Err(error.with_outcome(undone));
     }
     let executor = core.executor(&lease).at(Scope::Closing);
     let link = &executor.connection.link;
-    // The server refuses the one, and would not the other: a statement that was called rolled back and has finished.
-    if link.state.status() == b'E' || link.is_doomed() {
+    // The server refuses to commit a failed transaction. It would commit a doomed one, in which a statement has finished
+    // that its caller was told is rolled back.
+    if link.state.status() == TransactionStatus::Failed || link.is_doomed() {
         return Err(swallowed(core, &lease, undone).await);
     }
     let answer = executor.run(Phase::Commit, lease.inner().client.batch_execute("COMMIT")).await;
     match answer {
-        Ok(()) if lease.inner().link.state.last_tag() == "ROLLBACK" => {
-            Err(swallowed(core, &lease, undone).await)
-        }
-        Ok(()) => Ok(()),
+        Ok(()) if lease.inner().link.state.has_committed() => Ok(()),
+        Ok(()) => Err(swallowed(core, &lease, undone).await),
         Err(error) => Box::pin(settle(core, lease, error)).await,
     }
 }
 
-/// PostgreSQL answers the COMMIT of a failed transaction with a ROLLBACK and no error; here it is one.
+/// PostgreSQL answers the COMMIT of a failed transaction with a ROLLBACK and no error; here it is an error.
 async fn swallowed(core: &OpenTransaction, lease: &PooledConnection, undone: Outcome) -> Error {
     end(core, lease).await;
     Error::new(
@@ -74,12 +74,12 @@ async fn swallowed(core: &OpenTransaction, lease: &PooledConnection, undone: Out
     )
 }
 
-/// Rolls back and gives the lease back; says what became of the transaction. If it cannot be done now it is done on
-/// the side.
+/// Rolls back and gives the lease back; gives the outcome of the transaction. If the rollback cannot be done now, the
+/// return path does it.
 pub(crate) async fn roll_back(core: &OpenTransaction) -> Outcome {
     let Some(lease) = core.take() else { return core.undone_unseen() };
     let outcome = core.undone(&lease);
-    if core.adrift(&lease) != Some(NotOpen::EndedFromWithin) && core.unsent.lock().take().is_none() {
+    if core.why_not_open(&lease) != Some(NotOpen::EndedFromWithin) && core.unsent.lock().take().is_none() {
         end(core, &lease).await;
     }
     outcome
@@ -87,13 +87,13 @@ pub(crate) async fn roll_back(core: &OpenTransaction) -> Outcome {
 
 async fn end(core: &OpenTransaction, lease: &PooledConnection) {
     let link = &lease.inner().link;
-    if link.is_quiet() && link.state.status() == b'I' && !link.needs_settling() {
+    if link.is_quiet() && link.state.status().is_idle() && !link.needs_settling() {
         return;
     }
-    // It is waited for by the deadline, and never for longer than a return may take; what is left of it then, or where
-    // no time was left at all, is done by the return path.
+    // The caller waits by the deadline, and never for longer than a return may take. What is not done by then, the return
+    // path does.
     let executor = core.executor(lease);
-    let limit = lease.inner().shared.plan.reclaim_timeout();
+    let limit = lease.inner().server.plan.reclaim_timeout();
     let limit = Some(executor.limit.map_or(limit, |own| own.min(limit)));
     let executor = Executor { limit, ..executor.at(Scope::InTransaction) };
     if let Err(error) = executor.roll_back().await {
@@ -101,18 +101,18 @@ async fn end(core: &OpenTransaction, lease: &PooledConnection) {
     }
 }
 
-/// A COMMIT that failed: what became of it, and can that be found out?
+/// A COMMIT failed: finds out what has become of it, if that is possible.
 async fn settle(core: &OpenTransaction, lease: PooledConnection, error: Error) -> Result<()> {
     let xid = core.xid.lock().take();
     let xid = match (error.outcome(), xid) {
-        // COMMIT was never sent, but what it was to commit had begun.
+        // COMMIT was never sent, but the transaction had begun.
         (Outcome::NotStarted, _) => return Err(error.with_outcome(core.undone(&lease))),
         (Outcome::Unknown, Some(xid)) => xid,
         _ => return Err(error),
     };
     let pid = lease.backend_pid();
     let pool = lease.pool();
-    // A COMMIT that is only late goes on: whoever ended its connection now might undo it.
+    // A COMMIT that is only late goes on; ending its connection now might undo it.
     drop(lease);
     match resolve::outcome_of(&pool, &xid, &core.work, core.began, core.deadline).await {
         Outcome::Committed => {

@@ -1,9 +1,9 @@
-//! Which savepoints of a transaction are open, one inside the other.
+//! The open savepoints of a transaction, one inside the other.
 //!
-//! The server keeps savepoints on a stack. Two that are open beside each other would not be: what the one rolls back
-//! to takes the other's rows along, although that was told to be kept. So only the innermost one may be used, and
-//! whoever holds the handle of one further out is refused while another is open inside it. Waiting for it instead would
-//! be a deadlock where the one who waits is also the one who has to end it.
+//! The server keeps savepoints on a stack. If a program used two beside each other, a rollback to the first would undo the
+//! rows of the second, although its caller was told that they are kept. So only the innermost savepoint may be used, and
+//! the handles of the outer ones are refused while it is open. Waiting instead could be a deadlock, where the waiting task
+//! is the one that has to end the inner savepoint.
 
 use crate::error::{Error, Outcome, Phase};
 use crate::fault::Fault;
@@ -17,7 +17,7 @@ pub(crate) type Level = u32;
 /// The savepoints of one transaction.
 #[derive(Default)]
 pub(crate) struct Levels {
-    /// There has been one.
+    /// There has been a savepoint.
     is_used: AtomicBool,
     stack: Mutex<Stack>,
 }
@@ -31,25 +31,25 @@ struct Stack {
 
 struct Savepoint {
     level: Level,
-    /// Its closure was dropped: it is rolled back to before anything else is done.
+    /// Its closure was dropped: it must be rolled back before anything else is done.
     is_given_up: bool,
 }
 
 /// Whether a level may be used now.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
-    /// It is the innermost.
+    /// Yes, it is the innermost.
     Open,
-    /// Once this savepoint, and all within it, are rolled back.
+    /// After this savepoint and all within it are rolled back.
     After(Level),
-    /// Another is open within it.
+    /// No, another savepoint is open within it.
     Blocked,
-    /// It has ended.
+    /// No, it has ended.
     Ended,
 }
 
 impl Levels {
-    /// Opens one inside `outer`, which was found to be the innermost.
+    /// Opens a savepoint inside `outer`, if that is still the innermost.
     pub(crate) fn push(&self, outer: Level) -> Option<Level> {
         self.is_used.store(true, Ordering::Release);
         let mut stack = self.stack.lock();
@@ -62,7 +62,7 @@ impl Levels {
         Some(level)
     }
 
-    /// It has ended, with all within it.
+    /// A savepoint has ended, with all within it.
     pub(crate) fn remove(&self, level: Level) {
         let mut stack = self.stack.lock();
         if let Some(at) = stack.open.iter().position(|savepoint| savepoint.level == level) {
@@ -70,7 +70,7 @@ impl Levels {
         }
     }
 
-    /// Its closure was dropped.
+    /// The closure of a savepoint was dropped.
     pub(crate) fn give_up(&self, level: Level) {
         let mut stack = self.stack.lock();
         for savepoint in stack.open.iter_mut().filter(|savepoint| savepoint.level == level) {
@@ -78,7 +78,7 @@ impl Levels {
         }
     }
 
-    /// Whether this level may be used now.
+    /// Whether a statement may run at this level now.
     #[inline]
     pub(crate) fn entry(&self, level: Level) -> Entry {
         if !self.is_used.load(Ordering::Acquire) {

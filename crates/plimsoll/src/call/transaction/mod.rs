@@ -1,49 +1,53 @@
 //! Transactions: commit on `Ok`, roll back on everything else.
 //!
-//! *Flights.* The driver ends every request with a Sync of its own, so a statement that is sent behind a BEGIN which
-//! fails commits by itself. Therefore BEGIN and its limits travel as one message, and their answer is awaited before
-//! the first write. Only a READ ONLY transaction carries its first statement along with BEGIN.
+//! *Round trips.* The driver ends every request with a Sync of its own, so a statement that is sent behind a BEGIN which
+//! fails commits by itself. Therefore BEGIN and its limits travel as one message, and their answer is awaited before the
+//! first write. Only a READ ONLY transaction sends its first statement along with BEGIN.
 //!
-//! *The handle.* A closure gets an owned [`Transaction`], because a borrowed one cannot be used from axum handlers
-//! and spawned tasks. It becomes inert when the closure ends: the lease is taken out from under it, so a handle that
-//! was carried away can neither hold the connection nor write into a stranger's transaction. A statement that another
-//! task has under way at that moment is stopped, and the connection goes back with it.
+//! *The handle.* A closure gets an owned [`Transaction`], because a borrowed one cannot be used from axum handlers and
+//! spawned tasks. The handle becomes inert when the closure ends: the lease is taken out of it. So a handle that was moved
+//! elsewhere can neither hold the connection nor write into another caller's transaction. A statement that another task has
+//! under way at that moment is stopped, and the connection is returned afterwards.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`mod@open`] | what is behind the handle: the lease, the limits, and whether there is a transaction on the server |
+//! | [`first`] | the first statement of a READ ONLY transaction |
+//! | [`savepoint`], [`levels`] | savepoints, and which of them may be used |
+//! | [`commit`], [`resolve`] | the end, and the outcome of a COMMIT whose answer was lost |
 
 mod commit;
+mod first;
 mod levels;
 mod open;
-pub(crate) mod options;
 pub(crate) mod resolve;
 mod savepoint;
 
-use super::connection::{PooledConnection, at_most_one, one, refuse_session_state};
-use super::statement::cache::{AsQuery, Query};
-use super::statement::executor::Executor;
-use super::statement::flight::STRAYED;
-use super::statement::request::Answered;
-use super::statement::run::{Count, First, Params, Rows, Shape};
+use super::connection::PooledConnection;
+use super::options::TransactionOptions;
+use super::statement::answer::Answer;
+use super::statement::end::Running;
+use super::statement::fetch::{Fetch, fetch_methods};
+use super::statement::query::{AsQuery, CheckedQuery, CheckedText, Params, Query};
 use super::statement::stream::{CopyIn, CopyOut, RowStream};
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::lock_key;
 use crate::lock_key::LockKey;
 use crate::name::WorkName;
 use crate::pool::fairness::refused;
-use crate::rules::outcome::Scope;
+use crate::wire::transaction_status::TransactionStatus;
 use bytes::Buf;
-use futures_util::future;
 use levels::Level;
 use open::{OpenTransaction, RollbackOnDrop, open};
-use options::TransactionOptions;
 use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use tokio_postgres::Row;
 
-/// An open transaction. Owned, so that it goes wherever the closure goes; inert once the closure has ended.
+/// An open transaction. Owned, so that it can be moved to any task; inert once the closure has ended.
 pub struct Transaction {
     core: Arc<OpenTransaction>,
-    /// The savepoint that it belongs to.
+    /// The savepoint that this handle belongs to.
     level: Level,
 }
 
@@ -60,7 +64,7 @@ where
     let ended = match result {
         Ok(value) => commit::commit(&core).await.map(|()| value),
         Err(error) => {
-            // Whatever the error said of itself, this says what became of the transaction.
+            // The outcome of the transaction replaces that of the failed statement.
             let outcome = commit::roll_back(&core).await;
             Err(error.with_outcome(outcome))
         }
@@ -69,14 +73,18 @@ where
     ended
 }
 
-/// Runs one statement as a transaction, step by step: one of which COMMIT can be resolved needs the answer to BEGIN.
-pub(crate) async fn of_one<S: Shape>(
+/// Runs one statement as a transaction, step by step: a COMMIT that can be resolved needs the answer to BEGIN.
+pub(crate) async fn of_one<A: Answer>(
     lease: PooledConnection,
     begin: TransactionOptions,
-    query: Query<'_>,
+    query: CheckedQuery<'_>,
     params: Params<'_>,
-) -> Result<S::Out> {
-    run(lease, begin, async |tx| tx.run::<S>(query, params).await).await
+) -> Result<A> {
+    run(lease, begin, async |tx| {
+        let lease = tx.core.enter(tx.level).await?;
+        tx.run::<A>(&lease, query, params).await
+    })
+    .await
 }
 
 /// Begins a transaction that is ended by hand.
@@ -88,58 +96,99 @@ pub(crate) async fn begin(lease: PooledConnection, begin: TransactionOptions) ->
     })
 }
 
-impl Transaction {
-    /// Runs a statement and gives its rows.
+impl PooledConnection {
+    /// Runs a transaction on this connection: commit on `Ok`, roll back on `Err`, drop or panic.
     ///
     /// # Errors
-    /// The transaction has then failed: end the closure with the error, or roll back to a savepoint.
+    /// The closure's own error, with everything rolled back; or that of BEGIN or COMMIT.
     ///
     /// # Cancel safety
-    /// Dropped, the statement is stopped on the server, and the next one waits for that.
-    pub fn query<'a, Q: AsQuery + ?Sized>(
-        &'a self,
-        statement: &'a Q,
-        params: Params<'a>,
-    ) -> impl Future<Output = Result<Vec<Row>>> + Send + use<'a, Q> {
-        self.run::<Rows>(statement.as_query(), params)
+    /// Dropped before COMMIT was sent it is rolled back. Dropped during COMMIT, that is let finish, and its outcome
+    /// is told by an [`Event`](crate::event::Event::CommitSettled).
+    pub fn transaction<T, F, Fut>(self, work: F) -> impl Future<Output = Result<T>> + Send + use<T, F, Fut>
+    where
+        T: Send,
+        F: FnOnce(Transaction) -> Fut + Send,
+        Fut: Future<Output = Result<T>> + Send,
+    {
+        run(self, TransactionOptions::default(), work)
     }
 
-    /// Runs a statement that gives exactly one row. As [`Transaction::query`].
+    /// Begins a transaction on this connection that is ended by hand.
     ///
     /// # Errors
-    /// [`Fault::RowCount`](crate::Fault::RowCount) for another number of rows; the transaction has then not failed.
-    pub fn query_one<'a, Q: AsQuery + ?Sized>(
-        &'a self,
-        statement: &'a Q,
-        params: Params<'a>,
-    ) -> impl Future<Output = Result<Row>> + Send + use<'a, Q> {
-        let query = statement.as_query();
-        async move { one(self.run::<First>(query, params).await?, &self.core.work, Outcome::Unknown) }
+    /// That of BEGIN.
+    ///
+    /// # Cancel safety
+    /// As any other statement; a transaction that was begun is rolled back.
+    pub async fn begin(self) -> Result<TransactionGuard> {
+        begin(self, TransactionOptions::default()).await
+    }
+}
+
+impl Transaction {
+    fetch_methods! {
+        by reference;
+        /// Runs a statement and gives its rows.
+        ///
+        /// # Errors
+        /// The transaction has then failed: end the closure with the error, or roll back to a savepoint.
+        ///
+        /// # Cancel safety
+        /// Dropped, the statement is stopped on the server, and the next one waits for that.
+        query;
+        /// Runs a statement that gives exactly one row. As [`Transaction::query`].
+        ///
+        /// # Errors
+        /// [`Fault::RowCount`](crate::Fault::RowCount) for another number of rows; the transaction has then not failed.
+        query_one;
+        /// Runs a statement that gives one row or none. As [`Transaction::query`].
+        ///
+        /// # Errors
+        /// [`Fault::RowCount`](crate::Fault::RowCount) for more rows than one; the transaction has then not failed.
+        query_opt;
+        /// Runs a statement and gives the number of rows that it touched. As [`Transaction::query`].
+        ///
+        /// # Errors
+        /// As [`Transaction::query`].
+        execute;
     }
 
-    /// Runs a statement that gives one row or none. As [`Transaction::query`].
-    ///
-    /// # Errors
-    /// [`Fault::RowCount`](crate::Fault::RowCount) for more rows than one; the transaction has then not failed.
-    pub fn query_opt<'a, Q: AsQuery + ?Sized>(
+    fn fetch<'a, F: Fetch>(
         &'a self,
-        statement: &'a Q,
+        query: Query<'a>,
         params: Params<'a>,
-    ) -> impl Future<Output = Result<Option<Row>>> + Send + use<'a, Q> {
-        let query = statement.as_query();
-        async move { at_most_one(self.run::<First>(query, params).await?, &self.core.work, Outcome::Unknown) }
+    ) -> impl Future<Output = Result<F::Out>> + Send + use<'a, F> {
+        async move {
+            let lease = match self.core.enter(self.level).await {
+                Ok(lease) => lease,
+                Err(error) => return refused(error).await,
+            };
+            let query = match CheckedQuery::on(lease.inner(), query) {
+                Ok(query) => query,
+                Err(error) => return refused(error).await,
+            };
+            let answer = self.run::<F::Answer>(&lease, query, params).await?;
+            F::judge(answer, &self.core.work, Outcome::Unknown)
+        }
     }
 
-    /// Runs a statement and gives the number of rows that it touched. As [`Transaction::query`].
-    ///
-    /// # Errors
-    /// As [`Transaction::query`].
-    pub fn execute<'a, Q: AsQuery + ?Sized>(
-        &'a self,
-        statement: &'a Q,
-        params: Params<'a>,
-    ) -> impl Future<Output = Result<u64>> + Send + use<'a, Q> {
-        self.run::<Count>(statement.as_query(), params)
+    /// Runs a statement on the lease that [`OpenTransaction::enter`] gave.
+    async fn run<A: Answer>(
+        &self,
+        lease: &PooledConnection,
+        query: CheckedQuery<'_>,
+        params: Params<'_>,
+    ) -> Result<A> {
+        let executor = self.core.executor(lease).of(query);
+        if let Some(sql) = query.text() {
+            self.core.note_ending(sql);
+        }
+        let unsent = self.core.unsent.lock().take();
+        match unsent {
+            Some(begin) => first::run::<A>(&self.core, &executor, begin, query, params).await,
+            None => executor.statement::<A>(query, params).await,
+        }
     }
 
     /// Runs several statements, separated by semicolons. As [`Transaction::query`].
@@ -147,63 +196,43 @@ impl Transaction {
     /// # Errors
     /// As [`Transaction::query`].
     pub async fn batch_execute(&self, sql: &str) -> Result<()> {
-        let may_run =
-            self.core.lease().and_then(|lease| refuse_session_state(lease.inner(), Query::Text(sql)));
-        match may_run {
-            Ok(()) => self.script(sql).await,
+        match self.core.lease().and_then(|lease| CheckedText::on(lease.inner(), sql)) {
+            Ok(text) => self.run_script(text).await,
             Err(error) => refused(error).await,
         }
     }
 
-    /// As [`Transaction::batch_execute`], for a caller that has looked itself at what is left in the session.
+    /// As [`Transaction::batch_execute`], for text of which the caller knows what it leaves in the session.
     pub(crate) async fn script(&self, sql: &str) -> Result<()> {
-        let lease = self.core.enter(self.level).await?;
-        let executor = self.core.executor(&lease).of(Query::Text(sql));
-        self.core.send_begin(&executor).await?;
-        self.core.note_ending(sql);
-        executor.run(Phase::Statement, lease.inner().client.batch_execute(sql)).await
+        self.run_script(CheckedText::inspected(sql)).await
     }
 
-    /// The status byte and the command tag of the server's last answer, for a caller that runs texts of others in it.
-    pub(crate) fn last_answer(&self) -> (u8, String) {
+    async fn run_script(&self, text: CheckedText<'_>) -> Result<()> {
+        let lease = self.core.enter(self.level).await?;
+        let executor = self.core.executor(&lease).of(CheckedQuery::Text(text));
+        self.core.send_begin(&executor).await?;
+        self.core.note_ending(text.get());
+        let running = Running::begin(executor.work);
+        let result = executor.run(Phase::Statement, lease.inner().client.batch_execute(text.get())).await;
+        running.end(&result, |()| 0);
+        result
+    }
+
+    /// The transaction status and the command tag of the server's last answer, for a caller that runs texts of others in it.
+    pub(crate) fn last_answer(&self) -> (TransactionStatus, String) {
         self.core.last_answer()
     }
 
-    fn run<'a, S: Shape>(
-        &'a self,
-        query: Query<'a>,
-        params: Params<'a>,
-    ) -> impl Future<Output = Result<S::Out>> + Send + use<'a, S> {
-        async move {
-            let lease = match self.core.enter(self.level).await {
-                Ok(lease) => lease,
-                Err(error) => return refused(error).await,
-            };
-            if let Err(error) = refuse_session_state(lease.inner(), query) {
-                return refused(error).await;
-            }
-            let executor = self.core.executor(&lease).of(query);
-            if let Query::Text(sql) = query {
-                self.core.note_ending(sql);
-            }
-            let unsent = self.core.unsent.lock().take();
-            if let Some(begin) = unsent {
-                return first::<S>(&self.core, &executor, begin, query, params).await;
-            }
-            executor.statement::<S>(query, params).await
-        }
-    }
-
-    /// Runs a nested transaction: what the closure did is undone if it fails, and the outer one goes on.
+    /// Runs a nested transaction: if the closure fails, its work is undone, and the outer transaction goes on.
     ///
     /// # Errors
-    /// The closure's own, after rolling back to where it began.
+    /// The closure's own, after a rollback to the start of the savepoint.
     ///
-    /// While it is open, only the handle that the closure is given may be used. The outer one, and another savepoint
-    /// beside it, are refused with [`Fault::Usage`](crate::Fault::Usage): what they did would be undone with it.
+    /// While the savepoint is open, only the handle that the closure is given may be used. The outer handle, and another
+    /// savepoint beside this one, are refused with [`Fault::Usage`](crate::Fault::Usage): their work would be undone with it.
     ///
-    /// A deadline around it bounds the closure. Undoing it has the transaction's own time; if it cannot be undone, the
-    /// transaction cannot be committed.
+    /// A deadline around it bounds the closure. The rollback of the savepoint has the transaction's own time; if it fails,
+    /// the transaction cannot be committed.
     ///
     /// # Cancel safety
     /// Dropped, it is rolled back before anything else is done in the transaction.
@@ -225,22 +254,22 @@ impl Transaction {
     /// [`LockKey`]. The wait is bounded by `lock_timeout`.
     ///
     /// # Errors
-    /// [`Fault::LockTimeout`](crate::Fault::LockTimeout) when another holds it for too long.
+    /// [`Fault::LockTimeout`](crate::Fault::LockTimeout) if another session holds it for too long.
     ///
     /// # Cancel safety
-    /// Dropped, the lock may have been taken; it goes with the transaction.
+    /// Dropped, the lock may have been taken; it is released with the transaction.
     pub async fn advisory_lock(&self, key: impl Into<LockKey> + Send) -> Result<()> {
         let key: LockKey = key.into();
         self.query(lock_key::TAKE, &[&key.number()]).await.map(drop)
     }
 
-    /// Takes the advisory lock of this key if nobody holds it; it is held until the transaction ends.
+    /// Takes the advisory lock of this key if it is free; it is held until the transaction ends.
     ///
     /// # Errors
-    /// As any statement's.
+    /// As [`Transaction::query`].
     ///
     /// # Cancel safety
-    /// Dropped, the lock may have been taken; it goes with the transaction.
+    /// Dropped, the lock may have been taken; it is released with the transaction.
     pub async fn try_advisory_lock(&self, key: impl Into<LockKey> + Send) -> Result<bool> {
         let key: LockKey = key.into();
         let row = self.query_one(lock_key::TRY, &[&key.number()]).await?;
@@ -261,10 +290,10 @@ impl Transaction {
         read: impl AsyncFnOnce(RowStream<'_>) -> Result<T>,
     ) -> Result<T> {
         let lease = self.core.enter(self.level).await?;
-        refuse_session_state(lease.inner(), statement.as_query())?;
+        let query = CheckedQuery::on(lease.inner(), statement.as_query())?;
         let executor = self.core.executor(&lease);
         self.core.send_begin(&executor).await?;
-        read(RowStream::open(executor, statement.as_query(), params).await?).await
+        read(RowStream::open(executor, query, params).await?).await
     }
 
     /// Opens a `COPY .. FROM STDIN` and hands it to `write`, which ends it with [`CopyIn::finish`].
@@ -280,10 +309,10 @@ impl Transaction {
         write: impl AsyncFnOnce(CopyIn<'_, B>) -> Result<T>,
     ) -> Result<T> {
         let lease = self.core.enter(self.level).await?;
-        refuse_session_state(lease.inner(), Query::Text(sql))?;
+        let text = CheckedText::on(lease.inner(), sql)?;
         let executor = self.core.executor(&lease);
         self.core.send_begin(&executor).await?;
-        write(CopyIn::open(executor, sql).await?).await
+        write(CopyIn::open(executor, text).await?).await
     }
 
     /// Opens a `COPY .. TO STDOUT` and hands it to `read`.
@@ -299,53 +328,16 @@ impl Transaction {
         read: impl AsyncFnOnce(CopyOut<'_>) -> Result<T>,
     ) -> Result<T> {
         let lease = self.core.enter(self.level).await?;
-        refuse_session_state(lease.inner(), Query::Text(sql))?;
+        let text = CheckedText::on(lease.inner(), sql)?;
         let executor = self.core.executor(&lease);
         self.core.send_begin(&executor).await?;
-        read(CopyOut::open(executor, sql).await?).await
+        read(CopyOut::open(executor, text).await?).await
     }
 
-    /// For which work it runs.
+    /// The work that it runs for.
     #[must_use]
     pub fn work(&self) -> &WorkName {
         &self.core.work
-    }
-}
-
-/// The first statement of a READ ONLY transaction, along with its BEGIN.
-async fn first<S: Shape>(
-    core: &OpenTransaction,
-    executor: &Executor<'_>,
-    begin: String,
-    query: Query<'_>,
-    params: Params<'_>,
-) -> Result<S::Out> {
-    let client = &executor.connection.client;
-    let statement = match query {
-        Query::Prepared(statement) => Some(statement.clone()),
-        Query::Text(sql) => executor.connection.prepared(sql),
-    };
-    let Some(statement) = statement else {
-        core.send(executor, &begin).await?;
-        return executor.statement::<S>(query, params).await;
-    };
-    let flight = future::join(client.batch_execute(&begin), S::prepared(client, &statement, params));
-    let flight = std::pin::pin!(flight);
-    let Answered { answer, stopped, sent } =
-        executor.at(Scope::Opening).listen(Phase::Statement, flight).await?;
-    let _ = core.begun.set(answer.0.is_ok().then_some(sent.mark));
-    match answer {
-        (Ok(()), Ok(out)) => Ok(out),
-        (Err(error), Ok(_)) => {
-            // It ran by itself, and only its author knows whether it wrote.
-            core.has_strayed.store(true, Ordering::Release);
-            Err(executor
-                .failed(Phase::Begin, error, stopped, sent)
-                .with_outcome(Outcome::Unknown)
-                .and(STRAYED))
-        }
-        (Err(error), Err(_)) => Err(executor.failed(Phase::Begin, error, stopped, sent)),
-        (Ok(()), Err(error)) => Err(executor.failed(Phase::Statement, error, stopped, sent)),
     }
 }
 
@@ -359,7 +351,7 @@ impl TransactionGuard {
     /// Commits.
     ///
     /// # Errors
-    /// With what became of it. [`Outcome::Unknown`] means that COMMIT was sent and no answer came.
+    /// With its outcome. [`Outcome::Unknown`] means that COMMIT was sent and no answer came.
     ///
     /// # Cancel safety
     /// Dropped, the COMMIT is let finish; its outcome is told by an
@@ -371,7 +363,7 @@ impl TransactionGuard {
     /// Rolls back, and waits until that is done.
     ///
     /// # Cancel safety
-    /// Dropped, it is rolled back on the side.
+    /// Dropped, the return path rolls it back.
     pub async fn rollback(self) {
         let _rolled_back = commit::roll_back(&self.ending.0).await;
     }

@@ -1,15 +1,15 @@
-//! What is behind the handle of a transaction: the lease, what bounds it, and whether there is a transaction at all.
+//! What is behind the handle of a transaction: the lease, the limits, and whether there is a transaction on the server.
 //!
-//! Two things must never happen: a statement that runs without its transaction, because BEGIN had failed or had
-//! already been undone by a statement inside, would commit by itself; and a handle that outlives its closure would
-//! write into a stranger's transaction. So every statement asks here first, and gets a share in the lease for as long
-//! as it runs; the end of the transaction takes the lease out.
+//! Two things must never happen. A statement that runs without its transaction, because BEGIN failed or a statement inside
+//! has ended the transaction, would commit by itself. And a handle that outlives its closure would write into another
+//! caller's transaction. So every statement asks here first, and shares the lease for as long as it runs; the end of the
+//! transaction takes the lease out.
 
 use super::levels::Levels;
-use super::options::TransactionOptions;
 use crate::call::connection::PooledConnection;
+use crate::call::options::TransactionOptions;
 use crate::call::statement::executor::{Executor, ScopeSource};
-use crate::call::statement::request::give_up;
+use crate::call::statement::stop::give_up;
 use crate::deadline;
 use crate::deadline::Deadline;
 use crate::error::{Error, Outcome, Phase, Result};
@@ -18,6 +18,7 @@ use crate::name::WorkName;
 use crate::rules::outcome::Scope;
 use crate::sql::nature;
 use crate::wire::session_state::Mark;
+use crate::wire::transaction_status::TransactionStatus;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -25,26 +26,25 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_postgres::SimpleQueryMessage;
 
-/// What the handle and whoever ends the transaction share.
+/// Shared by the handle and by what ends the transaction.
 pub(crate) struct OpenTransaction {
-    /// Taken out when the transaction ends. A statement in flight has a share in it.
+    /// Taken out when the transaction ends. A statement that runs shares it.
     lease: Mutex<Option<Arc<PooledConnection>>>,
     pub(crate) work: WorkName,
     pub(crate) deadline: Option<Deadline>,
     is_own_limit: bool,
-    /// The server's limit on each statement, as BEGIN stamped it.
+    /// The server's limit on each statement, as BEGIN has set it.
     server_limit: Option<Duration>,
     is_read_only: bool,
     /// This program's own limits do not hold in it.
-    takes_its_time: bool,
-    /// The BEGIN that has not been sent yet: it travels with the first statement.
+    is_without_limits: bool,
+    /// The BEGIN that was not sent yet, because it travels with the first statement.
     pub(crate) unsent: Mutex<Option<String>>,
-    /// How things stood on the wire when the server said yes to BEGIN, and none if it said no; nothing before it was sent,
-    /// or while its answer is awaited.
+    /// The state of the wire when BEGIN succeeded, `None` if it failed; unset until BEGIN is answered.
     pub(crate) begun: OnceLock<Option<Mark>>,
-    /// It said no, and the first statement, which was on its way behind it, ran by itself.
+    /// BEGIN failed, and the first statement, which was on its way behind it, ran by itself.
     pub(crate) has_strayed: AtomicBool,
-    /// A text was sent that may end the transaction: what became of it is known only once that was answered.
+    /// A text was sent that may end the transaction: its outcome is known only once that text was answered.
     pub(crate) may_have_ended: AtomicBool,
     /// The savepoints that are open, one inside the other.
     pub(crate) levels: Levels,
@@ -63,32 +63,32 @@ impl OpenTransaction {
                 format!("the transaction of {} has ended; its handle was used afterwards", self.work),
             ));
         };
-        match self.adrift(&lease) {
-            Some(adrift) => Err(self.not_open(adrift, Phase::Statement, Outcome::NotStarted)),
+        match self.why_not_open(&lease) {
+            Some(why) => Err(self.not_open(why, Phase::Statement, Outcome::NotStarted)),
             None => Ok(lease),
         }
     }
 
-    /// The status byte and the command tag of the server's last answer.
-    pub(crate) fn last_answer(&self) -> (u8, String) {
+    /// The transaction status and the command tag of the server's last answer.
+    pub(crate) fn last_answer(&self) -> (TransactionStatus, String) {
         match self.lease.lock().as_ref() {
             Some(lease) => (lease.inner().link.state.status(), lease.inner().link.state.last_tag()),
-            None => (b'I', String::new()),
+            None => (TransactionStatus::Idle, String::new()),
         }
     }
 
-    /// Why there is no transaction on the server, if there is none: what was sent now would commit by itself.
-    pub(crate) fn adrift(&self, lease: &PooledConnection) -> Option<NotOpen> {
+    /// Why there is no transaction on the server, if there is none: a statement that is sent now would commit by itself.
+    pub(crate) fn why_not_open(&self, lease: &PooledConnection) -> Option<NotOpen> {
         let link = &lease.inner().link;
         let begun = self.begun.get();
-        // A command tag has said so. Another may have been begun behind it, so the status says nothing.
+        // A command tag showed its end. Another transaction may have begun since, so the status proves nothing.
         if matches!(begun, Some(Some(mark)) if link.state.has_ended_since(*mark)) {
             return Some(NotOpen::EndedFromWithin);
         }
-        if link.state.status() != b'I' || link.is_closed() || self.unsent.lock().is_some() {
+        if !link.state.status().is_idle() || link.is_closed() || self.unsent.lock().is_some() {
             return None;
         }
-        // The server has said that there was one, and now says that there is none: whatever else is on its way.
+        // The server confirmed the transaction and now reports none, whatever else is on its way.
         match begun {
             Some(Some(_)) => Some(NotOpen::EndedFromWithin),
             Some(None) => Some(NotOpen::NeverBegun),
@@ -97,19 +97,19 @@ impl OpenTransaction {
         }
     }
 
-    /// What becomes of a transaction that is not committed by us.
+    /// The outcome of the transaction if we do not commit it.
     pub(crate) fn undone(&self, lease: &PooledConnection) -> Outcome {
         let link = &lease.inner().link;
         let may_have_ended = self.may_have_ended.load(Ordering::Acquire);
         let is_answered = link.is_answered() && !link.is_abandoned() && !link.is_closed();
-        match self.adrift(lease) {
+        match self.why_not_open(lease) {
             Some(NotOpen::EndedFromWithin) => Outcome::Unknown,
             _ if may_have_ended && !is_answered => Outcome::Unknown,
             _ => self.strayed_or(Outcome::RolledBack),
         }
     }
 
-    /// The same where its connection is in other hands.
+    /// The same when another task has the connection.
     pub(crate) fn undone_unseen(&self) -> Outcome {
         match self.may_have_ended.load(Ordering::Acquire) {
             true => Outcome::Unknown,
@@ -121,25 +121,22 @@ impl OpenTransaction {
         if self.has_strayed.load(Ordering::Acquire) { Outcome::Unknown } else { outcome }
     }
 
-    pub(crate) fn not_open(&self, adrift: NotOpen, phase: Phase, outcome: Outcome) -> Error {
+    pub(crate) fn not_open(&self, why: NotOpen, phase: Phase, outcome: Outcome) -> Error {
         let work = &self.work;
-        let sentence = match adrift {
+        let sentence = match why {
             NotOpen::NeverBegun => {
                 format!("the transaction of {work} could not be begun, and the error was passed over")
             }
             NotOpen::EndedFromWithin => format!(
-                "the transaction of {work} was ended by a statement of its own; leave COMMIT and ROLLBACK to whoever \
-                 opened it"
+                "the transaction of {work} was ended by a statement of its own; leave COMMIT and ROLLBACK to \
+                 the code that opened it"
             ),
         };
         Error::new(Fault::TransactionState, phase, outcome, sentence)
     }
 
     pub(crate) fn executor<'a>(&'a self, lease: &'a PooledConnection) -> Executor<'a> {
-        let deadline = match (self.deadline, deadline::current()) {
-            (Some(own), current) => Some(own.or_earlier(current)),
-            (None, current) => current,
-        };
+        let deadline = Deadline::earliest([self.deadline, deadline::current()]);
         let scope = match self.may_have_ended.load(Ordering::Acquire) {
             true => Scope::Unclear,
             false => Scope::InTransaction,
@@ -151,7 +148,7 @@ impl OpenTransaction {
             is_transaction_limit: self.is_own_limit && deadline == self.deadline,
             server_limit: self.server_limit,
             is_read_only: self.is_read_only,
-            limit: lease.executor().limit.filter(|_| !self.takes_its_time),
+            limit: lease.executor().limit.filter(|_| !self.is_without_limits),
             ..lease.executor()
         }
     }
@@ -164,8 +161,8 @@ impl OpenTransaction {
         }
     }
 
-    /// Takes the lease out, once. `None` when another task still has a statement under way: that is stopped, and
-    /// whoever waits for it gives the lease back.
+    /// Takes the lease out, once. `None` if another task still has a statement under way: that is stopped, and that task
+    /// gives the lease back.
     pub(crate) fn take(&self) -> Option<PooledConnection> {
         let shared = self.lease.lock().take()?;
         match Arc::try_unwrap(shared) {
@@ -192,17 +189,17 @@ impl OpenTransaction {
         let link = &executor.connection.link;
         let _ = self.begun.set(id.is_ok().then(|| link.state.mark()));
         if id.is_ok() {
-            // This transaction has an owner.
-            link.told();
+            // The caller knows of this transaction.
+            link.note_told_status();
         }
         id
     }
 }
 
-/// Why a handle has no transaction behind it.
+/// Why there is no transaction behind a handle.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotOpen {
-    /// Its BEGIN failed, or was given up.
+    /// Its BEGIN failed or was abandoned.
     NeverBegun,
     /// A statement inside was its COMMIT or ROLLBACK.
     EndedFromWithin,
@@ -224,12 +221,9 @@ async fn send_begin(executor: &Executor<'_>, begin: &str) -> Result<Option<Strin
 /// Opens a transaction on a lease.
 pub(crate) async fn open(lease: PooledConnection, begin: TransactionOptions) -> Result<Arc<OpenTransaction>> {
     let now = Instant::now();
-    let own = lease.inner().shared.plan.transaction_timeout().filter(|_| !begin.takes_its_time);
+    let own = lease.inner().server.plan.transaction_timeout().filter(|_| !begin.is_without_limits);
     let own = own.and_then(|limit| now.checked_add(limit));
-    let scope = match (lease.deadline(), deadline::current()) {
-        (Some(lease), current) => Some(lease.or_earlier(current)),
-        (None, current) => current,
-    };
+    let scope = Deadline::earliest([lease.deadline(), deadline::current()]);
     let own = own.map(Deadline::at);
     let is_own_limit = own.is_some_and(|own| scope.is_none_or(|scope| own < scope));
     let deadline = if is_own_limit { own } else { scope };
@@ -240,13 +234,13 @@ pub(crate) async fn open(lease: PooledConnection, begin: TransactionOptions) -> 
         work,
         deadline,
         is_own_limit,
-        // Who takes his time lifts the server's limit, or says another.
-        server_limit: match begin.takes_its_time {
+        // Work without limits lifts the server's limit, or sets another.
+        server_limit: match begin.is_without_limits {
             true => begin.statement_timeout,
             false => begin.statement_limit(lease.inner(), deadline, None),
         },
         is_read_only: begin.read_only,
-        takes_its_time: begin.takes_its_time,
+        is_without_limits: begin.is_without_limits,
         unsent: Mutex::new(None),
         begun: OnceLock::new(),
         has_strayed: AtomicBool::new(false),

@@ -1,12 +1,12 @@
-//! What became of a transaction whose COMMIT was sent and never answered.
+//! Finds out the outcome of a transaction whose COMMIT was sent and never answered.
 //!
-//! The server keeps the fate of every recent transaction. While the old backend still works on it, it is "in
-//! progress" and the question is asked again; then it is final. Holds on the same server and its physical standbys
-//! that have caught up, not after a fail-over that lost data.
+//! The server keeps the outcome of every recent transaction. While the old backend still works on it, the answer is "in
+//! progress", and the question is asked again; later it is final. This holds on the same server and on physical standbys
+//! that have caught up, but not after a fail-over that lost data.
 //!
-//! Nor after a crash: an id whose record never reached the disk is given out again afterwards, and "committed" is then
-//! said of a stranger's transaction. A crash empties the server's shared statistics, so a `stats_reset` that is younger
-//! than the transaction means that nothing may be concluded.
+//! Nor does it hold after a crash: an id whose record never reached the disk is given out again, and "committed" then
+//! belongs to another transaction. A crash resets the server's shared statistics, so a `stats_reset` that is younger than
+//! the transaction means that nothing can be concluded.
 
 use crate::call::breaker::Permit;
 use crate::call::connection::PooledConnection;
@@ -22,7 +22,7 @@ const ASK: &str = "SELECT CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_stat_bgwri
                    WHERE stats_reset >= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $2)) \
                    THEN NULL ELSE pg_catalog.pg_xact_status($1::text::xid8) END";
 
-/// The outcome, or [`Outcome::Unknown`] if it could not be had by the deadline.
+/// The outcome, or [`Outcome::Unknown`] if it was not known by the deadline.
 ///
 /// # Cancel safety
 /// Only asks.
@@ -33,7 +33,7 @@ pub(crate) async fn outcome_of(
     began: Instant,
     deadline: Option<Deadline>,
 ) -> Outcome {
-    let limit = Deadline::at(Instant::now() + pool.inner.manager.shared.plan.reclaim_timeout());
+    let limit = Deadline::at(Instant::now() + pool.inner.manager.server.plan.reclaim_timeout());
     let until = limit.or_earlier(deadline).instant();
     let mut pause = Duration::from_millis(10);
     while Instant::now() < until {

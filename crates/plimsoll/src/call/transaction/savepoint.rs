@@ -1,8 +1,8 @@
 //! Savepoints: a part of a transaction that may fail by itself.
 //!
-//! Whatever a savepoint's own deadline says, undoing it is the transaction's business and has the transaction's time: a
-//! part that was told to be rolled back and is not would be committed with the rest. If it cannot be undone, the
-//! transaction cannot be committed.
+//! A savepoint is rolled back by the transaction's deadline, whatever its own deadline is: a part whose caller was told that
+//! it is rolled back, and that is not, would be committed with the rest. If the rollback fails, the transaction cannot be
+//! committed.
 
 use super::Transaction;
 use super::levels::{Entry, Level};
@@ -25,11 +25,11 @@ where
     let Some(level) = core.levels.push(outer.level) else {
         return Err(Entry::Blocked.refusal(&core.work));
     };
-    let open = Open { core, level, is_over: false };
+    let open = OpenSavepoint { core, level, is_closed: false };
     let savepoint = format!("SAVEPOINT {}", name(level));
     if let Err(error) = control(core, &lease, Phase::Begin, &savepoint).await {
-        // It was not made, or the transaction has failed with it.
-        open.over();
+        // The savepoint does not exist, or the transaction has failed with it.
+        open.close();
         return Err(error);
     }
     drop(lease);
@@ -40,7 +40,7 @@ where
             let release = format!("RELEASE SAVEPOINT {}", name(level));
             match control(core, &lease, Phase::Statement, &release).await {
                 Ok(()) => {
-                    open.over();
+                    open.close();
                     return Ok(value);
                 }
                 Err(error) => error,
@@ -50,11 +50,11 @@ where
     };
     match core.undo(&lease, level).await {
         Ok(()) => {
-            open.over();
+            open.close();
             Err(error.with_outcome(Outcome::RolledBack))
         }
         Err(second) => {
-            open.over();
+            open.close();
             Err(error.and(format_args!(
                 "it could not be undone, so the transaction cannot be committed: {second}"
             )))
@@ -62,23 +62,23 @@ where
     }
 }
 
-/// A savepoint that is open until it is said to be over; dropped before that, it was given up.
-struct Open<'a> {
+/// An open savepoint. If it is dropped before its end was noted, it was abandoned.
+struct OpenSavepoint<'a> {
     core: &'a OpenTransaction,
     level: Level,
-    is_over: bool,
+    is_closed: bool,
 }
 
-impl Open<'_> {
-    fn over(mut self) {
-        self.is_over = true;
+impl OpenSavepoint<'_> {
+    fn close(mut self) {
+        self.is_closed = true;
         self.core.levels.remove(self.level);
     }
 }
 
-impl Drop for Open<'_> {
+impl Drop for OpenSavepoint<'_> {
     fn drop(&mut self) {
-        if !self.is_over {
+        if !self.is_closed {
             self.core.levels.give_up(self.level);
         }
     }
@@ -95,11 +95,11 @@ async fn control(core: &OpenTransaction, lease: &PooledConnection, phase: Phase,
 }
 
 impl OpenTransaction {
-    /// The lease for whoever holds the handle of this level, once everything that was given up within it is undone.
+    /// The lease, for a statement at this level, once all abandoned savepoints within it are undone.
     pub(crate) async fn enter(&self, level: Level) -> Result<Arc<PooledConnection>> {
         let mut lease = self.lease()?;
         if lease.inner().link.needs_settling() {
-            // What is given up and not over yet may be the end of the transaction.
+            // An abandoned statement that still runs may end the transaction.
             Box::pin(self.executor(&lease).settled()).await?;
             lease = self.lease()?;
         }
@@ -114,8 +114,8 @@ impl OpenTransaction {
         }
     }
 
-    /// Undoes what was given up, before COMMIT.
-    pub(crate) async fn undo_what_was_given_up(&self, lease: &PooledConnection) -> Result<()> {
+    /// Undoes abandoned savepoints, before COMMIT.
+    pub(crate) async fn undo_abandoned(&self, lease: &PooledConnection) -> Result<()> {
         match self.levels.entry(0) {
             Entry::Open => Ok(()),
             Entry::After(given_up) => self.undo(lease, given_up).await,
@@ -125,7 +125,7 @@ impl OpenTransaction {
 
     /// Rolls back to a savepoint, by the transaction's own deadline. If that fails the transaction cannot be committed.
     async fn undo(&self, lease: &PooledConnection, level: Level) -> Result<()> {
-        if self.adrift(lease) == Some(NotOpen::EndedFromWithin) {
+        if self.why_not_open(lease) == Some(NotOpen::EndedFromWithin) {
             let error = self.not_open(NotOpen::EndedFromWithin, Phase::Rollback, Outcome::Unknown);
             return Err(error);
         }

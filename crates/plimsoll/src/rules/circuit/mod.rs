@@ -1,4 +1,4 @@
-//! The states of the breaker, and what moves it from one to the next. Pure: `now` is an argument.
+//! The states of the breaker, and what moves it from one to the next.
 //!
 //! ```text
 //!              nothing answers, for as long as `after`                     a probe is answered
@@ -8,15 +8,18 @@
 //!     └───────── every step was answered: 2, 4, 8, 16 calls at a time ◄─────────────────────────────┘
 //! ```
 //!
-//! One thing is watched, and it is a time: how long the server has owed an answer and given none, to anybody. A slow
-//! statement is not silence, because the probe beside it is answered; a lock pile-up is not, a constraint is not, a
-//! statement that was cancelled is not. A connection that breaks while others are answered is not. A stall that is
-//! shorter than `after` passes unnoticed. That is why no failure is counted by itself: what counts is that nothing
-//! succeeded since the first of them. A server that is full has answered, so its refusal counts only where the pool has
-//! no connection at all.
+//! One thing is watched, and it is a time: how long the server has owed an answer and given none to any caller. A slow
+//! statement is not silence, because the probe beside it is answered; nor is a lock pile-up, a constraint, or a statement
+//! that was cancelled; nor a connection that breaks while others are answered. A stall that is shorter than `after`
+//! passes unnoticed. That is why no failure is counted by itself: what counts is that nothing succeeded since the first
+//! failure. A server that is full has answered, so its refusal counts only where the pool has no connection at all.
 //!
 //! A step ends when its calls were answered, or when it has lasted for a moment and the server said anything: a call
-//! may run for long, and a lease may be kept for good.
+//! may run for long, and a lease may be kept for ever.
+
+mod cause;
+
+pub(crate) use cause::Cause;
 
 use crate::fault::Fault;
 use std::fmt;
@@ -27,50 +30,14 @@ use tokio::time::Instant;
 const FAILURES: u32 = 3;
 /// Calls at a time right after a probe was answered.
 const FIRST_STEP: u32 = 2;
-/// Once that many calls at a time were answered, nobody is counted any more.
+/// Once so many calls at a time were answered, the breaker closes and calls are counted no more.
 const LAST_STEP: u32 = 16;
 
-/// A step whose calls go on for longer than this waits for them no more.
+/// A step whose calls run for longer than this does not wait for them.
 const STEP_LASTS: Duration = Duration::from_millis(100);
 
-/// An outage that lasts is told of again, this often.
+/// How often an outage that lasts is told of again.
 const REMINDER: Duration = Duration::from_secs(60);
-
-/// Why it is not closed.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Cause {
-    /// Answers were owed, and none came since then.
-    Silent(Instant),
-    /// No connection could be opened since then.
-    Failing { since: Instant, failures: u32, fault: Fault, last: String },
-    /// It had answered again, and then a call did not reach it.
-    Relapsed,
-    /// It answers again; so many calls at a time are let through.
-    Recovering(u32),
-    /// Somebody said so.
-    Isolated,
-}
-
-impl Cause {
-    /// In words, as of now.
-    pub(crate) fn told(&self, now: Instant) -> String {
-        let seconds = |since: Instant| now.saturating_duration_since(since).as_secs_f64();
-        match self {
-            Cause::Silent(since) => {
-                format!("the server has owed answers and given none for {:.1} s", seconds(*since))
-            }
-            Cause::Failing { since, failures, last, .. } => format!(
-                "no connection could be opened for {:.1} s ({failures} tries; the last: {last})",
-                seconds(*since)
-            ),
-            Cause::Relapsed => "the server had answered again, and then could not be reached".to_owned(),
-            Cause::Recovering(step) => {
-                format!("the server answers again, and {step} calls at a time are let through")
-            }
-            Cause::Isolated => "it was isolated by hand".to_owned(),
-        }
-    }
-}
 
 /// What a breaker does with calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -100,16 +67,21 @@ impl fmt::Display for BreakerState {
 #[derive(Debug)]
 enum CircuitState {
     Closed,
-    /// Since the outage began; and since it was opened last, which an answer must be younger than.
     Open {
+        /// When the outage began.
         since: Instant,
+        /// When it was opened last: an answer closes it only if it came later.
         shut: Instant,
         reason: Cause,
     },
     HalfOpen {
+        /// When the outage began.
         since: Instant,
+        /// Calls that are let through at a time.
         step: u32,
+        /// When this step began.
         stepped: Instant,
+        /// Calls that were let through and have not ended.
         out: u32,
     },
     Isolated {
@@ -117,7 +89,7 @@ enum CircuitState {
     },
 }
 
-/// A change of state, to be told once no lock is held.
+/// A change of state, to be told of once no lock is held.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Change {
     Opened { reason: String },
@@ -127,21 +99,22 @@ pub(crate) enum Change {
     Closed { after: Duration },
 }
 
-/// The right to make one call while half open, good for the opening in which it was given.
+/// The permission for one call while half open. It belongs to the opening in which it was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProbePermit(u64);
 
-/// What became of a call that had such a right.
+/// What became of a call that had such a permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CallResult {
-    /// The server said something, be it an error.
+    /// The server answered, be it with an error.
     Answered,
     /// It could not be reached.
     Failed,
-    /// Nobody waited for it.
+    /// The call was dropped before there was an answer.
     Unknown,
 }
 
+/// Connects that failed, with no answer since the first of them.
 struct Failing {
     since: Instant,
     failures: u32,
@@ -153,9 +126,11 @@ struct Failing {
 pub(crate) struct Circuit {
     after: Duration,
     state: CircuitState,
-    /// Grows with each opening, so that what belongs to an earlier one is known.
+    /// Grows with each opening, so that a permit of an earlier one is known.
     generation: u64,
+    /// The last answer.
     heard: Option<Instant>,
+    /// Since when an answer is owed.
     owed: Option<Instant>,
     failing: Option<Failing>,
     /// The pool has connections that have not ended.
@@ -198,12 +173,12 @@ impl Circuit {
         }
     }
 
-    /// Since when answers are owed and none comes, from anywhere.
+    /// Since when answers are owed and none comes on any connection.
     pub(crate) fn silent_since(&self) -> Option<Instant> {
         self.owed.or(self.failing.as_ref().map(|failing| failing.since))
     }
 
-    /// The server said something at that time.
+    /// The server answered at that time.
     pub(crate) fn heard(&mut self, at: Instant) -> Option<Change> {
         if self.heard.is_some_and(|known| at <= known) {
             return None;
@@ -220,7 +195,7 @@ impl Circuit {
                 self.state = CircuitState::HalfOpen { since, step: FIRST_STEP, stepped: at, out: 0 };
                 Some(Change::HalfOpened { after: at.saturating_duration_since(since) })
             }
-            // Where no call comes to its end, the heartbeat's answers are the steps.
+            // Where no call ends, the answers of the heartbeat are the steps.
             CircuitState::HalfOpen { stepped, out, .. }
                 if out == 0 || at.saturating_duration_since(stepped) >= STEP_LASTS =>
             {
@@ -247,7 +222,7 @@ impl Circuit {
         self.judge(now, None)
     }
 
-    /// Looks at the server as a whole: whether anybody waits for an answer, and since when the probe does.
+    /// Looks at the server as a whole: whether any call waits for an answer, and since when the probe does.
     pub(crate) fn look(&mut self, now: Instant, is_owed: bool, probe: Option<Instant>) -> Option<Change> {
         self.owed = match (is_owed || probe.is_some(), self.owed) {
             (true, known) => Some(known.unwrap_or(now)),
@@ -261,7 +236,7 @@ impl Circuit {
         self.has_connections = has;
     }
 
-    /// Time in which nobody could look (this program stood still) is not held against the server.
+    /// Time in which this program stood still, so that it could not look, is not held against the server.
     pub(crate) fn forgive(&mut self) {
         self.owed = None;
         self.failing = None;
@@ -316,7 +291,7 @@ impl Circuit {
         Some(Change::StillOpen { after, reason: reason.told(now) })
     }
 
-    /// Whether a call may go on; with a right of its own while half open.
+    /// Whether a call may go on; with a permit of its own while half open.
     pub(crate) fn permit(&mut self) -> Result<Option<ProbePermit>, ()> {
         match &mut self.state {
             CircuitState::Closed => Ok(None),
@@ -330,9 +305,9 @@ impl Circuit {
         }
     }
 
-    /// A call that had a right has ended. What belongs to an earlier opening says nothing about this one.
-    pub(crate) fn done(&mut self, right: ProbePermit, answer: CallResult, now: Instant) -> Option<Change> {
-        if right.0 != self.generation {
+    /// A call that had a permit has ended. A permit of an earlier opening says nothing about this one.
+    pub(crate) fn done(&mut self, permit: ProbePermit, answer: CallResult, now: Instant) -> Option<Change> {
+        if permit.0 != self.generation {
             return None;
         }
         let CircuitState::HalfOpen { out, .. } = &mut self.state else { return None };
@@ -361,7 +336,6 @@ impl Circuit {
         if matches!(self.state, CircuitState::Isolated { .. }) {
             return None;
         }
-        self.generation += 1;
         self.state = CircuitState::Isolated { since: now };
         Some(Change::Isolated { reason: Cause::Isolated.told(now) })
     }

@@ -224,6 +224,164 @@ fn time_in_which_nobody_could_look_is_forgiven() {
     assert_eq!(circuit.look(start + ms(5_000), true, Some(start + ms(4_990))), None);
 }
 
+#[test]
+fn silence_begins_with_the_first_owed_answer_or_the_first_failed_connect() {
+    let start = Instant::now();
+    let mut circuit = Circuit::new(AFTER);
+    assert_eq!(circuit.silent_since(), None);
+    circuit.connect_failed(start + ms(10), Fault::Unreachable, "refused");
+    circuit.connect_failed(start + ms(20), Fault::Unreachable, "refused");
+    assert_eq!(circuit.silent_since(), Some(start + ms(10)));
+    circuit.look(start + ms(30), true, None);
+    circuit.look(start + ms(40), false, Some(start + ms(40)));
+    assert_eq!(circuit.silent_since(), Some(start + ms(30)), "an answer is owed all the time since");
+    circuit.look(start + ms(50), false, None);
+    assert_eq!(circuit.silent_since(), Some(start + ms(10)), "nothing is owed any more");
+    circuit.heard(start + ms(60));
+    assert_eq!(circuit.silent_since(), None);
+}
+
+#[test]
+fn only_an_answer_that_came_later_ends_a_silence() {
+    let start = Instant::now();
+    let mut circuit = Circuit::new(AFTER);
+    circuit.look(start, true, None);
+    circuit.heard(start);
+    assert_eq!(circuit.silent_since(), Some(start), "heard in the moment in which it began");
+    circuit.heard(start + ms(1));
+    assert_eq!(circuit.silent_since(), None);
+
+    let mut circuit = Circuit::new(AFTER);
+    circuit.connect_failed(start + ms(5), Fault::Unreachable, "refused");
+    for (at, expected) in [(4, Some(start + ms(5))), (5, Some(start + ms(5))), (6, None)] {
+        circuit.heard(start + ms(at));
+        assert_eq!(circuit.silent_since(), expected, "heard after {at} ms");
+    }
+}
+
+#[test]
+fn an_answer_is_heard_once() {
+    let start = Instant::now();
+    let mut circuit = opened(start);
+    assert!(circuit.heard(start + ms(1_500)).is_some());
+    for at in [1_500, 1_499] {
+        assert_eq!(circuit.heard(start + ms(at)), None);
+        assert_eq!(circuit.opened().map(|(_, cause)| cause), Some(Cause::Recovering(2)), "{at}");
+    }
+    circuit.heard(start + ms(1_501));
+    assert_eq!(circuit.opened().map(|(_, cause)| cause), Some(Cause::Recovering(4)), "no call is out");
+}
+
+#[test]
+fn only_what_is_heard_after_it_opened_half_opens_it() {
+    let start = Instant::now();
+    let mut circuit = opened(start);
+    assert_eq!(circuit.heard(start + ms(900)), None, "in the moment in which it opened");
+    assert_eq!(circuit.heard(start + ms(901)), Some(Change::HalfOpened { after: ms(1) }));
+}
+
+#[test]
+fn a_step_waits_for_its_calls_for_a_tenth_of_a_second() {
+    let start = Instant::now();
+    let mut circuit = opened(start);
+    circuit.heard(start + ms(1_500));
+    assert!(matches!(circuit.permit(), Ok(Some(_))), "one of two is out");
+    let step = |circuit: &Circuit| circuit.opened().map(|(_, cause)| cause);
+    circuit.heard(start + ms(1_599));
+    assert_eq!(step(&circuit), Some(Cause::Recovering(2)));
+    circuit.heard(start + ms(1_600));
+    assert_eq!(step(&circuit), Some(Cause::Recovering(4)));
+    circuit.heard(start + ms(1_699));
+    assert_eq!(step(&circuit), Some(Cause::Recovering(4)), "the next step has a tenth of its own");
+}
+
+#[test]
+fn silence_needs_a_probe_that_was_out_for_half_of_it() {
+    let start = Instant::now();
+    for (probe, opens) in [(450, true), (451, false)] {
+        let mut circuit = Circuit::new(AFTER);
+        circuit.look(start, true, None);
+        let change = circuit.look(start + ms(900), true, Some(start + ms(probe)));
+        assert_eq!(change.is_some(), opens, "a probe since {probe} ms");
+    }
+    let mut circuit = Circuit::new(AFTER);
+    circuit.look(start + ms(1), true, None);
+    assert_eq!(circuit.look(start + ms(900), true, Some(start)), None, "owed for 899 ms");
+    let mut circuit = Circuit::new(AFTER);
+    circuit.look(start, false, Some(start));
+    assert!(circuit.look(start + ms(900), false, Some(start)).is_some(), "the probe alone is owed an answer");
+}
+
+#[test]
+fn three_failed_connects_are_enough_and_it_tells_of_the_last() {
+    let start = Instant::now();
+    let mut circuit = Circuit::new(AFTER);
+    assert_eq!(circuit.connect_failed(start, Fault::Unreachable, "no route"), None);
+    assert_eq!(circuit.connect_failed(start + ms(1), Fault::Unreachable, "no route"), None);
+    circuit.has_connections(true);
+    let change = circuit.connect_failed(start + ms(900), Fault::ConnectTimeout, "no answer");
+    let told = "no connection could be opened for 0.9 s (3 tries; the last: no answer)";
+    assert_eq!(change, Some(Change::Opened { reason: told.to_owned() }));
+    let cause = Cause::Failing {
+        since: start,
+        failures: 3,
+        fault: Fault::ConnectTimeout,
+        last: "no answer".to_owned(),
+    };
+    assert_eq!(circuit.opened(), Some((start + ms(900), cause)));
+}
+
+#[test]
+fn silence_is_told_as_silence_although_a_connect_has_failed() {
+    let start = Instant::now();
+    let mut circuit = Circuit::new(AFTER);
+    circuit.connect_failed(start, Fault::Unreachable, "refused");
+    circuit.look(start, true, Some(start));
+    assert!(circuit.look(start + ms(900), true, Some(start)).is_some());
+    assert_eq!(circuit.opened(), Some((start + ms(900), Cause::Silent(start))));
+}
+
+#[test]
+fn it_opens_once_and_half_open_it_opens_again_by_silence() {
+    let start = Instant::now();
+    let mut circuit = opened(start);
+    assert_eq!(silence(&mut circuit, start, 1_000, 9_000, 200), None, "it is open");
+    circuit.heard(start + ms(10_000));
+    assert!(silence(&mut circuit, start, 10_050, 11_000, 10_100).is_some());
+    assert_eq!(circuit.state(), BreakerState::Open);
+    circuit.isolate(start + ms(12_000));
+    assert_eq!(silence(&mut circuit, start, 12_000, 20_000, 12_000), None, "it is isolated");
+}
+
+#[test]
+fn an_isolation_tells_how_long_it_lasted_and_forgets_what_was_owed() {
+    let start = Instant::now();
+    let mut circuit = Circuit::new(AFTER);
+    let told = "it was isolated by hand".to_owned();
+    assert_eq!(circuit.resume(start), None, "it is not isolated");
+    assert_eq!(circuit.isolate(start), Some(Change::Isolated { reason: told }));
+    assert_eq!((circuit.state(), circuit.opened()), (BreakerState::Isolated, Some((start, Cause::Isolated))));
+    circuit.look(start + ms(5), true, None);
+    assert_eq!(circuit.resume(start + ms(20)), Some(Change::Closed { after: ms(20) }));
+    assert_eq!((circuit.silent_since(), circuit.opened()), (None, None));
+}
+
+#[test]
+fn it_says_when_the_outage_ended_and_how_long_it_was() {
+    let start = Instant::now();
+    let mut circuit = opened(start);
+    assert_eq!(circuit.heard(start + ms(1_500)), Some(Change::HalfOpened { after: ms(600) }));
+    let changes: Vec<_> = (1..=4).map(|at| circuit.heard(start + ms(1_500 + at))).collect();
+    assert_eq!(changes, [None, None, None, Some(Change::Closed { after: ms(604) })]);
+}
+
+#[test]
+fn each_state_has_its_word() {
+    let states = [BreakerState::Closed, BreakerState::Open, BreakerState::HalfOpen, BreakerState::Isolated];
+    let words = ["closed", "open", "half-open", "isolated"];
+    assert_eq!(states.map(|state| state.to_string()), words);
+}
+
 #[derive(Clone, Debug)]
 enum Move {
     Look(bool, bool),

@@ -1,32 +1,31 @@
-//! A connection on its way to a borrower, and what is to be done about it once the pool's lock is released. Pure.
+//! A connection on its way to a waiter, and what is to be done once the pool's lock is released.
 
 use super::seat::Seat;
-use super::waiters::Turn;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-/// A connection on its way to a borrower.
+/// A connection that was lent, on its way to the caller.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Grant<C> {
     pub(crate) slot: usize,
     pub(crate) connection: C,
     /// How long ago it was lent or opened before, which is at least as long as it has been idle.
     pub(crate) unused_for: Duration,
-    /// Its time has come; whoever gets it turns it down.
+    /// It has reached its greatest age: the caller turns it down.
     pub(crate) is_expired: bool,
 }
 
 /// What to do once the lock is released.
 #[must_use = "a connection is on its way"]
 pub(crate) enum Effects<C> {
-    /// It was laid down.
+    /// Nothing: the connection lies idle, or there was none.
     None,
-    /// It goes to a waiter.
+    /// The connection goes to a waiter.
     HandOver(HandOver<C>),
     /// It is no longer wanted: dropping it closes it.
     Close(C),
-    /// These are to be woken, having been sent away; and then there is this.
+    /// These waiters were refused and are to be woken; then comes the other effect.
     After(Vec<Waker>, Box<Effects<C>>),
 }
 
@@ -48,12 +47,9 @@ impl<C> HandOver<C> {
         HandOver { grant, seat }
     }
 
-    /// Lays the connection on the seat and says whom to wake. If the waiter has left meanwhile the connection is given
-    /// back, for [`Slots::give_up`].
+    /// Lays the connection on the seat and gives the waker to call. If the waiter has left meanwhile the connection
+    /// comes back, for [`Slots::give_up`](crate::rules::slots::Slots::give_up).
     pub(crate) fn deliver(self) -> Result<Waker, Option<Grant<C>>> {
-        self.seat.answer(Turn::Granted(self.grant)).map_err(|turn| match turn {
-            Turn::Granted(grant) => Some(grant),
-            Turn::Refused(_) => None,
-        })
+        self.seat.answer(Ok(self.grant)).map_err(Result::ok)
     }
 }

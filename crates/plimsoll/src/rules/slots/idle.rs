@@ -1,54 +1,28 @@
-//! The connections that lie idle. Pure: `now` is an argument.
+//! The idle connections.
 //!
-//! They are a stack: the one that was used last is lent first, so hot ones stay hot, and what is not needed grows old at
-//! the bottom and is closed.
+//! They are a stack: the connection that was used last is lent first, so the connections in use stay warm, and those that
+//! are not needed grow old at the bottom and are closed.
 
-use super::{LeaseRecord, Slot, SlotState, Slots};
+use super::{SlotState, Slots};
 use crate::moment::Moment;
 use crate::rules::queue::handover::{Effects, Grant};
-use crate::rules::queue::waiters::Who;
+use crate::rules::request::Request;
 use std::time::Duration;
 
-/// Slots that lie on one another, each saying who lies below it: the lines of the cache that a place has are fetched
-/// anyway when it is lent or laid down, and those of a list beside them would be more.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Stack {
-    /// [`BOTTOM`] if there is none.
-    top: u32,
-    pub(crate) count: usize,
-}
-
-/// The number of a place; there are never that many.
-fn number(slot: usize) -> u32 {
-    u32::try_from(slot).unwrap_or(BOTTOM)
-}
-
-/// What lies below the lowest.
-pub(crate) const BOTTOM: u32 = u32::MAX;
-
-impl Stack {
-    pub(crate) const EMPTY: Stack = Stack { top: BOTTOM, count: 0 };
-}
-
 impl<C, H> Slots<C, H> {
-    /// Lends the connection that was used last, if any is idle, and counts no lease.
+    /// Lends the connection that was used last, if any is idle, and does not count the lease.
     #[inline]
-    pub(crate) fn take(&mut self, who: impl FnOnce() -> Who, now: Moment) -> Option<Grant<C>> {
-        let slot = usize::try_from(self.idle.top).ok()?;
+    pub(crate) fn take(&mut self, request: &Request, now: Moment) -> Option<Grant<C>> {
+        let slot = self.hot.idle.pop()?;
         let place = self.slots.get_mut(slot)?;
         let connection = place.connection.take()?;
-        self.idle.top = place.below;
-        self.idle.count -= 1;
-        let unused_for = now.since(place.since);
         let is_expired = place.expires.is_some_and(|expires| expires <= now);
-        place.state = SlotState::Lent;
-        place.since = now;
-        place.lease = Some(LeaseRecord::new(who(), now));
-        self.lent += 1;
+        let unused_for = now.since(place.lend(request.clone(), now));
+        self.hot.lent += 1;
         Some(Grant { slot, connection, unused_for, is_expired })
     }
 
-    /// Lays it down, or closes it if it is one too many.
+    /// Makes a connection idle, or closes it if it is one too many.
     pub(crate) fn rest(&mut self, slot: usize, connection: C) -> Effects<C> {
         if self.total() > self.limits.max {
             self.vacate(slot);
@@ -57,31 +31,10 @@ impl<C, H> Slots<C, H> {
         self.leave(slot);
         let Some(place) = self.slots.get_mut(slot) else { return Effects::Close(connection) };
         place.state = SlotState::Idle;
-        place.lease = None;
+        place.holder = None;
         place.connection = Some(connection);
-        place.below = std::mem::replace(&mut self.idle.top, number(slot));
-        self.idle.count += 1;
+        self.hot.idle.push(slot);
         Effects::None
-    }
-
-    /// The idle ones, from the top of the stack down.
-    pub(crate) fn stacked(&self) -> Vec<usize> {
-        let place = |slot: u32| usize::try_from(slot).ok().filter(|slot| *slot < self.slots.len());
-        let below = |slot: &usize| place(self.slots.get(*slot)?.below);
-        std::iter::successors(place(self.idle.top), below).collect()
-    }
-
-    /// From the middle of the stack; whoever lies above it lies on what was below it.
-    pub(crate) fn take_out(&mut self, slot: usize) {
-        let below = self.slots.get(slot).map_or(BOTTOM, |place| place.below);
-        let slot = number(slot);
-        if self.idle.top == slot {
-            self.idle.top = below;
-        } else {
-            let is_above = |place: &&mut Slot<C, H>| place.state == SlotState::Idle && place.below == slot;
-            self.slots.iter_mut().filter(is_above).for_each(|above| above.below = below);
-        }
-        self.idle.count -= 1;
     }
 
     /// Takes out the idle connections that are too old, idle for too long, or not alive.
@@ -93,11 +46,11 @@ impl<C, H> Slots<C, H> {
         silent_for: impl Fn(&H) -> Option<Duration>,
     ) -> Vec<C> {
         let mut surplus = self.total().saturating_sub(self.limits.min);
-        // A clock that jumped makes all of them old at once. Nobody is helped by a pool that is emptied in one moment.
+        // A clock that jumped makes all of them old at once. A pool that is emptied in one moment helps no caller.
         let mut may_age_out = self.total().div_ceil(4);
         let mut reaped = Vec::new();
-        // The oldest idle lie at the bottom of the stack.
-        for slot in self.stacked().into_iter().rev() {
+        // From the bottom of the stack, where the oldest are.
+        for slot in self.hot.idle.clone() {
             let Some(place) = self.slots.get(slot) else { continue };
             let dead = place.handle.as_ref().is_some_and(&is_dead);
             let expired = place.expires.is_some_and(|expires| expires <= now);
@@ -116,5 +69,72 @@ impl<C, H> Slots<C, H> {
             }
         }
         reaped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::PoolLimits;
+    use super::super::tests::{SECOND, opened, up_to};
+    use super::*;
+
+    #[test]
+    fn a_dead_one_is_closed_whatever_the_minimum_and_what_is_above_the_maximum_too() {
+        let (mut slots, now) = opened(up_to(3, 3));
+        assert!(slots.reap(now, None, |_| false, |_| None).is_empty());
+        assert_eq!(slots.reap(now, None, |handle| *handle == 1, |_| None), [1]);
+        slots.limits.max = 1;
+        assert_eq!(slots.reap(now, None, |_| false, |_| None), [0], "the one at the bottom");
+        assert_eq!((slots.total(), slots.idle(), slots.totals.closed), (1, 1, 2));
+    }
+
+    #[test]
+    fn what_idles_for_too_long_is_closed_down_to_the_minimum() {
+        let idle_since = |limit| {
+            let (mut slots, now) = opened(up_to(2, 4));
+            // Opened 4, 3, 2 and 1 seconds ago; one of four a round ages out.
+            let rounds = [(); 3].map(|()| slots.reap(now + SECOND, Some(limit), |_| false, |_| None));
+            rounds.concat()
+        };
+        assert_eq!(idle_since(4 * SECOND), [0]);
+        assert_eq!(idle_since(SECOND), [0, 1], "two are the minimum");
+        assert!(idle_since(4 * SECOND + Duration::from_nanos(1)).is_empty());
+        // Used a moment ago, although it was lent long ago.
+        let heard = |silent| {
+            let (mut slots, now) = opened(up_to(0, 1));
+            slots.reap(now + SECOND, Some(SECOND), |_| false, |_| Some(silent)).len()
+        };
+        assert_eq!((heard(SECOND), heard(SECOND / 2)), (1, 0));
+    }
+
+    #[test]
+    fn one_that_has_reached_its_age_is_closed_although_it_is_of_the_minimum() {
+        let now = Moment::now();
+        let mut slots: Slots<u32, ()> = Slots::new(up_to(1, 1), 9);
+        let slot = slots.begin_connects(1, now).pop().expect("there is room");
+        let _ = slots.connected(slot, 7, (), Some(now + SECOND), now);
+        let just_before = Moment::numbered((now + SECOND).number() - 1);
+        assert!(slots.reap(just_before, None, |()| false, |()| None).is_empty());
+        assert_eq!(slots.reap(now + SECOND, None, |()| false, |()| None), [7]);
+        assert_eq!((slots.total(), slots.idle(), slots.wanted()), (0, 0, 1));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_does_not_empty_the_pool_at_once() {
+        let start = Moment::now();
+        let hour = Duration::from_secs(3600);
+        let limits = PoolLimits { min: 2, max: 20, overflow: 0, connects: 20 };
+        let mut slots: Slots<u32, ()> = Slots::new(limits, 9);
+        for (number, slot) in (0..).zip(slots.begin_connects(20, start)) {
+            let effects = slots.connected(slot, number, (), Some(start + hour / 2), start);
+            assert!(matches!(effects, Effects::None));
+        }
+        let mut left = 20_usize;
+        while left > 0 {
+            let reaped = slots.reap(start + hour, Some(hour / 6), |()| false, |()| None).len();
+            assert!((1..=left.div_ceil(4)).contains(&reaped), "{reaped} of {left} at once");
+            left -= reaped;
+        }
+        assert_eq!(slots.total(), 0);
     }
 }

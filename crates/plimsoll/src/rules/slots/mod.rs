@@ -1,4 +1,4 @@
-//! Where every connection is, at any moment. Pure: `now` is an argument.
+//! Where every connection is, at any moment.
 //!
 //! A slot is a permission to have a connection. It is in exactly one state, and only the methods here move it:
 //!
@@ -9,20 +9,36 @@
 //!     └─────────────────────────┴─────────────────┴──────── Returning ◄─┘
 //! ```
 //!
-//! Counts are kept where the state changes and nowhere else, so they cannot drift. What lies idle is in [`idle`].
+//! Counts are kept where the state changes and nowhere else, so they cannot drift.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | here | all that the pool's lock protects; lending, taking back, closing |
+//! | [`slot`] | one slot |
+//! | [`idle`] | the idle connections: the stack of them, and their upkeep |
+//! | [`connects`] | how many connects are begun, and where their connections come |
+//! | [`totals`] | what happened since the pool began |
 
+mod connects;
 mod idle;
+mod slot;
+mod totals;
 
-use super::forecast::{OverloadReason, Pace, Refusals};
-use super::gate::Rules;
+pub(crate) use slot::{Slot, SlotState};
+
+use super::forecast::Pace;
+use super::gate::GateRules;
 use super::queue::handover::{Effects, Grant, HandOver};
-use super::queue::waiters::{Next, Refusal, Waiters, Who};
+use super::queue::lane::Waiter;
+use super::queue::waiters::Waiters;
+use super::refusal::{Refusal, RefusalCounts};
+use super::request::Request;
+use crate::event::Event;
 use crate::moment::Moment;
 use crate::name::WorkName;
-use idle::{BOTTOM, Stack};
-use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
+use totals::{Totals, Waits};
 
 /// How many there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,119 +53,46 @@ pub(crate) struct PoolLimits {
     pub(crate) connects: usize,
 }
 
-/// Who has it, and since when.
-#[derive(Clone, Debug)]
-pub(crate) struct LeaseRecord {
-    pub(crate) who: Who,
-    pub(crate) since: Moment,
-    /// When to look whether something runs past the deadline: first at the deadline, then again and again.
-    pub(crate) due: Option<Moment>,
-    /// Whether it was reported as held for long.
-    pub(crate) is_reported: bool,
+/// What the fast path reads and writes: lending an idle connection, and making one idle.
+pub(super) struct Hot {
+    /// Idle slots, the one that was used last at the end.
+    idle: Vec<usize>,
+    lent: usize,
+    /// Slots that are not vacant.
+    total: usize,
+    /// Leases that began without a wait. Those that began after one are counted among the waits.
+    lent_at_once: u64,
+    pub(super) is_closed: bool,
+    pub(super) is_paused: bool,
+    /// The fast path is barred: see [`gate`](super::gate).
+    pub(super) is_gated: bool,
 }
 
-impl LeaseRecord {
-    fn new(who: Who, now: Moment) -> Self {
-        LeaseRecord { due: who.deadline, who, since: now, is_reported: false }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SlotState {
-    Vacant,
-    Opening,
-    Idle,
-    Lent,
-    Returning,
-}
-
-/// A place for a connection `C`; `H` is a handle on it that stays here while it is lent. It shares no line of the cache
-/// with the next.
-#[repr(align(64))]
-pub(crate) struct Slot<C, H> {
-    pub(crate) state: SlotState,
-    connection: Option<C>,
-    pub(crate) handle: Option<H>,
-    pub(crate) expires: Option<Moment>,
-    /// Since when it is in this state; idle ones keep the time at which they were lent last, because the clock costs as
-    /// much as all the rest of a return.
-    pub(crate) since: Moment,
-    pub(crate) lease: Option<LeaseRecord>,
-    /// While it is idle: who was laid down before it.
-    below: u32,
-    /// The clock is about to stop what runs on it, or to end it: whoever brings it home just then is too late, for the
-    /// next to borrow it would be hit.
-    pub(crate) is_condemned: bool,
-}
-
-/// The waits that ended with a connection, since the pool began.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Waits {
-    pub(crate) count: u64,
-    /// In nanoseconds, as is the longest.
-    total: u64,
-    longest: u64,
-}
-
-impl Waits {
-    pub(crate) fn add(&mut self, nanos: u64) {
-        self.count += 1;
-        self.total = self.total.saturating_add(nanos);
-        self.longest = self.longest.max(nanos);
-    }
-
-    pub(crate) fn total(self) -> Duration {
-        Duration::from_nanos(self.total)
-    }
-
-    pub(crate) fn longest(self) -> Duration {
-        Duration::from_nanos(self.longest)
-    }
-}
-
-/// What else happened since the pool began.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Totals {
-    /// What was lent and never came to its borrower, or was turned down by it.
-    pub(crate) turned_down: u64,
-    pub(crate) failed: u64,
-    pub(crate) opened: u64,
-    pub(crate) closed: u64,
-    pub(crate) connect_failures: u64,
-    pub(crate) capped: u64,
-    pub(crate) held_back: u64,
-}
+/// One cache line, together with the lock's own byte, which lies before it.
+const _: () = assert!(align_of::<Hot>() + size_of::<Hot>() <= 64);
 
 /// Everything that the pool's one lock protects.
 ///
-/// Where processors take the lock in turn, what each has to fetch from the other's cache is most of what the lock is
-/// held for. So the order of the fields matters. What lending at once and laying down write, and what both ask, is one
-/// line of the cache, the lock's own byte included, which lies before it; what a hand-over from lease to lease writes is
-/// two more, and it writes nothing else.
+/// Where several CPUs take the lock in turn, fetching what the other has written is most of what the lock is held for.
+/// So the order of the fields matters: first what the fast path writes, then what a hand-over from lease to lease
+/// writes, which is two more cache lines.
 #[repr(C)]
 pub(crate) struct Slots<C, H> {
-    idle: Stack,
-    opening: usize,
-    lent: usize,
-    returning: usize,
-    /// Leases that began without a wait. Those after one are counted among the waits.
-    lent_at_once: u64,
-    pub(crate) is_closed: bool,
-    pub(crate) is_paused: bool,
-    /// The fast path is barred: see [`gate`](super::gate).
-    pub(crate) is_gated: bool,
+    pub(super) hot: Hot,
     pub(crate) waits: Waits,
     pub(crate) pace: Pace,
     pub(crate) waiters: Waiters<Grant<C>>,
     pub(crate) slots: Vec<Slot<C, H>>,
     pub(crate) limits: PoolLimits,
-    pub(crate) rules: Rules,
+    pub(crate) rules: GateRules,
+    opening: usize,
+    returning: usize,
     vacant: Vec<usize>,
     pub(crate) totals: Totals,
-    pub(crate) refusals: Refusals,
-    /// Refusals of which an event is due.
-    pub(crate) untold: Vec<(OverloadReason, u64)>,
-    /// Leases of others than the highest priority, counted where some are kept for that.
+    pub(crate) refusals: RefusalCounts,
+    /// Events that are due, to be told once the lock is released.
+    pub(crate) events: Vec<Event>,
+    /// Leases of lower priorities than the highest, counted where connections are kept for that.
     pub(crate) lent_to_others: usize,
     /// No connect is begun before this.
     pub(crate) back_off: Option<Moment>,
@@ -159,41 +102,39 @@ pub(crate) struct Slots<C, H> {
     pub(crate) has_lost_its_runtime: bool,
 }
 
-/// The lock's byte and what lies behind it are one line; a place is two.
-const _: () = {
-    assert!(std::mem::offset_of!(Slots<(), ()>, waits) <= 64 - 8);
-    assert!(size_of::<Slot<Box<()>, Arc<()>>>() <= 128);
-};
-
 impl<C, H> Slots<C, H> {
     pub(crate) fn new(limits: PoolLimits, max_waiting: usize) -> Self {
+        let most = limits.max + limits.overflow;
         Slots {
-            slots: Vec::with_capacity(limits.max + limits.overflow),
-            idle: Stack::EMPTY,
-            vacant: Vec::new(),
-            waiters: Waiters::new(max_waiting),
-            limits,
-            is_closed: false,
-            is_paused: false,
-            is_gated: false,
-            rules: Rules::default(),
-            pace: Pace::default(),
-            refusals: Refusals::default(),
-            untold: Vec::new(),
-            lent_to_others: 0,
-            lent_at_once: 0,
+            hot: Hot {
+                idle: Vec::with_capacity(most),
+                lent: 0,
+                total: 0,
+                lent_at_once: 0,
+                is_closed: false,
+                is_paused: false,
+                is_gated: false,
+            },
             waits: Waits::default(),
-            totals: Totals::default(),
+            pace: Pace::default(),
+            waiters: Waiters::new(max_waiting),
+            slots: Vec::with_capacity(most),
+            limits,
+            rules: GateRules::default(),
             opening: 0,
-            lent: 0,
             returning: 0,
+            vacant: Vec::new(),
+            totals: Totals::default(),
+            refusals: RefusalCounts::default(),
+            events: Vec::new(),
+            lent_to_others: 0,
             back_off: None,
             pause: None,
             has_lost_its_runtime: false,
         }
     }
 
-    pub(crate) fn with_rules(mut self, rules: Rules) -> Self {
+    pub(crate) fn with_rules(mut self, rules: GateRules) -> Self {
         self.rules = rules;
         self.update_gate();
         self
@@ -201,11 +142,11 @@ impl<C, H> Slots<C, H> {
 
     /// Connections that exist or are being opened.
     pub(crate) fn total(&self) -> usize {
-        self.idle() + self.opening + self.lent + self.returning
+        self.hot.total
     }
 
     pub(crate) fn idle(&self) -> usize {
-        self.idle.count
+        self.hot.idle.len()
     }
 
     pub(crate) fn opening(&self) -> usize {
@@ -213,16 +154,30 @@ impl<C, H> Slots<C, H> {
     }
 
     pub(crate) fn lent(&self) -> usize {
-        self.lent
+        self.hot.lent
     }
 
     pub(crate) fn returning(&self) -> usize {
         self.returning
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.hot.is_closed
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.hot.is_paused
+    }
+
+    /// Whether a request is judged by the [`gate`](super::gate), and not just lent what is idle.
+    #[inline]
+    pub(crate) fn is_gated(&self) -> bool {
+        self.hot.is_gated
+    }
+
     /// How many leases there were, since the pool began.
     pub(crate) fn acquired(&self) -> u64 {
-        (self.lent_at_once + self.waits.count).saturating_sub(self.totals.turned_down)
+        (self.hot.lent_at_once + self.waits.count).saturating_sub(self.totals.turned_down)
     }
 
     /// The most there may be.
@@ -232,20 +187,20 @@ impl<C, H> Slots<C, H> {
 
     /// Lends the connection that was used last, if any is idle.
     #[inline]
-    pub(crate) fn lend(&mut self, who: impl FnOnce() -> Who, now: Moment) -> Option<Grant<C>> {
-        let grant = self.take(who, now)?;
-        self.lent_at_once += 1;
+    pub(crate) fn lend(&mut self, request: &Request, now: Moment) -> Option<Grant<C>> {
+        let grant = self.take(request, now)?;
+        self.hot.lent_at_once += 1;
         Some(grant)
     }
 
-    /// Lends to the longest waiting, or lays the connection down, or gives it back to be closed.
+    /// Lends to the waiter whose turn it is, or makes the connection idle, or gives it back to be closed.
     ///
-    /// The slot is [`State::Lent`], [`State::Opening`] or [`State::Returning`]. The time is asked for only when somebody
-    /// waits; where it is not, a connection that is too old is closed by the next round of upkeep, or turned down by the next
-    /// who gets it.
+    /// The slot is [`SlotState::Lent`], [`SlotState::Opening`] or [`SlotState::Returning`]. The time is asked for only
+    /// when a caller waits; where none does, a connection that is too old is closed by the next round of upkeep, or
+    /// turned down by the next caller that gets it.
     pub(crate) fn offer(&mut self, slot: usize, connection: C, now: impl FnOnce() -> Moment) -> Effects<C> {
         let is_condemned = self.slots.get(slot).is_none_or(|place| place.is_condemned);
-        if is_condemned || self.is_closed || self.total() > self.ceiling() {
+        if is_condemned || self.hot.is_closed || self.total() > self.ceiling() {
             self.vacate(slot);
             return Effects::Close(connection);
         }
@@ -263,147 +218,50 @@ impl<C, H> Slots<C, H> {
         self.hand_over(slot, connection, was_held, now)
     }
 
-    /// To whoever's turn it is; somebody waits, but perhaps not for this.
+    /// Lends to the waiter whose turn it is; there are waiters, but perhaps none may have this connection.
     fn hand_over(&mut self, slot: usize, connection: C, was_held: bool, now: Moment) -> Effects<C> {
         let mut late = Vec::new();
-        let Some(Next { who, since, seat }) = self.next_in_time(now, &mut late) else {
+        let Some(Waiter { request, seat }) = self.next_in_time(now, &mut late) else {
             return self.rest(slot, connection).after(late);
         };
-        // From hand to hand nothing is to be counted.
+        // From lease to lease nothing is to be counted.
         if !was_held {
             self.leave(slot);
-            self.lent += 1;
+            self.hot.lent += 1;
         }
         let Some(place) = self.slots.get_mut(slot) else { return Effects::Close(connection).after(late) };
-        let before = std::mem::replace(&mut place.since, now);
+        let (priority, asked_at) = (request.priority, request.since);
+        let before = place.lend(request, now);
         let unused_for = now.since(before);
-        let priority = who.priority;
-        place.state = SlotState::Lent;
-        place.lease = Some(LeaseRecord::new(who, now));
         self.count_lent(priority);
-        self.waits.add(now.nanos_since(since));
+        self.waits.add(now.nanos_since(asked_at));
         self.pace.handed_over(was_held.then_some(before), now);
         let given =
             Effects::HandOver(HandOver::new(Grant { slot, connection, unused_for, is_expired: false }, seat));
-        // Nearly always nobody was late, and moving it once more is not for nothing.
+        // Nearly always none was late, and moving the connection once more costs time.
         if late.is_empty() { given } else { given.after(late) }
     }
 
-    /// A lent connection is on its way back and not clean yet; says whose it was.
+    /// A lent connection is on its way back and not clean yet; gives the name of the work that held it.
     pub(crate) fn begin_return(&mut self, slot: usize, now: Moment) -> Option<WorkName> {
         self.leave(slot);
         let place = self.slots.get_mut(slot)?;
         place.state = SlotState::Returning;
         place.since = now;
-        // It is stopped and proven before it comes home.
+        // It is stopped and proven clean before it is lent again.
         place.is_condemned = false;
         self.returning += 1;
-        // The lease is kept: until the connection is home its name is not rid of it.
-        place.lease.as_ref().map(|lease| lease.who.name.clone())
+        // The holder is kept: until the connection is clean it counts for the cap of its name.
+        place.holder.as_ref().map(|holder| holder.name.clone())
     }
 
-    /// Takes permissions for as many connects as are wanted now.
-    pub(crate) fn begin_connects(&mut self, wanted: usize, now: Moment) -> Vec<usize> {
-        if self.is_closed || self.back_off.is_some_and(|until| now < until) {
-            return Vec::new();
-        }
-        let room = self.ceiling().saturating_sub(self.total());
-        let may = self.limits.connects.saturating_sub(self.opening);
-        let count = wanted.saturating_sub(self.opening).min(room).min(may);
-        if count == 0 {
-            return Vec::new();
-        }
-        (0..count).map(|_| self.open_slot(now)).collect()
-    }
-
-    /// The same for as many as would serve those who wait and keep the minimum. Nearly always all connections are there,
-    /// and nothing more is asked.
-    #[inline]
-    pub(crate) fn begin_wanted(&mut self, now: Moment) -> Vec<usize> {
-        if self.total() >= self.ceiling() {
-            return Vec::new();
-        }
-        let wanted = self.wanted();
-        self.begin_connects(wanted, now)
-    }
-
-    /// How many connects would serve those who wait and keep the minimum.
-    pub(crate) fn wanted(&self) -> usize {
-        let for_minimum = self.limits.min.saturating_sub(self.total() - self.opening);
-        self.servable().max(for_minimum)
-    }
-
-    fn open_slot(&mut self, now: Moment) -> usize {
-        let slot = self.vacant.pop().unwrap_or_else(|| {
-            self.slots.push(Slot {
-                state: SlotState::Vacant,
-                connection: None,
-                handle: None,
-                expires: None,
-                since: now,
-                lease: None,
-                below: BOTTOM,
-                is_condemned: false,
-            });
-            self.slots.len() - 1
-        });
-        if let Some(place) = self.slots.get_mut(slot) {
-            place.state = SlotState::Opening;
-            place.since = now;
-        }
-        self.opening += 1;
-        slot
-    }
-
-    /// A connect succeeded.
-    pub(crate) fn connected(
-        &mut self,
-        slot: usize,
-        connection: C,
-        handle: H,
-        expires: Option<Moment>,
-        now: Moment,
-    ) -> Effects<C> {
-        if let Some(place) = self.slots.get_mut(slot) {
-            place.handle = Some(handle);
-            place.expires = expires;
-            place.since = now;
-        }
-        self.totals.opened += 1;
-        self.back_off = None;
-        self.pause = None;
-        self.offer(slot, connection, || now)
-    }
-
-    /// The connection of this slot is gone; the permission is free again.
-    pub(crate) fn vacate(&mut self, slot: usize) {
-        let Some(place) = self.slots.get(slot) else { return };
-        if place.state == SlotState::Vacant {
-            return;
-        }
-        if place.state != SlotState::Opening || place.handle.is_some() {
-            self.totals.closed += 1;
-        }
-        self.end_lease(slot);
-        self.leave(slot);
-        if let Some(place) = self.slots.get_mut(slot) {
-            place.state = SlotState::Vacant;
-            place.connection = None;
-            place.handle = None;
-            place.lease = None;
-            place.expires = None;
-            place.is_condemned = false;
-            self.vacant.push(slot);
-        }
-    }
-
-    /// Uncounts the state that a slot is about to leave.
+    /// Counts a slot out of its state.
     fn leave(&mut self, slot: usize) {
         match self.slots.get(slot).map(|place| place.state) {
             Some(SlotState::Opening) => self.opening -= 1,
-            Some(SlotState::Lent) => self.lent -= 1,
+            Some(SlotState::Lent) => self.hot.lent -= 1,
             Some(SlotState::Returning) => self.returning -= 1,
-            Some(SlotState::Idle) => self.take_out(slot),
+            Some(SlotState::Idle) => self.hot.idle.retain(|idle| *idle != slot),
             Some(SlotState::Vacant) | None => {}
         }
     }
@@ -411,21 +269,21 @@ impl<C, H> Slots<C, H> {
     /// What had been granted to a waiter that has left goes to the next.
     pub(crate) fn give_up(&mut self, grant: Grant<C>, now: Moment) -> Effects<C> {
         self.totals.turned_down += 1;
-        if self.is_closed || self.waiters.len() == 0 || self.total() > self.ceiling() {
+        if self.hot.is_closed || self.waiters.len() == 0 || self.total() > self.ceiling() {
             return self.offer(grant.slot, grant.connection, || now);
         }
-        // It was held by nobody, which says nothing of how long a lease lasts.
+        // No caller had it, which says nothing of how long a lease lasts.
         self.end_lease(grant.slot);
         self.hand_over(grant.slot, grant.connection, false, now)
     }
 
-    /// Closes: nobody waits any more, nothing idles any more.
+    /// Closes: gives the wakers of all that wait, and all that is idle.
     pub(crate) fn close(&mut self) -> (Vec<Waker>, Vec<C>) {
-        self.is_closed = true;
+        self.hot.is_closed = true;
         self.update_gate();
         let wakers = self.waiters.refuse_all(&Refusal::Closed);
         let mut closed = Vec::new();
-        for slot in self.stacked() {
+        for slot in self.hot.idle.clone() {
             if let Some(place) = self.slots.get_mut(slot) {
                 closed.extend(place.connection.take());
             }
@@ -434,15 +292,15 @@ impl<C, H> Slots<C, H> {
         (wakers, closed)
     }
 
-    /// The leases, oldest first.
-    pub(crate) fn leases(&self) -> Vec<&LeaseRecord> {
+    /// The leases, each with the time since which it is held; oldest first.
+    pub(crate) fn leases(&self) -> Vec<(&Request, Moment)> {
         let mut leases: Vec<_> = self
             .slots
             .iter()
             .filter(|slot| slot.state == SlotState::Lent)
-            .filter_map(|slot| slot.lease.as_ref())
+            .filter_map(|slot| Some((slot.holder.as_ref()?, slot.since)))
             .collect();
-        leases.sort_by_key(|lease| lease.since);
+        leases.sort_by_key(|(_, since)| *since);
         leases
     }
 }

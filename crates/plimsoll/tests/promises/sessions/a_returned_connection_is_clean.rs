@@ -55,7 +55,7 @@ async fn whatever_was_left() {
     ] {
         for by_simple in [true, false] {
             let lease = db.acquire().await.unwrap();
-            let client: &Client = &lease;
+            let client: &Client = lease.as_ref();
             if by_simple {
                 let _ = client.batch_execute(left).await;
             } else if !left.starts_with("begin;") {
@@ -88,7 +88,7 @@ async fn and_it_is_told_who_left_what() {
             true => db.named("nightly report").acquire().await.unwrap(),
             false => db.acquire().await.unwrap(),
         };
-        let client: &Client = &lease;
+        let client: &Client = lease.as_ref();
         client.batch_execute("BEGIN; SET work_mem = '1MB'").await.unwrap();
         drop(lease);
         let (work, found) = server::event("it was made clean", &mut events, |event| match event {
@@ -144,7 +144,7 @@ async fn a_statement_polled_once_and_dropped_is_seen() {
     let mut unanswered = 0;
     for round in 0..2000i32 {
         let lease = db.acquire().await.unwrap();
-        let client: &Client = &lease;
+        let client: &Client = lease.as_ref();
         // Raw use, so that only the return can notice.
         let once = client.batch_execute("begin; insert into t values (1)").now_or_never();
         unanswered += usize::from(once.is_none());

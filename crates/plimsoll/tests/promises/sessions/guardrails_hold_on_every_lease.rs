@@ -72,7 +72,7 @@ async fn what_a_borrower_resets_or_sets_is_gone_for_the_next() {
         drop(lease);
         let lease = db.acquire().await.unwrap();
         assert_eq!(limits(&lease).await, defaults(&lease), "after {spoil}");
-        tokio_postgres::Client::batch_execute(&lease, spoil).await.unwrap();
+        lease.as_ref().batch_execute(spoil).await.unwrap();
         drop(lease);
         let lease = db.acquire().await.unwrap();
         assert_eq!(limits(&lease).await, defaults(&lease), "after a raw {spoil}");

@@ -150,7 +150,7 @@ async fn not_what_the_drivers_own_client_sends_right_after() {
         };
         give_up(&lease, sql, patience).await;
         let began = Instant::now();
-        let client: &Client = &lease;
+        let client: &Client = lease.as_ref();
         let told = client.simple_query("SELECT pg_sleep(0.02)").await;
         told.unwrap_or_else(|error| panic!("round {round}: {error}: {:?}", error.as_db_error()));
         assert!(began.elapsed() < ms(1_500), "round {round}: {:?}", began.elapsed());
@@ -182,11 +182,11 @@ async fn the_client_that_is_waited_for_is_settled() {
 async fn what_the_client_sent_beside_one_that_is_given_up_goes_on() {
     let (_fresh, pool) = pool_of_one().await;
     let lease = pool.acquire().await.unwrap();
-    let client: &Client = &lease;
+    let client: &Client = lease.as_ref();
     for round in 0..10 {
         let (given_up, raw) =
             tokio::join!(timeout(ms(30), lease.query("SELECT pg_sleep(0.3)", &[])), async {
-                Client::simple_query(&lease, "SELECT pg_sleep(0.1)").await
+                lease.as_ref().simple_query("SELECT pg_sleep(0.1)").await
             },);
         assert!(given_up.is_err());
         raw.unwrap_or_else(|error| {

@@ -149,7 +149,7 @@ async fn through_the_drivers_client_it_ends_with_the_lease_at_the_latest() {
     let (fresh, pool) = pool_of_one().await;
     for text in [false, true] {
         let lease = pool.acquire().await.unwrap();
-        let client: &plimsoll::tokio_postgres::Client = &lease;
+        let client: &plimsoll::tokio_postgres::Client = lease.as_ref();
         let told =
             if text { client.batch_execute(FROM).await } else { client.execute(FROM, &[]).await.map(drop) };
         assert!(told.is_err());

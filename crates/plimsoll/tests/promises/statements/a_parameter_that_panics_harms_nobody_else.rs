@@ -141,7 +141,7 @@ async fn through_the_drivers_own_client() {
             let statement;
             let lease = pool_of_the_work.acquire().await.unwrap();
             statement = lease.prepare("SELECT $1::int4").await.unwrap();
-            let client: &plimsoll::tokio_postgres::Client = &lease;
+            let client: &plimsoll::tokio_postgres::Client = lease.as_ref();
             client.query(&statement, &[&Panics]).await.map(drop)
         });
         assert!(work.await.unwrap_err().is_panic());
@@ -153,7 +153,7 @@ async fn through_the_drivers_own_client() {
 async fn a_copy_that_panics_between_its_rows() {
     let (fresh, pool) = pool_of_one().await;
     let lease = pool.acquire().await.unwrap();
-    let client: &plimsoll::tokio_postgres::Client = &lease;
+    let client: &plimsoll::tokio_postgres::Client = lease.as_ref();
     let sink = client.copy_in("COPY entry (id) FROM STDIN BINARY").await.unwrap();
     let mut writer =
         Box::pin(plimsoll::tokio_postgres::binary_copy::BinaryCopyInWriter::new(sink, &[Type::INT4]));

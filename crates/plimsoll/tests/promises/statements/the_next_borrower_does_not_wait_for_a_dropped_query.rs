@@ -62,7 +62,7 @@ async fn also_where_nothing_of_it_was_sent_yet() {
         let lease = db.acquire().await.unwrap();
         let slow = "select pg_sleep(3)";
         let was_begun = if through_the_client {
-            let client: &plimsoll::tokio_postgres::Client = &lease;
+            let client: &plimsoll::tokio_postgres::Client = lease.as_ref();
             futures_util::poll!(pin!(client.simple_query(slow))).is_pending()
         } else {
             futures_util::poll!(pin!(lease.simple_query(slow))).is_pending()
@@ -138,7 +138,7 @@ async fn a_lease_carries_its_deadline_and_raw_use_is_stopped_by_it() {
     let raw = deadline::within(Duration::from_millis(300), async {
         let lease = db.acquire().await.unwrap();
         // The driver's own method, which knows nothing of deadlines.
-        let client: &plimsoll::tokio_postgres::Client = &lease;
+        let client: &plimsoll::tokio_postgres::Client = lease.as_ref();
         client.batch_execute("select pg_sleep(5)").await
     })
     .await;

@@ -1,109 +1,35 @@
-//! Who waits for a connection, and whose turn it is. Pure: no clock, no lock, no runtime.
+//! Who waits for a connection, and whose turn it is.
 //!
 //! There is a line for each priority, first in first out, and the highest is served first; but every eighth turn goes
-//! to the one that has waited longest of all, so that nobody starves behind a stream of those who are more urgent. A
-//! tenth of the places is kept for the highest: a queue that is full of exports still has room for the urgent. Those
-//! whose name is at its cap stand aside (see [`bulkhead`](super::bulkhead)), and a line need not step over them.
+//! to the waiter that has waited longest of all, so that no waiter starves behind a stream of more urgent ones. A tenth
+//! of the places is kept for the highest priority: a queue that is full of exports still has room for urgent work.
+//! Requests whose name has reached its cap stand aside (see [`bulkhead`](super::bulkhead)), so that a line need not
+//! step over them.
 //!
 //! A waiter gets a *ticket*: a number in the queue, and a [`Seat`] on which its answer will lie. There is no timer per
-//! waiter; one clock for the whole pool expires those whose time has come.
+//! waiter; one clock for the whole pool refuses those whose time has come.
 
 use super::bulkhead::Bulkhead;
-use super::lane::{Entry, Lane};
+use super::lane::{Entry, Lane, Waiter};
 use super::seat::Seat;
+use super::ticket::Ticket;
 use crate::moment::Moment;
-use crate::name::WorkName;
-use crate::rules::forecast::{Overload, Priority};
+use crate::rules::refusal::Refusal;
+use crate::rules::request::{Priority, Request};
 use crate::runner::Runner;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-/// Every so many turns the longest waiting of all is served, whatever its priority.
+/// Every so many turns the waiter that has waited longest of all is served, whatever its priority.
 const FAIR_TURN: u32 = 8;
 
 /// The limit of a wait that has none.
 pub(crate) const AS_LONG_AS_IT_TAKES: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Who asks, and for what.
-#[derive(Clone, Debug)]
-pub(crate) struct Who {
-    pub(crate) name: WorkName,
-    pub(crate) runner: Runner,
-    /// When the request's deadline is, if it has one: the lease ends by then.
-    pub(crate) deadline: Option<Moment>,
-    pub(crate) priority: Priority,
-    /// How many connections its name may hold.
-    pub(crate) cap: Option<NonZeroU32>,
-}
-
-/// Why a waiter is sent away.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// Its limit passed; with the leases, where each was held by a task that was itself waiting, and with the cap at
-    /// which its name was, if it stood aside.
-    TimedOut { entangled: Option<String>, cap: Option<NonZeroU32> },
-    /// The pool was closed.
-    Closed,
-    /// It is part of a deadlock: this text names the leases.
-    Deadlock(String),
-    /// Its turn has come, but too late for its work.
-    Overloaded(Box<Overload>),
-    /// No connection can be opened, and waiting does not heal that.
-    Hopeless,
-    /// No connection has ever been opened, and calls are refused now; this says why.
-    NeverReached(String),
-}
-
-impl Refusal {
-    /// The same for one that stood aside.
-    fn aside(mut self, its: Option<NonZeroU32>) -> Self {
-        if let Refusal::TimedOut { cap, .. } = &mut self {
-            *cap = its;
-        }
-        self
-    }
-}
-
-/// The answer to a waiter.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Turn<G> {
-    Granted(G),
-    Refused(Refusal),
-}
-
-/// A place in the queue, and the seat on which the answer will lie.
-pub(crate) struct Ticket<G> {
-    serial: u64,
-    priority: Priority,
-    /// Its name, if that is capped: it may stand aside. In a box, because it is rare and the ticket lies in every wait.
-    capped: Option<Box<WorkName>>,
-    seat: Arc<Seat<G>>,
-}
-
-impl<G> Ticket<G> {
-    /// Asks whether the turn has come.
-    pub(crate) fn poll(&self, waker: &Waker) -> Option<Turn<G>> {
-        self.seat.poll(waker)
-    }
-
-    /// Leaves the seat. What had been granted must go to somebody else.
-    pub(crate) fn leave(&self) -> Option<G> {
-        self.seat.leave()
-    }
-}
-
-/// Whoever is next in line, taken out of the queue. Its seat must be given an answer at once.
-pub(crate) struct Next<G> {
-    pub(crate) who: Who,
-    pub(crate) since: Moment,
-    pub(crate) seat: Arc<Seat<G>>,
-}
-
-/// The queue: a line for each priority, and those who stand aside.
+/// The queue: a line for each priority, and those that stand aside.
 ///
-/// What every hand-over writes comes first, in the order of [`Slots`](crate::rules::slots::Slots).
+/// The fields that every hand-over writes come first, as in [`Slots`](crate::rules::slots::Slots).
 #[repr(C)]
 pub(crate) struct Waiters<G> {
     next_serial: u64,
@@ -128,7 +54,7 @@ impl<G> Waiters<G> {
         }
     }
 
-    /// How many wait, those who stand aside included.
+    /// How many wait, those that stand aside included.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.in_line() + self.bulkhead.len()
@@ -140,12 +66,12 @@ impl<G> Waiters<G> {
         self.high.len() + self.normal.len() + self.low.len()
     }
 
-    /// How many wait for it with the highest priority.
+    /// How many of them have the highest priority.
     pub(crate) fn urgent(&self) -> usize {
         self.high.len()
     }
 
-    /// How many are served before one of this priority that joins now.
+    /// How many are served before a waiter of this priority that joins now.
     pub(crate) fn ahead_of(&self, priority: Priority) -> usize {
         match priority {
             Priority::High => self.high.len(),
@@ -154,64 +80,59 @@ impl<G> Waiters<G> {
         }
     }
 
-    /// Whether there is no place for one of this priority, where so many of those who wait are about to be served: they
-    /// wait for what is being opened, may be opened, or is coming home. The last tenth is kept for the highest.
+    /// Whether there is no place for this priority. So many of those that wait are about to be served, because they
+    /// wait for a connection that is being opened, may be opened, or is being returned. The last tenth of the places is
+    /// kept for the highest priority.
     pub(crate) fn is_full(&self, priority: Priority, about_to_be_served: usize) -> bool {
         let kept = if priority == Priority::High { 0 } else { self.limit / 10 };
         self.len() >= (self.limit - kept).saturating_add(about_to_be_served)
     }
 
-    /// Whether there is no place aside: those whose name is at its cap may not fill the queue of all the others.
+    /// Whether there is no place aside: requests whose name has reached its cap may not fill the queue of all others.
     pub(crate) fn is_full_aside(&self) -> bool {
         self.bulkhead.len() >= self.limit.div_ceil(2)
     }
 
-    /// Lets one in, if its name's cap allows. Whoever was let in leaves by [`Waiters::done`], [`Waiters::remove`] or by
-    /// being refused.
-    pub(crate) fn enter(&mut self, who: &Who) -> bool {
-        self.bulkhead.enter(who)
+    /// Lets a request in, if the cap of its name allows. One that was let in ends with [`Waiters::done`] or
+    /// [`Waiters::remove`], or is refused.
+    pub(crate) fn enter(&mut self, request: &Request) -> bool {
+        self.bulkhead.enter(request)
     }
 
-    /// Lets one in past its name's cap, for a mode in which that is only counted.
-    pub(crate) fn enter_anyway(&mut self, who: &Who) {
-        self.bulkhead.enter_anyway(who);
+    /// Lets a request in although its name has reached its cap, for a mode in which that is only counted.
+    pub(crate) fn enter_anyway(&mut self, request: &Request) {
+        self.bulkhead.enter_anyway(request);
     }
 
-    /// One that was let in, and is in no line any more, has ended: one of its name takes its old place in line.
-    pub(crate) fn done(&mut self, who: &Who) {
-        if let Some(entry) = self.bulkhead.leave(who) {
-            let priority = entry.next().map(|next| next.who.priority).unwrap_or_default();
+    /// A request that was let in, and is in no line any more, has ended: one of its name takes its old place in line.
+    pub(crate) fn done(&mut self, request: &Request) {
+        if let Some(entry) = self.bulkhead.leave(request) {
+            let priority = entry.request().map(|request| request.priority).unwrap_or_default();
             self.lane(priority).join(entry);
         }
     }
 
     /// Joins the line. The caller has asked [`Waiters::is_full`], and [`Waiters::enter`].
-    pub(crate) fn push(&mut self, who: Who, since: Moment, until: Moment, seat: Arc<Seat<G>>) -> Ticket<G> {
-        let (ticket, entry) = self.draw(who, since, until, seat);
+    pub(crate) fn push(&mut self, request: Request, seat: Arc<Seat<G>>) -> Ticket<G> {
+        let (ticket, entry) = self.draw(request, seat);
         self.lane(ticket.priority).join(entry);
         ticket
     }
 
-    /// Stands aside, having not been let in.
-    pub(crate) fn stand_aside(
-        &mut self,
-        who: Who,
-        since: Moment,
-        until: Moment,
-        seat: Arc<Seat<G>>,
-    ) -> Ticket<G> {
-        let name = who.name.clone();
-        let (ticket, entry) = self.draw(who, since, until, seat);
+    /// Stands aside: the request was not let in.
+    pub(crate) fn stand_aside(&mut self, request: Request, seat: Arc<Seat<G>>) -> Ticket<G> {
+        let name = request.name.clone();
+        let (ticket, entry) = self.draw(request, seat);
         self.bulkhead.stand_aside(&name, entry);
         ticket
     }
 
-    fn draw(&mut self, who: Who, since: Moment, until: Moment, seat: Arc<Seat<G>>) -> (Ticket<G>, Entry<G>) {
+    fn draw(&mut self, request: Request, seat: Arc<Seat<G>>) -> (Ticket<G>, Entry<G>) {
         let serial = self.next_serial;
         self.next_serial += 1;
-        let capped = who.cap.map(|_| Box::new(who.name.clone()));
-        let ticket = Ticket { serial, priority: who.priority, capped, seat: Arc::clone(&seat) };
-        (ticket, Entry::new(serial, until, Next { who, since, seat }))
+        let capped = request.cap.map(|_| Box::new(request.name.clone()));
+        let ticket = Ticket { serial, priority: request.priority, capped, seat: Arc::clone(&seat) };
+        (ticket, Entry::new(serial, Waiter { request, seat }))
     }
 
     fn lane(&mut self, priority: Priority) -> &mut Lane<G> {
@@ -224,15 +145,15 @@ impl<G> Waiters<G> {
 
     /// Takes out a waiter that has left its seat, if it is still in the queue.
     pub(crate) fn remove(&mut self, ticket: &Ticket<G>) {
-        if let Some(next) = self.lane(ticket.priority).remove(ticket.serial) {
-            self.done(&next.who);
+        if let Some(waiter) = self.lane(ticket.priority).remove(ticket.serial) {
+            self.done(&waiter.request);
         } else if let Some(name) = &ticket.capped {
             self.bulkhead.remove(name, ticket.serial);
         }
     }
 
-    /// Takes whoever's turn it is out of the queue; only one of the highest, if it must be one.
-    pub(crate) fn next(&mut self, must_be_high: bool) -> Option<Next<G>> {
+    /// Takes the waiter whose turn it is out of the queue; only one of the highest priority, if it must be.
+    pub(crate) fn next(&mut self, must_be_high: bool) -> Option<Waiter<G>> {
         self.turns = self.turns.wrapping_add(1);
         if must_be_high {
             self.high.next()
@@ -243,7 +164,7 @@ impl<G> Waiters<G> {
         }
     }
 
-    fn longest_waiting(&mut self) -> Option<Next<G>> {
+    fn longest_waiting(&mut self) -> Option<Waiter<G>> {
         let firsts = [
             (self.high.first(), Priority::High),
             (self.normal.first(), Priority::Normal),
@@ -257,33 +178,33 @@ impl<G> Waiters<G> {
         [&self.high, &self.normal, &self.low]
     }
 
-    /// When the next of them gives up.
+    /// When the first of them stops waiting.
     pub(crate) fn earliest(&self) -> Option<Moment> {
         self.lanes().into_iter().filter_map(Lane::earliest).chain(self.bulkhead.earliest()).min()
     }
 
-    /// Which tasks wait.
+    /// The tasks that wait.
     pub(crate) fn runners(&self) -> impl Iterator<Item = Runner> + '_ {
         self.lanes().into_iter().flat_map(Lane::runners).chain(self.bulkhead.runners())
     }
 
-    /// Sends away those whose time has come; returns whom to wake once no lock is held.
+    /// Refuses those whose time has come; gives the wakers to call once no lock is held.
     pub(crate) fn expire(&mut self, now: Moment, entangled: Option<String>) -> Vec<Waker> {
         self.refuse_where(|until| until <= now, &Refusal::TimedOut { entangled, cap: None })
     }
 
-    /// Sends away whoever waits by a limit of his own; one that waits for as long as it takes has said so.
+    /// Refuses those that wait by a limit; a caller that waits for as long as it takes has said so.
     pub(crate) fn refuse_limited(&mut self, now: Moment, why: &Refusal) -> Vec<Waker> {
         let as_long_as_it_takes = now + AS_LONG_AS_IT_TAKES / 2;
         self.refuse_where(|until| until < as_long_as_it_takes, why)
     }
 
-    /// Sends everybody away.
+    /// Refuses all.
     pub(crate) fn refuse_all(&mut self, why: &Refusal) -> Vec<Waker> {
         self.refuse_where(|_| true, why)
     }
 
-    /// Sends the last one in line away.
+    /// Refuses the last in line.
     pub(crate) fn refuse_youngest(&mut self, why: Refusal) -> Option<Waker> {
         let lasts = [
             (self.high.last(), Priority::High),
@@ -291,24 +212,24 @@ impl<G> Waiters<G> {
             (self.low.last(), Priority::Low),
         ];
         let (serial, whose) = lasts.into_iter().filter_map(|(last, whose)| Some((last?, whose))).max()?;
-        let next = self.lane(whose).remove(serial)?;
-        self.done(&next.who);
-        // One that has just left by itself needs no answer.
-        next.seat.answer(Turn::Refused(why)).ok()
+        let waiter = self.lane(whose).remove(serial)?;
+        self.done(&waiter.request);
+        // A waiter that has just left by itself needs no answer.
+        waiter.seat.answer(Err(why)).ok()
     }
 
     fn refuse_where(&mut self, due: impl Fn(Moment) -> bool, why: &Refusal) -> Vec<Waker> {
         let mut gone = Vec::new();
-        // Those aside first, so that none is let in that is to be sent away.
+        // Those aside first, so that none is let in that is to be refused.
         self.bulkhead.remove_where(&due, &mut gone);
         let aside = gone.len();
         for lane in [&mut self.high, &mut self.normal, &mut self.low] {
             lane.remove_where(&due, &mut gone);
         }
-        gone.iter().skip(aside).for_each(|next| self.done(&next.who));
-        let answer = |(at, next): (usize, Next<G>)| {
-            let why = if at < aside { why.clone().aside(next.who.cap) } else { why.clone() };
-            next.seat.answer(Turn::Refused(why)).ok()
+        gone.iter().skip(aside).for_each(|waiter| self.done(&waiter.request));
+        let answer = |(at, waiter): (usize, Waiter<G>)| {
+            let why = if at < aside { why.clone().at_cap(waiter.request.cap) } else { why.clone() };
+            waiter.seat.answer(Err(why)).ok()
         };
         gone.into_iter().enumerate().filter_map(answer).collect()
     }

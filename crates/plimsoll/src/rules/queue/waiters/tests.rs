@@ -1,13 +1,15 @@
 use super::*;
+use crate::rules::request::tests::request;
 use proptest::prelude::*;
-use std::time::Duration;
+use std::num::NonZeroU32;
 
-fn who() -> Who {
-    with(Priority::Normal)
+/// A request of this priority whose wait ends at this moment.
+fn with(priority: Priority, until: Moment) -> Request {
+    Request { priority, until, ..request(until) }
 }
 
-fn with(priority: Priority) -> Who {
-    Who { name: WorkName::here(), runner: Runner::current(), deadline: None, priority, cap: None }
+fn seat() -> Arc<Seat<u32>> {
+    Seat::new()
 }
 
 fn queue(limit: usize) -> Waiters<u32> {
@@ -18,12 +20,11 @@ fn queue(limit: usize) -> Waiters<u32> {
 fn first_come_is_first_served() {
     let now = Moment::now();
     let mut waiters = queue(9);
-    let tickets: Vec<_> =
-        (0..3).map(|_| waiters.push(who(), now, now, Seat::new(Waker::noop().clone()))).collect();
+    let tickets: Vec<_> = (0..3).map(|_| waiters.push(request(now), seat())).collect();
     for (number, ticket) in tickets.iter().enumerate() {
         let next = waiters.next(false).expect("one waits");
-        assert!(next.seat.answer(Turn::Granted(number as u32)).is_ok());
-        assert_eq!(ticket.poll(Waker::noop()), Some(Turn::Granted(number as u32)));
+        assert!(next.seat.answer(Ok(number as u32)).is_ok());
+        assert_eq!(ticket.poll(Waker::noop()), Some(Ok(number as u32)));
     }
     assert!(waiters.next(false).is_none());
 }
@@ -32,9 +33,9 @@ fn first_come_is_first_served() {
 fn a_grant_that_was_not_fetched_comes_back() {
     let now = Moment::now();
     let mut waiters = queue(9);
-    let ticket = waiters.push(who(), now, now, Seat::new(Waker::noop().clone()));
+    let ticket = waiters.push(request(now), seat());
     let next = waiters.next(false).expect("one waits");
-    assert!(next.seat.answer(Turn::Granted(7)).is_ok());
+    assert!(next.seat.answer(Ok(7)).is_ok());
     assert_eq!(ticket.leave(), Some(7));
     assert_eq!(ticket.leave(), None, "a ticket is good once");
 }
@@ -43,24 +44,21 @@ fn a_grant_that_was_not_fetched_comes_back() {
 fn a_grant_for_one_that_has_left_comes_back_to_the_giver() {
     let now = Moment::now();
     let mut waiters = queue(9);
-    let ticket = waiters.push(who(), now, now, Seat::new(Waker::noop().clone()));
+    let ticket = waiters.push(request(now), seat());
     let next = waiters.next(false).expect("one waits");
     assert_eq!(ticket.leave(), None);
-    assert_eq!(next.seat.answer(Turn::Granted(7)).err(), Some(Turn::Granted(7)));
+    assert_eq!(next.seat.answer(Ok(7)).err(), Some(Ok(7)));
 }
 
 #[test]
 fn those_whose_time_has_come_are_sent_away_and_the_others_stay() {
     let now = Moment::now();
     let mut waiters = queue(9);
-    let early = waiters.push(who(), now, now + Duration::from_secs(1), Seat::new(Waker::noop().clone()));
-    let late = waiters.push(who(), now, now + Duration::from_secs(2), Seat::new(Waker::noop().clone()));
+    let early = waiters.push(with(Priority::Normal, now + Duration::from_secs(1)), seat());
+    let late = waiters.push(with(Priority::Normal, now + Duration::from_secs(2)), seat());
     assert_eq!(waiters.earliest(), Some(now + Duration::from_secs(1)));
     assert_eq!(waiters.expire(now + Duration::from_secs(1), None).len(), 1);
-    assert_eq!(
-        early.poll(Waker::noop()),
-        Some(Turn::Refused(Refusal::TimedOut { entangled: None, cap: None }))
-    );
+    assert_eq!(early.poll(Waker::noop()), Some(Err(Refusal::TIMED_OUT)));
     assert_eq!(late.poll(Waker::noop()), None);
     assert_eq!(waiters.len(), 1);
 }
@@ -69,13 +67,11 @@ fn those_whose_time_has_come_are_sent_away_and_the_others_stay() {
 fn order(priorities: &[Priority]) -> Vec<usize> {
     let now = Moment::now();
     let mut waiters = queue(usize::MAX);
-    let tickets: Vec<_> = priorities
-        .iter()
-        .map(|priority| waiters.push(with(*priority), now, now, Seat::new(Waker::noop().clone())))
-        .collect();
+    let tickets: Vec<_> =
+        priorities.iter().map(|priority| waiters.push(with(*priority, now), seat())).collect();
     let mut served = Vec::new();
     while let Some(next) = waiters.next(false) {
-        assert!(next.seat.answer(Turn::Granted(0)).is_ok());
+        assert!(next.seat.answer(Ok(0)).is_ok());
         served.extend(tickets.iter().position(|ticket| ticket.poll(Waker::noop()).is_some()));
     }
     served
@@ -101,11 +97,11 @@ fn the_last_tenth_of_the_places_is_kept_for_the_highest() {
     let mut waiters = queue(20);
     for _ in 0..18 {
         assert!(!waiters.is_full(Priority::Low, 0));
-        waiters.push(who(), now, now, Seat::new(Waker::noop().clone()));
+        waiters.push(request(now), seat());
     }
     assert!(waiters.is_full(Priority::Normal, 0) && !waiters.is_full(Priority::High, 0));
-    waiters.push(with(Priority::High), now, now, Seat::new(Waker::noop().clone()));
-    waiters.push(with(Priority::High), now, now, Seat::new(Waker::noop().clone()));
+    waiters.push(with(Priority::High, now), seat());
+    waiters.push(with(Priority::High, now), seat());
     assert!(waiters.is_full(Priority::High, 0));
 }
 
@@ -113,17 +109,17 @@ fn the_last_tenth_of_the_places_is_kept_for_the_highest() {
 fn whoever_stood_aside_is_let_in_at_its_old_place() {
     let now = Moment::now();
     let mut waiters = queue(20);
-    let capped = || Who { cap: NonZeroU32::new(1), ..who() };
+    let capped = || Request { cap: NonZeroU32::new(1), ..request(now) };
     let (inside, aside) = (capped(), capped());
     assert!(waiters.enter(&inside) && !waiters.enter(&aside));
-    let first = waiters.stand_aside(aside, now, now, Seat::new(Waker::noop().clone()));
-    let second = waiters.push(who(), now, now, Seat::new(Waker::noop().clone()));
+    let first = waiters.stand_aside(aside, seat());
+    let second = waiters.push(request(now), seat());
     assert_eq!((waiters.len(), waiters.in_line()), (2, 1));
     waiters.done(&inside);
     assert_eq!(waiters.in_line(), 2);
     for ticket in [first, second] {
         let next = waiters.next(false).expect("one waits");
-        assert!(next.seat.answer(Turn::Granted(1)).is_ok());
+        assert!(next.seat.answer(Ok(1)).is_ok());
         assert!(ticket.poll(Waker::noop()).is_some());
     }
 }
@@ -159,17 +155,17 @@ proptest! {
             match step {
                 Step::Push(priority) => {
                     let until = start + Duration::from_millis(at as u64);
-                    tickets.push(waiters.push(with(priority), start, until, Seat::new(Waker::noop().clone())));
+                    tickets.push(waiters.push(with(priority, until), seat()));
                 }
                 Step::Grant => if let Some(next) = waiters.next(false) {
-                    match next.seat.answer(Turn::Granted(granted)) {
+                    match next.seat.answer(Ok(granted)) {
                         Ok(_) => granted += 1,
                         Err(turn) => prop_assert!(false, "{turn:?} came back from one in the queue"),
                     }
                 },
                 Step::Poll(which) => {
                     let turn = tickets.get(which).and_then(|ticket| ticket.poll(Waker::noop()));
-                    if let Some(Turn::Granted(grant)) = turn { seen.push(grant); }
+                    if let Some(Ok(grant)) = turn { seen.push(grant); }
                 }
                 Step::Cancel(which) => if let Some(ticket) = tickets.get(which) {
                     seen.extend(ticket.leave());

@@ -1,4 +1,4 @@
-//! How a transaction begins: one message with everything that must hold inside it.
+//! The options of a transaction, and its BEGIN: one message with everything that must hold inside it.
 
 use crate::call::postgres::Connection;
 use crate::deadline::Deadline;
@@ -9,7 +9,7 @@ use crate::wire::stated::Mode;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How far a transaction is kept apart from others.
+/// How far a transaction is isolated from others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Isolation {
@@ -31,7 +31,7 @@ impl Isolation {
     }
 }
 
-/// What a transaction is to be.
+/// The options of a transaction.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TransactionOptions {
     pub(crate) isolation: Option<Isolation>,
@@ -43,12 +43,12 @@ pub(crate) struct TransactionOptions {
     pub(crate) statement_timeout: Option<Duration>,
     /// The server's limit on each lock wait.
     pub(crate) lock_timeout: Option<Duration>,
-    /// This program's own limits on statements and transactions do not hold in it; a deadline does.
-    pub(crate) takes_its_time: bool,
+    /// This program's own limits on statements and transactions do not hold in it. A deadline does.
+    pub(crate) is_without_limits: bool,
 }
 
 impl TransactionOptions {
-    /// Whether anything was asked for that a bare statement does not have.
+    /// Whether no option is set, so that a bare statement does the same.
     pub(crate) fn is_plain(&self) -> bool {
         let TransactionOptions {
             isolation,
@@ -57,7 +57,7 @@ impl TransactionOptions {
             with_id,
             statement_timeout,
             lock_timeout,
-            takes_its_time,
+            is_without_limits,
         } = self;
         isolation.is_none()
             && !read_only
@@ -65,14 +65,14 @@ impl TransactionOptions {
             && !with_id
             && statement_timeout.is_none()
             && lock_timeout.is_none()
-            && !takes_its_time
+            && !is_without_limits
     }
 
     /// The text of BEGIN and of the limits that hold until its end.
     ///
-    /// On a direct connection the session carries its limits already: only what is tighter here is set. Behind a
-    /// transaction pooler the session is nobody's, so all of them are stated, and what else decides what is stored (see
-    /// `wire::stated`).
+    /// On a direct connection the session carries its limits already, so only tighter limits are set. Behind a transaction
+    /// pooler the session may have had another client before, so BEGIN states all limits, and every other setting that
+    /// decides what is stored (see `wire::stated`).
     pub(crate) fn sql(
         &self,
         connection: &Connection,
@@ -82,15 +82,15 @@ impl TransactionOptions {
         let limits = self.limits(connection, deadline, limit);
         let mut sql = String::with_capacity(160);
         if connection.is_pooled_by_transaction() {
-            // What is set here is the same each time, and says by which names statements are understood.
+            // The same settings each time. They also decide to which objects the names in a statement refer.
             let session = &connection.session;
-            let asked = Mode {
+            let mode = Mode {
                 isolation: self.isolation.map(Isolation::sql),
                 read_only: self.read_only,
                 deferrable: self.deferrable,
             };
             sql.push_str(OWN_BEGIN);
-            sql.push_str(&session.own.mode(asked));
+            sql.push_str(&session.own.mode(mode));
             sql.push(';');
             sql.push_str(&session.own.statements(&limits, &session.local));
         } else {
@@ -121,7 +121,7 @@ impl TransactionOptions {
         deadline: Option<Deadline>,
         limit: Option<Duration>,
     ) -> Option<Duration> {
-        let plan = &connection.shared.plan;
+        let plan = &connection.server.plan;
         let remaining = deadline.map(|deadline| {
             let remaining = deadline.remaining(Instant::now());
             remaining - plan.deadline_margin().min(remaining / 4)
@@ -135,7 +135,7 @@ impl TransactionOptions {
         deadline: Option<Deadline>,
         limit: Option<Duration>,
     ) -> Vec<Guardrail> {
-        let session = connection.shared.plan.statement_timeout();
+        let session = connection.server.plan.statement_timeout();
         let wanted = self.statement_limit(connection, deadline, limit).map(millis);
         let lock = self.lock_timeout.map(millis);
         if connection.is_pooled_by_transaction() {

@@ -1,13 +1,12 @@
-//! What a text can do to transactions, and so what a failure of it means.
+//! What a text can do to transactions, and so what its failure means.
 //!
-//! When the server answers a statement with an error, nothing of the statement stays: so everybody believes, and so it
-//! is for a query. It is not so for `CALL` and `DO`, whose body may commit half-way, for a text that holds a `COMMIT`,
-//! and for commands that work in several transactions of their own (`VACUUM`, `CREATE INDEX CONCURRENTLY`). Therefore
-//! this is a list of what is known to be done whole or not at all. Whatever is not on it is [`Nature::UNCLEAR`]: an
-//! unknown command costs somebody a retry, and never a row.
+//! If the server answers a query with an error, no part of the query stays. This is not so for `CALL` and `DO`, whose
+//! body may commit half-way, for a text that contains a `COMMIT`, and for commands that use several transactions of
+//! their own (`VACUUM`, `CREATE INDEX CONCURRENTLY`). So this file lists the commands that are known to be done whole
+//! or not at all. Every other command is [`Nature::UNCLEAR`]: an unknown command then costs a retry, and never a row.
 //!
-//! Source: PostgreSQL's manual, "Transaction Management" under PL/pgSQL, `PreventInTransactionBlock` in its sources for
-//! the commands that work outside a transaction, and the command tags of `cmdtaglist.h`.
+//! Sources: PostgreSQL's manual, "Transaction Management" under PL/pgSQL; `PreventInTransactionBlock` in its sources
+//! for the commands that work outside a transaction; and the command tags of `cmdtaglist.h`.
 
 use super::Strings;
 use super::lexer::{Lexer, Token};
@@ -19,23 +18,23 @@ use std::ops::{BitOr, BitOrAssign};
 pub(crate) struct Nature(u8);
 
 impl Nature {
-    /// Every statement in it is done whole or not at all, and leaves transactions alone.
+    /// Each of its statements is done whole or not at all, and does not begin or end a transaction.
     pub(crate) const ATOMIC: Nature = Nature(0);
     /// It can end the transaction in which it runs (`COMMIT`, `ROLLBACK`, `PREPARE TRANSACTION`).
     pub(crate) const ENDS: Nature = Nature(1);
-    /// Nothing is known of it: outside a transaction it may keep a part of what it did (`CALL`, `DO`, `VACUUM`).
+    /// Not known to be atomic: outside a transaction, a part of it may stay when it fails (`CALL`, `DO`, `VACUUM`).
     pub(crate) const UNCLEAR: Nature = Nature(2);
-    /// It can roll back to a savepoint, which is tagged like the end of a transaction.
+    /// It can roll back to a savepoint, which has the same command tag as the end of a transaction.
     pub(crate) const UNDOES: Nature = Nature(4);
-    /// After it a transaction is open.
+    /// It leaves a transaction open.
     pub(crate) const OPENS: Nature = Nature(8);
-    /// It holds more than one statement.
+    /// It contains more than one statement.
     pub(crate) const SEVERAL: Nature = Nature(16);
-    /// It changes by which names, or as whom, later statements are understood (`SET search_path`, `SET ROLE`).
+    /// It changes how later statements resolve names, or as which role they run (`SET search_path`, `SET ROLE`).
     pub(crate) const REDIRECTS: Nature = Nature(32);
-    /// The same, to something that does not stand in its text.
+    /// The same, to a value that its text does not show.
     pub(crate) const REDIRECTS_SOMEWHERE: Nature = Nature(32 | 64);
-    /// What has to be expected of a text that could not be read.
+    /// The nature of a text that could not be read.
     pub(crate) const UNREAD: Nature = Nature(1 | 2 | 8 | 16 | 32 | 64);
 
     pub(crate) fn contains(self, other: Nature) -> bool {
@@ -60,7 +59,7 @@ impl BitOrAssign for Nature {
     }
 }
 
-/// Reads a whole text, in any way in which its strings may be read.
+/// The nature of a whole text, in every way in which its strings may be read.
 pub(crate) fn of_sql(sql: &[u8], strings: Option<Strings>) -> Nature {
     let readings = Strings::readings(sql, strings).iter();
     readings.map(|strings| read(sql, *strings)).fold(Nature::ATOMIC, BitOr::bitor)
@@ -81,7 +80,7 @@ fn read(sql: &[u8], strings: Strings) -> Nature {
     found
 }
 
-/// Whether a text may end a transaction, for one that is asked before each statement: most are known by their first
+/// Whether a text may end a transaction. This is asked before each statement, so most texts are decided by their first
 /// letter.
 #[inline]
 pub(crate) fn may_end(sql: &str) -> bool {
@@ -93,25 +92,25 @@ pub(crate) fn may_end(sql: &str) -> bool {
     }
 }
 
-/// How many words of a statement are looked at one by one.
+/// How many words of a statement are read one by one.
 const WORDS: usize = 4;
 
-/// The words with which a statement begins, and those that matter anywhere.
+/// The first words of a statement, and the words that matter anywhere in it.
 #[derive(Default)]
 struct Head<'a> {
     words: [&'a [u8]; WORDS],
-    /// Something other than a word or a parenthesis came first.
+    /// Whether the statement begins with something other than a word or a parenthesis.
     is_odd: bool,
     has_concurrently: bool,
     has_execute: bool,
     has_set_config: bool,
-    /// A setting is named by which names are understood.
+    /// Whether a setting is named that changes how names are resolved.
     has_path: bool,
     has_parameter: bool,
 }
 
-/// The settings by which names are understood: `SET SCHEMA` and `SET SESSION AUTHORIZATION` are two of their other forms,
-/// `RESET ALL` and `SET ROLE NONE` end them.
+/// The settings that change how names are resolved. `SET SCHEMA` and `SET SESSION AUTHORIZATION` are other forms of two
+/// of them; `RESET ALL` and `SET ROLE NONE` end them.
 const PATHS: [&str; 5] = ["search_path", "role", "schema", "authorization", "all"];
 
 impl<'a> Head<'a> {
@@ -138,7 +137,7 @@ impl<'a> Head<'a> {
                 }
                 // A parenthesis before the first word belongs to a query, as in `(SELECT 1) UNION ..`.
                 Token::Open if count == 0 => {}
-                // What is no word ends the words that a command's name is made of.
+                // The name of a command ends before the first token that is no word.
                 _ => {
                     head.is_odd |= count == 0;
                     count = count.max(WORDS);
@@ -161,7 +160,7 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// What its first words tell.
+    /// The nature by the first words.
     fn effect(&self) -> Nature {
         if self.is_odd {
             return Nature::UNCLEAR;
@@ -169,7 +168,7 @@ impl<'a> Head<'a> {
         let mut lower = [[0; 12]; WORDS];
         let mut words: [&[u8]; WORDS] = [&[]; WORDS];
         for ((word, buffer), place) in self.words.iter().zip(&mut lower).zip(&mut words) {
-            // No word that matters is longer.
+            // All words that matter are shorter.
             let Some(buffer) = buffer.get_mut(..word.len()) else { continue };
             buffer.copy_from_slice(word);
             buffer.make_ascii_lowercase();
@@ -200,7 +199,7 @@ impl<'a> Head<'a> {
 /// COMMIT and ROLLBACK in all their forms.
 fn ends(second: &[u8], third: &[u8], fourth: &[u8]) -> Nature {
     let rest = match second {
-        // Another session's transaction, which is decided at once and whatever becomes of this one.
+        // These end a prepared transaction of another session, at once and independently of this one.
         b"prepared" => return Nature::UNCLEAR,
         b"work" | b"transaction" => [third, fourth],
         _ => [second, third],
@@ -208,8 +207,8 @@ fn ends(second: &[u8], third: &[u8], fourth: &[u8]) -> Nature {
     if rest == [b"and".as_slice(), b"chain"] { Nature::ENDS | Nature::OPENS } else { Nature::ENDS }
 }
 
-/// Whether CREATE, ALTER and DROP of this change nothing but the catalogs and the tables, in the transaction in which
-/// they run. Databases, tablespaces, subscriptions and the system's own settings are not so.
+/// Whether CREATE, ALTER and DROP of this kind of object change only catalogs and tables, and so belong to the
+/// transaction in which they run. Those of databases, tablespaces, subscriptions and the system's settings do not.
 fn is_catalog(kind: &[u8]) -> bool {
     const KINDS: &[&[u8]] = &[
         b"table",
@@ -254,135 +253,4 @@ fn is_catalog(kind: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn nature(sql: &str) -> Nature {
-        of_sql(sql.as_bytes(), Some(Strings::Standard))
-    }
-
-    #[test]
-    fn queries_and_changes_of_tables_are_done_whole_or_not_at_all() {
-        for sql in [
-            "SELECT 1",
-            " /* x */ insert into t values ($1) ;",
-            "((SELECT 1) UNION (SELECT 2))",
-            "WITH a AS (DELETE FROM t RETURNING *) SELECT * FROM a",
-            "VALUES (1)",
-            "TABLE t",
-            "MERGE INTO t USING s ON true WHEN MATCHED THEN DELETE",
-            "CREATE UNIQUE INDEX i ON t (a)",
-            "create or replace function f() returns int language sql as 'select 1; commit'",
-            "ALTER TABLE t ADD COLUMN \"commit\" int",
-            "EXPLAIN ANALYZE DELETE FROM t",
-            "CREATE TRIGGER t BEFORE INSERT ON t EXECUTE FUNCTION f()",
-            "SAVEPOINT a",
-            "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END",
-            "",
-            ";;",
-        ] {
-            assert_eq!(nature(sql).without(Nature::SEVERAL), Nature::ATOMIC, "{sql}");
-        }
-    }
-
-    #[test]
-    fn what_may_keep_a_part_of_itself_is_unclear() {
-        for sql in [
-            "CALL p()",
-            "DO $$ BEGIN COMMIT; END $$",
-            "EXECUTE s",
-            "EXPLAIN ANALYZE EXECUTE s",
-            "VACUUM t",
-            "CREATE INDEX CONCURRENTLY i ON t (a)",
-            "REINDEX TABLE t",
-            "CREATE DATABASE d",
-            "DROP SUBSCRIPTION s",
-            "ALTER SYSTEM SET x = 1",
-            "ALTER TABLE t DETACH PARTITION p CONCURRENTLY",
-            "COMMIT PREPARED 'x'",
-            "ROLLBACK PREPARED 'x'",
-            "SELEKT 1",
-            "'SELECT'",
-            "\"select\" 1",
-            "SELECT 1; CALL p()",
-            "CLUSTER",
-        ] {
-            assert!(nature(sql).contains(Nature::UNCLEAR), "{sql}");
-        }
-    }
-
-    #[test]
-    fn the_end_of_a_transaction_is_found_wherever_it_stands() {
-        for sql in [
-            "COMMIT",
-            "commit work",
-            "END",
-            "abort",
-            "ROLLBACK",
-            "ROLLBACK TRANSACTION",
-            "PREPARE TRANSACTION 'x'",
-            "insert into t values (1); commit",
-            "/* */ -- x\n rollback; begin",
-            "COMMIT AND CHAIN",
-            "COMMIT AND NO CHAIN",
-            "ROLLBACK TO a; COMMIT",
-        ] {
-            assert!(nature(sql).contains(Nature::ENDS), "{sql}");
-            assert!(may_end(sql), "{sql}");
-        }
-        for sql in ["ROLLBACK TO a", "rollback work to savepoint a", "ROLLBACK TRANSACTION TO a"] {
-            assert_eq!(nature(sql), Nature::UNDOES, "{sql}");
-            assert!(!may_end(sql), "{sql}");
-        }
-    }
-
-    #[test]
-    fn whether_a_transaction_is_open_afterwards() {
-        for sql in
-            ["BEGIN", "START TRANSACTION", "commit; begin;", "COMMIT AND CHAIN", "ROLLBACK WORK AND CHAIN"]
-        {
-            assert!(nature(sql).contains(Nature::OPENS), "{sql}");
-        }
-        for sql in ["BEGIN; END;", "begin; select 1; commit", "COMMIT AND NO CHAIN", "select 1"] {
-            assert!(!nature(sql).contains(Nature::OPENS), "{sql}");
-        }
-    }
-
-    #[test]
-    fn where_the_way_of_reading_is_not_known_both_are_looked_at() {
-        let hidden = br"select '\'; commit; select '";
-        assert!(of_sql(hidden, None).contains(Nature::ENDS));
-        assert!(!of_sql(hidden, Some(Strings::Escaped)).contains(Nature::ENDS));
-    }
-
-    #[test]
-    fn what_changes_the_meaning_of_names_is_found() {
-        let says = |sql| nature(sql).contains(Nature::REDIRECTS);
-        for sql in [
-            "SET search_path = a",
-            "set local role x",
-            "SET SCHEMA 'a'",
-            "RESET ALL",
-            "SET SESSION AUTHORIZATION x",
-            "select set_config('search_path', 'a', true)",
-            "SELECT pg_catalog.\"set_config\"($1, $2, true)",
-            "BEGIN; SET LOCAL search_path TO a, b",
-        ] {
-            assert!(says(sql), "{sql}");
-        }
-        for sql in
-            ["SELECT role FROM t", "SET LOCAL statement_timeout = 5", "UPDATE t SET role = 'all'", "SHOW all"]
-        {
-            assert!(!says(sql), "{sql}");
-        }
-        assert!(nature("select set_config('search_path', $1, true)").contains(Nature::REDIRECTS_SOMEWHERE));
-        assert!(!nature("SET search_path = a").contains(Nature::REDIRECTS_SOMEWHERE));
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn no_text_makes_it_panic(sql: Vec<u8>) {
-            let _ = of_sql(&sql, None);
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,75 @@
+//! One PostgreSQL server, as all connections of its pool share it: its settings, its breaker, and what is known of it.
+
+use super::breaker::CircuitBreaker;
+use super::health::HealthCache;
+use super::statement::cache::StatementKnowledge;
+use crate::event::Events;
+use crate::moment::nanos;
+use crate::pool::alarm::Alarm;
+use crate::settings::Plan;
+use crate::wire::handshake::Opened;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// What all connections of one pool share. The fields that every statement reads come first and fill one cache line.
+#[repr(C, align(64))]
+pub(crate) struct Server {
+    pub(crate) limits: StatementLimits,
+    /// The pool's clock, which watches the limits of statements too.
+    pub(crate) alarm: Arc<Alarm>,
+    pub(crate) breaker: Arc<CircuitBreaker>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) events: Events,
+    /// The runtime of the pool, on which its connections are driven.
+    pub(crate) runtime: Handle,
+    pub(crate) statements: StatementKnowledge,
+    pub(crate) observed: Observed,
+}
+
+const _: () = assert!(std::mem::offset_of!(Server, plan) <= 64);
+
+/// What was found out about the server beside the calls.
+#[derive(Default)]
+pub(crate) struct Observed {
+    /// The connection on which the heartbeat asks. It serves other short questions about the server too.
+    pub(crate) reserved: Mutex<Option<Arc<Opened>>>,
+    pub(crate) health: HealthCache,
+    /// The limits that the newest connection does not carry.
+    pub(crate) missing_guardrails: Mutex<Vec<String>>,
+    /// What other clients were found to have left in the sessions behind a pooler.
+    pub(crate) pollution: Mutex<Option<String>>,
+}
+
+/// The limits on one statement.
+pub(crate) struct StatementLimits {
+    /// This program's own.
+    pub(crate) client: Option<Duration>,
+    /// The server's.
+    pub(crate) server: Option<Duration>,
+    /// With this many nanoseconds left or fewer, nothing is sent.
+    pub(crate) floor: u64,
+    /// A statement is stopped at most this many nanoseconds before its deadline.
+    pub(crate) margin: u64,
+}
+
+impl Server {
+    pub(crate) fn new(plan: Arc<Plan>, events: Events) -> Self {
+        Server {
+            limits: StatementLimits {
+                client: plan.client_statement_timeout(),
+                server: plan.statement_timeout(),
+                floor: nanos(plan.deadline_floor()),
+                margin: nanos(plan.deadline_margin()),
+            },
+            alarm: Arc::new(Alarm::new()),
+            breaker: Arc::new(CircuitBreaker::new(plan.breaker(), plan.breaker_after(), events.clone())),
+            runtime: Handle::current(),
+            statements: StatementKnowledge::new(plan.type_cache()),
+            observed: Observed::default(),
+            events,
+            plan,
+        }
+    }
+}

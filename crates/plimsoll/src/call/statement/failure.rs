@@ -1,0 +1,152 @@
+//! A request that failed: which fault it is, and what has become of the work.
+
+use super::executor::{Executor, Sent};
+use crate::error::{Error, Outcome, Phase, fault_of, is_name_unknown_to_pooler, said, text_of};
+use crate::event::StopReason;
+use crate::fault::Fault;
+use crate::moment::Moment;
+use crate::rules::outcome::{Evidence, Scope, ServerAnswer};
+use crate::sql::nature;
+use crate::sql::nature::Nature;
+use std::time::Duration;
+
+/// The server measures its limit with a clock of its own: this much earlier counts as its limit too.
+const CLOCK_SLACK: Duration = Duration::from_millis(20);
+
+impl Executor<'_> {
+    /// Maps a driver's error to ours: fault, outcome, and a sentence with the time that it took.
+    #[cold]
+    pub(crate) fn failed(
+        &self,
+        phase: Phase,
+        error: tokio_postgres::Error,
+        stopped: Option<StopReason>,
+        sent: Sent,
+    ) -> Error {
+        let mut fault = fault_of(&error);
+        if fault == Fault::Driver
+            && let Some(refused) = self.misplaced_copy(phase, &error, sent)
+        {
+            return refused.caused_by(error);
+        }
+        let elapsed = sent.began.elapsed();
+        if fault == Fault::CancelledByOther {
+            fault = self.who_cancelled(stopped, sent.began);
+        }
+        if fault == Fault::ReadOnlyServer && self.is_read_only {
+            // The transaction was declared read only; whether the server accepts writes is another question.
+            fault = Fault::Usage;
+        }
+        if fault.evicts() {
+            self.connection.link.doom();
+        }
+        let mut outcome = self.outcome_of(phase, fault, &error, sent);
+        let is_lost = error.as_db_error().is_none() && fault == Fault::ConnectionLost;
+        let text = match self.connection.link.ended() {
+            Some(ended) if is_lost => {
+                fault = ended.reason();
+                // The server ended an idle session, so it never read what was sent last. But if several requests were
+                // under way, another one may have been a COMMIT.
+                let is_only_one = sent.scope != Scope::Unclear;
+                if matches!(fault, Fault::TransactionTimeout | Fault::IdleSessionEnded) && is_only_one {
+                    outcome = Outcome::RolledBack;
+                }
+                ended.text
+            }
+            _ => text_of(&error, said),
+        };
+        let why = stopped.map(|reason| format!(" and was stopped because {reason}")).unwrap_or_default();
+        let declared =
+            if fault == Fault::Usage { "; the work was declared read_only and wanted to write" } else { "" };
+        let sentence = format!(
+            "{phase} of {} failed after {:.3} s{why}: {text}{declared}",
+            self.work,
+            elapsed.as_secs_f64()
+        );
+        self.error(fault, phase, outcome, sentence).caused_by(error)
+    }
+
+    /// Finds out who cancelled a statement. SQLSTATE 57014 means the server's own limit as well as any client's cancel,
+    /// and its text depends on the server's language; so this looks at the limits and at our own cancels.
+    fn who_cancelled(&self, stopped: Option<StopReason>, began: Moment) -> Fault {
+        if let Some(reason) = stopped {
+            return self.fault_of_stop(reason);
+        }
+        let (stop_at, reason) = self.stop_at(began);
+        let soon = Moment::now() + CLOCK_SLACK;
+        if soon >= stop_at {
+            // The server knows the same limit, and was quicker than our own cancel.
+            return self.fault_of_stop(reason);
+        }
+        if self.server_limit.is_some_and(|limit| soon.since(began) >= limit) {
+            return Fault::StatementTimeout;
+        }
+        // Our cancel was meant for another statement of this lease, which ended just then.
+        let is_ours = self.connection.link.was_cancelled_since(began);
+        if is_ours { Fault::CancelStrayed } else { Fault::CancelledByOther }
+    }
+
+    fn outcome_of(&self, phase: Phase, fault: Fault, error: &tokio_postgres::Error, sent: Sent) -> Outcome {
+        // The driver could not encode the parameters, so nothing was sent.
+        if fault == Fault::Conversion && error.to_string().contains("parameter") {
+            return sent.scope.untouched();
+        }
+        let nature = self.nature_since(sent);
+        let answer = match error.as_db_error() {
+            Some(db) if is_name_unknown_to_pooler(db) => {
+                ServerAnswer::Error { is_unsure: false, is_unrun: true }
+            }
+            // The session has ended with this error, whatever it says.
+            Some(_) if self.connection.link.is_closed() => ServerAnswer::Fatal { is_undone: false },
+            Some(db) => ServerAnswer::by(db, nature),
+            None if matches!(fault, Fault::Conversion | Fault::RowCount) => ServerAnswer::Everything,
+            None => ServerAnswer::Nothing,
+        };
+        self.evidence(phase, answer, nature, sent).outcome()
+    }
+
+    /// The outcome of a request that was sent and got no answer.
+    pub(super) fn lost(&self, phase: Phase, sent: Sent) -> Outcome {
+        self.evidence(phase, ServerAnswer::Nothing, self.nature_since(sent), sent).outcome()
+    }
+
+    fn evidence(&self, phase: Phase, answer: ServerAnswer, nature: Nature, sent: Sent) -> Evidence {
+        let link = &self.connection.link;
+        Evidence {
+            phase,
+            scope: sent.scope,
+            nature,
+            answer,
+            has_ended: link.state.has_ended_since(sent.mark),
+            is_idle: link.is_answered() && link.state.status().is_idle(),
+        }
+    }
+
+    /// What this request, and everything else that was sent on the connection since, can do to transactions.
+    fn nature_since(&self, sent: Sent) -> Nature {
+        let link = &self.connection.link;
+        let mut nature = link.state.nature_since(sent.mark);
+        match self.text {
+            // The text is certain. What else the wire has seen matters only if other requests were under way.
+            Some(text) if sent.scope != Scope::Unclear => {
+                let ends = nature.contains(Nature::ENDS);
+                nature = nature::of_sql(text.as_bytes(), None);
+                if ends {
+                    nature |= Nature::ENDS;
+                }
+            }
+            Some(text) => nature |= nature::of_sql(text.as_bytes(), None),
+            None => {}
+        }
+        nature
+    }
+
+    /// An error of this executor. A connectivity fault makes what is known of the server's health out of date.
+    #[cold]
+    pub(super) fn error(&self, fault: Fault, phase: Phase, outcome: Outcome, sentence: String) -> Error {
+        if fault.is_connectivity() {
+            self.connection.server.breaker.is_news();
+        }
+        Error::new(fault, phase, outcome, sentence)
+    }
+}

@@ -1,0 +1,151 @@
+//! What a caller asks for (text or a prepared statement), and the check that it may run on this connection.
+//!
+//! Behind a transaction pooler a session serves a different client after each transaction. A statement that would leave
+//! something in the session is refused there. The check is a type: everything that runs a caller's statement takes a
+//! [`CheckedQuery`] or a [`CheckedText`], so a new method cannot forget it.
+
+use crate::call::postgres::Connection;
+use crate::error::{Error, Outcome, Phase, Result};
+use crate::fault::Fault;
+use crate::sql::nature;
+use crate::sql::nature::Nature;
+use crate::sql::residue;
+use crate::sql::residue::Residue;
+use tokio_postgres::Statement;
+use tokio_postgres::types::ToSql;
+
+/// The parameters of a statement, as the driver takes them.
+pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// What a statement method takes: SQL text, or a statement that was prepared on the same connection.
+pub trait AsQuery: Sync {
+    /// The text or the statement.
+    #[doc(hidden)]
+    fn as_query(&self) -> Query<'_>;
+}
+
+/// SQL text, or a prepared statement.
+#[derive(Clone, Copy)]
+#[doc(hidden)]
+pub enum Query<'a> {
+    /// Text: prepared, cached and named as fits the connection.
+    Text(&'a str),
+    /// Prepared by the caller.
+    Prepared(&'a Statement),
+}
+
+impl AsQuery for str {
+    fn as_query(&self) -> Query<'_> {
+        Query::Text(self)
+    }
+}
+
+impl AsQuery for String {
+    fn as_query(&self) -> Query<'_> {
+        Query::Text(self)
+    }
+}
+
+impl AsQuery for &str {
+    fn as_query(&self) -> Query<'_> {
+        Query::Text(self)
+    }
+}
+
+impl AsQuery for Statement {
+    fn as_query(&self) -> Query<'_> {
+        Query::Prepared(self)
+    }
+}
+
+/// A query that was checked for its connection.
+#[derive(Clone, Copy)]
+pub(crate) enum CheckedQuery<'q> {
+    Text(CheckedText<'q>),
+    /// Behind a transaction pooler the caller cannot have prepared one.
+    Prepared(&'q Statement),
+}
+
+impl<'q> CheckedQuery<'q> {
+    /// Checks a query for a connection.
+    ///
+    /// # Errors
+    /// As [`CheckedText::on`].
+    #[inline]
+    pub(crate) fn on(connection: &Connection, query: Query<'q>) -> Result<Self> {
+        match query {
+            Query::Text(sql) => CheckedText::on(connection, sql).map(CheckedQuery::Text),
+            Query::Prepared(statement) => Ok(CheckedQuery::Prepared(statement)),
+        }
+    }
+
+    /// The SQL text, unless the caller gave a prepared statement.
+    #[inline]
+    pub(crate) fn text(self) -> Option<&'q str> {
+        match self {
+            CheckedQuery::Text(sql) => Some(sql.get()),
+            CheckedQuery::Prepared(_) => None,
+        }
+    }
+}
+
+/// SQL text that was checked for its connection.
+#[derive(Clone, Copy)]
+pub(crate) struct CheckedText<'q>(&'q str);
+
+impl<'q> CheckedText<'q> {
+    /// Checks SQL text for a connection.
+    ///
+    /// # Errors
+    /// [`Fault::Usage`] for text that would leave something in a session behind a transaction pooler.
+    #[inline]
+    pub(crate) fn on(connection: &Connection, sql: &'q str) -> Result<Self> {
+        if connection.is_pooled_by_transaction() {
+            refuse_session_state(connection, sql)?;
+        }
+        Ok(CheckedText(sql))
+    }
+
+    /// Text whose caller has read it and answers for what it leaves in the session: that of a migration.
+    pub(crate) fn inspected(sql: &'q str) -> Self {
+        CheckedText(sql)
+    }
+
+    #[inline]
+    pub(crate) fn get(self) -> &'q str {
+        self.0
+    }
+}
+
+/// The error of a misuse: nothing was sent.
+pub(crate) fn usage(sentence: &str) -> Error {
+    Error::new(Fault::Usage, Phase::Statement, Outcome::NotStarted, sentence)
+}
+
+/// Behind a transaction pooler the next client gets the session: refuses what would be left in it.
+fn refuse_session_state(connection: &Connection, sql: &str) -> Result<()> {
+    let state = &connection.link.state;
+    let left = residue::of_sql(sql.as_bytes(), state.strings());
+    if left.is_none() {
+        if state.status().is_idle() && nature::of_sql(sql.as_bytes(), state.strings()).contains(Nature::OPENS)
+        {
+            return Err(usage(
+                "behind a transaction pooler a transaction that is begun by hand would end with this very statement; \
+                 open it with begin() or transaction(), which give it its limits too",
+            ));
+        }
+        return Ok(());
+    }
+    let what = if left.contains(Residue::LOCK) {
+        "a session-level advisory lock (pg_advisory_xact_lock holds until the end of the transaction)"
+    } else if left.contains(Residue::LISTEN) {
+        "LISTEN (it needs a direct connection)"
+    } else if left.contains(Residue::TEMPORARY) {
+        "a temporary object"
+    } else {
+        "a setting of the session, a named statement or the like (SET LOCAL holds until the end of the transaction)"
+    };
+    Err(usage(&format!(
+        "behind a transaction pooler {what} would be left to another client, so it is refused"
+    )))
+}

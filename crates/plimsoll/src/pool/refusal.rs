@@ -1,0 +1,161 @@
+//! The error that tells why a request got no connection: the fault by its true cause, and numbers first.
+
+use super::{Inner, LastConnect, Manage, snapshot};
+use crate::error::{Error, Outcome, Phase};
+use crate::event::Event;
+use crate::fault::Fault;
+use crate::moment::{Moment, in_seconds};
+use crate::rules::forecast::Forecast;
+use crate::rules::refusal::Refusal;
+use crate::rules::request::Request;
+use std::time::Duration;
+
+/// Makes the error of a refusal; the only place that does.
+#[cold]
+pub(super) fn error<M: Manage>(inner: &Inner<M>, request: &Request, refusal: Refusal) -> Error {
+    match refusal {
+        // These two were counted where they were decided, and are told of as a number once a second.
+        Refusal::QueueFull { wait } => {
+            let error = not_started(
+                request,
+                Fault::QueueFull,
+                &format!("was refused at once: {}", snapshot::sentence(inner)),
+            );
+            match wait {
+                Some(wait) => error.with_retry_after(wait),
+                None => error,
+            }
+        }
+        Refusal::Overloaded { forecast, remaining } => {
+            not_started(request, Fault::Overloaded, &overloaded(forecast, remaining))
+                .with_retry_after(forecast.retry_after())
+        }
+        refusal => after_a_wait(inner, request, refusal),
+    }
+}
+
+fn not_started(request: &Request, fault: Fault, why: &str) -> Error {
+    let sentence = format!("acquire for {} {why}", request.name);
+    Error::new(fault, Phase::Acquire, Outcome::NotStarted, sentence)
+}
+
+/// The place, the wait and the remaining time: they show what would have had to be otherwise.
+fn overloaded(forecast: Forecast, remaining: Duration) -> String {
+    let [wait, service, remaining] =
+        [forecast.wait(), forecast.service(), remaining].map(|span| span.as_millis());
+    match forecast.place {
+        0 => format!(
+            "was refused when its turn came: a lease usually lasts {service} ms, and {remaining} ms were left"
+        ),
+        place => format!(
+            "was refused at once: at place {place} of the queue it would wait for {wait} ms, a lease usually \
+             lasts {service} ms, and {remaining} ms were left"
+        ),
+    }
+}
+
+/// The error of a request that waited, or that came to a closed pool or too late. Each is counted and told of here.
+fn after_a_wait<M: Manage>(inner: &Inner<M>, request: &Request, refusal: Refusal) -> Error {
+    let waited = Moment::now().since(request.since);
+    let (open, is_paused, has_lost_its_runtime, last) = {
+        let mut slots = inner.slots.lock();
+        slots.totals.failed += 1;
+        let open = slots.total() - slots.opening();
+        (open, slots.is_paused(), slots.has_lost_its_runtime, inner.last_connect.lock().clone())
+    };
+    let no_connect = match &last {
+        LastConnect::Failed { fault, sentence, .. } if open == 0 => Some((*fault, sentence.as_str())),
+        _ => None,
+    };
+    let wait =
+        Wait { seconds: in_seconds(waited), has_own_limit: request.has_own_limit(), is_paused, no_connect };
+    let (fault, why) = match refusal {
+        Refusal::Closed if has_lost_its_runtime => {
+            let ended = "was refused: the runtime on which this Database was opened has ended, and its connections \
+                         with it; open it on the runtime that uses it";
+            (Fault::PoolClosed, ended.to_owned())
+        }
+        Refusal::Closed => (Fault::PoolClosed, "was refused: the pool is closed".to_owned()),
+        refusal => wait.cause(refusal, || snapshot::sentence(inner)),
+    };
+    inner.events.tell(Event::AcquireFailed { work: request.name.to_string(), fault, waited });
+    let error = not_started(request, fault, &why);
+    match last {
+        LastConnect::Failed { sqlstate: Some(code), .. }
+            if fault.is_connectivity() || fault == Fault::Authentication =>
+        {
+            error.with_sqlstate(&code)
+        }
+        _ => error,
+    }
+}
+
+const ENTANGLED: &str = "every lease is held by a task that waits for another";
+
+/// The words that operators of other services already search their logs for.
+fn exhausted(seconds: f64) -> String {
+    format!(
+        "Failed to acquire database connection after {seconds}s. Pool may be exhausted or database may be unresponsive."
+    )
+}
+
+/// What is known of a wait that ended without a connection.
+struct Wait<'a> {
+    seconds: f64,
+    has_own_limit: bool,
+    is_paused: bool,
+    /// Why no connection could be opened, if there is none.
+    no_connect: Option<(Fault, &'a str)>,
+}
+
+impl Wait<'_> {
+    /// The fault and its sentence; `numbers` are those of the pool.
+    fn cause(&self, refusal: Refusal, numbers: impl FnOnce() -> String) -> (Fault, String) {
+        let seconds = self.seconds;
+        match (refusal, self.no_connect) {
+            (Refusal::Deadlock { leases }, _) => {
+                (Fault::SelfDeadlock, format!("was ended after {seconds:.1} s: {ENTANGLED}: {leases}"))
+            }
+            (Refusal::Hopeless, Some((fault, why))) => {
+                (fault, format!("was refused after {seconds:.1} s: no connection can be opened: {why}"))
+            }
+            (Refusal::Hopeless, None) => {
+                (Fault::Unreachable, "was refused: no connection can be opened".to_owned())
+            }
+            (Refusal::NeverReached { reason }, known) => {
+                let fault = known.map_or(Fault::Unreachable, |(fault, _)| fault);
+                (
+                    fault,
+                    format!("was refused after {seconds:.1} s: no connection has ever been opened: {reason}"),
+                )
+            }
+            (Refusal::TimedOut { .. }, Some((fault, why))) if self.has_own_limit => {
+                (fault, format!("gave up after {seconds:.1} s: no connection could be opened: {why}"))
+            }
+            (Refusal::TimedOut { entangled, cap }, _) => {
+                let capped =
+                    cap.map(|cap| format!("its name holds the {cap} that it may, ")).unwrap_or_default();
+                let knot = entangled.map(|leases| format!("; {ENTANGLED}: {leases}")).unwrap_or_default();
+                self.limit_passed(cap.is_some(), &format!("{capped}{}{knot}", numbers()))
+            }
+            // These are answered without a look at the wait.
+            (Refusal::QueueFull { .. } | Refusal::Overloaded { .. } | Refusal::Closed, _) => {
+                (Fault::PoolExhausted, "was refused".to_owned())
+            }
+        }
+    }
+
+    /// Which limit it was. A pause or a cap is no exhaustion.
+    fn limit_passed(&self, is_capped: bool, numbers: &str) -> (Fault, String) {
+        let seconds = self.seconds;
+        if !self.has_own_limit {
+            return (
+                Fault::DeadlinePassed,
+                format!("was ended by its deadline after {seconds:.1} s: {numbers}"),
+            );
+        }
+        let known =
+            if self.is_paused || is_capped { String::new() } else { format!(". {}", exhausted(seconds)) };
+        (Fault::PoolExhausted, format!("gave up after {seconds:.1} s: {numbers}{known}"))
+    }
+}

@@ -1,0 +1,75 @@
+//! A request for a connection, as it goes through the pool.
+//!
+//! One value from the first try to the end of the lease: the [gate](super::gate) judges it, the [queue](super::queue)
+//! keeps it while the caller waits, and the [slot](super::slots) of a lent connection keeps it as the record of who
+//! holds that connection. It is made in one place, from what the caller said and the settings:
+//! [`Ask`](crate::pool::Ask).
+
+use crate::moment::Moment;
+use crate::name::WorkName;
+use crate::runner::Runner;
+use std::num::NonZeroU32;
+
+/// Who is served first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Priority {
+    /// After all others: exports, upkeep.
+    Low,
+    /// Most work.
+    #[default]
+    Normal,
+    /// Before all others. Some places in the queue, and connections by `priority_reserve`, are for this priority only.
+    High,
+}
+
+/// A request for a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) name: WorkName,
+    /// The task that asks.
+    pub(crate) runner: Runner,
+    pub(crate) priority: Priority,
+    /// How many connections its name may hold.
+    pub(crate) cap: Option<NonZeroU32>,
+    /// When it was made.
+    pub(crate) since: Moment,
+    /// When it stops waiting: by the limit on the wait or by the deadline, whichever is earlier.
+    pub(crate) until: Moment,
+    /// When its work must have ended, if it has a deadline; the lease ends by then.
+    pub(crate) deadline: Option<Moment>,
+}
+
+impl Request {
+    /// Whether the wait ends by its own limit, and not by the deadline.
+    pub(crate) fn has_own_limit(&self) -> bool {
+        self.deadline.is_none_or(|deadline| self.until < deadline)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A request that is made now, waits until now and has no deadline: tests change what matters to them.
+    pub(crate) fn request(now: Moment) -> Request {
+        Request {
+            name: WorkName::here(),
+            runner: Runner::current(),
+            priority: Priority::Normal,
+            cap: None,
+            since: now,
+            until: now,
+            deadline: None,
+        }
+    }
+
+    #[test]
+    fn a_limit_that_ends_with_the_deadline_is_not_its_own() {
+        let now = Moment::now();
+        let later = now + std::time::Duration::from_nanos(1);
+        assert!(request(now).has_own_limit(), "no deadline");
+        assert!(Request { deadline: Some(later), ..request(now) }.has_own_limit());
+        assert!(!Request { deadline: Some(now), ..request(now) }.has_own_limit());
+    }
+}

@@ -1,0 +1,50 @@
+//! An orphaned COMMIT: its caller stopped waiting for it, so the pool lets it finish and reports its outcome.
+
+use super::Link;
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The work whose COMMIT is orphaned. The flag spares every return the lock.
+pub(super) struct OrphanedCommit {
+    is_set: AtomicBool,
+    work: Mutex<Option<String>>,
+}
+
+impl OrphanedCommit {
+    pub(super) fn new() -> Self {
+        OrphanedCommit { is_set: AtomicBool::new(false), work: Mutex::new(None) }
+    }
+
+    pub(super) fn set(&self, work: String) {
+        *self.work.lock() = Some(work);
+        self.is_set.store(true, Ordering::Release);
+    }
+
+    #[inline]
+    pub(super) fn is_set(&self) -> bool {
+        self.is_set.load(Ordering::Acquire)
+    }
+
+    /// The work's name, once.
+    pub(super) fn take(&self) -> Option<String> {
+        self.is_set.store(false, Ordering::Release);
+        self.work.lock().take()
+    }
+}
+
+impl Link {
+    /// A caller stopped waiting for the COMMIT of this work: it is let finish, and its outcome told.
+    pub(crate) fn orphan_commit(&self, work: String) {
+        self.orphan.set(work);
+    }
+
+    /// Whether there is an orphaned COMMIT of which to tell.
+    pub(crate) fn has_orphan(&self) -> bool {
+        self.orphan.is_set()
+    }
+
+    /// The work whose COMMIT is orphaned, once.
+    pub(crate) fn take_orphan(&self) -> Option<String> {
+        self.orphan.take()
+    }
+}
