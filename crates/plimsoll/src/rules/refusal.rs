@@ -1,7 +1,7 @@
 //! Why a request gets no connection, and how many were refused at once.
 //!
 //! A [`Refusal`] carries the numbers that were known where it was decided.
-//! [`pool::refusal`](crate::pool::refusal) makes the error of it, and nothing else does.
+//! `pool/refusal.rs` makes the error of it, and nothing else does.
 
 use super::forecast::Forecast;
 use crate::event::Event;

@@ -14,7 +14,7 @@ pub(crate) enum Cause {
     Relapsed,
     /// The server answers again; so many calls at a time are let through.
     Recovering(u32),
-    /// By a call of [`Circuit::isolate`].
+    /// By a call of [`Circuit::isolate`](super::Circuit::isolate).
     Isolated,
 }
 

@@ -259,6 +259,7 @@ fn a_name_at_its_cap_waits_aside_while_a_connection_is_idle() {
     assert!(matches!(slots.offer(first, 9, || now), Effects::None));
     granted(&mut slots, &ask(Priority::Normal, 1, now));
     assert_eq!(slots.totals.capped, 1, "the name is below its cap again");
+    assert_eq!(slots.lent_to_others, 0, "not counted without a reserve");
 }
 
 #[test]

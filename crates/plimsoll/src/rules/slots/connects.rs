@@ -142,4 +142,17 @@ mod tests {
         assert_eq!((slots.opening(), slots.total()), (2, 2), "it is gone already");
         assert_eq!(slots.begin_connects(3, now), [1], "its slot is used again");
     }
+
+    #[test]
+    fn a_connect_that_ends_too_late_is_closed_and_counted() {
+        let now = Moment::now();
+        let mut slots: Slots<u32, ()> = Slots::new(up_to(0, 2), 9);
+        assert_eq!(slots.begin_connects(2, now), [0, 1]);
+        slots.limits.max = 1;
+        assert!(matches!(slots.connected(0, 7, (), None, now), Effects::Close(7)));
+        assert_eq!((slots.totals.opened, slots.totals.closed, slots.total()), (1, 1, 1));
+        let _ = slots.close();
+        assert!(matches!(slots.connected(1, 8, (), None, now), Effects::Close(8)));
+        assert_eq!((slots.totals.opened, slots.totals.closed, slots.total()), (2, 2, 0));
+    }
 }

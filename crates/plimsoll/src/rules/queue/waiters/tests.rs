@@ -1,4 +1,5 @@
 use super::*;
+use crate::name::WorkName;
 use crate::rules::request::tests::request;
 use proptest::prelude::*;
 use std::num::NonZeroU32;
@@ -122,6 +123,71 @@ fn whoever_stood_aside_is_let_in_at_its_old_place() {
         assert!(next.seat.answer(Ok(1)).is_ok());
         assert!(ticket.poll(Waker::noop()).is_some());
     }
+}
+
+#[test]
+fn a_caller_that_waits_for_as_long_as_it_takes_is_not_refused_with_those_that_have_a_limit() {
+    let now = Moment::now();
+    let mut waiters = queue(9);
+    let limited = waiters.push(with(Priority::Low, now + Duration::from_secs(3600)), seat());
+    let half = waiters.push(with(Priority::Low, now + AS_LONG_AS_IT_TAKES / 2), seat());
+    let patient = waiters.push(with(Priority::Low, now + AS_LONG_AS_IT_TAKES), seat());
+    let why = Refusal::NeverReached { reason: "no route".to_owned() };
+    assert_eq!(waiters.refuse_limited(now, &why).len(), 1);
+    assert_eq!(limited.poll(Waker::noop()), Some(Err(why)));
+    assert_eq!((half.poll(Waker::noop()), patient.poll(Waker::noop())), (None, None));
+    assert_eq!(waiters.refuse_all(&Refusal::Closed).len(), 2);
+    assert_eq!((patient.poll(Waker::noop()), waiters.len()), (Some(Err(Refusal::Closed)), 0));
+}
+
+#[test]
+fn the_youngest_of_all_is_refused_whatever_its_priority() {
+    use Priority::{High, Low, Normal};
+    let now = Moment::now();
+    let mut waiters = queue(9);
+    let tickets = [Low, High, Normal].map(|priority| waiters.push(with(priority, now), seat()));
+    for ticket in tickets.iter().rev() {
+        assert!(waiters.refuse_youngest(Refusal::Hopeless).is_some());
+        assert_eq!(ticket.poll(Waker::noop()), Some(Err(Refusal::Hopeless)));
+    }
+    assert!(waiters.refuse_youngest(Refusal::Hopeless).is_none());
+    let gone = waiters.push(with(High, now), seat());
+    assert_eq!(gone.leave(), None);
+    assert!(waiters.refuse_youngest(Refusal::Hopeless).is_none(), "it needs no answer");
+}
+
+#[test]
+fn a_waiter_counts_in_its_line_and_for_those_behind_it() {
+    use Priority::{High, Low, Normal};
+    let now = Moment::now();
+    let mut waiters = queue(9);
+    let _tickets = [High, Normal, Normal, Low, Low, Low].map(|it| waiters.push(with(it, now), seat()));
+    assert_eq!([High, Normal, Low].map(|priority| waiters.ahead_of(priority)), [1, 3, 6]);
+    assert_eq!((waiters.urgent(), waiters.in_line(), waiters.len()), (1, 6, 6));
+    assert_eq!(waiters.runners().collect::<Vec<_>>(), vec![Runner::current(); 6]);
+    assert!(waiters.next(true).is_some() && waiters.next(true).is_none(), "one is of the highest");
+    assert_eq!(waiters.in_line(), 5);
+}
+
+#[test]
+fn one_that_stood_aside_to_the_end_is_told_of_the_cap_and_one_in_line_is_not() {
+    let now = Moment::now();
+    let mut waiters = queue(4);
+    let cap = NonZeroU32::new(1);
+    let capped = || Request { cap, name: WorkName::given("report"), ..request(now) };
+    assert!(waiters.enter(&capped()));
+    let in_line = waiters.push(capped(), seat());
+    let aside = [(); 2].map(|()| waiters.stand_aside(capped(), seat()));
+    assert!(waiters.is_full_aside() && !waiters.is_full(Priority::High, 2));
+    assert_eq!((waiters.len(), waiters.in_line(), waiters.earliest()), (3, 1, Some(now)));
+    assert_eq!(waiters.runners().count(), 3);
+    waiters.remove(&aside[1]);
+    assert!(!waiters.is_full_aside());
+    assert_eq!(waiters.expire(now, Some("leases".to_owned())).len(), 2);
+    let refused = |cap| Some(Err(Refusal::TimedOut { entangled: Some("leases".to_owned()), cap }));
+    assert_eq!(in_line.poll(Waker::noop()), refused(None));
+    assert_eq!(aside[0].poll(Waker::noop()), refused(cap));
+    assert!(waiters.enter(&capped()), "none of the name is left");
 }
 
 #[derive(Clone, Debug)]
