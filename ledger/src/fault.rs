@@ -59,6 +59,25 @@ pub enum Fault {
     Shutdown,
     /// Tables change while they are written.
     SchemaChange,
+    /// Cancels come to a pooler that does not know what they are for.
+    CancelsAstray,
+    /// A standby takes the place of its primary.
+    Failover,
+    /// Half of all connections lead to a standby that is behind.
+    ReplicaLag,
+    /// The server's address and the login's password change.
+    AddressAndPassword,
+    /// The program is stopped and goes on, and all its clocks have jumped.
+    ClockJump,
+}
+
+/// How a second server follows the one that is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Follower {
+    /// A commit is answered once the other has it too.
+    Synchronous,
+    /// Whenever it comes to it.
+    Late,
 }
 
 const PATIENCE: &[u64] = &[5, 50, 300, 1_000];
@@ -69,10 +88,20 @@ const WITH_POISON: &[Op] =
 const WITH_HOT: &[Op] = &[Op::Hot, Op::Hot, Op::Hot, Op::Transaction, Op::Insert];
 const WITH_LOCKED: &[Op] = &[Op::Locked, Op::Locked, Op::Insert, Op::Transaction, Op::Idempotent];
 const WITH_SORT: &[Op] = &[Op::Sort, Op::Insert, Op::Transaction, Op::Retrying, Op::Idempotent, Op::Call];
+const WITH_SLOW: &[Op] = &[
+    Op::Slow,
+    Op::Slow,
+    Op::Slow,
+    Op::Savepoint,
+    Op::Pipelined,
+    Op::Insert,
+    Op::Transaction,
+    Op::Resolvable,
+];
 const SLOW: &[Op] = &[Op::Slow, Op::Slow, Op::Slow, Op::Insert, Op::Transaction, Op::Retrying];
 
 impl Fault {
-    /// Every one that is played, in the order of the table.
+    /// Every one, in the order of the table.
     pub const ALL: &'static [Fault] = &[
         Fault::Calm,
         Fault::WireCut,
@@ -99,24 +128,11 @@ impl Fault {
         Fault::Overload,
         Fault::Shutdown,
         Fault::SchemaChange,
-    ];
-
-    /// What is not played yet, and why.
-    pub const NOT_YET: &'static [(&'static str, &'static str)] = &[
-        (
-            "cancels-astray",
-            "two poolers that know nothing of each other behind one address; needs a balancer in front",
-        ),
-        ("failover", "a standby is promoted and the old server comes back; needs a second server"),
-        ("replica-lag", "reads from a standby that is behind; comes with routing to standbys"),
-        (
-            "address-and-password",
-            "the server's address, password or certificate changes; needs a name service of its own",
-        ),
-        (
-            "clock-jump",
-            "the clock jumps by an hour; needs the right to set the machine's clock (`program-stalled` is played)",
-        ),
+        Fault::CancelsAstray,
+        Fault::Failover,
+        Fault::ReplicaLag,
+        Fault::AddressAndPassword,
+        Fault::ClockJump,
     ];
 
     /// A short name that never changes its meaning.
@@ -148,6 +164,11 @@ impl Fault {
             Fault::Overload => "overload",
             Fault::Shutdown => "shutdown",
             Fault::SchemaChange => "schema-change",
+            Fault::CancelsAstray => "cancels-astray",
+            Fault::Failover => "failover",
+            Fault::ReplicaLag => "replica-lag",
+            Fault::AddressAndPassword => "address-and-password",
+            Fault::ClockJump => "clock-jump",
         }
     }
 
@@ -205,7 +226,7 @@ impl Fault {
                 "53100, 53200 and 58030 from one write in five, and sorts beyond `temp_file_limit`"
             }
             Fault::ProgramStalled => {
-                "every thread of the program is blocked for up to 0.8 s, again and again"
+                "every thread of the program is blocked for up to 1.5 s, again and again"
             }
             Fault::Overload => {
                 "five times as many calls as the pool can serve, whatever became of the earlier ones"
@@ -214,19 +235,51 @@ impl Fault {
             Fault::SchemaChange => {
                 "columns are added, dropped and retyped, in a transaction each, some of them held open"
             }
+            Fault::CancelsAstray => {
+                "calls come to their deadlines through two poolers in turn that know nothing of each other, so every other cancel comes to the one that does not know it"
+            }
+            Fault::Failover => {
+                "the primary is killed and its synchronous standby takes its place, again and again: after it has gone, while both serve, or with callers there before it takes writes"
+            }
+            Fault::ReplicaLag => {
+                "every other connection leads to a standby that is behind (its replay is paused) and takes no writes"
+            }
+            Fault::AddressAndPassword => {
+                "the login's password changes and the server moves to another port; the program opens another pool with the new ones and closes the old one"
+            }
+            Fault::ClockJump => {
+                "the program is stopped for up to 2 s (SIGSTOP) and goes on, so that all its clocks have jumped"
+            }
         }
     }
 
     /// Whether it can be played this way.
     #[must_use]
     pub fn goes(self, way: Way) -> bool {
-        !matches!(self, Fault::PoolerRestarted | Fault::ForeignState) || way.pooler().is_some()
+        let needs_a_pooler =
+            matches!(self, Fault::PoolerRestarted | Fault::ForeignState | Fault::CancelsAstray);
+        !needs_a_pooler || way.pooler().is_some()
+    }
+
+    /// How many poolers stand behind a lane's one address, where there are any.
+    pub(crate) fn poolers(self) -> usize {
+        if self == Fault::CancelsAstray { 2 } else { 1 }
+    }
+
+    /// How another server follows, where there are two.
+    pub(crate) fn follower(self) -> Option<Follower> {
+        match self {
+            Fault::Failover => Some(Follower::Synchronous),
+            Fault::ReplicaLag => Some(Follower::Late),
+            _ => None,
+        }
     }
 
     /// What calls are made.
     pub(crate) fn load(self) -> Load {
         match self {
             Fault::CallerLeaves => Load { leaves: true, ..USUAL },
+            Fault::CancelsAstray => Load { ops: WITH_SLOW, patience: &[20, 60, 150, 500], ..USUAL },
             Fault::DeadlineStorm => Load { ops: SLOW, patience: &[20, 60, 150], ..USUAL },
             Fault::Poisoned => Load { ops: WITH_POISON, patience: &[300, 1_000], ..USUAL },
             Fault::ConnectStorm => Load { workers: 60, patience: &[300, 1_000, 2_000], ..USUAL },

@@ -128,6 +128,8 @@ pub struct Row {
     pub times: Times,
     /// Plays after which calls did not go well again.
     pub not_mended: u64,
+    /// How often the pooler died by itself and was started again.
+    pub pooler_deaths: u64,
 }
 
 /// Everything that was played.
@@ -150,6 +152,7 @@ impl Figures {
             row.count = row.count.and(&played.total());
             row.times.join(&played.times);
             row.not_mended += u64::from(!played.has_mended);
+            row.pooler_deaths += played.pooler_deaths;
             for (op, count) in &played.counts {
                 let sum = self.ops.entry((*op, *lane)).or_default();
                 *sum = sum.and(count);
@@ -166,6 +169,7 @@ impl Figures {
                 sum.count = sum.count.and(&row.count);
                 sum.times.join(&row.times);
                 sum.not_mended += row.not_mended;
+                sum.pooler_deaths += row.pooler_deaths;
             }
         }
         sum

@@ -16,7 +16,7 @@
 //! | `client` | how each lane does an operation, and what its caller may believe afterwards |
 //! | `log` | what was told, and when |
 //! | `work` | workers that make one call after another |
-//! | `stage` | the server, the wires, the poolers |
+//! | `stage` | the servers, the wires, the poolers |
 //! | `fault` | the table of faults; `trouble` plays them |
 //! | `play` | one fault, one seed: from the first call to the verdict |
 //! | `figures` | what many plays come to |

@@ -85,7 +85,7 @@ pub enum Op {
 }
 
 impl Op {
-    /// Every one, in the order of the table.
+    /// Every one, in the order of the table: first what every fault is met with, then what some are.
     pub const ALL: [Op; 16] = [
         Op::Insert,
         Op::Transaction,
@@ -106,19 +106,16 @@ impl Op {
     ];
 
     /// What every fault is met with.
-    pub(crate) const MIX: &'static [Op] = &[
-        Op::Insert,
-        Op::Transaction,
-        Op::Resolvable,
-        Op::Retrying,
-        Op::Idempotent,
-        Op::Call,
-        Op::Do,
-        Op::CommitText,
-        Op::Script,
-        Op::Savepoint,
-        Op::Pipelined,
-    ];
+    pub(crate) const MIX: &'static [Op] = Op::ALL.split_at(11).0;
+
+    /// Whether it is a transaction that the library opens, and not statements or texts by themselves.
+    #[cfg(feature = "peers")]
+    pub(crate) fn is_a_transaction(self) -> bool {
+        matches!(
+            self,
+            Op::Transaction | Op::Resolvable | Op::Retrying | Op::Savepoint | Op::Hot | Op::Locked | Op::Sort
+        )
+    }
 
     /// In a few words.
     #[must_use]

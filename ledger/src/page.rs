@@ -84,6 +84,7 @@ pub fn markdown(figures: &Figures, run: &Run) -> String {
     lanes(&mut text, figures);
     for way in figures.plays.keys() {
         faults(&mut text, figures, *way);
+        deaths(&mut text, figures, *way);
     }
     ops(&mut text, figures);
     text.push('\n');
@@ -127,6 +128,31 @@ fn faults(text: &mut String, figures: &Figures, way: Way) {
     }
 }
 
+const DEATHS: &str =
+    "Before 1.21 it does so when the client of a cancel that it has passed on goes before the server has
+acted on it (`bad client state`): the network cuts the cancel's connection, or the program is killed.";
+
+/// Where a pooler died by itself its clients have lost their connections once more than the fault says.
+fn deaths(text: &mut String, figures: &Figures, way: Way) {
+    if way.pooler().is_none() {
+        return;
+    }
+    let died = figures.faults.iter().filter(|((of, ..), row)| *of == way && row.pooler_deaths > 0);
+    let died: Vec<String> = died
+        .map(|((_, fault, lane), row)| {
+            format!("{}, {}: {}", fault.id(), lane.name(), thousands(row.pooler_deaths))
+        })
+        .collect();
+    let _ = match died.is_empty() {
+        true => writeln!(text, "\nPgBouncer never died by itself."),
+        false => writeln!(
+            text,
+            "\nPgBouncer died by itself and was started again, so many times: {}.\n{DEATHS}",
+            died.join("; ")
+        ),
+    };
+}
+
 fn words(way: Way) -> &'static str {
     match way {
         Way::Direct => "direct",
@@ -155,9 +181,6 @@ fn catalogue(text: &mut String) {
     text.push_str("\n## The faults\n\n| fault | what happens |\n|---|---|\n");
     for fault in Fault::ALL {
         let _ = writeln!(text, "| {} | {} |", fault.id(), fault.words());
-    }
-    for (id, why) in Fault::NOT_YET {
-        let _ = writeln!(text, "| {id} | not yet: {why} |");
     }
 }
 

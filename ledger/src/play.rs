@@ -11,9 +11,9 @@ use crate::fault::Fault;
 use crate::figures::{Count, Times};
 use crate::op::Op;
 use crate::stage::{Stage, Way};
-use crate::trouble::Scene;
+use crate::trouble::{Life, Lives, Scene};
 use crate::work::{Desk, drive};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use plimsoll_faults::ledger::Verdict;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -45,7 +45,7 @@ pub struct Play {
     pub lanes: Vec<Lane>,
     /// For how long it goes wrong.
     pub span: Duration,
-    /// The program of this crate, which [`Fault::ProgramKilled`] starts and kills.
+    /// The program of this crate, which [`Fault::ProgramKilled`] kills and [`Fault::ClockJump`] stops.
     pub program: Option<PathBuf>,
 }
 
@@ -60,6 +60,8 @@ pub struct Played {
     pub latest: Duration,
     /// Whether calls went well again once everything was whole.
     pub has_mended: bool,
+    /// How often its pooler died by itself and was started again.
+    pub pooler_deaths: u64,
     /// Ids that are lost, doubled or phantoms, with their operation.
     pub lies: Vec<(Op, u64)>,
 }
@@ -86,52 +88,85 @@ impl Play {
         for track in &stage.tracks {
             desks.push(Desk::new(track.lane.open(&stage.place(track)).await?));
         }
-        let has_mended = self.work(&stage, &desks, seed).await?;
-        let mut found = Vec::new();
-        for (lane, desk) in self.lanes.iter().zip(&desks) {
-            found.push(settled(*lane, desk).await);
-            // Whoever does not let go is ended with the poolers, or by the server.
-            let _ = timeout(CLOSING, desk.client().close()).await;
-        }
+        let (has_mended, found) = tokio::select! {
+            done = self.until_settled(&stage, &desks, seed) => done?,
+            never = stage.keep_poolers() => bail!("the poolers are looked after no longer: {never:?}"),
+        };
+        let deaths = stage.deaths();
         let stored = stage.stored().await?;
         let mut played = BTreeMap::new();
         for (at, (lane, desk)) in self.lanes.iter().zip(&desks).enumerate() {
             let stored = stored.get(at).context("a lane without its table")?;
             let found = found.get(at).and_then(Option::as_ref);
             let has_mended = has_mended.get(at).copied().unwrap_or(false);
-            played.insert(*lane, judge(desk, stored, found, has_mended));
+            let pooler_deaths = deaths.get(at).copied().unwrap_or_default();
+            played.insert(*lane, Played { has_mended, pooler_deaths, ..judge(desk, stored, found) });
         }
         drop(desks);
         stage.strike().await?;
         Ok(played)
     }
 
+    /// Everything but the counting: says of each lane whether it has mended, and what it found of what it was not told.
+    async fn until_settled(
+        &self,
+        stage: &Stage,
+        desks: &[Arc<Desk>],
+        seed: u64,
+    ) -> Result<(Vec<bool>, Vec<Option<BTreeSet<i64>>>)> {
+        let has_mended = self.work(stage, desks, seed).await?;
+        let mut found = Vec::new();
+        for (lane, desk) in self.lanes.iter().zip(desks) {
+            found.push(settled(*lane, desk).await);
+            // Whoever does not let go is ended with the poolers, or by the server.
+            let _ = timeout(CLOSING, desk.client().close()).await;
+        }
+        Ok((has_mended, found))
+    }
+
     /// Callers and trouble together, then the healing; says of each lane whether it has mended.
     async fn work(&self, stage: &Stage, desks: &[Arc<Desk>], seed: u64) -> Result<Vec<bool>> {
         let (stop, stopped) = watch::channel(false);
         let (end, ended) = watch::channel(false);
+        let lives = Arc::new(Lives::default());
         let mut crowd = JoinSet::new();
-        if self.fault != Fault::ProgramKilled {
-            for (lane, desk) in self.lanes.iter().zip(desks) {
-                let load = self.fault.load().of(*lane);
-                crowd.spawn(drive(Arc::clone(desk), load, seed, ended.clone(), stopped.clone()));
+        for (track, desk) in stage.tracks.iter().zip(desks) {
+            let mut stopped = stopped.clone();
+            match self.fault {
+                // They are started by the trouble, again and again.
+                Fault::ProgramKilled => {}
+                Fault::ClockJump => {
+                    let life = Life::of(self.program.as_deref(), stage, track, desk, seed)?;
+                    let lives = Arc::clone(&lives);
+                    let end = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
+                    crowd.spawn(async move { life.until(&lives, end).await });
+                }
+                _ => {
+                    let (load, desk) = (self.fault.load().of(track.lane), Arc::clone(desk));
+                    let calls = drive(desk, load, seed, ended.clone(), stopped);
+                    crowd.spawn(async move {
+                        calls.await;
+                        Ok(())
+                    });
+                }
             }
         }
         let until = Instant::now() + self.span;
-        let scene = Scene { stage, desks, seed, until, program: self.program.as_deref() };
-        let played = tokio::select! {
-            played = scene.play(self.fault) => played,
-            never = stage.keep_poolers(self.fault) => never,
-        };
-        played.with_context(|| format!("{}, seed {seed}", self.fault.id()))?;
+        let scene = Scene { stage, desks, seed, until, program: self.program.as_deref(), lives: &lives };
+        scene.play(self.fault).await.with_context(|| format!("{}, seed {seed}", self.fault.id()))?;
         end.send_replace(true);
         stage.heal().await?;
         let has_mended =
             if self.fault == Fault::ProgramKilled { vec![true; desks.len()] } else { mend(desks).await };
         stop.send_replace(true);
+        let answers = async {
+            while let Some(ended) = crowd.join_next().await {
+                ended??;
+            }
+            Ok(has_mended.clone())
+        };
         // Whoever is stuck is dropped with the crowd, and the log says that nobody was told.
-        let _ = timeout(STUCK, async { while crowd.join_next().await.is_some() {} }).await;
-        Ok(has_mended)
+        timeout(STUCK, answers).await.unwrap_or(Ok(has_mended.clone()))
     }
 }
 
@@ -171,7 +206,7 @@ async fn settled(lane: Lane, desk: &Desk) -> Option<BTreeSet<i64>> {
     None
 }
 
-fn judge(desk: &Desk, stored: &[i64], found: Option<&BTreeSet<i64>>, has_mended: bool) -> Played {
+fn judge(desk: &Desk, stored: &[i64], found: Option<&BTreeSet<i64>>) -> Played {
     let rows: BTreeSet<i64> = stored.iter().copied().collect();
     let mut counts: BTreeMap<Op, Count> = BTreeMap::new();
     let mut lies = Vec::new();
@@ -197,7 +232,7 @@ fn judge(desk: &Desk, stored: &[i64], found: Option<&BTreeSet<i64>>, has_mended:
         }
     }
     let times = Times::of(&desk.log.waits());
-    Played { counts, times, latest: desk.log.latest(), has_mended, lies }
+    Played { counts, times, latest: desk.log.latest(), lies, ..Played::default() }
 }
 
 fn count(verdict: &Verdict) -> Count {

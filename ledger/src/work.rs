@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 /// A pool that answers no within a microsecond would fill the log with nothing else.
-const AFTER_A_NO: Duration = Duration::from_millis(5);
+pub(crate) const AFTER_A_NO: Duration = Duration::from_millis(5);
 const MORE_WITH_RETRIES: usize = 8;
 /// Beyond that more would only wait for each other.
 const MOST_WORKERS: usize = 120;

@@ -74,6 +74,30 @@ async fn when_the_program_is_killed() {
     plays(Fault::ProgramKilled, Way::Direct).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_a_standby_takes_over() {
+    plays(Fault::Failover, Way::Direct).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_half_of_all_connections_lead_to_a_standby_that_is_behind() {
+    plays(Fault::ReplicaLag, Way::Direct).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_address_and_password_change() {
+    plays(Fault::AddressAndPassword, Way::Direct).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_the_program_is_stopped_and_goes_on() {
+    plays(Fault::ClockJump, Way::Direct).await;
+}
+
+async fn when_cancels_come_to_another_pooler(version: PgBouncerVersion) {
+    plays(Fault::CancelsAstray, way(version)).await;
+}
+
 async fn when_the_pooler_is_restarted(version: PgBouncerVersion) {
     plays(Fault::PoolerRestarted, way(version)).await;
 }
@@ -96,4 +120,8 @@ on_each_pgbouncer!(
 on_each_pgbouncer!(
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     when_nothing_breaks_behind_a_pooler
+);
+on_each_pgbouncer!(
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    when_cancels_come_to_another_pooler
 );

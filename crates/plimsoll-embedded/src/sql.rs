@@ -38,8 +38,8 @@ impl Target {
             client.simple_query(sql).await
         };
         match tokio::time::timeout(LONGEST, connect_and_run).await {
-            Ok(Ok(messages)) => Ok(messages.iter().filter_map(row).collect()),
-            Ok(Err(error)) => Err(Error::Sql { doing: doing.to_owned(), problem: explain(&error) }),
+            Ok(Ok(messages)) => Ok(rows(&messages)),
+            Ok(Err(error)) => Err(failure(doing, &error)),
             Err(_) => {
                 Err(Error::Sql { doing: doing.to_owned(), problem: format!("no answer within {LONGEST:?}") })
             }
@@ -50,7 +50,10 @@ impl Target {
         clippy::disallowed_methods,
         reason = "this crate is used to test the guarded connections, not by way of them"
     )]
-    async fn connect(&self, database: &str) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+    pub(crate) async fn connect(
+        &self,
+        database: &str,
+    ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
         let mut config = Config::new();
         match &self.host {
             Host::Socket(folder) => config.host_path(folder),
@@ -66,6 +69,14 @@ impl Target {
         tokio::spawn(connection);
         Ok(client)
     }
+}
+
+pub(crate) fn rows(messages: &[SimpleQueryMessage]) -> Vec<Row> {
+    messages.iter().filter_map(row).collect()
+}
+
+pub(crate) fn failure(doing: &str, error: &tokio_postgres::Error) -> Error {
+    Error::Sql { doing: doing.to_owned(), problem: explain(error) }
 }
 
 fn row(message: &SimpleQueryMessage) -> Option<Row> {

@@ -45,32 +45,38 @@ impl Proxy {
     /// same faults are armed meets the same latency and the same losses. Which bytes make a segment is TCP's chance,
     /// but for a client and a server that wait for each other's messages.
     pub async fn seeded(target: impl ToSocketAddrs, seed: u64) -> io::Result<Self> {
-        let mut targets = tokio::net::lookup_host(target).await?;
-        let target = targets.next().ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidInput, "the proxy's target has no address")
-        })?;
-        if let Some(elsewhere) = std::iter::once(target).chain(targets).find(|addr| !addr.ip().is_loopback())
-        {
-            let text = format!(
-                "the proxy stands in front of this machine's servers only: {elsewhere} is no loopback address"
-            );
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        }
+        let targets: Vec<SocketAddr> = tokio::net::lookup_host(target).await?.collect();
+        check(&targets)?;
+        // The others are only other names for the same server.
+        let target = targets.into_iter().take(1).collect();
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let addr = listener.local_addr()?;
-        let shared = SharedState::new(seed);
+        let shared = SharedState::new(seed, target);
         let (stop, stopped) = oneshot::channel();
         let (tell, started) = oneshot::channel();
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name(format!("faults-{}", addr.port()))
-            .spawn(move || run(listener, target, theirs, stopped, tell))?;
+            .spawn(move || run(listener, theirs, stopped, tell))?;
         let proxy = Self { shared, addr, stop: Some(stop), thread: Some(thread) };
         match started.await {
             Ok(started) => started.map(|()| proxy),
             Err(_) => Err(io::Error::other("the proxy's thread ended before it had begun")),
         }
+    }
+
+    /// Carries every connection that is accepted from now on to these servers of this machine, one after another in
+    /// turn: one server after a failover, several behind a balancer that knows nothing of them. Connections that are
+    /// open stay where they are; [`cut_all`](Self::cut_all) ends them.
+    ///
+    /// # Errors
+    /// There is none, or one of them is on another machine; nothing has changed then.
+    pub fn lead_to(&self, targets: impl IntoIterator<Item = SocketAddr>) -> io::Result<()> {
+        let targets: Vec<SocketAddr> = targets.into_iter().collect();
+        check(&targets)?;
+        self.shared.lead_to(targets);
+        Ok(())
     }
 
     /// Where it listens.
@@ -192,10 +198,25 @@ impl Drop for Proxy {
     }
 }
 
+/// Whether these may be carried to.
+fn check(targets: &[SocketAddr]) -> io::Result<()> {
+    if targets.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the proxy's target has no address"));
+    }
+    match targets.iter().find(|addr| !addr.ip().is_loopback()) {
+        None => Ok(()),
+        Some(elsewhere) => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!(
+                "the proxy stands in front of this machine's servers only: {elsewhere} is no loopback address"
+            ),
+        )),
+    }
+}
+
 /// The thread: until the handle is dropped.
 fn run(
     listener: std::net::TcpListener,
-    target: SocketAddr,
     shared: Arc<SharedState>,
     stopped: oneshot::Receiver<()>,
     tell: oneshot::Sender<io::Result<()>>,
@@ -205,7 +226,7 @@ fn run(
         let clock = std::thread::Builder::new().name("faults-clock".to_owned());
         // What is left to be told here has nobody to be told to: the handle was dropped before this had begun.
         let _untold = match clock.spawn_scoped(scope, || shared.clock.run()) {
-            Ok(_) => serve(listener, target, &shared, stopped, tell),
+            Ok(_) => serve(listener, &shared, stopped, tell),
             Err(cause) => tell.send(Err(cause)),
         };
     });
@@ -222,7 +243,6 @@ impl Drop for EndsClock<'_> {
 
 fn serve(
     listener: std::net::TcpListener,
-    target: SocketAddr,
     shared: &Arc<SharedState>,
     stopped: oneshot::Receiver<()>,
     tell: oneshot::Sender<io::Result<()>>,
@@ -239,25 +259,25 @@ fn serve(
         tell.send(Ok(()))?;
         tokio::select! {
             _ = stopped => {}
-            () = accept(listener, target, shared) => {}
+            () = accept(listener, shared) => {}
         }
         Ok(())
     })
     // The runtime ends here, and with it every connection's task.
 }
 
-async fn accept(listener: TcpListener, target: SocketAddr, shared: &Arc<SharedState>) {
+async fn accept(listener: TcpListener, shared: &Arc<SharedState>) {
     loop {
         match listener.accept().await {
-            Ok((client, _)) => welcome(client, target, shared),
+            Ok((client, _)) => welcome(client, shared),
             Err(_) => tokio::time::sleep(ACCEPT_AGAIN).await,
         }
     }
 }
 
 /// Carries the connection on, or closes it by dropping it.
-fn welcome(client: TcpStream, target: SocketAddr, shared: &Arc<SharedState>) {
+fn welcome(client: TcpStream, shared: &Arc<SharedState>) {
     if let Some(id) = shared.accept() {
-        tokio::spawn(wire::carry(Arc::clone(shared), id, client, target));
+        tokio::spawn(wire::carry(Arc::clone(shared), id, client));
     }
 }

@@ -2,6 +2,7 @@
 //! that rings whenever one of them changes, so that nobody has to sleep and look again.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -49,6 +50,8 @@ impl Line {
 
 #[derive(Debug, Default)]
 struct State {
+    /// Where connections are carried to, in turn.
+    targets: Vec<SocketAddr>,
     faults: Vec<Armed>,
     faults_ever: u64,
     lines: BTreeMap<u64, Line>,
@@ -86,9 +89,9 @@ pub(crate) struct SharedState {
 }
 
 impl SharedState {
-    pub(crate) fn new(seed: u64) -> Arc<Self> {
+    pub(crate) fn new(seed: u64, targets: Vec<SocketAddr>) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::default(),
+            state: Mutex::new(State { targets, ..State::default() }),
             bell: watch::Sender::new(()),
             clock: Clock::default(),
             seed,
@@ -134,6 +137,10 @@ impl SharedState {
 
     pub(crate) fn disarm(&self) {
         self.change(|state| state.faults.clear());
+    }
+
+    pub(crate) fn lead_to(&self, targets: Vec<SocketAddr>) {
+        self.change(|state| state.targets = targets);
     }
 
     pub(crate) fn cut_all(&self, how: Cut) -> usize {
@@ -211,6 +218,13 @@ impl SharedState {
             }
             Some(id)
         })
+    }
+
+    /// Where this connection is to be carried to now.
+    pub(crate) fn target(&self, id: u64) -> Option<SocketAddr> {
+        let state = self.state.lock();
+        let turn = usize::try_from(id).unwrap_or_default().checked_rem(state.targets.len())?;
+        state.targets.get(turn).copied()
     }
 
     pub(crate) fn closed(&self, id: u64) {

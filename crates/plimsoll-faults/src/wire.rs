@@ -7,7 +7,6 @@
 //!
 //! All of it is one future. Dropping it closes both sockets.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -68,14 +67,14 @@ impl Drop for Listed {
 }
 
 /// Carries one accepted connection until it ends.
-pub(crate) async fn carry(shared: Arc<SharedState>, id: u64, mut client: TcpStream, target: SocketAddr) {
+pub(crate) async fn carry(shared: Arc<SharedState>, id: u64, mut client: TcpStream) {
     let listed = Listed { shared, id };
     let shared = &listed.shared;
     let connected = tokio::select! {
         connected = async {
             shared.until_reachable().await;
-            TcpStream::connect(target).await
-        } => connected.ok(),
+            TcpStream::connect(shared.target(id)?).await.ok()
+        } => connected,
         _ = shared.until_cut(id) => None,
     };
     let Some(mut server) = connected else {

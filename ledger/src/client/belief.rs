@@ -7,6 +7,7 @@
 
 use super::PRESCRIBED;
 use crate::op::{Deed, Op};
+use parking_lot::Mutex;
 use plimsoll_faults::ledger::End;
 use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::time::{sleep, timeout};
@@ -66,27 +67,47 @@ impl Failure {
 }
 
 /// What became of a try that failed here.
-pub(super) fn end_of(progress: &Progress, failure: &Failure) -> End {
+fn end_of(progress: &Progress, failure: &Failure) -> End {
     match progress.end() {
         End::Unknown if !failure.is_going_away() => End::Failed,
         end => end,
     }
 }
 
-/// A try that may come to nothing in time.
-pub(super) type Try<'a> = futures_util::future::BoxFuture<'a, Result<(), Failure>>;
+/// A peer's pool: how it does an operation once, and what its errors say.
+pub(super) trait Peer: Sync {
+    type Error;
+
+    /// What is one statement, or a few that are texts of their own.
+    fn bare(&self, deed: &Deed, progress: &Progress) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// A transaction of the library's; says of its savepoint, if it has one, how that ended by itself.
+    fn transaction(
+        &self,
+        deed: &Deed,
+        progress: &Progress,
+        part: &Mutex<Option<End>>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Why it failed.
+    fn failure(error: &Self::Error) -> Failure;
+}
+
+/// Does it, with as many tries as there are; gives what is to be believed of each id.
+pub(super) async fn act<P: Peer>(peer: &P, deed: &Deed, retries: bool) -> Vec<End> {
+    let part: Mutex<Option<End>> = Mutex::default();
+    let whole = tried(peer, deed, retries, &part).await;
+    parts(deed, whole, part.into_inner())
+}
 
 /// One id, by so many tries.
-pub(super) async fn one<'a>(
-    deed: &'a Deed,
-    retries: bool,
-    mut attempt: impl FnMut(&'a Deed, std::sync::Arc<Progress>) -> Try<'a>,
-) -> End {
+async fn tried<P: Peer>(peer: &P, deed: &Deed, retries: bool, part: &Mutex<Option<End>>) -> End {
     let mut pauses = PRESCRIBED.iter().take(if retries { PRESCRIBED.len() } else { 0 });
     let mut may_have_happened = false;
     loop {
-        let progress = std::sync::Arc::new(Progress::default());
-        let failure = match timeout(deed.patience, attempt(deed, std::sync::Arc::clone(&progress))).await {
+        let progress = Progress::default();
+        *part.lock() = None;
+        let failure = match timeout(deed.patience, once(peer, deed, &progress, part)).await {
             Ok(Ok(())) => return End::Acknowledged,
             Ok(Err(failure)) => failure,
             // A wait that is given up looks like a connection that does not answer.
@@ -103,8 +124,29 @@ pub(super) async fn one<'a>(
     }
 }
 
+async fn once<P: Peer>(
+    peer: &P,
+    deed: &Deed,
+    progress: &Progress,
+    part: &Mutex<Option<End>>,
+) -> Result<(), Failure> {
+    let done = match deed.op.is_a_transaction() {
+        true => peer.transaction(deed, progress, part).await,
+        false => peer.bare(deed, progress).await,
+    };
+    done.map_err(|error| P::failure(&error))?;
+    if deed.op == Op::Poison { Err(Failure::LeftOff) } else { Ok(()) }
+}
+
+/// What a statement that was sent has come to.
+pub(super) fn sent<P: Peer>(told: &Result<(), P::Error>) -> End {
+    let progress = Progress::default();
+    progress.sent();
+    told.as_ref().map_or_else(|error| end_of(&progress, &P::failure(error)), |()| End::Acknowledged)
+}
+
 /// What was told of each id: a part that was rolled back by itself is not stored with the rest.
-pub(super) fn parts(deed: &Deed, whole: End, part: Option<End>) -> Vec<End> {
+fn parts(deed: &Deed, whole: End, part: Option<End>) -> Vec<End> {
     match deed.op {
         // An earlier try may have stored the part all the same.
         Op::Savepoint if whole == End::Unknown => vec![whole, End::Unknown],

@@ -1,6 +1,6 @@
 //! deadpool-postgres as it comes, apart from its size, written as most services write it: a time limit around the whole.
 
-use super::belief::{self, Failure, Progress, Try, end_of};
+use super::belief::{self, Failure, Peer, Progress, sent};
 use super::saying::{Saying, Value};
 use super::{AMONG, Client, Place, SIZE, with_ids};
 use crate::op::{CALL, Deed, HEAT, INSERT, INSERT_LATE, INSERT_ONCE, Op, READ, SORT, WAIT_FOR_WRITERS};
@@ -10,7 +10,6 @@ use futures_util::future::BoxFuture;
 use futures_util::join;
 use parking_lot::Mutex;
 use plimsoll_faults::ledger::End;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 use tokio_postgres::types::ToSql;
@@ -45,7 +44,29 @@ impl Deadpool {
         Ok(client.execute(&statement, &values).await.map(drop)?)
     }
 
-    /// What is one statement, or a few that are texts of their own.
+    async fn pipelined(&self, deed: &Deed) -> Vec<End> {
+        let client = match timeout(deed.patience, self.pool.get()).await {
+            Ok(Ok(client)) => client,
+            _ => return vec![End::Refused; 3],
+        };
+        let late = Saying::new(INSERT_LATE, [Value::Id(deed.nth(0)), Value::Seconds(deed.nap())]);
+        let two = Saying::new(INSERT, [Value::Id(deed.nth(1))]);
+        let three = Saying::new(INSERT, [Value::Id(deed.nth(2))]);
+        let (late, two, three) = join!(
+            timeout(deed.brief(), self.say(&client, &late)),
+            timeout(deed.patience, self.say(&client, &two)),
+            timeout(deed.patience, self.say(&client, &three)),
+        );
+        [late, two, three]
+            .into_iter()
+            .map(|told| told.map_or(End::Unknown, |told| sent::<Self>(&told)))
+            .collect()
+    }
+}
+
+impl Peer for Deadpool {
+    type Error = PoolError;
+
     async fn bare(&self, deed: &Deed, progress: &Progress) -> Result<(), PoolError> {
         let id = Value::Id(deed.id());
         let client = self.pool.get().await?;
@@ -112,20 +133,14 @@ impl Deadpool {
         Ok(tx.commit().await?)
     }
 
-    async fn pipelined(&self, deed: &Deed) -> Vec<End> {
-        let client = match timeout(deed.patience, self.pool.get()).await {
-            Ok(Ok(client)) => client,
-            _ => return vec![End::Refused; 3],
-        };
-        let late = Saying::new(INSERT_LATE, [Value::Id(deed.nth(0)), Value::Seconds(deed.nap())]);
-        let two = Saying::new(INSERT, [Value::Id(deed.nth(1))]);
-        let three = Saying::new(INSERT, [Value::Id(deed.nth(2))]);
-        let (late, two, three) = join!(
-            timeout(deed.brief(), self.say(&client, &late)),
-            timeout(deed.patience, self.say(&client, &two)),
-            timeout(deed.patience, self.say(&client, &three)),
-        );
-        [late, two, three].into_iter().map(|told| told.map_or(End::Unknown, |told| sent(&told))).collect()
+    fn failure(error: &PoolError) -> Failure {
+        match error {
+            PoolError::Backend(error) => match error.code() {
+                Some(code) => Failure::Server(code.code().to_owned()),
+                None => Failure::Connection,
+            },
+            _ => Failure::Connection,
+        }
     }
 }
 
@@ -135,27 +150,7 @@ impl Client for Deadpool {
             if deed.op == Op::Pipelined {
                 return self.pipelined(deed).await;
             }
-            let part: Arc<Mutex<Option<End>>> = Arc::default();
-            let attempt = |deed: &'a Deed, progress: Arc<Progress>| -> Try<'a> {
-                let part = Arc::clone(&part);
-                *part.lock() = None;
-                Box::pin(async move {
-                    let done = match deed.op {
-                        Op::Transaction
-                        | Op::Resolvable
-                        | Op::Retrying
-                        | Op::Savepoint
-                        | Op::Hot
-                        | Op::Locked
-                        | Op::Sort => self.transaction(deed, &progress, &part).await,
-                        _ => self.bare(deed, &progress).await,
-                    };
-                    done.map_err(|error| failure(&error))?;
-                    if deed.op == Op::Poison { Err(Failure::LeftOff) } else { Ok(()) }
-                })
-            };
-            let whole = belief::one(deed, self.retries, attempt).await;
-            belief::parts(deed, whole, *part.lock())
+            belief::act(self, deed, self.retries).await
         })
     }
 
@@ -189,21 +184,4 @@ impl Value {
             Value::Word(word) => word,
         }
     }
-}
-
-fn failure(error: &PoolError) -> Failure {
-    match error {
-        PoolError::Backend(error) => match error.code() {
-            Some(code) => Failure::Server(code.code().to_owned()),
-            None => Failure::Connection,
-        },
-        _ => Failure::Connection,
-    }
-}
-
-/// What a statement that was sent has come to.
-fn sent(told: &Result<(), PoolError>) -> End {
-    let progress = Progress::default();
-    progress.sent();
-    told.as_ref().map_or_else(|error| end_of(&progress, &failure(error)), |()| End::Acknowledged)
 }

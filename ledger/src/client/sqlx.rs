@@ -1,6 +1,6 @@
 //! sqlx as it comes, apart from its size, written as most services write it: a time limit around the whole.
 
-use super::belief::{self, Failure, Progress, Try, end_of};
+use super::belief::{self, Failure, Peer, Progress, sent};
 use super::saying::{Saying, Value};
 use super::{AMONG, Client, Place, SIZE, with_ids};
 use crate::op::{CALL, Deed, HEAT, INSERT, INSERT_LATE, INSERT_ONCE, Op, READ, SORT, WAIT_FOR_WRITERS};
@@ -10,7 +10,6 @@ use parking_lot::Mutex;
 use plimsoll_faults::ledger::End;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, Connection, Row};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -56,6 +55,27 @@ impl Sqlx {
         }
         query.execute(connection).await.map(drop)
     }
+
+    /// One after the other, since that is all that can be done with one connection here.
+    async fn pipelined(&self, deed: &Deed) -> Vec<End> {
+        let mut client = match timeout(deed.patience, self.pool.acquire()).await {
+            Ok(Ok(client)) => client,
+            _ => return vec![End::Refused; 3],
+        };
+        let late = Saying::new(INSERT_LATE, [Value::Id(deed.nth(0)), Value::Seconds(deed.nap())]);
+        let late = timeout(deed.brief(), self.say(&mut client, &late)).await;
+        let mut ends = vec![late.map_or(End::Unknown, |told| sent::<Self>(&told))];
+        for at in [1, 2] {
+            let saying = Saying::new(INSERT, [Value::Id(deed.nth(at))]);
+            let told = timeout(deed.patience, self.say(&mut client, &saying)).await;
+            ends.push(told.map_or(End::Unknown, |told| sent::<Self>(&told)));
+        }
+        ends
+    }
+}
+
+impl Peer for Sqlx {
+    type Error = sqlx::Error;
 
     async fn bare(&self, deed: &Deed, progress: &Progress) -> Result<(), sqlx::Error> {
         let id = Value::Id(deed.id());
@@ -122,21 +142,13 @@ impl Sqlx {
         tx.commit().await
     }
 
-    /// One after the other, since that is all that can be done with one connection here.
-    async fn pipelined(&self, deed: &Deed) -> Vec<End> {
-        let mut client = match timeout(deed.patience, self.pool.acquire()).await {
-            Ok(Ok(client)) => client,
-            _ => return vec![End::Refused; 3],
-        };
-        let late = Saying::new(INSERT_LATE, [Value::Id(deed.nth(0)), Value::Seconds(deed.nap())]);
-        let late = timeout(deed.brief(), self.say(&mut client, &late)).await;
-        let mut ends = vec![late.map_or(End::Unknown, |told| sent(&told))];
-        for at in [1, 2] {
-            let saying = Saying::new(INSERT, [Value::Id(deed.nth(at))]);
-            let told = timeout(deed.patience, self.say(&mut client, &saying)).await;
-            ends.push(told.map_or(End::Unknown, |told| sent(&told)));
+    fn failure(error: &sqlx::Error) -> Failure {
+        match error {
+            sqlx::Error::Database(error) => {
+                Failure::Server(error.code().map(|code| code.into_owned()).unwrap_or_default())
+            }
+            _ => Failure::Connection,
         }
-        ends
     }
 }
 
@@ -146,27 +158,7 @@ impl Client for Sqlx {
             if deed.op == Op::Pipelined {
                 return self.pipelined(deed).await;
             }
-            let part: Arc<Mutex<Option<End>>> = Arc::default();
-            let attempt = |deed: &'a Deed, progress: Arc<Progress>| -> Try<'a> {
-                let part = Arc::clone(&part);
-                *part.lock() = None;
-                Box::pin(async move {
-                    let done = match deed.op {
-                        Op::Transaction
-                        | Op::Resolvable
-                        | Op::Retrying
-                        | Op::Savepoint
-                        | Op::Hot
-                        | Op::Locked
-                        | Op::Sort => self.transaction(deed, &progress, &part).await,
-                        _ => self.bare(deed, &progress).await,
-                    };
-                    done.map_err(|error| failure(&error))?;
-                    if deed.op == Op::Poison { Err(Failure::LeftOff) } else { Ok(()) }
-                })
-            };
-            let whole = belief::one(deed, self.retries, attempt).await;
-            belief::parts(deed, whole, *part.lock())
+            belief::act(self, deed, self.retries).await
         })
     }
 
@@ -189,20 +181,4 @@ impl Client for Sqlx {
 
 async fn text(connection: &mut PgConnection, sql: String) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.map(drop)
-}
-
-fn failure(error: &sqlx::Error) -> Failure {
-    match error {
-        sqlx::Error::Database(error) => {
-            Failure::Server(error.code().map(|code| code.into_owned()).unwrap_or_default())
-        }
-        _ => Failure::Connection,
-    }
-}
-
-/// What a statement that was sent has come to.
-fn sent(told: &Result<(), sqlx::Error>) -> End {
-    let progress = Progress::default();
-    progress.sent();
-    told.as_ref().map_or_else(|error| end_of(&progress, &failure(error)), |()| End::Acknowledged)
 }

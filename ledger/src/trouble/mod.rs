@@ -6,6 +6,7 @@ mod pooler;
 mod program;
 mod server;
 mod sessions;
+mod standby;
 mod wire;
 
 use crate::fault::Fault;
@@ -26,6 +27,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) until: Instant,
     /// The program of this crate, to be started and killed.
     pub(crate) program: Option<&'a Path>,
+    /// The programs of the lanes that run now, where each has its own.
+    pub(crate) lives: &'a Lives,
 }
 
 impl Scene<'_> {
@@ -66,10 +69,15 @@ impl Scene<'_> {
             Fault::PoolerRestarted => pooler::is_administered(self).await?,
             Fault::ProgramStalled => program::stalls(self).await,
             Fault::ProgramKilled => program::is_killed(self).await?,
+            Fault::ClockJump => program::stands_still(self).await?,
+            Fault::Failover => standby::takes_over(self).await?,
+            Fault::ReplicaLag => standby::is_behind(self).await?,
+            Fault::AddressAndPassword => program::moves_on(self).await?,
             Fault::Shutdown => program::shuts_its_pools_down(self).await?,
             // Their trouble is in the calls themselves.
             Fault::Calm
             | Fault::CallerLeaves
+            | Fault::CancelsAstray
             | Fault::DeadlineStorm
             | Fault::Poisoned
             | Fault::Collisions
@@ -82,3 +90,4 @@ impl Scene<'_> {
 }
 
 pub use program::live_until_killed;
+pub(crate) use program::{Life, Lives};

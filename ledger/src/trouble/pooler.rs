@@ -21,11 +21,7 @@ pub(super) async fn is_administered(scene: &Scene<'_>) -> Result<()> {
                 );
                 tell(scene, "RESUME").await;
             }
-            _ => {
-                for restarted in join_all(scene.stage.poolers().map(|pooler| pooler.restart())).await {
-                    restarted?;
-                }
-            }
+            _ => scene.stage.restart_poolers().await?,
         }
         scene.pause(&mut dice, 100..500).await;
     }

@@ -1,16 +1,20 @@
 //! Troubles of the program itself.
 //!
-//! For one that is killed the callers live in programs of their own, one for each lane, which say on their standard
+//! For one that is killed or stopped the callers live in programs of their own, one for each lane, which say on their standard
 //! output what they ask before they ask it and what they were told as soon as they were. A pipe keeps what was written
 //! to it when the writer is killed, so that log is whole.
 
 use super::Scene;
 use crate::client::{Lane, Place};
 use crate::op::Op;
-use crate::stage::Track;
-use crate::work::Desk;
+use crate::stage::{Stage, Track};
+use crate::work::{AFTER_A_NO, Desk};
 use anyhow::{Context, Result, bail};
+use futures_util::future::join_all;
+use parking_lot::Mutex;
+use plimsoll_faults::Process;
 use plimsoll_faults::ledger::End;
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
@@ -18,14 +22,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 /// Blocks every thread of the runtime: more tasks than threads, each of which sleeps without giving way.
 pub(super) async fn stalls(scene: &Scene<'_>) {
     let mut dice = scene.dice();
     while !scene.is_over() {
         scene.pause(&mut dice, 100..500).await;
-        let still = Duration::from_millis(dice.u64(100..800));
+        let still = Duration::from_millis(dice.u64(100..1_500));
         let threads = tokio::runtime::Handle::current().metrics().num_workers();
         let mut stalled = JoinSet::new();
         for _ in 0..threads {
@@ -40,74 +44,137 @@ pub(super) async fn shuts_its_pools_down(scene: &Scene<'_>) -> Result<()> {
     let mut dice = scene.dice();
     while !scene.is_over() {
         scene.pause(&mut dice, 200..700).await;
-        for (track, desk) in scene.stage.tracks.iter().zip(scene.desks) {
-            let another = track.lane.open(&scene.stage.place(track)).await?;
-            let old = std::mem::replace(&mut *desk.client.write(), another);
-            // Some of its callers are still in the middle of their work.
-            old.close().await;
+        opens_other_pools(scene).await?;
+    }
+    Ok(())
+}
+
+/// The login has another password and the server another address. The pools find that out first: the old password is
+/// refused, or nobody is there any more at the old address. Then the program is told and opens other pools.
+pub(super) async fn moves_on(scene: &Scene<'_>) -> Result<()> {
+    let mut dice = scene.dice();
+    while !scene.is_over() {
+        scene.pause(&mut dice, 200..700).await;
+        scene.stage.change_password(&format!("password{}", dice.u32(..))).await?;
+        let old = scene.stage.move_away().await?;
+        let is_gone = dice.bool();
+        for wire in &old {
+            if is_gone {
+                wire.set(plimsoll_faults::Fault::Refuse);
+            }
+            wire.cut_all();
         }
+        scene.pause(&mut dice, 30..300).await;
+        opens_other_pools(scene).await?;
+    }
+    Ok(())
+}
+
+async fn opens_other_pools(scene: &Scene<'_>) -> Result<()> {
+    for (track, desk) in scene.stage.tracks.iter().zip(scene.desks) {
+        let another = track.lane.open(&scene.stage.place(track)).await?;
+        let old = std::mem::replace(&mut *desk.client.write(), another);
+        // Some of its callers are still in the middle of their work.
+        old.close().await;
     }
     Ok(())
 }
 
 /// Each lane's callers are a program that is killed and started again.
 pub(super) async fn is_killed(scene: &Scene<'_>) -> Result<()> {
-    let program = scene.program.context("the program that is to be killed was not named")?;
     let mut dice = scene.dice();
     while !scene.is_over() {
-        let life = Duration::from_millis(dice.u64(400..1_200));
+        let span = Duration::from_millis(dice.u64(400..1_200));
         let seed = dice.u64(..);
-        let lives = scene.stage.tracks.iter().zip(scene.desks);
-        let lives = lives.map(|(track, desk)| one_life(program, scene, track, desk, life, seed));
-        for lived in futures_util::future::join_all(lives).await {
+        let lives = scene.stage.tracks.iter().zip(scene.desks).map(async |(track, desk)| {
+            Life::of(scene.program, scene.stage, track, desk, seed)?.until(scene.lives, sleep(span)).await
+        });
+        for lived in join_all(lives).await {
             lived?;
         }
     }
     Ok(())
 }
 
-async fn one_life(
-    program: &Path,
-    scene: &Scene<'_>,
-    track: &Track,
-    desk: &Desk,
-    life: Duration,
-    seed: u64,
-) -> Result<()> {
-    let place = scene.stage.place(track);
-    // More than one life can use up.
-    let first = desk.log.skips(100_000);
-    let mut child = tokio::process::Command::new(program)
-        .arg("child")
-        .args([track.lane.database(), &place.port.to_string(), &place.user, &place.password])
-        .args([if place.is_pooled { "pooled" } else { "direct" }, &first.to_string(), &seed.to_string()])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .with_context(|| format!("{} could not be started", program.display()))?;
-    let output = child.stdout.take().context("the child has no output")?;
-    let mut lines = BufReader::new(output).lines();
-    let read = async {
-        while let Ok(Some(line)) = lines.next_line().await {
-            heard(desk, &line)?;
+/// Each lane's callers are a program that is stopped and goes on.
+pub(super) async fn stands_still(scene: &Scene<'_>) -> Result<()> {
+    let mut dice = scene.dice();
+    while !scene.is_over() {
+        scene.pause(&mut dice, 200..600).await;
+        let programs = scene.lives.0.lock().clone();
+        let programs: Vec<Process> = programs.into_iter().map(Process::attach).collect::<Result<_, _>>()?;
+        for program in &programs {
+            program.freeze().await?;
         }
-        Ok::<_, anyhow::Error>(())
-    };
-    match timeout(life, read).await {
-        Err(_) => child.start_kill()?,
-        Ok(read) => {
-            read?;
-            bail!("a child of {} ended by itself: {:?}", track.lane.name(), child.wait().await?);
+        scene.pause(&mut dice, 100..2_000).await;
+        for program in &programs {
+            program.thaw()?;
         }
     }
-    child.wait().await?;
-    while let Ok(Some(line)) = lines.next_line().await {
-        // The last line may be half a line.
-        let _ = heard(desk, &line);
-    }
-    desk.log.all_have_left();
     Ok(())
+}
+
+/// The process ids of the programs that run now.
+#[derive(Debug, Default)]
+pub(crate) struct Lives(Mutex<BTreeSet<u32>>);
+
+/// One run of a program that makes one lane's calls.
+pub(crate) struct Life {
+    child: tokio::process::Command,
+    desk: Arc<Desk>,
+}
+
+impl Life {
+    /// Of this lane, with ids and dice of its own.
+    pub(crate) fn of(
+        program: Option<&Path>,
+        stage: &Stage,
+        track: &Track,
+        desk: &Arc<Desk>,
+        seed: u64,
+    ) -> Result<Self> {
+        let place = stage.place(track);
+        // More than one life can use up.
+        let first = desk.log.skips(100_000);
+        let mut child =
+            tokio::process::Command::new(program.context("the program that makes the calls was not named")?);
+        child
+            .arg("child")
+            .args([track.lane.database(), &place.port.to_string(), &place.user, &place.password])
+            .args([if place.is_pooled { "pooled" } else { "direct" }, &first.to_string(), &seed.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
+        Ok(Life { child, desk: Arc::clone(desk) })
+    }
+
+    /// Runs until this end, at which it is killed.
+    pub(crate) async fn until(mut self, lives: &Lives, end: impl Future<Output = ()>) -> Result<()> {
+        let mut child =
+            self.child.spawn().context("the program that makes the calls could not be started")?;
+        let pid = child.id();
+        lives.0.lock().extend(pid);
+        let output = child.stdout.take().context("the child has no output")?;
+        let mut lines = BufReader::new(output).lines();
+        let read = async {
+            while let Some(line) = lines.next_line().await? {
+                heard(&self.desk, &line)?;
+            }
+            bail!("a program that makes calls ended by itself")
+        };
+        tokio::select! {
+            ended = read => ended?,
+            () = end => child.start_kill()?,
+        }
+        lives.0.lock().retain(|other| Some(*other) != pid);
+        child.wait().await?;
+        while let Ok(Some(line)) = lines.next_line().await {
+            // The last line may be half a line.
+            let _ = heard(&self.desk, &line);
+        }
+        self.desk.log.all_have_left();
+        Ok(())
+    }
 }
 
 /// A line of a child: `asks 7 transaction` or `told 7 1250 acknowledged` (microseconds); ids by commas.
@@ -135,7 +202,8 @@ fn end_of(word: &str) -> Option<End> {
         .find(|end| format!("{end:?}") == word)
 }
 
-/// The program that [`Fault::ProgramKilled`](crate::Fault::ProgramKilled) starts and kills: calls without end, each said
+/// The program that makes one lane's calls where that is to be killed
+/// ([`Fault::ProgramKilled`](crate::Fault::ProgramKilled)) or stopped: calls without end, each said
 /// before and after on the standard output.
 ///
 /// # Errors
@@ -175,6 +243,9 @@ async fn talk(desk: Arc<Desk>, mut dice: fastrand::Rng) -> Result<()> {
         let began = Instant::now();
         let ends = desk.client().act(&deed).await;
         say(&format!("told {} {} {}", comma(&deed.ids), began.elapsed().as_micros(), words(&ends)))?;
+        if !ends.contains(&End::Acknowledged) {
+            sleep(AFTER_A_NO).await;
+        }
     }
 }
 

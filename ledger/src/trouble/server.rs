@@ -15,7 +15,7 @@ pub(super) async fn freezes(scene: &Scene<'_>) -> Result<()> {
     let mut dice = scene.dice();
     while !scene.is_over() {
         scene.pause(&mut dice, 100..500).await;
-        let server = scene.stage.server();
+        let server = scene.stage.servers.process();
         server.freeze().await?;
         scene.pause(&mut dice, 100..1_200).await;
         server.thaw()?;
@@ -30,7 +30,7 @@ pub(super) async fn loses_a_backend(scene: &Scene<'_>) -> Result<()> {
         scene.pause(&mut dice, 300..900).await;
         let sql = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'
             AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1";
-        let rows = scene.stage.ask("postgres", sql).await.unwrap_or_default();
+        let rows = scene.stage.servers.ask("postgres", sql).await.unwrap_or_default();
         let Some(pid) = rows.first().and_then(|row| row.get("pid")?.parse().ok()) else { continue };
         // It may have gone by itself since.
         if let Ok(backend) = Process::attach(pid) {
@@ -45,10 +45,10 @@ pub(super) async fn is_killed(scene: &Scene<'_>) -> Result<()> {
     let mut dice = scene.dice();
     while !scene.is_over() {
         scene.pause(&mut dice, 400..1_000).await;
-        scene.stage.server().kill().await?;
+        scene.stage.servers.process().kill().await?;
         scene.pause(&mut dice, 50..600).await;
-        scene.stage.cluster.start_again().await?;
-        scene.stage.server_is_another()?;
+        scene.stage.servers.primary().start_again().await?;
+        scene.stage.servers.is_another()?;
     }
     Ok(())
 }
@@ -58,7 +58,7 @@ pub(super) async fn is_stopped(scene: &Scene<'_>) -> Result<()> {
     let mut dice = scene.dice();
     while !scene.is_over() {
         scene.pause(&mut dice, 400..1_000).await;
-        let cluster = &scene.stage.cluster;
+        let cluster = scene.stage.servers.primary();
         match dice.u8(0..3) {
             0 => cluster.stop_mode(StopMode::Immediate).await?,
             1 => cluster.stop_mode(StopMode::Fast).await?,
@@ -70,7 +70,7 @@ pub(super) async fn is_stopped(scene: &Scene<'_>) -> Result<()> {
         }
         scene.pause(&mut dice, 50..400).await;
         cluster.start_again().await?;
-        scene.stage.server_is_another()?;
+        scene.stage.servers.is_another()?;
     }
     Ok(())
 }

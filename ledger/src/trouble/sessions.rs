@@ -14,7 +14,7 @@ pub(super) async fn are_ended(scene: &Scene<'_>) {
             "SELECT {what}(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' \
              AND pid <> pg_backend_pid() AND random() < 0.1"
         );
-        let _ = scene.stage.ask("postgres", &sql).await;
+        let _ = scene.stage.servers.ask("postgres", &sql).await;
         scene.pause(&mut dice, 10..60).await;
     }
 }
@@ -22,7 +22,7 @@ pub(super) async fn are_ended(scene: &Scene<'_>) {
 /// Takes every connection that the server has, while all pools have to connect anew; lets go, and again.
 pub(super) async fn take_all(scene: &Scene<'_>) -> Result<()> {
     let mut dice = scene.dice();
-    let cluster = &scene.stage.cluster;
+    let cluster = scene.stage.servers.primary();
     let settings = Settings::default()
         .hosts(format!("{}:{}", cluster.host(), cluster.port()))
         .user(cluster.superuser())
@@ -62,7 +62,8 @@ pub(super) async fn hold_a_row(scene: &Scene<'_>) -> Result<()> {
     while !scene.is_over() {
         let seconds = dice.f64() * 0.7;
         let sql = format!("BEGIN; UPDATE hot SET n = n WHERE id = 4; SELECT pg_sleep({seconds:.3}); COMMIT");
-        let holding = scene.stage.tracks.iter().map(|track| scene.stage.ask(track.lane.database(), &sql));
+        let holding =
+            scene.stage.tracks.iter().map(|track| scene.stage.servers.ask(track.lane.database(), &sql));
         futures_util::future::join_all(holding).await;
         scene.pause(&mut dice, 20..200).await;
     }
@@ -81,7 +82,7 @@ pub(super) async fn leave_state_behind(scene: &Scene<'_>) {
     while !scene.is_over() {
         let state = dice.choice(STATES).unwrap_or_default();
         let strangers = scene.stage.tracks.iter().filter_map(|track| {
-            let pooler = track.pooler.as_ref()?;
+            let pooler = track.poolers.first()?;
             Some(stranger(scene, pooler.port(), track.lane.database(), state))
         });
         futures_util::future::join_all(strangers).await;
@@ -98,7 +99,7 @@ pub(super) async fn leave_state_behind(scene: &Scene<'_>) {
 #[expect(clippy::disallowed_methods, reason = "somebody else's client, whose manners are the point")]
 async fn stranger(scene: &Scene<'_>, port: u16, database: &str, sql: &str) {
     let mut config = tokio_postgres::Config::new();
-    let cluster = &scene.stage.cluster;
+    let cluster = scene.stage.servers.primary();
     config
         .host("127.0.0.1")
         .port(port)
@@ -131,7 +132,8 @@ pub(super) async fn change_the_schema(scene: &Scene<'_>) {
         let change = dice.choice(CHANGES).unwrap_or_default();
         let held = dice.f64() * 0.15;
         let sql = format!("BEGIN; {change}; SELECT pg_sleep({held:.3}); COMMIT");
-        let changing = scene.stage.tracks.iter().map(|track| scene.stage.ask(track.lane.database(), &sql));
+        let changing =
+            scene.stage.tracks.iter().map(|track| scene.stage.servers.ask(track.lane.database(), &sql));
         futures_util::future::join_all(changing).await;
         scene.pause(&mut dice, 20..150).await;
     }

@@ -4,6 +4,7 @@ use super::config::{self, Auth, Configuration};
 use super::handle::Cluster;
 use super::kept;
 use super::server::{Server, StopMode};
+use super::standby::Backup;
 use crate::binaries::Binaries;
 use crate::error::{Error, Result};
 use crate::root::RunAs;
@@ -27,6 +28,7 @@ pub struct ClusterBuilder {
     durable: Option<bool>,
     in_memory: bool,
     configuration: Configuration,
+    primary: Option<Server>,
 }
 
 impl Cluster {
@@ -124,6 +126,18 @@ impl ClusterBuilder {
         self
     }
 
+    /// A standby of this server: a copy of it that follows it by streaming and can be read
+    /// ([`Cluster::promote`] makes it a server of its own). Superuser, password and what is in the databases are the
+    /// primary's. Settings are not: PostgreSQL asks that `max_connections` and its like are no smaller here than there.
+    ///
+    /// A kept data folder that is there already is used as it is.
+    pub fn standby_of(mut self, primary: &Cluster) -> Self {
+        self.superuser = Some(primary.superuser().to_owned());
+        self.password = Some(primary.password().to_owned());
+        self.primary = Some(primary.server.clone());
+        self
+    }
+
     /// Makes the data folder if need be, and starts the server. Dropped before it is done, it leaves no server and no
     /// temporary folder behind; a kept data folder is then either complete or not there.
     pub async fn start(self) -> Result<Cluster> {
@@ -169,14 +183,25 @@ impl ClusterBuilder {
         let is_there = kept::is_there(&server)?;
         let guard = guard(&server, lock.as_ref())?;
         let _watched_from_now_on = temporary.keep();
-        let new_password = self.make_or_recall_data(&mut server, is_there).await?;
+        let backup = match &self.primary {
+            Some(primary) if !is_there => Some(Backup::begin(primary).await?),
+            _ => None,
+        };
+        let new_password = self.make_or_recall_data(&mut server, is_there, backup.as_ref()).await?;
         self.start_on_a_port(&mut server).await?;
+        // A standby that answers has fetched what was written during the backup.
+        drop(backup);
         kept::change_password(&mut server, new_password).await?;
         Ok((server, guard))
     }
 
     /// Returns the password that a kept folder should change to, if it is to.
-    async fn make_or_recall_data(&self, server: &mut Server, is_there: bool) -> Result<Option<String>> {
+    async fn make_or_recall_data(
+        &self,
+        server: &mut Server,
+        is_there: bool,
+        backup: Option<&Backup<'_>>,
+    ) -> Result<Option<String>> {
         if is_there {
             let (superuser, password) = (self.superuser.as_deref(), self.password.as_deref());
             return kept::credentials(server, superuser, password, self.configuration.auth);
@@ -185,7 +210,10 @@ impl ClusterBuilder {
             Some(password) => password.clone(),
             None => secret::random()?,
         };
-        server.initdb(self.is_durable()).await?;
+        match backup {
+            None => server.initdb(self.is_durable()).await?,
+            Some(backup) => backup.fill(server).await?,
+        }
         kept::remember(server)?;
         Ok(None)
     }
@@ -200,13 +228,13 @@ impl ClusterBuilder {
             if !port::is_free(port) {
                 return Err(Error::PortTaken { port });
             }
-            config::write(server, &self.configuration, self.is_durable())?;
+            config::write(server, &self.configuration, self.primary.as_ref(), self.is_durable())?;
             return server.start().await;
         }
         let mut tries = 0;
         loop {
             server.port = port::free()?;
-            config::write(server, &self.configuration, self.is_durable())?;
+            config::write(server, &self.configuration, self.primary.as_ref(), self.is_durable())?;
             tries += 1;
             match server.start().await {
                 Err(error) if error.is_port_taken() && tries < PORT_TRIES => {}

@@ -2,6 +2,7 @@
 //! `postgresql.conf` stays the person's and is never rewritten; only one line is added to it.
 
 use super::server::Server;
+use super::standby;
 use crate::error::{Error, Result};
 use crate::folder;
 use crate::port::HOST;
@@ -44,8 +45,13 @@ pub(super) struct Configuration {
 }
 
 /// Writes everything that the server reads at its start: settings, `pg_hba`, certificate and key.
-pub(super) fn write(server: &Server, wanted: &Configuration, durable: bool) -> Result<()> {
-    let mut settings = own_settings(server, durable);
+pub(super) fn write(
+    server: &Server,
+    wanted: &Configuration,
+    primary: Option<&Server>,
+    durable: bool,
+) -> Result<()> {
+    let mut settings = own_settings(server, primary, durable);
     if let Some((certificate, key)) = &wanted.tls {
         let (certificate_file, key_file) =
             (server.folder.join("server.crt"), server.folder.join("server.key"));
@@ -68,7 +74,7 @@ pub(super) fn write(server: &Server, wanted: &Configuration, durable: bool) -> R
     include(server)
 }
 
-fn own_settings(server: &Server, durable: bool) -> Vec<(String, String)> {
+fn own_settings(server: &Server, primary: Option<&Server>, durable: bool) -> Vec<(String, String)> {
     let mut settings = vec![
         ("listen_addresses", HOST.into()),
         ("port", server.port.to_string()),
@@ -78,6 +84,9 @@ fn own_settings(server: &Server, durable: bool) -> Vec<(String, String)> {
         ("logging_collector", "off".into()),
         ("lc_messages", "C".into()),
     ];
+    if let Some(primary) = primary {
+        settings.push(("primary_conninfo", standby::conninfo(primary)));
+    }
     if !durable {
         // Not synchronous_commit: a test may depend on the order in which a commit waits for things.
         settings.push(("fsync", "off".into()));

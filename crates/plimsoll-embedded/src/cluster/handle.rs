@@ -15,7 +15,7 @@ use std::path::Path;
 /// [`ClusterBuilder::data_dir`](crate::ClusterBuilder::data_dir)).
 #[derive(Debug)]
 pub struct Cluster {
-    server: Server,
+    pub(super) server: Server,
     _watchdog: Watchdog,
 }
 
@@ -51,6 +51,12 @@ impl Cluster {
     /// Has the server read its configuration again. Dropped before it is done, it may or may not have.
     pub async fn reload(&self) -> Result<()> {
         self.server.pg_ctl("reading the configuration again", &["reload", "-s"]).await
+    }
+
+    /// Makes a standby ([`ClusterBuilder::standby_of`](super::ClusterBuilder::standby_of)) a server of its own that takes
+    /// writes, and waits until it does. Dropped before it is done, it may be promoted all the same.
+    pub async fn promote(&self) -> Result<()> {
+        self.server.pg_ctl("promoting a standby", &["promote", "-s", "-w"]).await
     }
 
     /// Runs SQL as the superuser, as one simple query, and returns its rows as text. Dropped before it is done, the

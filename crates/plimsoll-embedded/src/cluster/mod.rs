@@ -5,6 +5,7 @@ mod config;
 mod handle;
 mod kept;
 mod server;
+mod standby;
 
 pub use builder::ClusterBuilder;
 pub use config::Auth;

@@ -11,6 +11,7 @@ use crate::watchdog::{ServerToStop, Starting, Watchdog};
 use crate::{folder, process};
 use rustix::process::Signal;
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::{Duration, Instant};
@@ -60,12 +61,26 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Makes the data folder, elsewhere first: if this is interrupted, no half of a folder stands in its place.
-    pub(super) async fn initdb(&self, durable: bool) -> Result<()> {
+    /// An empty folder beside the place of the data: what fills it is put in place once it is whole, so that no half
+    /// of a folder stands there if this is interrupted.
+    pub(super) fn partial(&self) -> Result<PathBuf> {
         let partial = folder::beside(&self.data, "partial");
         let _none_left = std::fs::remove_dir_all(&partial);
         std::fs::create_dir_all(&partial).map_err(Error::io("make the folder", &partial))?;
+        // A server refuses a folder that others may read.
+        std::fs::set_permissions(&partial, std::fs::Permissions::from_mode(0o700))
+            .map_err(Error::io("close to others the folder", &partial))?;
         self.run_as.give(&partial)?;
+        Ok(partial)
+    }
+
+    pub(super) fn put_in_place(&self, partial: &Path) -> Result<()> {
+        std::fs::rename(partial, &self.data).map_err(Error::io("put in place the data folder", &self.data))
+    }
+
+    /// Makes the data folder.
+    pub(super) async fn initdb(&self, durable: bool) -> Result<()> {
+        let partial = self.partial()?;
         let password_file = self.folder.join("password");
         folder::write(&password_file, &self.password, 0o600, &self.run_as)?;
 
@@ -79,7 +94,7 @@ impl Server {
         if !output.status.success() {
             return Err(self.failure("making a data folder with initdb", &said(&output)));
         }
-        std::fs::rename(&partial, &self.data).map_err(Error::io("put in place the data folder", &self.data))
+        self.put_in_place(&partial)
     }
 
     /// Starts the server and waits until it answers.

@@ -73,6 +73,13 @@ impl PgBouncer {
         target.run("pgbouncer", command, &format!("run {command:?} on PgBouncer's console")).await
     }
 
+    /// Has it take this user in with another password from now on, and come to the server with it; adds the user if
+    /// there is none of that name. The server is to be told by itself. Dropped before it is done, either may be in force.
+    pub async fn change_password(&self, user: &str, password: &str) -> Result<()> {
+        ini::change_password(&self.folder, &self.run_as, user, password)?;
+        self.admin("RELOAD").await.map(drop)
+    }
+
     /// Stops it, and removes its folder. Dropped before it is done, it is stopped all the same.
     pub async fn stop(self) -> Result<()> {
         self.end().await;

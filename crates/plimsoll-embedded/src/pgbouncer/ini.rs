@@ -52,12 +52,32 @@ pub(super) fn write(
         }
         text.push_str(&format!("{name} = {value}\n"));
     }
-    let mut users = line(&upstream.user, &upstream.password);
+    let mut list = line(&upstream.user, &upstream.password);
     for (user, password) in &wanted.users {
-        users.push_str(&line(user, password));
+        list.push_str(&line(user, password));
     }
-    folder::write(&folder.join("userlist.txt"), &users, 0o600, run_as)?;
+    folder::write(&users(folder), &list, 0o600, run_as)?;
     folder::write(&file(folder), &text, 0o600, run_as)
+}
+
+/// Gives one user another password in the list of users.
+pub(super) fn change_password(folder: &Path, run_as: &RunAs, user: &str, password: &str) -> Result<()> {
+    let path = users(folder);
+    let old = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+    let theirs = line(user, "");
+    let theirs = theirs.trim_end_matches("\"\"\n");
+    let others = old.lines().filter(|line| !line.starts_with(theirs));
+    let mut list: String = others.map(|line| format!("{line}\n")).collect();
+    list.push_str(&line(user, password));
+    // Put in its place rather than written over: PgBouncer takes a file of the same size and second for the old one,
+    // unless it is another file.
+    let new = folder.join("userlist.new");
+    folder::write(&new, &list, 0o600, run_as)?;
+    std::fs::rename(&new, &path).map_err(Error::io("put in place", &path))
+}
+
+fn users(folder: &Path) -> PathBuf {
+    folder.join("userlist.txt")
 }
 
 fn own_settings(mode: PoolMode, admin: &str, folder: &Path, port: u16) -> Vec<(String, String)> {
@@ -73,7 +93,7 @@ fn own_settings(mode: PoolMode, admin: &str, folder: &Path, port: u16) -> Vec<(S
         // None: were the port taken, a Unix socket would keep it running, and it would be found nowhere.
         ("unix_socket_dir", String::new()),
         ("auth_type", "scram-sha-256".into()),
-        ("auth_file", path("userlist.txt")),
+        ("auth_file", users(folder).display().to_string()),
         ("admin_users", admin.to_owned()),
         ("logfile", path("log")),
         ("pidfile", path("pid")),

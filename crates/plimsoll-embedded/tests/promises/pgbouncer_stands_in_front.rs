@@ -93,7 +93,26 @@ async fn it_starts_without_a_server_behind_it_and_says_when_a_setting_is_wrong(v
     assert!(error.contains("misspelt") && error.contains("pool_mood"), "{error}");
 }
 
+/// Twice within a second, and of the same length.
+async fn a_changed_password_is_in_force_at_once(version: PgBouncerVersion) {
+    let cluster = Cluster::start().await.unwrap();
+    cluster.execute("postgres", "CREATE ROLE app LOGIN PASSWORD 'first'").await.unwrap();
+    let bouncer =
+        PgBouncer::in_front_of(&cluster).version(version).user("app", "first").start().await.unwrap();
+    let url = |password: &str| format!("postgresql://app:{password}@127.0.0.1:{}/postgres", bouncer.port());
+    connect(&url("first")).await.unwrap();
+    for (old, new) in [("first", "other"), ("other", "third")] {
+        cluster.execute("postgres", &format!("ALTER ROLE app PASSWORD '{new}'")).await.unwrap();
+        bouncer.change_password("app", new).await.unwrap();
+        assert!(connect(&url(old)).await.is_err(), "{old} is no longer taken");
+        // What stands on the server's side came in with the old one.
+        bouncer.admin("RECONNECT").await.unwrap();
+        connect(&url(new)).await.unwrap().simple_query("SELECT 1").await.unwrap();
+    }
+}
+
 plimsoll_embedded::on_each_pgbouncer!(
+    a_changed_password_is_in_force_at_once,
     it_pools_in_the_mode_that_was_asked_for,
     startup_options_are_refused_unless_they_are_to_be_ignored,
     a_killed_one_is_not_alive_and_can_be_started_again,

@@ -23,6 +23,7 @@ mod a_script_reads_as_it_prints;
 mod a_sliced_wire_changes_no_answer;
 mod a_stalled_wire_is_silent_until_it_resumes;
 mod a_throttled_wire_holds_its_rate;
+mod a_wire_leads_elsewhere_once_it_is_told_to;
 mod everything_ends_when_the_proxy_is_dropped;
 mod jitter_keeps_the_order;
 mod messages_are_the_same_however_tcp_splits_them;
