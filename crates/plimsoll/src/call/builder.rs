@@ -216,10 +216,10 @@ impl<'a> Call<'a> {
     }
 
     /// Runs a bare statement where no option was set, else a transaction of one statement. Behind a pooler the driver's
-    /// names may lead nowhere: then the statement did not run, and runs on another connection.
+    /// names may be gone: then the statement did not run, and runs on another connection.
     ///
-    /// Every statement passes here, so all of it is one block, whose state is one, and not an `async fn`, whose future
-    /// would keep each argument twice.
+    /// Not an `async fn`, because it may call itself (see [`Call::run_on_another`]): such a future must declare that it is
+    /// `Send`.
     pub(crate) fn fetch<'q, F: Fetch>(
         self,
         query: Query<'q>,
@@ -264,6 +264,7 @@ impl<'a> Call<'a> {
         Deadline::earliest([own, deadline::current()])
     }
 
+    /// Tries again, on whichever connection is lent next, a statement that did not run.
     fn run_on_another<'q, F: Fetch>(
         &'q self,
         deadline: Option<Deadline>,
