@@ -1,6 +1,7 @@
 //! The options of a transaction, and its BEGIN: one message with everything that must hold inside it.
 
 use crate::call::postgres::Connection;
+use crate::call::transaction::resolve;
 use crate::deadline::Deadline;
 use crate::wire::context::OWN_BEGIN;
 use crate::wire::guardrails;
@@ -109,7 +110,8 @@ impl TransactionOptions {
             sql.push_str(&guardrails::local_sets(&limits));
         }
         if self.with_id {
-            sql.push_str(" SELECT pg_catalog.pg_current_xact_id()::text");
+            sql.push(' ');
+            sql.push_str(resolve::IDENTITY);
         }
         sql
     }

@@ -234,9 +234,11 @@ pub(crate) fn report_to_breaker(
 
 /// Tells how a COMMIT has ended whose caller dropped it while it was under way.
 fn tell_of_orphan(connection: &Connection, returned: ReturnState) {
-    let Some(work) = connection.link.take_orphan() else { return };
-    let outcome = match (returned, connection.link.state.last_tag().as_str()) {
+    let Some((work, sent)) = connection.link.take_orphan() else { return };
+    let state = &connection.link.state;
+    let outcome = match (returned, state.last_tag().as_str()) {
         (ReturnState::Closed, _) => Outcome::Unknown,
+        _ if state.is_unreplicated_since(sent) => Outcome::Unknown,
         (_, "COMMIT") => Outcome::Committed,
         _ => Outcome::RolledBack,
     };

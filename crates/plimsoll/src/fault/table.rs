@@ -245,6 +245,11 @@ faults! {
         "an earlier statement of the transaction failed, or it is in the wrong state",
         "look at the first error; use a savepoint where failure is expected";
 
+    /// It is committed on this server, and the wait for its synchronous standby was given up.
+    NotReplicated: "PL-TXN-06", answers never keeps;
+        "a limit or a cancel came while the commit waited for a standby, which does not answer or is slow",
+        "see to the standby; look the work up once one answers, or once another server has taken over";
+
     /// A prepared statement no longer fits (26000, or a changed result type).
     StalePlan: "PL-STM-04", answers if_rolled_back keeps;
         "the schema changed under a prepared statement",

@@ -208,6 +208,7 @@ impl Protocol {
                 self.copies = true;
                 state.keep_copying(Copying::Out);
             }
+            b'N' if gave_up_a_standby(frame.body) => Marks::count(&state.marks.unreplicated),
             b'E' => {
                 self.contexts.undo(state);
                 // The copy has failed before its rows ended.
@@ -309,4 +310,20 @@ impl Protocol {
         // The last store: a task that sees a request answered also sees that nothing is owed for it.
         state.driver.settled.store(self.pipeline.settled(), Ordering::Release);
     }
+}
+
+/// Whether this warning is the one with which the server commits without waiting for its standby any longer. Its text
+/// depends on the server's language and it has no code of its own, but the server's function that sends it has a name. A
+/// session that sets `client_min_messages` to `error` gets no such warning, and then it cannot be known.
+#[cold]
+fn gave_up_a_standby(notice: &[u8]) -> bool {
+    let mut rest = notice;
+    while let Some((kind, field)) = rest.split_first() {
+        let (value, behind) = cstring(field);
+        if *kind == b'R' {
+            return value == b"SyncRepWaitForLSN";
+        }
+        rest = behind;
+    }
+    false
 }

@@ -90,6 +90,8 @@ pub(super) struct Marks {
     pub(super) endings: AtomicU32,
     /// Transactions that have ended, as command tags say.
     pub(super) ended: AtomicU32,
+    /// Commits whose wait for a standby was given up, as the server has warned.
+    pub(super) unreplicated: AtomicU32,
 }
 
 impl Marks {
@@ -105,6 +107,7 @@ pub(crate) struct Mark {
     unclear: u32,
     endings: u32,
     ended: u32,
+    unreplicated: u32,
 }
 
 impl SessionState {
@@ -143,8 +146,13 @@ impl SessionState {
     /// The counts now, to be compared with later.
     pub(crate) fn mark(&self) -> Mark {
         let load = |mark: &AtomicU32| mark.load(Ordering::Acquire);
-        let Marks { unclear, endings, ended } = &self.marks;
-        Mark { unclear: load(unclear), endings: load(endings), ended: load(ended) }
+        let Marks { unclear, endings, ended, unreplicated } = &self.marks;
+        Mark {
+            unclear: load(unclear),
+            endings: load(endings),
+            ended: load(ended),
+            unreplicated: load(unreplicated),
+        }
     }
 
     /// The nature of what has been sent since then.
@@ -163,6 +171,12 @@ impl SessionState {
     /// Whether a transaction has ended since then.
     pub(crate) fn has_ended_since(&self, then: Mark) -> bool {
         self.mark().ended != then.ended
+    }
+
+    /// Whether a commit since then did not wait for its standby, so that perhaps no standby has it.
+    #[inline]
+    pub(crate) fn is_unreplicated_since(&self, then: Mark) -> bool {
+        self.marks.unreplicated.load(Ordering::Acquire) != then.unreplicated
     }
 
     /// How far the driver's task has come.

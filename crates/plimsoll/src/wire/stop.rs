@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 /// How long a cancel may be under way before its connection is given up.
 const CANCEL_LIMIT: Duration = Duration::from_secs(5);
@@ -260,7 +260,19 @@ impl UnderWay {
     async fn send(mut self, is_still_wanted: impl FnOnce() -> bool + Send + 'static) -> bool {
         let (target, state) = (&self.link.cancels.target, &self.link.state);
         let pid = state.pid();
-        match timeout(CANCEL_LIMIT, cancel::send(target, pid, state.secret(), is_still_wanted)).await {
+        let until = Instant::now() + CANCEL_LIMIT;
+        let acted_on =
+            match timeout_at(until, cancel::send(target, pid, state.secret(), is_still_wanted)).await {
+                Ok(Ok(Some(mut sent))) => {
+                    let acted_on = timeout_at(until, sent.until_acted_on()).await;
+                    if acted_on.is_err() {
+                        sent.leave();
+                    }
+                    acted_on
+                }
+                other => other.map(|sent| sent.map(drop)),
+            };
+        match acted_on {
             Ok(Ok(())) => self.is_confirmed = true,
             Ok(Err(error)) => {
                 tracing::warn!(target: "plimsoll", pid, %error, "a cancel request did not reach {target}");

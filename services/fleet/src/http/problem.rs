@@ -171,7 +171,8 @@ fn answer(fault: Fault, retry_after: Option<Duration>) -> Problem {
         | Fault::NotAccepting
         | Fault::TooManyConnections
         | Fault::CancelledByOther
-        | Fault::CancelStrayed => away(2),
+        | Fault::CancelStrayed
+        | Fault::NotReplicated => away(2),
         Fault::PoolClosed
         | Fault::ReadOnlyServer
         | Fault::ServerResources

@@ -40,10 +40,7 @@ impl<'a, S> BoundedStream<'a, S> {
                 Poll::Ready(Some(Ok(item)))
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(self.bounded.failed(error)))),
-            Poll::Ready(None) => {
-                self.bounded.finished(self.count);
-                Poll::Ready(None)
-            }
+            Poll::Ready(None) => Poll::Ready(self.bounded.finished(self.count).err().map(Err)),
             Poll::Pending => self.bounded.poll_limit(cx).map(|error| Some(Err(error))),
         }
     }
@@ -160,9 +157,12 @@ impl<'a> Bounded<'a> {
     }
 
     /// The server has sent its last message.
-    pub(super) fn finished(&mut self, rows: u64) {
+    pub(super) fn finished(&mut self, rows: u64) -> Result<u64> {
         self.stop_on_drop.disarm();
-        self.ended(Ok(rows));
+        let sent = self.stop_on_drop.sent;
+        let result = self.executor.unless_unreplicated(Phase::Statement, sent, rows);
+        self.ended(result.as_ref().copied());
+        result
     }
 
     fn ended(&mut self, rows: Result<u64, &Error>) {

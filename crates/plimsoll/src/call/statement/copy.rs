@@ -25,7 +25,7 @@ impl Executor<'_> {
             Copying::Not => return None,
             Copying::Out => {
                 // The driver drops the rows, so the server need not go on sending them.
-                give_up(self.connection, self.work, phase, true, None);
+                give_up(self.connection, self.work, true, None);
                 if is_inside {
                     link.doom();
                 }

@@ -1,7 +1,7 @@
 //! A request that failed: which fault it is, and what has become of the work.
 
 use super::executor::{Executor, Sent};
-use crate::error::{Error, Outcome, Phase, fault_of, is_name_unknown_to_pooler, said, text_of};
+use crate::error::{Error, Outcome, Phase, Result, fault_of, is_name_unknown_to_pooler, said, text_of};
 use crate::event::StopReason;
 use crate::fault::Fault;
 use crate::moment::Moment;
@@ -66,6 +66,30 @@ impl Executor<'_> {
         self.error(fault, phase, outcome, sentence).caused_by(error)
     }
 
+    /// Passes an answer on, unless the server has said since the request was sent that a commit stands on it alone: it was
+    /// to wait for a standby, and a cancel or a limit ended that wait. The server answers as if all were well, and a
+    /// failover would make that untrue.
+    #[inline]
+    pub(super) fn unless_unreplicated<T>(&self, phase: Phase, sent: Sent, out: T) -> Result<T> {
+        if self.is_unreplicated_since(sent) { Err(self.unreplicated(phase, sent)) } else { Ok(out) }
+    }
+
+    #[inline]
+    fn is_unreplicated_since(&self, sent: Sent) -> bool {
+        self.connection.link.state.is_unreplicated_since(sent.mark)
+    }
+
+    #[cold]
+    fn unreplicated(&self, phase: Phase, sent: Sent) -> Error {
+        let sentence = format!(
+            "{phase} of {} is committed on this server, but its wait for a standby was given up after {:.3} s: it is lost \
+             if a server takes over that does not have it",
+            self.work,
+            sent.began.elapsed().as_secs_f64()
+        );
+        self.error(Fault::NotReplicated, phase, Outcome::Unknown, sentence)
+    }
+
     /// Finds out who cancelled a statement. SQLSTATE 57014 means the server's own limit as well as any client's cancel,
     /// and its text depends on the server's language; so this looks at the limits and at our own cancels.
     fn who_cancelled(&self, stopped: Option<StopReason>, began: Moment) -> Fault {
@@ -102,7 +126,10 @@ impl Executor<'_> {
             None if matches!(fault, Fault::Conversion | Fault::RowCount) => ServerAnswer::Everything,
             None => ServerAnswer::Nothing,
         };
-        self.evidence(phase, answer, nature, sent).outcome()
+        match self.evidence(phase, answer, nature, sent).outcome() {
+            Outcome::Committed if self.is_unreplicated_since(sent) => Outcome::Unknown,
+            outcome => outcome,
+        }
     }
 
     /// The outcome of a request that was sent and got no answer.

@@ -159,6 +159,7 @@ impl Executor<'_> {
         stopped: Option<StopReason>,
         sent: Sent,
     ) -> Result<T> {
+        self.unless_unreplicated(Phase::Commit, sent, ())?;
         match (begun, out, commit) {
             // The statement ran by itself, without the options of its transaction: whether it wrote nothing, or saw the
             // right snapshot, is unknown.

@@ -24,7 +24,8 @@ impl Executor<'_> {
         request: impl Future<Output = Result<T, tokio_postgres::Error>> + Send,
     ) -> Result<T> {
         let Answered { answer, stopped, sent } = self.listen(phase, request).await?;
-        answer.map_err(|error| self.failed(phase, error, stopped, sent))
+        let out = answer.map_err(|error| self.failed(phase, error, stopped, sent))?;
+        self.unless_unreplicated(phase, sent, out)
     }
 
     /// As [`Executor::run`], for a request whose answer has several parts.

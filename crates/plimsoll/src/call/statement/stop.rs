@@ -52,14 +52,23 @@ impl<'a> StopOnDrop<'a> {
         }
         self.is_over = true;
         tell_stopped(self.connection, self.work, reason);
-        give_up(self.connection, self.work, self.phase, true, Some(self.behind));
+        self.give_up(true);
+    }
+
+    /// A COMMIT is let finish, and its outcome is told by an event; everything else is stopped.
+    fn give_up(&self, is_told: bool) {
+        if self.phase == Phase::Commit {
+            self.connection.link.orphan_commit(self.work.to_string(), self.sent.mark);
+        } else {
+            give_up(self.connection, self.work, is_told, Some(self.behind));
+        }
     }
 }
 
 impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
         if !self.is_over {
-            give_up(self.connection, self.work, self.phase, self.is_told, Some(self.behind));
+            self.give_up(self.is_told);
         }
     }
 }
@@ -126,20 +135,9 @@ fn tell_stopped(connection: &Connection, work: &WorkName, reason: StopReason) {
     connection.server.events.tell(Event::Stopped { work: work.to_string(), pid: connection.pid(), reason });
 }
 
-/// Abandons what was sent on this connection; where callers share the lease, only what lies behind a number. A COMMIT is
-/// let finish; everything else is stopped.
-pub(crate) fn give_up(
-    connection: &Connection,
-    work: &WorkName,
-    phase: Phase,
-    is_told: bool,
-    behind: Option<u64>,
-) {
+/// Abandons what was sent on this connection, and stops it; where callers share the lease, only what lies behind a number.
+pub(crate) fn give_up(connection: &Connection, work: &WorkName, is_told: bool, behind: Option<u64>) {
     let link = &connection.link;
-    if phase == Phase::Commit {
-        link.orphan_commit(work.to_string());
-        return;
-    }
     if link.is_quiet() || link.is_closed() {
         return;
     }

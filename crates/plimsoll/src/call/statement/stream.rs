@@ -143,10 +143,7 @@ impl<'a, B: Buf + Send + 'static> CopyIn<'a, B> {
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<u64>> {
         self.is_ending = true;
         match self.sink.as_mut().poll_finish(cx) {
-            Poll::Ready(Ok(rows)) => {
-                self.bounded.finished(rows);
-                Poll::Ready(Ok(rows))
-            }
+            Poll::Ready(Ok(rows)) => Poll::Ready(self.bounded.finished(rows)),
             Poll::Ready(Err(error)) => Poll::Ready(Err(self.failed(error))),
             Poll::Pending => self.poll_limit(cx).map(Err),
         }

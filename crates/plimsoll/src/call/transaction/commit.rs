@@ -103,18 +103,20 @@ async fn end(core: &OpenTransaction, lease: &PooledConnection) {
 
 /// A COMMIT failed: finds out what has become of it, if that is possible.
 async fn settle(core: &OpenTransaction, lease: PooledConnection, error: Error) -> Result<()> {
-    let xid = core.xid.lock().take();
-    let xid = match (error.outcome(), xid) {
+    let identity = core.xid.lock().take();
+    let identity = match (error.outcome(), identity) {
         // COMMIT was never sent, but the transaction had begun.
         (Outcome::NotStarted, _) => return Err(error.with_outcome(core.undone(&lease))),
-        (Outcome::Unknown, Some(xid)) => xid,
+        // The server would say that it is committed, which is known.
+        _ if error.fault() == Fault::NotReplicated => return Err(error),
+        (Outcome::Unknown, Some(identity)) => identity,
         _ => return Err(error),
     };
     let pid = lease.backend_pid();
     let pool = lease.pool();
     // A COMMIT that is only late goes on; ending its connection now might undo it.
     drop(lease);
-    match resolve::outcome_of(&pool, &xid, &core.work, core.began, core.deadline).await {
+    match resolve::outcome_of(&pool, &identity, &core.work, core.began, core.deadline).await {
         Outcome::Committed => {
             tracing::info!(target: "plimsoll", work = %core.work, pid, "a COMMIT whose answer was lost had committed");
             Ok(())

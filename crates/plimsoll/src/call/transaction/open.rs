@@ -168,7 +168,7 @@ impl OpenTransaction {
         match Arc::try_unwrap(shared) {
             Ok(lease) => Some(lease),
             Err(shared) => {
-                give_up(shared.inner(), &self.work, Phase::Statement, false, None);
+                give_up(shared.inner(), &self.work, false, None);
                 None
             }
         }

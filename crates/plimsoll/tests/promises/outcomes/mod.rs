@@ -1,5 +1,6 @@
 //! What a caller is told of its work, which errors say so, and what runs again because of it.
 
+mod a_commit_that_no_standby_has_is_not_called_done;
 mod a_crash_never_makes_a_lost_commit_a_success;
 mod a_lost_commit_is_told_in_three_ways;
 mod a_retry_storm_spends_its_budget_and_no_more;

@@ -6,7 +6,8 @@ use futures_util::StreamExt;
 use plimsoll::tokio_postgres::Client;
 use plimsoll::{Database, Fault, Outcome, PooledConnection};
 use plimsoll_embedded::test_server::{self, TestDatabase};
-use plimsoll_embedded::{PgBouncer, PoolMode};
+use plimsoll_embedded::{Cluster, PgBouncer, PgBouncerVersion, PoolMode};
+use plimsoll_faults::Process;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -238,3 +239,41 @@ async fn by_hand_it_cancels_what_runs_on_the_lease_and_nothing_afterwards() {
     }
     assert!(bouncer.is_alive().await, "PgBouncer died:\n{}", bouncer.log_tail());
 }
+
+/// PgBouncer before 1.21 dies when the client of a cancel that it has passed on goes before the server has acted on it,
+/// and all its other clients lose their connections.
+async fn not_even_the_pooler_when_the_server_stands_still_for_longer_than_is_waited(
+    version: PgBouncerVersion,
+) {
+    let cluster = Cluster::start().await.unwrap();
+    let bouncer = PgBouncer::in_front_of(&cluster).version(version).pool_mode(PoolMode::Transaction);
+    let bouncer = bouncer.start().await.unwrap();
+    let pool = Database::connect(server::settings(&bouncer.url("postgres")).pool_max(1)).await.unwrap();
+    let lease = pool.acquire().await.unwrap();
+    let handle = lease.cancel_handle();
+    let process = Process::attach_tree(cluster.pid().unwrap()).unwrap();
+    let by_hand = async {
+        let running =
+            "SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(30)%' AND state = 'active'";
+        server::until("it runs", server::PATIENCE, async || {
+            !cluster.execute("postgres", running).await.unwrap().is_empty()
+        })
+        .await;
+        process.freeze().await.unwrap();
+        let late = handle.cancel().await.expect_err("the server stands still");
+        assert_eq!(late.fault(), Fault::Unreachable);
+        process.thaw().unwrap();
+    };
+    let (_given_up, ()) = tokio::join!(timeout(Duration::from_secs(20), lease.query(SLOW, &[])), by_hand);
+    server::until("the server acts on the cancel", server::PATIENCE, async || {
+        let log = bouncer.log_tail();
+        log.contains("successfully sent cancel request") || log.contains("FATAL")
+    })
+    .await;
+    assert!(bouncer.is_alive().await, "PgBouncer died:\n{}", bouncer.log_tail());
+}
+
+plimsoll_embedded::on_each_pgbouncer!(
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    not_even_the_pooler_when_the_server_stands_still_for_longer_than_is_waited
+);
