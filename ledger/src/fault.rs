@@ -100,6 +100,79 @@ const WITH_SLOW: &[Op] = &[
 ];
 const SLOW: &[Op] = &[Op::Slow, Op::Slow, Op::Slow, Op::Insert, Op::Transaction, Op::Retrying];
 
+/// What happens, fault by fault.
+const WORDS: &[(Fault, &str)] = &[
+    (Fault::Calm, "nothing; deadlines are as short as everywhere"),
+    (Fault::WireCut, "connections are reset or closed before, after and within any message, either way"),
+    (
+        Fault::AnswerLost,
+        "COMMIT and statements are done, and the answer is cut off or comes after the deadline",
+    ),
+    (
+        Fault::Silence,
+        "nothing passes one way or both and nothing is closed; or one end is gone and the other is not told",
+    ),
+    (Fault::ServerFrozen, "every process of the server stands still for up to 1.2 s (SIGSTOP), then goes on"),
+    (Fault::BackendKilled, "a backend is killed (SIGKILL), so the server ends all sessions and recovers"),
+    (Fault::ServerKilled, "the whole server is killed (SIGKILL) and started again"),
+    (Fault::ServerStopped, "the server is stopped in mode immediate, fast and smart, and started again"),
+    (
+        Fault::EndedAtRandom,
+        "`pg_cancel_backend` and `pg_terminate_backend` on one in ten sessions, again and again",
+    ),
+    (
+        Fault::CallerLeaves,
+        "half of all calls are dropped after so many polls, connecting and rolling back included",
+    ),
+    (Fault::ProgramKilled, "the program is killed (SIGKILL) in the middle of its calls, and started again"),
+    (Fault::DeadlineStorm, "half of all calls come to their deadline while the statement runs"),
+    (Fault::Poisoned, "a sixth of all callers give a connection back after BEGIN and an INSERT"),
+    (Fault::NoSlotsLeft, "others hold every connection of the server while the pools have to connect anew"),
+    (
+        Fault::ConnectStorm,
+        "every connection is cut again and again, sixty callers want one, connecting takes 150 ms and more",
+    ),
+    (Fault::SlowNetwork, "50 +- 50 ms of latency, 1 % loss, 10 to 3000 bytes a second, single bytes"),
+    (Fault::LockPileUp, "forty callers, most of whom want a row that somebody holds for up to 0.7 s"),
+    (Fault::PoolerRestarted, "RELOAD, PAUSE and RESUME, RECONNECT, and the pooler killed and started again"),
+    (
+        Fault::ForeignState,
+        "a stranger with the same login leaves a `search_path` and temporary tables on the pooler's sessions",
+    ),
+    (Fault::Collisions, "serializable transactions on three rows: 40001 and 40P01 by the hundred"),
+    (
+        Fault::ResourcesOut,
+        "53100, 53200 and 58030 from one write in five, and sorts beyond `temp_file_limit`",
+    ),
+    (Fault::ProgramStalled, "every thread of the program is blocked for up to 1.5 s, again and again"),
+    (Fault::Overload, "five times as many calls as the pool can serve, whatever became of the earlier ones"),
+    (Fault::Shutdown, "the pool is closed in the middle of everything and another is opened"),
+    (
+        Fault::SchemaChange,
+        "columns are added, dropped and retyped, in a transaction each, some of them held open",
+    ),
+    (
+        Fault::CancelsAstray,
+        "calls come to their deadlines through two poolers in turn that know nothing of each other, so every other cancel comes to the one that does not know it",
+    ),
+    (
+        Fault::Failover,
+        "the primary is killed and its synchronous standby takes its place, again and again: after it has gone, while both serve, or with callers there before it takes writes",
+    ),
+    (
+        Fault::ReplicaLag,
+        "every other connection leads to a standby that is behind (its replay is paused) and takes no writes",
+    ),
+    (
+        Fault::AddressAndPassword,
+        "the login's password changes and the server moves to another port; the program opens another pool with the new ones and closes the old one",
+    ),
+    (
+        Fault::ClockJump,
+        "the program is stopped for up to 2 s (SIGSTOP) and goes on, so that all its clocks have jumped",
+    ),
+];
+
 impl Fault {
     /// Every one, in the order of the table.
     pub const ALL: &'static [Fault] = &[
@@ -175,82 +248,7 @@ impl Fault {
     /// What happens, in a line.
     #[must_use]
     pub fn words(self) -> &'static str {
-        match self {
-            Fault::Calm => "nothing; deadlines are as short as everywhere",
-            Fault::WireCut => {
-                "connections are reset or closed before, after and within any message, either way"
-            }
-            Fault::AnswerLost => {
-                "COMMIT and statements are done, and the answer is cut off or comes after the deadline"
-            }
-            Fault::Silence => {
-                "nothing passes one way or both and nothing is closed; or one end is gone and the other is not told"
-            }
-            Fault::ServerFrozen => {
-                "every process of the server stands still for up to 1.2 s (SIGSTOP), then goes on"
-            }
-            Fault::BackendKilled => {
-                "a backend is killed (SIGKILL), so the server ends all sessions and recovers"
-            }
-            Fault::ServerKilled => "the whole server is killed (SIGKILL) and started again",
-            Fault::ServerStopped => {
-                "the server is stopped in mode immediate, fast and smart, and started again"
-            }
-            Fault::EndedAtRandom => {
-                "`pg_cancel_backend` and `pg_terminate_backend` on one in ten sessions, again and again"
-            }
-            Fault::CallerLeaves => {
-                "half of all calls are dropped after so many polls, connecting and rolling back included"
-            }
-            Fault::ProgramKilled => {
-                "the program is killed (SIGKILL) in the middle of its calls, and started again"
-            }
-            Fault::DeadlineStorm => "half of all calls come to their deadline while the statement runs",
-            Fault::Poisoned => "a sixth of all callers give a connection back after BEGIN and an INSERT",
-            Fault::NoSlotsLeft => {
-                "others hold every connection of the server while the pools have to connect anew"
-            }
-            Fault::ConnectStorm => {
-                "every connection is cut again and again, sixty callers want one, connecting takes 150 ms and more"
-            }
-            Fault::SlowNetwork => "50 +- 50 ms of latency, 1 % loss, 10 to 3000 bytes a second, single bytes",
-            Fault::LockPileUp => "forty callers, most of whom want a row that somebody holds for up to 0.7 s",
-            Fault::PoolerRestarted => {
-                "RELOAD, PAUSE and RESUME, RECONNECT, and the pooler killed and started again"
-            }
-            Fault::ForeignState => {
-                "a stranger with the same login leaves a `search_path` and temporary tables on the pooler's sessions"
-            }
-            Fault::Collisions => "serializable transactions on three rows: 40001 and 40P01 by the hundred",
-            Fault::ResourcesOut => {
-                "53100, 53200 and 58030 from one write in five, and sorts beyond `temp_file_limit`"
-            }
-            Fault::ProgramStalled => {
-                "every thread of the program is blocked for up to 1.5 s, again and again"
-            }
-            Fault::Overload => {
-                "five times as many calls as the pool can serve, whatever became of the earlier ones"
-            }
-            Fault::Shutdown => "the pool is closed in the middle of everything and another is opened",
-            Fault::SchemaChange => {
-                "columns are added, dropped and retyped, in a transaction each, some of them held open"
-            }
-            Fault::CancelsAstray => {
-                "calls come to their deadlines through two poolers in turn that know nothing of each other, so every other cancel comes to the one that does not know it"
-            }
-            Fault::Failover => {
-                "the primary is killed and its synchronous standby takes its place, again and again: after it has gone, while both serve, or with callers there before it takes writes"
-            }
-            Fault::ReplicaLag => {
-                "every other connection leads to a standby that is behind (its replay is paused) and takes no writes"
-            }
-            Fault::AddressAndPassword => {
-                "the login's password changes and the server moves to another port; the program opens another pool with the new ones and closes the old one"
-            }
-            Fault::ClockJump => {
-                "the program is stopped for up to 2 s (SIGSTOP) and goes on, so that all its clocks have jumped"
-            }
-        }
+        WORDS.iter().find(|(fault, _)| *fault == self).map_or("", |(_, words)| words)
     }
 
     /// Whether it can be played this way.
@@ -326,6 +324,18 @@ impl Fault {
                 Some("CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.entry (LIKE public.entry)")
             }
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_says_what_happens() {
+        for fault in Fault::ALL {
+            assert!(!fault.words().is_empty(), "{fault:?}");
         }
     }
 }
