@@ -7,20 +7,20 @@
 //! cost, `overhead` shows them beside the bare driver.
 
 use crate::options::Options;
-use crate::overhead::{DEADLINE, mean, more, percent};
 use crate::peers::{Place, Prepared};
 use crate::race::{Better, Figures, OURS};
-use crate::report::{DRIVER, Report};
+use crate::report::{DRIVER, Report, percent};
 use anyhow::{Context, Result};
 use plimsoll::migrate::{Initialisation, Migrations};
 use plimsoll::{Database, deadline};
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The acquisition and the query that the budget was set for, in milliseconds.
 const ACQUISITION: f64 = 12.5;
 const QUERY: f64 = 45.2;
+const DEADLINE: Duration = Duration::from_secs(2);
 const SQL: &str = "select pg_sleep(0.0452)";
 /// Acquisitions of one round.
 const ACQUIRES: usize = 50_000;
@@ -99,8 +99,8 @@ async fn acquisitions(
         ("deadpool", "deadpool without time limits"),
     ];
     for (entrant, name) in names {
-        mean(report, "acquire", name, figures.median(entrant));
-        more(report, "acquire", name, &figures, entrant);
+        report.mean("acquire", name, figures.median(entrant));
+        report.more("acquire", name, &figures, entrant);
     }
     Ok(figures)
 }

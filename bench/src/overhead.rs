@@ -16,7 +16,7 @@ use crate::budget;
 use crate::crowd::{per_second, time, warmed};
 use crate::options::Options;
 use crate::peers::{self, Place, Prepared};
-use crate::race::{Better, Figures, Laps, OURS};
+use crate::race::{Better, Laps, OURS};
 use crate::report::{DRIVER, Report};
 use anyhow::{Context, Result};
 use plimsoll::Database;
@@ -29,7 +29,7 @@ const ABOUT: &str = "`select $1::int8`, prepared; 16 tasks, each with a connecti
 const TASKS: usize = 16;
 /// Statements of one task in one round.
 const EACH: usize = 400;
-pub const DEADLINE: Duration = Duration::from_secs(2);
+const DEADLINE: Duration = Duration::from_secs(2);
 
 const SQL: &str = "select $1::int8";
 const NUMBER: i64 = 7;
@@ -76,8 +76,8 @@ pub async fn run(options: &Options) -> Result<Report> {
 
     let query = laps.figures(Better::Less, Lap::query);
     for (entrant, name) in [(OURS, "plimsoll"), (DRIVER, "bare driver")] {
-        mean(&mut report, "query", name, query.median(entrant));
-        more(&mut report, "query", name, &query, entrant);
+        report.mean("query", name, query.median(entrant));
+        report.more("query", name, &query, entrant);
     }
     budget::measure(&mut report, options, &place).await?;
     Ok(report)
@@ -97,25 +97,6 @@ async fn draw(options: &Options, place: &Place) -> Result<Laps<Lap>> {
         .await;
     ours.close().await;
     laps
-}
-
-pub fn mean(report: &mut Report, case: &str, name: &str, value: Option<f64>) {
-    if let Some(value) = value {
-        report.further(case, format!("mean, {name}"), value, "us");
-    }
-}
-
-/// By how many percent ours takes more than this one, of the same rounds.
-pub fn more(report: &mut Report, case: &str, name: &str, figures: &Figures, entrant: &str) {
-    let other = Some(entrant).filter(|entrant| *entrant != OURS);
-    if let Some(paired) = other.and_then(|entrant| figures.against(entrant)) {
-        report.further(case, format!("more than {name}"), percent(1.0 / paired.ratio), "%");
-    }
-}
-
-/// By how many percent something is more, of which this is the quotient.
-pub fn percent(quotient: f64) -> f64 {
-    (quotient - 1.0) * 100.0
 }
 
 async fn by_plimsoll(db: &Database, each: usize) -> Result<Lap> {
@@ -164,12 +145,6 @@ fn cpu() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_percent_is_what_comes_on_top() {
-        assert!((percent(12.8 / 12.5) - 2.4).abs() < 1e-9);
-        assert!(percent(0.9) < 0.0);
-    }
 
     #[test]
     fn the_time_of_a_query_is_that_between_two_of_one_task() {

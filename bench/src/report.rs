@@ -1,6 +1,6 @@
 //! What was found out, for people and for programs.
 
-use crate::race::Figures;
+use crate::race::{Figures, OURS};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
@@ -102,6 +102,21 @@ impl Report {
         self.further.push(Further { bench: self.bench, case: case.to_owned(), what, value, unit });
     }
 
+    /// What one took, if it took part.
+    pub fn mean(&mut self, case: &str, name: &str, value: Option<f64>) {
+        if let Some(value) = value {
+            self.further(case, format!("mean, {name}"), value, "us");
+        }
+    }
+
+    /// By how many percent ours took more than this one, of the same rounds.
+    pub fn more(&mut self, case: &str, name: &str, figures: &Figures, entrant: &str) {
+        let other = Some(entrant).filter(|entrant| *entrant != OURS);
+        if let Some(paired) = other.and_then(|entrant| figures.against(entrant)) {
+            self.further(case, format!("more than {name}"), percent(1.0 / paired.ratio), "%");
+        }
+    }
+
     /// Adds a line of a table that has other columns, between the figures and the targets.
     pub fn line(&mut self, line: String) {
         self.lines.push(line);
@@ -187,6 +202,11 @@ pub fn write_detail(path: &Path, reports: &[Report]) -> Result<()> {
     std::fs::write(path, lines).with_context(|| format!("{} could not be written", path.display()))
 }
 
+/// By how many percent something is more, of which this is the quotient.
+pub fn percent(quotient: f64) -> f64 {
+    (quotient - 1.0) * 100.0
+}
+
 /// Four digits that count; the rest is noise.
 fn rounded(value: f64) -> f64 {
     if value == 0.0 || !value.is_finite() {
@@ -202,5 +222,16 @@ fn shown(value: f64) -> String {
         middle if middle >= 100.0 => format!("{value:.1}"),
         middle if middle >= 10.0 => format!("{value:.2}"),
         _ => format!("{value:.3}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percent_is_what_comes_on_top() {
+        assert!((percent(12.8 / 12.5) - 2.4).abs() < 1e-9);
+        assert!(percent(0.9) < 0.0);
     }
 }

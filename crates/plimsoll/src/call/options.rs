@@ -1,7 +1,6 @@
 //! The options of a transaction, and its BEGIN: one message with everything that must hold inside it.
 
 use crate::call::postgres::Connection;
-use crate::call::transaction::resolve;
 use crate::deadline::Deadline;
 use crate::wire::context::OWN_BEGIN;
 use crate::wire::guardrails;
@@ -9,6 +8,11 @@ use crate::wire::guardrails::Guardrail;
 use crate::wire::stated::Mode;
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// The id of the transaction and its server's timeline, as one text: asked in BEGIN, and used to
+/// find out later how a lost COMMIT ended.
+pub(crate) const IDENTITY: &str = "SELECT pg_catalog.pg_current_xact_id()::text || ' ' || \
+                                   pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8)";
 
 /// How far a transaction is isolated from others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +115,7 @@ impl TransactionOptions {
         }
         if self.with_id {
             sql.push(' ');
-            sql.push_str(resolve::IDENTITY);
+            sql.push_str(IDENTITY);
         }
         sql
     }

@@ -21,17 +21,13 @@ use crate::pool::{Ask, Pool};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// The id of the transaction and its server's timeline, as one text.
-pub(crate) const IDENTITY: &str = "SELECT pg_catalog.pg_current_xact_id()::text || ' ' || \
-                                   pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8)";
-
 const ASK: &str = "SELECT CASE WHEN pg_catalog.split_part($1::text, ' ', 2) <> \
                    pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8) OR EXISTS (SELECT FROM \
                    pg_catalog.pg_stat_bgwriter \
                    WHERE stats_reset >= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $2)) \
                    THEN NULL ELSE pg_catalog.pg_xact_status(pg_catalog.split_part($1::text, ' ', 1)::xid8) END";
 
-/// The outcome of the transaction of this [`IDENTITY`], or [`Outcome::Unknown`] if it was not known by the deadline.
+/// The outcome of the transaction of this [`IDENTITY`](crate::call::options::IDENTITY), or [`Outcome::Unknown`] if it was not known by the deadline.
 ///
 /// # Cancel safety
 /// Only asks.
