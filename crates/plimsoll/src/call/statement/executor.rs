@@ -40,6 +40,9 @@ pub(crate) struct Executor<'a> {
     pub(crate) work: &'a WorkName,
     /// The earliest of the scope's deadline, the lease's and the transaction's.
     pub(crate) deadline: Option<Deadline>,
+    /// How long a cancel is waited for when the deadline has come: until the deadline, or, where a savepoint is open, until
+    /// the transaction's, because the rollback to the savepoint waits for the cancel anyway.
+    pub(crate) confirm_by: Option<Deadline>,
     /// The limit on one statement.
     pub(crate) limit: Option<Duration>,
     pub(crate) scope: ScopeSource,
@@ -64,6 +67,7 @@ impl<'a> Executor<'a> {
             connection,
             work,
             deadline,
+            confirm_by: deadline,
             limit: connection.server.limits.client,
             scope,
             text: None,

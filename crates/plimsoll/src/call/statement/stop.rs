@@ -86,7 +86,7 @@ impl Executor<'_> {
         let now = Instant::now();
         let grace = self.connection.server.plan.reclaim_timeout();
         let until = self
-            .deadline
+            .confirm_by
             .map_or(now + grace, |deadline| deadline.instant().max(now + SHORTEST_GRACE).min(now + grace));
         // A COMMIT is not stopped; its caller only stops waiting.
         if phase != Phase::Commit {

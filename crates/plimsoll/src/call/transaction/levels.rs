@@ -62,6 +62,12 @@ impl Levels {
         Some(level)
     }
 
+    /// Whether a savepoint is open.
+    #[inline]
+    pub(crate) fn has_open(&self) -> bool {
+        self.is_used.load(Ordering::Acquire) && !self.stack.lock().open.is_empty()
+    }
+
     /// A savepoint has ended, with all within it.
     pub(crate) fn remove(&self, level: Level) {
         let mut stack = self.stack.lock();

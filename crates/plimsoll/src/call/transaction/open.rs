@@ -144,6 +144,7 @@ impl OpenTransaction {
         Executor {
             work: &self.work,
             deadline,
+            confirm_by: if self.levels.has_open() { self.deadline } else { deadline },
             scope: ScopeSource::Known(scope),
             is_transaction_limit: self.is_own_limit && deadline == self.deadline,
             server_limit: self.server_limit,
