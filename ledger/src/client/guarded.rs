@@ -10,15 +10,30 @@ use plimsoll::settings::PoolerMode;
 use plimsoll::{Call, Database, Error, Isolation, Outcome, Params, Settings, Transaction, deadline};
 use plimsoll_faults::ledger::End;
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// How long settling what was not told may take, all writers' ends included.
 const SETTLING: Duration = Duration::from_secs(5);
+
+/// How long a supervisor starts a program again that cannot open its pool.
+const SUPERVISION: Duration = Duration::from_secs(20);
 
 /// A pool, and whether its callers try again.
 pub(super) struct Guarded {
     db: Database,
     retries: bool,
+}
+
+/// A pool; what waiting cannot heal, as a password that is refused, ends a program, and its supervisor starts it again. A
+/// pooler goes on repeating the refusal of a password that is right by now, for as long as its `server_login_retry` says.
+async fn open(settings: Settings) -> Result<Database> {
+    let until = Instant::now() + SUPERVISION;
+    loop {
+        match Database::connect(settings.clone()).await {
+            Err(_) if Instant::now() < until => sleep(Duration::from_millis(200)).await,
+            opened => return opened.context("the pool of plimsoll"),
+        }
+    }
 }
 
 impl Guarded {
@@ -37,8 +52,7 @@ impl Guarded {
             .pool_timeout(Duration::from_secs(2))
             .tcp_user_timeout(Duration::from_secs(1))
             .breaker_after(Duration::from_millis(250));
-        let db = Database::connect(settings).await.context("the pool of plimsoll")?;
-        Ok(Guarded { db, retries })
+        Ok(Guarded { db: open(settings).await?, retries })
     }
 
     /// One try; the library's own tries are part of it where the operation asks for them.
