@@ -11,8 +11,11 @@
 //! | `literal` | what is the value of a string constant or a quoted name? |
 //! | `statements` | where does a statement end? |
 //! | `nature` | what does a statement do to transactions? |
+//! | `fingerprint` | which texts differ only in their constants, and what is left without these? |
 //! | `residue`, `functions` | what does a statement, or a function that it calls, leave in the session? |
 
+#[allow(dead_code, reason = "the monitor will use it")]
+pub(crate) mod fingerprint;
 mod functions;
 pub(crate) mod lexer;
 pub(crate) mod literal;
