@@ -168,7 +168,6 @@ impl Monitoring<'_> {
 pub(super) fn metrics(monitor: &Monitor, status: &PoolStatus) -> ConnectionMetrics {
     let slow_queries = monitor.statements.lock().latest.marked();
     let pool = monitor.pool.lock();
-    let latest = pool.latest.summary();
     ConnectionMetrics {
         timestamp: Timestamp(SystemTime::now()),
         pool_size: status.total_connections,
@@ -178,8 +177,8 @@ pub(super) fn metrics(monitor: &Monitor, status: &PoolStatus) -> ConnectionMetri
         waiting_threads: status.waiting,
         total_acquisitions: pool.acquisitions,
         acquisition_failures: pool.failures,
-        avg_acquisition_time_ms: ms(latest.mean),
-        max_acquisition_time_ms: ms(latest.max),
+        avg_acquisition_time_ms: ms(pool.latest.mean()),
+        max_acquisition_time_ms: ms(pool.latest.max()),
         slow_queries,
     }
 }
@@ -200,8 +199,10 @@ impl Monitor {
     }
 
     fn statement_totals(&self) -> StatementTotals {
+        // Copied under the lock, sorted outside.
+        let latest = self.statements.lock().latest.clone();
+        let latest = latest.summary();
         let statements = self.statements.lock();
-        let latest = statements.latest.summary();
         StatementTotals {
             executed: statements.executed,
             failed: statements.failed,

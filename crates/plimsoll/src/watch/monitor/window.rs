@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// The latest times, each with a mark that says whether it is one of those that are counted apart.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Window {
     samples: VecDeque<(u64, bool)>,
     size: usize,
@@ -57,6 +57,18 @@ impl Window {
         }
     }
 
+    /// The mean of the samples; zero of none.
+    pub(super) fn mean(&self) -> Duration {
+        let count = u128::try_from(self.samples.len().max(1)).unwrap_or(1);
+        Duration::from_nanos(u64::try_from(self.sum / count).unwrap_or(u64::MAX))
+    }
+
+    /// The longest of the samples; zero of none.
+    pub(super) fn max(&self) -> Duration {
+        Duration::from_nanos(self.samples.iter().map(|(nanos, _)| *nanos).max().unwrap_or(0))
+    }
+
+    /// All of it. It sorts the samples, so it is made of a copy and not under a lock.
     pub(super) fn summary(&self) -> Summary {
         let mut times: Vec<u64> = self.samples.iter().map(|(nanos, _)| *nanos).collect();
         times.sort_unstable();
@@ -66,12 +78,11 @@ impl Window {
             let rank = (count * per_cent).div_ceil(100).max(1) - 1;
             Duration::from_nanos(times.get(rank).copied().unwrap_or(0))
         };
-        let mean = u64::try_from(self.sum / u128::try_from(count.max(1)).unwrap_or(1)).unwrap_or(u64::MAX);
         Summary {
             count,
             marked: self.marked,
-            mean: Duration::from_nanos(mean),
-            max: percentile(100),
+            mean: self.mean(),
+            max: self.max(),
             p50: percentile(50),
             p95: percentile(95),
             p99: percentile(99),

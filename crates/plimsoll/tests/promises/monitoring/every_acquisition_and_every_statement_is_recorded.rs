@@ -275,3 +275,27 @@ async fn the_snapshot_has_the_names_that_dashboards_know() {
     let timestamp = json["pool_metrics"]["timestamp"].as_str().unwrap();
     assert!(timestamp.starts_with("20") && timestamp.ends_with('Z') && timestamp.len() == 24, "{timestamp}");
 }
+
+#[tokio::test]
+async fn no_constant_of_any_form_is_in_a_record() {
+    let (_fresh, db) = started(|settings| settings).await;
+    let lease = db.acquire().await.unwrap();
+    lease.batch_execute("CREATE ROLE planted_by_a_test_role NOLOGIN PASSWORD 'planted'").await.unwrap();
+    lease.batch_execute("DROP ROLE planted_by_a_test_role").await.unwrap();
+    for sql in [
+        "SELECT 'planted', E'\\'planted', $$planted$$, U&'planted' -- planted",
+        "SELECT /* planted */ $planted$planted$planted$",
+        "SELECT 'planted' FROM nowhere",
+    ] {
+        let _ = lease.query(sql, &[]).await;
+    }
+    lease
+        .batch_execute("SET standard_conforming_strings = off; SET escape_string_warning = off")
+        .await
+        .unwrap();
+    let _ = lease.query("SELECT 'a\\' planted, ', '\\' planted '", &[]).await.unwrap();
+    drop(lease);
+    let json = serde_json::to_string(&db.snapshot()).unwrap();
+    assert!(json.contains("select ?, ?, ?, ?"), "{json}");
+    assert!(!json.replace("planted_by_a_test_role", "").contains("planted"), "{json}");
+}
