@@ -38,6 +38,7 @@
 //! | [`deadline`] | a point in time that travels with a request |
 //! | [`Error`]: [`Fault`], [`Phase`], [`Outcome`] | what failed, how far it had come, what became of it |
 //! | [`event::Event`] | something that happened and is no answer to a call |
+//! | [`monitor`] | what went on between this program and its database, to be read or written as JSON |
 //! | [`migrate`] | the schema, brought up to date under a lock |
 //! | [`LockKey`] | keys of advisory locks, the same in every process and in SQL |
 
@@ -60,6 +61,18 @@ mod sql;
 mod sync;
 mod watch;
 mod wire;
+
+pub mod monitor {
+    //! What went on between this program and its database: [`Database::snapshot`](crate::Database::snapshot) tells all of
+    //! it, [`Database::monitor`](crate::Database::monitor) part by part.
+    pub use crate::watch::monitor::access::Monitoring;
+    pub use crate::watch::monitor::histogram::HistogramSnapshot;
+    pub use crate::watch::monitor::report::{
+        BreakerTotals, ConnectionMetrics, Durations, HealthStatus, LeakWarning, PoolConfig, PoolGauges,
+        QueryMetrics, Snapshot, StatementTotals,
+    };
+    pub use crate::watch::monitor::time::Timestamp;
+}
 
 pub use call::breaker::BreakerStatus;
 pub use call::builder::Call;

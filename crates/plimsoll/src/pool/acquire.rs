@@ -37,13 +37,18 @@ pub(super) async fn acquire<M: Manage>(
 ) -> Result<Lease<M>> {
     let request = ask.begin(&inner.plan, deadline);
     let mut now = request.since;
+    let acquisition = inner.metering.acquisition(request.since);
     loop {
         let Grant { slot, connection, unused_for, is_expired } = match grant(inner, &request, now).await {
             Ok(grant) => grant,
-            Err(refusal) => return refused(error(inner, &request, refusal)).await,
+            Err(refusal) => {
+                drop(acquisition);
+                return refused(error(inner, &request, refusal)).await;
+            }
         };
         let mut lease = Lease::new(Arc::clone(inner), slot, connection);
         if !is_expired && is_fit(inner, &mut lease, unused_for, request.until).await {
+            lease.begin(acquisition.succeeded());
             return Ok(lease);
         }
         lease.reject();
@@ -165,6 +170,11 @@ async fn is_fit<M: Manage>(
 /// Asks the server. A connection that does not answer must not use up the whole wait: one that is alive answers within a
 /// second, or is not worth having.
 async fn is_alive<M: Manage>(inner: &Inner<M>, lease: &mut Lease<M>, until: Instant) -> bool {
-    let until = until.min(Instant::now() + Duration::from_secs(1));
-    matches!(timeout_at(until, inner.manager.check(lease)).await, Ok(Ok(())))
+    let began = Instant::now();
+    let until = until.min(began + Duration::from_secs(1));
+    let is_alive = matches!(timeout_at(until, inner.manager.check(lease)).await, Ok(Ok(())));
+    if let Some(meter) = inner.metering.meter() {
+        meter.checked(began.elapsed());
+    }
+    is_alive
 }

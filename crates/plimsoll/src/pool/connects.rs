@@ -56,6 +56,9 @@ async fn open<M: Manage>(mut opening: Opening<M>) {
     let until = began + inner.plan.connect_timeout();
     match inner.manager.connect(until).await {
         Ok(connection) => {
+            if let Some(meter) = inner.metering.meter() {
+                meter.connected(began.elapsed());
+            }
             opening.is_done = true;
             arrived(&inner, opening.slot, connection);
         }

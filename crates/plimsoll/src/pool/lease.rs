@@ -18,11 +18,18 @@ pub struct Lease<M: Manage> {
     slot: usize,
     /// There until the lease ends.
     connection: Option<M::Connection>,
+    /// When it began, if that is measured.
+    since: Option<Moment>,
 }
 
 impl<M: Manage> Lease<M> {
     pub(super) fn new(inner: Arc<Inner<M>>, slot: usize, connection: M::Connection) -> Self {
-        Lease { inner, slot, connection: Some(connection) }
+        Lease { inner, slot, connection: Some(connection), since: None }
+    }
+
+    /// The caller has it since this moment, if that is measured.
+    pub(super) fn begin(&mut self, since: Option<Moment>) {
+        self.since = since;
     }
 
     /// The pool that lent it.
@@ -64,6 +71,9 @@ impl<M: Manage> DerefMut for Lease<M> {
 impl<M: Manage> Drop for Lease<M> {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
+            if let (Some(since), Some(meter)) = (self.since, self.inner.metering.meter()) {
+                meter.released(since.elapsed());
+            }
             self.inner.take_back(self.slot, connection);
         }
     }

@@ -11,6 +11,7 @@
 //! | [`acquire`], [`wait`] | the fast path, the queue, the check |
 //! | [`refusal`] | the error that tells why there is no connection |
 //! | [`lease`] | a lent connection, and how it comes back |
+//! | [`meter`] | what is measured of acquisitions and leases |
 //! | [`connects`] | connects, on tasks of the pool's own |
 //! | [`clock`], [`alarm`] | one clock for all limits, and how it is woken |
 //! | [`janitor`] | upkeep |
@@ -29,6 +30,7 @@ pub(crate) mod fairness;
 pub(crate) mod foreign_runtime;
 pub(crate) mod janitor;
 pub(crate) mod lease;
+pub(crate) mod meter;
 #[cfg(plimsoll_loom)]
 pub mod model;
 mod refusal;
@@ -52,6 +54,7 @@ use crate::rules::slots::{PoolLimits, Slots};
 use crate::settings::Plan;
 use crate::sync;
 use alarm::Alarm;
+use meter::Metering;
 use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -183,6 +186,7 @@ pub(crate) struct Inner<M: Manage> {
     pub(crate) changed: Notify,
     pub(crate) runtime: Handle,
     pub(crate) events: Events,
+    pub(crate) metering: Metering,
 }
 
 /// Begins a cache line.
@@ -213,10 +217,16 @@ impl<M: Manage> Pool<M> {
     /// Outside a tokio runtime.
     #[must_use]
     pub fn new(manager: M, plan: &Plan) -> Self {
-        Pool::with_events(manager, plan, Events::new(None), Arc::new(Alarm::new()))
+        Pool::with_events(manager, plan, Events::new(None), Arc::new(Alarm::new()), Metering::default())
     }
 
-    pub(crate) fn with_events(manager: M, plan: &Plan, events: Events, alarm: Arc<Alarm>) -> Self {
+    pub(crate) fn with_events(
+        manager: M,
+        plan: &Plan,
+        events: Events,
+        alarm: Arc<Alarm>,
+        metering: Metering,
+    ) -> Self {
         let limits = PoolLimits {
             min: plan.pool_min(),
             max: plan.pool_max(),
@@ -237,6 +247,7 @@ impl<M: Manage> Pool<M> {
             changed: Notify::new(),
             runtime: Handle::current(),
             events,
+            metering,
             plan: plan.clone(),
         });
         inner.runtime.spawn(clock::run(Arc::downgrade(&inner), Arc::clone(&inner.alarm)));

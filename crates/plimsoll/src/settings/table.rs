@@ -309,4 +309,17 @@ settings! {
         /// Types that are kept of those that were looked up in the server's catalogue.
         type_cache: usize, default 4_096, range Range::Numbers(0, 1_048_576);
     }
+
+    section "Monitoring" {
+        /// Whether acquisitions, statements and leases are recorded: how many, how long, how many failed. With `false`
+        /// everything else works the same. It can be switched while the program runs: `Database::monitor`.
+        monitoring: bool, default true, also ["MONITORING_ENABLED"];
+
+        /// How many of the latest acquisitions, and of the latest statements, means, percentiles and warnings are made
+        /// of. What is older has no part in them, and stays in the totals and in the histograms.
+        monitor_window: usize, default 1_000, range Range::Numbers(1, 1_000_000);
+
+        /// A statement that takes longer than this is counted as slow.
+        monitor_slow_after: Duration, default secs(1), range Range::Times(ms(1), hours(1));
+    }
 }

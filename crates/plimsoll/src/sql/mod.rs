@@ -11,8 +11,10 @@
 //! | `literal` | what is the value of a string constant or a quoted name? |
 //! | `statements` | where does a statement end? |
 //! | `nature` | what does a statement do to transactions? |
+//! | `fingerprint` | which texts differ only in their constants, and what is left without these? |
 //! | `residue`, `functions` | what does a statement, or a function that it calls, leave in the session? |
 
+pub(crate) mod fingerprint;
 mod functions;
 pub(crate) mod lexer;
 pub(crate) mod literal;
@@ -22,7 +24,7 @@ mod space;
 pub(crate) mod statements;
 
 /// How the server reads a backslash in a plain `'..'`: its setting `standard_conforming_strings`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Strings {
     /// On, the default: a backslash is an ordinary character.
     Standard,

@@ -2,18 +2,21 @@
 
 use super::events;
 use super::heartbeat;
+use super::monitor::{Monitor, sampler};
 use crate::call::breaker::Permit;
 use crate::call::connection::PooledConnection;
 use crate::call::database::Database;
 use crate::call::postgres::Postgres;
 use crate::call::retry::Retries;
 use crate::call::server::Server;
+use crate::call::statement::end::StatementSink;
 use crate::deadline;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::Events;
 use crate::fault::Fault;
 use crate::name::WorkName;
 use crate::pool::fairness::refused;
+use crate::pool::meter::Metering;
 use crate::pool::{Ask, LastConnect, Pool, connects};
 use crate::rules::queue::waiters::AS_LONG_AS_IT_TAKES;
 use crate::settings::Settings;
@@ -42,10 +45,14 @@ impl Database {
         })?;
         let plan = Arc::new(plan);
         let events = Events::new(Some(events::record));
-        let server = Arc::new(Server::new(Arc::clone(&plan), events.clone()));
+        let monitor = Arc::new(Monitor::of(&plan));
+        let sink: Arc<dyn StatementSink> = Arc::clone(&monitor) as _;
+        let server = Arc::new(Server::new(Arc::clone(&plan), events.clone(), sink));
         let manager = Postgres { connector: Connector::new(Arc::clone(&plan))?, server: Arc::clone(&server) };
         let retries = Arc::new(Retries::new(&plan, events.clone()));
-        let pool = Pool::with_events(manager, &plan, events, Arc::clone(&server.alarm));
+        let metering = Metering::by(Arc::clone(&monitor) as _);
+        let pool = Pool::with_events(manager, &plan, events, Arc::clone(&server.alarm), metering);
+        server.runtime.spawn(sampler::run(Arc::downgrade(&pool.inner), monitor));
         let db = Database { pool, server, retries };
         db.first_connect().await?;
         db.start_heartbeat()?;

@@ -16,6 +16,7 @@ mod sql;
 
 // The promises, by theme.
 mod migrations;
+mod monitoring;
 mod outages;
 mod outcomes;
 mod pool;

@@ -68,12 +68,12 @@ impl<'a> Bounded<'a> {
     /// already. Its error is then the stream's first item.
     pub(super) async fn open<T: Send>(
         executor: Executor<'a>,
+        running: Running<'a>,
         request: impl Future<Output = Result<T, tokio_postgres::Error>> + Send,
     ) -> Result<(T, Self)> {
         // Where the stream's messages begin: before whatever is sent beside it later.
         let link: &'a Link = &executor.connection.link;
         let (streaming, behind) = (link.stream(), link.state.sent());
-        let running = Running::begin(executor.work);
         let opened = match executor.listen(Phase::Statement, request).await {
             Ok(Answered { answer: Ok(items), stopped, sent }) => Ok((items, stopped, sent)),
             Ok(Answered { answer: Err(error), stopped, sent }) => {

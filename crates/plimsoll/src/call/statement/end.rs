@@ -1,24 +1,51 @@
 //! The one place where a statement ends, whatever way it took: answered, refused, stopped, failed, dropped by its caller,
 //! or streamed to its end. How long it took, how many rows it gave and what has become of it are known here.
 //!
-//! Whatever watches statements listens in [`Running`]'s drop. Today that is a trace for `tracing`.
+//! Whatever watches statements listens in [`Running`]'s drop: a [`StatementSink`], and a trace for `tracing`.
 
+use super::executor::Executor;
+use crate::call::postgres::Connection;
 use crate::error::{Error, Outcome, Result};
 use crate::fault::Fault;
 use crate::moment::Moment;
 use crate::name::WorkName;
+use crate::sql::Strings;
+use std::any::Any;
+use std::borrow::Cow;
+use std::time::Duration;
 use tracing::Level;
+
+/// Takes what is known of a statement when it ends. It must not wait.
+pub(crate) trait StatementSink: Any + Send + Sync {
+    /// Whether anything is wanted. While it is not, nothing is measured.
+    fn is_on(&self) -> bool;
+
+    /// A statement has ended.
+    fn ended(&self, ended: &Ended<'_>);
+}
+
+/// What is known of a statement that has ended.
+pub(crate) struct Ended<'a> {
+    /// Its text, unless the caller gave a prepared statement.
+    pub(crate) text: Option<&'a str>,
+    /// How the server reads a plain `'..'` in it, if that is known.
+    pub(crate) strings: Option<Strings>,
+    pub(crate) took: Duration,
+    pub(crate) end: End,
+}
 
 /// A statement that runs. It ends when this is dropped.
 pub(crate) struct Running<'a> {
+    connection: &'a Connection,
     work: &'a WorkName,
+    text: Option<Cow<'a, str>>,
     began: Moment,
     end: End,
 }
 
 /// How a statement ended.
 #[derive(Clone, Copy)]
-enum End {
+pub(crate) enum End {
     Answered {
         rows: u64,
     },
@@ -31,13 +58,42 @@ enum End {
 }
 
 impl<'a> Running<'a> {
-    pub(crate) fn begin(work: &'a WorkName) -> Self {
-        Running { work, began: Moment::now(), end: End::Dropped }
+    /// A statement begins on this executor, which knows its text.
+    pub(crate) fn begin(executor: &Executor<'a>) -> Self {
+        Running::of(executor, executor.text.map(Cow::Borrowed))
+    }
+
+    /// A stream begins. It may outlive the text, so that is copied, if it is wanted.
+    pub(super) fn begin_stream(executor: &Executor<'a>, text: Option<&str>) -> Self {
+        let is_wanted = executor.connection.server.statement_sink.is_on();
+        Running::of(executor, text.filter(|_| is_wanted).map(|text| Cow::Owned(text.to_owned())))
+    }
+
+    fn of(executor: &Executor<'a>, text: Option<Cow<'a, str>>) -> Self {
+        Running {
+            connection: executor.connection,
+            work: executor.work,
+            text,
+            began: Moment::now(),
+            end: End::Dropped,
+        }
     }
 
     /// The caller gets this result.
     pub(crate) fn end<T>(mut self, result: &Result<T>, rows: impl FnOnce(&T) -> u64) {
         self.set_end(result.as_ref().map(rows));
+    }
+
+    /// A step on the way: the statement runs on, unless it has failed here.
+    pub(super) fn unless_failed<T>(self, step: Result<T>) -> Result<(T, Self)> {
+        match step {
+            Ok(done) => Ok((done, self)),
+            Err(error) => {
+                let failed = Err(error);
+                self.end(&failed, |_| 0);
+                failed
+            }
+        }
     }
 
     /// The same for a stream, which lives on after it has given its last row.
@@ -51,18 +107,32 @@ impl<'a> Running<'a> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        if !tracing::enabled!(target: "plimsoll", Level::TRACE) {
+        let connection = self.connection;
+        let sink = &connection.server.statement_sink;
+        let is_traced = tracing::enabled!(target: "plimsoll", Level::TRACE);
+        if !is_traced && !sink.is_on() {
             return;
         }
-        let (work, took) = (self.work, self.began.elapsed());
-        match self.end {
-            End::Answered { rows } => {
-                tracing::trace!(target: "plimsoll", %work, ?took, rows, "a statement was answered");
-            }
-            End::Failed { fault, outcome } => tracing::trace!(
-                target: "plimsoll", %work, ?took, code = fault.code(), %outcome, "a statement failed"
-            ),
-            End::Dropped => tracing::trace!(target: "plimsoll", %work, ?took, "a statement was dropped"),
+        let took = self.began.elapsed();
+        if sink.is_on() {
+            let strings = connection.link.state.strings();
+            sink.ended(&Ended { text: self.text.as_deref(), strings, took, end: self.end });
         }
+        if is_traced {
+            trace(self.work, took, self.end);
+        }
+    }
+}
+
+#[cold]
+fn trace(work: &WorkName, took: Duration, end: End) {
+    match end {
+        End::Answered { rows } => {
+            tracing::trace!(target: "plimsoll", %work, ?took, rows, "a statement was answered");
+        }
+        End::Failed { fault, outcome } => tracing::trace!(
+            target: "plimsoll", %work, ?took, code = fault.code(), %outcome, "a statement failed"
+        ),
+        End::Dropped => tracing::trace!(target: "plimsoll", %work, ?took, "a statement was dropped"),
     }
 }

@@ -43,7 +43,7 @@ impl Executor<'_> {
         query: CheckedQuery<'_>,
         params: Params<'_>,
     ) -> Result<A> {
-        let running = Running::begin(self.work);
+        let running = Running::begin(self);
         let result = match self.prepared(query) {
             Ok(statement) => {
                 // Pinned here, once: passed by value it would be copied into every future on the way, a kilobyte each.

@@ -12,8 +12,9 @@ use tokio_postgres::SimpleQueryMessage;
 impl<'a> Executor<'a> {
     /// Runs the text on a lease. Behind a transaction pooler, outside a transaction, it gets a transaction of its own.
     pub(crate) async fn script(self, text: CheckedText<'a>) -> Result<Vec<SimpleQueryMessage>> {
-        let running = Running::begin(self.work);
-        let result = self.of(CheckedQuery::Text(text)).run_script(text).await;
+        let executor = self.of(CheckedQuery::Text(text));
+        let running = Running::begin(&executor);
+        let result = executor.run_script(text).await;
         running.end(&result, |_| 0);
         result
     }

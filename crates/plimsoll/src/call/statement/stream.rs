@@ -5,6 +5,7 @@
 
 use super::bounded::{Bounded, BoundedStream};
 use super::cache::typed;
+use super::end::Running;
 use super::executor::Executor;
 use super::query::{CheckedQuery, CheckedText, Params};
 use super::run::SendPlan;
@@ -61,13 +62,16 @@ impl<'a> RowStream<'a> {
         params: Params<'_>,
     ) -> Result<Self> {
         let client = &executor.connection.client;
-        let opened = match plan(&executor, query).await? {
+        let running = Running::begin_stream(&executor, query.text());
+        let (send, running) = running.unless_failed(plan(&executor, query).await)?;
+        let opened = match send {
             SendPlan::Prepared(statement) => {
-                Bounded::open(executor, client.query_raw(&statement, params.iter().copied())).await?
+                Bounded::open(executor, running, client.query_raw(&statement, params.iter().copied())).await?
             }
             SendPlan::Typed(known) => {
-                let params = typed(params, &known.params)?;
-                let opened = Bounded::open(executor, client.query_typed_raw(&known.sql, params)).await;
+                let (params, running) = running.unless_failed(typed(params, &known.params))?;
+                let opened =
+                    Bounded::open(executor, running, client.query_typed_raw(&known.sql, params)).await;
                 opened.map_err(|error| stale(&executor, &known.sql, error))?
             }
         };
@@ -88,9 +92,10 @@ pub struct CopyOut<'a>(BoundedStream<'a, CopyOutStream>);
 
 impl<'a> CopyOut<'a> {
     pub(crate) async fn open(executor: Executor<'a>, text: CheckedText<'_>) -> Result<Self> {
-        let statement = prepared(&executor, text).await?;
+        let running = Running::begin_stream(&executor, Some(text.get()));
+        let (statement, running) = running.unless_failed(prepared(&executor, text).await)?;
         let request = executor.connection.client.copy_out(&statement);
-        Ok(CopyOut(BoundedStream::new(Bounded::open(executor, request).await?)))
+        Ok(CopyOut(BoundedStream::new(Bounded::open(executor, running, request).await?)))
     }
 }
 
@@ -114,10 +119,11 @@ pub struct CopyIn<'a, B: Buf + Send + 'static> {
 
 impl<'a, B: Buf + Send + 'static> CopyIn<'a, B> {
     pub(crate) async fn open(executor: Executor<'a>, text: CheckedText<'_>) -> Result<Self> {
-        let statement = prepared(&executor, text).await?;
+        let running = Running::begin_stream(&executor, Some(text.get()));
+        let (statement, running) = running.unless_failed(prepared(&executor, text).await)?;
         let fed = executor.connection.link.feed();
         let request = executor.connection.client.copy_in(&statement);
-        let opened = Bounded::open(executor, request).await;
+        let opened = Bounded::open(executor, running, request).await;
         if opened.is_err() {
             // A copy that the server refused at its start (a view, a read-only transaction) is told by the driver to fail
             // once more, and the driver does not expect the answer to that. The connection is lost anyway, so it ends now.

@@ -212,7 +212,7 @@ impl Transaction {
         let executor = self.core.executor(&lease).of(CheckedQuery::Text(text));
         self.core.send_begin(&executor).await?;
         self.core.note_ending(text.get());
-        let running = Running::begin(executor.work);
+        let running = Running::begin(&executor);
         let result = executor.run(Phase::Statement, lease.inner().client.batch_execute(text.get())).await;
         running.end(&result, |()| 0);
         result

@@ -178,6 +178,9 @@ const EACH: &[(&str, &str)] = &[
     ("statement_cache", "10"),
     ("statement_expiry", "90s"),
     ("type_cache", "20"),
+    ("monitoring", "false"),
+    ("monitor_window", "50"),
+    ("monitor_slow_after", "700ms"),
 ];
 
 /// The settings that [`EACH`] names, said in code.
@@ -241,6 +244,9 @@ fn in_code() -> Settings {
         .statement_cache(10)
         .statement_expiry(Duration::from_secs(90))
         .type_cache(20)
+        .monitoring(false)
+        .monitor_window(50)
+        .monitor_slow_after(Duration::from_millis(700))
 }
 
 #[test]

@@ -7,5 +7,6 @@ mod a_storm_of_cancels_leaves_no_statement_behind;
 mod nothing_is_sent_with_less_time_than_the_floor;
 mod rows_and_copies_stream_under_guard;
 mod statements_are_cached_and_bounded;
+mod texts_that_differ_only_in_constants_have_one_fingerprint;
 mod the_next_borrower_does_not_wait_for_a_dropped_query;
 mod what_is_known_of_a_statement_follows_the_schema;

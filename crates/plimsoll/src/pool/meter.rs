@@ -1,0 +1,73 @@
+//! What is measured of acquisitions and leases, and who is told.
+//!
+//! The pool does not know who measures. An acquisition is measured from its request to its end, whatever that is: a
+//! connection, a refusal, or a caller that stops waiting. A lease is measured where it ends.
+
+use crate::moment::Moment;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Takes what was measured. It must not wait.
+pub(crate) trait Meter: Send + Sync {
+    /// Whether anything is wanted. While it is not, nothing is measured.
+    fn is_on(&self) -> bool;
+
+    /// An acquisition has ended, with a connection or without.
+    fn acquired(&self, took: Duration, is_success: bool);
+
+    /// A connection that was idle for long was asked whether it is alive.
+    fn checked(&self, took: Duration);
+
+    /// A connection was opened.
+    fn connected(&self, took: Duration);
+
+    /// A lease has ended.
+    fn released(&self, held: Duration);
+}
+
+/// The meter of a pool, if it has one.
+#[derive(Clone, Default)]
+pub(crate) struct Metering(Option<Arc<dyn Meter>>);
+
+impl Metering {
+    pub(crate) fn by(meter: Arc<dyn Meter>) -> Self {
+        Metering(Some(meter))
+    }
+
+    /// The meter, if anything is wanted.
+    #[inline]
+    pub(super) fn meter(&self) -> Option<&dyn Meter> {
+        self.0.as_deref().filter(|meter| meter.is_on())
+    }
+
+    /// An acquisition begins that was asked for at this moment.
+    #[inline]
+    pub(super) fn acquisition(&self, since: Moment) -> Acquisition<'_> {
+        Acquisition { meter: self.meter(), since }
+    }
+}
+
+/// An acquisition under way. Dropped before it has ended well, it has failed.
+pub(super) struct Acquisition<'a> {
+    meter: Option<&'a dyn Meter>,
+    since: Moment,
+}
+
+impl Acquisition<'_> {
+    /// It ends with a connection. Gives the moment at which the lease begins, if anything is wanted.
+    #[inline]
+    pub(super) fn succeeded(mut self) -> Option<Moment> {
+        let meter = self.meter.take()?;
+        let now = Moment::now();
+        meter.acquired(now.since(self.since), true);
+        Some(now)
+    }
+}
+
+impl Drop for Acquisition<'_> {
+    fn drop(&mut self) {
+        if let Some(meter) = self.meter.take() {
+            meter.acquired(self.since.elapsed(), false);
+        }
+    }
+}

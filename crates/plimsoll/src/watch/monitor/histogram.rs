@@ -1,0 +1,98 @@
+//! How long something took, in the buckets that OpenTelemetry gives for database clients.
+
+use serde::Serialize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// The upper ends of the buckets, in seconds; each end belongs to its bucket. Above the last there is one more.
+pub(crate) const BOUNDS: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
+
+/// The same in nanoseconds.
+const ENDS: [u64; 9] = [
+    1_000_000,
+    5_000_000,
+    10_000_000,
+    50_000_000,
+    100_000_000,
+    500_000_000,
+    1_000_000_000,
+    5_000_000_000,
+    10_000_000_000,
+];
+
+/// Counts of times. It is written to by all tasks at once and takes no lock.
+#[derive(Debug, Default)]
+pub(super) struct Histogram {
+    buckets: [AtomicU64; BOUNDS.len() + 1],
+    sum_nanos: AtomicU64,
+}
+
+/// A histogram as it was at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct HistogramSnapshot {
+    /// The upper ends of the buckets, in seconds. Above the last there is one more bucket.
+    pub bounds: &'static [f64],
+    /// How many times fell into each bucket.
+    pub counts: Vec<u64>,
+    /// How many there are in all.
+    pub count: u64,
+    /// Their sum, in seconds.
+    pub sum_seconds: f64,
+}
+
+impl Histogram {
+    pub(super) fn record(&self, time: Duration) {
+        let nanos = crate::moment::nanos(time);
+        let bucket = ENDS.partition_point(|end| *end < nanos);
+        if let Some(bucket) = self.buckets.get(bucket) {
+            bucket.fetch_add(1, Ordering::Relaxed);
+        }
+        self.sum_nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    pub(super) fn snapshot(&self) -> HistogramSnapshot {
+        let counts: Vec<u64> = self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect();
+        HistogramSnapshot {
+            bounds: &BOUNDS,
+            count: counts.iter().sum(),
+            counts,
+            sum_seconds: Duration::from_nanos(self.sum_nanos.load(Ordering::Relaxed)).as_secs_f64(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_time_falls_into_the_first_bucket_that_holds_it() {
+        let histogram = Histogram::default();
+        for (micros, bucket) in [
+            (0, 0),
+            (1_000, 0),
+            (1_001, 1),
+            (10_000, 2),
+            (499_999, 5),
+            (1_000_000, 6),
+            (10_000_000, 8),
+            (10_000_001, 9),
+        ] {
+            let before = histogram.snapshot().counts;
+            histogram.record(Duration::from_micros(micros));
+            let after = histogram.snapshot().counts;
+            assert_eq!(after[bucket], before[bucket] + 1, "{micros} µs");
+        }
+        let snapshot = histogram.snapshot();
+        assert_eq!((snapshot.count, snapshot.counts.len()), (8, 10));
+        assert!((snapshot.sum_seconds - 21.512_001).abs() < 1e-6, "{snapshot:?}");
+    }
+
+    #[test]
+    fn the_two_lists_of_ends_are_one() {
+        for (seconds, nanos) in BOUNDS.iter().zip(ENDS) {
+            assert_eq!(Duration::from_secs_f64(*seconds), Duration::from_nanos(nanos));
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Takes a snapshot of the pool each second, so that the last minute can still be seen when it is over.
+
+use super::Monitor;
+use super::access::metrics;
+use crate::call::postgres::Postgres;
+use crate::pool::{Inner, Pool};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval};
+
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Runs until the pool is gone or closed.
+pub(crate) async fn run(pool: Weak<Inner<Postgres>>, monitor: Arc<Monitor>) {
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(inner) = pool.upgrade() else { return };
+        let pool = Pool { inner };
+        if pool.is_closed() {
+            return;
+        }
+        if monitor.is_on() {
+            monitor.keep(metrics(&monitor, &pool.status()));
+        }
+    }
+}

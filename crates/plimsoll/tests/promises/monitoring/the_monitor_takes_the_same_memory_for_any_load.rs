@@ -1,0 +1,44 @@
+//! The monitor takes the same memory for any load: 100,000 texts, each of another kind, leave no more behind than the
+//! first ten thousand, and what was run again and again is still known.
+
+use crate::server::{self, number};
+use plimsoll_embedded::test_server;
+use std::time::Duration;
+
+/// The memory of this process that is in use, in kB.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn and_a_hundred_thousand_kinds_of_statements_are_no_exception() {
+    let fresh = test_server::database().await.unwrap();
+    let db = server::database(&fresh).await;
+    let monitor = db.monitor();
+    let filler = "a_column_with_a_long_name, ".repeat(40);
+    let record = |from: u64, to: u64| {
+        for number in from..to {
+            let text = format!("SELECT {filler} c{number} FROM t WHERE id = {number}");
+            monitor.record_query_execution(&text, Duration::from_micros(number), false);
+            monitor.record_query_execution("SELECT 'often'", Duration::from_micros(1), false);
+            monitor.record_acquisition(Duration::from_micros(number), true);
+        }
+    };
+    record(0, 10_000);
+    let before = resident();
+    let most = number("PLIMSOLL_CASES", 100_000);
+    record(10_000, most);
+    let after = resident();
+    println!("{before} kB after 10,000 texts, {after} kB after {most}");
+    assert!(after < before + 4_096, "{before} kB grew to {after} kB");
+
+    let kinds = monitor.query_performance(usize::MAX);
+    assert!(kinds.len() <= 512, "{} kinds are kept", kinds.len());
+    let often = kinds.iter().find(|kind| kind.query_template == "select ?").unwrap();
+    assert_eq!(often.execution_count, most, "what is used all the time stays");
+    let now = db.snapshot();
+    assert_eq!((now.statements.executed, now.pool_metrics.total_acquisitions), (2 * most, most));
+    assert_eq!(now.statements.kinds_forgotten + 512, most + 1);
+}
