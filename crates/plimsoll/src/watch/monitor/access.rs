@@ -1,7 +1,6 @@
 //! How a program asks the monitor, and tells it what it did itself.
 
 use super::Monitor;
-use super::queries::Execution;
 use super::report::{
     BreakerTotals, ConnectionMetrics, Durations, HealthStatus, LeakWarning, PoolConfig, QueryMetrics,
     Snapshot, StatementTotals, ms,
@@ -80,9 +79,7 @@ impl Monitoring<'_> {
     /// text nothing is kept that is a constant.
     pub fn record_query_execution(&self, text: &str, took: Duration, is_failed: bool) {
         if self.is_enabled() {
-            let is_slow = took > self.monitor.slow_after;
-            let execution =
-                Execution { took, rows: 0, is_failed, is_timeout: false, is_slow, ended: SystemTime::now() };
+            let execution = self.monitor.execution(took, 0, is_failed, false);
             self.monitor.add_execution(text, None, &execution);
         }
     }
@@ -200,15 +197,17 @@ impl Monitor {
 
     fn statement_totals(&self) -> StatementTotals {
         // Copied under the lock, sorted outside.
-        let latest = self.statements.lock().latest.clone();
+        let (counts, kinds_forgotten, latest) = {
+            let statements = self.statements.lock();
+            (statements.counts, statements.table.left(), statements.latest.clone())
+        };
         let latest = latest.summary();
-        let statements = self.statements.lock();
         StatementTotals {
-            executed: statements.executed,
-            failed: statements.failed,
-            timeouts: statements.timeouts,
-            slow: statements.slow,
-            kinds_forgotten: statements.table.left(),
+            executed: counts.executed,
+            failed: counts.failed,
+            timeouts: counts.timeouts,
+            slow: counts.slow,
+            kinds_forgotten,
             avg_duration_ms: ms(latest.mean),
             p50_duration_ms: ms(latest.p50),
             p95_duration_ms: ms(latest.p95),

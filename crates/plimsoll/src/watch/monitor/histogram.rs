@@ -7,19 +7,6 @@ use std::time::Duration;
 /// The upper ends of the buckets, in seconds; each end belongs to its bucket. Above the last there is one more.
 pub(crate) const BOUNDS: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 
-/// The same in nanoseconds.
-const ENDS: [u64; 9] = [
-    1_000_000,
-    5_000_000,
-    10_000_000,
-    50_000_000,
-    100_000_000,
-    500_000_000,
-    1_000_000_000,
-    5_000_000_000,
-    10_000_000_000,
-];
-
 /// Counts of times. It is written to by all tasks at once and takes no lock.
 #[derive(Debug, Default)]
 pub(super) struct Histogram {
@@ -43,12 +30,12 @@ pub struct HistogramSnapshot {
 
 impl Histogram {
     pub(super) fn record(&self, time: Duration) {
-        let nanos = crate::moment::nanos(time);
-        let bucket = ENDS.partition_point(|end| *end < nanos);
+        let seconds = time.as_secs_f64();
+        let bucket = BOUNDS.partition_point(|bound| *bound < seconds);
         if let Some(bucket) = self.buckets.get(bucket) {
             bucket.fetch_add(1, Ordering::Relaxed);
         }
-        self.sum_nanos.fetch_add(nanos, Ordering::Relaxed);
+        self.sum_nanos.fetch_add(crate::moment::nanos(time), Ordering::Relaxed);
     }
 
     pub(super) fn snapshot(&self) -> HistogramSnapshot {
@@ -90,9 +77,13 @@ mod tests {
     }
 
     #[test]
-    fn the_two_lists_of_ends_are_one() {
-        for (seconds, nanos) in BOUNDS.iter().zip(ENDS) {
-            assert_eq!(Duration::from_secs_f64(*seconds), Duration::from_nanos(nanos));
+    fn a_bound_belongs_to_its_bucket_and_a_nanosecond_more_does_not() {
+        for (bucket, bound) in BOUNDS.iter().enumerate() {
+            let (histogram, end) = (Histogram::default(), Duration::from_secs_f64(*bound));
+            histogram.record(end);
+            histogram.record(end + Duration::from_nanos(1));
+            let counts = histogram.snapshot().counts;
+            assert_eq!((counts[bucket], counts[bucket + 1]), (1, 1), "{bound} s");
         }
     }
 }

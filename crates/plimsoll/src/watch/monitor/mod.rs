@@ -48,7 +48,7 @@ pub(crate) struct Monitor {
     slow_after: Duration,
     pool: Mutex<PoolRecord>,
     statements: Mutex<Statements>,
-    /// Makes a number of a text; nobody outside can make two texts of one number.
+    /// Makes a number of a text; a client cannot choose two texts that have one number.
     hasher: RandomState,
     wait: Histogram,
     connect: Histogram,
@@ -61,10 +61,25 @@ struct Statements {
     table: Queries,
     /// The latest; those that were slow are marked.
     latest: Window,
+    counts: Counts,
+}
+
+/// Executions since the start, and how many of them were what.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
     executed: u64,
     failed: u64,
     timeouts: u64,
     slow: u64,
+}
+
+impl Counts {
+    fn add(&mut self, execution: &Execution) {
+        self.executed += 1;
+        self.failed += u64::from(execution.is_failed);
+        self.timeouts += u64::from(execution.is_timeout);
+        self.slow += u64::from(execution.is_slow);
+    }
 }
 
 impl Monitor {
@@ -76,10 +91,7 @@ impl Monitor {
             statements: Mutex::new(Statements {
                 table: Queries::new(),
                 latest: Window::new(window),
-                executed: 0,
-                failed: 0,
-                timeouts: 0,
-                slow: 0,
+                counts: Counts::default(),
             }),
             hasher: RandomState::new(),
             wait: Histogram::default(),
@@ -108,6 +120,12 @@ impl Monitor {
         self.pool.lock().acquired(took, is_success);
     }
 
+    /// An execution that has ended now.
+    fn execution(&self, took: Duration, rows: u64, is_failed: bool, is_timeout: bool) -> Execution {
+        let is_slow = took > self.slow_after;
+        Execution { took, rows, is_failed, is_timeout, is_slow, ended: SystemTime::now() }
+    }
+
     /// Adds an execution. Only a text that is new costs more than a look into a table.
     fn add_execution(&self, text: &str, strings: Option<Strings>, execution: &Execution) {
         self.server.record(execution.took);
@@ -115,10 +133,7 @@ impl Monitor {
         let number = self.hasher.hash_one((head, strings));
         {
             let mut statements = self.statements.lock();
-            statements.executed += 1;
-            statements.failed += u64::from(execution.is_failed);
-            statements.timeouts += u64::from(execution.is_timeout);
-            statements.slow += u64::from(execution.is_slow);
+            statements.counts.add(execution);
             statements.latest.push(execution.took, execution.is_slow);
             if statements.table.add_known(number, execution) {
                 return;
@@ -163,9 +178,7 @@ impl StatementSink for Monitor {
             End::Failed { fault, .. } => (0, true, is_timeout(fault)),
             End::Dropped => (0, true, false),
         };
-        let is_slow = ended.took > self.slow_after;
-        let execution =
-            Execution { took: ended.took, rows, is_failed, is_timeout, is_slow, ended: SystemTime::now() };
+        let execution = self.execution(ended.took, rows, is_failed, is_timeout);
         self.add_execution(ended.text.unwrap_or(PREPARED), ended.strings, &execution);
     }
 }

@@ -19,7 +19,15 @@ fn statements_are_counted_by_how_they_ended() {
         end(&monitor, "select $1", Duration::ZERO, End::Failed { fault, outcome: Outcome::RolledBack });
     }
     let statements = monitor.statements.lock();
-    assert_eq!((statements.executed, statements.failed, statements.timeouts, statements.slow), (4, 3, 1, 1));
+    assert_eq!(
+        (
+            statements.counts.executed,
+            statements.counts.failed,
+            statements.counts.timeouts,
+            statements.counts.slow
+        ),
+        (4, 3, 1, 1)
+    );
     let kinds = statements.table.slowest(10, |_| true);
     assert_eq!(kinds.len(), 1, "one kind: {kinds:?}");
     assert_eq!((&*kinds[0].1.text, kinds[0].1.rows, kinds[0].1.errors), ("select ?", 3, 3));
@@ -63,7 +71,7 @@ fn many_threads_lose_no_record() {
         }
     });
     let (pool, statements) = (monitor.pool.lock(), monitor.statements.lock());
-    assert_eq!((pool.acquisitions, pool.failures, statements.executed), (8_000, 4_000, 8_000));
+    assert_eq!((pool.acquisitions, pool.failures, statements.counts.executed), (8_000, 4_000, 8_000));
     let kinds = statements.table.slowest(10, |_| true);
     assert_eq!((kinds.len(), kinds.iter().map(|(_, kind)| kind.executions).sum::<u64>()), (7, 8_000));
     assert_eq!((monitor.wait.snapshot().count, monitor.server.snapshot().count), (8_000, 8_000));
