@@ -17,15 +17,18 @@ fn bounded(model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
+/// Does this to the mooring on a thread of its own.
+fn beside(mooring: &Mooring, does: impl FnOnce(&Mooring) + 'static) -> thread::JoinHandle<()> {
+    let mooring = mooring.clone();
+    thread::spawn(move || does(&mooring))
+}
+
 #[test]
 fn what_is_parked_while_the_driver_ends_its_poll_comes_home() {
     loom::model(|| {
         let mooring = Mooring::default();
         mooring.hand_over();
-        let driver = {
-            let mooring = mooring.clone();
-            thread::spawn(move || block_on(mooring.drive()))
-        };
+        let driver = beside(&mooring, |mooring| block_on(mooring.drive()));
         mooring.park();
         // Only a driver whose work is done needs to be told so; else it must wake by itself.
         if mooring.came_home() > 0 {
@@ -40,10 +43,7 @@ fn what_is_parked_while_the_driver_ends_its_poll_comes_home() {
 fn what_is_handed_over_by_another_before_the_return_does_not_keep_it() {
     loom::model(|| {
         let mooring = Mooring::default();
-        let driver = {
-            let mooring = mooring.clone();
-            thread::spawn(move || block_on(mooring.drive()))
-        };
+        let driver = beside(&mooring, |mooring| block_on(mooring.drive()));
         mooring.hand_over();
         mooring.park();
         if mooring.came_home() > 0 {
@@ -60,10 +60,7 @@ fn what_is_parked_while_the_connection_ends_comes_home() {
         let mooring = Mooring::default();
         // The driver has ended without looking at it, and is polled no more.
         mooring.hand_over();
-        let end = {
-            let mooring = mooring.clone();
-            thread::spawn(move || mooring.close())
-        };
+        let end = beside(&mooring, |mooring| mooring.close());
         mooring.park();
         end.join().unwrap();
         assert_eq!(mooring.came_home(), 1);
@@ -75,14 +72,8 @@ fn what_is_parked_comes_home_once_though_driver_and_end_race() {
     bounded(|| {
         let mooring = Mooring::default();
         mooring.hand_over();
-        let driver = {
-            let mooring = mooring.clone();
-            thread::spawn(move || block_on(mooring.drive()))
-        };
-        let end = {
-            let mooring = mooring.clone();
-            thread::spawn(move || mooring.close())
-        };
+        let driver = beside(&mooring, |mooring| block_on(mooring.drive()));
+        let end = beside(&mooring, |mooring| mooring.close());
         mooring.park();
         end.join().unwrap();
         mooring.wake_driver();
@@ -96,10 +87,7 @@ fn a_bell_that_rings_while_its_statement_waits_is_heard() {
     loom::model(|| {
         let mooring = Mooring::default();
         assert!(mooring.listen(5));
-        let clock = {
-            let mooring = mooring.clone();
-            thread::spawn(move || mooring.ring(5))
-        };
+        let clock = beside(&mooring, |mooring| mooring.ring(5));
         block_on(mooring.hear(5, || 5));
         clock.join().unwrap();
     });
@@ -112,10 +100,7 @@ fn a_bell_of_the_statement_before_neither_ends_nor_silences_the_next() {
         let now = Arc::new(AtomicU64::new(5));
         assert!(mooring.listen(5));
         // The clock looks for the first statement, and may come too late for it.
-        let late = {
-            let mooring = mooring.clone();
-            thread::spawn(move || mooring.ring(5))
-        };
+        let late = beside(&mooring, |mooring| mooring.ring(5));
         mooring.stop_listening();
         assert!(mooring.listen(6), "the first has stopped to listen");
         let clock = {
@@ -137,15 +122,9 @@ fn a_statement_that_begins_while_another_stops_to_listen_hears_its_own_bell() {
     loom::model(|| {
         let mooring = Mooring::default();
         assert!(mooring.listen(5));
-        let first = {
-            let mooring = mooring.clone();
-            thread::spawn(move || mooring.stop_listening())
-        };
+        let first = beside(&mooring, |mooring| mooring.stop_listening());
         if mooring.listen(6) {
-            let clock = {
-                let mooring = mooring.clone();
-                thread::spawn(move || mooring.ring(6))
-            };
+            let clock = beside(&mooring, |mooring| mooring.ring(6));
             block_on(mooring.hear(6, || 6));
             clock.join().unwrap();
         }

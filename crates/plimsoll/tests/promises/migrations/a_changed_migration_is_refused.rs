@@ -1,22 +1,17 @@
 //! What was applied is what is in the history: a file that was changed, came late, shares a number or ends its own
 //! transaction is refused before anything runs; an older program leaves a newer schema alone.
 
+use super::schema::fresh;
 use plimsoll::event::Event;
 use plimsoll::migrate::{MigrateOptions, Migrations};
-use plimsoll::{Database, Fault, Outcome, Phase, Settings};
-use plimsoll_embedded::test_server::{self, TestDatabase};
+use plimsoll::{Database, Fault, Outcome, Phase};
+use plimsoll_embedded::test_server::TestDatabase;
 
 type Files = &'static [(&'static str, &'static str)];
 
 const ONE: (&str, &str) = ("001_a.sql", "CREATE TABLE a (id int);\n");
 const TWO: (&str, &str) = ("002_b.sql", "CREATE TABLE b (id int);\n");
 const THREE: (&str, &str) = ("003_c.sql", "CREATE TABLE c (id int);\n");
-
-async fn fresh() -> (TestDatabase, Database) {
-    let database = test_server::database().await.unwrap();
-    let db = Database::connect(Settings::from_url(database.url()).unwrap()).await.unwrap();
-    (database, db)
-}
 
 async fn tables(database: &TestDatabase) -> Vec<String> {
     let rows = database

@@ -1,29 +1,11 @@
 //! A migration that fails, is dropped or cannot have its lock leaves nothing behind, says where, and can run again.
 
+use super::schema::{fresh, one, until};
 use plimsoll::migrate::{MigrateOptions, Migrations};
 use plimsoll::{Database, Outcome, Phase, Settings, deadline};
-use plimsoll_embedded::test_server::{self, TestDatabase};
+use plimsoll_embedded::test_server::{self};
 use plimsoll_faults::{Direction, Fault, Proxy, When};
 use std::time::{Duration, Instant};
-
-async fn fresh() -> (TestDatabase, Database) {
-    let database = test_server::database().await.unwrap();
-    let db = Database::connect(Settings::from_url(database.url()).unwrap()).await.unwrap();
-    (database, db)
-}
-
-async fn one(database: &TestDatabase, sql: &str) -> String {
-    let rows = database.execute(&format!("SELECT ({sql})::text AS it")).await.unwrap();
-    rows[0].get("it").cloned().unwrap_or_default()
-}
-
-async fn until(database: &TestDatabase, sql: &str, wanted: &str) {
-    let began = Instant::now();
-    while one(database, sql).await != wanted {
-        assert!(began.elapsed() < Duration::from_secs(20), "{sql} did not become {wanted}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
 
 const SLEEPERS: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
                         AND state = 'active' AND query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()";

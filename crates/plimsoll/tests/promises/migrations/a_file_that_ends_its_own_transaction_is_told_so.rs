@@ -2,6 +2,7 @@
 //! shows it. Where the text does not show it, the server's answers do: such a file is never called whole, and never
 //! said to have left nothing.
 
+use super::schema::{exists, fresh, one};
 use plimsoll::migrate::{MigrateOptions, Migrations};
 use plimsoll::settings::PoolerMode;
 use plimsoll::{Database, Fault, Outcome, Settings};
@@ -10,21 +11,6 @@ use plimsoll_embedded::{PgBouncer, PoolMode};
 use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-
-async fn fresh() -> (TestDatabase, Database) {
-    let database = test_server::database().await.unwrap();
-    let db = Database::connect(Settings::from_url(database.url()).unwrap()).await.unwrap();
-    (database, db)
-}
-
-async fn one(database: &TestDatabase, sql: &str) -> String {
-    let rows = database.execute(&format!("SELECT ({sql})::text AS it")).await.unwrap();
-    rows[0].get("it").cloned().unwrap_or_default()
-}
-
-async fn exists(database: &TestDatabase, table: &str) -> bool {
-    one(database, &format!("SELECT to_regclass('{table}') IS NOT NULL")).await == "true"
-}
 
 /// What the history says of a version.
 async fn state(database: &TestDatabase, version: i64) -> String {

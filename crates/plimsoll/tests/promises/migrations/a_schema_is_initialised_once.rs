@@ -1,6 +1,7 @@
 //! A fresh deployment makes its schema on the first connection and says so in the log; any other stays untouched; and
 //! what goes wrong is told and never stops the start.
 
+use super::schema::fresh;
 use crate::log::Log;
 use plimsoll::event::Event;
 use plimsoll::migrate::{Initialisation, Migrations};
@@ -11,12 +12,6 @@ use std::time::{Duration, Instant};
 use tracing::Level;
 
 static MIGRATIONS: Migrations = plimsoll::migrations!("tests/migrations/001_initial_schema.sql");
-
-async fn fresh() -> (TestDatabase, Database) {
-    let database = test_server::database().await.unwrap();
-    let db = Database::connect(Settings::from_url(database.url()).unwrap()).await.unwrap();
-    (database, db)
-}
 
 async fn list(database: &TestDatabase, sql: &str) -> Vec<String> {
     let rows = database.execute(sql).await.unwrap();

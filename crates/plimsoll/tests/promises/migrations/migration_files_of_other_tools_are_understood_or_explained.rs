@@ -1,28 +1,14 @@
 //! Files that another tool, another editor or another system has written are applied as they are meant, or refused
 //! before anything runs with a sentence that says what to do.
 
+use super::schema::{exists, fresh, one};
 use plimsoll::migrate::{MigrateOptions, Migrations};
-use plimsoll::{Database, Fault, Outcome, Settings};
+use plimsoll::{Database, Fault, Outcome};
 use plimsoll_embedded::Binaries;
-use plimsoll_embedded::test_server::{self, TestDatabase};
+use plimsoll_embedded::test_server::TestDatabase;
 use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
-
-async fn fresh() -> (TestDatabase, Database) {
-    let database = test_server::database().await.unwrap();
-    let db = Database::connect(Settings::from_url(database.url()).unwrap()).await.unwrap();
-    (database, db)
-}
-
-async fn one(database: &TestDatabase, sql: &str) -> String {
-    let rows = database.execute(&format!("SELECT ({sql})::text AS it")).await.unwrap();
-    rows[0].get("it").cloned().unwrap_or_default()
-}
-
-async fn exists(database: &TestDatabase, table: &str) -> bool {
-    one(database, &format!("SELECT to_regclass('{table}') IS NOT NULL")).await == "true"
-}
 
 fn folder(files: &[(&str, &[u8])]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();

@@ -1,33 +1,14 @@
 //! A file that says `-- plimsoll: no transaction` runs statement by statement, and the history never calls it done
 //! before it is.
 
+use super::schema::{fresh, one, until};
 use plimsoll::migrate::{MigrateOptions, Migrations};
 use plimsoll::{Database, Fault, Settings};
-use plimsoll_embedded::test_server::{self, TestDatabase};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 type Files = &'static [(&'static str, &'static str)];
 
 const TABLE: (&str, &str) = ("001_t.sql", "CREATE TABLE t (id int); INSERT INTO t VALUES (1), (2)");
-
-async fn fresh() -> (TestDatabase, Database) {
-    let database = test_server::database().await.unwrap();
-    let db = Database::connect(Settings::from_url(database.url()).unwrap()).await.unwrap();
-    (database, db)
-}
-
-async fn one(database: &TestDatabase, sql: &str) -> String {
-    let rows = database.execute(&format!("SELECT ({sql})::text AS it")).await.unwrap();
-    rows[0].get("it").cloned().unwrap_or_default()
-}
-
-async fn until(database: &TestDatabase, sql: &str, wanted: &str) {
-    let began = Instant::now();
-    while one(database, sql).await != wanted {
-        assert!(began.elapsed() < Duration::from_secs(20), "{sql} did not become {wanted}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
 
 fn running(what: &str) -> String {
     format!(

@@ -1,6 +1,7 @@
 //! Behind PgBouncer in transaction mode migrations keep their promises: one program at a time, whole files, no limit
 //! on statements, and nothing left in sessions that belong to others.
 
+use super::schema::one;
 use plimsoll::migrate::Migrations;
 use plimsoll::settings::PoolerMode;
 use plimsoll::{Database, Settings};
@@ -16,11 +17,6 @@ async fn bouncer(version: PgBouncerVersion, database: &TestDatabase) -> PgBounce
 fn settings(bouncer: &PgBouncer, database: &TestDatabase) -> Settings {
     let settings = Settings::from_url(bouncer.url(database.name())).unwrap();
     settings.pooler(PoolerMode::Transaction)
-}
-
-async fn one(database: &TestDatabase, sql: &str) -> String {
-    let rows = database.execute(&format!("SELECT ({sql})::text AS it")).await.unwrap();
-    rows[0].get("it").cloned().unwrap_or_default()
 }
 
 static MIGRATIONS: Migrations = Migrations::embedded(&[

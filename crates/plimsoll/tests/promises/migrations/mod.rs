@@ -1,5 +1,9 @@
 //! How a schema is made and changed.
 
+// What several promises begin with.
+mod schema;
+
+// The promises.
 mod a_changed_migration_is_refused;
 mod a_failed_migration_leaves_nothing;
 mod a_file_that_ends_its_own_transaction_is_told_so;

@@ -109,7 +109,7 @@ async fn nor_when_its_own_deadline_has_ended_the_wait() {
     }
 }
 
-/// Whoever had sent the COMMIT has gone, and its end is told by an event.
+/// The caller that sent the COMMIT has left, and how it ended is told by an event.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nor_is_it_by_an_event() {
     let cluster = waiting().await;

@@ -1,18 +1,9 @@
 //! A connection URL and libpq's `key=value` string say the same here as everywhere else.
 
+use super::where_to;
 use std::time::Duration;
 
-use plimsoll::secret::Password;
-use plimsoll::settings::{ChannelBinding, Plan, Settings, TargetSessionAttrs, TlsMode, TlsRoots};
-
-fn where_to(plan: &Plan) -> (Vec<String>, String, String, Option<String>) {
-    let password = match plan.password() {
-        Some(Password::Fixed(secret)) => Some(secret.expose().to_owned()),
-        _ => None,
-    };
-    let hosts = plan.hosts().iter().map(ToString::to_string).collect();
-    (hosts, plan.dbname().to_owned(), plan.user().to_owned(), password)
-}
+use plimsoll::settings::{ChannelBinding, Settings, TargetSessionAttrs, TlsMode, TlsRoots};
 
 #[test]
 fn a_url_says_all_that_libpq_says_in_one() {

@@ -1,6 +1,7 @@
 //! The environment in its three branches, connection strings, files, serde and code: each says the same settings, and
 //! it is fixed which of them counts.
 
+use super::where_to;
 use std::process::Command;
 use std::time::Duration;
 
@@ -16,15 +17,6 @@ fn from_vars(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
 
 fn plan(variables: &[(&str, &str)]) -> Plan {
     from_vars(variables).and_then(Settings::check).unwrap()
-}
-
-fn where_to(plan: &Plan) -> (Vec<String>, String, String, Option<String>) {
-    let password = match plan.password() {
-        Some(Password::Fixed(secret)) => Some(secret.expose().to_owned()),
-        _ => None,
-    };
-    let hosts = plan.hosts().iter().map(ToString::to_string).collect();
-    (hosts, plan.dbname().to_owned(), plan.user().to_owned(), password)
 }
 
 #[test]
