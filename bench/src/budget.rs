@@ -7,7 +7,7 @@
 //! cost, `overhead` shows them beside the bare driver.
 
 use crate::options::Options;
-use crate::peers::{Place, Prepared};
+use crate::peers::{DEADLINE, Place, Prepared};
 use crate::race::{Better, Figures, OURS};
 use crate::report::{DRIVER, Report, percent};
 use anyhow::{Context, Result};
@@ -15,12 +15,11 @@ use plimsoll::migrate::{Initialisation, Migrations};
 use plimsoll::{Database, deadline};
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The acquisition and the query that the budget was set for, in milliseconds.
 const ACQUISITION: f64 = 12.5;
 const QUERY: f64 = 45.2;
-const DEADLINE: Duration = Duration::from_secs(2);
 const SQL: &str = "select pg_sleep(0.0452)";
 /// Acquisitions of one round.
 const ACQUIRES: usize = 50_000;

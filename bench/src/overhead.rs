@@ -15,7 +15,7 @@
 use crate::budget;
 use crate::crowd::{per_second, time, warmed};
 use crate::options::Options;
-use crate::peers::{self, Place, Prepared};
+use crate::peers::{self, DEADLINE, Place, Prepared};
 use crate::race::{Better, Laps, OURS};
 use crate::report::{DRIVER, Report};
 use anyhow::{Context, Result};
@@ -29,7 +29,6 @@ const ABOUT: &str = "`select $1::int8`, prepared; 16 tasks, each with a connecti
 const TASKS: usize = 16;
 /// Statements of one task in one round.
 const EACH: usize = 400;
-const DEADLINE: Duration = Duration::from_secs(2);
 
 const SQL: &str = "select $1::int8";
 const NUMBER: i64 = 7;

@@ -15,6 +15,9 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 use std::time::Duration;
 use tokio_postgres::{Client, NoTls, Statement};
 
+/// The deadline of a guarded call, where its cost is measured. It never comes.
+pub const DEADLINE: Duration = Duration::from_secs(2);
+
 /// Whoever waits longer than this for a connection is not slow but stuck.
 const PATIENCE: Duration = Duration::from_secs(30);
 

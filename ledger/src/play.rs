@@ -118,7 +118,7 @@ impl Play {
         let mut found = Vec::new();
         for (lane, desk) in self.lanes.iter().zip(desks) {
             found.push(settled(*lane, desk).await);
-            // Whoever does not let go is ended with the poolers, or by the server.
+            // A pool that does not end by then loses its connections with the poolers, or to the server.
             let _ = timeout(CLOSING, desk.client().close()).await;
         }
         Ok((has_mended, found))

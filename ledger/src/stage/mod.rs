@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 pub use way::{There, Way};
 
-/// How long whoever still works for a closed pool may take, before it is ended.
+/// How long tasks that still work for a closed pool may take, before they are ended.
 const QUIET: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How soon a supervisor starts a pooler again that has died.
@@ -49,7 +49,7 @@ pub(crate) struct Stage {
     pub(crate) servers: Servers,
     /// The password of [`CHANGING`], where a fault changes it.
     changing: Option<Mutex<String>>,
-    /// Held by whoever starts poolers again, so that no two do at once.
+    /// Held by the task that starts poolers again, so that no two do at once.
     restarting: tokio::sync::Mutex<()>,
     seed: u64,
 }
@@ -183,7 +183,7 @@ impl Stage {
         self.tracks.iter().map(|track| track.deaths.load(Ordering::Relaxed)).collect()
     }
 
-    /// What each lane has stored, once nobody works for it any more. Its pools are closed by now; poolers are stopped
+    /// What each lane has stored, once no task works for it any more. Its pools are closed by now; poolers are stopped
     /// here, and sessions that stay all the same are ended after a while.
     pub(crate) async fn stored(&mut self) -> Result<Vec<Vec<i64>>> {
         for track in &mut self.tracks {

@@ -46,7 +46,7 @@ fn on_a_short_script() {
         // Ten seconds of fifty requests, give or take what a busy machine makes late.
         assert!((450..=505).contains(&of("requests")), "{told}");
         assert!(of("acknowledged") > 100, "most of the time nothing was broken: {told}");
-        // Whoever tries again may come through all of them, at the price of what is stored twice.
+        // A lane that tries again may get through all of them, at the price of rows that are stored twice.
         let price = of("doubled: stored more than once");
         assert!(of("acknowledged") < of("requests") || price > 0, "the troubles were real: {told}");
         let present = of("acknowledged") - of("lost: acknowledged and not stored")

@@ -14,7 +14,7 @@ const INCLUDE: &str = "include 'plimsoll.conf'";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Auth {
-    /// Whoever knows the password; it never crosses the wire.
+    /// A client that knows the password, which never crosses the wire.
     #[default]
     ScramSha256,
     /// Anybody on this machine.
