@@ -6,6 +6,7 @@
 
 use crate::moment::Moment;
 use crate::nested;
+use crate::request_id;
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::future::Future;
@@ -114,14 +115,15 @@ pub(crate) fn from_start<F: Future>(span: Option<Duration>, work: F) -> impl Fut
 }
 
 /// Carries the present deadline into a future that will run on another task, and also the mark of work that is already
-/// retried (see [`Call::retrying`](crate::Call::retrying)), so that a retry does not contain retries.
+/// retried (see [`Call::retrying`](crate::Call::retrying)), so that a retry does not contain retries, and the id of the
+/// [request](crate::request_id).
 ///
 /// A spawned task starts without its parent's scope: `tokio::spawn(deadline::inherit(work))` hands it over.
 ///
 /// # Cancel safety
 /// Dropping the returned future drops `work`.
 pub fn inherit<F: Future>(work: F) -> impl Future<Output = F::Output> {
-    nested::carried(Scoped { span: None, deadline: current(), work })
+    nested::carried(request_id::carried(Scoped { span: None, deadline: current(), work }))
 }
 
 pin_project! {

@@ -36,6 +36,7 @@
 //! | [`PooledConnection`] | a lent connection, returned by drop |
 //! | [`Transaction`], [`TransactionGuard`] | commit on `Ok`, roll back on everything else |
 //! | [`deadline`] | a point in time that travels with a request |
+//! | [`request_id`] | the name of a request, which travels with it |
 //! | [`Error`]: [`Fault`], [`Phase`], [`Outcome`] | what failed, how far it had come, what became of it |
 //! | [`event::Event`] | something that happened and is no answer to a call |
 //! | [`monitor`] | what went on between this program and its database, to be read or written as JSON |
@@ -53,6 +54,8 @@ mod moment;
 mod name;
 mod nested;
 pub mod pool;
+mod record;
+pub mod request_id;
 mod rules;
 mod runner;
 pub mod secret;
@@ -65,13 +68,14 @@ mod wire;
 pub mod monitor {
     //! What went on between this program and its database: [`Database::snapshot`](crate::Database::snapshot) tells all of
     //! it, [`Database::monitor`](crate::Database::monitor) part by part.
+    pub use crate::record::histogram::HistogramSnapshot;
+    pub use crate::record::pool::ConnectionMetrics;
+    pub use crate::record::time::Timestamp;
     pub use crate::watch::monitor::access::Monitoring;
-    pub use crate::watch::monitor::histogram::HistogramSnapshot;
     pub use crate::watch::monitor::report::{
-        BreakerTotals, ConnectionMetrics, Durations, HealthStatus, LeakWarning, PoolConfig, PoolGauges,
-        QueryMetrics, Snapshot, StatementTotals,
+        BreakerTotals, Durations, HealthStatus, LeakWarning, PoolConfig, PoolGauges, QueryMetrics, Snapshot,
+        StatementTotals,
     };
-    pub use crate::watch::monitor::time::Timestamp;
 }
 
 pub use call::breaker::BreakerStatus;

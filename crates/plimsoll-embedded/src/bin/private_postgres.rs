@@ -27,6 +27,12 @@ async fn hold() -> Result<(), Box<dyn std::error::Error>> {
         say(server.url("postgres"), server.pid(), server.socket_dir());
         return wait();
     }
+    if let Some(option) = what.as_deref().and_then(|what| what.to_str()).filter(|what| what.starts_with('-'))
+    {
+        return Err(
+            format!("there is no option {option}; it takes --shared, or the folder for its data").into()
+        );
+    }
     let mut wanted = Cluster::builder();
     if let Some(folder) = what {
         wanted = wanted.data_dir(folder);

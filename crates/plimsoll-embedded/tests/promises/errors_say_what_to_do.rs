@@ -130,3 +130,15 @@ fn no_pgbouncer_of_that_kind() {
         assert!(said.contains(words), "{words:?} is missing in: {said}");
     }
 }
+
+#[test]
+fn an_option_that_does_not_exist_is_no_folder() {
+    let empty = tempfile::tempdir().unwrap();
+    for option in ["--help", "--share", "-x"] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_private-postgres"));
+        let output = command.arg(option).current_dir(empty.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(option) && said.contains("--shared"), "{said}");
+        assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0, "nothing was made");
+    }
+}

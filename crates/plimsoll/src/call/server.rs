@@ -3,10 +3,10 @@
 use super::breaker::CircuitBreaker;
 use super::health::HealthCache;
 use super::statement::cache::StatementKnowledge;
-use super::statement::end::StatementSink;
 use crate::event::Events;
 use crate::moment::nanos;
 use crate::pool::alarm::Alarm;
+use crate::record::Monitor;
 use crate::settings::Plan;
 use crate::wire::handshake::Opened;
 use parking_lot::Mutex;
@@ -25,8 +25,8 @@ pub(crate) struct Server {
     pub(crate) events: Events,
     /// The runtime of the pool, on which its connections are driven.
     pub(crate) runtime: Handle,
-    /// Told of each statement that has ended.
-    pub(crate) statement_sink: Arc<dyn StatementSink>,
+    /// Told of each statement that has ended, and by the pool of acquisitions and leases.
+    pub(crate) monitor: Arc<Monitor>,
     pub(crate) statements: StatementKnowledge,
     pub(crate) observed: Observed,
 }
@@ -58,7 +58,7 @@ pub(crate) struct StatementLimits {
 }
 
 impl Server {
-    pub(crate) fn new(plan: Arc<Plan>, events: Events, statement_sink: Arc<dyn StatementSink>) -> Self {
+    pub(crate) fn new(plan: Arc<Plan>, events: Events, monitor: Arc<Monitor>) -> Self {
         Server {
             limits: StatementLimits {
                 client: plan.client_statement_timeout(),
@@ -69,7 +69,7 @@ impl Server {
             alarm: Arc::new(Alarm::new()),
             breaker: Arc::new(CircuitBreaker::new(plan.breaker(), plan.breaker_after(), events.clone())),
             runtime: Handle::current(),
-            statement_sink,
+            monitor,
             statements: StatementKnowledge::new(plan.type_cache()),
             observed: Observed::default(),
             events,

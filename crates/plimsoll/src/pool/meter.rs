@@ -4,6 +4,7 @@
 //! connection, a refusal, or a caller that stops waiting. A lease is measured where it ends.
 
 use crate::moment::Moment;
+use crate::record::Monitor;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,28 @@ pub(crate) trait Meter: Send + Sync {
 
     /// A lease has ended.
     fn released(&self, held: Duration);
+}
+
+impl Meter for Monitor {
+    fn is_on(&self) -> bool {
+        Monitor::is_on(self)
+    }
+
+    fn acquired(&self, took: Duration, is_success: bool) {
+        self.add_acquisition(took, is_success);
+    }
+
+    fn checked(&self, took: Duration) {
+        self.check.record(took);
+    }
+
+    fn connected(&self, took: Duration) {
+        self.connect.record(took);
+    }
+
+    fn released(&self, held: Duration) {
+        self.held.record(held);
+    }
 }
 
 /// The meter of a pool, if it has one.

@@ -2,14 +2,13 @@
 
 use super::events;
 use super::heartbeat;
-use super::monitor::{Monitor, sampler};
+use super::monitor::sampler;
 use crate::call::breaker::Permit;
 use crate::call::connection::PooledConnection;
 use crate::call::database::Database;
 use crate::call::postgres::Postgres;
 use crate::call::retry::Retries;
 use crate::call::server::Server;
-use crate::call::statement::end::StatementSink;
 use crate::deadline;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::Events;
@@ -18,6 +17,7 @@ use crate::name::WorkName;
 use crate::pool::fairness::refused;
 use crate::pool::meter::Metering;
 use crate::pool::{Ask, LastConnect, Pool, connects};
+use crate::record::Monitor;
 use crate::rules::queue::waiters::AS_LONG_AS_IT_TAKES;
 use crate::settings::Settings;
 use crate::wire::connect::Connector;
@@ -46,8 +46,7 @@ impl Database {
         let plan = Arc::new(plan);
         let events = Events::new(Some(events::record));
         let monitor = Arc::new(Monitor::of(&plan));
-        let sink: Arc<dyn StatementSink> = Arc::clone(&monitor) as _;
-        let server = Arc::new(Server::new(Arc::clone(&plan), events.clone(), sink));
+        let server = Arc::new(Server::new(Arc::clone(&plan), events.clone(), Arc::clone(&monitor)));
         let manager = Postgres { connector: Connector::new(Arc::clone(&plan))?, server: Arc::clone(&server) };
         let retries = Arc::new(Retries::new(&plan, events.clone()));
         let metering = Metering::by(Arc::clone(&monitor) as _);

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The folders of `src` from the ground up. What stands beside them at the root is vocabulary, below all of them.
-const FLOORS: &[&str] = &["settings", "sql", "rules", "wire", "pool", "call", "watch", "migrate"];
+const FLOORS: &[&str] = &["settings", "sql", "rules", "record", "wire", "pool", "call", "watch", "migrate"];
 
 /// What a rule must not name: the clock, the runtime, the network.
 const IMPURE: &[&str] = &[

@@ -1,38 +1,17 @@
 //! The one place where a statement ends, whatever way it took: answered, refused, stopped, failed, dropped by its caller,
 //! or streamed to its end. How long it took, how many rows it gave and what has become of it are known here.
 //!
-//! Whatever watches statements listens in [`Running`]'s drop: a [`StatementSink`], and a trace for `tracing`.
+//! Whatever watches statements listens in [`Running`]'s drop: the monitor, and a trace for `tracing`.
 
 use super::executor::Executor;
 use crate::call::postgres::Connection;
-use crate::error::{Error, Outcome, Result};
-use crate::fault::Fault;
+use crate::error::{Error, Result};
 use crate::moment::Moment;
 use crate::name::WorkName;
-use crate::sql::Strings;
-use std::any::Any;
+use crate::record::statement::{End, Ended};
 use std::borrow::Cow;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tracing::Level;
-
-/// Takes what is known of a statement when it ends. It must not wait.
-pub(crate) trait StatementSink: Any + Send + Sync {
-    /// Whether anything is wanted. While it is not, nothing is measured.
-    fn is_on(&self) -> bool;
-
-    /// A statement has ended.
-    fn ended(&self, ended: &Ended<'_>);
-}
-
-/// What is known of a statement that has ended.
-pub(crate) struct Ended<'a> {
-    /// Its text, unless the caller gave a prepared statement.
-    pub(crate) text: Option<&'a str>,
-    /// How the server reads a plain `'..'` in it, if that is known.
-    pub(crate) strings: Option<Strings>,
-    pub(crate) took: Duration,
-    pub(crate) end: End,
-}
 
 /// A statement that runs. It ends when this is dropped.
 pub(crate) struct Running<'a> {
@@ -43,20 +22,6 @@ pub(crate) struct Running<'a> {
     end: End,
 }
 
-/// How a statement ended.
-#[derive(Clone, Copy)]
-pub(crate) enum End {
-    Answered {
-        rows: u64,
-    },
-    Failed {
-        fault: Fault,
-        outcome: Outcome,
-    },
-    /// Its caller dropped it before it ended.
-    Dropped,
-}
-
 impl<'a> Running<'a> {
     /// A statement begins on this executor, which knows its text.
     pub(crate) fn begin(executor: &Executor<'a>) -> Self {
@@ -65,7 +30,7 @@ impl<'a> Running<'a> {
 
     /// A stream begins. It may outlive the text, so that is copied, if it is wanted.
     pub(super) fn begin_stream(executor: &Executor<'a>, text: Option<&str>) -> Self {
-        let is_wanted = executor.connection.server.statement_sink.is_on();
+        let is_wanted = executor.connection.server.monitor.is_on();
         Running::of(executor, text.filter(|_| is_wanted).map(|text| Cow::Owned(text.to_owned())))
     }
 
@@ -108,15 +73,16 @@ impl<'a> Running<'a> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         let connection = self.connection;
-        let sink = &connection.server.statement_sink;
+        let monitor = &connection.server.monitor;
         let is_traced = tracing::enabled!(target: "plimsoll", Level::TRACE);
-        if !is_traced && !sink.is_on() {
+        if !is_traced && !monitor.is_on() {
             return;
         }
         let took = self.began.elapsed();
-        if sink.is_on() {
+        if monitor.is_on() {
             let strings = connection.link.state.strings();
-            sink.ended(&Ended { text: self.text.as_deref(), strings, took, end: self.end });
+            let (text, at) = (self.text.as_deref(), SystemTime::now());
+            monitor.ended(&Ended { text, strings, took, at, end: self.end });
         }
         if is_traced {
             trace(self.work, took, self.end);

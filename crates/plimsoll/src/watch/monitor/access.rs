@@ -1,14 +1,15 @@
 //! How a program asks the monitor, and tells it what it did itself.
 
-use super::Monitor;
 use super::report::{
-    BreakerTotals, ConnectionMetrics, Durations, HealthStatus, LeakWarning, PoolConfig, QueryMetrics,
-    Snapshot, StatementTotals, ms,
+    BreakerTotals, Durations, HealthStatus, LeakWarning, PoolConfig, QueryMetrics, Snapshot, StatementTotals,
+    ms,
 };
-use super::time::Timestamp;
 use crate::call::database::Database;
 use crate::pool::PoolStatus;
-use std::any::Any;
+use crate::record::Monitor;
+use crate::record::pool::ConnectionMetrics;
+use crate::record::queries::Execution;
+use crate::record::time::Timestamp;
 use std::time::{Duration, SystemTime};
 
 /// Kinds of statements in a report, unless another number is asked for.
@@ -46,13 +47,8 @@ impl Database {
 
     /// What was recorded, part by part, and the switch.
     #[must_use]
-    #[expect(
-        clippy::expect_used,
-        reason = "a handle is made in `watch::start` only, which gives it a monitor"
-    )]
     pub fn monitor(&self) -> Monitoring<'_> {
-        let sink: &dyn Any = &*self.server.statement_sink;
-        Monitoring { db: self, monitor: sink.downcast_ref().expect("the sink of a handle is its monitor") }
+        Monitoring { db: self, monitor: &self.server.monitor }
     }
 }
 
@@ -79,7 +75,9 @@ impl Monitoring<'_> {
     /// text nothing is kept that is a constant.
     pub fn record_query_execution(&self, text: &str, took: Duration, is_failed: bool) {
         if self.is_enabled() {
-            let execution = self.monitor.execution(took, 0, is_failed, false);
+            let is_slow = self.monitor.is_slow(took);
+            let ended = SystemTime::now();
+            let execution = Execution { took, rows: 0, is_failed, is_timeout: false, is_slow, ended };
             self.monitor.add_execution(text, None, &execution);
         }
     }
@@ -186,10 +184,6 @@ fn leaks(status: &PoolStatus, threshold: Duration) -> Vec<LeakWarning> {
 }
 
 impl Monitor {
-    pub(super) fn keep(&self, metrics: ConnectionMetrics) {
-        self.pool.lock().keep(metrics);
-    }
-
     fn slowest(&self, limit: usize, only_slow: bool) -> Vec<QueryMetrics> {
         let kinds = self.statements.lock().table.slowest(limit, |kind| !only_slow || kind.slow > 0);
         kinds.iter().map(|(fingerprint, kind)| QueryMetrics::new(*fingerprint, kind)).collect()

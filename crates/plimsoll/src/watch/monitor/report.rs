@@ -1,9 +1,10 @@
 //! What the monitor tells, in the form in which it is given out as JSON.
 
-use super::histogram::HistogramSnapshot;
-use super::queries::Kind;
-use super::time::Timestamp;
 use crate::pool::PoolStatus;
+use crate::record::histogram::HistogramSnapshot;
+use crate::record::pool::ConnectionMetrics;
+use crate::record::queries::Kind;
+use crate::record::time::Timestamp;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -35,34 +36,6 @@ pub struct Snapshot {
     pub breaker: BreakerTotals,
     /// Where the time went.
     pub durations: Durations,
-}
-
-/// The pool at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct ConnectionMetrics {
-    /// When.
-    pub timestamp: Timestamp,
-    /// Connections that exist.
-    pub pool_size: usize,
-    /// Those of them that are idle. More may be opened: see `maximum`.
-    pub available_connections: usize,
-    /// Those of them that are lent or are being made clean.
-    pub active_connections: usize,
-    /// The most that there may be.
-    pub maximum: usize,
-    /// Callers that wait for a connection.
-    pub waiting_threads: usize,
-    /// Acquisitions since the start, those that failed included.
-    pub total_acquisitions: u64,
-    /// Acquisitions that failed or were given up, since the start.
-    pub acquisition_failures: u64,
-    /// The mean of the latest acquisitions.
-    pub avg_acquisition_time_ms: f64,
-    /// The longest of the latest acquisitions.
-    pub max_acquisition_time_ms: f64,
-    /// Statements that were slow among the latest.
-    pub slow_queries: usize,
 }
 
 /// One kind of statement: all texts that differ only in their constants.

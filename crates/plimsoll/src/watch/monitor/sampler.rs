@@ -1,9 +1,9 @@
 //! Takes a snapshot of the pool each second, so that the last minute can still be seen when it is over.
 
-use super::Monitor;
 use super::access::metrics;
 use crate::call::postgres::Postgres;
 use crate::pool::{Inner, Pool};
+use crate::record::Monitor;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};

@@ -1,0 +1,168 @@
+//! What is recorded of the work between this program and its database, at almost no cost and in bounded memory.
+//!
+//! It is fed from two places: where a statement ends, and where an acquisition or a lease ends. It takes each of its two
+//! locks for as long as it takes to add a few numbers, and reads no clock: what is recorded brings its times along. How a
+//! program asks for it is in `watch::monitor`.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | here | the record as a whole |
+//! | [`statement`] | a statement that has ended |
+//! | [`window`] | the latest samples: mean, longest, percentiles |
+//! | [`histogram`] | times since the start, in OpenTelemetry's buckets |
+//! | [`queries`] | the bounded table of kinds of statements |
+//! | [`pool`] | acquisitions and the latest snapshots of the pool |
+//! | [`time`] | points in time as reports write them |
+
+pub(crate) mod histogram;
+pub(crate) mod pool;
+pub(crate) mod queries;
+pub(crate) mod statement;
+pub(crate) mod time;
+pub(crate) mod window;
+
+use crate::settings::Plan;
+use crate::sql::Strings;
+use crate::sql::fingerprint;
+use histogram::Histogram;
+use parking_lot::Mutex;
+use pool::{ConnectionMetrics, PoolRecord};
+use queries::{Execution, Queries};
+use statement::{End, Ended};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use window::Window;
+
+/// Stands for the text of a statement that the caller has prepared itself: the driver does not tell it.
+const PREPARED: &str = "\"a statement that the caller prepared\"";
+
+/// Everything that is recorded.
+pub(crate) struct Monitor {
+    is_on: AtomicBool,
+    /// A statement that takes longer is slow.
+    slow_after: Duration,
+    pub(crate) pool: Mutex<PoolRecord>,
+    pub(crate) statements: Mutex<Statements>,
+    /// Makes a number of a text; a client cannot choose two texts that have one number.
+    hasher: RandomState,
+    pub(crate) wait: Histogram,
+    pub(crate) connect: Histogram,
+    pub(crate) check: Histogram,
+    pub(crate) server: Histogram,
+    pub(crate) held: Histogram,
+}
+
+/// Everything that is recorded of statements.
+pub(crate) struct Statements {
+    pub(crate) table: Queries,
+    /// The latest; those that were slow are marked.
+    pub(crate) latest: Window,
+    pub(crate) counts: Counts,
+}
+
+/// Executions since the start, and how many of them were what.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) executed: u64,
+    pub(crate) failed: u64,
+    pub(crate) timeouts: u64,
+    pub(crate) slow: u64,
+}
+
+impl Counts {
+    fn add(&mut self, execution: &Execution) {
+        self.executed += 1;
+        self.failed += u64::from(execution.is_failed);
+        self.timeouts += u64::from(execution.is_timeout);
+        self.slow += u64::from(execution.is_slow);
+    }
+}
+
+impl Monitor {
+    pub(crate) fn new(is_on: bool, window: usize, slow_after: Duration) -> Self {
+        Monitor {
+            is_on: AtomicBool::new(is_on),
+            slow_after,
+            pool: Mutex::new(PoolRecord::new(window)),
+            statements: Mutex::new(Statements {
+                table: Queries::new(),
+                latest: Window::new(window),
+                counts: Counts::default(),
+            }),
+            hasher: RandomState::new(),
+            wait: Histogram::default(),
+            connect: Histogram::default(),
+            check: Histogram::default(),
+            server: Histogram::default(),
+            held: Histogram::default(),
+        }
+    }
+
+    /// The monitor that these settings ask for.
+    pub(crate) fn of(plan: &Plan) -> Self {
+        Monitor::new(plan.monitoring(), plan.monitor_window(), plan.monitor_slow_after())
+    }
+
+    /// Whether anything is wanted. While it is not, nothing is measured.
+    pub(crate) fn is_on(&self) -> bool {
+        self.is_on.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn switch(&self, is_on: bool) {
+        self.is_on.store(is_on, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_acquisition(&self, took: Duration, is_success: bool) {
+        self.wait.record(took);
+        self.pool.lock().acquired(took, is_success);
+    }
+
+    /// Keeps a snapshot of the pool. It is made before the lock is taken, since making it takes the lock too.
+    pub(crate) fn keep(&self, snapshot: ConnectionMetrics) {
+        self.pool.lock().keep(snapshot);
+    }
+
+    /// Whether a statement that takes so long is slow.
+    pub(crate) fn is_slow(&self, took: Duration) -> bool {
+        took > self.slow_after
+    }
+
+    /// A statement has ended.
+    pub(crate) fn ended(&self, statement: &Ended<'_>) {
+        let (rows, is_failed) = match statement.end {
+            End::Answered { rows } => (rows, false),
+            End::Failed { .. } | End::Dropped => (0, true),
+        };
+        let execution = Execution {
+            took: statement.took,
+            rows,
+            is_failed,
+            is_timeout: statement.end.is_timeout(),
+            is_slow: self.is_slow(statement.took),
+            ended: statement.at,
+        };
+        self.add_execution(statement.text.unwrap_or(PREPARED), statement.strings, &execution);
+    }
+
+    /// Adds an execution. Only a text that is new costs more than a look into a table.
+    pub(crate) fn add_execution(&self, text: &str, strings: Option<Strings>, execution: &Execution) {
+        self.server.record(execution.took);
+        let head = text.as_bytes().get(..fingerprint::READ).unwrap_or(text.as_bytes());
+        let number = self.hasher.hash_one((head, strings));
+        {
+            let mut statements = self.statements.lock();
+            statements.counts.add(execution);
+            statements.latest.push(execution.took, execution.is_slow);
+            if statements.table.add_known(number, execution) {
+                return;
+            }
+        }
+        // Not under the lock, since a text may be long.
+        let normalised = fingerprint::normalise(text, strings);
+        self.statements.lock().table.add(number, normalised, execution);
+    }
+}
+
+#[cfg(test)]
+mod tests;
