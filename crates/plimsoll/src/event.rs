@@ -158,6 +158,16 @@ pub enum Event {
         /// How many there are.
         unknown: usize,
     },
+    /// One lease, or one request, has written twice outside a transaction: when the second write fails, the first one
+    /// stays. Told once for each, where `write_audit` is `on`.
+    UnwrappedMultiWrite {
+        /// What wrote just now, with its place in the source.
+        work: String,
+        /// What wrote before it.
+        first: String,
+        /// The id of the request, if that has joined the two.
+        request: Option<String>,
+    },
     /// Work that failed is run again.
     Retried {
         /// Whose it is.

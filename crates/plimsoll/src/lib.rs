@@ -64,6 +64,7 @@ mod sql;
 mod sync;
 mod watch;
 mod wire;
+mod write_trail;
 
 pub mod monitor {
     //! What went on between this program and its database: [`Database::snapshot`](crate::Database::snapshot) tells all of

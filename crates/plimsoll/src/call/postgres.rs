@@ -17,8 +17,9 @@ use crate::wire::naming::Links;
 use crate::wire::recycle;
 use crate::wire::recycle::Unfit;
 use crate::wire::stop::Extent;
+use crate::write_trail::WriteTrail;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_postgres::Client;
@@ -35,6 +36,10 @@ pub(crate) struct Connection {
     pub(crate) learned_in: AtomicU64,
     pub(crate) client: Client,
     pub(crate) session: Session,
+    /// What the present lease has written outside a transaction.
+    pub(crate) write_trail: WriteTrail,
+    /// The writes that are known already.
+    pub(crate) audited: AtomicU32,
     /// All connections behind the same transaction pooler.
     pub(crate) pooled_links: Arc<Links>,
 }
@@ -103,6 +108,8 @@ impl Manage for Postgres {
             client: ready.client,
             link: ready.link,
             session: ready.session,
+            write_trail: WriteTrail::default(),
+            audited: AtomicU32::new(0),
             statements: StatementCache::new(self.server.plan.statement_cache()),
             learned_in: AtomicU64::new(self.server.statements.epoch()),
             server: Arc::clone(&self.server),
@@ -142,6 +149,7 @@ impl Manage for Postgres {
     }
 
     fn verdict(&self, connection: &mut Box<Connection>) -> Verdict {
+        connection.write_trail.clear();
         let link = &connection.link;
         link.end_lease();
         // Temporary objects come and go, and concern no other session.

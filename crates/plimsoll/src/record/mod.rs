@@ -13,8 +13,10 @@
 //! | [`queries`] | the bounded table of kinds of statements |
 //! | [`pool`] | acquisitions and the latest snapshots of the pool |
 //! | [`counters`], [`keeper`] | the totals, and the file in which they outlive the program |
+//! | [`audit`] | leases and requests that write more than once outside a transaction |
 //! | [`time`] | points in time as reports write them |
 
+pub(crate) mod audit;
 pub(crate) mod counters;
 pub(crate) mod histogram;
 pub(crate) mod keeper;
@@ -24,9 +26,10 @@ pub(crate) mod statement;
 pub(crate) mod time;
 pub(crate) mod window;
 
-use crate::settings::Plan;
+use crate::settings::{Enforcement, Plan};
 use crate::sql::Strings;
 use crate::sql::fingerprint;
+use audit::WriteAudit;
 use histogram::Histogram;
 use keeper::Keeper;
 use parking_lot::Mutex;
@@ -57,6 +60,7 @@ pub(crate) struct Monitor {
     pub(crate) held: Histogram,
     /// The file in which the totals are kept, if they are.
     keeper: Option<Keeper>,
+    pub(crate) write_audit: WriteAudit,
 }
 
 /// Everything that is recorded of statements.
@@ -103,13 +107,15 @@ impl Monitor {
             server: Histogram::default(),
             held: Histogram::default(),
             keeper: None,
+            write_audit: WriteAudit::new(Enforcement::Off),
         }
     }
 
     /// The monitor that these settings ask for.
     pub(crate) fn of(plan: &Plan) -> Self {
         let monitor = Monitor::new(plan.monitoring(), plan.monitor_window(), plan.monitor_slow_after());
-        Monitor { keeper: Keeper::of(plan.monitor_counters()), ..monitor }
+        let write_audit = WriteAudit::new(plan.write_audit());
+        Monitor { keeper: Keeper::of(plan.monitor_counters()), write_audit, ..monitor }
     }
 
     /// Whether anything is wanted. While it is not, nothing is measured.

@@ -322,6 +322,11 @@ settings! {
         /// A statement that takes longer than this is counted as slow.
         monitor_slow_after: Duration, default secs(1), range Range::Times(ms(1), hours(1));
 
+        /// Looks for leases and requests that write more than once outside a transaction, where a failure in between leaves
+        /// half of the work behind. With `dark` they are counted, with `on` an event and a line in the log name the two
+        /// places as well. No call is refused. A request is what runs inside `request_id::within`.
+        write_audit: Enforcement, default Enforcement::Dark;
+
         /// A file in which the monitor's totals are kept, so that they go on after a restart instead of beginning at
         /// zero. They are written every 10 s and when the pool is closed. Each pool needs a file of its own: one that
         /// another pool has is left alone, which the log tells, and is taken over when that pool has ended.

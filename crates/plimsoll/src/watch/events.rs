@@ -58,6 +58,9 @@ fn log(event: &Event) {
             tracing::info!(target: "plimsoll", applied, "the schema was brought up to date");
         }
         Event::SchemaAhead { version, unknown } => log_schema_ahead(*version, *unknown),
+        Event::UnwrappedMultiWrite { work, first, request } => {
+            log_unwrapped(work, first, request.as_deref());
+        }
         Event::Retried { work, fault, tried } => {
             tracing::debug!(target: "plimsoll", work, code = fault.code(), tried, "it failed and is tried again");
         }
@@ -117,6 +120,14 @@ fn log_sessions_polluted(found: &str) {
     );
 }
 
+fn log_unwrapped(work: &str, first: &str, request: Option<&str>) {
+    tracing::warn!(
+        target: "plimsoll", work, first, request = request.unwrap_or(""),
+        "unwrapped multi-write: {first} and {work} have both written, and no transaction holds the two together; if the \
+         second had failed, the first would stand alone"
+    );
+}
+
 fn log_schema_ahead(version: i64, unknown: usize) {
     tracing::warn!(
         target: "plimsoll", version, unknown,
@@ -160,6 +171,9 @@ fn count(event: &Event) {
         Event::SessionsPolluted { .. } => metrics::counter!("plimsoll_sessions_polluted_total").increment(1),
         Event::Migrated { .. } => metrics::counter!("plimsoll_migrated_total").increment(1),
         Event::SchemaAhead { .. } => metrics::counter!("plimsoll_schema_ahead_total").increment(1),
+        Event::UnwrappedMultiWrite { .. } => {
+            metrics::counter!("plimsoll_unwrapped_multi_writes_total").increment(1);
+        }
         Event::Retried { fault, .. } => {
             metrics::counter!("plimsoll_retries_total", "code" => fault.code()).increment(1);
         }

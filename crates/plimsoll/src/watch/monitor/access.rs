@@ -201,6 +201,7 @@ impl Monitor {
             failed: counts.failed,
             timeouts: counts.timeouts,
             slow: counts.slow,
+            unwrapped_multi_writes: self.write_audit.found(),
             kinds_forgotten,
             avg_duration_ms: ms(latest.mean),
             p50_duration_ms: ms(latest.p50),

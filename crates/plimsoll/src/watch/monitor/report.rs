@@ -136,6 +136,8 @@ pub struct StatementTotals {
     pub timeouts: u64,
     /// Those that were slow.
     pub slow: u64,
+    /// Leases and requests that have written more than once outside a transaction, as far as `write_audit` looks for them.
+    pub unwrapped_multi_writes: u64,
     /// Kinds of statements that made room for others in the table.
     pub kinds_forgotten: u64,
     /// The mean of the latest.
