@@ -13,6 +13,7 @@ use tokio::sync::broadcast;
 impl Database {
     /// The numbers of the pool now.
     #[must_use]
+    #[doc(alias = "get_pool_status")]
     pub fn pool_status(&self) -> PoolStatus {
         self.pool.status()
     }

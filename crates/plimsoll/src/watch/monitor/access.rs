@@ -41,6 +41,7 @@ impl Database {
     /// # Ok(()) }
     /// ```
     #[must_use]
+    #[doc(alias = "get_pool_metrics")]
     pub fn snapshot(&self) -> Snapshot {
         self.monitor().snapshot()
     }
@@ -100,18 +101,21 @@ impl Monitoring<'_> {
     /// How the pool is. It warns above 90 % of connections lent, above 5 % of failed acquisitions and above 10 slow
     /// statements among the latest, and while any caller waits.
     #[must_use]
+    #[doc(alias = "get_health_status")]
     pub fn health_status(&self) -> HealthStatus {
         self.judge(&metrics(self.monitor, &self.db.pool_status()))
     }
 
     /// So many kinds of statements of which an execution was slow, the slowest on average first.
     #[must_use]
+    #[doc(alias = "get_slow_queries")]
     pub fn slow_queries(&self, limit: usize) -> Vec<QueryMetrics> {
         self.monitor.slowest(limit, true)
     }
 
     /// So many kinds of statements, the slowest on average first.
     #[must_use]
+    #[doc(alias = "get_query_performance")]
     pub fn query_performance(&self, limit: usize) -> Vec<QueryMetrics> {
         self.monitor.slowest(limit, false)
     }
