@@ -146,6 +146,35 @@ pub enum Event {
         /// What was found.
         found: String,
     },
+    /// `LISTEN` holds on a listener's connection: for the first time, or again.
+    ListenerEstablished {
+        /// The backend's process id.
+        pid: i32,
+        /// To how many channels it listens.
+        channels: usize,
+        /// How long `LISTEN` did not hold, since the listener began or the connection was lost.
+        after: Duration,
+    },
+    /// A listener has lost its connection, and connects again.
+    ListenerLost {
+        /// Why.
+        fault: Fault,
+        /// In a sentence.
+        reason: String,
+    },
+    /// A listener could not connect, or `LISTEN` failed; unless waiting cannot heal it, it is tried again after a pause.
+    ListenerConnectFailed {
+        /// Why.
+        fault: Fault,
+        /// In a sentence.
+        reason: String,
+    },
+    /// A listener's reader is slower than notifications come: they are dropped from now on until it has caught up, and it
+    /// is told so by a [`Gap`](crate::listen::Gap).
+    ListenerOverflowed {
+        /// How many notifications wait for the reader (`listen_buffer`).
+        waiting: usize,
+    },
     /// The schema was brought up to date.
     Migrated {
         /// How many files were applied.

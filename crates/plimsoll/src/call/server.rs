@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 /// What all connections of one pool share. The fields that every statement reads come first and fill one cache line.
 #[repr(C, align(64))]
@@ -29,6 +30,8 @@ pub(crate) struct Server {
     pub(crate) monitor: Arc<Monitor>,
     pub(crate) statements: StatementKnowledge,
     pub(crate) observed: Observed,
+    /// Becomes true when the pool is closed. Each listener's task holds a receiver until its connection has ended.
+    pub(crate) closing: watch::Sender<bool>,
 }
 
 const _: () = assert!(std::mem::offset_of!(Server, plan) <= 64);
@@ -72,6 +75,7 @@ impl Server {
             monitor,
             statements: StatementKnowledge::new(plan.type_cache()),
             observed: Observed::default(),
+            closing: watch::Sender::new(false),
             events,
             plan,
         }

@@ -12,6 +12,7 @@
 //! | [`forecast`] | how long a wait would take, and whether it is worth beginning |
 //! | [`circuit`] | whether the server is silent for so long that calls are refused |
 //! | [`budget`], [`backoff`] | whether work may run again, and after which pause |
+//! | [`inbox`] | what a listener's reader gets, and where it is told that something is missing |
 //! | [`outcome`] | what became of a statement, from where it ran and what was answered |
 
 pub(crate) mod backoff;
@@ -19,6 +20,7 @@ pub(crate) mod budget;
 pub(crate) mod circuit;
 pub(crate) mod forecast;
 pub(crate) mod gate;
+pub(crate) mod inbox;
 pub(crate) mod outcome;
 pub(crate) mod queue;
 pub(crate) mod refusal;

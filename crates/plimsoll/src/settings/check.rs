@@ -16,6 +16,7 @@ use super::duration;
 use super::duration::Limit;
 use super::handshake::{startup_options, tls};
 use super::host::{DEFAULT_PORT, Host};
+use super::listen;
 use super::order::{Chain, Resolved};
 use super::problem::{Problem, SettingsError, printable};
 use super::profile;
@@ -77,7 +78,7 @@ impl Settings {
     }
 
     /// The plan as far as there is one, and what is wrong with it.
-    fn plan_and_problems(mut self) -> (Plan, Vec<Problem>) {
+    pub(super) fn plan_and_problems(mut self) -> (Plan, Vec<Problem>) {
         let mut problems = self.out_of_range();
         let port = self.port.unwrap_or(DEFAULT_PORT);
         self.hosts = self.hosts.map(|hosts| hosts.into_iter().map(|host| host.or_port(Some(port))).collect());
@@ -100,6 +101,7 @@ impl Settings {
         if self.application_name.is_none() {
             plan.application_name = name_of_the_program();
         }
+        listen::resolve(&self, &mut plan, &mut problems);
         (plan, problems)
     }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::definition::{Definition, Range, settings};
 use super::duration::Limit;
 use super::host::DEFAULT_PORT;
+use super::listen::ListenUrl;
 use super::plan::TlsRoots;
 use super::problem::Problem;
 use super::value::{Hosts, Profiles, Value, put};
@@ -308,6 +309,24 @@ settings! {
 
         /// Types that are kept of those that were looked up in the server's catalogue.
         type_cache: usize, default 4_096, range Range::Numbers(0, 1_048_576);
+    }
+
+    section "Listeners" {
+        /// A connection URL for listeners (`Database::listen`) alone, which must lead past a transaction pooler, because
+        /// `LISTEN` belongs to a session and no client has one there. What it does not say (user, password, database,
+        /// encryption, limits) is taken from the other settings.
+        listen_url: ListenUrl, set by_hand, get by_hand, otherwise "none; listeners connect to `hosts`",
+            also ["DATABASE_LISTEN_URL"];
+
+        /// Silence on a listener's connection after which the server is asked for an answer, so that no firewall forgets
+        /// the connection, and no server that ends idle sessions ends it (it must be below `idle_session_timeout`, where
+        /// that is set). If the answer does not come within the same time again, the connection counts as lost, so a
+        /// connection that leads nowhere is noticed after twice this time.
+        listen_keepalive: Duration, default secs(10), range Range::Times(ms(20), hours(1));
+
+        /// Notifications that a listener keeps for a reader that is slower than they come, each up to 8 kB. Those beyond
+        /// are dropped, and the reader is told so by a `Gap`.
+        listen_buffer: usize, default 1_000, range Range::Numbers(1, 1_000_000);
     }
 
     section "Monitoring" {

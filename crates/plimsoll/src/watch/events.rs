@@ -39,14 +39,8 @@ fn log(event: &Event) {
             tracing::error!(target: "plimsoll", "every lease is held by a task that waits for another: {leases}");
         }
         Event::BreakerOpened { reason, is_dark } => log_breaker_opened(reason, *is_dark),
-        Event::BreakerStillOpen { after, reason, is_dark } => tracing::error!(
-            target: "plimsoll", seconds = after.as_secs(), is_dark, "circuit breaker is still open: {reason}"
-        ),
-        Event::BreakerHalfOpened { after } => {
-            tracing::info!(target: "plimsoll", ms = after.as_millis(), "the server answers again; circuit breaker half open");
-        }
-        Event::BreakerClosed { after, refused } => {
-            tracing::info!(target: "plimsoll", ms = after.as_millis(), refused, "circuit breaker closed");
+        Event::BreakerStillOpen { .. } | Event::BreakerHalfOpened { .. } | Event::BreakerClosed { .. } => {
+            log_breaker(event);
         }
         Event::HealthCheckFailed { fault, reason } => {
             tracing::error!(target: "plimsoll", code = fault.code(), "Postgres health check failed: {reason}");
@@ -54,6 +48,10 @@ fn log(event: &Event) {
         Event::Stalled { by } => log_stalled(*by),
         Event::Degraded { missing } => tracing::warn!(target: "plimsoll", "degraded: {missing}"),
         Event::SessionsPolluted { found } => log_sessions_polluted(found),
+        Event::ListenerEstablished { .. }
+        | Event::ListenerLost { .. }
+        | Event::ListenerConnectFailed { .. }
+        | Event::ListenerOverflowed { .. } => log_listener(event),
         Event::Migrated { applied } => {
             tracing::info!(target: "plimsoll", applied, "the schema was brought up to date");
         }
@@ -107,6 +105,21 @@ fn log_breaker_opened(reason: &str, is_dark: bool) {
     }
 }
 
+fn log_breaker(event: &Event) {
+    match event {
+        Event::BreakerStillOpen { after, reason, is_dark } => tracing::error!(
+            target: "plimsoll", seconds = after.as_secs(), is_dark, "circuit breaker is still open: {reason}"
+        ),
+        Event::BreakerHalfOpened { after } => {
+            tracing::info!(target: "plimsoll", ms = after.as_millis(), "the server answers again; circuit breaker half open");
+        }
+        Event::BreakerClosed { after, refused } => {
+            tracing::info!(target: "plimsoll", ms = after.as_millis(), refused, "circuit breaker closed");
+        }
+        _ => {}
+    }
+}
+
 fn log_stalled(by: Duration) {
     tracing::warn!(
         target: "plimsoll", ms = by.as_millis(),
@@ -126,6 +139,24 @@ fn log_unwrapped(work: &str, first: &str, request: Option<&str>) {
         "unwrapped multi-write: {first} and {work} have both written, and no transaction holds the two together; if the \
          second had failed, the first would stand alone"
     );
+}
+
+fn log_listener(event: &Event) {
+    match event {
+        Event::ListenerEstablished { pid, channels, after } => tracing::info!(
+            target: "plimsoll", pid, channels, ms = after.as_millis(), "a listener listens"
+        ),
+        Event::ListenerLost { fault, reason } => tracing::warn!(
+            target: "plimsoll", code = fault.code(), "a listener has lost its connection and connects again: {reason}"
+        ),
+        Event::ListenerConnectFailed { fault, reason } => {
+            tracing::warn!(target: "plimsoll", code = fault.code(), "a listener does not listen: {reason}");
+        }
+        Event::ListenerOverflowed { waiting } => tracing::warn!(
+            target: "plimsoll", waiting, "a listener's reader is too slow; notifications are dropped, and it is told so"
+        ),
+        _ => {}
+    }
 }
 
 fn log_schema_ahead(version: i64, unknown: usize) {
@@ -169,6 +200,10 @@ fn count(event: &Event) {
         Event::Stalled { by } => metrics::histogram!("plimsoll_stalled_seconds").record(by.as_secs_f64()),
         Event::Degraded { .. } => metrics::counter!("plimsoll_degraded_total").increment(1),
         Event::SessionsPolluted { .. } => metrics::counter!("plimsoll_sessions_polluted_total").increment(1),
+        Event::ListenerEstablished { .. }
+        | Event::ListenerLost { .. }
+        | Event::ListenerConnectFailed { .. }
+        | Event::ListenerOverflowed { .. } => count_listener(event),
         Event::Migrated { .. } => metrics::counter!("plimsoll_migrated_total").increment(1),
         Event::SchemaAhead { .. } => metrics::counter!("plimsoll_schema_ahead_total").increment(1),
         Event::UnwrappedMultiWrite { .. } => {
@@ -180,5 +215,24 @@ fn count(event: &Event) {
         Event::RetryRefused { fault, .. } => {
             metrics::counter!("plimsoll_retries_refused_total", "code" => fault.code()).increment(1);
         }
+    }
+}
+
+#[cfg(feature = "metrics")]
+fn count_listener(event: &Event) {
+    match event {
+        Event::ListenerEstablished { .. } => {
+            metrics::counter!("plimsoll_listener_connects_total", "result" => "ok").increment(1);
+        }
+        Event::ListenerConnectFailed { fault, .. } => {
+            metrics::counter!("plimsoll_listener_connects_total", "result" => fault.code()).increment(1);
+        }
+        Event::ListenerLost { fault, .. } => {
+            metrics::counter!("plimsoll_listener_losses_total", "code" => fault.code()).increment(1);
+        }
+        Event::ListenerOverflowed { .. } => {
+            metrics::counter!("plimsoll_listener_overflows_total").increment(1);
+        }
+        _ => {}
     }
 }

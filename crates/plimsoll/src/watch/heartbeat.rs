@@ -8,8 +8,8 @@
 //! question.
 //!
 //! While the breaker is open the question stays out, since a server that was frozen answers it as soon as it runs again. A
-//! new connect is tried beside it, after 250 ms, then less often, up to once a second, with jitter: the server may have
-//! been restarted, or the network may have lost the question.
+//! new connect is tried beside it, after at most 250 ms, then less often, up to once a second, each pause drawn anew: the
+//! server may have been restarted, or the network may have lost the question.
 //!
 //! Behind a transaction pooler an unanswered question proves nothing, because it may wait in the pooler's queue. There
 //! silence does not open the breaker; only connects that fail do.
@@ -20,6 +20,7 @@ use crate::call::server::Server;
 use crate::error::Result;
 use crate::event::Event;
 use crate::pool::{Inner, connects};
+use crate::rules::backoff::before_connect;
 use crate::rules::slots::SlotState;
 use crate::wire::connect::{Connector, Pooler};
 use crate::wire::handshake::Opened;
@@ -143,8 +144,7 @@ impl Heartbeat {
             }
             Err(error) => {
                 self.server.breaker.connect_failed(error.fault(), error.sentence());
-                let jittered = self.pause.mul_f64(0.75 + 0.5 * fastrand::f64());
-                self.connect_at = Instant::now() + jittered.min(LONGEST_PAUSE);
+                self.connect_at = Instant::now() + before_connect(self.pause, fastrand::f64());
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);
             }
         }

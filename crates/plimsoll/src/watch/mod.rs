@@ -5,6 +5,7 @@
 //! | [`start`] | from settings to a handle, and the wait until the database answers |
 //! | [`heartbeat`], [`session_watch`] | the reserved connection: signs of life, changes of the schema, what other clients leave |
 //! | [`health`], [`capacity`] | how the database is, and how full |
+//! | [`listen`] | notifications, on a connection of their own |
 //! | [`monitor`] | what went on: acquisitions, statements, leases, in bounded memory |
 //! | [`events`] | writes events to the log and counts them |
 
@@ -12,6 +13,7 @@ pub(crate) mod capacity;
 mod events;
 pub(crate) mod health;
 pub(crate) mod heartbeat;
+pub(crate) mod listen;
 pub(crate) mod monitor;
 mod session_watch;
 mod start;

@@ -60,11 +60,7 @@ impl Database {
 
     fn start_heartbeat(&self) -> Result<()> {
         let plan = &self.server.plan;
-        // PostgreSQL keeps 63 bytes of a name, and the end distinguishes this connection from the others.
-        let own = plan.application_name();
-        let kept = (0..=own.len().min(63 - HEARTBEAT.len())).rev().find_map(|end| own.get(..end));
-        let name = format!("{}{HEARTBEAT}", kept.unwrap_or_default());
-        let connector = Connector::new(Arc::new(plan.shown_as(name)))?;
+        let connector = Connector::new(Arc::new(plan.shown_as_part(HEARTBEAT)))?;
         let pool = Arc::downgrade(&self.pool.inner);
         self.server.runtime.spawn(heartbeat::run(pool, Arc::clone(&self.server), connector));
         Ok(())

@@ -15,6 +15,7 @@ mod server;
 mod sql;
 
 // The promises, by theme.
+mod listening;
 mod migrations;
 mod monitoring;
 mod outages;

@@ -131,6 +131,11 @@ impl Link {
         self.parking.bring_home(ReturnState::Closed);
     }
 
+    /// Waits until the connection has ended.
+    pub(crate) async fn until_closed(&self) {
+        self.watchers.wait_until(|| self.is_closed(), || {}).await;
+    }
+
     /// Ends the connection at once: the socket is closed, and the server notices by its own checks.
     pub(crate) fn abort(&self) {
         self.driver.abort();

@@ -17,6 +17,7 @@
 //! | [`bell`] | how a statement learns from the pool's clock that its time is up |
 //! | [`parking`] | brings a returned connection home once its driver has come to rest |
 //! | [`ending`] | closed, not to be lent again, and why |
+//! | [`hearing`] | who hears the notifications that come |
 //! | [`orphan`] | a COMMIT whose caller stopped waiting for it |
 //! | [`lease`] | what the borrower does besides single statements |
 //!
@@ -26,6 +27,7 @@
 mod activity;
 mod bell;
 mod ending;
+mod hearing;
 mod lease;
 #[cfg(plimsoll_loom)]
 pub mod model;
@@ -45,6 +47,7 @@ use super::stop::Cancels;
 use activity::{DriverTask, Handed};
 use bell::Bell;
 use ending::Ending;
+use hearing::Hearing;
 use orphan::OrphanedCommit;
 use parking::Parking;
 use std::sync::Arc;
@@ -83,6 +86,7 @@ pub(crate) struct Link {
     parking: Parking,
     ending: Ending,
     orphan: OrphanedCommit,
+    hearing: Hearing,
     pub(super) given_up: GivenUp,
     pub(super) cancels: Cancels,
     /// Behind a transaction pooler: one transaction of one statement at a time, from BEGIN to COMMIT.
@@ -104,6 +108,7 @@ impl Link {
             parking: Parking::new(),
             ending: Ending::new(),
             orphan: OrphanedCommit::new(),
+            hearing: Hearing::default(),
             given_up: GivenUp::new(),
             cancels: Cancels::new(target, permits),
             flights: tokio::sync::Mutex::new(()),

@@ -170,6 +170,9 @@ const EACH: &[(&str, &str)] = &[
     ("statement_cache", "10"),
     ("statement_expiry", "90s"),
     ("type_cache", "20"),
+    ("listen_url", "postgres://db3:5432"),
+    ("listen_keepalive", "20s"),
+    ("listen_buffer", "50"),
     ("monitoring", "false"),
     ("monitor_window", "50"),
     ("monitor_slow_after", "700ms"),
@@ -236,6 +239,9 @@ fn in_code() -> Settings {
         .statement_cache(10)
         .statement_expiry(Duration::from_secs(90))
         .type_cache(20)
+        .listen_url("postgres://db3:5432")
+        .listen_keepalive(Duration::from_secs(20))
+        .listen_buffer(50)
         .monitoring(false)
         .monitor_window(50)
         .monitor_slow_after(Duration::from_millis(700))
