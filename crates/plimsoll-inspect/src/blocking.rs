@@ -2,7 +2,7 @@
 //!
 //! Two questions. [`LOCK_WAITS`] only counts and costs the server little, so it may be asked each second; [`BLOCKING`] finds
 //! the sessions and is asked when there is something to find, because it locks the server's lock table for a moment. It
-//! brings limits of its own: it gives up after half a second, and after a tenth of a second of waiting for a lock itself.
+//! brings limits of its own: it gives up after [`LIMIT`], and after a tenth of a second of waiting for a lock itself.
 //!
 //! The verdict is [`Blocking::piles`]: which sessions hang on which, and which one stands at the root. Ending the root ends
 //! the pile; ending another session of it only makes room for the next.
@@ -24,9 +24,12 @@ pub const LOCK_WAITS: &str = include_str!("sql/lock_waits.sql");
 /// Asks who waits for a lock in this database, and who holds it. The answer is read by [`Blocking::read`]. The limits hold
 /// for this one message, since several statements in one message are one transaction.
 pub const BLOCKING: &str = concat!(
-    "SET LOCAL statement_timeout = 500; SET LOCAL lock_timeout = 100;\n",
+    "SET LOCAL statement_timeout = 300; SET LOCAL lock_timeout = 100;\n",
     include_str!("sql/blocking.sql")
 );
+
+/// The longest that the server works on [`BLOCKING`].
+pub const LIMIT: Duration = Duration::from_millis(300);
 
 /// How many sessions wait for a lock, by the answer to [`LOCK_WAITS`]. `None` if that question is not in the answer.
 ///

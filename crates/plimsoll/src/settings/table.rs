@@ -321,5 +321,10 @@ settings! {
 
         /// A statement that takes longer than this is counted as slow.
         monitor_slow_after: Duration, default secs(1), range Range::Times(ms(1), hours(1));
+
+        /// How long sessions must have waited for a lock before that is reported as an event, once for each pile-up; `off`
+        /// for never. Pile-ups are kept for 15 minutes all the same: `Monitoring::lock_episodes`. They are watched on the
+        /// heartbeat's connection, so not where `heartbeat` is off.
+        lock_report_after: Limit, set (impl Into<Limit>), default limit(secs(2)), range Range::Times(ms(1), hours(24));
     }
 }

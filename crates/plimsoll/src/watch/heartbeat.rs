@@ -11,9 +11,13 @@
 //! new connect is tried beside it, after 250 ms, then less often, up to once a second, with jitter: the server may have
 //! been restarted, or the network may have lost the question.
 //!
+//! The connection serves two watches beside that, [`session_watch`](super::session_watch) and
+//! [`lock_watch`](super::lock_watch); the answer to any question is a sign of life.
+//!
 //! Behind a transaction pooler an unanswered question proves nothing, because it may wait in the pooler's queue. There
 //! silence does not open the breaker; only connects that fail do.
 
+use super::lock_watch::{LockQuestion, LockWatch};
 use super::session_watch::SessionWatch;
 use crate::call::postgres::Postgres;
 use crate::call::server::Server;
@@ -29,6 +33,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::error::Severity;
 
 /// How often the connections are looked at, also while no call runs: a call that begins just then must be refused within a
 /// second too.
@@ -52,6 +57,11 @@ impl<T> Pending<T> {
     }
 }
 
+/// Whether the server has refused the question alone, and the connection lives on.
+fn is_refusal(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|told| told.parsed_severity() == Some(Severity::Error))
+}
+
 /// Waits for the answer; for ever if no question is out.
 async fn answer_of<T>(out: &mut Option<Pending<T>>) -> T {
     match out {
@@ -62,15 +72,18 @@ async fn answer_of<T>(out: &mut Option<Pending<T>>) -> T {
 
 /// Runs until the pool is gone or closed.
 pub(crate) async fn run(pool: Weak<Inner<Postgres>>, server: Arc<Server>, connector: Connector) {
+    let locks = LockWatch::new(Weak::clone(&pool), Instant::now());
     let mut heart = Heartbeat {
         every: server.plan.heartbeat(),
         server,
         connector: Arc::new(connector),
         question: None,
+        asking: Asking::Anything,
         connect: None,
         connect_at: Instant::now(),
         pause: FIRST_PAUSE,
         session: SessionWatch::new(Instant::now()),
+        locks,
     };
     loop {
         let began = Instant::now();
@@ -98,10 +111,22 @@ struct Heartbeat {
     server: Arc<Server>,
     connector: Arc<Connector>,
     question: Option<Pending<Result<Vec<SimpleQueryMessage>, tokio_postgres::Error>>>,
+    /// What the question is about that is out.
+    asking: Asking,
     connect: Option<Pending<Result<Opened>>>,
     connect_at: Instant,
     pause: Duration,
     session: SessionWatch,
+    locks: LockWatch,
+}
+
+/// What a question is about.
+#[derive(Clone, Copy, Debug)]
+enum Asking {
+    /// Any answer will do.
+    Anything,
+    Session,
+    Locks(LockQuestion),
 }
 
 /// What the pool's connections show of the server.
@@ -122,7 +147,17 @@ impl Heartbeat {
         match answer {
             Ok(told) => {
                 self.server.breaker.heard(Instant::now());
-                self.session.answered(&told, &self.server);
+                match self.asking {
+                    Asking::Anything => {}
+                    Asking::Session => self.session.answered(&told, &self.server),
+                    Asking::Locks(question) => self.locks.answered(question, &told, &self.server),
+                }
+            }
+            Err(error) if is_refusal(&error) && matches!(self.asking, Asking::Locks(_)) => {
+                self.server.breaker.heard(Instant::now());
+                if let Asking::Locks(question) = self.asking {
+                    self.locks.refused(question, &error);
+                }
             }
             Err(_) => {
                 self.server.observed.reserved.lock().take();
@@ -206,8 +241,13 @@ impl Heartbeat {
     /// Since when the server is asked for a sign of life. A connect may take long, so it alone is no silence: it counts only
     /// while calls wait for their answers.
     fn asked(&self, observation: &Observation) -> Option<Instant> {
-        let question = self.question.as_ref().map(|question| question.since);
+        let patience = match self.asking {
+            Asking::Locks(question) => question.patience(),
+            Asking::Anything | Asking::Session => Duration::ZERO,
+        };
+        let question = self.question.as_ref().map(|question| question.since + patience);
         question
+            .filter(|since| *since <= observation.now)
             .or_else(|| self.connect.as_ref().filter(|_| observation.is_owed).map(|connect| connect.since))
     }
 
@@ -225,11 +265,16 @@ impl Heartbeat {
         }
         let Some(ready) = self.server.observed.reserved.lock().clone() else { return };
         let is_pooled = ready.session.pooler == Pooler::Transaction;
-        let question = match self.session.question(observation.now, ready.session.version, is_pooled) {
-            Some(question) => question,
-            None if is_silent => String::new(),
-            None => return,
-        };
+        let (asking, question) =
+            match self.session.question(observation.now, ready.session.version, is_pooled) {
+                Some(question) => (Asking::Session, question),
+                None => match self.locks.question(observation.now, &self.server) {
+                    Some(question) => (Asking::Locks(question), question.text().to_owned()),
+                    None if is_silent => (Asking::Anything, String::new()),
+                    None => return,
+                },
+            };
+        self.asking = asking;
         self.question = Some(Pending::new(async move { ready.client.simple_query(&question).await }));
     }
 

@@ -48,7 +48,7 @@ use ending::Ending;
 use orphan::OrphanedCommit;
 use parking::Parking;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use tokio::sync::Semaphore;
 
 /// How a parked connection came to rest.
@@ -71,6 +71,8 @@ struct BorrowerSide {
     bell: Bell,
     /// Whether the session was idle when the borrower was last told how a request ended.
     was_told_idle: AtomicBool,
+    /// Stands for the text of the statement that began last; 0 for none.
+    statement: AtomicU64,
 }
 
 /// One connection, as everything but its borrower sees it.
@@ -96,6 +98,7 @@ impl Link {
                 handed: Handed::new(),
                 bell: Bell::new(),
                 was_told_idle: AtomicBool::new(true),
+                statement: AtomicU64::new(0),
             },
             state,
             lease: LeaseUse::new(),
