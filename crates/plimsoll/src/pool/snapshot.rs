@@ -80,12 +80,12 @@ pub struct LeaseStatus {
     pub state: LeaseState,
     /// For how long nothing was received on it. In an idle state that is how long it has been in that state.
     pub silent: Duration,
-    /// The fingerprint of the statement that began last on the connection. `None` while monitoring is off, for a kind of
-    /// statement that has never ended yet, and for one that was forgotten.
+    /// The fingerprint of the statement that began last on the connection. `None` while monitoring is off, for a text
+    /// of which no execution has ended yet, and for one that was forgotten.
     pub fingerprint: Option<u64>,
     /// The text of that statement, without any constant.
     pub last_statement: Option<String>,
-    /// For how long.
+    /// For how long it is held.
     pub held: Duration,
 }
 

@@ -57,6 +57,15 @@ impl<T> Pending<T> {
     }
 }
 
+/// Since when the answer to a question is overdue: what may take a while by itself is no silence for that long.
+fn owed_since(asking: Asking, asked: Instant, now: Instant) -> Option<Instant> {
+    let patience = match asking {
+        Asking::Locks(question) => question.patience(),
+        Asking::Anything | Asking::Session => Duration::ZERO,
+    };
+    Some(asked + patience).filter(|since| *since <= now)
+}
+
 /// Whether the server has refused the question alone, and the connection lives on.
 fn is_refusal(error: &tokio_postgres::Error) -> bool {
     error.as_db_error().is_some_and(|told| told.parsed_severity() == Some(Severity::Error))
@@ -241,13 +250,9 @@ impl Heartbeat {
     /// Since when the server is asked for a sign of life. A connect may take long, so it alone is no silence: it counts only
     /// while calls wait for their answers.
     fn asked(&self, observation: &Observation) -> Option<Instant> {
-        let patience = match self.asking {
-            Asking::Locks(question) => question.patience(),
-            Asking::Anything | Asking::Session => Duration::ZERO,
-        };
-        let question = self.question.as_ref().map(|question| question.since + patience);
+        let question = self.question.as_ref();
         question
-            .filter(|since| *since <= observation.now)
+            .and_then(|question| owed_since(self.asking, question.since, observation.now))
             .or_else(|| self.connect.as_ref().filter(|_| observation.is_owed).map(|connect| connect.since))
     }
 
@@ -294,5 +299,24 @@ impl Heartbeat {
                 Err(_) => Err(crate::wire::connect::timed_out(limit)),
             }
         }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plimsoll_inspect::blocking::LIMIT;
+
+    #[test]
+    fn a_question_that_may_take_a_while_is_no_silence_before_its_limit() {
+        let now = Instant::now();
+        let who = Asking::Locks(LockQuestion::Who);
+        let at = |millis| now + Duration::from_millis(millis);
+        assert_eq!(owed_since(who, now, now + LIMIT - Duration::from_nanos(1)), None);
+        assert_eq!(owed_since(who, now, now + LIMIT), Some(now + LIMIT));
+        assert_eq!(owed_since(who, now, at(5_000)), Some(now + LIMIT), "a server that is frozen meanwhile");
+        for asking in [Asking::Anything, Asking::Session, Asking::Locks(LockQuestion::HowMany)] {
+            assert_eq!(owed_since(asking, now, at(1)), Some(now), "{asking:?} is answered at once");
+        }
     }
 }
