@@ -70,7 +70,8 @@ pub struct Session {
     pub state_for: Option<Duration>,
     /// How long ago its transaction began.
     pub transaction_for: Option<Duration>,
-    /// Its present or last statement, as it was sent: it may hold constants that must not be published.
+    /// Its present or last statement, as it was sent: it may hold constants that must not be published. At most 1,024
+    /// characters.
     pub query: Option<String>,
     /// For what it waits, if it does.
     pub wait: Option<Wait>,
@@ -87,7 +88,8 @@ pub struct Wait {
     pub object: Option<String>,
     /// For how long it has waited.
     pub waited: Option<Duration>,
-    /// Which sessions it waits for, those that are before it in the queue included; at most 64.
+    /// Which sessions it waits for, those that are before it in the queue included; at most 64. None where so many wait
+    /// that the server was not asked for each.
     pub blockers: Vec<i32>,
 }
 

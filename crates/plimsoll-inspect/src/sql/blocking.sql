@@ -54,7 +54,8 @@ parties AS (
     SELECT u.pid FROM edges AS e, LATERAL pg_catalog.unnest(e.blockers) AS u (pid)
 )
 SELECT p.pid,
-       e.blockers,
+       -- Known to wait, but not asked for whom: there are too many.
+       CASE WHEN w.pid IS NOT NULL AND p.pid NOT IN (SELECT h.pid FROM hops AS h) THEN '{}' ELSE e.blockers END AS blockers,
        s.application_name,
        pg_catalog.pg_get_userbyid(s.usesysid) AS user_name,
        CASE WHEN s.client_port = -1 THEN 'local' ELSE pg_catalog.host(s.client_addr) END AS client,
@@ -62,7 +63,7 @@ SELECT p.pid,
        s.state,
        EXTRACT(epoch FROM pg_catalog.clock_timestamp() - s.state_change) AS state_seconds,
        EXTRACT(epoch FROM pg_catalog.clock_timestamp() - s.xact_start) AS transaction_seconds,
-       CASE WHEN s.backend_type IS NULL THEN NULL ELSE s.query END AS query,
+       CASE WHEN s.backend_type IS NOT NULL THEN pg_catalog.left(s.query, 1024) END AS query,
        a.locktype AS lock_type,
        a.mode AS lock_mode,
        CASE
@@ -77,6 +78,7 @@ SELECT p.pid,
 FROM parties AS p
 LEFT JOIN sessions AS s USING (pid)
 LEFT JOIN edges AS e USING (pid)
-LEFT JOIN awaited AS a ON a.pid = e.pid
-ORDER BY e.pid IS NOT NULL, s.query_start, p.pid
+LEFT JOIN waiting AS w USING (pid)
+LEFT JOIN awaited AS a ON a.pid = p.pid
+ORDER BY e.pid IS NOT NULL OR w.pid IS NOT NULL, s.query_start, p.pid
 LIMIT 256

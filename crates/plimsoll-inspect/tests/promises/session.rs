@@ -10,9 +10,14 @@ use tokio_postgres::{Client, NoTls};
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A session under this application name, as the superuser or as another role.
-#[expect(clippy::disallowed_methods, reason = "this crate opens no connection, so its tests have to")]
 pub(crate) async fn session(db: &TestDatabase, user: Option<&str>, name: &str) -> Client {
-    let mut config: tokio_postgres::Config = db.url().parse().unwrap();
+    session_at(&db.url(), user, name).await
+}
+
+/// The same at any server.
+#[expect(clippy::disallowed_methods, reason = "this crate opens no connection, so its tests have to")]
+pub(crate) async fn session_at(url: &str, user: Option<&str>, name: &str) -> Client {
+    let mut config: tokio_postgres::Config = url.parse().unwrap();
     config.application_name(name);
     if let Some(user) = user {
         config.user(user).password("pw");

@@ -1,6 +1,7 @@
 //! Who blocks whom is found: the root of a chain, all of a pile-up, what a role may see, and nothing where nothing waits.
 
-use crate::session::{begin, blocking_until, pid, session};
+use crate::session::{begin, blocking_until, pid, session, session_at};
+use plimsoll_embedded::Cluster;
 use plimsoll_embedded::test_server::{self, TestDatabase};
 use plimsoll_inspect::blocking::{BLOCKING, Blocking, LOCK_WAITS, lock_waits};
 use std::time::Duration;
@@ -118,6 +119,88 @@ async fn a_pile_up_of_more_than_the_answer_holds_is_counted_whole() {
     for waiter in waiters {
         waiter.await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn one_that_waits_is_never_taken_for_a_root_however_many_wait() {
+    let db = devices().await;
+    let asker = session(&db, None, "asker").await;
+    let holder = session(&db, None, "holder").await;
+    holder.batch_execute("BEGIN; UPDATE devices SET n = 1 WHERE id <= 2").await.unwrap();
+    // Twenty sessions wait for one each, fifty more for the holder; only then do those twenty begin to wait themselves.
+    let (mut between, mut tasks) = (Vec::new(), Vec::new());
+    for id in 101..=120 {
+        let one = session(&db, None, "between").await;
+        one.batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({id})")).await.unwrap();
+        let other = session(&db, None, "last").await;
+        let sql = format!("SELECT pg_advisory_lock({id})");
+        tasks.push(tokio::spawn(async move { other.batch_execute(&sql).await.unwrap() }));
+        between.push(one);
+    }
+    blocking_until(&asker, "twenty wait", |seen| seen.lock_waits == 20).await;
+    for _ in 0..50 {
+        let task = begin(session(&db, None, "filler").await, "SELECT FROM devices WHERE id = 1 FOR UPDATE");
+        tasks.push(tokio::spawn(async move { drop(task.await) }));
+    }
+    blocking_until(&asker, "seventy wait", |seen| seen.lock_waits == 70).await;
+    for one in between {
+        let task = begin(one, "SELECT FROM devices WHERE id = 2 FOR UPDATE; COMMIT");
+        tasks.push(tokio::spawn(async move { drop(task.await) }));
+    }
+    let seen = blocking_until(&asker, "ninety wait", |seen| seen.lock_waits == 90).await;
+    let mut roots: Vec<_> =
+        seen.piles().iter().flat_map(|pile| &pile.roots).map(|root| root.application_name.clone()).collect();
+    roots.dedup();
+    assert_eq!(roots, ["holder"], "{seen:#?}");
+    let unasked = |session: &&plimsoll_inspect::blocking::Session| {
+        session.wait.as_ref().is_some_and(|wait| wait.blockers.is_empty())
+    };
+    let unasked: Vec<_> = seen.sessions.iter().filter(unasked).collect();
+    assert!(!unasked.is_empty(), "it is about these");
+    assert!(unasked.iter().all(|one| one.application_name == "between"), "{unasked:#?}");
+    holder.batch_execute("COMMIT").await.unwrap();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_circle_has_no_root() {
+    let db = devices().await;
+    let asker = session(&db, None, "asker").await;
+    let [one, other] = [session(&db, None, "one").await, session(&db, None, "other").await];
+    for (client, key) in [(&one, 1), (&other, 2)] {
+        let sql = format!("SET deadlock_timeout = '60s'; BEGIN; SELECT pg_advisory_xact_lock({key})");
+        client.batch_execute(&sql).await.unwrap();
+    }
+    let other_pid = pid(&other).await;
+    let one = begin(one, "SELECT pg_advisory_xact_lock(2); COMMIT");
+    let other = tokio::spawn(async move { other.batch_execute("SELECT pg_advisory_xact_lock(1)").await });
+    let seen = blocking_until(&asker, "both wait", |seen| seen.lock_waits == 2).await;
+    let piles = seen.piles();
+    assert_eq!((piles.len(), piles[0].roots.len(), piles[0].waiters.len()), (1, 0, 2), "{seen:#?}");
+    assert!(piles[0].to_string().starts_with("2 sessions wait for each other in a circle; the longest"));
+    asker.execute("SELECT pg_cancel_backend($1)", &[&other_pid]).await.unwrap();
+    other.await.unwrap().unwrap_err();
+    one.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_prepared_transaction_blocks_without_a_session() {
+    let cluster = Cluster::builder().setting("max_prepared_transactions", "2").start().await.unwrap();
+    let url = cluster.url("postgres");
+    let asker = session_at(&url, None, "asker").await;
+    let waiter = session_at(&url, None, "waiter").await;
+    asker.batch_execute("CREATE TABLE devices (id int)").await.unwrap();
+    asker.batch_execute("BEGIN; LOCK devices; PREPARE TRANSACTION 'forgotten'").await.unwrap();
+    let waiter = begin(waiter, "SELECT FROM devices");
+    let seen = blocking_until(&asker, "it waits", |seen| seen.lock_waits == 1).await;
+    let piles = seen.piles();
+    let said = piles[0].to_string();
+    assert!(said.starts_with("a prepared transaction (see pg_prepared_xacts), blocks 1 session; "), "{said}");
+    asker.batch_execute("ROLLBACK PREPARED 'forgotten'").await.unwrap();
+    waiter.await.unwrap();
+    cluster.stop().await.unwrap();
 }
 
 #[tokio::test]

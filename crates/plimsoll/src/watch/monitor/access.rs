@@ -126,8 +126,10 @@ impl Monitoring<'_> {
     }
 
     /// Who waited for locks in the last 15 minutes, in this database, and who let them wait; oldest first, so that a stall
-    /// that is over can still be explained. Sessions of other programs take part too, by their application names. It asks
-    /// the server nothing: it is looked at once a second, while monitoring is on and the heartbeat is not off.
+    /// that is over can still be explained. Sessions of other programs take part too, by their application names, as do
+    /// those of this one behind a pooler. Of sessions of other roles a role without `pg_read_all_stats` sees only who blocks
+    /// its own: see [`LockEpisode::is_partial`]. This asks the server nothing: it is looked at once a second, while
+    /// monitoring is on and the heartbeat is not off.
     #[must_use]
     pub fn lock_episodes(&self) -> Vec<LockEpisode> {
         self.monitor.locks.lock().episodes(Moment::now())

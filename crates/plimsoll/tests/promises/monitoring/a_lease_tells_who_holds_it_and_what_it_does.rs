@@ -101,11 +101,10 @@ async fn the_id_of_the_request_reaches_leases_that_waited_and_that_another_task_
     let db = Database::connect(server::settings_for(&fresh).await.pool_max(1)).await.unwrap();
     let first = db.named("first").acquire().await.unwrap();
     let id = RequestId::parse("request-3").unwrap();
-    let waiting = request_id::within(id, async {
-        let db = db.clone();
-        tokio::spawn(deadline::inherit(async move { db.named("second").acquire().await }))
-    })
-    .await;
+    let other = db.clone();
+    let work = async move { other.named("second").acquire().await };
+    let handed_on = async move { tokio::spawn(deadline::inherit(work)).await.unwrap() };
+    let waiting = tokio::spawn(request_id::within(id, handed_on));
     until("it waits", PATIENCE, async || db.pool_status().waiting == 1).await;
     drop(first);
     let second = waiting.await.unwrap().unwrap();

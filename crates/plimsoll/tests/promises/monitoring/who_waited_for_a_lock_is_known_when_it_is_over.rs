@@ -7,6 +7,7 @@ use plimsoll::monitor::LockEpisode;
 use plimsoll::request_id::{self, RequestId};
 use plimsoll::{Database, Fault};
 use plimsoll_embedded::test_server::{self, TestDatabase};
+use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
 use std::time::{Duration, SystemTime};
 
 const TABLE: &str = "CREATE TABLE devices (id int PRIMARY KEY, owner text); \
@@ -145,6 +146,40 @@ async fn the_root_of_a_chain_is_named() {
     two.await.unwrap().unwrap();
     three.await.unwrap().unwrap();
 }
+
+/// The process ids that a pooler tells are not the server's: no lease may be named by them.
+async fn behind_a_transaction_pooler_sessions_are_named_by_what_they_say_of_themselves(
+    version: PgBouncerVersion,
+) {
+    let (fresh, direct) = started(|settings| settings).await;
+    direct.close().await;
+    let bouncer = PgBouncer::in_front_of(&fresh)
+        .version(version)
+        .pool_mode(PoolMode::Transaction)
+        .start()
+        .await
+        .unwrap();
+    let settings = server::settings(&bouncer.url(fresh.name())).application_name("fleet-3");
+    let db = Database::connect(settings.lock_timeout(Duration::from_secs(25))).await.unwrap();
+    let holding = db.named("nightly report").begin().await.unwrap();
+    holding.execute(TAKE, &[]).await.unwrap();
+    let holder: i32 = holding.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+    let own = tokio::spawn({
+        let db = db.clone();
+        async move { db.named("renew").execute(WAIT, &[]).await }
+    });
+    let told = only(&db, "it waits", |told| told.most_waiting == 1).await;
+    let blocker = &told.blockers[0];
+    assert_eq!((blocker.pid, &blocker.work, &blocker.request_id), (holder, &None, &None), "{told:#?}");
+    assert!(blocker.application_name.starts_with("fleet-3"), "{told:#?}");
+    assert!(told.waiting[0].name.starts_with("fleet-3"), "{told:#?}");
+    holding.commit().await.unwrap();
+    own.await.unwrap().unwrap();
+}
+
+plimsoll_embedded::on_each_pgbouncer!(
+    behind_a_transaction_pooler_sessions_are_named_by_what_they_say_of_themselves
+);
 
 /// What the heartbeat's session was last asked.
 async fn asked(db: &TestDatabase) -> String {
