@@ -45,6 +45,8 @@ async fn in_each_state() {
     lease.batch_execute("BEGIN").await.unwrap();
     assert_eq!(lease_of(&db, "report").state, LeaseState::IdleInTransaction);
     lease.query("SELECT 1 / 0 AS \"a secret\", 'a secret'", &[]).await.unwrap_err();
+    // The error comes before the server says that it is ready for the next statement.
+    until("it is ready", PATIENCE, async || lease_of(&db, "report").state != LeaseState::Active).await;
     let told = lease_of(&db, "report");
     assert_eq!(told.state, LeaseState::IdleInFailedTransaction);
     assert_eq!(told.state.to_string(), "idle in transaction (aborted)");
