@@ -238,6 +238,7 @@ pub(super) fn sentence<M: Manage>(inner: &Inner<M>) -> String {
             write!(text, "; last connect failed {} ago: {sentence}", span(now.since(at)))
         }
     };
+    drop(slots);
     if let Some(told) = inner.metering.meter().and_then(|meter| meter.pile_up()) {
         let _ = write!(text, "; {told}");
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 /// A pile-up behind a lock: sessions that waited, and the sessions that let them wait, from the first wait to the last.
 ///
-/// Once a second it is looked at, so all times are right to a second, and a wait that is shorter may not be seen at all.
+/// It is looked at once a second, so its end is right to a second, and one that lasts for little more than a second may not
+/// be seen at all.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct LockEpisode {
@@ -17,7 +18,8 @@ pub struct LockEpisode {
     pub last_seen: Timestamp,
     /// The time between the two.
     pub lasted_seconds: f64,
-    /// Whether no session waits any more.
+    /// Whether no session waits any more, as far as is known: no longer so where the server could not be asked since
+    /// `last_seen`.
     pub is_over: bool,
     /// The kind of the lock, in the server's words: `relation`; `tuple` and `transactionid`, which both mean a row;
     /// `advisory`.

@@ -4,7 +4,10 @@
 //! the same episode if they have a session in common: while fifty wait for a row and the first of them gets it, the others
 //! wait for the first, and that is no new pile-up.
 //!
-//! The memory is bounded: so many episodes, and of each so many names, whatever the server shows.
+//! On a busy server some session waits for a moment at nearly any time. That is no pile-up: an episode begins when a wait
+//! has lasted for a tenth of a second. The memory is bounded: so many episodes, and of each so many names, whatever the
+//! server shows. If there are too many, those that were over soonest make room, so that short ones do not push out the one
+//! that is looked for.
 
 mod episode;
 
@@ -21,6 +24,8 @@ use std::time::{Duration, SystemTime};
 
 /// How long an episode is kept after its end.
 pub(crate) const KEPT: Duration = Duration::from_secs(15 * 60);
+/// A wait that is shorter does not make an episode.
+const LEAST_WAIT: Duration = Duration::from_millis(100);
 /// Episodes that are kept.
 const EPISODES: usize = 64;
 /// Blockers that are kept of an episode.
@@ -81,6 +86,9 @@ impl LockRecord {
         let mut unlisted = look.seen.lock_waits.saturating_sub(listed);
         for pile in &piles {
             let known = self.episodes.iter().position(|kept| kept.before.has_any_of(pile));
+            if known.is_none() && longest_wait(pile) < LEAST_WAIT {
+                continue;
+            }
             let place = known.unwrap_or_else(|| {
                 self.episodes.push_back(Kept::new(look));
                 self.episodes.len() - 1
@@ -134,10 +142,11 @@ impl LockRecord {
     }
 
     fn forget(&mut self, now: Moment) {
-        self.episodes.retain(|kept| kept.is_open() || now.since(kept.last) < KEPT);
+        self.episodes.retain(|kept| now.since(kept.last) < KEPT);
         while self.episodes.len() > EPISODES {
-            let ended = self.episodes.iter().position(|kept| !kept.is_open()).unwrap_or(0);
-            self.episodes.remove(ended);
+            let least = |(_, kept): &(usize, &Kept)| (kept.is_open(), kept.last.since(kept.began));
+            let Some((place, _)) = self.episodes.iter().enumerate().min_by_key(least) else { return };
+            self.episodes.remove(place);
         }
     }
 }
@@ -185,7 +194,7 @@ impl Kept {
 
     /// Sessions that hang together now belong to this episode.
     fn add(&mut self, pile: &Pile<'_>, look: &Look<'_>) {
-        let longest = pile.waiters.first().map(|waiter| waiter.waited()).unwrap_or_default();
+        let longest = longest_wait(pile);
         let began = look.now.earlier_by(crate::moment::nanos(longest));
         if began < self.began {
             self.began = began;
@@ -225,6 +234,10 @@ impl Kept {
             }
         }
     }
+}
+
+fn longest_wait(pile: &Pile<'_>) -> Duration {
+    pile.waiters.first().map(|waiter| waiter.waited()).unwrap_or_default()
 }
 
 /// Keeps for which lock they wait: that of the one that has waited longest, and if the server does not tell of which table

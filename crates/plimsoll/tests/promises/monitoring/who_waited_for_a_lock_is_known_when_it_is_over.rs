@@ -275,6 +275,7 @@ async fn a_question_that_is_refused_costs_neither_the_connection_nor_the_breaker
     assert_eq!(server::text(&fresh, sql).await, before, "the same session");
     assert_eq!((db.breaker().trips, db.monitor().lock_episodes()), (0, Vec::new()));
     locker.batch_execute("ROLLBACK").await.unwrap();
+    only(&db, "it is seen after all", |told| told.most_waiting == 1).await;
     drop(holding);
     own.await.unwrap().unwrap();
 }
