@@ -131,6 +131,16 @@ pub enum Event {
         /// In a sentence.
         reason: String,
     },
+    /// Sessions have waited for a lock for longer than `lock_report_after`. This is reported once for each pile-up; what came
+    /// of it tells [`Monitoring::lock_episodes`](crate::monitor::Monitoring::lock_episodes).
+    LockPileUp {
+        /// Who waits for which lock, and who blocks them, in a sentence.
+        told: String,
+        /// How many sessions waited at the same time, at the most so far.
+        waiting: u64,
+        /// How long so far.
+        lasted: Duration,
+    },
     /// This program stalled: no task ran for that long. Delays in this time are not the database's fault.
     Stalled {
         /// For how long.

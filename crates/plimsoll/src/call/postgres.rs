@@ -6,8 +6,9 @@ use super::statement::cache::StatementCache;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::{Event, Found, StopReason};
 use crate::fault::Fault;
+use crate::moment::Moment;
 use crate::name::WorkName;
-use crate::pool::{Home, Lease, Manage, Verdict};
+use crate::pool::{Home, Lease, LeaseState, Manage, Observed, Verdict};
 use crate::rules::circuit::CallResult;
 use crate::sql::residue::Residue;
 use crate::wire::connect::{Connector, Pooler};
@@ -17,6 +18,7 @@ use crate::wire::naming::Links;
 use crate::wire::recycle;
 use crate::wire::recycle::Unfit;
 use crate::wire::stop::Extent;
+use crate::wire::transaction_status::TransactionStatus;
 use crate::write_trail::WriteTrail;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
@@ -51,6 +53,18 @@ impl Connection {
 
     pub(crate) fn pid(&self) -> i32 {
         self.link.state.pid()
+    }
+
+    /// A statement with this text begins, if it is known. Gives the number that stands for it.
+    #[inline]
+    pub(crate) fn note_statement(&self, text: Option<&str>) -> u64 {
+        let monitor = &self.server.monitor;
+        if !monitor.is_on() {
+            return 0;
+        }
+        let number = monitor.number(text, self.link.state.strings());
+        self.link.note_statement(number);
+        number
     }
 }
 
@@ -208,6 +222,27 @@ impl Manage for Postgres {
         let link = Arc::clone(link);
         let limit = self.server.plan.reclaim_timeout();
         self.server.runtime.spawn(async move { link.stop(Instant::now() + limit, Extent::GivenUp).await });
+    }
+
+    fn observed(&self, link: &Arc<Link>) -> Observed {
+        let state = match link.state.status() {
+            _ if !link.is_answered() => LeaseState::Active,
+            TransactionStatus::Idle | TransactionStatus::Unknown => LeaseState::Idle,
+            TransactionStatus::InTransaction => LeaseState::IdleInTransaction,
+            TransactionStatus::Failed => LeaseState::IdleInFailedTransaction,
+        };
+        // A pooler gives a number of its own for the process id.
+        let is_direct = self.connector.pooler() == Some(Pooler::None);
+        Observed {
+            pid: is_direct.then(|| link.state.pid()),
+            state,
+            silent: link.state.silent_for(Moment::now()),
+            statement: link.last_statement(),
+        }
+    }
+
+    fn statement(&self, number: u64) -> Option<(u64, String)> {
+        self.server.monitor.statement(number)
     }
 
     fn return_limit(&self, link: &Arc<Link>) -> Option<Duration> {

@@ -43,7 +43,7 @@ pub use ask::Ask;
 pub(crate) use ask::cap;
 pub use lease::{Home, Lease};
 pub use shutdown::Shutdown;
-pub use snapshot::{LeaseStatus, PoolStatus};
+pub use snapshot::{LeaseState, LeaseStatus, Observed, PoolStatus};
 
 use crate::deadline::{self, Deadline};
 use crate::error::Result;
@@ -134,6 +134,20 @@ pub trait Manage: Send + Sync + Sized + 'static {
     #[doc(hidden)]
     fn return_limit(&self, handle: &Self::Handle) -> Option<Duration> {
         let _ = handle;
+        None
+    }
+
+    /// What shows of a connection without asking it. Must not wait: it is asked under the pool's lock.
+    #[doc(hidden)]
+    fn observed(&self, handle: &Self::Handle) -> Observed {
+        let _ = handle;
+        Observed::default()
+    }
+
+    /// The text, without constants, behind the number that [`Manage::observed`] gives for a statement, if it is known.
+    #[doc(hidden)]
+    fn statement(&self, number: u64) -> Option<(u64, String)> {
+        let _ = number;
         None
     }
 

@@ -11,6 +11,7 @@
 //! | [`window`] | the latest samples: mean, longest, percentiles |
 //! | [`histogram`] | times since the start, in OpenTelemetry's buckets |
 //! | [`queries`] | the bounded table of kinds of statements |
+//! | [`locks`] | pile-ups behind locks, for 15 minutes |
 //! | [`pool`] | acquisitions and the latest snapshots of the pool |
 //! | [`counters`], [`keeper`] | the totals, and the file in which they outlive the program |
 //! | [`audit`] | leases and requests that write more than once outside a transaction |
@@ -20,6 +21,7 @@ pub(crate) mod audit;
 pub(crate) mod counters;
 pub(crate) mod histogram;
 pub(crate) mod keeper;
+pub(crate) mod locks;
 pub(crate) mod pool;
 pub(crate) mod queries;
 pub(crate) mod statement;
@@ -32,6 +34,7 @@ use crate::sql::fingerprint;
 use audit::WriteAudit;
 use histogram::Histogram;
 use keeper::Keeper;
+use locks::LockRecord;
 use parking_lot::Mutex;
 use pool::{ConnectionMetrics, PoolRecord};
 use queries::{Execution, Queries};
@@ -51,6 +54,7 @@ pub(crate) struct Monitor {
     slow_after: Duration,
     pub(crate) pool: Mutex<PoolRecord>,
     pub(crate) statements: Mutex<Statements>,
+    pub(crate) locks: Mutex<LockRecord>,
     /// Makes a number of a text; a client cannot choose two texts that have one number.
     hasher: RandomState,
     pub(crate) wait: Histogram,
@@ -100,6 +104,7 @@ impl Monitor {
                 latest: Window::new(window),
                 counts: Counts::default(),
             }),
+            locks: Mutex::new(LockRecord::default()),
             hasher: RandomState::new(),
             wait: Histogram::default(),
             connect: Histogram::default(),
@@ -156,14 +161,30 @@ impl Monitor {
             is_slow: self.is_slow(statement.took),
             ended: statement.at,
         };
-        self.add_execution(statement.text.unwrap_or(PREPARED), statement.strings, &execution);
+        let text = statement.text.unwrap_or(PREPARED);
+        self.add_execution(statement.number, text, statement.strings, &execution);
+    }
+
+    /// A number that stands for a text. What it stands for is known once a statement with that text has ended.
+    pub(crate) fn number(&self, text: Option<&str>, strings: Option<Strings>) -> u64 {
+        let text = text.unwrap_or(PREPARED).as_bytes();
+        self.hasher.hash_one((text.get(..fingerprint::READ).unwrap_or(text), strings))
+    }
+
+    /// The fingerprint behind such a number, and the text without its constants.
+    pub(crate) fn statement(&self, number: u64) -> Option<(u64, String)> {
+        self.statements.lock().table.kind_of(number)
     }
 
     /// Adds an execution. Only a text that is new costs more than a look into a table.
-    pub(crate) fn add_execution(&self, text: &str, strings: Option<Strings>, execution: &Execution) {
+    pub(crate) fn add_execution(
+        &self,
+        number: u64,
+        text: &str,
+        strings: Option<Strings>,
+        execution: &Execution,
+    ) {
         self.server.record(execution.took);
-        let head = text.as_bytes().get(..fingerprint::READ).unwrap_or(text.as_bytes());
-        let number = self.hasher.hash_one((head, strings));
         {
             let mut statements = self.statements.lock();
             statements.counts.add(execution);

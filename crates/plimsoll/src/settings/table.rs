@@ -351,5 +351,10 @@ settings! {
         /// another pool has is left alone, which the log tells, and is taken over when that pool has ended.
         monitor_counters: String, set (impl Into<String>), default String::new(),
             otherwise "none; the totals begin at zero";
+
+        /// How long sessions must have waited for a lock before that is reported as an event, once for each pile-up; `off`
+        /// for never. Pile-ups are kept for 15 minutes all the same: `Monitoring::lock_episodes`. They are watched on the
+        /// heartbeat's connection, so not where `heartbeat` is off.
+        lock_report_after: Limit, set (impl Into<Limit>), default limit(secs(2)), range Range::Times(ms(1), hours(24));
     }
 }

@@ -45,6 +45,7 @@ fn log(event: &Event) {
         Event::HealthCheckFailed { fault, reason } => {
             tracing::error!(target: "plimsoll", code = fault.code(), "Postgres health check failed: {reason}");
         }
+        Event::LockPileUp { told, .. } => tracing::warn!(target: "plimsoll", "a lock is waited for: {told}"),
         Event::Stalled { by } => log_stalled(*by),
         Event::Degraded { missing } => tracing::warn!(target: "plimsoll", "degraded: {missing}"),
         Event::SessionsPolluted { found } => log_sessions_polluted(found),
@@ -197,6 +198,7 @@ fn count(event: &Event) {
         Event::HealthCheckFailed { fault, .. } => {
             metrics::counter!("plimsoll_health_check_failures_total", "code" => fault.code()).increment(1);
         }
+        Event::LockPileUp { .. } => metrics::counter!("plimsoll_lock_pile_ups_total").increment(1),
         Event::Stalled { by } => metrics::histogram!("plimsoll_stalled_seconds").record(by.as_secs_f64()),
         Event::Degraded { .. } => metrics::counter!("plimsoll_degraded_total").increment(1),
         Event::SessionsPolluted { .. } => metrics::counter!("plimsoll_sessions_polluted_total").increment(1),

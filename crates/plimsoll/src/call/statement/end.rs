@@ -20,6 +20,7 @@ pub(crate) struct Running<'a> {
     connection: &'a Connection,
     work: &'a WorkName,
     text: Option<Cow<'a, str>>,
+    number: u64,
     began: Moment,
     end: End,
     /// The writes on this connection before it, if it runs outside a transaction and that is looked at.
@@ -39,10 +40,12 @@ impl<'a> Running<'a> {
     }
 
     fn of(executor: &Executor<'a>, text: Option<Cow<'a, str>>) -> Self {
+        let number = executor.connection.note_statement(text.as_deref());
         Running {
             connection: executor.connection,
             work: executor.work,
             text,
+            number,
             began: Moment::now(),
             end: End::Dropped,
             writes_before: writes_before(executor),
@@ -110,8 +113,8 @@ impl Drop for Running<'_> {
         let took = self.began.elapsed();
         if monitor.is_on() {
             let strings = connection.link.state.strings();
-            let (text, at) = (self.text.as_deref(), SystemTime::now());
-            monitor.ended(&Ended { text, strings, took, at, end: self.end });
+            let (number, text, at) = (self.number, self.text.as_deref(), SystemTime::now());
+            monitor.ended(&Ended { number, text, strings, took, at, end: self.end });
         }
         if is_traced {
             trace(self.work, took, self.end);

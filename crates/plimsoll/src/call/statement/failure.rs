@@ -8,6 +8,7 @@ use crate::moment::Moment;
 use crate::rules::outcome::{Evidence, Scope, ServerAnswer};
 use crate::sql::nature;
 use crate::sql::nature::Nature;
+use crate::wire::connect::Pooler;
 use std::time::Duration;
 
 /// The server measures its limit with a clock of its own: this much earlier counts as its limit too.
@@ -58,12 +59,26 @@ impl Executor<'_> {
         let why = stopped.map(|reason| format!(" and was stopped because {reason}")).unwrap_or_default();
         let declared =
             if fault == Fault::Usage { "; the work was declared read_only and wanted to write" } else { "" };
+        let blocked = self.blocked(fault, sent).map(|by| format!("; {by}")).unwrap_or_default();
         let sentence = format!(
-            "{phase} of {} failed after {:.3} s{why}: {text}{declared}",
+            "{phase} of {} failed after {:.3} s{why}: {text}{declared}{blocked}",
             self.work,
             elapsed.as_secs_f64()
         );
         self.error(fault, phase, outcome, sentence).caused_by(error)
+    }
+
+    /// Who kept this statement waiting for a lock, if its time ran out and it was seen to wait.
+    fn blocked(&self, fault: Fault, sent: Sent) -> Option<String> {
+        let is_late = matches!(
+            fault,
+            Fault::LockTimeout | Fault::StatementTimeout | Fault::TransactionTimeout | Fault::DeadlinePassed
+        );
+        // Behind a pooler the process id is not the server's.
+        if !is_late || self.connection.session.pooler != Pooler::None {
+            return None;
+        }
+        self.connection.server.monitor.locks.lock().blocker_of(self.connection.pid(), sent.began)
     }
 
     /// Passes an answer on, unless the server has said since the request was sent that a commit stands on it alone: it was

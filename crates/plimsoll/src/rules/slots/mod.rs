@@ -32,7 +32,7 @@ use super::queue::handover::{Effects, Grant, HandOver};
 use super::queue::lane::Waiter;
 use super::queue::waiters::Waiters;
 use super::refusal::{Refusal, RefusalCounts};
-use super::request::Request;
+use super::request::{Holder, Request};
 use crate::event::Event;
 use crate::moment::Moment;
 use crate::name::WorkName;
@@ -293,7 +293,7 @@ impl<C, H> Slots<C, H> {
     }
 
     /// The leases, each with the time since which it is held; oldest first.
-    pub(crate) fn leases(&self) -> Vec<(&Request, Moment)> {
+    pub(crate) fn leases(&self) -> Vec<(&Holder, Moment)> {
         let mut leases: Vec<_> = self
             .slots
             .iter()

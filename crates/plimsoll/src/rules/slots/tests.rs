@@ -3,8 +3,8 @@ use crate::name::WorkName;
 use crate::rules::gate::Entrance;
 use crate::rules::queue::seat::Seat;
 use crate::rules::queue::ticket::Ticket;
-use crate::rules::request::Priority;
 use crate::rules::request::tests::request;
+use crate::rules::request::{Holder, Priority};
 use proptest::prelude::*;
 use std::num::NonZeroU32;
 
@@ -191,7 +191,7 @@ proptest! {
             held.dedup();
             prop_assert_eq!(held.len(), world.held.len(), "one connection in two hands");
             prop_assert!(slots.idle() == 0 || slots.servable() == 0, "idle while somebody may have it");
-            let kept = |take: &dyn Fn(&Request) -> bool| {
+            let kept = |take: &dyn Fn(&Holder) -> bool| {
                 slots.slots.iter().filter_map(|slot| slot.holder.as_ref()).filter(|it| take(it)).count()
             };
             prop_assert!(kept(&|holder| holder.cap.is_some()) <= CAP as usize, "a name holds more than it may");

@@ -5,8 +5,10 @@ use super::report::{
     ms,
 };
 use crate::call::database::Database;
+use crate::moment::Moment;
 use crate::pool::PoolStatus;
 use crate::record::Monitor;
+use crate::record::locks::LockEpisode;
 use crate::record::pool::ConnectionMetrics;
 use crate::record::queries::Execution;
 use crate::record::time::Timestamp;
@@ -79,7 +81,8 @@ impl Monitoring<'_> {
             let is_slow = self.monitor.is_slow(took);
             let ended = SystemTime::now();
             let execution = Execution { took, rows: 0, is_failed, is_timeout: false, is_slow, ended };
-            self.monitor.add_execution(text, None, &execution);
+            let number = self.monitor.number(Some(text), None);
+            self.monitor.add_execution(number, text, None, &execution);
         }
     }
 
@@ -126,6 +129,16 @@ impl Monitoring<'_> {
         leaks(&self.db.pool_status(), threshold)
     }
 
+    /// Who waited for locks in the last 15 minutes, in this database, and who let them wait; oldest first, so that a stall
+    /// that is over can still be explained. Sessions of other programs take part too, by their application names, as do
+    /// those of this one behind a pooler. Of sessions of other roles a role without `pg_read_all_stats` sees only who blocks
+    /// its own: see [`LockEpisode::is_partial`]. This asks the server nothing: it is looked at once a second, while
+    /// monitoring is on and the heartbeat is not off.
+    #[must_use]
+    pub fn lock_episodes(&self) -> Vec<LockEpisode> {
+        self.monitor.locks.lock().episodes(Moment::now())
+    }
+
     fn judge(&self, now: &ConnectionMetrics) -> HealthStatus {
         let down = match self.db.is_closed() {
             true => Some("the pool is closed".to_owned()),
@@ -148,6 +161,7 @@ impl Monitoring<'_> {
                 min_connections: self.db.pool.inner.slots.lock().limits.min,
                 max_connections: status.maximum,
             },
+            lock_episodes: self.lock_episodes(),
             leak_warnings: leaks(&status, LEAK),
             pool_status: (&status).into(),
             pool_metrics,
@@ -184,7 +198,7 @@ pub(super) fn metrics(monitor: &Monitor, status: &PoolStatus) -> ConnectionMetri
 
 fn leaks(status: &PoolStatus, threshold: Duration) -> Vec<LeakWarning> {
     let long = status.leases.iter().filter(|lease| lease.held > threshold);
-    long.map(|lease| LeakWarning { work: lease.work.clone(), held_seconds: ms(lease.held) / 1e3 }).collect()
+    long.map(LeakWarning::from).collect()
 }
 
 impl Monitor {

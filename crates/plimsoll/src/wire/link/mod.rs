@@ -51,7 +51,7 @@ use hearing::Hearing;
 use orphan::OrphanedCommit;
 use parking::Parking;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use tokio::sync::Semaphore;
 
 /// How a parked connection came to rest.
@@ -74,6 +74,8 @@ struct BorrowerSide {
     bell: Bell,
     /// Whether the session was idle when the borrower was last told how a request ended.
     was_told_idle: AtomicBool,
+    /// Stands for the text of the statement that began last; 0 for none.
+    statement: AtomicU64,
 }
 
 /// One connection, as everything but its borrower sees it.
@@ -100,6 +102,7 @@ impl Link {
                 handed: Handed::new(),
                 bell: Bell::new(),
                 was_told_idle: AtomicBool::new(true),
+                statement: AtomicU64::new(0),
             },
             state,
             lease: LeaseUse::new(),
