@@ -19,6 +19,7 @@
 //! | file | question |
 //! |---|---|
 //! | [`blocking`] | who waits for a lock, and who holds it |
+//! | [`statements`] | which statements take the server's time |
 //!
 //! What all questions keep to:
 //!
@@ -32,5 +33,6 @@
 
 mod answer;
 pub mod blocking;
+pub mod statements;
 
 pub use answer::Unreadable;

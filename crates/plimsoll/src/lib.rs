@@ -37,6 +37,7 @@
 //! | [`Transaction`], [`TransactionGuard`] | commit on `Ok`, roll back on everything else |
 //! | [`deadline`] | a point in time that travels with a request |
 //! | [`request_id`] | the name of a request, which travels with it |
+//! | [`session_name`] | what the server shows of the work that a session does |
 //! | [`Error`]: [`Fault`], [`Phase`], [`Outcome`] | what failed, how far it had come, what became of it |
 //! | [`event::Event`] | something that happened and is no answer to a call |
 //! | [`monitor`] | what went on between this program and its database, to be read or written as JSON |
@@ -61,6 +62,7 @@ pub mod request_id;
 mod rules;
 mod runner;
 pub mod secret;
+pub mod session_name;
 pub mod settings;
 mod sql;
 mod sync;

@@ -19,14 +19,12 @@ use crate::pool::meter::Metering;
 use crate::pool::{Ask, LastConnect, Pool, connects};
 use crate::record::Monitor;
 use crate::rules::queue::waiters::AS_LONG_AS_IT_TAKES;
+use crate::session_name::HEARTBEAT;
 use crate::settings::Settings;
 use crate::wire::connect::Connector;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
-
-/// The end of the application name of the heartbeat's connection.
-const HEARTBEAT: &str = " (heartbeat)";
 
 impl Database {
     /// Checks the settings, opens a first connection, and gives the handle.

@@ -126,6 +126,7 @@ const EACH: &[(&str, &str)] = &[
     ("channel_binding", "require"),
     ("target_session_attrs", "read-write"),
     ("application_name", "orders-api"),
+    ("session_names", "true"),
     ("options", "-c search_path=app"),
     ("keepalives_idle", "off"),
     ("keepalives_interval", "7s"),
@@ -195,6 +196,7 @@ fn in_code() -> Settings {
         .channel_binding(ChannelBinding::Require)
         .target_session_attrs(TargetSessionAttrs::ReadWrite)
         .application_name("orders-api")
+        .session_names(true)
         .options("-c search_path=app")
         .keepalives_idle(None)
         .keepalives_interval(secs(7))
