@@ -84,12 +84,34 @@ pub enum Event {
         /// What became of it.
         outcome: Outcome,
     },
-    /// A lease has been held for long: it may be a leak.
+    /// A lease has been held for longer than `leak_after`. Told once for each lease.
     HeldLong {
-        /// Whose.
+        /// Whose, with the place in the source.
         work: String,
+        /// The id of the request for which it works, if it has one.
+        request: Option<String>,
+        /// The backend's process id; none behind a pooler.
+        pid: Option<i32>,
         /// How long so far.
         held: Duration,
+        /// For how long nothing was received on the connection.
+        silent: Duration,
+        /// What it looks like.
+        hold: Hold,
+        /// The text of the last statement on it, without constants, if it is known.
+        statement: Option<String>,
+    },
+    /// A connection was taken back from a lease that had not used it for `leak_reclaim_after`. It was ended, with its
+    /// transaction if one was open, and another may be opened in its stead.
+    LeaseReclaimed {
+        /// Whose, with the place in the source.
+        work: String,
+        /// The backend's process id; none behind a pooler.
+        pid: Option<i32>,
+        /// How long it was held.
+        held: Duration,
+        /// For how long nothing was received on it.
+        silent: Duration,
     },
     /// Every lease is held by a task that waits for a second one.
     SelfDeadlock {
@@ -249,6 +271,45 @@ impl fmt::Display for StopReason {
             StopReason::Limit => "its limit came",
             StopReason::Shutdown => "the pool is being closed",
         })
+    }
+}
+
+/// What a lease that is held for long looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Hold {
+    /// Nothing goes on on it, and nothing has for most of the time: its guard was forgotten, or its task is stuck.
+    Leak,
+    /// Nothing goes on, but a transaction is open: it keeps its locks, and keeps the server from clearing up.
+    IdleInTransaction,
+    /// A statement runs and has not answered for most of the time.
+    SlowQuery,
+    /// It is used all the time.
+    InUse,
+}
+
+impl Hold {
+    /// As a word for reports and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Hold::Leak => "leak",
+            Hold::IdleInTransaction => "idle in transaction",
+            Hold::SlowQuery => "slow query",
+            Hold::InUse => "in use",
+        }
+    }
+
+    /// Whether the connection is kept from others for nothing.
+    #[must_use]
+    pub fn is_idle(self) -> bool {
+        matches!(self, Hold::Leak | Hold::IdleInTransaction)
+    }
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

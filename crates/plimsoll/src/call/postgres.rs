@@ -84,6 +84,10 @@ impl Drop for Connection {
     }
 }
 
+/// What the holder of a lease is told that did not use its connection for too long.
+const TAKEN_BACK: &str = "the pool took the connection back, because its lease had done nothing with it for longer than \
+    leak_reclaim_after; give connections back between pieces of work";
+
 /// Opens, checks and reclaims PostgreSQL connections.
 pub(crate) struct Postgres {
     pub(crate) connector: Connector,
@@ -243,6 +247,10 @@ impl Manage for Postgres {
 
     fn statement(&self, number: u64) -> Option<(u64, String)> {
         self.server.monitor.statement(number)
+    }
+
+    fn take_back(&self, link: &Arc<Link>) {
+        link.end_because(TAKEN_BACK);
     }
 
     fn return_limit(&self, link: &Arc<Link>) -> Option<Duration> {

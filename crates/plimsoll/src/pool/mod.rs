@@ -11,6 +11,7 @@
 //! | [`acquire`], [`wait`] | the fast path, the queue, the check |
 //! | [`refusal`] | the error that tells why there is no connection |
 //! | [`lease`] | a lent connection, and how it comes back |
+//! | [`leaks`] | leases that are held for long |
 //! | [`meter`] | what is measured of acquisitions and leases |
 //! | [`connects`] | connects, on tasks of the pool's own |
 //! | [`clock`], [`alarm`] | one clock for all limits, and how it is woken |
@@ -29,6 +30,7 @@ pub(crate) mod connects;
 pub(crate) mod fairness;
 pub(crate) mod foreign_runtime;
 pub(crate) mod janitor;
+mod leaks;
 pub(crate) mod lease;
 pub(crate) mod meter;
 #[cfg(plimsoll_loom)]
@@ -149,6 +151,12 @@ pub trait Manage: Send + Sync + Sized + 'static {
     fn statement(&self, number: u64) -> Option<(u64, String)> {
         let _ = number;
         None
+    }
+
+    /// Its holder does not use the connection, which is taken back: end it, and tell the holder so when it asks.
+    #[doc(hidden)]
+    fn take_back(&self, handle: &Self::Handle) {
+        self.abandon(handle);
     }
 
     /// Making the connection clean takes longer than its limit: end it.

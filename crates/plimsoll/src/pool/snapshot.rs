@@ -1,6 +1,7 @@
 //! What the pool looks like now, as numbers and as a sentence.
 
 use super::{Inner, LastConnect, Manage};
+use crate::event::Hold;
 use crate::moment::Moment;
 use crate::rules::request::Holder;
 use crate::rules::slots::{SlotState, Slots};
@@ -115,6 +116,26 @@ impl fmt::Display for LeaseState {
     }
 }
 
+impl LeaseStatus {
+    /// What a lease that is held for so long looks like.
+    #[must_use]
+    pub fn hold(&self) -> Hold {
+        hold(self.state, self.held, self.silent)
+    }
+}
+
+/// What a lease looks like. Silence counts for as much as it lasts of the lease: a lease that runs a statement now and then
+/// is in use, whatever it does at the moment at which it is looked at.
+pub(super) fn hold(state: LeaseState, held: Duration, silent: Duration) -> Hold {
+    let is_mostly_silent = silent.min(held) >= held / 2;
+    match state {
+        _ if !is_mostly_silent => Hold::InUse,
+        LeaseState::Active => Hold::SlowQuery,
+        LeaseState::Idle => Hold::Leak,
+        LeaseState::IdleInTransaction | LeaseState::IdleInFailedTransaction => Hold::IdleInTransaction,
+    }
+}
+
 /// What shows of a connection without asking it.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -141,14 +162,14 @@ fn leases<M: Manage>(inner: &Inner<M>, slots: &Slots<M::Connection, M::Handle>) 
 }
 
 /// A lease as it is seen under the pool's lock.
-struct Seen {
-    holder: Holder,
-    since: Moment,
-    observed: Observed,
+pub(super) struct Seen {
+    pub(super) holder: Holder,
+    pub(super) since: Moment,
+    pub(super) observed: Observed,
 }
 
 impl Seen {
-    fn told<M: Manage>(self, inner: &Inner<M>, now: Moment) -> LeaseStatus {
+    pub(super) fn told<M: Manage>(self, inner: &Inner<M>, now: Moment) -> LeaseStatus {
         let Observed { pid, state, silent, statement } = self.observed;
         let (fingerprint, last_statement) = match inner.manager.statement(statement) {
             Some((fingerprint, text)) => (Some(fingerprint), Some(text)),

@@ -221,6 +221,11 @@ settings! {
         /// it was acquired; `off` for never.
         leak_after: Limit, set (impl Into<Limit>), default limit(secs(300)), range Range::Times(ms(1), hours(24));
 
+        /// Time after which a lent connection on which nothing has gone on is taken back: it is ended, and another may be
+        /// opened in its stead. Its holder, should it come back to it, gets an error. A lease that runs a statement, or
+        /// has run one within this time, is left alone. `off` for never.
+        leak_reclaim_after: Limit, set (impl Into<Limit>), default Limit::Off, range Range::Times(ms(10), hours(24));
+
         /// How long every connection must have been idle in the hands of a task that waits for a second connection,
         /// before this counts as a deadlock and the youngest waiter is refused; `off` for never. The error of a wait
         /// that ends earlier by its own limit names the deadlock too.

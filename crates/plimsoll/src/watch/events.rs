@@ -1,6 +1,6 @@
 //! Writes each event to the log, and counts it.
 
-use crate::event::{Event, Found, POLLUTED};
+use crate::event::{Event, Found, Hold, POLLUTED};
 use crate::fault::Fault;
 use crate::moment::in_seconds;
 use std::time::Duration;
@@ -32,9 +32,11 @@ fn log(event: &Event) {
         Event::CommitSettled { work, outcome } => {
             tracing::warn!(target: "plimsoll", work, "nobody waited for this COMMIT any more; outcome: {outcome}");
         }
-        Event::HeldLong { work, held } => {
-            tracing::warn!(target: "plimsoll", work, seconds = held.as_secs(), "a lease is held for long");
-        }
+        Event::HeldLong { .. } => log_held_long(event),
+        Event::LeaseReclaimed { work, pid, held, silent } => tracing::warn!(
+            target: "plimsoll", work, pid, held_seconds = held.as_secs(), silent_seconds = silent.as_secs(),
+            "a connection was taken back from a lease that did not use it"
+        ),
         Event::SelfDeadlock { leases } => {
             tracing::error!(target: "plimsoll", "every lease is held by a task that waits for another: {leases}");
         }
@@ -67,6 +69,24 @@ fn log(event: &Event) {
             target: "plimsoll", work, code = fault.code(), tried, "not tried again: the retry budget is spent"
         ),
     }
+}
+
+fn log_held_long(event: &Event) {
+    let Event::HeldLong { work, request, pid, held, silent, hold, statement } = event else { return };
+    let advice = match hold {
+        Hold::Leak => {
+            "a connection may be leaked: nothing goes on on it; look at this place for a guard that is kept"
+        }
+        Hold::IdleInTransaction => {
+            "a transaction is left open: nothing goes on in it, and it keeps its locks"
+        }
+        Hold::SlowQuery => "a statement runs for long on a lent connection",
+        _ => "a lease is held for long, and is in use",
+    };
+    tracing::warn!(
+        target: "plimsoll", work, request, pid, held_seconds = held.as_secs(), silent_seconds = silent.as_secs(),
+        hold = hold.as_str(), statement, "{advice}"
+    );
 }
 
 fn log_acquire_failed(work: &str, fault: Fault, waited: Duration) {
@@ -191,7 +211,10 @@ fn count(event: &Event) {
             metrics::counter!("plimsoll_discarded_total", "reason" => *reason).increment(1);
         }
         Event::CommitSettled { .. } => metrics::counter!("plimsoll_commits_settled_total").increment(1),
-        Event::HeldLong { .. } => metrics::counter!("plimsoll_held_long_total").increment(1),
+        Event::HeldLong { hold, .. } => {
+            metrics::counter!("plimsoll_held_long_total", "hold" => hold.as_str()).increment(1);
+        }
+        Event::LeaseReclaimed { .. } => metrics::counter!("plimsoll_leases_reclaimed_total").increment(1),
         Event::SelfDeadlock { .. } => metrics::counter!("plimsoll_self_deadlocks_total").increment(1),
         Event::BreakerOpened { .. } => metrics::counter!("plimsoll_breaker_trips_total").increment(1),
         Event::BreakerStillOpen { .. } | Event::BreakerHalfOpened { .. } | Event::BreakerClosed { .. } => {}

@@ -244,6 +244,9 @@ impl<C, H> Slots<C, H> {
 
     /// A lent connection is on its way back and not clean yet; gives the name of the work that held it.
     pub(crate) fn begin_return(&mut self, slot: usize, now: Moment) -> Option<WorkName> {
+        if self.slots.get(slot).is_some_and(|place| place.state == SlotState::Forsaken) {
+            return None;
+        }
         self.leave(slot);
         let place = self.slots.get_mut(slot)?;
         place.state = SlotState::Returning;
@@ -262,7 +265,7 @@ impl<C, H> Slots<C, H> {
             Some(SlotState::Lent) => self.hot.lent -= 1,
             Some(SlotState::Returning) => self.returning -= 1,
             Some(SlotState::Idle) => self.hot.idle.retain(|idle| *idle != slot),
-            Some(SlotState::Vacant) | None => {}
+            Some(SlotState::Vacant | SlotState::Forsaken) | None => {}
         }
     }
 

@@ -11,6 +11,9 @@ pub(crate) enum SlotState {
     Idle,
     Lent,
     Returning,
+    /// It was taken back from a holder that keeps the connection without using it. The connection has ended and does not
+    /// count any more; the slot waits for the holder's guard, which may be dropped at any time, or never.
+    Forsaken,
 }
 
 /// A place for a connection `C`; `H` is a handle on it that stays here while it is lent. No two slots share a cache

@@ -26,6 +26,8 @@ enum Step {
     Settle,
     Condemn,
     Lose,
+    Forsake,
+    ReturnForsaken(bool),
     GiveUp,
     Deliver,
     Reap,
@@ -40,6 +42,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => acquire(), 1 => Just(Step::Pause), 2 => Just(Step::Resume), 3 => Just(Step::Connect), 1 => Just(Step::Fail), 4 => Just(Step::Return),
         1 => Just(Step::Dirty), 1 => Just(Step::Settle), 1 => Just(Step::Condemn), 1 => Just(Step::Lose), 1 => Just(Step::GiveUp),
+        1 => Just(Step::Forsake), 1 => any::<bool>().prop_map(Step::ReturnForsaken),
         3 => Just(Step::Deliver), 1 => Just(Step::Reap),
     ]
 }
@@ -51,6 +54,8 @@ struct World {
     opening: Vec<usize>,
     held: Vec<(usize, u32)>,
     returning: Vec<(usize, u32)>,
+    /// Taken back from their holders, which still have their guards.
+    forsaken: Vec<(usize, u32)>,
     tickets: Vec<Ticket<Grant<u32>>>,
     underway: Vec<HandOver<u32>>,
 }
@@ -114,6 +119,23 @@ impl World {
             Step::Lose => {
                 if let Some((slot, _)) = self.held.pop() {
                     slots.vacate(slot);
+                }
+            }
+            Step::Forsake => {
+                if let Some((slot, connection)) = self.held.pop() {
+                    slots.forsake(slot);
+                    slots.forsake(slot);
+                    self.forsaken.push((slot, connection));
+                    self.opening.extend(slots.begin_connects(slots.wanted(), now));
+                }
+            }
+            Step::ReturnForsaken(is_dirty) => {
+                if let Some((slot, connection)) = self.forsaken.pop() {
+                    if *is_dirty {
+                        slots.begin_return(slot, now);
+                    }
+                    let effects = slots.offer(slot, connection, || now);
+                    assert!(matches!(effects, Effects::Close(it) if it == connection), "lent on");
                 }
             }
             Step::GiveUp => {

@@ -127,6 +127,8 @@ pub struct LeakWarning {
     pub request_id: Option<String>,
     /// The process id of the backend; none behind a pooler.
     pub pid: Option<i32>,
+    /// What it looks like: `leak`, `idle in transaction`, `slow query` or `in use`.
+    pub hold: &'static str,
     /// What goes on on the connection, in the server's words: `idle`, `active`, `idle in transaction`.
     pub state: String,
     /// For how long nothing was received on it.
@@ -260,6 +262,7 @@ impl From<&LeaseStatus> for LeakWarning {
             work: lease.work.clone(),
             request_id: lease.request_id.clone(),
             pid: lease.pid,
+            hold: lease.hold().as_str(),
             state: lease.state.to_string(),
             silent_seconds: ms(lease.silent) / 1e3,
             query_hash: lease.fingerprint.map(|fingerprint| format!("{fingerprint:016x}")),

@@ -2,6 +2,7 @@
 
 mod a_dead_idle_connection_is_never_lent;
 mod a_full_queue_counts_only_those_beyond_capacity;
+mod a_leak_is_told_apart_and_can_be_taken_back;
 mod a_lock_pile_up_leaves_the_others_afloat;
 mod a_paused_pool_lends_nothing_and_loses_nothing;
 mod a_pool_keeps_its_size_and_always_closes;
