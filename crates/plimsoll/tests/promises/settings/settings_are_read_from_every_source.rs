@@ -177,6 +177,7 @@ const EACH: &[(&str, &str)] = &[
     ("monitoring", "false"),
     ("monitor_window", "50"),
     ("monitor_slow_after", "700ms"),
+    ("lock_report_after", "700ms"),
 ];
 
 /// The settings that [`EACH`] names, said in code.
@@ -247,6 +248,7 @@ fn in_code() -> Settings {
         .monitoring(false)
         .monitor_window(50)
         .monitor_slow_after(Duration::from_millis(700))
+        .lock_report_after(Duration::from_millis(700))
 }
 
 #[test]
