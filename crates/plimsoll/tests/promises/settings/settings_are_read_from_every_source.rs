@@ -152,6 +152,7 @@ const EACH: &[(&str, &str)] = &[
     ("cancel_limit", "3"),
     ("close_timeout", "20s"),
     ("leak_after", "off"),
+    ("leak_reclaim_after", "20min"),
     ("deadlock_after", "2s"),
     ("breaker", "dark"),
     ("breaker_after", "3s"),
@@ -177,6 +178,8 @@ const EACH: &[(&str, &str)] = &[
     ("monitoring", "false"),
     ("monitor_window", "50"),
     ("monitor_slow_after", "700ms"),
+    ("write_audit", "on"),
+    ("monitor_counters", "/var/lib/app/totals.json"),
     ("lock_report_after", "700ms"),
 ];
 
@@ -223,6 +226,7 @@ fn in_code() -> Settings {
         .cancel_limit(3)
         .close_timeout(secs(20))
         .leak_after(None)
+        .leak_reclaim_after(secs(1_200))
         .deadlock_after(secs(2))
         .breaker(Enforcement::Dark)
         .breaker_after(secs(3))
@@ -248,6 +252,8 @@ fn in_code() -> Settings {
         .monitoring(false)
         .monitor_window(50)
         .monitor_slow_after(Duration::from_millis(700))
+        .write_audit(Enforcement::On)
+        .monitor_counters("/var/lib/app/totals.json")
         .lock_report_after(Duration::from_millis(700))
 }
 
