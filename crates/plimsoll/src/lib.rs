@@ -58,6 +58,7 @@ mod record;
 pub mod request_id;
 mod rules;
 mod runner;
+mod said;
 pub mod secret;
 pub mod settings;
 mod sql;
