@@ -11,12 +11,14 @@
 //! | [`window`] | the latest samples: mean, longest, percentiles |
 //! | [`histogram`] | times since the start, in OpenTelemetry's buckets |
 //! | [`queries`] | the bounded table of kinds of statements |
+//! | [`slow_log`] | which statements go to the slow log |
 //! | [`pool`] | acquisitions and the latest snapshots of the pool |
 //! | [`time`] | points in time as reports write them |
 
 pub(crate) mod histogram;
 pub(crate) mod pool;
 pub(crate) mod queries;
+pub(crate) mod slow_log;
 pub(crate) mod statement;
 pub(crate) mod time;
 pub(crate) mod window;
@@ -35,7 +37,7 @@ use std::time::Duration;
 use window::Window;
 
 /// Stands for the text of a statement that the caller has prepared itself: the driver does not tell it.
-const PREPARED: &str = "\"a statement that the caller prepared\"";
+pub(crate) const PREPARED: &str = "\"a statement that the caller prepared\"";
 
 /// Everything that is recorded.
 pub(crate) struct Monitor {

@@ -12,6 +12,8 @@
 //! | [`forecast`] | how long a wait would take, and whether it is worth beginning |
 //! | [`circuit`] | whether the server is silent for so long that calls are refused |
 //! | [`budget`], [`backoff`] | whether work may run again, and after which pause |
+//! | [`slow_kinds`] | which slow statements are told of in full, and which are counted |
+//! | [`plan`] | what is told of a server's plan |
 //! | [`outcome`] | what became of a statement, from where it ran and what was answered |
 
 pub(crate) mod backoff;
@@ -20,7 +22,9 @@ pub(crate) mod circuit;
 pub(crate) mod forecast;
 pub(crate) mod gate;
 pub(crate) mod outcome;
+pub(crate) mod plan;
 pub(crate) mod queue;
 pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod slots;
+pub(crate) mod slow_kinds;

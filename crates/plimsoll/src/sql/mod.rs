@@ -12,8 +12,10 @@
 //! | `statements` | where does a statement end? |
 //! | `nature` | what does a statement do to transactions? |
 //! | `fingerprint` | which texts differ only in their constants, and what is left without these? |
+//! | `explain` | may it be put behind EXPLAIN? |
 //! | `residue`, `functions` | what does a statement, or a function that it calls, leave in the session? |
 
+pub(crate) mod explain;
 pub(crate) mod fingerprint;
 mod functions;
 pub(crate) mod lexer;

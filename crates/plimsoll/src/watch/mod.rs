@@ -6,6 +6,7 @@
 //! | [`heartbeat`], [`session_watch`] | the reserved connection: signs of life, changes of the schema, what other clients leave |
 //! | [`health`], [`capacity`] | how the database is, and how full |
 //! | [`monitor`] | what went on: acquisitions, statements, leases, in bounded memory |
+//! | [`slow_log`] | tells what the slow log counted, and asks for the plans of slow statements |
 //! | [`events`] | writes events to the log and counts them |
 
 pub(crate) mod capacity;
@@ -14,4 +15,5 @@ pub(crate) mod health;
 pub(crate) mod heartbeat;
 pub(crate) mod monitor;
 mod session_watch;
+mod slow_log;
 mod start;
