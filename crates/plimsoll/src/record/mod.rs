@@ -12,6 +12,7 @@
 //! | [`histogram`] | times since the start, in OpenTelemetry's buckets |
 //! | [`queries`] | the bounded table of kinds of statements |
 //! | [`locks`] | pile-ups behind locks, for 15 minutes |
+//! | [`slow_log`] | which statements go to the slow log |
 //! | [`pool`] | acquisitions and the latest snapshots of the pool |
 //! | [`counters`], [`keeper`] | the totals, and the file in which they outlive the program |
 //! | [`audit`] | leases and requests that write more than once outside a transaction |
@@ -24,6 +25,7 @@ pub(crate) mod keeper;
 pub(crate) mod locks;
 pub(crate) mod pool;
 pub(crate) mod queries;
+pub(crate) mod slow_log;
 pub(crate) mod statement;
 pub(crate) mod time;
 pub(crate) mod window;
@@ -45,7 +47,7 @@ use std::time::Duration;
 use window::Window;
 
 /// Stands for the text of a statement that the caller has prepared itself: the driver does not tell it.
-const PREPARED: &str = "\"a statement that the caller prepared\"";
+pub(crate) const PREPARED: &str = "\"a statement that the caller prepared\"";
 
 /// Everything that is recorded.
 pub(crate) struct Monitor {

@@ -13,6 +13,8 @@
 //! | [`circuit`] | whether the server is silent for so long that calls are refused |
 //! | [`budget`], [`backoff`] | whether work may run again, and after which pause |
 //! | [`inbox`] | what a listener's reader gets, and where it is told that something is missing |
+//! | [`slow_kinds`] | which slow statements are told of in full, and which are counted |
+//! | [`plan`] | what is told of a server's plan |
 //! | [`outcome`] | what became of a statement, from where it ran and what was answered |
 
 pub(crate) mod backoff;
@@ -22,7 +24,9 @@ pub(crate) mod forecast;
 pub(crate) mod gate;
 pub(crate) mod inbox;
 pub(crate) mod outcome;
+pub(crate) mod plan;
 pub(crate) mod queue;
 pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod slots;
+pub(crate) mod slow_kinds;

@@ -7,6 +7,7 @@
 //! | [`health`], [`capacity`] | how the database is, and how full |
 //! | [`listen`] | notifications, on a connection of their own |
 //! | [`monitor`] | what went on: acquisitions, statements, leases, in bounded memory |
+//! | [`slow_log`] | tells what the slow log counted, and asks for the plans of slow statements |
 //! | [`events`] | writes events to the log and counts them |
 
 pub(crate) mod capacity;
@@ -17,4 +18,5 @@ pub(crate) mod listen;
 mod lock_watch;
 pub(crate) mod monitor;
 mod session_watch;
+mod slow_log;
 mod start;
