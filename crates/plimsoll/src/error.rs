@@ -5,6 +5,7 @@
 //! type. The message is one sentence, numbers first; cause and remedy come from the fault's row of the table.
 
 use crate::fault::{Again, Fault};
+use crate::place::ServerRole;
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -82,9 +83,9 @@ impl fmt::Display for Outcome {
 }
 
 /// A failure: fault, phase, outcome, a sentence and the error that caused it.
-pub struct Error(Box<Inner>);
+pub struct Error(pub(crate) Box<Inner>);
 
-struct Inner {
+pub(crate) struct Inner {
     fault: Fault,
     phase: Phase,
     outcome: Outcome,
@@ -93,6 +94,7 @@ struct Inner {
     retry_after: Option<Duration>,
     source: Option<BoxError>,
     attempts: u32,
+    pub(crate) role: Option<ServerRole>,
 }
 
 impl Error {
@@ -108,6 +110,7 @@ impl Error {
             retry_after: None,
             source: None,
             attempts: 1,
+            role: None,
         }))
     }
 

@@ -38,6 +38,7 @@
 //! | [`deadline`] | a point in time that travels with a request |
 //! | [`Error`]: [`Fault`], [`Phase`], [`Outcome`] | what failed, how far it had come, what became of it |
 //! | [`event::Event`] | something that happened and is no answer to a call |
+//! | [`CommitToken`] | stands for a commit that a read on a replica must see |
 //! | [`monitor`] | what went on between this program and its database, to be read or written as JSON |
 //! | [`migrate`] | the schema, brought up to date under a lock |
 //! | [`LockKey`] | keys of advisory locks, the same in every process and in SQL |
@@ -48,10 +49,12 @@ mod error;
 pub mod event;
 mod fault;
 mod lock_key;
+mod lsn;
 pub mod migrate;
 mod moment;
 mod name;
 mod nested;
+mod place;
 pub mod pool;
 mod rules;
 mod runner;
@@ -59,6 +62,7 @@ pub mod secret;
 pub mod settings;
 mod sql;
 mod sync;
+mod token;
 mod watch;
 mod wire;
 
@@ -82,6 +86,7 @@ pub use call::database::Database;
 pub use call::health::{Health, HealthState, Readiness};
 pub use call::idempotent::Idempotent;
 pub use call::options::Isolation;
+pub use call::replicas::{ReplicaStatus, RoutingStatus};
 pub use call::retry::RetryStatus;
 pub use call::statement::query::{AsQuery, Params};
 pub use call::statement::stream::{CopyIn, CopyOut, RowStream};
@@ -90,9 +95,11 @@ pub use error::{BoxError, Error, Outcome, Phase, Result};
 pub use fault::{Advice, Again, Fault};
 pub use lock_key::{KeyPart, LockKey};
 pub use name::WorkName;
+pub use place::ServerRole;
 pub use pool::Priority;
 pub use rules::circuit::BreakerState;
 pub use settings::Settings;
+pub use token::{CommitToken, NotAToken};
 pub use tokio_postgres;
 pub use watch::capacity::{Capacity, TableSize};
 pub use wire::connect::Pooler;

@@ -4,10 +4,12 @@ use super::breaker::CircuitBreaker;
 use super::health::HealthCache;
 use super::statement::cache::StatementKnowledge;
 use super::statement::end::StatementSink;
-use crate::event::Events;
-use crate::moment::nanos;
+use crate::event::{Event, Events};
+use crate::moment::{Moment, nanos};
 use crate::pool::alarm::Alarm;
+use crate::place::{Place, ServerRole};
 use crate::settings::Plan;
+use crate::wire::demotion::Demotions;
 use crate::wire::handshake::Opened;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -29,6 +31,9 @@ pub(crate) struct Server {
     pub(crate) statement_sink: Arc<dyn StatementSink>,
     pub(crate) statements: StatementKnowledge,
     pub(crate) observed: Observed,
+    /// Which server it is, where there are several.
+    pub(crate) place: Option<Place>,
+    pub(crate) demotions: Arc<Demotions>,
 }
 
 const _: () = assert!(std::mem::offset_of!(Server, plan) <= 64);
@@ -58,7 +63,13 @@ pub(crate) struct StatementLimits {
 }
 
 impl Server {
-    pub(crate) fn new(plan: Arc<Plan>, events: Events, statement_sink: Arc<dyn StatementSink>) -> Self {
+    pub(crate) fn new(
+        plan: Arc<Plan>,
+        events: Events,
+        statement_sink: Arc<dyn StatementSink>,
+        place: Option<Place>,
+        demotions: Arc<Demotions>,
+    ) -> Self {
         Server {
             limits: StatementLimits {
                 client: plan.client_statement_timeout(),
@@ -72,8 +83,24 @@ impl Server {
             statement_sink,
             statements: StatementKnowledge::new(plan.type_cache()),
             observed: Observed::default(),
+            place,
+            demotions,
             events,
             plan,
+        }
+    }
+
+    /// Whether reads are sent here, and nothing else.
+    pub(crate) fn is_replica(&self) -> bool {
+        self.place.as_ref().is_some_and(|place| place.role == ServerRole::Replica)
+    }
+
+    /// The server at this place of the list of hosts takes no writes any more. The first to notice that tells of it.
+    pub(crate) fn demoted(&self, host: usize, reason: &'static str) {
+        if self.demotions.demoted(host, Moment::now()) {
+            let server = self.plan.hosts().get(host).map(ToString::to_string).unwrap_or_default();
+            self.breaker.is_news();
+            self.events.tell(Event::Demoted { server, reason });
         }
     }
 }

@@ -12,6 +12,8 @@
 //! | [`forecast`] | how long a wait would take, and whether it is worth beginning |
 //! | [`circuit`] | whether the server is silent for so long that calls are refused |
 //! | [`budget`], [`backoff`] | whether work may run again, and after which pause |
+//! | [`lag`] | how far a replica is behind, as a time that can be proven |
+//! | [`route`] | which replica a read goes to |
 //! | [`outcome`] | what became of a statement, from where it ran and what was answered |
 
 pub(crate) mod backoff;
@@ -19,8 +21,10 @@ pub(crate) mod budget;
 pub(crate) mod circuit;
 pub(crate) mod forecast;
 pub(crate) mod gate;
+pub(crate) mod lag;
 pub(crate) mod outcome;
 pub(crate) mod queue;
 pub(crate) mod refusal;
 pub(crate) mod request;
+pub(crate) mod route;
 pub(crate) mod slots;

@@ -58,6 +58,11 @@ fn log(event: &Event) {
             tracing::info!(target: "plimsoll", applied, "the schema was brought up to date");
         }
         Event::SchemaAhead { version, unknown } => log_schema_ahead(*version, *unknown),
+        Event::Demoted { .. }
+        | Event::RoleChanged { .. }
+        | Event::ReplicaLost { .. }
+        | Event::ReplicaBack { .. }
+        | Event::FallbackCapped { .. } => log_servers(event),
         Event::Retried { work, fault, tried } => {
             tracing::debug!(target: "plimsoll", work, code = fault.code(), tried, "it failed and is tried again");
         }
@@ -117,6 +122,28 @@ fn log_sessions_polluted(found: &str) {
     );
 }
 
+/// What happened to one of several servers.
+fn log_servers(event: &Event) {
+    match event {
+        Event::Demoted { server, reason } => tracing::error!(
+            target: "plimsoll", server, "the server takes no writes any more, its connections are given up: {reason}"
+        ),
+        Event::RoleChanged { server, role, timeline } => {
+            tracing::warn!(target: "plimsoll", server, timeline, "the server is now the {role}");
+        }
+        Event::ReplicaLost { server, reason } => {
+            tracing::warn!(target: "plimsoll", server, "no reads go to this replica: it {reason}");
+        }
+        Event::ReplicaBack { server, after } => {
+            tracing::info!(target: "plimsoll", server, ms = after.as_millis(), "reads go to this replica");
+        }
+        Event::FallbackCapped { refused, cap } => tracing::warn!(
+            target: "plimsoll", refused, cap, "no replica could serve these reads, and the primary takes no more of them"
+        ),
+        _ => {}
+    }
+}
+
 fn log_schema_ahead(version: i64, unknown: usize) {
     tracing::warn!(
         target: "plimsoll", version, unknown,
@@ -160,6 +187,13 @@ fn count(event: &Event) {
         Event::SessionsPolluted { .. } => metrics::counter!("plimsoll_sessions_polluted_total").increment(1),
         Event::Migrated { .. } => metrics::counter!("plimsoll_migrated_total").increment(1),
         Event::SchemaAhead { .. } => metrics::counter!("plimsoll_schema_ahead_total").increment(1),
+        Event::Demoted { .. } => metrics::counter!("plimsoll_demotions_total").increment(1),
+        Event::RoleChanged { .. } => metrics::counter!("plimsoll_role_changes_total").increment(1),
+        Event::ReplicaLost { .. } => metrics::counter!("plimsoll_replicas_lost_total").increment(1),
+        Event::ReplicaBack { .. } => metrics::counter!("plimsoll_replicas_back_total").increment(1),
+        Event::FallbackCapped { refused, .. } => {
+            metrics::counter!("plimsoll_reads_capped_total").increment(*refused);
+        }
         Event::Retried { fault, .. } => {
             metrics::counter!("plimsoll_retries_total", "code" => fault.code()).increment(1);
         }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`start`] | from settings to a handle, and the wait until the database answers |
 //! | [`heartbeat`], [`session_watch`] | the reserved connection: signs of life, changes of the schema, what other clients leave |
+//! | [`read_pools`], [`replication`] | a pool for each replica, and the task that asks every server for its role and lag |
 //! | [`health`], [`capacity`] | how the database is, and how full |
 //! | [`monitor`] | what went on: acquisitions, statements, leases, in bounded memory |
 //! | [`events`] | writes events to the log and counts them |
@@ -13,5 +14,7 @@ mod events;
 pub(crate) mod health;
 pub(crate) mod heartbeat;
 pub(crate) mod monitor;
+mod read_pools;
+mod replication;
 mod session_watch;
 mod start;

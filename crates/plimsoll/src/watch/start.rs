@@ -1,32 +1,24 @@
 //! Makes a handle from settings, also while the database is away, and waits until the database answers.
 
 use super::events;
-use super::heartbeat;
 use super::monitor::{Monitor, sampler};
+use super::read_pools;
 use crate::call::breaker::Permit;
 use crate::call::connection::PooledConnection;
 use crate::call::database::Database;
-use crate::call::postgres::Postgres;
 use crate::call::retry::Retries;
-use crate::call::server::Server;
-use crate::call::statement::end::StatementSink;
 use crate::deadline;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::Events;
 use crate::fault::Fault;
 use crate::name::WorkName;
 use crate::pool::fairness::refused;
-use crate::pool::meter::Metering;
-use crate::pool::{Ask, LastConnect, Pool, connects};
+use crate::pool::{Ask, LastConnect, connects};
 use crate::rules::queue::waiters::AS_LONG_AS_IT_TAKES;
 use crate::settings::Settings;
-use crate::wire::connect::Connector;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
-
-/// The end of the application name of the heartbeat's connection.
-const HEARTBEAT: &str = " (heartbeat)";
 
 impl Database {
     /// Checks the settings, opens a first connection, and gives the handle.
@@ -46,29 +38,17 @@ impl Database {
         let plan = Arc::new(plan);
         let events = Events::new(Some(events::record));
         let monitor = Arc::new(Monitor::of(&plan));
-        let sink: Arc<dyn StatementSink> = Arc::clone(&monitor) as _;
-        let server = Arc::new(Server::new(Arc::clone(&plan), events.clone(), sink));
-        let manager = Postgres { connector: Connector::new(Arc::clone(&plan))?, server: Arc::clone(&server) };
+        let (pool, server) = read_pools::pool(&plan, &events, &monitor, read_pools::primary(&plan))?;
         let retries = Arc::new(Retries::new(&plan, events.clone()));
-        let metering = Metering::by(Arc::clone(&monitor) as _);
-        let pool = Pool::with_events(manager, &plan, events, Arc::clone(&server.alarm), metering);
+        let replicas = read_pools::open(&plan, &events, &monitor)?;
         server.runtime.spawn(sampler::run(Arc::downgrade(&pool.inner), monitor));
-        let db = Database { pool, server, retries };
+        let db = Database { pool, server, retries, replicas };
         db.first_connect().await?;
-        db.start_heartbeat()?;
+        read_pools::start_heartbeat(&db.pool, &db.server)?;
+        if let Some(replicas) = &db.replicas {
+            read_pools::watch(&db.pool, &db.server, replicas).await;
+        }
         Ok(db)
-    }
-
-    fn start_heartbeat(&self) -> Result<()> {
-        let plan = &self.server.plan;
-        // PostgreSQL keeps 63 bytes of a name, and the end distinguishes this connection from the others.
-        let own = plan.application_name();
-        let kept = (0..=own.len().min(63 - HEARTBEAT.len())).rev().find_map(|end| own.get(..end));
-        let name = format!("{}{HEARTBEAT}", kept.unwrap_or_default());
-        let connector = Connector::new(Arc::new(plan.shown_as(name)))?;
-        let pool = Arc::downgrade(&self.pool.inner);
-        self.server.runtime.spawn(heartbeat::run(pool, Arc::clone(&self.server), connector));
-        Ok(())
     }
 
     /// Opens one connection. Its failure is an error only if waiting cannot heal it.
@@ -94,7 +74,7 @@ impl Database {
             tracing::warn!(target: "plimsoll", "the database is away; this handle will heal by itself: {sentence}");
             return Ok(());
         }
-        self.pool.close().await;
+        self.close().await;
         let error = Error::new(fault, Phase::Connect, Outcome::NotStarted, sentence);
         Err(match sqlstate {
             Some(code) => error.with_sqlstate(&code),

@@ -30,6 +30,7 @@ pub(super) async fn establish(
         naming: Naming::PerServer,
         version: first.version,
         read_only: first.read_only,
+        host: 0,
         after_reset: String::new(),
         local: Vec::new(),
         own: SessionDefaults::default(),

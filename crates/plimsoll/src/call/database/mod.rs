@@ -7,6 +7,7 @@ use super::breaker::Permit;
 use super::builder::Call;
 use super::connection::PooledConnection;
 use super::postgres::Postgres;
+use super::replicas::Replicas;
 use super::retry::Retries;
 use super::server::Server;
 use super::statement::fetch::{Fetch, fetch_methods};
@@ -28,6 +29,8 @@ pub struct Database {
     pub(crate) server: Arc<Server>,
     /// One budget of retries for all the work of this handle and its clones.
     pub(crate) retries: Arc<Retries>,
+    /// The servers that reads may go to, where there are any.
+    pub(crate) replicas: Option<Arc<Replicas>>,
 }
 
 impl std::fmt::Debug for Database {

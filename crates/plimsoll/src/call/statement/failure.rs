@@ -33,9 +33,12 @@ impl Executor<'_> {
         if fault == Fault::CancelledByOther {
             fault = self.who_cancelled(stopped, sent.began);
         }
-        if fault == Fault::ReadOnlyServer && self.is_read_only {
-            // The transaction was declared read only; whether the server accepts writes is another question.
+        if fault == Fault::ReadOnlyServer && (self.is_read_only || self.connection.server.is_replica()) {
+            // The work was declared read only; whether the server accepts writes is another question.
             fault = Fault::Usage;
+        }
+        if fault == Fault::ReadOnlyServer {
+            self.connection.refused_a_write();
         }
         if fault.evicts() {
             self.connection.link.doom();
@@ -174,6 +177,6 @@ impl Executor<'_> {
         if fault.is_connectivity() {
             self.connection.server.breaker.is_news();
         }
-        Error::new(fault, phase, outcome, sentence)
+        Error::new(fault, phase, outcome, sentence).at(self.connection.server.place.as_ref())
     }
 }

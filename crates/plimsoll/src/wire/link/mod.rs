@@ -39,6 +39,7 @@ pub(super) use lease::LeaseUse;
 pub(crate) use lease::Streaming;
 
 use super::cancel::Target;
+use super::demotion::Origin;
 use super::given_up::GivenUp;
 use super::session_state::SessionState;
 use super::stop::Cancels;
@@ -47,8 +48,8 @@ use bell::Bell;
 use ending::Ending;
 use orphan::OrphanedCommit;
 use parking::Parking;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;
 
 /// How a parked connection came to rest.
@@ -83,6 +84,8 @@ pub(crate) struct Link {
     parking: Parking,
     ending: Ending,
     orphan: OrphanedCommit,
+    /// Set once it is open.
+    pub(crate) origin: OnceLock<Origin>,
     pub(super) given_up: GivenUp,
     pub(super) cancels: Cancels,
     /// Behind a transaction pooler: one transaction of one statement at a time, from BEGIN to COMMIT.
@@ -104,6 +107,7 @@ impl Link {
             parking: Parking::new(),
             ending: Ending::new(),
             orphan: OrphanedCommit::new(),
+            origin: OnceLock::new(),
             given_up: GivenUp::new(),
             cancels: Cancels::new(target, permits),
             flights: tokio::sync::Mutex::new(()),
