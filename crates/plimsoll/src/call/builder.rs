@@ -186,7 +186,12 @@ impl<'a> Call<'a> {
         }
     }
 
-    pub(super) fn keep(&self, lease: Lease<Postgres>, permit: Permit, deadline: Option<Deadline>) -> PooledConnection {
+    pub(super) fn keep(
+        &self,
+        lease: Lease<Postgres>,
+        permit: Permit,
+        deadline: Option<Deadline>,
+    ) -> PooledConnection {
         PooledConnection::new(lease, self.name.clone(), deadline, permit)
     }
 

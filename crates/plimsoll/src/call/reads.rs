@@ -206,10 +206,13 @@ impl<'a> Call<'a> {
         };
         let has_passed = deadline.is_some_and(|deadline| deadline.has_passed(Instant::now()));
         let fault = if has_passed { Fault::DeadlinePassed } else { Fault::NoReplica };
-        let sentence = format!("read of {} was refused: no replica may serve it ({reasons}), and {why}", self.name);
-        Error::new(fault, Phase::Acquire, Outcome::NotStarted, sentence)
-            .with_retry_after(COME_BACK)
-            .at(self.db.server.place.as_ref())
+        let sentence =
+            format!("read of {} was refused: no replica may serve it ({reasons}), and {why}", self.name);
+        Error::new(fault, Phase::Acquire, Outcome::NotStarted, sentence).with_retry_after(COME_BACK).at(self
+            .db
+            .server
+            .place
+            .as_ref())
     }
 
     /// Lends a connection to the primary.

@@ -69,15 +69,15 @@ struct Watched {
     /// Since when it owes its answer, and on which connection.
     owed: Option<(Moment, Weak<Opened>)>,
     role: Option<ServerRole>,
-    /// Whether reads go to it, and since when not.
-    is_used: bool,
+    /// Whether reads go to it, if that was told, and since when not.
+    is_used: Option<bool>,
     unused_since: Moment,
 }
 
 impl Watched {
     fn new(server: &Arc<Server>) -> Self {
         let unused_since = Moment::now();
-        Watched { server: Arc::clone(server), owed: None, role: None, is_used: false, unused_since }
+        Watched { server: Arc::clone(server), owed: None, role: None, is_used: None, unused_since }
     }
 
     /// The connection on which it can be asked now.
@@ -88,7 +88,8 @@ impl Watched {
     /// Sends the question, unless one is out on this connection.
     fn ask(&mut self, index: usize) -> Option<BoxFuture<'static, Answer>> {
         let opened = self.connection()?;
-        let is_out = |owed: &(Moment, Weak<Opened>)| owed.1.upgrade().is_some_and(|on| Arc::ptr_eq(&on, &opened));
+        let is_out =
+            |owed: &(Moment, Weak<Opened>)| owed.1.upgrade().is_some_and(|on| Arc::ptr_eq(&on, &opened));
         if self.owed.as_ref().is_some_and(is_out) {
             return None;
         }
@@ -137,8 +138,8 @@ impl Watch {
         let now = Moment::now();
         for (index, replica) in (1..).zip(&replicas.all) {
             let Some(watched) = self.servers.get(index) else { continue };
-            let is_new = replica.seen().candidate.standing == Standing::Unknown
-                && now.since(self.began) < LIMIT;
+            let is_new =
+                replica.seen().candidate.standing == Standing::Unknown && now.since(self.began) < LIMIT;
             if watched.is_away(now) && !is_new {
                 self.learn(replicas, index, replica, Seen::nothing(Standing::Away, now));
             } else {
@@ -156,7 +157,8 @@ impl Watch {
         if self.head_start.take().is_none() {
             return;
         }
-        let questions = self.servers.iter_mut().enumerate().skip(1).filter_map(|(index, watched)| watched.ask(index));
+        let questions =
+            self.servers.iter_mut().enumerate().skip(1).filter_map(|(index, watched)| watched.ask(index));
         self.answers.extend(questions);
     }
 
@@ -238,15 +240,14 @@ impl Watch {
             return;
         }
         let fitness = replicas.fitness(replica, &Demand { lag: replicas.usual(), after: None }, now);
-        let is_first = !self.has_looked && !watched.is_used;
         match fitness {
-            Ok(_) if !watched.is_used => {
-                watched.is_used = true;
+            Ok(_) if watched.is_used != Some(true) => {
+                watched.is_used = Some(true);
                 let after = now.since(watched.unused_since);
                 watched.server.events.tell(Event::ReplicaBack { server: replica.name.to_string(), after });
             }
-            Err(why) if watched.is_used || is_first => {
-                watched.is_used = false;
+            Err(why) if watched.is_used != Some(false) => {
+                watched.is_used = Some(false);
                 watched.unused_since = now;
                 let (server, reason) = (replica.name.to_string(), why.to_string());
                 watched.server.events.tell(Event::ReplicaLost { server, reason });

@@ -85,7 +85,8 @@ async fn ask(pool: &Pool<Postgres>, work: &WorkName) -> Result<CommitToken> {
 
 #[cold]
 fn placeless(work: &WorkName) -> Error {
-    let sentence = format!("{work} is committed, but the server did not say where in its log, so there is no token");
+    let sentence =
+        format!("{work} is committed, but the server did not say where in its log, so there is no token");
     Error::new(Fault::ConnectionLost, Phase::Commit, Outcome::Committed, sentence)
 }
 
