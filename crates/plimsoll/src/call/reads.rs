@@ -29,11 +29,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// The pauses between two looks at how far a replica is.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+/// A server that does not tell within this time how far it is gets no read that waits for that.
+const PROOF_LIMIT: Duration = Duration::from_secs(1);
 /// A refused read may find a replica again when all of them have been asked a few times.
 const COME_BACK: Duration = Duration::from_secs(1);
 
@@ -189,7 +191,13 @@ impl<'a> Call<'a> {
         deadline: Option<Deadline>,
     ) -> Result<PooledConnection> {
         match replicas.fallback.enter(deadline, self.acquire_within).await {
-            Some(slot) => self.lend_primary(deadline).await.map(|connection| connection.counted(slot)),
+            Some(slot) => match self.lend_primary(deadline).await {
+                Ok(connection) => Ok(connection.counted(slot)),
+                Err(error) => {
+                    let reasons = replicas.reasons(demand, tried);
+                    Err(error.and(format_args!("it went there because no replica may serve it: {reasons}")))
+                }
+            },
             None => Err(self.capped(replicas, &replicas.reasons(demand, tried), deadline)),
         }
     }
@@ -259,7 +267,8 @@ async fn prove(replicas: &Replicas, connection: &PooledConnection, demand: &Dema
     let until = Instant::now() + replicas.wait;
     let mut pause = FIRST_PAUSE;
     loop {
-        let told = connection.executor().standing().await.map_err(|_| Unfit::Tried)?;
+        let told = timeout(PROOF_LIMIT, connection.executor().standing()).await;
+        let told = told.map_err(|_| Unfit::Tried)?.map_err(|_| Unfit::Tried)?;
         let candidate = replicas.judge(&told.ok_or(Unfit::Standing(route::Standing::Untold))?);
         match route::fitness(&candidate, demand, &replicas.primary(), Moment::now())? {
             Fitness::Ready => return Ok(()),

@@ -202,7 +202,7 @@ impl Replicas {
         let now = Moment::now();
         let reason = |(index, replica): (usize, &Arc<Replica>)| {
             let tried = tried.iter().find(|(at, _)| *at == index).map(|(_, why)| *why);
-            let why = tried.or_else(|| self.fitness(replica, demand, now).err());
+            let why = self.fitness(replica, demand, now).err().or(tried);
             format!("{} {}", replica.name, why.unwrap_or(Unfit::Tried))
         };
         self.all.iter().enumerate().map(reason).collect::<Vec<_>>().join(", ")

@@ -13,6 +13,7 @@ use crate::wire::demotion::Demotions;
 use crate::wire::handshake::Opened;
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::runtime::Handle;
 
@@ -43,6 +44,8 @@ const _: () = assert!(std::mem::offset_of!(Server, plan) <= 64);
 pub(crate) struct Observed {
     /// The connection on which the heartbeat asks. It serves other short questions about the server too.
     pub(crate) reserved: Mutex<Option<Arc<Opened>>>,
+    /// The last connect for it has failed.
+    pub(crate) cannot_reserve: AtomicBool,
     pub(crate) health: HealthCache,
     /// The limits that the newest connection does not carry.
     pub(crate) missing_guardrails: Mutex<Vec<String>>,

@@ -116,7 +116,7 @@ faults! {
         "stop calling after close, or keep the Database alive";
 
     /// No replica may serve the read, and the primary takes no more reads of that kind.
-    NoReplica: "PL-ACQ-06", answers if_rolled_back keeps;
+    NoReplica: "PL-ACQ-06", answers never keeps;
         "replicas are away or too far behind, and their reads have all of the primary that they may have",
         "look at the replicas; ask for less freshness, or raise replica_fallback_share if the primary can carry it";
 

@@ -222,7 +222,9 @@ settings! {
         /// Servers that reads may go to: hot standbys of the primary, each with a pool of its own of the same sizes. User,
         /// password, database and TLS are those of `hosts`. The primary and servers that may take over may be named here
         /// too: a server is read from only while it follows the primary. Each name must lead to one server, because role
-        /// and lag are asked of one. With replicas, `target_session_attrs` follows to `read-write` unless it is set.
+        /// and lag are asked of one. With replicas, `target_session_attrs` follows to `read-write` unless it is set. A role
+        /// that is a member of `pg_read_all_stats` sees at once when a standby follows a new primary; for any other role that
+        /// standby is read from again after its next restart point, which may take `checkpoint_timeout`.
         replica_hosts: Hosts, set by_hand, get by_hand, default Hosts::new(),
             otherwise "none; all work goes to `hosts`";
 

@@ -12,6 +12,7 @@ use crate::call::replicas::{Replica, Replicas, Seen};
 use crate::call::server::Server;
 use crate::call::standing::{ASK, Told};
 use crate::event::Event;
+use crate::lsn::Lsn;
 use crate::moment::Moment;
 use crate::place::ServerRole;
 use crate::pool::Inner;
@@ -22,6 +23,8 @@ use crate::wire::handshake::Opened;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
@@ -29,7 +32,7 @@ use tokio_postgres::SimpleQueryMessage;
 
 /// Replicas wait for the answer of the primary no longer than this.
 const HEAD_START: Duration = Duration::from_millis(50);
-/// A server that owes its answer for longer than this does not answer.
+/// A server that owes its answer for longer than this does not answer, and one that cannot be asked for as long.
 const LIMIT: Duration = Duration::from_secs(1);
 /// How often refused reads are told of.
 const REPORT: Duration = Duration::from_secs(1);
@@ -68,16 +71,28 @@ struct Watched {
     server: Arc<Server>,
     /// Since when it owes its answer, and on which connection.
     owed: Option<(Moment, Weak<Opened>)>,
+    /// Since when there is no connection to ask it on.
+    missing: Option<Moment>,
     role: Option<ServerRole>,
     /// Whether reads go to it, if that was told, and since when not.
     is_used: Option<bool>,
     unused_since: Moment,
+    /// What is known of statements is out of date once the replica has replayed so much.
+    outdated_at: Option<Lsn>,
 }
 
 impl Watched {
     fn new(server: &Arc<Server>) -> Self {
         let unused_since = Moment::now();
-        Watched { server: Arc::clone(server), owed: None, role: None, is_used: None, unused_since }
+        Watched {
+            server: Arc::clone(server),
+            owed: None,
+            missing: None,
+            role: None,
+            is_used: None,
+            unused_since,
+            outdated_at: None,
+        }
     }
 
     /// The connection on which it can be asked now.
@@ -101,10 +116,16 @@ impl Watched {
         }))
     }
 
-    /// It does not answer: it has no connection, or owes an answer for too long.
-    fn is_away(&self, now: Moment) -> bool {
+    /// It does not answer: it owes an answer for too long, or there is no connection to ask it on and none can be opened. A
+    /// connection that was ended alone, as by an administrator, is replaced and proves nothing.
+    fn is_away(&mut self, now: Moment) -> bool {
         let is_late = self.owed.as_ref().is_some_and(|(since, _)| now.since(*since) > LIMIT);
-        is_late || self.connection().is_none()
+        self.missing = match self.connection() {
+            Some(_) => None,
+            None => self.missing.or(Some(now)),
+        };
+        let is_unreachable = self.server.observed.cannot_reserve.load(Ordering::Acquire);
+        is_late || self.missing.is_some_and(|since| is_unreachable || now.since(since) > LIMIT)
     }
 }
 
@@ -114,9 +135,12 @@ struct Watch {
     answers: FuturesUnordered<BoxFuture<'static, Answer>>,
     /// When the replicas are asked in this round, if they were not yet.
     head_start: Option<Instant>,
-    began: Moment,
     reported: Moment,
     has_looked: bool,
+    /// The epoch of what the primary's pool knows of statements.
+    epoch: u64,
+    /// What was told of each server's role last.
+    roles: HashMap<String, (ServerRole, Timeline)>,
 }
 
 impl Watch {
@@ -127,9 +151,10 @@ impl Watch {
             servers: servers.map(Watched::new).collect(),
             answers: FuturesUnordered::new(),
             head_start: None,
-            began: now,
             reported: now,
             has_looked: false,
+            epoch: primary.statements.epoch(),
+            roles: HashMap::new(),
         }
     }
 
@@ -137,10 +162,8 @@ impl Watch {
     fn begin_round(&mut self, replicas: &Replicas) {
         let now = Moment::now();
         for (index, replica) in (1..).zip(&replicas.all) {
-            let Some(watched) = self.servers.get(index) else { continue };
-            let is_new =
-                replica.seen().candidate.standing == Standing::Unknown && now.since(self.began) < LIMIT;
-            if watched.is_away(now) && !is_new {
+            let Some(watched) = self.servers.get_mut(index) else { continue };
+            if watched.is_away(now) {
                 self.learn(replicas, index, replica, Seen::nothing(Standing::Away, now));
             } else {
                 self.tell_use(replicas, index, replica, now);
@@ -168,14 +191,14 @@ impl Watch {
         if is_last {
             watched.owed = None;
         }
-        let standing = match &answer {
-            Err(error) if error.as_db_error().is_none() => Standing::Away,
-            _ => Standing::Untold,
-        };
+        // The connection has ended. Whether the server has, shows when there is no other one soon.
+        if answer.as_ref().is_err_and(|error| error.as_db_error().is_none()) {
+            return;
+        }
         let told = answer.ok().and_then(|answer| Told::read(&answer));
         match index.checked_sub(1) {
             None => {
-                if let Some(told) = told {
+                if let Some(told) = told.filter(|_| is_last) {
                     self.primary_told(replicas, &told, asked, &opened);
                 }
                 self.ask_replicas();
@@ -184,7 +207,7 @@ impl Watch {
                 let Some(replica) = replicas.all.get(place).filter(|_| is_last) else { return };
                 let seen = match &told {
                     Some(told) => Seen { candidate: replicas.judge(told), asked },
-                    None => Seen::nothing(standing, asked),
+                    None => Seen::nothing(Standing::Untold, asked),
                 };
                 self.learn(replicas, index, replica, seen);
             }
@@ -203,10 +226,28 @@ impl Watch {
             return;
         }
         let before = replicas.primary_told(told, asked);
-        if before.is_some_and(|before| before < told.timeline) {
-            let server = primary.server.plan.hosts().get(host).map(ToString::to_string).unwrap_or_default();
-            let (role, timeline) = (ServerRole::Primary, told.timeline.0);
-            primary.server.events.tell(Event::RoleChanged { server, role, timeline });
+        let server = primary.server.plan.hosts().get(host).map(ToString::to_string).unwrap_or_default();
+        let is_news = before.is_some_and(|before| before < told.timeline);
+        self.tell_role(server, ServerRole::Primary, told.timeline, is_news);
+        self.pass_on_changes_of_the_schema(told.lsn);
+    }
+
+    /// Tells of a server's role, if it has not been told already and is news.
+    fn tell_role(&mut self, server: String, role: ServerRole, timeline: Timeline, is_news: bool) {
+        let before = self.roles.insert(server.clone(), (role, timeline));
+        let is_told = before == Some((role, timeline));
+        if let Some(primary) = self.servers.first().filter(|_| is_news && !is_told) {
+            primary.server.events.tell(Event::RoleChanged { server, role, timeline: timeline.0 });
+        }
+    }
+
+    /// A standby does not count changes of its catalog, so what is known of statements there is out of date when it is on
+    /// the primary: as soon as the standby has replayed what had changed there.
+    fn pass_on_changes_of_the_schema(&mut self, place: Lsn) {
+        let Some((primary, replicas)) = self.servers.split_first_mut() else { return };
+        let epoch = primary.server.statements.epoch();
+        if std::mem::replace(&mut self.epoch, epoch) != epoch {
+            replicas.iter_mut().for_each(|watched| watched.outdated_at = Some(place));
         }
     }
 
@@ -219,11 +260,12 @@ impl Watch {
             _ => None,
         };
         if let (Some(watched), Some(role)) = (self.servers.get_mut(index), role) {
-            let Timeline(timeline) = seen.candidate.timeline;
-            if watched.role.replace(role).is_some_and(|before| before != role) {
-                let server = replica.name.to_string();
-                watched.server.events.tell(Event::RoleChanged { server, role, timeline });
+            if watched.outdated_at.is_some_and(|place| seen.candidate.replayed >= place) {
+                watched.outdated_at = None;
+                watched.server.statements.outdate();
             }
+            let is_news = watched.role.replace(role).is_some_and(|before| before != role);
+            self.tell_role(replica.name.to_string(), role, seen.candidate.timeline, is_news);
         }
         self.tell_use(replicas, index, replica, Moment::now());
         let is_unknown = |replica: &Arc<Replica>| replica.seen().candidate.standing == Standing::Unknown;

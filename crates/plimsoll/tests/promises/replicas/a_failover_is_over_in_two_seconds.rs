@@ -10,7 +10,7 @@ use crate::standby::{self, port_of};
 use plimsoll::event::Event;
 use plimsoll::settings::TargetSessionAttrs;
 use plimsoll::{Database, Fault, Outcome, ServerRole, Settings, deadline};
-use plimsoll_embedded::{Cluster, StopMode};
+use plimsoll_embedded::{Cluster, PgBouncer, PgBouncerVersion, PoolMode, StopMode};
 use plimsoll_faults::Proxy;
 use plimsoll_faults::ledger::{Entry, Verdict};
 use std::net::SocketAddr;
@@ -230,10 +230,14 @@ async fn one_refused_write_gives_up_every_connection_of_its_server() {
     .await;
     let refused = db.named("write").transaction(async |tx| tx.execute(INSERT, &[&2_i64]).await).await;
     assert_eq!(refused.unwrap_err().fault(), Fault::ReadOnlyServer);
+    let readiness = db.readiness();
+    assert!(!readiness.is_ready, "{readiness:?}");
+    assert!(readiness.reason.unwrap().contains("takes no writes any more"));
     tx.commit().await.expect("a transaction that was open goes on, and its COMMIT is taken");
     first.execute("postgres", "ALTER SYSTEM RESET default_transaction_read_only").await.unwrap();
     first.reload().await.unwrap();
     until("writes are taken again", PATIENCE, async || db.execute(INSERT, &[&3_i64]).await.is_ok()).await;
+    assert!(db.readiness().is_ready);
     let mut all = Vec::new();
     for _ in 0..5 {
         let lease = db.acquire().await.unwrap();
@@ -241,6 +245,39 @@ async fn one_refused_write_gives_up_every_connection_of_its_server() {
         all.push(lease);
     }
 }
+
+/// A pooler keeps its clients' connections when its server is demoted, and reports nothing of it.
+async fn also_behind_a_pooler(version: PgBouncerVersion) {
+    let first = standby::primary().await;
+    let bouncer = PgBouncer::in_front_of(&first).version(version).pool_mode(PoolMode::Transaction);
+    let bouncer = bouncer.start().await.unwrap();
+    let db = Database::connect(server::settings(&bouncer.url("postgres"))).await.unwrap();
+    db.execute(INSERT, &[&1_i64]).await.unwrap();
+    let mut events = db.events();
+    let opened = db.pool_status().opened;
+    first.execute("postgres", "ALTER SYSTEM SET default_transaction_read_only = on").await.unwrap();
+    first.reload().await.unwrap();
+    let refused =
+        async || db.named("write").transaction(async |tx| tx.execute(INSERT, &[&2_i64]).await).await;
+    until("a write is refused", PATIENCE, async || {
+        refused().await.is_err_and(|error| error.sqlstate().is_some_and(|code| code.code() == "25006"))
+    })
+    .await;
+    let demoted = server::event("the server is given up", &mut events, |event| match event {
+        Event::Demoted { reason, .. } => Some(*reason),
+        _ => None,
+    });
+    assert_eq!(demoted.await, "it refused a write");
+    first.execute("postgres", "ALTER SYSTEM RESET default_transaction_read_only").await.unwrap();
+    first.reload().await.unwrap();
+    until("writes are taken again", PATIENCE, async || db.execute(INSERT, &[&3_i64]).await.is_ok()).await;
+    assert!(db.pool_status().opened > opened, "a connection of before was lent");
+}
+
+plimsoll_embedded::on_each_pgbouncer!(
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    also_behind_a_pooler
+);
 
 /// A transaction that the program itself had made read only says nothing about the server.
 #[tokio::test]

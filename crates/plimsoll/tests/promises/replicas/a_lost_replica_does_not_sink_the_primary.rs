@@ -24,6 +24,15 @@ async fn reads_on(primary: &Cluster) -> usize {
     standby::ask(primary, running).await.parse().unwrap()
 }
 
+/// Counts errors, and keeps the text of one; best of one that was told while the replica was known to be away.
+fn note(errors: &mut BTreeMap<Fault, (u64, String)>, fault: Fault, count: u64, text: String) {
+    let (counted, kept) = errors.entry(fault).or_default();
+    *counted += count;
+    if kept.is_empty() || text.contains("does not answer") {
+        *kept = text;
+    }
+}
+
 /// Reads until told to stop; counts the answers, and the errors by their fault.
 async fn read(
     db: Database,
@@ -38,7 +47,7 @@ async fn read(
             }
             Err(error) => {
                 assert_ne!(error.outcome(), Outcome::Committed);
-                errors.entry(error.fault()).or_insert((0, error.to_string())).0 += 1;
+                note(&mut errors, error.fault(), 1, error.to_string());
             }
         }
     }
@@ -75,7 +84,7 @@ async fn reads_go_on_within_their_part_of_the_primary() {
     assert_eq!((server, reason.as_str()), (standby::host(&replica), "does not answer"));
     let began = Instant::now();
     let mut most = 0;
-    while began.elapsed() < server::span() {
+    while began.elapsed() < server::span() || most == 0 {
         most = most.max(reads_on(&primary).await);
         // The primary's own work has all the rest.
         db.query_one("SELECT 1", &[]).await.expect("writes are not held up");
@@ -103,7 +112,7 @@ async fn reads_go_on_within_their_part_of_the_primary() {
     stop.store(true, Ordering::SeqCst);
     let mut errors: BTreeMap<Fault, (u64, String)> = BTreeMap::new();
     for (fault, (count, text)) in readers.join_all().await.into_iter().flatten() {
-        errors.entry(fault).or_insert((0, text)).0 += count;
+        note(&mut errors, fault, count, text);
     }
     println!("{most} at a time on the primary; told: {errors:#?}");
     let (_, text) = errors.remove(&Fault::NoReplica).expect("too many for the part that they may have");
@@ -134,6 +143,28 @@ async fn a_replica_that_hangs_is_left_alone() {
         port_of(db.named("read").read_only()).await == replica.port()
     })
     .await;
+}
+
+/// The connection on which a replica is asked may be ended alone; that is no reason to read elsewhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_connection_that_is_ended_is_no_lost_replica() {
+    let primary = standby::primary().await;
+    let replica = standby::standby_of(&primary).await;
+    let db = standby::database(&primary, &[&replica]).await;
+    standby::used(&db, 1).await;
+    let mut events = db.events();
+    let asked_on = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE '%(heartbeat)'";
+    let before = standby::ask(&replica, asked_on).await;
+    replica.execute("postgres", &format!("SELECT pg_terminate_backend({before})")).await.unwrap();
+    until("it is asked on another one", PATIENCE, async || {
+        let now = standby::ask(&replica, asked_on).await;
+        !now.is_empty() && now != before
+    })
+    .await;
+    assert_eq!(port_of(db.named("read").read_only()).await, replica.port());
+    while let Ok(event) = events.try_recv() {
+        assert!(!matches!(event, Event::ReplicaLost { .. }), "{event:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
