@@ -11,6 +11,7 @@ use crate::call::postgres::Postgres;
 use crate::call::replicas::{Replica, Replicas, Seen};
 use crate::call::server::Server;
 use crate::call::standing::{ASK, Told};
+use crate::error::fault_of;
 use crate::event::Event;
 use crate::lsn::Lsn;
 use crate::moment::Moment;
@@ -192,7 +193,7 @@ impl Watch {
             watched.owed = None;
         }
         // The connection has ended. Whether the server has, shows when there is no other one soon.
-        if answer.as_ref().is_err_and(|error| error.as_db_error().is_none()) {
+        if answer.as_ref().is_err_and(|error| fault_of(error).is_connectivity()) {
             return;
         }
         let told = answer.ok().and_then(|answer| Told::read(&answer));
