@@ -145,7 +145,7 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// With [`Call::retrying`] and [`Call::idempotent`]: work whose wait for a lock timed out ([`Fault::LockTimeout`]) is
+    /// With [`Call::retrying`] and [`Call::idempotent`]: work whose wait for a lock timed out ([`Fault::LockTimeout`](crate::Fault::LockTimeout)) is
     /// tried again too. It is not by default, since that work has held a connection for all of `lock_timeout` already. It
     /// suits a `NOWAIT`, and a short limit.
     pub fn retry_lock_timeouts(mut self) -> Self {
@@ -208,12 +208,12 @@ impl<'a> Call<'a> {
         /// Runs a statement that gives exactly one row. As [`Call::query`].
         ///
         /// # Errors
-        /// [`Fault::RowCount`] for another number of rows.
+        /// [`Fault::RowCount`](crate::Fault::RowCount) for another number of rows.
         query_one;
         /// Runs a statement that gives one row or none. As [`Call::query`].
         ///
         /// # Errors
-        /// [`Fault::RowCount`] for more rows than one.
+        /// [`Fault::RowCount`](crate::Fault::RowCount) for more rows than one.
         query_opt;
         /// Runs a statement and gives the number of rows that it touched. As [`Call::query`].
         ///
@@ -330,7 +330,7 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// That of the last run, with the number of tries ([`Error::attempts`](crate::Error::attempts)), why there was no
-    /// further try, and the first try's error if it was another fault. [`Outcome::Unknown`] is never run again.
+    /// further try, and the first try's error if it was another fault. [`Outcome::Unknown`](crate::Outcome::Unknown) is never run again.
     ///
     /// # Cancel safety
     /// As [`Call::transaction`].
