@@ -13,7 +13,7 @@ use super::breaker::Permit;
 use super::builder::Call;
 use super::connection::PooledConnection;
 use super::options::Isolation;
-use super::postgres::report_to_breaker;
+use super::postgres::{Postgres, report_to_breaker};
 use super::replicas::{Replica, Replicas};
 use super::statement::fetch::Fetch;
 use super::statement::query::{CheckedQuery, Params, Query};
@@ -21,6 +21,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
 use crate::moment::Moment;
+use crate::pool::Lease;
 use crate::pool::fairness::refused;
 use crate::rules::route;
 use crate::rules::route::{Demand, Fitness, LagLimit, Unfit};
@@ -142,8 +143,8 @@ impl<'a> Call<'a> {
         let ReadOptions { max_lag, after, .. } = self.reads;
         let demand = Demand { lag: max_lag.map(LagLimit::Demanded).or(replicas.usual()), after };
         let mut tried: Vec<(usize, Unfit)> = Vec::new();
-        while let Some((index, replica, fitness)) = replicas.choose(&demand, &tried, Moment::now()) {
-            match self.lend_from(replicas, replica, &demand, fitness, deadline).await {
+        while let Some((index, replica)) = replicas.choose(&demand, &tried, Moment::now()) {
+            match self.lend_from(replicas, replica, &demand, deadline).await {
                 Ok(connection) => return Ok(connection),
                 Err(Passed::Next(why)) => tried.push((index, why)),
                 Err(Passed::Failed(error)) => return Err(error),
@@ -157,7 +158,6 @@ impl<'a> Call<'a> {
         replicas: &Arc<Replicas>,
         replica: &Arc<Replica>,
         demand: &Demand,
-        fitness: Fitness,
         deadline: Option<Deadline>,
     ) -> Result<PooledConnection, Passed> {
         let slot = ReadSlot::on(replica);
@@ -174,8 +174,7 @@ impl<'a> Call<'a> {
             Err(error) => return Err(Passed::Failed(error.at(replica.server.place.as_ref()))),
         };
         let connection = self.keep(lease, permit, deadline).counted(slot);
-        let is_known = fitness == Fitness::Ready && is_known(replica, &connection, demand);
-        if !is_known {
+        if !is_known(replicas, replica, &connection, demand) {
             prove(replicas, &connection, demand).await.map_err(Passed::Next)?;
         }
         replica.served.fetch_add(1, Ordering::Relaxed);
@@ -216,11 +215,8 @@ impl<'a> Call<'a> {
         let fault = if has_passed { Fault::DeadlinePassed } else { Fault::NoReplica };
         let sentence =
             format!("read of {} was refused: no replica may serve it ({reasons}), and {why}", self.name);
-        Error::new(fault, Phase::Acquire, Outcome::NotStarted, sentence).with_retry_after(COME_BACK).at(self
-            .db
-            .server
-            .place
-            .as_ref())
+        let error = Error::new(fault, Phase::Acquire, Outcome::NotStarted, sentence);
+        error.with_retry_after(COME_BACK).at(self.db.server.place.as_ref())
     }
 
     /// Lends a connection to the primary.
@@ -239,8 +235,8 @@ impl<'a> Call<'a> {
     pub(super) fn judged_by(
         &self,
         permit: &mut Permit,
-        acquired: Result<crate::pool::Lease<super::postgres::Postgres>>,
-    ) -> Result<crate::pool::Lease<super::postgres::Postgres>> {
+        acquired: Result<Lease<Postgres>>,
+    ) -> Result<Lease<Postgres>> {
         report_to_breaker(permit, acquired).map_err(|error| error.at(self.db.server.place.as_ref()))
     }
 }
@@ -253,13 +249,16 @@ enum Passed {
     Failed(Error),
 }
 
-/// Whether what is known of the replica speaks for this connection. Behind a transaction pooler the connection says
-/// nothing about the age of the server's session.
-fn is_known(replica: &Replica, connection: &PooledConnection, demand: &Demand) -> bool {
+/// Whether it is known already that the read may run on this connection. What is known of the replica speaks for it only if
+/// the connection was open before; behind a transaction pooler it says nothing about the age of the server's session.
+fn is_known(replicas: &Replicas, replica: &Replica, connection: &PooledConnection, demand: &Demand) -> bool {
     let connection = connection.inner();
-    let opened = connection.link.origin.get().map(|origin| origin.opened);
-    let is_older = opened.is_some_and(|opened| opened < replica.seen().asked);
-    is_older && !(demand.after.is_some() && connection.is_pooled_by_transaction())
+    // Read once: the replica may have been restarted and asked again since it was chosen.
+    let seen = replica.seen();
+    let is_older = connection.link.origin.get().is_some_and(|origin| origin.opened < seen.asked);
+    let is_pooled = demand.after.is_some() && connection.is_pooled_by_transaction();
+    let fitness = route::fitness(&seen.candidate, demand, &replicas.primary(), Moment::now());
+    is_older && !is_pooled && fitness == Ok(Fitness::Ready)
 }
 
 /// Asks the server of this connection itself, and waits for the commit that must be visible.

@@ -184,7 +184,7 @@ impl Replicas {
         demand: &Demand,
         tried: &[(usize, Unfit)],
         now: Moment,
-    ) -> Option<(usize, &Arc<Replica>, Fitness)> {
+    ) -> Option<(usize, &Arc<Replica>)> {
         let is_tried = |index| tried.iter().any(|(at, _)| *at == index);
         let fits = self.all.iter().enumerate().map(|(index, replica)| {
             if is_tried(index) { None } else { self.fitness(replica, demand, now).ok() }
@@ -193,8 +193,8 @@ impl Replicas {
             self.all.get(index).map_or(usize::MAX, |replica| replica.reads.load(Ordering::Relaxed))
         };
         let draw = |below: u32| if below > 1 { fastrand::u32(..below) } else { 0 };
-        let (index, fitness) = route::choose(fits, load, draw)?;
-        self.all.get(index).map(|replica| (index, replica, fitness))
+        let index = route::choose(fits, load, draw)?;
+        self.all.get(index).map(|replica| (index, replica))
     }
 
     /// Why none of them may serve a read: "db2:5432 does not answer, db3:5432 is 12.3 s behind".

@@ -22,6 +22,16 @@ pub(crate) const ASK: &str = "SELECT r.r, CASE WHEN r.r THEN pg_catalog.pg_last_
      FROM (SELECT pg_catalog.pg_is_in_recovery() AS r) AS r, pg_catalog.pg_control_checkpoint() AS c, \
        pg_catalog.pg_control_recovery() AS m, pg_catalog.pg_control_system() AS s";
 
+/// The same for a server that has told on this connection that it is a primary, without what is in the control file: that
+/// is locked while a checkpoint writes it, and the heartbeat must not wait for a slow disk. The cluster is left empty, and
+/// so is the timeline of a server that has become a standby.
+pub(crate) const ASK_PRIMARY: &str = "SELECT r.r, CASE WHEN r.r THEN pg_catalog.pg_last_wal_replay_lsn() \
+     ELSE pg_catalog.pg_current_wal_flush_lsn() END::text, \
+     CASE WHEN r.r THEN '0' \
+     ELSE pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8) END, \
+     '', pg_catalog.current_setting('wal_block_size') \
+     FROM (SELECT pg_catalog.pg_is_in_recovery() AS r) AS r";
+
 /// What a server told of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Told {

@@ -10,7 +10,7 @@
 use crate::call::postgres::Postgres;
 use crate::call::replicas::{Replica, Replicas, Seen};
 use crate::call::server::Server;
-use crate::call::standing::{ASK, Told};
+use crate::call::standing::{ASK, ASK_PRIMARY, Told};
 use crate::error::fault_of;
 use crate::event::Event;
 use crate::lsn::Lsn;
@@ -78,6 +78,8 @@ struct Watched {
     /// Whether reads go to it, if that was told, and since when not.
     is_used: Option<bool>,
     unused_since: Moment,
+    /// The cluster of a primary, as it has told on this connection.
+    system: Option<(Weak<Opened>, String)>,
     /// What is known of statements is out of date once the replica has replayed so much.
     outdated_at: Option<Lsn>,
 }
@@ -92,6 +94,7 @@ impl Watched {
             role: None,
             is_used: None,
             unused_since,
+            system: None,
             outdated_at: None,
         }
     }
@@ -104,15 +107,15 @@ impl Watched {
     /// Sends the question, unless one is out on this connection.
     fn ask(&mut self, index: usize) -> Option<BoxFuture<'static, Answer>> {
         let opened = self.connection()?;
-        let is_out =
-            |owed: &(Moment, Weak<Opened>)| owed.1.upgrade().is_some_and(|on| Arc::ptr_eq(&on, &opened));
-        if self.owed.as_ref().is_some_and(is_out) {
+        if self.owed.as_ref().is_some_and(|(_, on)| is_same(on, &opened)) {
             return None;
         }
+        let is_known = self.system.as_ref().is_some_and(|(on, _)| is_same(on, &opened));
+        let question = if is_known { ASK_PRIMARY } else { ASK };
         let asked = Moment::now();
         self.owed = Some((asked, Arc::downgrade(&opened)));
         Some(Box::pin(async move {
-            let answer = opened.client.simple_query(ASK).await;
+            let answer = opened.client.simple_query(question).await;
             (index, asked, opened, answer)
         }))
     }
@@ -128,6 +131,11 @@ impl Watched {
         let is_unreachable = self.server.observed.cannot_reserve.load(Ordering::Acquire);
         is_late || self.missing.is_some_and(|since| is_unreachable || now.since(since) > LIMIT)
     }
+}
+
+/// Whether the connection is this one.
+fn is_same(on: &Weak<Opened>, opened: &Arc<Opened>) -> bool {
+    on.upgrade().is_some_and(|on| Arc::ptr_eq(&on, opened))
 }
 
 /// All servers; the primary is the first.
@@ -200,7 +208,7 @@ impl Watch {
         match index.checked_sub(1) {
             None => {
                 if let Some(told) = told.filter(|_| is_last) {
-                    self.primary_told(replicas, &told, asked, &opened);
+                    self.primary_told(replicas, told, asked, &opened);
                 }
                 self.ask_replicas();
             }
@@ -215,7 +223,7 @@ impl Watch {
         }
     }
 
-    fn primary_told(&mut self, replicas: &Replicas, told: &Told, asked: Moment, opened: &Arc<Opened>) {
+    fn primary_told(&mut self, replicas: &Replicas, mut told: Told, asked: Moment, opened: &Arc<Opened>) {
         let Some(primary) = self.servers.first_mut() else { return };
         let host = opened.session.host;
         if told.is_standby {
@@ -226,7 +234,11 @@ impl Watch {
             }
             return;
         }
-        let before = replicas.primary_told(told, asked);
+        match &primary.system {
+            Some((_, system)) if told.system.is_empty() => told.system.clone_from(system),
+            _ => primary.system = Some((Arc::downgrade(opened), told.system.clone())),
+        }
+        let before = replicas.primary_told(&told, asked);
         let server = primary.server.plan.hosts().get(host).map(ToString::to_string).unwrap_or_default();
         let is_news = before.is_some_and(|before| before < told.timeline);
         self.tell_role(server, ServerRole::Primary, told.timeline, is_news);

@@ -22,7 +22,7 @@ use std::future::Future;
 use std::sync::Arc;
 use tokio_postgres::Row;
 
-/// A database: one guarded pool, and all work that goes through it. Cheap to clone.
+/// A database: one guarded pool, one more for each replica that is set, and all work that goes through them. Cheap to clone.
 #[derive(Clone)]
 pub struct Database {
     pub(crate) pool: Pool<Postgres>,

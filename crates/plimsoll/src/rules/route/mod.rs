@@ -164,7 +164,7 @@ pub(crate) fn choose(
     fits: impl Iterator<Item = Option<Fitness>>,
     load: impl Fn(usize) -> usize,
     mut draw: impl FnMut(u32) -> u32,
-) -> Option<(usize, Fitness)> {
+) -> Option<usize> {
     let (mut ready, mut behind) = (0_u64, 0_u64);
     for (index, fitness) in fits.take(MOST).enumerate() {
         match fitness {
@@ -173,14 +173,13 @@ pub(crate) fn choose(
             None => {}
         }
     }
-    let (set, fitness) = if ready != 0 { (ready, Fitness::Ready) } else { (behind, Fitness::Behind) };
+    let set = if ready != 0 { ready } else { behind };
     let first = nth(set, draw(set.count_ones()))?;
     let others = set & !(1 << first);
-    let chosen = match nth(others, draw(others.count_ones())) {
-        Some(second) if load(second) < load(first) => second,
-        _ => first,
-    };
-    Some((chosen, fitness))
+    match nth(others, draw(others.count_ones())) {
+        Some(second) if load(second) < load(first) => Some(second),
+        _ => Some(first),
+    }
 }
 
 /// The place of the n-th member of the set.

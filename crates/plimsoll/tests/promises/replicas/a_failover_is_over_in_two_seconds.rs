@@ -10,7 +10,7 @@ use crate::standby::{self, port_of};
 use plimsoll::event::Event;
 use plimsoll::settings::TargetSessionAttrs;
 use plimsoll::{Database, Fault, Outcome, ServerRole, Settings, deadline};
-use plimsoll_embedded::{Cluster, PgBouncer, PgBouncerVersion, PoolMode, StopMode};
+use plimsoll_embedded::{Cluster, PgBouncer, PgBouncerVersion, PoolMode, StopMode, Upstream};
 use plimsoll_faults::Proxy;
 use plimsoll_faults::ledger::{Entry, Verdict};
 use std::net::SocketAddr;
@@ -277,6 +277,44 @@ async fn also_behind_a_pooler(version: PgBouncerVersion) {
 plimsoll_embedded::on_each_pgbouncer!(
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     also_behind_a_pooler
+);
+
+/// A pooler whose server was replaced by a standby: the task that asks the servers sees it before any write is refused, and
+/// writes go on when the standby has taken over.
+async fn a_pooler_that_leads_to_a_standby_is_seen_at_once(version: PgBouncerVersion) {
+    let first = standby::primary().await;
+    let second = standby::standby_of(&first).await;
+    let name = Proxy::in_front_of((first.host(), first.port())).await.unwrap();
+    let upstream = Upstream::new("127.0.0.1", name.port(), first.superuser(), first.password());
+    let bouncer = PgBouncer::in_front_of(upstream).version(version).pool_mode(PoolMode::Transaction);
+    let bouncer = bouncer.start().await.unwrap();
+    let settings = server::settings(&bouncer.url("postgres"))
+        .replica_hosts(standby::host(&second))
+        .replica_check(Duration::from_millis(25));
+    let db = Database::connect(settings).await.unwrap();
+    standby::used(&db, 1).await;
+    db.execute(INSERT, &[&1_i64]).await.unwrap();
+    standby::caught_up(&first, &second).await;
+    let mut events = db.events();
+
+    let address: SocketAddr = standby::host(&second).parse().unwrap();
+    name.lead_to([address]).unwrap();
+    // It exchanges its connections to the server one by one, as they become idle; its clients keep theirs.
+    bouncer.admin("RECONNECT").await.unwrap();
+    let demoted = server::event("the pooler leads to a standby", &mut events, |event| match event {
+        Event::Demoted { reason, .. } => Some(*reason),
+        _ => None,
+    });
+    assert_eq!(demoted.await, "it is a standby now");
+    first.stop_mode(StopMode::Fast).await.unwrap();
+    second.promote().await.unwrap();
+    until("writes go on", PATIENCE, async || db.execute(INSERT, &[&2_i64]).await.is_ok()).await;
+    assert_eq!(standby::ask(&second, "SELECT count(*) FROM entry WHERE id = 2").await, "1");
+}
+
+plimsoll_embedded::on_each_pgbouncer!(
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    a_pooler_that_leads_to_a_standby_is_seen_at_once
 );
 
 /// A transaction that the program itself had made read only says nothing about the server.
