@@ -9,7 +9,7 @@ use super::statement::fetch::Fetch;
 use super::statement::query::{Params, Query};
 use crate::deadline;
 use crate::deadline::Deadline;
-use crate::error::{Error, Outcome, Result};
+use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
 use futures_util::future::BoxFuture;
 use std::future::Future;
@@ -66,7 +66,7 @@ impl<'a> Call<'a> {
 fn has_not_run(error: &Error, query: Query<'_>) -> bool {
     let is_certain = match error.fault() {
         Fault::StalePlan => true,
-        Fault::ReadOnlyServer => was_refused_whole(error, query),
+        Fault::ReadOnlyServer => error.phase() == Phase::Begin || was_refused_whole(error, query),
         _ => false,
     };
     is_certain && error.may_run_again()

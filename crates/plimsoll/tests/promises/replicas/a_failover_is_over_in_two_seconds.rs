@@ -246,21 +246,26 @@ async fn one_refused_write_gives_up_every_connection_of_its_server() {
     }
 }
 
-/// A pooler keeps its clients' connections when its server is demoted, and reports nothing of it.
-async fn also_behind_a_pooler(version: PgBouncerVersion) {
+/// A pooler whose server was replaced by a standby keeps its clients' connections, and BEGIN fails on them. That is told as
+/// what it is, once, and what had not begun runs again.
+async fn behind_a_pooler_too(version: PgBouncerVersion) {
     let first = standby::primary().await;
-    let bouncer = PgBouncer::in_front_of(&first).version(version).pool_mode(PoolMode::Transaction);
-    let bouncer = bouncer.start().await.unwrap();
+    let second = standby::standby_of(&first).await;
+    let name = Proxy::in_front_of((first.host(), first.port())).await.unwrap();
+    let bouncer = pooler(&first, &name, version).await;
     let db = Database::connect(server::settings(&bouncer.url("postgres"))).await.unwrap();
     db.execute(INSERT, &[&1_i64]).await.unwrap();
+    standby::caught_up(&first, &second).await;
     let mut events = db.events();
-    let opened = db.pool_status().opened;
-    first.execute("postgres", "ALTER SYSTEM SET default_transaction_read_only = on").await.unwrap();
-    first.reload().await.unwrap();
+    let address: SocketAddr = standby::host(&second).parse().unwrap();
+    name.lead_to([address]).unwrap();
+    bouncer.admin("RECONNECT").await.unwrap();
     let refused =
         async || db.named("write").transaction(async |tx| tx.execute(INSERT, &[&2_i64]).await).await;
-    until("a write is refused", PATIENCE, async || {
-        refused().await.is_err_and(|error| error.sqlstate().is_some_and(|code| code.code() == "25006"))
+    until("a transaction is refused", PATIENCE, async || {
+        let Err(error) = refused().await else { return false };
+        assert_eq!((error.fault(), error.outcome()), (Fault::ReadOnlyServer, Outcome::NotStarted), "{error}");
+        true
     })
     .await;
     let demoted = server::event("the server is given up", &mut events, |event| match event {
@@ -268,15 +273,27 @@ async fn also_behind_a_pooler(version: PgBouncerVersion) {
         _ => None,
     });
     assert_eq!(demoted.await, "it refused a write");
-    first.execute("postgres", "ALTER SYSTEM RESET default_transaction_read_only").await.unwrap();
-    first.reload().await.unwrap();
-    until("writes are taken again", PATIENCE, async || db.execute(INSERT, &[&3_i64]).await.is_ok()).await;
-    assert!(db.pool_status().opened > opened, "a connection of before was lent");
+    // A statement waits for a connection that can write, and there is one as soon as the standby has taken over.
+    let waiting = tokio::spawn({
+        let db = db.clone();
+        async move { db.execute(INSERT, &[&3_i64]).await }
+    });
+    first.stop_mode(StopMode::Fast).await.unwrap();
+    second.promote().await.unwrap();
+    waiting.await.unwrap().expect("the statement has run on the new primary");
+    assert_eq!(standby::ask(&second, "SELECT count(*) FROM entry WHERE id = 3").await, "1");
+}
+
+/// A transaction pooler that leads by a name to this server, or to wherever the name leads.
+async fn pooler(first: &Cluster, name: &Proxy, version: PgBouncerVersion) -> PgBouncer {
+    let upstream = Upstream::new("127.0.0.1", name.port(), first.superuser(), first.password());
+    let bouncer = PgBouncer::in_front_of(upstream).version(version).pool_mode(PoolMode::Transaction);
+    bouncer.start().await.unwrap()
 }
 
 plimsoll_embedded::on_each_pgbouncer!(
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    also_behind_a_pooler
+    behind_a_pooler_too
 );
 
 /// A pooler whose server was replaced by a standby: the task that asks the servers sees it before any write is refused, and
@@ -285,9 +302,7 @@ async fn a_pooler_that_leads_to_a_standby_is_seen_at_once(version: PgBouncerVers
     let first = standby::primary().await;
     let second = standby::standby_of(&first).await;
     let name = Proxy::in_front_of((first.host(), first.port())).await.unwrap();
-    let upstream = Upstream::new("127.0.0.1", name.port(), first.superuser(), first.password());
-    let bouncer = PgBouncer::in_front_of(upstream).version(version).pool_mode(PoolMode::Transaction);
-    let bouncer = bouncer.start().await.unwrap();
+    let bouncer = pooler(&first, &name, version).await;
     let settings = server::settings(&bouncer.url("postgres"))
         .replica_hosts(standby::host(&second))
         .replica_check(Duration::from_millis(25));
