@@ -9,7 +9,7 @@ use crate::server::{self, PATIENCE, until};
 use crate::standby::{self, port_of};
 use plimsoll::event::Event;
 use plimsoll::settings::TargetSessionAttrs;
-use plimsoll::{Database, Fault, Outcome, ServerRole, Settings, deadline};
+use plimsoll::{Database, Fault, Isolation, Outcome, ServerRole, Settings, deadline};
 use plimsoll_embedded::{Cluster, PgBouncer, PgBouncerVersion, PoolMode, StopMode, Upstream};
 use plimsoll_faults::Proxy;
 use plimsoll_faults::ledger::{Entry, Verdict};
@@ -346,4 +346,23 @@ async fn a_program_that_wanted_to_read_only_gives_nothing_up() {
     assert_eq!(error.fault(), Fault::ReadOnlyServer, "{error}");
     drop((lease, keeps));
     assert_eq!(db.acquire().await.unwrap().backend_pid(), other, "the other connection is as good as before");
+}
+
+/// A pool that has always led to a standby has lost nothing: one write too many costs one connection.
+#[tokio::test]
+async fn a_pool_on_a_standby_gives_nothing_up_either() {
+    let first = standby::primary().await;
+    let second = standby::standby_of(&first).await;
+    let db = Database::connect(server::settings(&second.url("postgres"))).await.unwrap();
+    let (one, other) = (db.acquire().await.unwrap(), db.acquire().await.unwrap());
+    let kept = other.backend_pid();
+    let error = one.execute(INSERT, &[&1_i64]).await.unwrap_err();
+    assert_eq!((error.fault(), error.outcome()), (Fault::ReadOnlyServer, Outcome::RolledBack));
+    drop((one, other));
+    assert_eq!(db.acquire().await.unwrap().backend_pid(), kept);
+    assert!(db.readiness().is_ready);
+    let serializable = db.named("strict").isolation(Isolation::Serializable);
+    let error = serializable.query("SELECT 1", &[]).await.unwrap_err();
+    assert_eq!((error.fault(), error.outcome()), (Fault::ReadOnlyServer, Outcome::NotStarted), "{error}");
+    assert_eq!(db.query_one("SELECT 1", &[]).await.unwrap().get::<_, i32>(0), 1);
 }
