@@ -5,6 +5,7 @@
 //! type. The message is one sentence, numbers first; cause and remedy come from the fault's row of the table.
 
 use crate::fault::{Again, Fault};
+use crate::place::ServerRole;
 use crate::said::{DriverError, said};
 use std::fmt;
 use std::io;
@@ -83,9 +84,9 @@ impl fmt::Display for Outcome {
 }
 
 /// A failure: fault, phase, outcome, a sentence and the error that caused it.
-pub struct Error(Box<Inner>);
+pub struct Error(pub(crate) Box<Inner>);
 
-struct Inner {
+pub(crate) struct Inner {
     fault: Fault,
     phase: Phase,
     outcome: Outcome,
@@ -94,6 +95,7 @@ struct Inner {
     retry_after: Option<Duration>,
     source: Option<Source>,
     attempts: u32,
+    pub(crate) role: Option<ServerRole>,
 }
 
 /// What caused an error.
@@ -124,6 +126,7 @@ impl Error {
             retry_after: None,
             source: None,
             attempts: 1,
+            role: None,
         }))
     }
 

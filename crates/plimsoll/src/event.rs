@@ -6,6 +6,7 @@
 
 use crate::error::Outcome;
 use crate::fault::Fault;
+use crate::place::ServerRole;
 use std::fmt;
 use std::time::Duration;
 use tokio::sync::broadcast;
@@ -228,6 +229,44 @@ pub enum Event {
         first: String,
         /// The id of the request, if that has joined the two.
         request: Option<String>,
+    },
+    /// A server that took writes takes them no more: its connections are not lent again.
+    Demoted {
+        /// Its host.
+        server: String,
+        /// How that was noticed.
+        reason: &'static str,
+    },
+    /// A server has another role than before.
+    RoleChanged {
+        /// Its host.
+        server: String,
+        /// What it is now.
+        role: ServerRole,
+        /// The timeline that it is on.
+        timeline: u32,
+    },
+    /// Reads do not go to a replica any more.
+    ReplicaLost {
+        /// Its host.
+        server: String,
+        /// Why.
+        reason: String,
+    },
+    /// Reads go to a replica again, or for the first time.
+    ReplicaBack {
+        /// Its host.
+        server: String,
+        /// How long they did not.
+        after: Duration,
+    },
+    /// Reads that no replica could serve were refused, because others like them had all of the primary that they may have.
+    /// Reported at most once a second.
+    FallbackCapped {
+        /// How many, since the last of these events.
+        refused: u64,
+        /// How many of the primary's connections such reads may hold.
+        cap: usize,
     },
     /// Work that failed is run again.
     Retried {

@@ -40,6 +40,7 @@
 //! | [`session_name`] | what the server shows of the work that a session does |
 //! | [`Error`]: [`Fault`], [`Phase`], [`Outcome`] | what failed, how far it had come, what became of it |
 //! | [`event::Event`] | something that happened and is no answer to a call |
+//! | [`CommitToken`] | stands for a commit that a read on a replica must see |
 //! | [`monitor`] | what went on between this program and its database, to be read or written as JSON |
 //! | [`listen`] | notifications, and where some may be missing |
 //! | [`migrate`] | the schema, brought up to date under a lock |
@@ -51,11 +52,13 @@ mod error;
 pub mod event;
 mod fault;
 mod lock_key;
+mod lsn;
 pub mod migrate;
 mod moment;
 mod name;
 mod nested;
 mod notification;
+mod place;
 pub mod pool;
 mod record;
 pub mod request_id;
@@ -67,6 +70,7 @@ pub mod session_name;
 pub mod settings;
 mod sql;
 mod sync;
+mod token;
 mod watch;
 mod wire;
 mod write_trail;
@@ -100,6 +104,7 @@ pub use call::database::Database;
 pub use call::health::{Health, HealthState, Readiness};
 pub use call::idempotent::Idempotent;
 pub use call::options::Isolation;
+pub use call::replicas::{ReplicaStatus, RoutingStatus};
 pub use call::retry::RetryStatus;
 pub use call::statement::query::{AsQuery, Params};
 pub use call::statement::stream::{CopyIn, CopyOut, RowStream};
@@ -108,9 +113,11 @@ pub use error::{BoxError, Error, Outcome, Phase, Result};
 pub use fault::{Advice, Again, Fault};
 pub use lock_key::{KeyPart, LockKey};
 pub use name::WorkName;
+pub use place::ServerRole;
 pub use pool::Priority;
 pub use rules::circuit::BreakerState;
 pub use settings::Settings;
+pub use token::{CommitToken, NotAToken};
 pub use tokio_postgres;
 pub use watch::capacity::{Capacity, TableSize};
 pub use wire::connect::Pooler;

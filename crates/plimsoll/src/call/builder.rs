@@ -5,7 +5,8 @@ use super::connection::PooledConnection;
 use super::database::Database;
 use super::idempotent::Idempotent;
 use super::options::{Isolation, TransactionOptions};
-use super::postgres::{Postgres, report_to_breaker};
+use super::postgres::Postgres;
+use super::reads::ReadOptions;
 use super::retry::{Policy, RetryWhen};
 use super::statement::answer::Answer;
 use super::statement::executor::{Executor, ScopeSource};
@@ -15,13 +16,11 @@ use super::transaction;
 use super::transaction::{Transaction, TransactionGuard};
 use crate::deadline;
 use crate::deadline::Deadline;
-use crate::error::{Error, Outcome, Result};
-use crate::fault::Fault;
+use crate::error::Result;
 use crate::name::WorkName;
 use crate::pool::fairness::refused;
 use crate::pool::{Ask, Lease, Priority, cap};
 use crate::rules::outcome::Scope;
-use futures_util::future::BoxFuture;
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -43,14 +42,15 @@ use tokio_postgres::Row;
 #[derive(Clone, Debug)]
 #[must_use = "nothing happens until one of query, execute, transaction and so on is called"]
 pub struct Call<'a> {
-    db: &'a Database,
-    name: WorkName,
-    begin: TransactionOptions,
-    within: Option<Duration>,
-    acquire_within: Option<Duration>,
+    pub(super) db: &'a Database,
+    pub(super) name: WorkName,
+    pub(super) begin: TransactionOptions,
+    pub(super) within: Option<Duration>,
+    pub(super) acquire_within: Option<Duration>,
     priority: Priority,
     at_most: Option<NonZeroU32>,
     retries_lock_timeouts: bool,
+    pub(super) reads: ReadOptions,
 }
 
 impl<'a> Call<'a> {
@@ -64,10 +64,15 @@ impl<'a> Call<'a> {
             priority: Priority::Normal,
             at_most: None,
             retries_lock_timeouts: false,
+            reads: ReadOptions::default(),
         }
     }
 
     /// Declares that the work writes nothing: the server refuses a write, and a transaction needs one round trip less.
+    ///
+    /// Where replicas are set (`replica_hosts`), it runs on one of them that is fresh enough, else on the primary: see
+    /// [`Call::max_lag`], [`Call::after`] and [`Call::on_primary`]. Work that is serializable or
+    /// [resolvable](Call::resolvable) runs on the primary, because a standby can do neither.
     pub fn read_only(mut self) -> Self {
         self.begin.read_only = true;
         self
@@ -140,7 +145,7 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// With [`Call::retrying`] and [`Call::idempotent`]: work whose wait for a lock timed out ([`Fault::LockTimeout`]) is
+    /// With [`Call::retrying`] and [`Call::idempotent`]: work whose wait for a lock timed out ([`Fault::LockTimeout`](crate::Fault::LockTimeout)) is
     /// tried again too. It is not by default, since that work has held a connection for all of `lock_timeout` already. It
     /// suits a `NOWAIT`, and a short limit.
     pub fn retry_lock_timeouts(mut self) -> Self {
@@ -148,7 +153,7 @@ impl<'a> Call<'a> {
         self
     }
 
-    fn policy(&self, when: RetryWhen) -> Policy {
+    pub(super) fn policy(&self, when: RetryWhen) -> Policy {
         Policy { when, lock_timeouts: self.retries_lock_timeouts }
     }
 
@@ -163,7 +168,7 @@ impl<'a> Call<'a> {
         deadline::from_start(self.within, self.lend()).await
     }
 
-    fn ask(&self) -> Ask {
+    pub(super) fn ask(&self) -> Ask {
         Ask {
             name: self.name.clone(),
             limit: self.acquire_within,
@@ -173,18 +178,20 @@ impl<'a> Call<'a> {
     }
 
     /// The same, in the surrounding scope.
-    async fn lend(&self) -> Result<PooledConnection> {
-        let mut permit = match self.db.permit(&self.name) {
-            Ok(permit) => permit,
-            Err(error) => return refused(error).await,
-        };
+    pub(super) async fn lend(&self) -> Result<PooledConnection> {
         let deadline = deadline::current();
-        let acquired = self.db.pool().acquire_until(self.ask(), deadline).await;
-        let lease = report_to_breaker(&mut permit, acquired)?;
-        Ok(self.keep(lease, permit, deadline))
+        match self.replicas() {
+            Some(replicas) => Box::pin(self.lend_read(replicas, deadline)).await,
+            None => self.lend_primary(deadline).await,
+        }
     }
 
-    fn keep(&self, lease: Lease<Postgres>, permit: Permit, deadline: Option<Deadline>) -> PooledConnection {
+    pub(super) fn keep(
+        &self,
+        lease: Lease<Postgres>,
+        permit: Permit,
+        deadline: Option<Deadline>,
+    ) -> PooledConnection {
         PooledConnection::new(lease, self.name.clone(), deadline, permit)
     }
 
@@ -201,12 +208,12 @@ impl<'a> Call<'a> {
         /// Runs a statement that gives exactly one row. As [`Call::query`].
         ///
         /// # Errors
-        /// [`Fault::RowCount`] for another number of rows.
+        /// [`Fault::RowCount`](crate::Fault::RowCount) for another number of rows.
         query_one;
         /// Runs a statement that gives one row or none. As [`Call::query`].
         ///
         /// # Errors
-        /// [`Fault::RowCount`] for more rows than one.
+        /// [`Fault::RowCount`](crate::Fault::RowCount) for more rows than one.
         query_opt;
         /// Runs a statement and gives the number of rows that it touched. As [`Call::query`].
         ///
@@ -218,7 +225,7 @@ impl<'a> Call<'a> {
     /// Runs a bare statement where no option was set, else a transaction of one statement. Behind a pooler the driver's
     /// names may be gone: then the statement did not run, and runs on another connection.
     ///
-    /// Not an `async fn`, because it may call itself (see [`Call::run_on_another`]): such a future must declare that it is
+    /// Not an `async fn`, because it may call itself (see [`again`](super::again)): such a future must declare that it is
     /// `Send`.
     pub(crate) fn fetch<'q, F: Fetch>(
         self,
@@ -227,34 +234,30 @@ impl<'a> Call<'a> {
     ) -> impl Future<Output = Result<F::Out>> + Send + use<'a, 'q, F> {
         async move {
             let deadline = self.deadline();
-            let answer: Result<F::Answer> = {
+            let answer: Result<F::Answer> = if let Some(replicas) = self.replicas() {
+                Box::pin(self.fetch_read::<F>(replicas, query, params, deadline)).await
+            } else {
                 // Declared first, so that it is dropped last: by then it is known whether the server has answered.
                 let mut permit = match self.db.permit(&self.name) {
                     Ok(permit) => permit,
-                    Err(error) => return refused(error).await,
+                    Err(error) => return refused(error.at(self.db.server.place.as_ref())).await,
                 };
                 let acquired = self.db.pool().acquire_until(self.ask(), deadline).await;
-                let lease = report_to_breaker(&mut permit, acquired)?;
-                let query = match CheckedQuery::on(&lease, query) {
-                    Ok(query) => query,
+                let lease = self.judged_by(&mut permit, acquired)?;
+                let checked = match CheckedQuery::on(&lease, query) {
+                    Ok(checked) => checked,
                     Err(error) => return refused(error).await,
                 };
                 if self.begin.is_plain() {
                     let alone = ScopeSource::Known(Scope::Autocommit);
-                    let executor = Executor::on(&lease, &self.name, deadline, alone).of(query);
-                    executor.statement(query, params).await
+                    let executor = Executor::on(&lease, &self.name, deadline, alone).of(checked);
+                    executor.statement(checked, params).await
                 } else {
                     let lease = self.keep(lease, permit, deadline);
-                    Box::pin(self.as_transaction(lease, query, params)).await
+                    Box::pin(self.as_transaction(lease, checked, params)).await
                 }
             };
-            match answer {
-                Ok(answer) => F::judge(answer, &self.name, Outcome::Committed),
-                Err(error) if error.fault() == Fault::StalePlan && error.may_run_again() => {
-                    self.run_on_another::<F>(deadline, error, query, params).await
-                }
-                Err(error) => Err(error),
-            }
+            self.concluded::<F>(answer, deadline, query, params).await
         }
     }
 
@@ -264,21 +267,8 @@ impl<'a> Call<'a> {
         Deadline::earliest([own, deadline::current()])
     }
 
-    /// Tries again, on whichever connection is lent next, a statement that did not run.
-    fn run_on_another<'q, F: Fetch>(
-        &'q self,
-        deadline: Option<Deadline>,
-        error: Error,
-        query: Query<'q>,
-        params: Params<'q>,
-    ) -> BoxFuture<'q, Result<F::Out>> {
-        let again = move || self.clone().fetch::<F>(query, params);
-        let retries = self.db.retries();
-        Box::pin(deadline::scoped(deadline, async move { retries.renew(&self.name, error, again).await }))
-    }
-
     /// A transaction of one statement.
-    async fn as_transaction<A: Answer>(
+    pub(super) async fn as_transaction<A: Answer>(
         &self,
         lease: PooledConnection,
         query: CheckedQuery<'_>,
@@ -290,19 +280,6 @@ impl<'a> Call<'a> {
                 executor.transaction_of_one(text, params, &self.begin).await
             }
             _ => transaction::of_one(lease, self.begin, query, params).await,
-        }
-    }
-
-    /// Runs a statement that may run twice; one deadline covers all tries.
-    pub(crate) fn run_again<'q, F: Fetch>(
-        self,
-        query: Query<'q>,
-        params: Params<'q>,
-    ) -> impl Future<Output = Result<F::Out>> + Send + use<'a, 'q, F> {
-        async move {
-            let once = || self.clone().fetch::<F>(query, params);
-            let tries = self.db.retries().run(&self.name, self.policy(RetryWhen::Twice), once);
-            deadline::from_start(self.within, tries).await
         }
     }
 
@@ -353,7 +330,7 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// That of the last run, with the number of tries ([`Error::attempts`](crate::Error::attempts)), why there was no
-    /// further try, and the first try's error if it was another fault. [`Outcome::Unknown`] is never run again.
+    /// further try, and the first try's error if it was another fault. [`Outcome::Unknown`](crate::Outcome::Unknown) is never run again.
     ///
     /// # Cancel safety
     /// As [`Call::transaction`].

@@ -8,6 +8,7 @@
 use super::breaker::Permit;
 use super::cancel_handle::CancelHandle;
 use super::postgres::{Connection, Postgres};
+use super::reads::ReadSlot;
 use super::statement::executor::{Executor, ScopeSource};
 use super::statement::fetch::{Fetch, fetch_methods};
 use super::statement::query::{AsQuery, CheckedQuery, CheckedText, Params, Query, usage};
@@ -55,6 +56,8 @@ pub struct PooledConnection {
     deadline: Option<Deadline>,
     /// Dropped after the lease: by then it is known whether the server has answered.
     _permit: Permit,
+    /// Its place among the reads of its server, if it is one of those that are counted.
+    _slot: Option<ReadSlot>,
 }
 
 impl PooledConnection {
@@ -64,7 +67,12 @@ impl PooledConnection {
         deadline: Option<Deadline>,
         permit: Permit,
     ) -> Self {
-        PooledConnection { lease, work, deadline, _permit: permit }
+        PooledConnection { lease, work, deadline, _permit: permit, _slot: None }
+    }
+
+    /// The same, counted among the reads of its server until it is dropped.
+    pub(crate) fn counted(self, slot: ReadSlot) -> Self {
+        PooledConnection { _slot: Some(slot), ..self }
     }
 
     /// The pool that it came from.

@@ -12,18 +12,26 @@
 //! | [`transaction`] | BEGIN, COMMIT, savepoints, and finding out how a lost COMMIT ended |
 //! | [`health`] | the last answer to the question how the database is |
 //! | [`breaker`], [`retry`], [`idempotent`] | which calls are let through, and which run again |
+//! | [`again`] | a statement of which nothing has run, on another connection |
+//! | [`replicas`], [`standing`] | the servers that reads may go to, and what each tells of itself |
+//! | [`reads`], [`fallback`] | how a read gets its server, and how much of the primary such reads may have |
 //! | [`cancel_handle`] | cancels the statement of a lease from another task |
 
+mod again;
 pub(crate) mod breaker;
 pub(crate) mod builder;
 pub(crate) mod cancel_handle;
 pub(crate) mod connection;
 pub(crate) mod database;
+mod fallback;
 pub(crate) mod health;
 pub(crate) mod idempotent;
 pub(crate) mod options;
 pub(crate) mod postgres;
+mod reads;
+pub(crate) mod replicas;
 pub(crate) mod retry;
 pub(crate) mod server;
+pub(crate) mod standing;
 pub(crate) mod statement;
 pub(crate) mod transaction;

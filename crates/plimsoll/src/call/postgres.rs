@@ -69,6 +69,17 @@ impl Connection {
         self.link.note_statement(number);
         number
     }
+
+    /// A write failed here because the server only reads. Unless it says that it takes writes, so that the work itself had
+    /// wanted to read only, all connections to it are given up.
+    #[cold]
+    pub(crate) fn refused_a_write(&self) {
+        self.link.doom();
+        let is_demoted = self.is_pooled_by_transaction || self.link.state.writes() != Some(true);
+        if is_demoted && !self.server.is_replica() {
+            self.server.demoted(self.session.host, "it refused a write");
+        }
+    }
 }
 
 /// Stops with the connection what still runs on it: no backend outlives its slot in the pool by more than a return may
@@ -95,6 +106,14 @@ const TAKEN_BACK: &str = "the pool took the connection back, because its lease h
 pub(crate) struct Postgres {
     pub(crate) connector: Connector,
     pub(crate) server: Arc<Server>,
+}
+
+impl Postgres {
+    /// Whether its server was demoted since it was opened.
+    #[inline]
+    fn is_demoted(&self, link: &Link) -> bool {
+        self.server.demotions.covers(link.origin.get().copied())
+    }
 }
 
 impl Manage for Postgres {
@@ -143,7 +162,7 @@ impl Manage for Postgres {
     }
 
     fn is_dead(&self, link: &Arc<Link>) -> bool {
-        link.is_closed() || link.is_doomed()
+        link.is_closed() || link.is_doomed() || self.is_demoted(link)
     }
 
     fn is_busy(&self, link: &Arc<Link>) -> bool {
@@ -181,7 +200,7 @@ impl Manage for Postgres {
         if link.has_orphan() {
             return Verdict::Unsettled;
         }
-        if link.is_closed() || link.is_doomed() {
+        if link.is_closed() || link.is_doomed() || self.is_demoted(link) {
             return Verdict::Broken;
         }
         match link.return_state() {
@@ -199,7 +218,9 @@ impl Manage for Postgres {
             tell_of_orphan(&connection, state);
             match state {
                 ReturnState::Closed => discard(&connection, &home, "it ended"),
-                _ if connection.link.is_doomed() => {
+                _ if connection.link.is_doomed()
+                    || connection.server.demotions.covers(connection.link.origin.get().copied()) =>
+                {
                     discard(&connection, &home, "it was not to be lent again")
                 }
                 ReturnState::Clean => home.come_home(connection),
@@ -291,10 +312,13 @@ pub(crate) fn report_to_breaker(
 fn tell_of_orphan(connection: &Connection, returned: ReturnState) {
     let Some((work, sent)) = connection.link.take_orphan() else { return };
     let state = &connection.link.state;
+    // Behind a COMMIT its place in the log may have been asked for, which has a tag of its own.
+    let has_committed = state.has_ended_since(sent) && state.has_committed();
     let outcome = match (returned, state.last_tag().as_str()) {
         (ReturnState::Closed, _) => Outcome::Unknown,
         _ if state.is_unreplicated_since(sent) => Outcome::Unknown,
         (_, "COMMIT") => Outcome::Committed,
+        _ if has_committed => Outcome::Committed,
         _ => Outcome::RolledBack,
     };
     connection.server.events.tell(Event::CommitSettled { work, outcome });

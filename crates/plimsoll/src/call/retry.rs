@@ -38,8 +38,8 @@ pub(crate) enum RetryWhen {
     RolledBack,
     /// Also work that may have happened, since twice is the same as once.
     Twice,
-    /// Only work that never began because what was known of the statement was out of date.
-    Stale,
+    /// Only work of which nothing has run: what was known of the statement was out of date, or its server only reads.
+    Unrun,
 }
 
 /// When work is tried again.
@@ -62,8 +62,9 @@ impl RetryWhen {
         // A caller that got no connection has waited for as long as it may; waiting again would not help.
         let waited_already = error.phase() == Phase::Acquire;
         let lost_answer = error.outcome() == Outcome::Unknown && error.fault().is_connectivity();
-        if self == RetryWhen::Stale {
-            return error.fault() == Fault::StalePlan && error.may_run_again();
+        if self == RetryWhen::Unrun {
+            let is_unrun = matches!(error.fault(), Fault::StalePlan | Fault::ReadOnlyServer);
+            return is_unrun && !waited_already && error.may_run_again();
         }
         !waited_already && (error.may_run_again() || self == RetryWhen::Twice && lost_answer)
     }
@@ -103,7 +104,8 @@ impl Retries {
         }
     }
 
-    /// Runs a bare statement again whose first try never began because it had been prepared for an object that is gone.
+    /// Runs a bare statement again of whose first try nothing has run: it had been prepared for an object that is gone, or
+    /// its server only reads.
     pub(crate) async fn renew<T, Fut: Future<Output = Result<T>>>(
         &self,
         name: &WorkName,
@@ -114,7 +116,7 @@ impl Retries {
             return Err(error);
         }
         self.budget.lock().note_call(Instant::now());
-        self.go_on(name, Policy { when: RetryWhen::Stale, lock_timeouts: false }, error, work).await
+        self.go_on(name, Policy { when: RetryWhen::Unrun, lock_timeouts: false }, error, work).await
     }
 
     /// After a try that failed.

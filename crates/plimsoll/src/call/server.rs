@@ -3,15 +3,18 @@
 use super::breaker::CircuitBreaker;
 use super::health::HealthCache;
 use super::statement::cache::StatementKnowledge;
-use crate::event::Events;
-use crate::moment::nanos;
+use crate::event::{Event, Events};
+use crate::moment::{Moment, nanos};
+use crate::place::{Place, ServerRole};
 use crate::pool::alarm::Alarm;
 use crate::record::Monitor;
 use crate::record::slow_log::SlowLog;
 use crate::settings::Plan;
+use crate::wire::demotion::Demotions;
 use crate::wire::handshake::Opened;
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -29,11 +32,14 @@ pub(crate) struct Server {
     pub(crate) runtime: Handle,
     /// Told of each statement that has ended, and by the pool of acquisitions and leases.
     pub(crate) monitor: Arc<Monitor>,
-    pub(crate) slow_log: SlowLog,
+    pub(crate) slow_log: Arc<SlowLog>,
     pub(crate) statements: StatementKnowledge,
     pub(crate) observed: Observed,
     /// Becomes true when the pool is closed. Each listener's task holds a receiver until its connection has ended.
     pub(crate) closing: watch::Sender<bool>,
+    /// Which server it is, where there are several.
+    pub(crate) place: Option<Place>,
+    pub(crate) demotions: Arc<Demotions>,
 }
 
 const _: () = assert!(std::mem::offset_of!(Server, plan) <= 64);
@@ -43,6 +49,8 @@ const _: () = assert!(std::mem::offset_of!(Server, plan) <= 64);
 pub(crate) struct Observed {
     /// The connection on which the heartbeat asks. It serves other short questions about the server too.
     pub(crate) reserved: Mutex<Option<Arc<Opened>>>,
+    /// The last connect for it has failed.
+    pub(crate) cannot_reserve: AtomicBool,
     pub(crate) health: HealthCache,
     /// The limits that the newest connection does not carry.
     pub(crate) missing_guardrails: Mutex<Vec<String>>,
@@ -63,7 +71,14 @@ pub(crate) struct StatementLimits {
 }
 
 impl Server {
-    pub(crate) fn new(plan: Arc<Plan>, events: Events, monitor: Arc<Monitor>, slow_log: SlowLog) -> Self {
+    pub(crate) fn new(
+        plan: Arc<Plan>,
+        events: Events,
+        monitor: Arc<Monitor>,
+        slow_log: Arc<SlowLog>,
+        place: Option<Place>,
+        demotions: Arc<Demotions>,
+    ) -> Self {
         Server {
             limits: StatementLimits {
                 client: plan.client_statement_timeout(),
@@ -79,8 +94,24 @@ impl Server {
             statements: StatementKnowledge::new(plan.type_cache()),
             observed: Observed::default(),
             closing: watch::Sender::new(false),
+            place,
+            demotions,
             events,
             plan,
+        }
+    }
+
+    /// Whether reads are sent here, and nothing else.
+    pub(crate) fn is_replica(&self) -> bool {
+        self.place.as_ref().is_some_and(|place| place.role == ServerRole::Replica)
+    }
+
+    /// The server at this place of the list of hosts takes no writes any more. The first to notice that tells of it.
+    pub(crate) fn demoted(&self, host: usize, reason: &'static str) {
+        if self.demotions.demoted(host, Moment::now()) {
+            let server = self.plan.hosts().get(host).map(ToString::to_string).unwrap_or_default();
+            self.breaker.is_news();
+            self.events.tell(Event::Demoted { server, reason });
         }
     }
 }

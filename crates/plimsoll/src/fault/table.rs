@@ -115,6 +115,11 @@ faults! {
         "the pool was closed, usually by shutdown",
         "stop calling after close, or keep the Database alive";
 
+    /// No replica may serve the read, and the primary takes no more reads of that kind.
+    NoReplica: "PL-ACQ-06", answers never keeps;
+        "replicas are away or too far behind, and their reads have all of the primary that they may have",
+        "look at the replicas; ask for less freshness, or raise replica_fallback_share if the primary can carry it";
+
     /// The circuit breaker is open: the server does not answer, or an operator isolated it.
     CircuitOpen: "PL-BRK-01", answers never keeps;
         "the server is frozen, down or unreachable, or an operator isolated it",
@@ -211,9 +216,9 @@ faults! {
         "lock in one order everywhere; run the transaction again";
 
     /// A write reached a server that only reads (25006).
-    ReadOnlyServer: "PL-LNK-04", answers never evicts;
+    ReadOnlyServer: "PL-LNK-04", answers if_rolled_back evicts;
         "the server is a standby, was demoted, or is not of the kind that target_session_attrs asks for",
-        "connect with target_session_attrs=read-write";
+        "connect with target_session_attrs=read-write; a demoted server's connections are given up at once";
 
     /// A constraint was violated (class 23).
     Constraint: "PL-SQL-01", answers never keeps;

@@ -29,6 +29,18 @@ pub struct Shutdown {
     pub took: Duration,
 }
 
+impl Shutdown {
+    /// The end of two pools that were closed at the same time.
+    pub(crate) fn and(self, other: Shutdown) -> Shutdown {
+        Shutdown {
+            sent_away: self.sent_away + other.sent_away,
+            cancelled: self.cancelled + other.cancelled,
+            ended: self.ended + other.ended,
+            took: self.took.max(other.took),
+        }
+    }
+}
+
 /// Refuses the waiters, closes idle connections, waits for those that are lent, stops what still runs, and ends what
 /// does not come back.
 ///

@@ -15,6 +15,8 @@
 //! | [`inbox`] | what a listener's reader gets, and where it is told that something is missing |
 //! | [`slow_kinds`] | which slow statements are told of in full, and which are counted |
 //! | [`plan`] | what is told of a server's plan |
+//! | [`lag`] | how far a replica is behind, as a time that can be proven |
+//! | [`route`] | which replica a read goes to |
 //! | [`outcome`] | what became of a statement, from where it ran and what was answered |
 
 pub(crate) mod backoff;
@@ -23,10 +25,12 @@ pub(crate) mod circuit;
 pub(crate) mod forecast;
 pub(crate) mod gate;
 pub(crate) mod inbox;
+pub(crate) mod lag;
 pub(crate) mod outcome;
 pub(crate) mod plan;
 pub(crate) mod queue;
 pub(crate) mod refusal;
 pub(crate) mod request;
+pub(crate) mod route;
 pub(crate) mod slots;
 pub(crate) mod slow_kinds;

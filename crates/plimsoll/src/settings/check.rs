@@ -22,8 +22,11 @@ use super::order::{Chain, Resolved};
 use super::problem::{Problem, SettingsError, printable};
 use super::profile;
 use super::table::{Plan, Settings, table};
-use super::words::{PoolerMode, Profile};
+use super::words::{PoolerMode, Profile, TargetSessionAttrs};
 use crate::session_name::default_instance;
+
+/// Each has a pool of its own, and is asked several times a second.
+const MOST_REPLICAS: usize = 64;
 
 impl Settings {
     /// The [`Plan`] to open a pool with, or everything that is wrong.
@@ -83,7 +86,9 @@ impl Settings {
     pub(super) fn plan_and_problems(mut self) -> (Plan, Vec<Problem>) {
         let mut problems = self.out_of_range();
         let port = self.port.unwrap_or(DEFAULT_PORT);
-        self.hosts = self.hosts.map(|hosts| hosts.into_iter().map(|host| host.or_port(Some(port))).collect());
+        let with_port = |hosts: Vec<Host>| hosts.into_iter().map(|host| host.or_port(Some(port))).collect();
+        self.hosts = self.hosts.map(with_port);
+        self.replica_hosts = self.replica_hosts.map(with_port);
         let named = self.profile.clone().unwrap_or_default();
         problems.extend(profile::contradictions(&named));
         let mut weaker = profile::combined(&named, self.implied_profile());
@@ -95,6 +100,7 @@ impl Settings {
         pool_times(&self, &mut plan, &mut problems);
         session_limits(&self, &mut plan, &mut problems);
         heartbeat(&self, &mut plan, &mut problems);
+        replicas(&self, &mut plan, &mut problems);
         tls(&self, &mut plan, &mut problems);
         problems.extend(startup_options(&plan.options, plan.pooler));
         if self.dbname.is_none() {
@@ -133,6 +139,30 @@ fn heartbeat(given: &Settings, plan: &mut Plan, problems: &mut Vec<Problem>) {
             duration::show(plan.breaker_after),
             format!("at least twice heartbeat, which is {}", duration::show(heartbeat)),
             "raise breaker_after or lower heartbeat",
+        ));
+    }
+}
+
+/// With replicas, the primary's pool leads to a server that takes writes; and the servers are asked on the heartbeat's
+/// connections.
+fn replicas(given: &Settings, plan: &mut Plan, problems: &mut Vec<Problem>) {
+    if plan.replica_hosts.is_empty() {
+        return;
+    }
+    if given.target_session_attrs.is_none() {
+        plan.target_session_attrs = TargetSessionAttrs::ReadWrite;
+    }
+    if plan.heartbeat().is_none() {
+        let allowed = "a time, beside replica_hosts";
+        let remedy = "leave it out: role and lag of each server are asked on its connections";
+        problems.push(Problem::new("heartbeat", "off", allowed, remedy));
+    }
+    if plan.replica_hosts.len() > MOST_REPLICAS {
+        problems.push(Problem::new(
+            "replica_hosts",
+            format!("{} hosts", plan.replica_hosts.len()),
+            format!("at most {MOST_REPLICAS}"),
+            "name fewer of them; each has a pool of its own",
         ));
     }
 }

@@ -28,7 +28,8 @@ const LIMITS: [&str; 5] = [
 /// Decides `sslmode`: verified by name unless every host is this machine, and refused if it is too weak for the
 /// settings beside it.
 pub(super) fn tls(given: &Settings, plan: &mut Plan, problems: &mut Vec<Problem>) {
-    let is_local = plan.hosts.iter().all(Host::is_local) && given.sslrootcert.is_none();
+    let is_local =
+        plan.hosts.iter().chain(&plan.replica_hosts).all(Host::is_local) && given.sslrootcert.is_none();
     let mode = given.sslmode.unwrap_or(if is_local { TlsMode::Prefer } else { TlsMode::VerifyFull });
     plan.sslmode = mode;
     let mut refuse = |allowed, remedy| {

@@ -57,8 +57,8 @@ pub use table::{Plan, Settings, table};
 #[doc(hidden)]
 pub use words::Enforcement as GuardMode;
 pub use words::{
-    ChannelBinding, Enforcement, OnMissingGuardrail, PoolerMode, Profile, SlowParameters, TargetSessionAttrs,
-    TlsMode,
+    ChannelBinding, Enforcement, OnMissingGuardrail, PoolerMode, Profile, ReplicaFallback, SlowParameters,
+    TargetSessionAttrs, TlsMode,
 };
 
 use std::fmt;
@@ -104,6 +104,13 @@ impl Settings {
     #[must_use]
     pub fn hosts(mut self, hosts: impl AsRef<str>) -> Self {
         self.assign("hosts", "hosts", hosts.as_ref(), Unitless::Refused);
+        self
+    }
+
+    /// The servers that reads may go to, in the form of [`Settings::hosts`]. `check` reports what cannot be read.
+    #[must_use]
+    pub fn replica_hosts(mut self, hosts: impl AsRef<str>) -> Self {
+        self.assign("replica_hosts", "replica_hosts", hosts.as_ref(), Unitless::Refused);
         self
     }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::host::Host;
 use super::table::Plan;
-use super::words::TlsMode;
+use super::words::{ReplicaFallback, TargetSessionAttrs, TlsMode};
 use crate::secret::Password;
 
 /// The certificates against which a server's certificate is verified.
@@ -51,6 +51,23 @@ impl Plan {
         &self.hosts
     }
 
+    /// The servers that reads may go to, each with its port; empty where there are none.
+    pub fn replica_hosts(&self) -> &[Host] {
+        &self.replica_hosts
+    }
+
+    /// How many of the primary's connections reads may hold together that no replica may serve.
+    pub fn replica_fallback_cap(&self) -> usize {
+        match self.replica_fallback {
+            ReplicaFallback::Refuse => 0,
+            ReplicaFallback::Primary if self.replica_fallback_share <= 0.0 => 0,
+            // A float that is too large becomes the largest number.
+            ReplicaFallback::Primary => {
+                ((self.pool_total() as f64 * self.replica_fallback_share) as usize).max(1)
+            }
+        }
+    }
+
     /// The password, if there is one.
     pub fn password(&self) -> Option<&Password> {
         self.password.as_ref()
@@ -80,5 +97,11 @@ impl Plan {
     /// Whether a host has one of the ports that poolers use: the last hint where `pooler` is `auto`.
     pub fn has_pooler_port(&self) -> bool {
         self.hosts.iter().any(Host::has_pooler_port)
+    }
+
+    /// The same plan for the pool of one replica, whatever role that server has at the moment.
+    pub(crate) fn for_replica(&self, host: Host) -> Self {
+        let target_session_attrs = TargetSessionAttrs::Any;
+        Plan { hosts: vec![host], replica_hosts: Vec::new(), target_session_attrs, ..self.clone() }
     }
 }

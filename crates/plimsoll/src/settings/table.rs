@@ -20,7 +20,8 @@ use super::plan::TlsRoots;
 use super::problem::Problem;
 use super::value::{Hosts, Profiles, Value, put};
 use super::words::{
-    ChannelBinding, Enforcement, OnMissingGuardrail, PoolerMode, SlowParameters, TargetSessionAttrs, TlsMode,
+    ChannelBinding, Enforcement, OnMissingGuardrail, PoolerMode, ReplicaFallback, SlowParameters,
+    TargetSessionAttrs, TlsMode,
 };
 use crate::secret::Password;
 
@@ -230,6 +231,38 @@ settings! {
         /// before this counts as a deadlock and the youngest waiter is refused; `off` for never. The error of a wait
         /// that ends earlier by its own limit names the deadlock too.
         deadlock_after: Limit, set (impl Into<Limit>), default limit(secs(5)), range Range::Times(ms(1), hours(1));
+    }
+
+    section "Replicas" {
+        /// Servers that reads may go to: hot standbys of the primary, each with a pool of its own of the same sizes. User,
+        /// password, database and TLS are those of `hosts`. The primary and servers that may take over may be named here
+        /// too: a server is read from only while it follows the primary. Each name must lead to one server, because role
+        /// and lag are asked of one. With replicas, `target_session_attrs` follows to `read-write` unless it is set. A role
+        /// that is a member of `pg_read_all_stats` sees at once when a standby follows a new primary; for any other role that
+        /// standby is read from again after its next restart point, which may take `checkpoint_timeout`.
+        replica_hosts: Hosts, set by_hand, get by_hand, default Hosts::new(),
+            otherwise "none; all work goes to `hosts`";
+
+        /// How far behind the primary a replica may be, for a read that does not say so itself (`Call::max_lag`); `off`
+        /// for any distance. While the primary does not answer, what was known last stands.
+        max_replica_lag: Limit, set (impl Into<Limit>), default limit(secs(5)), range Range::Times(ms(1), hours(24));
+
+        /// How often each server is asked for its role and for how far it is, by one task on the connections of the
+        /// heartbeat. No read can demand a lag that is shorter than about twice this.
+        replica_check: Duration, default ms(250), range Range::Times(ms(10), secs(60));
+
+        /// How long a read that must see a commit (`Call::after`) waits for a replica to replay it, before it goes to the
+        /// primary.
+        replica_wait: Duration, default ms(100), range Range::Times(ms(0), secs(60));
+
+        /// Where a read goes that no replica may serve: `primary`, within `replica_fallback_share`, or nowhere: with
+        /// `refuse` it is refused.
+        replica_fallback: ReplicaFallback, default ReplicaFallback::Primary;
+
+        /// The part of the primary's connections (`pool_max` and `max_overflow`) that such reads may hold together, at
+        /// least one connection. Others wait for up to a second and are refused then, so that a lost replica does not move
+        /// all of its load to the primary.
+        replica_fallback_share: f64, default 0.25, range Range::Fractions(0.0, 1.0);
     }
 
     section "Breaker" {

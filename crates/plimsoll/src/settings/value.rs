@@ -16,8 +16,8 @@ use super::host::Host;
 use super::plan::TlsRoots;
 use super::problem::STARS;
 use super::words::{
-    ChannelBinding, Enforcement, OnMissingGuardrail, PoolerMode, Profile, SlowParameters, TargetSessionAttrs,
-    TlsMode,
+    ChannelBinding, Enforcement, OnMissingGuardrail, PoolerMode, Profile, ReplicaFallback, SlowParameters,
+    TargetSessionAttrs, TlsMode,
 };
 use crate::secret::{Password, Secret};
 
@@ -79,7 +79,8 @@ word_values!(
     PoolerMode,
     OnMissingGuardrail,
     Enforcement,
-    SlowParameters
+    SlowParameters,
+    ReplicaFallback
 );
 
 impl Value for f64 {

@@ -93,6 +93,14 @@ words! {
         Degraded = "degraded",
     }
 
+    /// Where a read goes that no replica may serve.
+    ReplicaFallback {
+        /// To the primary, up to a share of its connections.
+        Primary = "primary",
+        /// Nowhere: it is refused.
+        Refuse = "refuse",
+    }
+
     /// Whether the breaker or the admission refuses, only counts, or does nothing.
     Enforcement {
         /// It refuses.

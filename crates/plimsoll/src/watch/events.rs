@@ -62,6 +62,11 @@ fn log(event: &Event) {
         Event::UnwrappedMultiWrite { work, first, request } => {
             log_unwrapped(work, first, request.as_deref());
         }
+        Event::Demoted { .. }
+        | Event::RoleChanged { .. }
+        | Event::ReplicaLost { .. }
+        | Event::ReplicaBack { .. }
+        | Event::FallbackCapped { .. } => log_servers(event),
         Event::Retried { work, fault, tried } => {
             tracing::debug!(target: "plimsoll", work, code = fault.code(), tried, "it failed and is tried again");
         }
@@ -180,6 +185,28 @@ fn log_listener(event: &Event) {
     }
 }
 
+/// What happened to one of several servers.
+fn log_servers(event: &Event) {
+    match event {
+        Event::Demoted { server, reason } => tracing::error!(
+            target: "plimsoll", server, "the server takes no writes any more, its connections are given up: {reason}"
+        ),
+        Event::RoleChanged { server, role, timeline } => {
+            tracing::warn!(target: "plimsoll", server, timeline, "the server is now the {role}");
+        }
+        Event::ReplicaLost { server, reason } => {
+            tracing::warn!(target: "plimsoll", server, "no reads go to this replica: it {reason}");
+        }
+        Event::ReplicaBack { server, after } => {
+            tracing::info!(target: "plimsoll", server, ms = after.as_millis(), "reads go to this replica");
+        }
+        Event::FallbackCapped { refused, cap } => tracing::warn!(
+            target: "plimsoll", refused, cap, "no replica could serve these reads, and the primary takes no more of them"
+        ),
+        _ => {}
+    }
+}
+
 fn log_schema_ahead(version: i64, unknown: usize) {
     tracing::warn!(
         target: "plimsoll", version, unknown,
@@ -231,6 +258,11 @@ fn count(event: &Event) {
         | Event::ListenerOverflowed { .. } => count_listener(event),
         Event::Migrated { .. } => metrics::counter!("plimsoll_migrated_total").increment(1),
         Event::SchemaAhead { .. } => metrics::counter!("plimsoll_schema_ahead_total").increment(1),
+        Event::Demoted { .. }
+        | Event::RoleChanged { .. }
+        | Event::ReplicaLost { .. }
+        | Event::ReplicaBack { .. }
+        | Event::FallbackCapped { .. } => count_servers(event),
         Event::UnwrappedMultiWrite { .. } => {
             metrics::counter!("plimsoll_unwrapped_multi_writes_total").increment(1);
         }
@@ -257,6 +289,20 @@ fn count_listener(event: &Event) {
         }
         Event::ListenerOverflowed { .. } => {
             metrics::counter!("plimsoll_listener_overflows_total").increment(1);
+        }
+        _ => {}
+    }
+}
+
+#[cfg(feature = "metrics")]
+fn count_servers(event: &Event) {
+    match event {
+        Event::Demoted { .. } => metrics::counter!("plimsoll_demotions_total").increment(1),
+        Event::RoleChanged { .. } => metrics::counter!("plimsoll_role_changes_total").increment(1),
+        Event::ReplicaLost { .. } => metrics::counter!("plimsoll_replicas_lost_total").increment(1),
+        Event::ReplicaBack { .. } => metrics::counter!("plimsoll_replicas_back_total").increment(1),
+        Event::FallbackCapped { refused, .. } => {
+            metrics::counter!("plimsoll_reads_capped_total").increment(*refused);
         }
         _ => {}
     }

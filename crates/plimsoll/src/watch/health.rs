@@ -14,6 +14,7 @@ use crate::deadline;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::{Event, POLLUTED};
 use crate::fault::Fault;
+use crate::moment::Moment;
 use crate::rules::circuit::BreakerState;
 use crate::wire::handshake::Opened;
 use std::sync::Arc;
@@ -42,6 +43,9 @@ impl Database {
         if self.is_closed() {
             return not("the pool is closed".to_owned());
         }
+        if let Some(reason) = self.demotion() {
+            return not(reason);
+        }
         match (breaker.state, breaker.silent_for) {
             (BreakerState::Open | BreakerState::Isolated, _) => {
                 let lasts = breaker.open_for.unwrap_or_default().as_secs_f64();
@@ -50,6 +54,13 @@ impl Database {
             (_, Some(silent)) if silent >= TOO_SILENT => not(silence(silent)),
             _ => Readiness { is_ready: true, reason: None },
         }
+    }
+
+    /// The server that took writes takes them no more, and none was found yet that does.
+    fn demotion(&self) -> Option<String> {
+        let is_strict = self.server.demotions.is_strict(Moment::now());
+        is_strict
+            .then(|| "the server takes no writes any more, and no other that does was found yet".to_owned())
     }
 
     /// How the database is. A good answer is kept for 60 s, unless a connectivity fault or a change of the breaker makes it
@@ -167,6 +178,7 @@ impl Database {
         if pool.is_paused {
             reasons.push("the pool is paused: calls wait until it is resumed".to_owned());
         }
+        reasons.extend(self.demotion());
         let missing = self.server.observed.missing_guardrails.lock().join(", ");
         if !missing.is_empty() {
             reasons.push(format!("limits that the server does not keep: {missing}"));

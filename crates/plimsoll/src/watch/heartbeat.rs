@@ -30,6 +30,7 @@ use crate::wire::connect::{Connector, Pooler};
 use crate::wire::handshake::Opened;
 use futures_util::future::BoxFuture;
 use std::future::{Future, pending};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -178,6 +179,7 @@ impl Heartbeat {
 
     fn connected(&mut self, ready: Result<Opened>) {
         self.connect = None;
+        self.server.observed.cannot_reserve.store(ready.is_err(), Ordering::Release);
         match ready {
             Ok(ready) => {
                 self.pause = FIRST_PAUSE;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`start`] | from settings to a handle, and the wait until the database answers |
 //! | [`heartbeat`], [`session_watch`], [`lock_watch`] | the reserved connection: signs of life, changes of the schema, what other clients leave, who waits for locks |
+//! | [`read_pools`], [`replication`] | a pool for each replica, and the task that asks every server for its role and lag |
 //! | [`health`], [`capacity`] | how the database is, and how full |
 //! | [`listen`] | notifications, on a connection of their own |
 //! | [`monitor`] | what went on: acquisitions, statements, leases, in bounded memory |
@@ -17,6 +18,8 @@ pub(crate) mod heartbeat;
 pub(crate) mod listen;
 mod lock_watch;
 pub(crate) mod monitor;
+mod read_pools;
+mod replication;
 mod session_watch;
 mod slow_log;
 mod start;

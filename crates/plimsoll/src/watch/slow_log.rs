@@ -32,7 +32,7 @@ const HAS_GENERIC_PLANS: u32 = 160_000;
 
 /// Begins to look after the slow log of this handle, if it has one.
 pub(super) fn start(db: &Database, plans: Receiver<PlanWanted>) {
-    let Database { pool, server, retries } = db;
+    let Database { pool, server, retries, .. } = db;
     if !server.slow_log.is_off() {
         let run = run(Arc::downgrade(&pool.inner), Arc::clone(server), Arc::clone(retries), plans);
         server.runtime.spawn(run);
@@ -57,7 +57,7 @@ async fn run(
         server.slow_log.due(Moment::now()).iter().for_each(tell_more);
         if let Some(wanted) = wanted {
             let (server, retries) = (Arc::clone(&server), Arc::clone(&retries));
-            tell_plan(&Database { pool: Pool { inner }, server, retries }, &wanted).await;
+            tell_plan(&Database { pool: Pool { inner }, server, retries, replicas: None }, &wanted).await;
         }
     }
     server.slow_log.rest().iter().for_each(tell_more);

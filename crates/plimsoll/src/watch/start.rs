@@ -1,29 +1,24 @@
 //! Makes a handle from settings, also while the database is away, and waits until the database answers.
 
 use super::events;
-use super::heartbeat;
 use super::monitor::sampler;
+use super::read_pools;
 use super::slow_log;
 use crate::call::breaker::Permit;
 use crate::call::connection::PooledConnection;
 use crate::call::database::Database;
-use crate::call::postgres::Postgres;
 use crate::call::retry::Retries;
-use crate::call::server::Server;
 use crate::deadline;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::Events;
 use crate::fault::Fault;
 use crate::name::WorkName;
 use crate::pool::fairness::refused;
-use crate::pool::meter::Metering;
-use crate::pool::{Ask, LastConnect, Pool, connects};
+use crate::pool::{Ask, LastConnect, connects};
 use crate::record::Monitor;
 use crate::record::slow_log::SlowLog;
 use crate::rules::queue::waiters::AS_LONG_AS_IT_TAKES;
-use crate::session_name::HEARTBEAT;
 use crate::settings::Settings;
-use crate::wire::connect::Connector;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -47,25 +42,19 @@ impl Database {
         let events = Events::new(Some(events::record));
         let monitor = Arc::new(Monitor::of(&plan));
         let (slow_log, plans) = SlowLog::of(&plan);
-        let server = Arc::new(Server::new(Arc::clone(&plan), events.clone(), Arc::clone(&monitor), slow_log));
-        let manager = Postgres { connector: Connector::new(Arc::clone(&plan))?, server: Arc::clone(&server) };
-        let retries = Arc::new(Retries::new(&plan, events.clone()));
-        let metering = Metering::by(Arc::clone(&monitor) as _);
-        let pool = Pool::with_events(manager, &plan, events, Arc::clone(&server.alarm), metering);
-        server.runtime.spawn(sampler::run(Arc::downgrade(&pool.inner), monitor));
-        let db = Database { pool, server, retries };
+        let shared = read_pools::Shared { events, monitor, slow_log: Arc::new(slow_log) };
+        let (pool, server) = read_pools::pool(&plan, &shared, read_pools::primary(&plan))?;
+        let retries = Arc::new(Retries::new(&plan, shared.events.clone()));
+        let replicas = read_pools::open(&plan, &shared)?;
+        server.runtime.spawn(sampler::run(Arc::downgrade(&pool.inner), shared.monitor));
+        let db = Database { pool, server, retries, replicas };
         slow_log::start(&db, plans);
         db.first_connect().await?;
-        db.start_heartbeat()?;
+        read_pools::start_heartbeat(&db.pool, &db.server)?;
+        if let Some(replicas) = &db.replicas {
+            read_pools::watch(&db.pool, &db.server, replicas).await;
+        }
         Ok(db)
-    }
-
-    fn start_heartbeat(&self) -> Result<()> {
-        let plan = &self.server.plan;
-        let connector = Connector::new(Arc::new(plan.shown_as_part(HEARTBEAT)))?;
-        let pool = Arc::downgrade(&self.pool.inner);
-        self.server.runtime.spawn(heartbeat::run(pool, Arc::clone(&self.server), connector));
-        Ok(())
     }
 
     /// Opens one connection. Its failure is an error only if waiting cannot heal it.
@@ -91,7 +80,7 @@ impl Database {
             tracing::warn!(target: "plimsoll", "the database is away; this handle will heal by itself: {sentence}");
             return Ok(());
         }
-        self.pool.close().await;
+        self.close().await;
         let error = Error::new(fault, Phase::Connect, Outcome::NotStarted, sentence);
         Err(match sqlstate {
             Some(code) => error.with_sqlstate(&code),

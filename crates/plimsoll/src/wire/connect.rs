@@ -5,12 +5,14 @@
 //! hosts share the remaining time evenly, so the first cannot use up the time of the others.
 
 use super::cancel::Target;
+use super::demotion::{Demotions, Origin};
 use super::handshake::{Handshake, Opened};
 use super::naming::Links;
 use super::socket;
 use super::socket::{Address, Wrap};
 use crate::error::{BoxError, Error, Outcome, Phase, Result};
 use crate::fault::Fault;
+use crate::moment::Moment;
 use crate::secret::{Password, Secret};
 #[cfg(not(feature = "tls"))]
 use crate::settings::TlsMode;
@@ -43,6 +45,7 @@ pub(crate) struct Connector {
     tls: Option<TlsConfig>,
     cancels: Arc<Semaphore>,
     pooled_links: Arc<Links>,
+    demotions: Arc<Demotions>,
     /// What was learned of the pooler: 0 nothing yet, else 1 + the pooler.
     learned: AtomicU8,
     /// The server's version as last seen, so that every limit can be sent with start-up.
@@ -60,8 +63,10 @@ impl Connector {
         let tls = tls_config(&plan)?;
         let cancels = Arc::new(Semaphore::new(plan.cancel_limit().max(1)));
         let version = u32::from(plan.server_version().unwrap_or(0)) * 10_000;
+        let demotions = Arc::new(Demotions::of(plan.hosts().len()));
         let connector = Connector {
             plan,
+            demotions,
             tls,
             cancels,
             pooled_links: Arc::default(),
@@ -72,6 +77,15 @@ impl Connector {
             connector.learn_pooler(pooler);
         }
         Ok(connector)
+    }
+
+    /// The same connector, which learns of demoted servers together with another one to the same hosts.
+    pub(crate) fn learning_with(self, other: Arc<Demotions>) -> Self {
+        Connector { demotions: other, ..self }
+    }
+
+    pub(crate) fn demotions(&self) -> &Arc<Demotions> {
+        &self.demotions
     }
 
     /// The pooler that the settings state, if they do.
@@ -133,11 +147,20 @@ impl Connector {
         let mut failures: Vec<Error> = Vec::new();
         for (index, host) in hosts.iter().enumerate() {
             match self.connect_host(host, deadline_of_first(until, hosts.len() - index)).await {
-                Ok(ready) => return Ok(ready),
+                Ok(ready) => return Ok(self.opened(ready, index)),
                 Err(error) => failures.push(error),
             }
         }
         Err(most_telling(failures))
+    }
+
+    /// Notes where a connection leads.
+    fn opened(&self, mut ready: Opened, host: usize) -> Opened {
+        ready.session.host = host;
+        self.demotions.opened(!ready.session.read_only);
+        // It is set nowhere else.
+        let _ = ready.link.origin.set(Origin { host, opened: Moment::now() });
+        ready
     }
 
     async fn connect_host(&self, host: &Host, until: Instant) -> Result<Opened> {
@@ -195,6 +218,14 @@ impl Connector {
         let fits = match wanted {
             TargetSessionAttrs::ReadWrite => !ready.session.read_only,
             TargetSessionAttrs::ReadOnly => ready.session.read_only,
+            _ if ready.session.read_only && self.demotions.is_strict(Moment::now()) => {
+                return Err(Error::new(
+                    Fault::ReadOnlyServer,
+                    Phase::Connect,
+                    Outcome::NotStarted,
+                    format!("{host} only reads, and a server that took writes was demoted a moment ago"),
+                ));
+            }
             _ => true,
         };
         if fits {

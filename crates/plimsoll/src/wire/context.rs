@@ -46,6 +46,16 @@ impl Change {
 /// transaction, so its text is not read.
 pub(crate) const OWN_BEGIN: &str = "BEGIN /* plimsoll */";
 
+/// The COMMIT that this crate sends where the place of the commit in the log is wanted: the place, its timeline and the
+/// size of the log's pages. The place is where the next record would be inserted, because a commit with
+/// `synchronous_commit = off` is not flushed yet.
+///
+/// It counts as a COMMIT like any other, which is never cancelled: what follows in the same message leaves nothing and
+/// changes nothing, and the command tags tell how the COMMIT itself ended.
+pub(crate) const OWN_COMMIT: &str = "COMMIT; SELECT pg_catalog.pg_current_wal_insert_lsn()::text, \
+     pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 8), \
+     pg_catalog.current_setting('wal_block_size')";
+
 fn never_met() -> u64 {
     fastrand::u64(1..)
 }

@@ -1,6 +1,6 @@
 //! What the text of a statement does beyond being run.
 
-use super::context::{Change, OWN_BEGIN};
+use super::context::{Change, OWN_BEGIN, OWN_COMMIT};
 use super::frames::Frame;
 use crate::sql::Strings;
 use crate::sql::nature;
@@ -24,6 +24,9 @@ impl Effects {
     pub(super) fn of(frame: &Frame<'_>, sql: &[u8], strings: Option<Strings>, beyond: Nature) -> Self {
         if sql.starts_with(OWN_BEGIN.as_bytes()) {
             return Effects { nature: Nature::OPENS, ..Effects::default() };
+        }
+        if frame.whole && sql == OWN_COMMIT.as_bytes() {
+            return Effects { nature: Nature::ENDS, ..Effects::default() };
         }
         let (mut residue, mut nature) = (residue::of_sql(sql, strings), nature::of_sql(sql, strings));
         let change = Change::of(sql, nature, residue);

@@ -31,6 +31,7 @@ pub(super) async fn establish(
         version: first.version,
         read_only: first.read_only,
         read_committed: first.read_committed,
+        host: 0,
         after_reset: String::new(),
         local: Vec::new(),
         own: SessionDefaults::default(),

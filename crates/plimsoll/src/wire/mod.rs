@@ -15,12 +15,14 @@
 //! | [`link`](mod@link) | one connection, as everything but its borrower sees it |
 //! | [`given_up`], [`stop`], [`cancel`] | what was given up, how it is stopped, and the cancel request itself |
 //! | [`copying`] | COPY on the wire |
+//! | [`demotion`] | which connections lead to a server that takes no writes any more |
 //! | [`recycle`] | makes a returned connection fit for the next borrower |
 
 pub(crate) mod cancel;
 pub(crate) mod connect;
 pub(crate) mod context;
 pub(crate) mod copying;
+pub(crate) mod demotion;
 pub(crate) mod driver;
 mod effects;
 mod frames;

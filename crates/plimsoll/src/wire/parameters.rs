@@ -12,6 +12,9 @@ use crate::sql::Strings;
 pub(super) struct Parameters {
     all: Vec<Parameter>,
     strings: Option<Strings>,
+    /// Whether the server says that it is a standby, and that transactions only read unless they say otherwise.
+    standby: Option<bool>,
+    read_only: Option<bool>,
 }
 
 struct Parameter {
@@ -28,10 +31,20 @@ impl Parameters {
         self.strings
     }
 
+    /// Whether a transaction that does not say so itself can write; none as long as the server has not reported that.
+    pub(super) fn writes(&self) -> Option<bool> {
+        Some(!self.standby? && !self.read_only?)
+    }
+
     /// Takes a report. Until the session has started, the reported values are those that it begins with.
     pub(super) fn report(&mut self, name: &[u8], value: &[u8], has_started: bool) {
         if name == b"standard_conforming_strings" {
             self.strings = Some(if value == b"off" { Strings::Escaped } else { Strings::Standard });
+        }
+        match name {
+            b"in_hot_standby" => self.standby = Some(value == b"on"),
+            b"default_transaction_read_only" => self.read_only = Some(value == b"on"),
+            _ => {}
         }
         let known = self.all.iter_mut().find(|known| *known.name == *name);
         match known {
@@ -106,6 +119,19 @@ mod tests {
         let mut parameters = started();
         parameters.report(b"in_hot_standby", b"on", true);
         assert!(!parameters.differ());
+    }
+
+    #[test]
+    fn whether_a_transaction_can_write_follows_both_reports() {
+        let mut parameters = started();
+        assert_eq!(parameters.writes(), None, "one of the two was not reported");
+        parameters.report(b"default_transaction_read_only", b"off", false);
+        assert_eq!(parameters.writes(), Some(true));
+        parameters.report(b"default_transaction_read_only", b"on", true);
+        assert_eq!(parameters.writes(), Some(false));
+        parameters.report(b"default_transaction_read_only", b"off", true);
+        parameters.report(b"in_hot_standby", b"on", true);
+        assert_eq!(parameters.writes(), Some(false));
     }
 
     #[test]

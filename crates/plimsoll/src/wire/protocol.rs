@@ -232,6 +232,7 @@ impl Protocol {
                 self.parameters.report(name, cstring(rest).0, self.has_started);
                 self.settings_differ = self.parameters.differ();
                 state.keep_strings(self.parameters.strings());
+                state.keep_writes(self.parameters.writes());
             }
             _ => {}
         }
@@ -275,7 +276,8 @@ impl Protocol {
 
     /// A statement has succeeded.
     pub(super) fn on_complete(&mut self, tag: &[u8], state: &SessionState) {
-        if self.pipeline.next_is(Reply::End) {
+        // Behind a COMMIT its place in the log may be asked for (see `effects`).
+        if self.pipeline.next_is(Reply::End) && tag != b"SELECT 1\0" {
             state.driver.has_committed.store(tag == b"COMMIT\0", Ordering::Release);
         }
         self.completes = true;

@@ -67,6 +67,8 @@ pub(crate) struct SessionState {
     pub(super) secret: AtomicI32,
     /// How the server reads plain strings: 0 as long as that is not known.
     strings: AtomicU8,
+    /// Whether a transaction can write: 0 as long as that is not known.
+    writes: AtomicU8,
     /// By which names and as which role statements are understood, as a number: 0 is how the session began.
     context: AtomicU64,
     /// The same outside of the transaction that is open.
@@ -136,6 +138,7 @@ impl SessionState {
             pid: AtomicI32::new(0),
             secret: AtomicI32::new(0),
             strings: AtomicU8::new(0),
+            writes: AtomicU8::new(0),
             context: AtomicU64::new(0),
             outer_context: AtomicU64::new(0),
             is_altered: AtomicBool::new(false),
@@ -158,7 +161,7 @@ impl SessionState {
     }
 
     /// Statements that have changed rows since the connection began, to be compared with later.
-    pub(crate) fn writes(&self) -> u32 {
+    pub(crate) fn rows_changed(&self) -> u32 {
         self.marks.writes.load(Ordering::Acquire)
     }
 
@@ -319,6 +322,20 @@ impl SessionState {
             Some(Strings::Escaped) => 2,
         };
         self.strings.store(number, Ordering::Release);
+    }
+
+    /// Whether a transaction that does not say so itself can write, as the server has reported; none if it has not.
+    pub(crate) fn writes(&self) -> Option<bool> {
+        match self.writes.load(Ordering::Acquire) {
+            1 => Some(true),
+            2 => Some(false),
+            _ => None,
+        }
+    }
+
+    pub(super) fn keep_writes(&self, writes: Option<bool>) {
+        let number = writes.map_or(0, |writes| if writes { 1 } else { 2 });
+        self.writes.store(number, Ordering::Release);
     }
 
     /// Adds to what may be left in the session.

@@ -8,6 +8,7 @@ mod ledger;
 mod log;
 mod looked_up;
 mod server;
+mod standby;
 
 // The reading of SQL, which the library keeps to itself, compiled into this program as it stands there.
 #[path = "../../src/sql/mod.rs"]
@@ -22,6 +23,7 @@ mod outages;
 mod outcomes;
 mod pool;
 mod poolers;
+mod replicas;
 mod sessions;
 mod settings;
 mod statements;

@@ -155,13 +155,15 @@ fn answer(fault: Fault, retry_after: Option<Duration>) -> Problem {
         )
     };
     match fault {
-        Fault::PoolExhausted | Fault::QueueFull | Fault::Overloaded | Fault::SelfDeadlock => {
-            Problem::unavailable(
-                "OVERLOADED",
-                "more is asked of the database than it can take now; send again later",
-                retry_after.unwrap_or(Duration::from_secs(1)),
-            )
-        }
+        Fault::PoolExhausted
+        | Fault::QueueFull
+        | Fault::Overloaded
+        | Fault::SelfDeadlock
+        | Fault::NoReplica => Problem::unavailable(
+            "OVERLOADED",
+            "more is asked of the database than it can take now; send again later",
+            retry_after.unwrap_or(Duration::from_secs(1)),
+        ),
         Fault::CircuitOpen
         | Fault::Unreachable
         | Fault::ConnectTimeout

@@ -1,10 +1,11 @@
 //! Operates the handle: numbers, limits, pauses, shutdown.
 
 use super::Database;
-use crate::call::breaker::BreakerStatus;
+use crate::call::breaker::{BreakerStatus, CircuitBreaker};
+use crate::call::postgres::Postgres;
 use crate::call::retry::RetryStatus;
 use crate::event::Event;
-use crate::pool::{PoolStatus, Shutdown};
+use crate::pool::{Pool, PoolStatus, Shutdown};
 use crate::record::keeper;
 use crate::settings::Plan;
 use crate::wire::connect::Pooler;
@@ -12,7 +13,7 @@ use tokio::sync::broadcast;
 use tokio::time::timeout;
 
 impl Database {
-    /// The numbers of the pool now.
+    /// The numbers of the pool now; of the primary's where there are replicas ([`Database::routing`] has theirs).
     #[must_use]
     #[doc(alias = "get_pool_status")]
     pub fn pool_status(&self) -> PoolStatus {
@@ -25,21 +26,34 @@ impl Database {
         self.retries.status()
     }
 
-    /// Changes the smallest and the largest number of connections.
+    /// Changes the smallest and the largest number of connections, of each pool where there are replicas.
     pub fn resize(&self, min: usize, max: usize) {
-        self.pool.resize(min, max);
+        self.pools().for_each(|pool| pool.resize(min, max));
+    }
+
+    /// The primary's pool and those of the replicas.
+    fn pools(&self) -> impl Iterator<Item = &Pool<Postgres>> {
+        let replicas = self.replicas.iter().flat_map(|replicas| &replicas.all);
+        std::iter::once(&self.pool).chain(replicas.map(|replica| &replica.pool))
+    }
+
+    /// The breakers of all servers.
+    fn breakers(&self) -> impl Iterator<Item = &CircuitBreaker> {
+        let replicas = self.replicas.iter().flat_map(|replicas| &replicas.all);
+        let servers = std::iter::once(&self.server).chain(replicas.map(|replica| &replica.server));
+        servers.map(|server| &*server.breaker)
     }
 
     /// Lends no connection from now on, for a time in which the database must be left alone. Callers wait within their
     /// limits, and the error of a caller whose limit passes mentions the pause. Leases that are out go on and are returned.
     pub fn pause(&self) {
-        self.pool.pause();
+        self.pools().for_each(Pool::pause);
     }
 
     /// Lends again, first to the waiters; ends [`Database::pause`] as well as [`Database::isolate`].
     pub fn resume(&self) {
-        self.server.breaker.resume();
-        self.pool.resume();
+        self.breakers().for_each(CircuitBreaker::resume);
+        self.pools().for_each(Pool::resume);
     }
 
     /// Whether [`Database::pause`] holds.
@@ -75,7 +89,7 @@ impl Database {
     /// Refuses every call from now on, as if the server were away, until [`Database::resume`]. Leases that are out are not
     /// touched.
     pub fn isolate(&self) {
-        self.server.breaker.isolate();
+        self.breakers().for_each(CircuitBreaker::isolate);
     }
 
     /// Closes the pool: waiters are refused, idle connections closed, lent ones awaited and then ended. Always returns: see
@@ -107,9 +121,10 @@ impl Database {
     pub async fn shutdown(&self) -> Shutdown {
         self.server.closing.send_replace(true);
         let listeners = timeout(self.server.plan.reclaim_timeout(), self.server.closing.closed());
-        let (report, _) = tokio::join!(self.pool.close(), listeners);
+        let pools = futures_util::future::join_all(self.pools().map(Pool::close));
+        let (ends, _) = tokio::join!(pools, listeners);
         keeper::end(&self.server.monitor).await;
-        report
+        ends.into_iter().fold(Shutdown::default(), Shutdown::and)
     }
 
     /// Whether [`Database::close`] was called.

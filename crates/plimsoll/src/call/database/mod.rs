@@ -7,6 +7,7 @@ use super::breaker::Permit;
 use super::builder::Call;
 use super::connection::PooledConnection;
 use super::postgres::Postgres;
+use super::replicas::Replicas;
 use super::retry::Retries;
 use super::server::Server;
 use super::statement::fetch::{Fetch, fetch_methods};
@@ -21,13 +22,15 @@ use std::future::Future;
 use std::sync::Arc;
 use tokio_postgres::Row;
 
-/// A database: one guarded pool, and all work that goes through it. Cheap to clone.
+/// A database: one guarded pool, one more for each replica that is set, and all work that goes through them. Cheap to clone.
 #[derive(Clone)]
 pub struct Database {
     pub(crate) pool: Pool<Postgres>,
     pub(crate) server: Arc<Server>,
     /// One budget of retries for all the work of this handle and its clones.
     pub(crate) retries: Arc<Retries>,
+    /// The servers that reads may go to, where there are any.
+    pub(crate) replicas: Option<Arc<Replicas>>,
 }
 
 impl std::fmt::Debug for Database {

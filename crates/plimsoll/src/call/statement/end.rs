@@ -108,7 +108,7 @@ fn writes_before(executor: &Executor<'_>) -> Option<u32> {
     let connection = executor.connection;
     let monitor = &connection.server.monitor;
     let is_audited = monitor.is_on() && monitor.write_audit.is_on();
-    (is_audited && executor.scope() == Scope::Autocommit).then(|| connection.link.state.writes())
+    (is_audited && executor.scope() == Scope::Autocommit).then(|| connection.link.state.rows_changed())
 }
 
 impl Running<'_> {
@@ -116,7 +116,7 @@ impl Running<'_> {
     /// sees the write has made it.
     fn note_write(&self) {
         let connection = self.connection;
-        let now = connection.link.state.writes();
+        let now = connection.link.state.rows_changed();
         if self.writes_before != Some(now) && connection.audited.swap(now, Ordering::Relaxed) != now {
             let server = &connection.server;
             server.monitor.write_audit.wrote(self.work, &connection.write_trail, &server.events);

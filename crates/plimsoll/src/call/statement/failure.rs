@@ -16,6 +16,12 @@ use tokio_postgres::error::SqlState;
 /// The server measures its limit with a clock of its own: this much earlier counts as its limit too.
 const CLOCK_SLACK: Duration = Duration::from_millis(20);
 
+/// Whether a standby has refused a BEGIN that asks for more than it can give: to write, which BEGIN states behind a pooler,
+/// or to be serializable. It says so with the code of what is not supported, and not with 25006.
+fn is_refused_by_a_standby(error: &tokio_postgres::Error) -> bool {
+    error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED)
+}
+
 impl Executor<'_> {
     /// Maps a driver's error to ours: fault, outcome, and a sentence with the time that it took.
     #[cold]
@@ -36,9 +42,15 @@ impl Executor<'_> {
         if fault == Fault::CancelledByOther {
             fault = self.who_cancelled(stopped, sent.began);
         }
-        if fault == Fault::ReadOnlyServer && self.is_read_only {
-            // The transaction was declared read only; whether the server accepts writes is another question.
+        if phase == Phase::Begin && !self.is_read_only && is_refused_by_a_standby(&error) {
+            fault = Fault::ReadOnlyServer;
+        }
+        if fault == Fault::ReadOnlyServer && (self.is_read_only || self.connection.server.is_replica()) {
+            // The work was declared read only; whether the server accepts writes is another question.
             fault = Fault::Usage;
+        }
+        if fault == Fault::ReadOnlyServer {
+            self.connection.refused_a_write();
         }
         if fault.evicts() {
             self.connection.link.doom();
@@ -207,6 +219,6 @@ impl Executor<'_> {
         if fault.is_connectivity() {
             self.connection.server.breaker.is_news();
         }
-        Error::new(fault, phase, outcome, sentence)
+        Error::new(fault, phase, outcome, sentence).at(self.connection.server.place.as_ref())
     }
 }

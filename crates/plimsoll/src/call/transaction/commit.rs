@@ -12,9 +12,34 @@ use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
 use crate::rules::outcome::Scope;
 use crate::wire::transaction_status::TransactionStatus;
+use std::future::Future;
+use tokio_postgres::Client;
+
+/// What is asked of the server with COMMIT.
+pub(super) trait Closing: Send + Sized {
+    /// Sends COMMIT, and reads what was asked with it.
+    fn send(client: &Client) -> impl Future<Output = Result<Self, tokio_postgres::Error>> + Send;
+
+    /// The commit is done, and nothing more is known.
+    fn done() -> Self;
+}
+
+/// Nothing but COMMIT.
+impl Closing for () {
+    fn send(client: &Client) -> impl Future<Output = Result<(), tokio_postgres::Error>> + Send {
+        client.batch_execute("COMMIT")
+    }
+
+    fn done() -> Self {}
+}
 
 /// Commits and gives the lease back.
 pub(crate) async fn commit(core: &OpenTransaction) -> Result<()> {
+    close(core).await
+}
+
+/// The same, with what is asked together with it.
+pub(super) async fn close<C: Closing>(core: &OpenTransaction) -> Result<C> {
     let Some(lease) = core.take() else {
         return Err(Error::new(
             Fault::Usage,
@@ -28,7 +53,7 @@ pub(crate) async fn commit(core: &OpenTransaction) -> Result<()> {
     };
     if core.unsent.lock().take().is_some() {
         // No statement ran inside, so nothing was sent.
-        return Ok(());
+        return Ok(C::done());
     }
     if lease.inner().link.needs_settling() {
         // An abandoned statement that still runs may be another COMMIT. A transaction that cannot be settled is rolled back.
@@ -52,11 +77,20 @@ pub(crate) async fn commit(core: &OpenTransaction) -> Result<()> {
     if link.state.status() == TransactionStatus::Failed || link.is_doomed() {
         return Err(swallowed(core, &lease, undone).await);
     }
-    let answer = executor.run(Phase::Commit, lease.inner().client.batch_execute("COMMIT")).await;
+    let before = link.state.mark();
+    let answer = executor.run(Phase::Commit, C::send(&lease.inner().client)).await;
     match answer {
-        Ok(()) if lease.inner().link.state.has_committed() => Ok(()),
-        Ok(()) => Err(swallowed(core, &lease, undone).await),
-        Err(error) => Box::pin(settle(core, lease, error)).await,
+        Ok(asked) if lease.inner().link.state.has_committed() => Ok(asked),
+        Ok(_) => Err(swallowed(core, &lease, undone).await),
+        // The tags tell that COMMIT itself is done; what was asked behind it has failed.
+        Err(error)
+            if error.fault() != Fault::NotReplicated
+                && link.state.has_ended_since(before)
+                && link.state.has_committed() =>
+        {
+            Ok(C::done())
+        }
+        Err(error) => Box::pin(settle(core, lease, error)).await.map(|()| C::done()),
     }
 }
 

@@ -14,6 +14,7 @@
 //! | [`mod@open`] | what is behind the handle: the lease, the limits, and whether there is a transaction on the server |
 //! | [`first`] | the first statement of a READ ONLY transaction |
 //! | [`savepoint`], [`levels`] | savepoints, and which of them may be used |
+//! | [`token`] | COMMIT together with its place in the log |
 //! | [`commit`], [`resolve`] | the end, and the outcome of a COMMIT whose answer was lost |
 
 mod commit;
@@ -22,6 +23,7 @@ mod levels;
 mod open;
 pub(crate) mod resolve;
 mod savepoint;
+mod token;
 
 use super::connection::PooledConnection;
 use super::options::TransactionOptions;

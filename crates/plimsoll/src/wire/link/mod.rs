@@ -41,6 +41,7 @@ pub(super) use lease::LeaseUse;
 pub(crate) use lease::Streaming;
 
 use super::cancel::Target;
+use super::demotion::Origin;
 use super::given_up::GivenUp;
 use super::session_state::SessionState;
 use super::stop::Cancels;
@@ -50,8 +51,8 @@ use ending::Ending;
 use hearing::Hearing;
 use orphan::OrphanedCommit;
 use parking::Parking;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;
 
 /// How a parked connection came to rest.
@@ -89,6 +90,8 @@ pub(crate) struct Link {
     ending: Ending,
     orphan: OrphanedCommit,
     hearing: Hearing,
+    /// Set once it is open.
+    pub(crate) origin: OnceLock<Origin>,
     pub(super) given_up: GivenUp,
     pub(super) cancels: Cancels,
     /// Behind a transaction pooler: one transaction of one statement at a time, from BEGIN to COMMIT.
@@ -112,6 +115,7 @@ impl Link {
             ending: Ending::new(),
             orphan: OrphanedCommit::new(),
             hearing: Hearing::default(),
+            origin: OnceLock::new(),
             given_up: GivenUp::new(),
             cancels: Cancels::new(target, permits),
             flights: tokio::sync::Mutex::new(()),

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use plimsoll::secret::{Password, Secret};
 use plimsoll::settings::{
-    Address, ChannelBinding, Enforcement, OnMissingGuardrail, Plan, PoolerMode, Profile, Settings,
-    SettingsError, SlowParameters, TargetSessionAttrs, TlsMode, TlsRoots, table,
+    Address, ChannelBinding, Enforcement, OnMissingGuardrail, Plan, PoolerMode, Profile, ReplicaFallback,
+    Settings, SettingsError, SlowParameters, TargetSessionAttrs, TlsMode, TlsRoots, table,
 };
 
 fn from_vars(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
@@ -154,6 +154,12 @@ const EACH: &[(&str, &str)] = &[
     ("leak_after", "off"),
     ("leak_reclaim_after", "20min"),
     ("deadlock_after", "2s"),
+    ("replica_hosts", "db3,db4:5433"),
+    ("max_replica_lag", "2s"),
+    ("replica_check", "500ms"),
+    ("replica_wait", "20ms"),
+    ("replica_fallback", "refuse"),
+    ("replica_fallback_share", "0.5"),
     ("breaker", "dark"),
     ("breaker_after", "3s"),
     ("heartbeat", "1s"),
@@ -231,6 +237,12 @@ fn in_code() -> Settings {
         .leak_after(None)
         .leak_reclaim_after(secs(1_200))
         .deadlock_after(secs(2))
+        .replica_hosts("db3,db4:5433")
+        .max_replica_lag(secs(2))
+        .replica_check(ms(500))
+        .replica_wait(ms(20))
+        .replica_fallback(ReplicaFallback::Refuse)
+        .replica_fallback_share(0.5)
         .breaker(Enforcement::Dark)
         .breaker_after(secs(3))
         .heartbeat(secs(1))
