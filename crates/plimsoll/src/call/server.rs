@@ -11,6 +11,7 @@ use crate::settings::Plan;
 use crate::wire::handshake::Opened;
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::runtime::Handle;
 
@@ -38,6 +39,8 @@ const _: () = assert!(std::mem::offset_of!(Server, plan) <= 64);
 pub(crate) struct Observed {
     /// The connection on which the heartbeat asks. It serves other short questions about the server too.
     pub(crate) reserved: Mutex<Option<Arc<Opened>>>,
+    /// The server had no connection left for the heartbeat.
+    pub(crate) is_heartbeat_crowded_out: AtomicBool,
     pub(crate) health: HealthCache,
     /// The limits that the newest connection does not carry.
     pub(crate) missing_guardrails: Mutex<Vec<String>>,
@@ -67,7 +70,7 @@ impl Server {
                 margin: nanos(plan.deadline_margin()),
             },
             alarm: Arc::new(Alarm::new()),
-            breaker: Arc::new(CircuitBreaker::new(plan.breaker(), plan.breaker_after(), events.clone())),
+            breaker: Arc::new(CircuitBreaker::new(&plan, events.clone())),
             runtime: Handle::current(),
             monitor,
             statements: StatementKnowledge::new(plan.type_cache()),

@@ -119,6 +119,9 @@ pub(super) fn sentence<M: Manage>(inner: &Inner<M>) -> String {
     let slots = inner.slots.lock();
     let paused = if slots.is_paused() { "the pool is paused, " } else { "" };
     let mut text = format!("{paused}{} of {} lent", slots.lent(), slots.ceiling());
+    if let Some(why) = slots.restriction().filter(|_| slots.ceiling() < slots.configured()) {
+        let _ = write!(text, " ({why})");
+    }
     for (count, what) in [
         (slots.idle(), "idle"),
         (slots.opening(), "being opened"),

@@ -12,6 +12,7 @@
 //! | [`forecast`] | how long a wait would take, and whether it is worth beginning |
 //! | [`circuit`] | whether the server is silent for so long that calls are refused |
 //! | [`budget`], [`backoff`] | whether work may run again, and after which pause |
+//! | [`share`] | how many of a server's connections each instance may have, and each pool |
 //! | [`outcome`] | what became of a statement, from where it ran and what was answered |
 
 pub(crate) mod backoff;
@@ -23,4 +24,5 @@ pub(crate) mod outcome;
 pub(crate) mod queue;
 pub(crate) mod refusal;
 pub(crate) mod request;
+pub(crate) mod share;
 pub(crate) mod slots;

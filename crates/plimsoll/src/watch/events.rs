@@ -51,6 +51,10 @@ fn log(event: &Event) {
         Event::HealthCheckFailed { fault, reason } => {
             tracing::error!(target: "plimsoll", code = fault.code(), "Postgres health check failed: {reason}");
         }
+        Event::BudgetShrunk { from, to, reason, is_dark } => log_budget_shrunk(*from, *to, reason, *is_dark),
+        Event::BudgetGrown { from, to, is_dark } => {
+            tracing::info!(target: "plimsoll", from, to, is_dark, "the connection budget allows more connections");
+        }
         Event::Stalled { by } => log_stalled(*by),
         Event::Degraded { missing } => tracing::warn!(target: "plimsoll", "degraded: {missing}"),
         Event::SessionsPolluted { found } => log_sessions_polluted(found),
@@ -104,6 +108,14 @@ fn log_breaker_opened(reason: &str, is_dark: bool) {
     }
 }
 
+fn log_budget_shrunk(from: usize, to: usize, reason: &str, is_dark: bool) {
+    if is_dark {
+        tracing::info!(target: "plimsoll", from, to, "it would, if it were on: {reason}");
+    } else {
+        tracing::warn!(target: "plimsoll", from, to, "{reason}");
+    }
+}
+
 fn log_stalled(by: Duration) {
     tracing::warn!(
         target: "plimsoll", ms = by.as_millis(),
@@ -122,6 +134,11 @@ fn log_schema_ahead(version: i64, unknown: usize) {
         target: "plimsoll", version, unknown,
         "the schema is ahead of this program, which does not know these migrations; they are left alone"
     );
+}
+
+#[cfg(feature = "metrics")]
+fn mode(is_dark: bool) -> &'static str {
+    if is_dark { "dark" } else { "on" }
 }
 
 #[cfg(feature = "metrics")]
@@ -154,6 +171,12 @@ fn count(event: &Event) {
         Event::BreakerStillOpen { .. } | Event::BreakerHalfOpened { .. } | Event::BreakerClosed { .. } => {}
         Event::HealthCheckFailed { fault, .. } => {
             metrics::counter!("plimsoll_health_check_failures_total", "code" => fault.code()).increment(1);
+        }
+        Event::BudgetShrunk { is_dark, .. } => {
+            metrics::counter!("plimsoll_budget_shrunk_total", "mode" => mode(*is_dark)).increment(1);
+        }
+        Event::BudgetGrown { is_dark, .. } => {
+            metrics::counter!("plimsoll_budget_grown_total", "mode" => mode(*is_dark)).increment(1);
         }
         Event::Stalled { by } => metrics::histogram!("plimsoll_stalled_seconds").record(by.as_secs_f64()),
         Event::Degraded { .. } => metrics::counter!("plimsoll_degraded_total").increment(1),

@@ -19,12 +19,14 @@ use crate::call::postgres::Postgres;
 use crate::call::server::Server;
 use crate::error::Result;
 use crate::event::Event;
+use crate::fault::Fault;
 use crate::pool::{Inner, connects};
 use crate::rules::slots::SlotState;
 use crate::wire::connect::{Connector, Pooler};
 use crate::wire::handshake::Opened;
 use futures_util::future::BoxFuture;
 use std::future::{Future, pending};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -143,6 +145,8 @@ impl Heartbeat {
             }
             Err(error) => {
                 self.server.breaker.connect_failed(error.fault(), error.sentence());
+                let is_crowded_out = error.fault() == Fault::TooManyConnections;
+                self.server.observed.is_heartbeat_crowded_out.store(is_crowded_out, Ordering::Release);
                 let jittered = self.pause.mul_f64(0.75 + 0.5 * fastrand::f64());
                 self.connect_at = Instant::now() + jittered.min(LONGEST_PAUSE);
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`start`] | from settings to a handle, and the wait until the database answers |
 //! | [`heartbeat`], [`session_watch`] | the reserved connection: signs of life, changes of the schema, what other clients leave |
+//! | [`budget`] | the connections that instances and pools share |
 //! | [`health`], [`capacity`] | how the database is, and how full |
 //! | [`monitor`] | what went on: acquisitions, statements, leases, in bounded memory |
 //! | [`events`] | writes events to the log and counts them |
 
+pub(crate) mod budget;
 pub(crate) mod capacity;
 mod events;
 pub(crate) mod health;

@@ -1,5 +1,6 @@
 //! Makes a handle from settings, also while the database is away, and waits until the database answers.
 
+use super::budget::{Budget, Membership, keeper};
 use super::events;
 use super::heartbeat;
 use super::monitor::sampler;
@@ -19,14 +20,12 @@ use crate::pool::meter::Metering;
 use crate::pool::{Ask, LastConnect, Pool, connects};
 use crate::record::Monitor;
 use crate::rules::queue::waiters::AS_LONG_AS_IT_TAKES;
-use crate::settings::Settings;
+use crate::rules::share::mark;
+use crate::settings::{Enforcement, Settings};
 use crate::wire::connect::Connector;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
-
-/// The end of the application name of the heartbeat's connection.
-const HEARTBEAT: &str = " (heartbeat)";
 
 impl Database {
     /// Checks the settings, opens a first connection, and gives the handle.
@@ -39,6 +38,17 @@ impl Database {
     /// # Cancel safety
     /// Dropped, the pool is dropped with it.
     pub async fn connect(settings: impl Into<Settings>) -> Result<Self> {
+        Database::connect_with(settings, &Budget::new()).await
+    }
+
+    /// The same for a pool that shares its connections with the other pools of this budget.
+    ///
+    /// # Errors
+    /// As [`Database::connect`].
+    ///
+    /// # Cancel safety
+    /// Dropped, the pool is dropped with it, and leaves the budget.
+    pub async fn connect_with(settings: impl Into<Settings>, budget: &Budget) -> Result<Self> {
         let plan = settings.into().check().map_err(|error| {
             Error::new(Fault::Settings, Phase::Settings, Outcome::NotStarted, error.to_string())
                 .caused_by(error)
@@ -53,20 +63,22 @@ impl Database {
         let pool = Pool::with_events(manager, &plan, events, Arc::clone(&server.alarm), metering);
         server.runtime.spawn(sampler::run(Arc::downgrade(&pool.inner), monitor));
         let db = Database { pool, server, retries };
+        let membership = (plan.connection_budget() != Enforcement::Off).then(|| budget.join(&db.pool.inner));
         db.first_connect().await?;
-        db.start_heartbeat()?;
+        db.start_heartbeat(membership)?;
         Ok(db)
     }
 
-    fn start_heartbeat(&self) -> Result<()> {
+    fn start_heartbeat(&self, membership: Option<Membership>) -> Result<()> {
         let plan = &self.server.plan;
-        // PostgreSQL keeps 63 bytes of a name, and the end distinguishes this connection from the others.
-        let own = plan.application_name();
-        let kept = (0..=own.len().min(63 - HEARTBEAT.len())).rev().find_map(|end| own.get(..end));
-        let name = format!("{}{HEARTBEAT}", kept.unwrap_or_default());
+        let mark = membership.as_ref().and_then(|membership| membership.first_mark(plan, self.pooler()));
+        let name = mark::compose(plan.application_name(), mark);
         let connector = Connector::new(Arc::new(plan.shown_as(name)))?;
         let pool = Arc::downgrade(&self.pool.inner);
-        self.server.runtime.spawn(heartbeat::run(pool, Arc::clone(&self.server), connector));
+        self.server.runtime.spawn(heartbeat::run(Weak::clone(&pool), Arc::clone(&self.server), connector));
+        if let Some(membership) = membership {
+            self.server.runtime.spawn(keeper::run(pool, Arc::clone(&self.server), membership));
+        }
         Ok(())
     }
 

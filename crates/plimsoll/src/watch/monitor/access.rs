@@ -154,6 +154,7 @@ impl Monitoring<'_> {
                 trips: breaker.trips,
                 refused: breaker.refused,
             },
+            connection_budget: self.db.connection_budget(),
             durations: self.monitor.durations(),
         }
     }
