@@ -29,7 +29,8 @@ pub struct PoolStatus {
     pub returning: usize,
     /// Callers that wait.
     pub waiting: usize,
-    /// The most connections there may be, overflow counted.
+    /// The most connections there may be now, overflow counted: what the settings say, or less where the connection budget
+    /// allows less.
     pub maximum: usize,
     /// How often a connection was lent.
     pub acquired: u64,

@@ -102,7 +102,7 @@ impl Database {
         .await;
         let Ok(LastConnect::Failed { fault, sentence, sqlstate, .. }) = outcome else { return Ok(()) };
         if fault.heals_by_waiting() {
-            tracing::warn!(target: "plimsoll", "the database is away; this handle will heal by itself: {sentence}");
+            tracing::warn!(target: "plimsoll", "there is no first connection; this handle will heal by itself: {sentence}");
             return Ok(());
         }
         self.pool.close().await;
@@ -117,7 +117,8 @@ impl Database {
     ///
     /// Where no connection has ever been opened, the wait ends when the breaker opens (`breaker_after`, 0.9 s by
     /// default), or with the next connects that fail while it is open: a wrong address is an error and not an endless wait.
-    /// [`Database::ready_within`] waits on. Once a connection was opened, this waits until the end of an outage.
+    /// [`Database::ready_within`] waits on. Once a connection was opened, this waits until the end of an outage. A server that
+    /// has no connection left is waited for too, unless the setting `connection_budget` is `off` or `dark`.
     ///
     /// # Errors
     /// [`Fault::DeadlinePassed`]; a fault that waiting cannot heal; why the server could not be reached.

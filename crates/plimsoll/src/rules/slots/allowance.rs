@@ -2,8 +2,8 @@
 //!
 //! *Granted* is the pool's part of the share that follows from the list of the server's sessions, once a second. *Found* is
 //! what remained when the server refused a connection because it had no more (53300). That is known at once, also where the
-//! list cannot be read. The pool then goes on with the connections that it has, and tries one more after a second. It asks
-//! for no more meanwhile: a server that is full is not asked again and again by each waiting caller.
+//! list cannot be read. The pool then goes on with the connections that it has, and tries more after a second. It asks for
+//! none meanwhile: a server that is full is not asked again and again by each waiting caller.
 
 use super::Slots;
 use crate::moment::Moment;
@@ -53,6 +53,8 @@ pub(crate) struct Allowance {
     /// The smaller of the two below, if the budget is enforced. Never zero.
     most: usize,
     granted: Option<Granted>,
+    /// The grant as a bound; none where all was granted that there could be, so that a pool may be made larger at once.
+    bound: usize,
     found: usize,
     /// When the server last refused, or more was last tried.
     tried_at: Option<Moment>,
@@ -63,7 +65,7 @@ pub(crate) struct Allowance {
 
 impl Allowance {
     pub(crate) fn new(is_dark: bool) -> Self {
-        Allowance { most: ALL, granted: None, found: ALL, tried_at: None, refusals: 0, is_dark }
+        Allowance { most: ALL, granted: None, bound: ALL, found: ALL, tried_at: None, refusals: 0, is_dark }
     }
 
     pub(crate) fn most(&self) -> usize {
@@ -81,11 +83,11 @@ impl Allowance {
 
     /// Whether what was found is less than what was granted.
     pub(crate) fn is_refused(&self) -> bool {
-        self.found != ALL && self.found <= self.granted.map_or(ALL, |granted| granted.connections)
+        self.found != ALL && self.found <= self.bound
     }
 
     fn budgeted(&self) -> usize {
-        self.granted.map_or(ALL, |granted| granted.connections).min(self.found).max(1)
+        self.bound.min(self.found).max(1)
     }
 
     fn update(&mut self) {
@@ -106,7 +108,11 @@ impl<C, H> Slots<C, H> {
 
     /// Sets what is granted; none for no bound.
     pub(crate) fn grant(&mut self, granted: Option<Granted>) {
+        let most = self.configured();
+        let is_all = |granted: &Granted| granted.bound != Bound::Program && granted.connections >= most;
         self.allowance.granted = granted;
+        self.allowance.bound =
+            granted.filter(|granted| !is_all(granted)).map_or(ALL, |granted| granted.connections);
         self.allowance.update();
     }
 
@@ -129,14 +135,15 @@ impl<C, H> Slots<C, H> {
         self.allowance.update();
     }
 
-    /// Allows more than was found, once a second: as many as are `free` for this pool, where that is known.
+    /// Allows more than was found, once a second: as many as are `free`, where that is known. Those that have their share
+    /// take none of them.
     pub(crate) fn try_more(&mut self, free: Option<usize>, now: Moment) {
         let Allowance { found, tried_at, .. } = self.allowance;
         if found == ALL || tried_at.is_some_and(|at| now.since(at) < TRY_AGAIN) {
             return;
         }
         let more = found + free.unwrap_or(found / 4).max(1);
-        let enough = self.allowance.granted.map_or(ALL, |granted| granted.connections).min(self.configured());
+        let enough = self.allowance.bound.min(self.configured());
         self.allowance.found = if more >= enough { ALL } else { more };
         self.allowance.tried_at = Some(now);
         self.allowance.update();
@@ -243,6 +250,9 @@ mod tests {
         assert_eq!(slots.restriction(), None);
         slots.grant(granted(9));
         assert_eq!(slots.restriction(), None, "all are granted");
+        slots.limits.max = 12;
+        assert_eq!((slots.ceiling(), slots.restriction()), (12, None), "and more if the pool is made larger");
+        slots.limits.max = 9;
         slots.grant(granted(7));
         let told = slots.restriction().expect("two are missing");
         assert_eq!(

@@ -6,7 +6,7 @@
 //! there is.
 //!
 //! Behind a pooler nothing is read. The server does not know which of the pooler's sessions is whose, and its limit is not
-//! the pooler's. A refusal is heeded all the same.
+//! the pooler's. A refusal is heeded all the same. So it is without a heartbeat, whose connection is what shows an instance.
 
 use super::Membership;
 use super::question::{self, History};
@@ -24,6 +24,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::error::SqlState;
 
 /// How often the program's share is divided anew among its pools.
 const TICK: Duration = Duration::from_millis(100);
@@ -31,6 +32,8 @@ const TICK: Duration = Duration::from_millis(100);
 const EVERY: Duration = Duration::from_secs(1);
 /// An answer that takes longer is not waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// A server that does not allow the question is asked again after this.
+const NOT_ALLOWED: Duration = Duration::from_secs(60);
 
 /// Runs until the pool is gone or closed.
 pub(crate) async fn run(pool: Weak<Inner<Postgres>>, server: Arc<Server>, membership: Membership) {
@@ -76,7 +79,7 @@ impl Keeper {
         if inner.slots.lock().is_closed() {
             return None;
         }
-        if self.membership.pools() > 1 {
+        if self.membership.is_divided() {
             self.membership.balance();
         }
         let now = Instant::now();
@@ -89,7 +92,10 @@ impl Keeper {
         }
         self.make_room(inner);
         let ready = self.server.observed.reserved.lock().clone();
-        let Some(ready) = ready.filter(|ready| ready.session.pooler == Pooler::None) else {
+        let is_readable = |ready: &Arc<Opened>| {
+            self.server.plan.heartbeat().is_some() && ready.session.pooler == Pooler::None
+        };
+        let Some(ready) = ready.filter(is_readable) else {
             self.try_more(inner, None);
             return Some(None);
         };
@@ -116,7 +122,14 @@ impl Keeper {
         let Question { ready, name, me } = question;
         let text = question::question(name.as_deref());
         let answer = timeout(PATIENCE, ready.client.simple_query(&text)).await;
-        let Ok(Ok(answer)) = answer else { return };
+        let answer = match answer {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                self.read_at = Instant::now() + NOT_ALLOWED;
+                return;
+            }
+            Ok(Err(_)) | Err(_) => return,
+        };
         if let Some(name) = name {
             self.shown = Some((ready.link.state.pid(), name));
         }

@@ -266,9 +266,9 @@ impl Membership {
         is_shown.then(|| Mark { token: self.budget.token(), holds: 0, most: self.most() })
     }
 
-    /// How many pools share the budget.
-    pub(crate) fn pools(&self) -> usize {
-        self.budget.shared.members.lock().len()
+    /// Whether there is anything to divide without the server.
+    pub(crate) fn is_divided(&self) -> bool {
+        self.budget.shared.total.is_some() || self.budget.shared.members.lock().len() > 1
     }
 
     /// The most that this pool would use: its part of the total where there is one.

@@ -149,7 +149,7 @@ impl History {
             server: self.server.read(&server, me.token)?,
             role: limited(&mut self.role, role),
             database: limited(&mut self.database, database),
-            free: free / server.instances.len().max(1),
+            free,
         })
     }
 }

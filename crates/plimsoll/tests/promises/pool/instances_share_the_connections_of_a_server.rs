@@ -6,11 +6,16 @@ use plimsoll::event::Event;
 use plimsoll::settings::Enforcement;
 use plimsoll::{Budget, BudgetStatus, Database, Settings};
 use plimsoll_embedded::Cluster;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+
+/// Where a child process finds its server.
+const URL: &str = "PLIMSOLL_TEST_INSTANCE_OF";
+const CHILD: &str = "pool::instances_share_the_connections_of_a_server::one_instance_of_several";
 
 /// Within this an instance has its share.
 const SOON: Duration = Duration::from_secs(10);
@@ -88,10 +93,16 @@ fn told(instances: &[Instance]) -> Vec<(usize, BudgetStatus)> {
         .collect()
 }
 
-/// Waits until each has its share; fails with what each had instead.
-async fn until_each_has(what: &str, instances: &[Instance], share: std::ops::RangeInclusive<usize>) {
+/// Waits until each has its share, and knows how many live instances there are; fails with what each had instead.
+async fn until_each_has(
+    what: &str,
+    instances: &[Instance],
+    share: std::ops::RangeInclusive<usize>,
+    live: usize,
+) {
     let began = Instant::now();
-    while !instances.iter().all(|instance| instance.has(share.clone())) {
+    let knows = |instance: &Instance| instance.db.connection_budget().instances == Some(live);
+    while !instances.iter().all(|instance| instance.has(share.clone()) && knows(instance)) {
         assert!(began.elapsed() < SOON, "{what}: not {share:?} each within {SOON:?}: {:#?}", told(instances));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -107,7 +118,7 @@ async fn ten_of_thirty_on_a_hundred_each_get_their_part_and_what_leaves_gives_it
     }
     let mut instances = starting.join_all().await;
     // 97 without the twentieth that stays free and ten heartbeats are 82. The session that looks on may count as one more.
-    until_each_has("ten at once", &instances, 7..=9).await;
+    until_each_has("ten at once", &instances, 7..=9, 10).await;
     let status = instances[0].db.connection_budget();
     assert_eq!((status.is_enforced, status.configured), (true, 30), "{status:?}");
     assert_eq!((status.instances, status.limit), (Some(10), Some(97)), "{status:?}");
@@ -119,7 +130,7 @@ async fn ten_of_thirty_on_a_hundred_each_get_their_part_and_what_leaves_gives_it
         gone.leave().await;
     }
     // 97 without 5 and five heartbeats are 87.
-    until_each_has("five have left", &instances, 16..=18).await;
+    until_each_has("five have left", &instances, 16..=18, 5).await;
     server::event("it tells that it has grown", &mut events, |event| match event {
         Event::BudgetGrown { to, .. } if *to >= 16 => Some(()),
         _ => None,
@@ -127,7 +138,7 @@ async fn ten_of_thirty_on_a_hundred_each_get_their_part_and_what_leaves_gives_it
     .await;
     let newcomer = Instance::start(thirty(&cluster, "app")).await;
     instances.push(newcomer);
-    until_each_has("one has come", &instances, 13..=15).await;
+    until_each_has("one has come", &instances, 13..=15, 6).await;
     server::event("it tells that it has shrunk", &mut events, |event| match event {
         Event::BudgetShrunk { to, reason, is_dark: false, .. } if (13..=15).contains(to) => {
             assert!(reason.contains("live instances: 6"), "{reason}");
@@ -156,12 +167,16 @@ async fn what_other_programs_use_is_taken_off_and_comes_back_with_them_gone() {
     }
     let instances = starting.join_all().await;
     // 97 without 5, 50 and four heartbeats are 38.
-    until_each_has("a program has fifty", &instances, 8..=10).await;
-    for (_, status) in told(&instances) {
-        assert!(status.others.is_some_and(|others| (50..=52).contains(&others)), "{status:?}");
-    }
+    until_each_has("a program has fifty", &instances, 8..=10, 4).await;
+    server::until("they know of it", SOON, async || {
+        told(&instances)
+            .iter()
+            .all(|(_, status)| status.others.is_some_and(|others| (50..=52).contains(&others)))
+    })
+    .await;
+    until_each_has("a program has fifty still", &instances, 8..=10, 4).await;
     drop(hog);
-    until_each_has("it has gone", &instances, 21..=23).await;
+    until_each_has("it has gone", &instances, 21..=23, 4).await;
     for instance in instances {
         instance.leave().await;
     }
@@ -181,8 +196,8 @@ async fn the_limits_of_a_role_and_of_a_database_are_shared_too() {
     }
     let (of_role, of_database) = (of_role.join_all().await, of_database.join_all().await);
     // 20 without one that stays free and two heartbeats are 17; 13 are 10 in the same way.
-    until_each_has("of the role", &of_role, 8..=9).await;
-    until_each_has("of the database", &of_database, 5..=5).await;
+    until_each_has("of the role", &of_role, 8..=9, 2).await;
+    until_each_has("of the database", &of_database, 5..=5, 2).await;
     for (instance, word) in
         [(&of_role[0], "the role's limit: 20"), (&of_database[0], "the database's limit: 13")]
     {
@@ -190,7 +205,8 @@ async fn the_limits_of_a_role_and_of_a_database_are_shared_too() {
         assert!(status.reason.as_ref().is_some_and(|why| why.contains(word)), "{status:?}");
     }
     cluster.execute("postgres", "ALTER ROLE app CONNECTION LIMIT -1").await.unwrap();
-    until_each_has("of a role without a limit", &of_role, 30..=30).await;
+    // 97 without 5 and four heartbeats are 88.
+    until_each_has("of a role without a limit", &of_role, 21..=23, 4).await;
     for instance in of_role.into_iter().chain(of_database) {
         instance.leave().await;
     }
@@ -249,4 +265,54 @@ async fn the_pools_of_one_budget_count_as_one_instance() {
     })
     .await;
     assert_eq!(alone.connection_budget().instances, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_processes_count_and_one_that_is_killed_gives_its_part_back() {
+    let cluster = server_of_a_hundred().await;
+    let instance = Instance::start(thirty(&cluster, "app").pool_min(90).pool_max(90)).await;
+    // 97 without 5 and one heartbeat are 91.
+    until_each_has("alone", std::slice::from_ref(&instance), 88..=90, 1).await;
+    let mut children: Vec<_> = (0..3)
+        .map(|_| {
+            tokio::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--ignored", "--exact", CHILD])
+                .env(URL, url(&cluster, "app", "postgres"))
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .kill_on_drop(true)
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    // 97 without 5 and four heartbeats are 88.
+    until_each_has("with three others", std::slice::from_ref(&instance), 21..=23, 4).await;
+    let all = "SELECT count(*)::text AS n FROM pg_stat_activity WHERE usename = 'app'";
+    server::until("the others have theirs", SOON, async || {
+        let all: usize = cluster.execute("postgres", all).await.unwrap()[0]["n"].parse().unwrap();
+        assert!(all <= 97, "{all}");
+        all >= 88
+    })
+    .await;
+    for child in &mut children {
+        child.kill().await.unwrap();
+    }
+    until_each_has("alone again", std::slice::from_ref(&instance), 88..=90, 1).await;
+    instance.leave().await;
+}
+
+#[tokio::test]
+#[ignore = "a child process of other_processes_count_and_one_that_is_killed_gives_its_part_back"]
+async fn one_instance_of_several() {
+    let url = std::env::var(URL).expect("this is run by another test");
+    // It wants all of them at once, and to keep them.
+    let settings = server::settings(&url).pool_min(90).pool_max(90);
+    let db = Database::connect(settings).await.unwrap();
+    // Until the parent has ended, if it does not kill it.
+    tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink()))
+        .await
+        .unwrap()
+        .unwrap();
+    db.close().await;
 }
