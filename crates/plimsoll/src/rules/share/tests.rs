@@ -47,6 +47,12 @@ impl Fleet {
         refused
     }
 
+    fn rounds(&mut self, count: usize) {
+        for _ in 0..count {
+            self.round();
+        }
+    }
+
     fn allowed(&self) -> Vec<usize> {
         self.members.iter().map(|(.., allowed)| *allowed).collect()
     }
@@ -68,7 +74,7 @@ fn ten_instances_of_thirty_on_a_hundred_get_eight_or_nine_each() {
 fn a_newcomer_gets_its_share_in_the_round_after_it_and_the_others_make_room_in_the_same() {
     let mut fleet = Fleet::new(97);
     (0..3).for_each(|number| fleet.join(number, 90));
-    (0..3).for_each(|_| drop(fleet.round()));
+    fleet.rounds(3);
     let before = fleet.allowed();
     fleet.join(3, 90);
     fleet.round();
@@ -82,10 +88,10 @@ fn a_newcomer_gets_its_share_in_the_round_after_it_and_the_others_make_room_in_t
 fn what_leaves_gives_its_connections_back_after_three_readings_and_not_before() {
     let mut fleet = Fleet::new(97);
     (0..4).for_each(|number| fleet.join(number, 90));
-    (0..4).for_each(|_| drop(fleet.round()));
+    fleet.rounds(4);
     let before = fleet.allowed();
     let gone = fleet.members.split_off(2);
-    (0..2).for_each(|_| drop(fleet.round()));
+    fleet.rounds(2);
     assert_eq!(fleet.allowed(), before[..2], "it may be only a heartbeat that reconnects");
     fleet.round();
     assert!(fleet.allowed().iter().all(|share| *share > before[0] + 15), "{:?}", fleet.allowed());
@@ -101,15 +107,15 @@ fn what_leaves_gives_its_connections_back_after_three_readings_and_not_before() 
 fn other_programs_are_believed_after_three_readings() {
     let mut fleet = Fleet::new(97);
     (0..2).for_each(|number| fleet.join(number, 20));
-    (0..3).for_each(|_| drop(fleet.round()));
+    fleet.rounds(3);
     assert_eq!(fleet.allowed(), [20, 20], "all that they would use");
     fleet.others = 70;
-    (0..2).for_each(|_| drop(fleet.round()));
+    fleet.rounds(2);
     assert_eq!(fleet.allowed(), [20, 20]);
     fleet.round();
     assert_eq!(fleet.allowed(), [10, 10], "97 without 5, 70 and two heartbeats");
     fleet.others = 0;
-    (0..3).for_each(|_| drop(fleet.round()));
+    fleet.rounds(3);
     assert_eq!(fleet.allowed(), [20, 20]);
 }
 
@@ -162,7 +168,7 @@ proptest! {
         let mut fleet = Fleet::new(200);
         fleet.others = others;
         (0..).zip(&mosts).for_each(|(number, most)| fleet.join(number, *most));
-        (0..4).for_each(|_| drop(fleet.round()));
+        fleet.rounds(4);
         let at_rest = fleet.allowed();
         for _ in 0..4 {
             prop_assert_eq!(fleet.round(), 0, "nothing is refused any more");

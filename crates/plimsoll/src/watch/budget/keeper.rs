@@ -32,6 +32,8 @@ const TICK: Duration = Duration::from_millis(100);
 const EVERY: Duration = Duration::from_secs(1);
 /// An answer that takes longer is not waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How often a connection of the pool is given up for the heartbeat's.
+const MAKE_ROOM: Duration = Duration::from_secs(5);
 /// A server that does not allow the question is asked again after this.
 const NOT_ALLOWED: Duration = Duration::from_secs(60);
 
@@ -39,8 +41,16 @@ const NOT_ALLOWED: Duration = Duration::from_secs(60);
 pub(crate) async fn run(pool: Weak<Inner<Postgres>>, server: Arc<Server>, membership: Membership) {
     let now = Instant::now();
     let history = History::default();
-    let mut keeper =
-        Keeper { server, membership, history, read_at: now, tell_at: now + EVERY, shown: None, told: None };
+    let mut keeper = Keeper {
+        server,
+        membership,
+        history,
+        read_at: now,
+        room_at: now,
+        tell_at: now + EVERY,
+        shown: None,
+        told: None,
+    };
     loop {
         sleep(TICK).await;
         let Some(question) = pool.upgrade().and_then(|inner| keeper.tick(&inner)) else { break };
@@ -57,6 +67,8 @@ struct Keeper {
     history: History,
     /// When the server is to be asked next.
     read_at: Instant,
+    /// When a connection may be given up again for the heartbeat's.
+    room_at: Instant,
     /// The name that the heartbeat's connection was given, and which connection that is.
     shown: Option<(i32, String)>,
     /// When changes are to be told next: at most once a second.
@@ -156,11 +168,15 @@ impl Keeper {
         }
     }
 
-    /// Gives one connection of the pool up, if the heartbeat was refused its own for want of one.
-    fn make_room(&self, inner: &Arc<Inner<Postgres>>) {
-        if !self.server.observed.is_heartbeat_crowded_out.swap(false, Ordering::AcqRel) {
+    /// Gives one connection of the pool up, if the heartbeat was refused its own for want of one. Not often: another program
+    /// may be quicker to take it.
+    fn make_room(&mut self, inner: &Arc<Inner<Postgres>>) {
+        let now = Instant::now();
+        if now < self.room_at || !self.server.observed.is_heartbeat_crowded_out.swap(false, Ordering::AcqRel)
+        {
             return;
         }
+        self.room_at = now + MAKE_ROOM;
         inner.slots.lock().make_room(Moment::now());
         janitor::tidy(inner);
     }

@@ -10,11 +10,12 @@
 
 use super::Shares;
 use crate::moment::Moment;
-use crate::rules::share::mark::{self, HEARTBEAT};
+use crate::rules::share::mark::{self, HEARTBEAT, Mark, Token};
 use crate::rules::share::{Instance, Pot, PotHistory};
+use std::collections::HashMap;
 use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
-/// `dark` and other pools without a mark count as sessions of others.
+/// The sessions that count against a limit, and which of them asks.
 const SESSIONS: &str = "WITH session AS MATERIALIZED (SELECT datid, usesysid, application_name \
      FROM pg_catalog.pg_stat_get_activity(NULL) \
      WHERE datid IS NOT NULL AND usesysid IS NOT NULL AND (backend_type IS NULL OR backend_type = 'client backend')), \
@@ -57,7 +58,7 @@ pub(super) struct Reading {
 
 /// A heartbeat's session.
 struct Seen {
-    mark: mark::Mark,
+    mark: Mark,
     is_of_my_role: bool,
     is_of_my_database: bool,
 }
@@ -106,18 +107,15 @@ fn seen_in(row: &SimpleQueryRow) -> Option<Seen> {
 
 /// The pools with the same token are one instance.
 fn instances<'a>(seen: impl Iterator<Item = &'a Seen>) -> Vec<Instance> {
-    let mut instances: Vec<Instance> = Vec::new();
-    for Seen { mark: mark::Mark { token, holds, most }, .. } in seen {
-        match instances.iter_mut().find(|instance| instance.token == *token) {
-            Some(known) => {
-                known.pools += 1;
-                known.holds += holds;
-                known.most += most;
-            }
-            None => instances.push(Instance { token: *token, pools: 1, holds: *holds, most: *most }),
-        }
+    let mut instances: HashMap<Token, Instance> = HashMap::new();
+    for Seen { mark: Mark { token, holds, most }, .. } in seen {
+        let known =
+            instances.entry(*token).or_insert(Instance { token: *token, pools: 0, holds: 0, most: 0 });
+        known.pools += 1;
+        known.holds += holds;
+        known.most += most;
     }
-    instances
+    instances.into_values().collect()
 }
 
 /// The last readings of all three.

@@ -218,6 +218,7 @@ async fn nothing_is_held_back_where_there_is_enough_or_where_it_is_off() {
     let cluster = server_of_a_hundred().await;
     cluster.execute("postgres", "ALTER ROLE other CONNECTION LIMIT 10").await.unwrap();
     let alone = Database::connect(thirty(&cluster, "app")).await.unwrap();
+    let mut of_alone = alone.events();
     server::until("it has read", SOON, async || alone.connection_budget().granted.is_some()).await;
     let status = alone.connection_budget();
     assert_eq!((status.allowed, status.granted, status.reason), (30, Some(30), None));
@@ -245,6 +246,9 @@ async fn nothing_is_held_back_where_there_is_enough_or_where_it_is_off() {
         "1",
         "only the first shows itself"
     );
+    while let Ok(event) = of_alone.try_recv() {
+        assert!(!matches!(event, Event::BudgetShrunk { .. } | Event::BudgetGrown { .. }), "{event:?}");
+    }
 }
 
 /// Pools that share a budget are one instance: two of them have together what another has alone.
