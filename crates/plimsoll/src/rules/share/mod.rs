@@ -12,7 +12,8 @@
 //! *Slow up, quick down.* The list is never quite true: an instance that has just opened ten connections has not told so
 //! yet, and they look like another program's. So sessions count as another program's only once they were there in three
 //! readings in a row. And the share is the smallest of the last three: it shrinks at once and grows after three readings
-//! that agree, or a heartbeat that reconnects would make every pool of the fleet open connections and close them again.
+//! that agree, or a heartbeat that reconnects would make every pool of the fleet open connections and close them again. A
+//! few sessions more or fewer of other programs are not followed at all: what stays free covers them.
 //!
 //! | file | what is in it |
 //! |---|---|
@@ -59,7 +60,7 @@ pub(crate) struct Share {
     pub(crate) instances: usize,
     /// The most sessions that there may be.
     pub(crate) limit: usize,
-    /// Sessions of other programs.
+    /// Sessions of other programs, give or take a few.
     pub(crate) others: usize,
 }
 
@@ -100,6 +101,8 @@ impl Pot {
 #[derive(Debug, Default)]
 pub(crate) struct PotHistory {
     others: Recent,
+    /// The sessions of others that the shares go by.
+    followed: usize,
     shares: Recent,
 }
 
@@ -107,7 +110,11 @@ impl PotHistory {
     /// Adds a reading; gives the share of this instance, which is in the pot.
     pub(crate) fn read(&mut self, pot: &Pot, mine: Token) -> Option<Share> {
         self.others.add(pot.others());
-        let others = if self.others.is_full() { self.others.least()? } else { 0 };
+        let seen = if self.others.is_full() { self.others.least()? } else { 0 };
+        if seen.abs_diff(self.followed) > Pot::spare(pot.limit) / 2 {
+            self.followed = seen;
+        }
+        let others = self.followed;
         let (_, share) = pot.shares(others).into_iter().find(|(token, _)| *token == mine)?;
         self.shares.add(share);
         Some(Share {

@@ -29,7 +29,7 @@ pub struct BudgetStatus {
     /// The limit on sessions that decides: that of the server (`max_connections` without what is reserved), of the role or of
     /// the database.
     pub limit: Option<usize>,
-    /// Sessions under that limit that belong to no instance.
+    /// Sessions under that limit that belong to no instance, give or take a few.
     pub others: Option<usize>,
     /// Why the pool may have fewer connections than its settings say; `None` if it may have all.
     pub reason: Option<String>,
