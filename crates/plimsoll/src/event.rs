@@ -164,6 +164,27 @@ pub enum Event {
         /// How long so far.
         lasted: Duration,
     },
+    /// The connection budget allows the pool fewer connections than before: other instances have come, other programs use
+    /// more, or the server refused one. Reported at most once a second.
+    BudgetShrunk {
+        /// So many there could be.
+        from: usize,
+        /// So many there may be now.
+        to: usize,
+        /// Why.
+        reason: String,
+        /// Whether it is only told, and all may be opened.
+        is_dark: bool,
+    },
+    /// The connection budget allows the pool more connections than before. Reported at most once a second.
+    BudgetGrown {
+        /// So many there could be.
+        from: usize,
+        /// So many there may be now.
+        to: usize,
+        /// Whether it is only told.
+        is_dark: bool,
+    },
     /// This program stalled: no task ran for that long. Delays in this time are not the database's fault.
     Stalled {
         /// For how long.

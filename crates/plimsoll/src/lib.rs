@@ -34,6 +34,7 @@
 //! | [`Database`] | the handle that a program clones |
 //! | [`Settings`] and [`settings::Plan`] | the settings as given, and as checked |
 //! | [`PooledConnection`] | a lent connection, returned by drop |
+//! | [`Budget`] | the connections that the pools of a program share |
 //! | [`Transaction`], [`TransactionGuard`] | commit on `Ok`, roll back on everything else |
 //! | [`deadline`] | a point in time that travels with a request |
 //! | [`request_id`] | the name of a request, which travels with it |
@@ -119,6 +120,8 @@ pub use rules::circuit::BreakerState;
 pub use settings::Settings;
 pub use token::{CommitToken, NotAToken};
 pub use tokio_postgres;
+pub use watch::budget::Budget;
+pub use watch::budget::status::BudgetStatus;
 pub use watch::capacity::{Capacity, TableSize};
 pub use wire::connect::Pooler;
 pub use wire::link::Activity;

@@ -98,7 +98,8 @@ pub(crate) fn default_instance(program: &str, host: &str, pid: u32) -> String {
     name
 }
 
-fn as_instance(text: &str) -> String {
+/// The instance, as it stands in the name of a session that works.
+pub(crate) fn as_instance(text: &str) -> String {
     let mut name = String::new();
     push_instance(&mut name, text);
     name

@@ -10,7 +10,7 @@ use crate::event::{Event, Events};
 use crate::fault::Fault;
 use crate::name::WorkName;
 use crate::rules::circuit::{BreakerState, CallResult, Change, Circuit, ProbePermit};
-use crate::settings::Enforcement;
+use crate::settings::{Enforcement, Plan};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -53,11 +53,13 @@ pub(crate) struct CircuitBreaker {
 }
 
 impl CircuitBreaker {
-    pub(crate) fn new(mode: Enforcement, after: Duration, events: Events) -> Self {
+    pub(crate) fn new(plan: &Plan, events: Events) -> Self {
+        let (mode, after) = (plan.breaker(), plan.breaker_after());
         // It observes the same in every mode; switched off, no silence is long enough to open it.
         let after = if mode == Enforcement::Off { Duration::MAX } else { after };
+        let waits_when_full = plan.connection_budget() == Enforcement::On;
         CircuitBreaker {
-            circuit: Mutex::new(Circuit::new(after)),
+            circuit: Mutex::new(Circuit::new(after).waiting_when_full(waits_when_full)),
             is_closed: AtomicBool::new(true),
             mode,
             trips: AtomicU64::new(0),

@@ -51,6 +51,8 @@ pub(crate) struct Observed {
     pub(crate) reserved: Mutex<Option<Arc<Opened>>>,
     /// The last connect for it has failed.
     pub(crate) cannot_reserve: AtomicBool,
+    /// The server had no connection left for the heartbeat.
+    pub(crate) is_heartbeat_crowded_out: AtomicBool,
     pub(crate) health: HealthCache,
     /// The limits that the newest connection does not carry.
     pub(crate) missing_guardrails: Mutex<Vec<String>>,
@@ -87,7 +89,7 @@ impl Server {
                 margin: nanos(plan.deadline_margin()),
             },
             alarm: Arc::new(Alarm::new()),
-            breaker: Arc::new(CircuitBreaker::new(plan.breaker(), plan.breaker_after(), events.clone())),
+            breaker: Arc::new(CircuitBreaker::new(&plan, events.clone())),
             runtime: Handle::current(),
             monitor,
             slow_log,

@@ -152,7 +152,7 @@ faults! {
 
     /// The server has no connection left (53300).
     TooManyConnections: "PL-CON-05", away if_rolled_back keeps;
-        "the server's max_connections or the role's limit is used up",
+        "the server's max_connections, a limit of the role or the database, or the pooler's max_client_conn is used up",
         "lower pool_max over all instances, or put a pooler in front";
 
     /// The server is starting up, shutting down or in recovery (57P03).

@@ -3,14 +3,17 @@
 //! A connect that belongs to a caller ends when the caller stops waiting, so a pool with impatient callers never warms
 //! up. Here a connect belongs to the pool: it goes on when the caller that caused it has left, and the first in line
 //! then gets its connection. Only a few run at a time, and after a failure none begins before a jittered pause is over,
-//! so that a database that comes back is not overrun by the callers that waited for it.
+//! so that a database that comes back is not overrun by the callers that waited for it. A server that is full makes the pool
+//! keep to the connections that it has (see [`allowance`](crate::rules::slots::allowance)), for which the callers wait.
 
 use super::{Inner, LastConnect, Manage};
 use crate::error::Error;
 use crate::event::Event;
+use crate::fault::Fault;
 use crate::moment::Moment;
 use crate::rules::backoff::before_connect;
 use crate::rules::refusal::Refusal;
+use crate::settings::Enforcement;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -27,7 +30,7 @@ pub(super) fn start<M: Manage>(inner: &Arc<Inner<M>>, slots: Vec<usize>) {
 }
 
 /// Begins as many connects as are wanted now.
-pub(super) fn refill<M: Manage>(inner: &Arc<Inner<M>>) {
+pub(crate) fn refill<M: Manage>(inner: &Arc<Inner<M>>) {
     // A connection that has gone may have been what a waiter at the cap of its name waited for.
     inner.serve_idle();
     let slots = inner.slots.lock().begin_wanted(Moment::now());
@@ -100,6 +103,9 @@ fn failed<M: Manage>(inner: &Arc<Inner<M>>, error: &Error) {
     let wakers = {
         let mut slots = inner.slots.lock();
         slots.totals.connect_failures += 1;
+        if error.fault() == Fault::TooManyConnections && inner.plan.connection_budget() != Enforcement::Off {
+            slots.found_full(now);
+        }
         slots.pause = Some(slots.pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE)));
         let pause = slots.pause.unwrap_or(FIRST_PAUSE);
         let until = now + before_connect(pause, fastrand::f64());

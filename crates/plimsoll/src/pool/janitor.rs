@@ -29,7 +29,7 @@ fn period<M: Manage>(inner: &Inner<M>) -> Duration {
 }
 
 /// One round of upkeep.
-pub(super) fn tidy<M: Manage>(inner: &Arc<Inner<M>>) {
+pub(crate) fn tidy<M: Manage>(inner: &Arc<Inner<M>>) {
     let now = Moment::now();
     let (reaped, events) = {
         let is_dead = |handle: &M::Handle| inner.manager.is_dead(handle);

@@ -52,8 +52,9 @@ use crate::error::Result;
 use crate::event::{Events, StopReason};
 use crate::moment::Moment;
 use crate::rules::gate::GateRules;
+use crate::rules::slots::allowance::Allowance;
 use crate::rules::slots::{PoolLimits, Slots};
-use crate::settings::Plan;
+use crate::settings::{Enforcement, Plan};
 use crate::sync;
 use alarm::Alarm;
 use meter::Metering;
@@ -260,9 +261,11 @@ impl<M: Manage> Pool<M> {
             mode: plan.admission(),
             margin: plan.deadline_margin(),
         };
+        let mut slots = Slots::new(limits, plan.max_waiting()).with_rules(rules);
+        slots.allowance = Allowance::new(plan.connection_budget() != Enforcement::On);
         let inner = Arc::new(Inner {
             manager,
-            slots: CacheAligned(sync::Mutex::new(Slots::new(limits, plan.max_waiting()).with_rules(rules))),
+            slots: CacheAligned(sync::Mutex::new(slots)),
             last_connect: sync::Mutex::new(LastConnect::Never),
             is_crowded: AtomicBool::new(false),
             alarm,

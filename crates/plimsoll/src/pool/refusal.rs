@@ -57,18 +57,24 @@ fn overloaded(forecast: Forecast, remaining: Duration) -> String {
 /// The error of a request that waited, or that came to a closed pool or too late. Each is counted and told of here.
 fn after_a_wait<M: Manage>(inner: &Inner<M>, request: &Request, refusal: Refusal) -> Error {
     let waited = Moment::now().since(request.since);
-    let (open, is_paused, has_lost_its_runtime, last) = {
+    let (open, is_paused, has_lost_its_runtime, last, restriction) = {
         let mut slots = inner.slots.lock();
         slots.totals.failed += 1;
         let open = slots.total() - slots.opening();
-        (open, slots.is_paused(), slots.has_lost_its_runtime, inner.last_connect.lock().clone())
+        let last = inner.last_connect.lock().clone();
+        (open, slots.is_paused(), slots.has_lost_its_runtime, last, slots.restriction())
     };
     let no_connect = match &last {
         LastConnect::Failed { fault, sentence, .. } if open == 0 => Some((*fault, sentence.as_str())),
         _ => None,
     };
-    let wait =
-        Wait { seconds: in_seconds(waited), has_own_limit: request.has_own_limit(), is_paused, no_connect };
+    let wait = Wait {
+        seconds: in_seconds(waited),
+        has_own_limit: request.has_own_limit(),
+        is_paused,
+        no_connect,
+        restriction: restriction.as_deref(),
+    };
     let (fault, why) = match refusal {
         Refusal::Closed if has_lost_its_runtime => {
             let ended = "was refused: the runtime on which this Database was opened has ended, and its connections \
@@ -106,6 +112,8 @@ struct Wait<'a> {
     is_paused: bool,
     /// Why no connection could be opened, if there is none.
     no_connect: Option<(Fault, &'a str)>,
+    /// What the connection budget allows, where that is not all.
+    restriction: Option<&'a str>,
 }
 
 impl Wait<'_> {
@@ -130,7 +138,12 @@ impl Wait<'_> {
                 )
             }
             (Refusal::TimedOut { .. }, Some((fault, why))) if self.has_own_limit => {
-                (fault, format!("gave up after {seconds:.1} s: no connection could be opened: {why}"))
+                let restriction = self.restriction.filter(|_| fault == Fault::TooManyConnections);
+                let numbers = restriction.map(|numbers| format!("; {numbers}")).unwrap_or_default();
+                (
+                    fault,
+                    format!("gave up after {seconds:.1} s: no connection could be opened: {why}{numbers}"),
+                )
             }
             (Refusal::TimedOut { entangled, cap }, _) => {
                 let capped =

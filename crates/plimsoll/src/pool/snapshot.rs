@@ -31,7 +31,8 @@ pub struct PoolStatus {
     pub returning: usize,
     /// Callers that wait.
     pub waiting: usize,
-    /// The most connections there may be, overflow counted.
+    /// The most connections there may be now, overflow counted: what the settings say, or less where the connection budget
+    /// allows less.
     pub maximum: usize,
     /// How often a connection was lent.
     pub acquired: u64,
@@ -237,6 +238,9 @@ pub(super) fn sentence<M: Manage>(inner: &Inner<M>) -> String {
     let slots = inner.slots.lock();
     let paused = if slots.is_paused() { "the pool is paused, " } else { "" };
     let mut text = format!("{paused}{} of {} lent", slots.lent(), slots.ceiling());
+    if let Some(why) = slots.restriction().filter(|_| slots.ceiling() < slots.configured()) {
+        let _ = write!(text, " ({why})");
+    }
     for (count, what) in [
         (slots.idle(), "idle"),
         (slots.opening(), "being opened"),

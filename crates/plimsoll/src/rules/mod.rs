@@ -17,6 +17,7 @@
 //! | [`plan`] | what is told of a server's plan |
 //! | [`lag`] | how far a replica is behind, as a time that can be proven |
 //! | [`route`] | which replica a read goes to |
+//! | [`share`] | how many of a server's connections each instance may have, and each pool |
 //! | [`outcome`] | what became of a statement, from where it ran and what was answered |
 
 pub(crate) mod backoff;
@@ -32,5 +33,6 @@ pub(crate) mod queue;
 pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod route;
+pub(crate) mod share;
 pub(crate) mod slots;
 pub(crate) mod slow_kinds;

@@ -99,6 +99,11 @@ impl Plan {
         self.hosts.iter().any(Host::has_pooler_port)
     }
 
+    /// The same plan under another name in `pg_stat_activity`.
+    pub(crate) fn shown_as(&self, application_name: String) -> Self {
+        Plan { application_name, ..self.clone() }
+    }
+
     /// The same plan for the pool of one replica, whatever role that server has at the moment.
     pub(crate) fn for_replica(&self, host: Host) -> Self {
         let target_session_attrs = TargetSessionAttrs::Any;

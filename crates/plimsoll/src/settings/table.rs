@@ -170,6 +170,14 @@ settings! {
         /// A caller above it waits until one of them is returned, while callers of other names are served before it.
         max_per_name: usize, default 0, range Range::Numbers(0, 10_000);
 
+        /// Whether the pool shares the connections of the server with the other live instances. Each shows itself in
+        /// `pg_stat_activity` by the name of its heartbeat's connection, and takes an even part of what the server
+        /// (`max_connections`), the role and the database allow; what it does not get it opens as soon as others leave. When
+        /// the server refuses a connection because it has none left, callers wait for those that the pool has, within their
+        /// own limits, and the breaker takes it for an answer. `dark` tells what it would do. `off` opens what the settings
+        /// say. Behind a pooler, and without a heartbeat, nothing is shared and only a refusal is heeded.
+        connection_budget: Enforcement, default Enforcement::On;
+
         /// What happens to a caller that, by the pace of the queue before it, cannot be served before its deadline or
         /// its limit on waiting: with `on` it is refused at once and told when to come back; with `off` it waits. With
         /// `dark` it waits and is counted; then `max_per_name` and `priority_reserve` make no caller wait either, and

@@ -48,6 +48,10 @@ fn log(event: &Event) {
             tracing::error!(target: "plimsoll", code = fault.code(), "Postgres health check failed: {reason}");
         }
         Event::LockPileUp { told, .. } => tracing::warn!(target: "plimsoll", "a lock is waited for: {told}"),
+        Event::BudgetShrunk { from, to, reason, is_dark } => log_budget_shrunk(*from, *to, reason, *is_dark),
+        Event::BudgetGrown { from, to, is_dark } => {
+            tracing::info!(target: "plimsoll", from, to, is_dark, "the connection budget allows more connections");
+        }
         Event::Stalled { by } => log_stalled(*by),
         Event::Degraded { missing } => tracing::warn!(target: "plimsoll", "degraded: {missing}"),
         Event::SessionsPolluted { found } => log_sessions_polluted(found),
@@ -146,6 +150,14 @@ fn log_breaker(event: &Event) {
     }
 }
 
+fn log_budget_shrunk(from: usize, to: usize, reason: &str, is_dark: bool) {
+    if is_dark {
+        tracing::info!(target: "plimsoll", from, to, "it would, if it were on: {reason}");
+    } else {
+        tracing::warn!(target: "plimsoll", from, to, "{reason}");
+    }
+}
+
 fn log_stalled(by: Duration) {
     tracing::warn!(
         target: "plimsoll", ms = by.as_millis(),
@@ -215,6 +227,11 @@ fn log_schema_ahead(version: i64, unknown: usize) {
 }
 
 #[cfg(feature = "metrics")]
+fn mode(is_dark: bool) -> &'static str {
+    if is_dark { "dark" } else { "on" }
+}
+
+#[cfg(feature = "metrics")]
 fn count(event: &Event) {
     match event {
         Event::Connected { took, .. } => {
@@ -249,6 +266,7 @@ fn count(event: &Event) {
             metrics::counter!("plimsoll_health_check_failures_total", "code" => fault.code()).increment(1);
         }
         Event::LockPileUp { .. } => metrics::counter!("plimsoll_lock_pile_ups_total").increment(1),
+        Event::BudgetShrunk { .. } | Event::BudgetGrown { .. } => count_budget(event),
         Event::Stalled { by } => metrics::histogram!("plimsoll_stalled_seconds").record(by.as_secs_f64()),
         Event::Degraded { .. } => metrics::counter!("plimsoll_degraded_total").increment(1),
         Event::SessionsPolluted { .. } => metrics::counter!("plimsoll_sessions_polluted_total").increment(1),
@@ -303,6 +321,19 @@ fn count_servers(event: &Event) {
         Event::ReplicaBack { .. } => metrics::counter!("plimsoll_replicas_back_total").increment(1),
         Event::FallbackCapped { refused, .. } => {
             metrics::counter!("plimsoll_reads_capped_total").increment(*refused);
+        }
+        _ => {}
+    }
+}
+
+#[cfg(feature = "metrics")]
+fn count_budget(event: &Event) {
+    match event {
+        Event::BudgetShrunk { is_dark, .. } => {
+            metrics::counter!("plimsoll_budget_shrunk_total", "mode" => mode(*is_dark)).increment(1);
+        }
+        Event::BudgetGrown { is_dark, .. } => {
+            metrics::counter!("plimsoll_budget_grown_total", "mode" => mode(*is_dark)).increment(1);
         }
         _ => {}
     }

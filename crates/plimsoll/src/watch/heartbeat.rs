@@ -23,6 +23,7 @@ use crate::call::postgres::Postgres;
 use crate::call::server::Server;
 use crate::error::Result;
 use crate::event::Event;
+use crate::fault::Fault;
 use crate::pool::{Inner, connects};
 use crate::rules::backoff::before_connect;
 use crate::rules::slots::SlotState;
@@ -190,6 +191,8 @@ impl Heartbeat {
             }
             Err(error) => {
                 self.server.breaker.connect_failed(error.fault(), error.sentence());
+                let is_crowded_out = error.fault() == Fault::TooManyConnections;
+                self.server.observed.is_heartbeat_crowded_out.store(is_crowded_out, Ordering::Release);
                 self.connect_at = Instant::now() + before_connect(self.pause, fastrand::f64());
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);
             }

@@ -5,12 +5,14 @@
 //! | [`start`] | from settings to a handle, and the wait until the database answers |
 //! | [`heartbeat`], [`session_watch`], [`lock_watch`] | the reserved connection: signs of life, changes of the schema, what other clients leave, who waits for locks |
 //! | [`read_pools`], [`replication`] | a pool for each replica, and the task that asks every server for its role and lag |
+//! | [`budget`] | the connections that instances and pools share |
 //! | [`health`], [`capacity`] | how the database is, and how full |
 //! | [`listen`] | notifications, on a connection of their own |
 //! | [`monitor`] | what went on: acquisitions, statements, leases, in bounded memory |
 //! | [`slow_log`] | tells what the slow log counted, and asks for the plans of slow statements |
 //! | [`events`] | writes events to the log and counts them |
 
+pub(crate) mod budget;
 pub(crate) mod capacity;
 mod events;
 pub(crate) mod health;

@@ -12,7 +12,7 @@ use crate::pool::Pool;
 use crate::pool::meter::Metering;
 use crate::record::Monitor;
 use crate::record::slow_log::SlowLog;
-use crate::session_name::HEARTBEAT;
+use crate::rules::share::mark::{self, Mark};
 use crate::settings::{Host, Plan};
 use crate::wire::connect::Connector;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub(super) fn open(plan: &Plan, shared: &Shared) -> Result<Option<Arc<Replicas>>
         let place = place(ServerRole::Replica, plan.hosts());
         let name = Arc::clone(&place.hosts);
         let (pool, server) = pool(&plan, shared, Some(place))?;
-        start_heartbeat(&pool, &server)?;
+        start_heartbeat(&pool, &server, None)?;
         Ok(Arc::new(Replica::new(name, pool, server)))
     };
     let all = plan.replica_hosts().iter().map(open_one).collect::<Result<Vec<_>>>()?;
@@ -75,10 +75,11 @@ pub(super) fn pool(
     Ok((pool, server))
 }
 
-/// Starts the heartbeat of a pool.
-pub(super) fn start_heartbeat(pool: &Pool<Postgres>, server: &Arc<Server>) -> Result<()> {
+/// Starts the heartbeat of a pool, whose name shows this mark to other instances.
+pub(super) fn start_heartbeat(pool: &Pool<Postgres>, server: &Arc<Server>, mark: Option<Mark>) -> Result<()> {
     let plan = &server.plan;
-    let connector = Connector::new(Arc::new(plan.shown_as_part(HEARTBEAT)))?;
+    let name = mark::compose(plan.application_name(), mark);
+    let connector = Connector::new(Arc::new(plan.shown_as(name)))?;
     let connector = connector.learning_with(Arc::clone(&server.demotions));
     let inner = Arc::downgrade(&pool.inner);
     server.runtime.spawn(heartbeat::run(inner, Arc::clone(server), connector));

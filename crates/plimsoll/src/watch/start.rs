@@ -1,5 +1,6 @@
 //! Makes a handle from settings, also while the database is away, and waits until the database answers.
 
+use super::budget::{Budget, Membership, keeper};
 use super::events;
 use super::monitor::sampler;
 use super::read_pools;
@@ -18,7 +19,7 @@ use crate::pool::{Ask, LastConnect, connects};
 use crate::record::Monitor;
 use crate::record::slow_log::SlowLog;
 use crate::rules::queue::waiters::AS_LONG_AS_IT_TAKES;
-use crate::settings::Settings;
+use crate::settings::{Enforcement, Settings};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -34,6 +35,17 @@ impl Database {
     /// # Cancel safety
     /// Dropped, the pool is dropped with it.
     pub async fn connect(settings: impl Into<Settings>) -> Result<Self> {
+        Database::connect_with(settings, &Budget::new()).await
+    }
+
+    /// The same for a pool that shares its connections with the other pools of this budget.
+    ///
+    /// # Errors
+    /// As [`Database::connect`].
+    ///
+    /// # Cancel safety
+    /// Dropped, the pool is dropped with it, and leaves the budget.
+    pub async fn connect_with(settings: impl Into<Settings>, budget: &Budget) -> Result<Self> {
         let plan = settings.into().check().map_err(|error| {
             Error::new(Fault::Settings, Phase::Settings, Outcome::NotStarted, error.to_string())
                 .caused_by(error)
@@ -49,12 +61,24 @@ impl Database {
         server.runtime.spawn(sampler::run(Arc::downgrade(&pool.inner), shared.monitor));
         let db = Database { pool, server, retries, replicas };
         slow_log::start(&db, plans);
+        let membership = (plan.connection_budget() != Enforcement::Off).then(|| budget.join(&db.pool.inner));
         db.first_connect().await?;
-        read_pools::start_heartbeat(&db.pool, &db.server)?;
+        db.start_heartbeat(membership)?;
         if let Some(replicas) = &db.replicas {
             read_pools::watch(&db.pool, &db.server, replicas).await;
         }
         Ok(db)
+    }
+
+    fn start_heartbeat(&self, membership: Option<Membership>) -> Result<()> {
+        let plan = &self.server.plan;
+        let mark = membership.as_ref().and_then(|membership| membership.first_mark(plan, self.pooler()));
+        read_pools::start_heartbeat(&self.pool, &self.server, mark)?;
+        if let Some(membership) = membership {
+            let pool = Arc::downgrade(&self.pool.inner);
+            self.server.runtime.spawn(keeper::run(pool, Arc::clone(&self.server), membership));
+        }
+        Ok(())
     }
 
     /// Opens one connection. Its failure is an error only if waiting cannot heal it.
@@ -77,7 +101,7 @@ impl Database {
         .await;
         let Ok(LastConnect::Failed { fault, sentence, sqlstate, .. }) = outcome else { return Ok(()) };
         if fault.heals_by_waiting() {
-            tracing::warn!(target: "plimsoll", "the database is away; this handle will heal by itself: {sentence}");
+            tracing::warn!(target: "plimsoll", "there is no first connection; this handle will heal by itself: {sentence}");
             return Ok(());
         }
         self.close().await;
@@ -92,7 +116,8 @@ impl Database {
     ///
     /// Where no connection has ever been opened, the wait ends when the breaker opens (`breaker_after`, 0.9 s by
     /// default), or with the next connects that fail while it is open: a wrong address is an error and not an endless wait.
-    /// [`Database::ready_within`] waits on. Once a connection was opened, this waits until the end of an outage.
+    /// [`Database::ready_within`] waits on. Once a connection was opened, this waits until the end of an outage. A server that
+    /// has no connection left is waited for too, unless the setting `connection_budget` is `off` or `dark`.
     ///
     /// # Errors
     /// [`Fault::DeadlinePassed`]; a fault that waiting cannot heal; why the server could not be reached.

@@ -251,6 +251,7 @@ pub(super) fn refused(host: &Host, stage: &str, error: tokio_postgres::Error) ->
         // Besides names, start-up carries only the options.
         Fault::Data | Fault::BadStatement => Fault::Settings,
         Fault::ConnectionLost if error.as_db_error().is_some_and(is_pooler_denial) => Fault::Authentication,
+        Fault::ConnectionLost if error.as_db_error().is_some_and(is_full_pooler) => Fault::TooManyConnections,
         // The driver's own complaints are about the password (missing, or of an unknown method) and about binding it
         // to TLS.
         Fault::Driver if said.contains("channel binding") => Fault::Tls,
@@ -273,6 +274,14 @@ fn is_pooler_denial(said: &DbError) -> bool {
     ["authentication failed", "no such user", "no such database", "does not exist"]
         .iter()
         .any(|denial| said.message().contains(denial))
+}
+
+/// Whether PgBouncer has as many clients as it may have, in all (`max_client_conn`), of this user or of this database. It
+/// says so with the code of a protocol violation too.
+fn is_full_pooler(said: &DbError) -> bool {
+    ["no more connections allowed", "client connections exceeded"]
+        .iter()
+        .any(|refusal| said.message().contains(refusal))
 }
 
 /// A connection that is not ready yet. The driver would wait for the answer to the last question, which a frozen server

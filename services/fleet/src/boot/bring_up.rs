@@ -20,7 +20,7 @@ use crate::tenants::cursor::CursorKey;
 use plimsoll::migrate::Initialisation;
 use plimsoll::secret::{Password, Secret};
 use plimsoll::settings::{Plan, Settings};
-use plimsoll::{Database, Error, Fault, Result};
+use plimsoll::{Budget, Database, Error, Fault, Result};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -108,7 +108,10 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
     }
     let cursors = CursorKey::new(shared_key(owner, CURSOR_KEY).await?);
     let app_settings = app_settings(given, owner, password.clone());
-    let pools = Pools::open(&app_settings, |settings| connect(owner, settings, password.as_ref())).await?;
+    // One budget for all of them: together they count as one instance of this service.
+    let budget = Budget::new();
+    let open = |settings| connect(owner, settings, password.as_ref(), &budget);
+    let pools = Pools::open(&app_settings, open).await?;
     let partitions = Partitions::new(pools.ops_worker.clone());
     partitions.ensure_ahead().await?;
     let writer = Writer::start(pools.ingest.clone(), partitions.clone());
@@ -193,12 +196,17 @@ fn app_settings(given: &BringUpInput, owner: &Database, password: Option<Secret>
 }
 
 /// Opens one of the service's pools. A password that is refused is one from before the owner's was changed.
-async fn connect(owner: &Database, settings: Settings, password: Option<&Secret>) -> Result<Database> {
-    match (Database::connect(settings.clone()).await, password) {
+async fn connect(
+    owner: &Database,
+    settings: Settings,
+    password: Option<&Secret>,
+    budget: &Budget,
+) -> Result<Database> {
+    match (Database::connect_with(settings.clone(), budget).await, password) {
         (Err(error), Some(password)) if error.fault() == Fault::Authentication => {
             tracing::info!("the password of {} is set anew: the present one is refused", role::NAME);
             role::set_password(owner, password.expose()).await?;
-            Database::connect(settings).await
+            Database::connect_with(settings, budget).await
         }
         (result, _) => result,
     }

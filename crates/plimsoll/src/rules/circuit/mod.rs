@@ -12,7 +12,8 @@
 //! statement is not silence, because the probe beside it is answered; nor is a lock pile-up, a constraint, or a statement
 //! that was cancelled; nor a connection that breaks while others are answered. A stall that is shorter than `after`
 //! passes unnoticed. That is why no failure is counted by itself: what counts is that nothing succeeded since the first
-//! failure. A server that is full has answered, so its refusal counts only where the pool has no connection at all.
+//! failure. A server that is full has answered, so its refusal counts only where the pool has no connection at all, and
+//! nowhere if the pool shares the server's connections: there its callers wait until another instance gives some back.
 //!
 //! A step ends when its calls were answered, or when it has lasted for a moment and the server said anything: a call
 //! may run for long, and a lease may be kept for ever.
@@ -137,6 +138,8 @@ pub(crate) struct Circuit {
     has_connections: bool,
     /// How often this outage was told of again.
     reminders: u32,
+    /// A refusal for want of connections is an answer, also where the pool has none.
+    waits_when_full: bool,
 }
 
 impl Circuit {
@@ -151,7 +154,13 @@ impl Circuit {
             failing: None,
             has_connections: false,
             reminders: 0,
+            waits_when_full: false,
         }
+    }
+
+    /// Takes every refusal for want of connections for an answer.
+    pub(crate) fn waiting_when_full(self, waits_when_full: bool) -> Self {
+        Circuit { waits_when_full, ..self }
     }
 
     pub(crate) fn state(&self) -> BreakerState {
@@ -207,7 +216,7 @@ impl Circuit {
 
     /// A connect did not reach the server, or found it full.
     pub(crate) fn connect_failed(&mut self, now: Instant, fault: Fault, sentence: &str) -> Option<Change> {
-        if fault == Fault::TooManyConnections && self.has_connections {
+        if fault == Fault::TooManyConnections && (self.has_connections || self.waits_when_full) {
             return self.heard(now);
         }
         let failing = self.failing.get_or_insert_with(|| Failing {

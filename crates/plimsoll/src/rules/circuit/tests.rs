@@ -439,3 +439,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_full_server_opens_nothing_where_its_connections_are_shared() {
+    let start = Instant::now();
+    let mut circuit = Circuit::new(AFTER).waiting_when_full(true);
+    circuit.has_connections(false);
+    for at in [0, 500, 1_000, 5_000] {
+        let told =
+            circuit.connect_failed(start + ms(at), Fault::TooManyConnections, "too many clients already");
+        assert_eq!(told, None);
+        assert_eq!(circuit.state(), BreakerState::Closed);
+    }
+    let refused =
+        |circuit: &mut Circuit, at| circuit.connect_failed(start + ms(at), Fault::Unreachable, "refused");
+    assert_eq!([6_000, 6_500].map(|at| refused(&mut circuit, at)), [None, None]);
+    assert!(matches!(refused(&mut circuit, 7_000), Some(Change::Opened { .. })), "another fault counts");
+}

@@ -32,7 +32,7 @@ impl<C, H> Slots<C, H> {
 
     /// How many connects would serve those that wait and keep the minimum.
     pub(crate) fn wanted(&self) -> usize {
-        let for_minimum = self.limits.min.saturating_sub(self.total() - self.opening);
+        let for_minimum = self.limits.min.min(self.ceiling()).saturating_sub(self.total() - self.opening);
         self.servable().max(for_minimum)
     }
 

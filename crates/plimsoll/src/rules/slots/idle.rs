@@ -24,7 +24,7 @@ impl<C, H> Slots<C, H> {
 
     /// Makes a connection idle, or closes it if it is one too many.
     pub(crate) fn rest(&mut self, slot: usize, connection: C) -> Effects<C> {
-        if self.total() > self.limits.max {
+        if self.total() > self.kept() {
             self.vacate(slot);
             return Effects::Close(connection);
         }
@@ -58,7 +58,7 @@ impl<C, H> Slots<C, H> {
                 now.since(place.since) >= limit
                     && place.handle.as_ref().and_then(&silent_for).is_none_or(|silent| silent >= limit)
             });
-            let above = self.total() > self.limits.max;
+            let above = self.total() > self.kept();
             let aged_out = (expired || (idled && surplus > 0)) && may_age_out > 0;
             if dead || above || aged_out {
                 may_age_out = may_age_out.saturating_sub(usize::from(!dead && !above));

@@ -17,8 +17,10 @@
 //! | [`slot`] | one slot |
 //! | [`idle`] | the idle connections: the stack of them, and their upkeep |
 //! | [`connects`] | how many connects are begun, and where their connections come |
+//! | [`allowance`] | what the connection budget allows |
 //! | [`totals`] | what happened since the pool began |
 
+pub(crate) mod allowance;
 mod connects;
 mod idle;
 mod slot;
@@ -36,6 +38,7 @@ use super::request::{Holder, Request};
 use crate::event::Event;
 use crate::moment::Moment;
 use crate::name::WorkName;
+use allowance::Allowance;
 use std::task::Waker;
 use std::time::Duration;
 use totals::{Totals, Waits};
@@ -84,6 +87,7 @@ pub(crate) struct Slots<C, H> {
     pub(crate) waiters: Waiters<Grant<C>>,
     pub(crate) slots: Vec<Slot<C, H>>,
     pub(crate) limits: PoolLimits,
+    pub(crate) allowance: Allowance,
     pub(crate) rules: GateRules,
     opening: usize,
     returning: usize,
@@ -120,6 +124,7 @@ impl<C, H> Slots<C, H> {
             waiters: Waiters::new(max_waiting),
             slots: Vec::with_capacity(most),
             limits,
+            allowance: Allowance::new(false),
             rules: GateRules::default(),
             opening: 0,
             returning: 0,
@@ -182,7 +187,12 @@ impl<C, H> Slots<C, H> {
 
     /// The most there may be.
     pub(crate) fn ceiling(&self) -> usize {
-        self.limits.max + self.limits.overflow
+        self.configured().min(self.allowance.most())
+    }
+
+    /// The most that are kept when they are not in use.
+    pub(crate) fn kept(&self) -> usize {
+        self.limits.max.min(self.allowance.most())
     }
 
     /// Lends the connection that was used last, if any is idle.

@@ -152,15 +152,13 @@ impl Monitoring<'_> {
         let status = self.db.pool_status();
         let breaker = self.db.breaker();
         let pool_metrics = metrics(self.monitor, &status);
+        let min_connections = self.db.pool.inner.slots.lock().limits.min;
         Snapshot {
             monitoring_enabled: self.is_enabled(),
             health_status: self.judge(&pool_metrics),
             slow_queries: self.slow_queries(SLOWEST),
             query_performance: self.query_performance(SLOWEST),
-            pool_config: PoolConfig {
-                min_connections: self.db.pool.inner.slots.lock().limits.min,
-                max_connections: status.maximum,
-            },
+            pool_config: PoolConfig { min_connections, max_connections: status.maximum },
             lock_episodes: self.lock_episodes(),
             leak_warnings: leaks(&status, LEAK),
             pool_status: (&status).into(),
@@ -172,6 +170,7 @@ impl Monitoring<'_> {
                 trips: breaker.trips,
                 refused: breaker.refused,
             },
+            connection_budget: self.db.connection_budget(),
             durations: self.monitor.durations(),
         }
     }

@@ -6,6 +6,7 @@ use crate::record::locks::LockEpisode;
 use crate::record::pool::ConnectionMetrics;
 use crate::record::queries::Kind;
 use crate::record::time::Timestamp;
+use crate::watch::budget::status::BudgetStatus;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub struct Snapshot {
     pub statements: StatementTotals,
     /// The circuit breaker.
     pub breaker: BreakerTotals,
+    /// How many connections the pool may have now, and why.
+    pub connection_budget: BudgetStatus,
     /// Where the time went.
     pub durations: Durations,
 }

@@ -2,6 +2,7 @@
 
 mod a_dead_idle_connection_is_never_lent;
 mod a_full_queue_counts_only_those_beyond_capacity;
+mod a_full_server_is_waited_for;
 mod a_leak_is_told_apart_and_can_be_taken_back;
 mod a_lock_pile_up_leaves_the_others_afloat;
 mod a_paused_pool_lends_nothing_and_loses_nothing;
@@ -16,8 +17,10 @@ mod an_overloaded_pool_goes_on_serving;
 mod callers_that_are_refused_together_come_back_apart;
 mod connects_survive_their_caller_and_never_storm;
 mod every_future_may_be_dropped_anywhere;
+mod instances_share_the_connections_of_a_server;
 mod keepalives_and_user_timeout_are_set;
 mod one_deadline_covers_the_whole_connect;
+mod the_pools_of_a_program_share_one_budget;
 mod tls_is_verified_unless_told_otherwise;
 mod too_many_connections_is_named;
 mod twenty_workers_run_a_hundred_queries_each;

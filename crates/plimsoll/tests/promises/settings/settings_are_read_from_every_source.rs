@@ -139,6 +139,7 @@ const EACH: &[(&str, &str)] = &[
     ("max_waiting", "77"),
     ("priority_reserve", "2"),
     ("max_per_name", "6"),
+    ("connection_budget", "off"),
     ("admission", "dark"),
     ("pool_timeout", "11s"),
     ("connect_timeout", "4s"),
@@ -222,6 +223,7 @@ fn in_code() -> Settings {
         .max_waiting(77)
         .priority_reserve(2)
         .max_per_name(6)
+        .connection_budget(Enforcement::Off)
         .admission(Enforcement::Dark)
         .pool_timeout(secs(11))
         .connect_timeout(secs(4))
