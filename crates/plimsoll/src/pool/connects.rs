@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::moment::Moment;
 use crate::rules::refusal::Refusal;
+use crate::rules::slots::Closing;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -44,7 +45,7 @@ struct Opening<M: Manage> {
 impl<M: Manage> Drop for Opening<M> {
     fn drop(&mut self) {
         if !self.is_done {
-            self.inner.slots.lock().vacate(self.slot);
+            self.inner.slots.lock().vacate(self.slot, Closing::Broken);
             self.inner.changed.notify_waiters();
         }
     }

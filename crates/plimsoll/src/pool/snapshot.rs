@@ -2,6 +2,7 @@
 
 use super::{Inner, LastConnect, Manage};
 use crate::moment::Moment;
+use crate::rules::given_up::{GivenUp, GivenUps};
 use crate::rules::request::Request;
 use std::fmt::Write;
 use std::time::Duration;
@@ -94,7 +95,7 @@ pub(super) fn status<M: Manage>(inner: &Inner<M>) -> PoolStatus {
         waited: waits.count,
         failed: totals.failed,
         opened: totals.opened,
-        closed: totals.closed,
+        closed: totals.closed.total(),
         connect_failures: totals.connect_failures,
         refused_full: slots.refusals.full.total,
         refused_overloaded: slots.refusals.overloaded.total,
@@ -110,6 +111,16 @@ pub(super) fn status<M: Manage>(inner: &Inner<M>) -> PoolStatus {
             .map(|(holder, since)| LeaseStatus { work: holder.name.to_string(), held: now.since(since) })
             .collect(),
     }
+}
+
+/// Callers that got no connection, by reason.
+pub(crate) fn given_up<M: Manage>(inner: &Inner<M>) -> GivenUps {
+    let slots = inner.slots.lock();
+    let mut counts = slots.totals.given_up;
+    counts.set(GivenUp::QueueFull, slots.refusals.full.total);
+    counts.set(GivenUp::Overloaded, slots.refusals.overloaded.total);
+    counts.set(GivenUp::Dropped, inner.metering.left());
+    counts
 }
 
 /// `20 of 20 lent, 31 waiting, oldest held 48 s by "nightly report" (report.rs:88); last connect ok 3 min ago`

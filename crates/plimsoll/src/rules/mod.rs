@@ -6,6 +6,7 @@
 //! | rule | what it decides |
 //! |---|---|
 //! | [`request`], [`refusal`] | what is asked of a pool, and why it is not given |
+//! | [`given_up`], [`exhaustion`] | why callers got no connection, counted; when that is an exhausted pool |
 //! | [`slots`] | where every connection is, and which request gets the next |
 //! | [`queue`] | in which order callers wait, and where each finds its answer |
 //! | [`gate`] | whether a request is served, has to wait, or is refused at once |
@@ -17,8 +18,10 @@
 pub(crate) mod backoff;
 pub(crate) mod budget;
 pub(crate) mod circuit;
+pub(crate) mod exhaustion;
 pub(crate) mod forecast;
 pub(crate) mod gate;
+pub(crate) mod given_up;
 pub(crate) mod outcome;
 pub(crate) mod queue;
 pub(crate) mod refusal;

@@ -17,13 +17,16 @@
 //! | [`slot`] | one slot |
 //! | [`idle`] | the idle connections: the stack of them, and their upkeep |
 //! | [`connects`] | how many connects are begun, and where their connections come |
+//! | [`closing`] | why connections are closed |
 //! | [`totals`] | what happened since the pool began |
 
+mod closing;
 mod connects;
 mod idle;
 mod slot;
 mod totals;
 
+pub(crate) use closing::Closing;
 pub(crate) use slot::{Slot, SlotState};
 
 use super::forecast::Pace;
@@ -201,7 +204,12 @@ impl<C, H> Slots<C, H> {
     pub(crate) fn offer(&mut self, slot: usize, connection: C, now: impl FnOnce() -> Moment) -> Effects<C> {
         let is_condemned = self.slots.get(slot).is_none_or(|place| place.is_condemned);
         if is_condemned || self.hot.is_closed || self.total() > self.ceiling() {
-            self.vacate(slot);
+            let why = match (is_condemned, self.hot.is_closed) {
+                (true, _) => Closing::Overdue,
+                (false, true) => Closing::PoolClosed,
+                (false, false) => Closing::Surplus,
+            };
+            self.vacate(slot, why);
             return Effects::Close(connection);
         }
         if self.waiters.len() == 0 {
@@ -210,7 +218,7 @@ impl<C, H> Slots<C, H> {
         }
         let now = now();
         if self.slots.get(slot).is_none_or(|place| place.expires.is_some_and(|expires| expires <= now)) {
-            self.vacate(slot);
+            self.vacate(slot, Closing::Expired);
             return Effects::Close(connection);
         }
         let was_held = self.slots.get(slot).is_some_and(|place| place.state == SlotState::Lent);
@@ -287,7 +295,7 @@ impl<C, H> Slots<C, H> {
             if let Some(place) = self.slots.get_mut(slot) {
                 closed.extend(place.connection.take());
             }
-            self.vacate(slot);
+            self.vacate(slot, Closing::PoolClosed);
         }
         (wakers, closed)
     }

@@ -82,7 +82,7 @@ impl World {
             }
             Step::Fail => {
                 if let Some(slot) = self.opening.pop() {
-                    slots.vacate(slot);
+                    slots.vacate(slot, Closing::Broken);
                 }
             }
             Step::Return => {
@@ -113,7 +113,7 @@ impl World {
             }
             Step::Lose => {
                 if let Some((slot, _)) = self.held.pop() {
-                    slots.vacate(slot);
+                    slots.vacate(slot, Closing::Broken);
                 }
             }
             Step::GiveUp => {
