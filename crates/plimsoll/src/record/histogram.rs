@@ -38,6 +38,19 @@ impl Histogram {
         self.sum_nanos.fetch_add(crate::moment::nanos(time), Ordering::Relaxed);
     }
 
+    /// The sum of all times, in nanoseconds.
+    pub(crate) fn sum_nanos(&self) -> u64 {
+        self.sum_nanos.load(Ordering::Relaxed)
+    }
+
+    /// Adds what was counted elsewhere in the same buckets.
+    pub(crate) fn add_counts(&self, counts: &[u64], sum_nanos: u64) {
+        for (bucket, count) in self.buckets.iter().zip(counts) {
+            bucket.fetch_add(*count, Ordering::Relaxed);
+        }
+        self.sum_nanos.fetch_add(sum_nanos, Ordering::Relaxed);
+    }
+
     pub(crate) fn snapshot(&self) -> HistogramSnapshot {
         let counts: Vec<u64> = self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect();
         HistogramSnapshot {

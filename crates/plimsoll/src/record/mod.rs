@@ -12,9 +12,12 @@
 //! | [`histogram`] | times since the start, in OpenTelemetry's buckets |
 //! | [`queries`] | the bounded table of kinds of statements |
 //! | [`pool`] | acquisitions and the latest snapshots of the pool |
+//! | [`counters`], [`keeper`] | the totals, and the file in which they outlive the program |
 //! | [`time`] | points in time as reports write them |
 
+pub(crate) mod counters;
 pub(crate) mod histogram;
+pub(crate) mod keeper;
 pub(crate) mod pool;
 pub(crate) mod queries;
 pub(crate) mod statement;
@@ -25,6 +28,7 @@ use crate::settings::Plan;
 use crate::sql::Strings;
 use crate::sql::fingerprint;
 use histogram::Histogram;
+use keeper::Keeper;
 use parking_lot::Mutex;
 use pool::{ConnectionMetrics, PoolRecord};
 use queries::{Execution, Queries};
@@ -51,6 +55,8 @@ pub(crate) struct Monitor {
     pub(crate) check: Histogram,
     pub(crate) server: Histogram,
     pub(crate) held: Histogram,
+    /// The file in which the totals are kept, if they are.
+    keeper: Option<Keeper>,
 }
 
 /// Everything that is recorded of statements.
@@ -96,12 +102,14 @@ impl Monitor {
             check: Histogram::default(),
             server: Histogram::default(),
             held: Histogram::default(),
+            keeper: None,
         }
     }
 
     /// The monitor that these settings ask for.
     pub(crate) fn of(plan: &Plan) -> Self {
-        Monitor::new(plan.monitoring(), plan.monitor_window(), plan.monitor_slow_after())
+        let monitor = Monitor::new(plan.monitoring(), plan.monitor_window(), plan.monitor_slow_after());
+        Monitor { keeper: Keeper::of(plan.monitor_counters()), ..monitor }
     }
 
     /// Whether anything is wanted. While it is not, nothing is measured.

@@ -100,6 +100,11 @@ impl Queries {
         }
     }
 
+    /// Adds those of earlier runs.
+    pub(crate) fn add_left(&mut self, earlier: u64) {
+        self.left = self.left.saturating_add(earlier);
+    }
+
     /// Kinds that had to make room for others.
     pub(crate) fn left(&self) -> u64 {
         self.left

@@ -321,5 +321,11 @@ settings! {
 
         /// A statement that takes longer than this is counted as slow.
         monitor_slow_after: Duration, default secs(1), range Range::Times(ms(1), hours(1));
+
+        /// A file in which the monitor's totals are kept, so that they go on after a restart instead of beginning at
+        /// zero. They are written every 10 s and when the pool is closed. Each pool needs a file of its own: one that
+        /// another pool has is left alone, which the log tells, and is taken over when that pool has ended.
+        monitor_counters: String, set (impl Into<String>), default String::new(),
+            otherwise "none; the totals begin at zero";
     }
 }

@@ -5,6 +5,7 @@ use crate::call::breaker::BreakerStatus;
 use crate::call::retry::RetryStatus;
 use crate::event::Event;
 use crate::pool::{PoolStatus, Shutdown};
+use crate::record::keeper;
 use crate::settings::Plan;
 use crate::wire::connect::Pooler;
 use tokio::sync::broadcast;
@@ -102,7 +103,9 @@ impl Database {
     /// # Cancel safety
     /// Dropped, the waiting stops; the pool stays closed.
     pub async fn shutdown(&self) -> Shutdown {
-        self.pool.close().await
+        let report = self.pool.close().await;
+        keeper::end(&self.server.monitor).await;
+        report
     }
 
     /// Whether [`Database::close`] was called.
