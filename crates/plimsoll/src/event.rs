@@ -7,6 +7,7 @@
 use crate::error::Outcome;
 use crate::fault::Fault;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast;
 
@@ -215,11 +216,11 @@ pub struct Found {
     pub session_state: bool,
 }
 
-/// The function that logs and counts each event, before the subscribers receive it.
-pub(crate) type Sink = fn(&Event);
+/// What logs and counts each event, before the subscribers receive it.
+pub(crate) type Sink = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// The channel of events.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Events {
     sender: broadcast::Sender<Event>,
     sink: Option<Sink>,
@@ -233,7 +234,7 @@ impl Events {
 
     /// Sends an event to the sink and the subscribers.
     pub(crate) fn tell(&self, event: Event) {
-        if let Some(record) = self.sink {
+        if let Some(record) = &self.sink {
             record(&event);
         }
         // Sending fails if there is no subscriber, which is the usual case.

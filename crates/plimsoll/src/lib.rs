@@ -71,6 +71,16 @@ pub mod monitor {
     pub use crate::record::histogram::HistogramSnapshot;
     pub use crate::record::pool::ConnectionMetrics;
     pub use crate::record::time::Timestamp;
+    #[cfg(feature = "otlp")]
+    pub use crate::watch::metrics::otlp;
+    pub use crate::watch::metrics::{
+        alerts::{Alert, Severity, alert_rules, alerts},
+        board::grafana_board,
+        definition::{Metric, MetricKind},
+        prometheus,
+        reference::metrics_reference,
+        table::metrics,
+    };
     pub use crate::watch::monitor::access::Monitoring;
     pub use crate::watch::monitor::report::{
         BreakerTotals, Durations, HealthStatus, LeakWarning, PoolConfig, PoolGauges, QueryMetrics, Snapshot,

@@ -152,8 +152,11 @@ impl Manage for Postgres {
         if link.has_orphan() {
             return Verdict::Unsettled;
         }
-        if link.is_closed() || link.is_doomed() {
+        if link.is_closed() {
             return Verdict::Broken;
+        }
+        if link.is_doomed() {
+            return Verdict::Withdrawn;
         }
         match link.return_state() {
             Some(ReturnState::Clean) => Verdict::Clean,
@@ -278,7 +281,9 @@ async fn clean(connection: Box<Connection>, home: Home<Postgres>) {
             connection.server.events.tell(Event::Reclaimed { work, pid: connection.pid(), found });
             home.come_home(connection);
         }
-        Err(Unfit::Closed) => discard(&connection, home, Closing::Broken, "it ended while it was being made clean"),
+        Err(Unfit::Closed) => {
+            discard(&connection, home, Closing::Broken, "it ended while it was being made clean")
+        }
         Err(Unfit::StillRunning) => {
             connection.link.abort();
             let sentence = "what ran on it did not stop within the limit";

@@ -29,6 +29,9 @@ pub(crate) struct Server {
     pub(crate) monitor: Arc<Monitor>,
     pub(crate) statements: StatementKnowledge,
     pub(crate) observed: Observed,
+    /// When the pool was opened.
+    #[cfg(feature = "otlp")]
+    pub(crate) opened_at: std::time::SystemTime,
 }
 
 const _: () = assert!(std::mem::offset_of!(Server, plan) <= 64);
@@ -72,6 +75,8 @@ impl Server {
             monitor,
             statements: StatementKnowledge::new(plan.type_cache()),
             observed: Observed::default(),
+            #[cfg(feature = "otlp")]
+            opened_at: std::time::SystemTime::now(),
             events,
             plan,
         }

@@ -139,12 +139,17 @@ impl<M: Manage> Inner<M> {
                 let work = self.slots.lock().begin_return(slot, now);
                 let limit = self.return_limit(self.manager.handle(&connection));
                 self.alarm.arm(now + limit);
-                let home = Home { inner: Arc::clone(self), slot, work, is_spent: false, why: Closing::Broken };
+                let home =
+                    Home { inner: Arc::clone(self), slot, work, is_spent: false, why: Closing::Broken };
                 self.manager.reclaim(connection, home);
             }
             Verdict::Broken => {
                 drop(connection);
                 self.lose(slot, Closing::Broken);
+            }
+            Verdict::Withdrawn => {
+                drop(connection);
+                self.lose(slot, Closing::Withdrawn);
             }
         }
     }

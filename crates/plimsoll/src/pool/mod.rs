@@ -149,8 +149,10 @@ pub enum Verdict {
     Clean,
     /// Not clean, or not known to be yet.
     Unsettled,
-    /// It can never be lent again.
+    /// It has ended.
     Broken,
+    /// It may be alive, and is not to be lent again.
+    Withdrawn,
 }
 
 /// How the last connect went.

@@ -3,6 +3,7 @@
 //! A statement is found by its text through a number that stands for the text, so that its fingerprint is made once and
 //! not at each execution. Both tables forget first what was used longest ago.
 
+use super::endings::Ending;
 use crate::sql::fingerprint::Normalised;
 use lru::LruCache;
 use std::time::{Duration, SystemTime};
@@ -18,9 +19,7 @@ const TEXTS: usize = 4_096;
 pub(crate) struct Execution {
     pub(crate) took: Duration,
     pub(crate) rows: u64,
-    pub(crate) is_failed: bool,
-    /// A limit on time ended it.
-    pub(crate) is_timeout: bool,
+    pub(crate) ending: Ending,
     pub(crate) is_slow: bool,
     pub(crate) ended: SystemTime,
 }
@@ -48,7 +47,7 @@ impl Kind {
         self.executions += 1;
         self.total = self.total.saturating_add(execution.took);
         self.max = self.max.max(execution.took);
-        self.errors += u64::from(execution.is_failed);
+        self.errors += u64::from(execution.ending.is_failed());
         self.rows += execution.rows;
         self.slow += u64::from(execution.is_slow);
         self.last = execution.ended;
@@ -127,8 +126,7 @@ mod tests {
         Execution {
             took,
             rows: 2,
-            is_failed,
-            is_timeout: false,
+            ending: if is_failed { Ending::FailedElsewhere } else { Ending::Answered },
             is_slow: ms > 1_000,
             ended: SystemTime::now(),
         }

@@ -322,6 +322,11 @@ settings! {
         /// A statement that takes longer than this is counted as slow.
         monitor_slow_after: Duration, default secs(1), range Range::Times(ms(1), hours(1));
 
+        /// The name of the pool in metrics, its label `pool`. A program with several pools on one database gives each
+        /// a name of its own.
+        pool_name: String, set (impl Into<String>), get by_hand, default String::new(),
+            otherwise "the first host, its port and the database, as in `db1:5432/app`";
+
         /// A file in which the monitor's totals are kept, so that they go on after a restart instead of beginning at
         /// zero. They are written every 10 s and when the pool is closed. Each pool needs a file of its own: one that
         /// another pool has is left alone, which the log tells, and is taken over when that pool has ended.

@@ -1,15 +1,18 @@
-//! Writes each event to the log, and counts it.
+//! Writes each event to the log. How often each happened is counted in the record.
 
-use crate::event::{Event, Found, POLLUTED};
+use crate::event::{Event, Found, POLLUTED, Sink};
 use crate::fault::Fault;
 use crate::moment::in_seconds;
-use std::time::Duration;
+use crate::record::Monitor;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-/// Writes an event to `tracing`, and counts it where the feature `metrics` is on.
-pub(crate) fn record(event: &Event) {
-    log(event);
-    #[cfg(feature = "metrics")]
-    count(event);
+/// What logs each event and counts it in this record.
+pub(crate) fn sink(monitor: Arc<Monitor>) -> Sink {
+    Arc::new(move |event| {
+        log(event);
+        monitor.events.add(event, SystemTime::now());
+    })
 }
 
 fn log(event: &Event) {
@@ -122,49 +125,4 @@ fn log_schema_ahead(version: i64, unknown: usize) {
         target: "plimsoll", version, unknown,
         "the schema is ahead of this program, which does not know these migrations; they are left alone"
     );
-}
-
-#[cfg(feature = "metrics")]
-fn count(event: &Event) {
-    match event {
-        Event::Connected { took, .. } => {
-            metrics::counter!("plimsoll_connects_total", "result" => "ok").increment(1);
-            metrics::histogram!("plimsoll_connect_seconds").record(took.as_secs_f64());
-        }
-        Event::ConnectFailed { fault, .. } => {
-            metrics::counter!("plimsoll_connects_total", "result" => fault.code()).increment(1);
-        }
-        Event::AcquireFailed { fault, .. } => {
-            metrics::counter!("plimsoll_acquire_failures_total", "code" => fault.code()).increment(1);
-        }
-        Event::Refused { fault, count, is_dark } => {
-            let name =
-                if *is_dark { "plimsoll_would_refuse_total" } else { "plimsoll_acquire_failures_total" };
-            metrics::counter!(name, "code" => fault.code()).increment(*count);
-        }
-        Event::Stopped { .. } => metrics::counter!("plimsoll_stopped_total").increment(1),
-        Event::Reclaimed { .. } => metrics::counter!("plimsoll_reclaimed_total").increment(1),
-        Event::Discarded { reason, .. } => {
-            metrics::counter!("plimsoll_discarded_total", "reason" => *reason).increment(1);
-        }
-        Event::CommitSettled { .. } => metrics::counter!("plimsoll_commits_settled_total").increment(1),
-        Event::HeldLong { .. } => metrics::counter!("plimsoll_held_long_total").increment(1),
-        Event::SelfDeadlock { .. } => metrics::counter!("plimsoll_self_deadlocks_total").increment(1),
-        Event::BreakerOpened { .. } => metrics::counter!("plimsoll_breaker_trips_total").increment(1),
-        Event::BreakerStillOpen { .. } | Event::BreakerHalfOpened { .. } | Event::BreakerClosed { .. } => {}
-        Event::HealthCheckFailed { fault, .. } => {
-            metrics::counter!("plimsoll_health_check_failures_total", "code" => fault.code()).increment(1);
-        }
-        Event::Stalled { by } => metrics::histogram!("plimsoll_stalled_seconds").record(by.as_secs_f64()),
-        Event::Degraded { .. } => metrics::counter!("plimsoll_degraded_total").increment(1),
-        Event::SessionsPolluted { .. } => metrics::counter!("plimsoll_sessions_polluted_total").increment(1),
-        Event::Migrated { .. } => metrics::counter!("plimsoll_migrated_total").increment(1),
-        Event::SchemaAhead { .. } => metrics::counter!("plimsoll_schema_ahead_total").increment(1),
-        Event::Retried { fault, .. } => {
-            metrics::counter!("plimsoll_retries_total", "code" => fault.code()).increment(1);
-        }
-        Event::RetryRefused { fault, .. } => {
-            metrics::counter!("plimsoll_retries_refused_total", "code" => fault.code()).increment(1);
-        }
-    }
 }

@@ -6,12 +6,14 @@
 //! | [`heartbeat`], [`session_watch`] | the reserved connection: signs of life, changes of the schema, what other clients leave |
 //! | [`health`], [`capacity`] | how the database is, and how full |
 //! | [`monitor`] | what went on: acquisitions, statements, leases, in bounded memory |
-//! | [`events`] | writes events to the log and counts them |
+//! | [`metrics`] | what is measured, for monitoring systems; alert rules |
+//! | [`events`] | writes events to the log |
 
 pub(crate) mod capacity;
 mod events;
 pub(crate) mod health;
 pub(crate) mod heartbeat;
+pub(crate) mod metrics;
 pub(crate) mod monitor;
 mod session_watch;
 mod start;

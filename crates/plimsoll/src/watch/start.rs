@@ -44,8 +44,8 @@ impl Database {
                 .caused_by(error)
         })?;
         let plan = Arc::new(plan);
-        let events = Events::new(Some(events::record));
         let monitor = Arc::new(Monitor::of(&plan));
+        let events = Events::new(Some(events::sink(Arc::clone(&monitor))));
         let server = Arc::new(Server::new(Arc::clone(&plan), events.clone(), Arc::clone(&monitor)));
         let manager = Postgres { connector: Connector::new(Arc::clone(&plan))?, server: Arc::clone(&server) };
         let retries = Arc::new(Retries::new(&plan, events.clone()));

@@ -7,6 +7,8 @@
 mod ledger;
 mod log;
 mod looked_up;
+mod promtool;
+mod scrape;
 mod server;
 
 // The reading of SQL, which the library keeps to itself, compiled into this program as it stands there.
@@ -15,6 +17,7 @@ mod server;
 mod sql;
 
 // The promises, by theme.
+mod metrics;
 mod migrations;
 mod monitoring;
 mod outages;

@@ -137,7 +137,11 @@ mod tests {
         assert_eq!(slots.wanted(), 3);
         assert_eq!(slots.begin_wanted(now).len(), 3);
         slots.vacate(1, Closing::Broken);
-        assert_eq!((slots.opening(), slots.total(), slots.totals.closed.total()), (2, 2, 0), "it had never opened");
+        assert_eq!(
+            (slots.opening(), slots.total(), slots.totals.closed.total()),
+            (2, 2, 0),
+            "it had never opened"
+        );
         slots.vacate(1, Closing::Broken);
         assert_eq!((slots.opening(), slots.total()), (2, 2), "it is gone already");
         assert_eq!(slots.begin_connects(3, now), [1], "its slot is used again");

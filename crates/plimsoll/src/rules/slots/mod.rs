@@ -28,6 +28,7 @@ mod totals;
 
 pub(crate) use closing::Closing;
 pub(crate) use slot::{Slot, SlotState};
+pub(crate) use totals::Totals;
 
 use super::forecast::Pace;
 use super::gate::GateRules;
@@ -41,7 +42,7 @@ use crate::moment::Moment;
 use crate::name::WorkName;
 use std::task::Waker;
 use std::time::Duration;
-use totals::{Totals, Waits};
+use totals::Waits;
 
 /// How many there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use super::report::{
 use crate::call::database::Database;
 use crate::pool::PoolStatus;
 use crate::record::Monitor;
+use crate::record::endings::Ending;
 use crate::record::pool::ConnectionMetrics;
 use crate::record::queries::Execution;
 use crate::record::time::Timestamp;
@@ -52,6 +53,12 @@ impl Database {
     }
 }
 
+impl<'a> Monitoring<'a> {
+    pub(in crate::watch) fn database(&self) -> &'a Database {
+        self.db
+    }
+}
+
 impl Monitoring<'_> {
     /// Whether anything is recorded now.
     #[must_use]
@@ -75,9 +82,10 @@ impl Monitoring<'_> {
     /// text nothing is kept that is a constant.
     pub fn record_query_execution(&self, text: &str, took: Duration, is_failed: bool) {
         if self.is_enabled() {
+            let ending = if is_failed { Ending::FailedElsewhere } else { Ending::Answered };
             let is_slow = self.monitor.is_slow(took);
             let ended = SystemTime::now();
-            let execution = Execution { took, rows: 0, is_failed, is_timeout: false, is_slow, ended };
+            let execution = Execution { took, rows: 0, ending, is_slow, ended };
             self.monitor.add_execution(text, None, &execution);
         }
     }
