@@ -86,6 +86,7 @@ pub mod monitor {
         BreakerTotals, Durations, HealthStatus, LeakWarning, PoolConfig, PoolGauges, QueryMetrics, Snapshot,
         StatementTotals,
     };
+    pub use crate::watch::monitor::suggested::SuggestedLimit;
 }
 
 pub use call::breaker::BreakerStatus;

@@ -1,5 +1,6 @@
 //! One call with its name and its options: [`Database::named`](crate::Database::named).
 
+use super::adaptive;
 use super::breaker::Permit;
 use super::connection::PooledConnection;
 use super::database::Database;
@@ -51,6 +52,7 @@ pub struct Call<'a> {
     priority: Priority,
     at_most: Option<NonZeroU32>,
     retries_lock_timeouts: bool,
+    pub(super) is_adaptive: bool,
 }
 
 impl<'a> Call<'a> {
@@ -64,6 +66,7 @@ impl<'a> Call<'a> {
             priority: Priority::Normal,
             at_most: None,
             retries_lock_timeouts: false,
+            is_adaptive: false,
         }
     }
 
@@ -221,7 +224,7 @@ impl<'a> Call<'a> {
     /// Not an `async fn`, because it may call itself (see [`Call::run_on_another`]): such a future must declare that it is
     /// `Send`.
     pub(crate) fn fetch<'q, F: Fetch>(
-        self,
+        mut self,
         query: Query<'q>,
         params: Params<'q>,
     ) -> impl Future<Output = Result<F::Out>> + Send + use<'a, 'q, F> {
@@ -239,11 +242,14 @@ impl<'a> Call<'a> {
                     Ok(query) => query,
                     Err(error) => return refused(error).await,
                 };
+                let own = if self.is_adaptive { adaptive::limit(&lease, query.text()) } else { None };
                 if self.begin.is_plain() {
                     let alone = ScopeSource::Known(Scope::Autocommit);
                     let executor = Executor::on(&lease, &self.name, deadline, alone).of(query);
-                    executor.statement(query, params).await
+                    executor.limited(own).statement(query, params).await
                 } else {
+                    self.begin.statement_timeout =
+                        [self.begin.statement_timeout, own].into_iter().flatten().min();
                     let lease = self.keep(lease, permit, deadline);
                     Box::pin(self.as_transaction(lease, query, params)).await
                 }

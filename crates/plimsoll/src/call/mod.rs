@@ -3,7 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`database`] | the handle: the work that goes through it, and how it is operated |
-//! | [`builder`] | the options of one call: name, limits, priority, isolation |
+//! | [`builder`], [`adaptive`] | the options of one call: name, limits, priority, isolation |
 //! | [`options`] | the options of a transaction, and the text of its BEGIN |
 //! | [`connection`] | a lent connection, as its borrower sees it |
 //! | [`server`] | what all connections to one server share |
@@ -14,6 +14,7 @@
 //! | [`breaker`], [`retry`], [`idempotent`] | which calls are let through, and which run again |
 //! | [`cancel_handle`] | cancels the statement of a lease from another task |
 
+pub(crate) mod adaptive;
 pub(crate) mod breaker;
 pub(crate) mod builder;
 pub(crate) mod cancel_handle;

@@ -152,11 +152,8 @@ impl Manage for Postgres {
         if link.has_orphan() {
             return Verdict::Unsettled;
         }
-        if link.is_closed() {
+        if link.is_closed() || link.is_doomed() {
             return Verdict::Broken;
-        }
-        if link.is_doomed() {
-            return Verdict::Withdrawn;
         }
         match link.return_state() {
             Some(ReturnState::Clean) => Verdict::Clean,
@@ -174,7 +171,7 @@ impl Manage for Postgres {
             match state {
                 ReturnState::Closed => discard(&connection, home, Closing::Broken, "it ended"),
                 _ if connection.link.is_doomed() => {
-                    discard(&connection, home, Closing::Withdrawn, "it was not to be lent again")
+                    discard(&connection, home, Closing::Broken, "it was not to be lent again")
                 }
                 ReturnState::Clean => home.come_home(connection),
                 ReturnState::Dirty => {

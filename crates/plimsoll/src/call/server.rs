@@ -60,6 +60,13 @@ pub(crate) struct StatementLimits {
     pub(crate) margin: u64,
 }
 
+impl StatementLimits {
+    /// The one that comes first.
+    pub(crate) fn configured(&self) -> Option<Duration> {
+        [self.client, self.server].into_iter().flatten().min()
+    }
+}
+
 impl Server {
     pub(crate) fn new(plan: Arc<Plan>, events: Events, monitor: Arc<Monitor>) -> Self {
         Server {

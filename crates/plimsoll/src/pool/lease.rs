@@ -147,10 +147,6 @@ impl<M: Manage> Inner<M> {
                 drop(connection);
                 self.lose(slot, Closing::Broken);
             }
-            Verdict::Withdrawn => {
-                drop(connection);
-                self.lose(slot, Closing::Withdrawn);
-            }
         }
     }
 

@@ -149,10 +149,8 @@ pub enum Verdict {
     Clean,
     /// Not clean, or not known to be yet.
     Unsettled,
-    /// It has ended.
+    /// It can never be lent again.
     Broken,
-    /// It may be alive, and is not to be lent again.
-    Withdrawn,
 }
 
 /// How the last connect went.

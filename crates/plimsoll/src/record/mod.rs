@@ -15,6 +15,7 @@
 //! | [`counters`], [`keeper`] | the totals, and the file in which they outlive the program |
 //! | [`endings`] | times of statements by how they ended |
 //! | [`events`] | how often each kind of event happened |
+//! | [`spread`] | how the times of a kind of statement are spread |
 //! | [`share`] | the share of the latest that failed |
 //! | [`time`] | points in time as reports write them |
 
@@ -26,11 +27,13 @@ pub(crate) mod keeper;
 pub(crate) mod pool;
 pub(crate) mod queries;
 pub(crate) mod share;
+pub(crate) mod spread;
 pub(crate) mod statement;
 pub(crate) mod time;
 pub(crate) mod window;
 
 use crate::rules::exhaustion::Exhaustion;
+use crate::rules::suggestion::Observed;
 use crate::settings::Plan;
 use crate::sql::Strings;
 use crate::sql::fingerprint;
@@ -194,11 +197,21 @@ impl Monitor {
         self.add_execution(statement.text.unwrap_or(PREPARED), statement.strings, &execution);
     }
 
+    /// What is known of how long a statement with this text takes.
+    pub(crate) fn observed(&self, text: &str, strings: Option<Strings>) -> Option<Observed> {
+        let number = self.number(text, strings);
+        self.statements.lock().table.known(number).map(|kind| kind.spread.observed())
+    }
+
+    fn number(&self, text: &str, strings: Option<Strings>) -> u64 {
+        let head = text.as_bytes().get(..fingerprint::READ).unwrap_or(text.as_bytes());
+        self.hasher.hash_one((head, strings))
+    }
+
     /// Adds an execution. Only a text that is new costs more than a look into a table.
     pub(crate) fn add_execution(&self, text: &str, strings: Option<Strings>, execution: &Execution) {
         self.server.record(execution.took, execution.ending);
-        let head = text.as_bytes().get(..fingerprint::READ).unwrap_or(text.as_bytes());
-        let number = self.hasher.hash_one((head, strings));
+        let number = self.number(text, strings);
         {
             let mut statements = self.statements.lock();
             statements.counts.add(execution);

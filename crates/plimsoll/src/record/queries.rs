@@ -4,6 +4,7 @@
 //! not at each execution. Both tables forget first what was used longest ago.
 
 use super::endings::Ending;
+use super::spread::Spread;
 use crate::sql::fingerprint::Normalised;
 use lru::LruCache;
 use std::time::{Duration, SystemTime};
@@ -35,6 +36,8 @@ pub(crate) struct Kind {
     pub(crate) rows: u64,
     pub(crate) slow: u64,
     pub(crate) last: SystemTime,
+    /// The times of those that were answered, or stopped before they were.
+    pub(crate) spread: Spread,
 }
 
 impl Kind {
@@ -51,6 +54,12 @@ impl Kind {
         self.rows += execution.rows;
         self.slow += u64::from(execution.is_slow);
         self.last = execution.ended;
+        // One that failed by itself says nothing of how long an answer takes.
+        match execution.ending {
+            Ending::Answered => self.spread.answered(execution.took),
+            ending if ending.is_timeout() || ending == Ending::Dropped => self.spread.cut_off(),
+            _ => {}
+        }
     }
 }
 
@@ -91,6 +100,7 @@ impl Queries {
             rows: 0,
             slow: 0,
             last: execution.ended,
+            spread: Spread::default(),
         });
         kind.add(execution);
         if self.kinds.len() > KINDS {
@@ -102,6 +112,11 @@ impl Queries {
     /// Adds those of earlier runs.
     pub(crate) fn add_left(&mut self, earlier: u64) {
         self.left = self.left.saturating_add(earlier);
+    }
+
+    /// The kind of a text.
+    pub(crate) fn known(&self, text: u64) -> Option<&Kind> {
+        self.kinds.peek(self.texts.peek(&text)?)
     }
 
     /// Kinds that had to make room for others.

@@ -13,6 +13,7 @@
 //! | [`forecast`] | how long a wait would take, and whether it is worth beginning |
 //! | [`circuit`] | whether the server is silent for so long that calls are refused |
 //! | [`budget`], [`backoff`] | whether work may run again, and after which pause |
+//! | [`suggestion`] | which limit a kind of statement could have |
 //! | [`outcome`] | what became of a statement, from where it ran and what was answered |
 
 pub(crate) mod backoff;
@@ -27,3 +28,4 @@ pub(crate) mod queue;
 pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod slots;
+pub(crate) mod suggestion;

@@ -13,10 +13,8 @@ pub(crate) enum Closing {
     Surplus,
     /// Its lease or its cleaning took longer than the pool's clock allows.
     Overdue,
-    /// It ended while it was lent, or while it was being made clean.
+    /// It ended while it was lent or being made clean, or a fault had occurred on it after which it is not lent again.
     Broken,
-    /// A fault had occurred on it after which it is not lent again.
-    Withdrawn,
     /// What ran on it did not stop.
     StillRunning,
     /// What was left in its session could not be undone.
@@ -26,14 +24,13 @@ pub(crate) enum Closing {
 }
 
 impl Closing {
-    pub(crate) const ALL: [Closing; 10] = [
+    pub(crate) const ALL: [Closing; 9] = [
         Closing::Expired,
         Closing::Idle,
         Closing::Dead,
         Closing::Surplus,
         Closing::Overdue,
         Closing::Broken,
-        Closing::Withdrawn,
         Closing::StillRunning,
         Closing::SessionState,
         Closing::PoolClosed,
@@ -48,7 +45,6 @@ impl Closing {
             Closing::Surplus => "surplus",
             Closing::Overdue => "overdue",
             Closing::Broken => "broken",
-            Closing::Withdrawn => "withdrawn",
             Closing::StillRunning => "still_running",
             Closing::SessionState => "session_state",
             Closing::PoolClosed => "pool_closed",

@@ -4,6 +4,7 @@ use super::report::{
     BreakerTotals, Durations, HealthStatus, LeakWarning, PoolConfig, QueryMetrics, Snapshot, StatementTotals,
     ms,
 };
+use super::suggested::SuggestedLimit;
 use crate::call::database::Database;
 use crate::pool::PoolStatus;
 use crate::record::Monitor;
@@ -122,6 +123,23 @@ impl Monitoring<'_> {
     #[must_use]
     pub fn query_performance(&self, limit: usize) -> Vec<QueryMetrics> {
         self.monitor.slowest(limit, false)
+    }
+
+    /// For each kind of statement the limit that would fit what it usually takes, with the reason; the most frequent kind
+    /// first. Nothing follows from it by itself: set a limit by [`Call::statement_timeout`](crate::Call::statement_timeout),
+    /// or let it follow by [`Call::adaptive`](crate::Call::adaptive).
+    ///
+    /// ```no_run
+    /// # fn example(db: &plimsoll::Database) {
+    /// db.monitor().suggested_limits().iter().for_each(|suggested| println!("{suggested}"));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn suggested_limits(&self) -> Vec<SuggestedLimit> {
+        let configured = self.db.server.limits.configured();
+        let mut kinds = self.monitor.statements.lock().table.slowest(usize::MAX, |_| true);
+        kinds.sort_by_key(|(_, kind)| std::cmp::Reverse(kind.executions));
+        kinds.iter().map(|(hash, kind)| SuggestedLimit::of(*hash, kind, configured)).collect()
     }
 
     /// The leases that are held for longer than this, the oldest first; 5 minutes is a usual threshold.

@@ -86,14 +86,14 @@ async fn broken() {
 }
 
 #[tokio::test]
-async fn withdrawn() {
+async fn broken_by_a_fault_that_evicts() {
     let (_fresh, db) = pool(|settings| settings).await;
     let lease = db.acquire().await.unwrap();
     // The code of a server that only reads: what is written to it is lost, so the connection is not lent again.
     let raise = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '25006'; END $$";
     assert!(lease.batch_execute(raise).await.unwrap_err().fault().evicts());
     drop(lease);
-    closed(&db, "withdrawn", 1.0).await;
+    closed(&db, "broken", 1.0).await;
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ async fn several_pools_in_one_text_by_promtool() {
         pool(&fresh, "").await,
         pool(&fresh, "reports").await,
         pool(&fresh, "reports").await,
-        pool(&fresh, "an \"odd\" \\ name\nof two lines").await,
+        pool(&fresh, "an \"odd\" \\ name, of {parts}").await,
     ];
     let text = prometheus(&pools);
     let output = promtool(Path::new("."), &["check", "metrics"], &text);
@@ -44,7 +44,7 @@ async fn several_pools_in_one_text_by_promtool() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 
     assert_eq!(text.matches("# TYPE pool_utilization_pct gauge").count(), 1, "a family is there once");
-    for name in ["reports", "reports#2", r#"an \"odd\" \\ name\nof two lines"#] {
+    for name in ["reports", "reports#2", r#"an \"odd\" \\ name, of {parts}"#] {
         let line = format!("plimsoll_statements_total{{pool=\"{name}\"}} 2");
         assert!(text.lines().any(|written| written == line), "{line}\nis not in\n{text}");
     }
