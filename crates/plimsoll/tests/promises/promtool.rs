@@ -5,10 +5,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// `PLIMSOLL_PROMTOOL`, the one that `scripts/setup` has unpacked, or the installed one.
+/// `PLIMSOLL_TEST_PROMTOOL`, the one that `scripts/setup` has unpacked, or the installed one.
 fn program() -> PathBuf {
     let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/promtool/promtool");
-    match std::env::var_os("PLIMSOLL_PROMTOOL") {
+    match std::env::var_os("PLIMSOLL_TEST_PROMTOOL") {
         Some(path) => path.into(),
         None if unpacked.exists() => unpacked,
         None => "promtool".into(),

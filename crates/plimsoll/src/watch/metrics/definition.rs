@@ -207,6 +207,7 @@ impl Unit {
     }
 
     /// In UCUM, as OpenTelemetry writes units.
+    #[cfg(feature = "otlp")]
     pub(super) fn ucum(self) -> String {
         match self {
             Unit::Seconds | Unit::Timestamp => "s".to_owned(),

@@ -3,7 +3,7 @@
 //! A test compares the page with the one in the repository, and writes it if it is told to (`PLIMSOLL_BLESS=1`).
 
 use super::alerts::{Alert, alerts};
-use super::definition::{Metric, MetricKind, Origin, Target};
+use super::definition::{Metric, MetricKind, Origin, Target, Unit};
 use super::table::metrics;
 use std::fmt::Write;
 
@@ -95,8 +95,9 @@ fn of(origins: &[Origin]) -> impl Iterator<Item = &'static Metric> {
 
 fn figure(metric: &Metric) -> String {
     let target = match (metric.target, metric.unit) {
-        (Some(Target::Below(bound)), super::definition::Unit::Percent) => format!("below {bound} %"),
-        (Some(Target::Below(bound)), super::definition::Unit::Milliseconds) => format!("below {bound} ms"),
+        (Some(Target::Below(bound)), Unit::Percent) => format!("below {bound} %"),
+        (Some(Target::Below(bound)), Unit::Milliseconds) => format!("below {bound} ms"),
+        (Some(Target::Below(bound)), Unit::Ratio) => format!("below {bound} ({} %)", 100.0 * bound),
         (Some(Target::Below(bound)), _) => format!("below {bound}"),
         (Some(Target::Zero), _) => "0".to_owned(),
         (Some(Target::Trend) | None, _) => "its trend is watched".to_owned(),

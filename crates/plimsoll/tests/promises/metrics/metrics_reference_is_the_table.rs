@@ -75,7 +75,7 @@ fn conventions_and_documents_are_followed_to_the_letter() {
         ("pool.avg_acquisition_ms", "below 50 ms"),
         ("queries.slow_count", "its trend is watched"),
         ("queries.avg_duration_ms", "below 100 ms"),
-        ("queries.error_rate", "below 0.01"),
+        ("queries.error_rate", "below 0.01 (1 %)"),
         ("system.connection_leaks", "0"),
         ("system.timeout_errors", "0"),
         ("system.pool_exhaustion_events", "0"),

@@ -1,6 +1,7 @@
 //! What a program hands on by the `metrics` facade arrives over StatsD: each thing that happened is counted once, however
 //! often the counters are published, and gauges have their present value.
 
+use crate::scrape::Scrape;
 use crate::server::{PATIENCE, database, settings_for, until};
 use metrics_exporter_dogstatsd::DogStatsDBuilder;
 use plimsoll::Database;
@@ -8,6 +9,8 @@ use plimsoll_embedded::test_server;
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
 use std::time::Duration;
+
+const STATEMENTS: &str = "plimsoll_statements_total";
 
 /// What has arrived: the sum of each counter, and the last value of each gauge, by name and tags.
 #[derive(Default)]
@@ -69,7 +72,7 @@ async fn over_udp() {
     (0..5).for_each(|_| publish());
 
     let mut received = Received::default();
-    let statements = "plimsoll_statements_total pool:a";
+    let statements = &format!("{STATEMENTS} pool:a");
     until("three statements have arrived", PATIENCE, async || {
         received.take(&socket);
         received.counters.get(statements) == Some(&3)
@@ -105,6 +108,10 @@ async fn over_udp() {
     std::thread::sleep(Duration::from_millis(200));
     received.take(&socket);
     assert_eq!((received.counters[statements], received.counters[left]), (4, 1));
+    let scrape = Scrape::of(&db);
+    let rendered =
+        [STATEMENTS, r#"plimsoll_acquire_given_up_total{reason="dropped"}"#].map(|name| scrape.get(name));
+    assert_eq!(rendered, [4.0, 1.0], "what is rendered is the same");
     let is_time = |series: &String| series.contains("seconds") && !series.contains("timestamp");
     assert!(
         !received.counters.keys().chain(received.gauges.keys()).any(is_time),
