@@ -6,8 +6,9 @@
 #   make demo       sixty seconds beside a plain pool: freeze, kill and cut a private server and look on
 #   make test       every test; FAIL_FAST=1 stops at the first failure
 #   make test-all   the same on the installed PostgreSQL, and on those of 15, 17 and 18 that it is not
-#   make soak       the long parts: a minute of what must not happen, sixty thousand transactions under cancels, then
-#                   many seeds (SEEDS=200 SEED=1: how many, from where), then the ledger's faults with a tenth as many
+#   make soak       the long parts: a minute of what must not happen, sixty thousand transactions under cancels, 200
+#                   restarts under a listener, then many seeds (SEEDS=200 SEED=1: how many, from where), then the
+#                   ledger's faults with a tenth as many
 #   make p0         the four tests of the database baseline, with what each one measured
 #   make tick       every command of docs/checklists, against a service that it starts; ONLY=p0 takes one page
 #   make check      format, lints, feature sets, documentation, licences
@@ -90,6 +91,8 @@ soak:
 		--test promises a_frozen_server_is_seen_within_a_second a_storm_of_cancels_leaves_no_statement_behind \
 		random_cancels_and_kills_are_no_outage
 	PLIMSOLL_SOAK=1 $(CARGO) test -p plimsoll --test promises no_statement_outruns_its_begin -- --nocapture
+	PLIMSOLL_RESTARTS=200 $(CARGO) nextest run -p plimsoll --no-fail-fast --test promises \
+		a_listener_misses_nothing_without_a_gap
 	PLIMSOLL_SEEDS=$(SEEDS) PLIMSOLL_SEED=$(SEED) $(CARGO) test -p plimsoll --test promises -- --nocapture \
 		--test-threads=1 a_shutdown_at_any_moment_loses_nothing nothing_acknowledged_is_lost_or_doubled
 	$(CARGO) run --release -p ledger -- --ours --seed $(SEED) --seeds $$(( ($(SEEDS) + 9) / 10 ))

@@ -146,9 +146,10 @@ impl Error {
         self
     }
 
-    /// Sets after which time a retry may succeed.
+    /// Sets after which time a retry may succeed. Callers that are refused together must not come back together, so each
+    /// is told another time: this long at the least, twice as long at the most.
     pub(crate) fn with_retry_after(mut self, span: Duration) -> Self {
-        self.0.retry_after = Some(span);
+        self.0.retry_after = Some(span.saturating_add(span.mul_f64(fastrand::f64())));
         self
     }
 
@@ -225,7 +226,8 @@ impl Error {
         self.0.attempts
     }
 
-    /// After which time a retry may succeed, if that is known: for a `Retry-After` header.
+    /// After which time a retry may succeed, if that is known: for a `Retry-After` header. It is drawn for each error, so
+    /// that callers that were refused together do not come back together.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after

@@ -85,12 +85,34 @@ pub enum Event {
         /// What became of it.
         outcome: Outcome,
     },
-    /// A lease has been held for long: it may be a leak.
+    /// A lease has been held for longer than `leak_after`. Told once for each lease.
     HeldLong {
-        /// Whose.
+        /// Whose, with the place in the source.
         work: String,
+        /// The id of the request for which it works, if it has one.
+        request: Option<String>,
+        /// The backend's process id; none behind a pooler.
+        pid: Option<i32>,
         /// How long so far.
         held: Duration,
+        /// For how long nothing was received on the connection.
+        silent: Duration,
+        /// What it looks like.
+        hold: Hold,
+        /// The text of the last statement on it, without constants, if it is known.
+        statement: Option<String>,
+    },
+    /// A connection was taken back from a lease that had not used it for `leak_reclaim_after`. It was ended, with its
+    /// transaction if one was open, and another may be opened in its stead.
+    LeaseReclaimed {
+        /// Whose, with the place in the source.
+        work: String,
+        /// The backend's process id; none behind a pooler.
+        pid: Option<i32>,
+        /// How long it was held.
+        held: Duration,
+        /// For how long nothing was received on it.
+        silent: Duration,
     },
     /// Every lease is held by a task that waits for a second one.
     SelfDeadlock {
@@ -132,6 +154,16 @@ pub enum Event {
         /// In a sentence.
         reason: String,
     },
+    /// Sessions have waited for a lock for longer than `lock_report_after`. This is reported once for each pile-up; what came
+    /// of it tells [`Monitoring::lock_episodes`](crate::monitor::Monitoring::lock_episodes).
+    LockPileUp {
+        /// Who waits for which lock, and who blocks them, in a sentence.
+        told: String,
+        /// How many sessions waited at the same time, at the most so far.
+        waiting: u64,
+        /// How long so far.
+        lasted: Duration,
+    },
     /// This program stalled: no task ran for that long. Delays in this time are not the database's fault.
     Stalled {
         /// For how long.
@@ -147,6 +179,35 @@ pub enum Event {
         /// What was found.
         found: String,
     },
+    /// `LISTEN` holds on a listener's connection: for the first time, or again.
+    ListenerEstablished {
+        /// The backend's process id.
+        pid: i32,
+        /// To how many channels it listens.
+        channels: usize,
+        /// How long `LISTEN` did not hold, since the listener began or the connection was lost.
+        after: Duration,
+    },
+    /// A listener has lost its connection, and connects again.
+    ListenerLost {
+        /// Why.
+        fault: Fault,
+        /// In a sentence.
+        reason: String,
+    },
+    /// A listener could not connect, or `LISTEN` failed; unless waiting cannot heal it, it is tried again after a pause.
+    ListenerConnectFailed {
+        /// Why.
+        fault: Fault,
+        /// In a sentence.
+        reason: String,
+    },
+    /// A listener's reader is slower than notifications come: they are dropped from now on until it has caught up, and it
+    /// is told so by a [`Gap`](crate::listen::Gap).
+    ListenerOverflowed {
+        /// How many notifications wait for the reader (`listen_buffer`).
+        waiting: usize,
+    },
     /// The schema was brought up to date.
     Migrated {
         /// How many files were applied.
@@ -158,6 +219,16 @@ pub enum Event {
         version: i64,
         /// How many there are.
         unknown: usize,
+    },
+    /// One lease, or one request, has written twice outside a transaction: when the second write fails, the first one
+    /// stays. Told once for each, where `write_audit` is `on`.
+    UnwrappedMultiWrite {
+        /// What wrote just now, with its place in the source.
+        work: String,
+        /// What wrote before it.
+        first: String,
+        /// The id of the request, if that has joined the two.
+        request: Option<String>,
     },
     /// Work that failed is run again.
     Retried {
@@ -201,6 +272,45 @@ impl fmt::Display for StopReason {
             StopReason::Limit => "its limit came",
             StopReason::Shutdown => "the pool is being closed",
         })
+    }
+}
+
+/// What a lease that is held for long looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Hold {
+    /// Nothing goes on on it, and nothing has for most of the time: its guard was forgotten, or its task is stuck.
+    Leak,
+    /// Nothing goes on, but a transaction is open: it keeps its locks, and keeps the server from clearing up.
+    IdleInTransaction,
+    /// A statement runs and has not answered for most of the time.
+    SlowQuery,
+    /// It is used all the time.
+    InUse,
+}
+
+impl Hold {
+    /// As a word for reports and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Hold::Leak => "leak",
+            Hold::IdleInTransaction => "idle in transaction",
+            Hold::SlowQuery => "slow query",
+            Hold::InUse => "in use",
+        }
+    }
+
+    /// Whether the connection is kept from others for nothing.
+    #[must_use]
+    pub fn is_idle(self) -> bool {
+        matches!(self, Hold::Leak | Hold::IdleInTransaction)
+    }
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -37,9 +37,11 @@
 //! | [`Transaction`], [`TransactionGuard`] | commit on `Ok`, roll back on everything else |
 //! | [`deadline`] | a point in time that travels with a request |
 //! | [`request_id`] | the name of a request, which travels with it |
+//! | [`session_name`] | what the server shows of the work that a session does |
 //! | [`Error`]: [`Fault`], [`Phase`], [`Outcome`] | what failed, how far it had come, what became of it |
 //! | [`event::Event`] | something that happened and is no answer to a call |
 //! | [`monitor`] | what went on between this program and its database, to be read or written as JSON |
+//! | [`listen`] | notifications, and where some may be missing |
 //! | [`migrate`] | the schema, brought up to date under a lock |
 //! | [`LockKey`] | keys of advisory locks, the same in every process and in SQL |
 
@@ -53,22 +55,33 @@ pub mod migrate;
 mod moment;
 mod name;
 mod nested;
+mod notification;
 pub mod pool;
 mod record;
 pub mod request_id;
 mod rules;
 mod runner;
 pub mod secret;
+pub mod session_name;
 pub mod settings;
 mod sql;
 mod sync;
 mod watch;
 mod wire;
+mod write_trail;
+
+pub mod listen {
+    //! Notifications: [`Database::listen`](crate::Database::listen) gives a [`Listener`], which gives a [`Message`] for each
+    //! notification, and one wherever some may be missing.
+    pub use crate::notification::{Gap, GapCause, Message, Notification};
+    pub use crate::watch::listen::Listener;
+}
 
 pub mod monitor {
     //! What went on between this program and its database: [`Database::snapshot`](crate::Database::snapshot) tells all of
     //! it, [`Database::monitor`](crate::Database::monitor) part by part.
     pub use crate::record::histogram::HistogramSnapshot;
+    pub use crate::record::locks::{Blocker, LockEpisode, WaitingWork};
     pub use crate::record::pool::ConnectionMetrics;
     pub use crate::record::time::Timestamp;
     #[cfg(feature = "otlp")]

@@ -53,6 +53,18 @@ impl WorkName {
         }
     }
 
+    /// The name where it has something that can be read in ASCII, else the place in the source as `orders.rs:88`.
+    pub(crate) fn in_ascii(&self) -> Cow<'_, str> {
+        match self.name() {
+            Some(name) if name.bytes().any(|byte| byte.is_ascii_alphanumeric()) => Cow::Borrowed(name),
+            _ => Cow::Owned(format!("{}:{}", self.file(), self.site.line())),
+        }
+    }
+
+    fn file(&self) -> &'static str {
+        self.site.file().rsplit(['/', '\\']).next().unwrap_or_default()
+    }
+
     /// The place in the source where the work was asked for.
     #[must_use]
     pub fn site(&self) -> &'static Location<'static> {
@@ -78,7 +90,7 @@ impl Hash for WorkName {
 impl fmt::Display for WorkName {
     /// `"place order" (orders.rs:88)`, or `orders.rs:88` when no name was given.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let file = self.site.file().rsplit(['/', '\\']).next().unwrap_or_default();
+        let file = self.file();
         match self.name() {
             Some(name) => write!(f, "\"{name}\" ({file}:{})", self.site.line()),
             None => write!(f, "{file}:{}", self.site.line()),

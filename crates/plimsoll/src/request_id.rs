@@ -17,6 +17,7 @@
 //! # Ok(()) }
 //! ```
 
+use crate::write_trail::WriteTrail;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -25,7 +26,14 @@ use std::sync::Arc;
 pub const LONGEST: usize = 64;
 
 tokio::task_local! {
-    static CURRENT: RequestId;
+    static CURRENT: Scope;
+}
+
+/// A request, as its scope keeps it.
+#[derive(Clone)]
+struct Scope {
+    id: RequestId,
+    writes: Arc<WriteTrail>,
 }
 
 /// The id of a request: 1 to 64 visible ASCII characters. Cheap to clone.
@@ -87,25 +95,30 @@ impl fmt::Debug for RequestId {
 /// # Cancel safety
 /// As that of the work.
 pub fn within<F: Future>(id: RequestId, work: F) -> impl Future<Output = F::Output> {
-    CURRENT.scope(id, work)
+    CURRENT.scope(Scope { id, writes: Arc::default() }, work)
 }
 
 /// Carries the present id into a future that another task may run.
 pub(crate) fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
-    let id = current();
+    let scope = CURRENT.try_with(Scope::clone).ok();
     async move {
-        match id {
-            Some(id) => within(id, work).await,
+        match scope {
+            Some(scope) => CURRENT.scope(scope, work).await,
             None => work.await,
         }
     }
+}
+
+/// The present request, and what it has written.
+pub(crate) fn trail() -> Option<(RequestId, Arc<WriteTrail>)> {
+    CURRENT.try_with(|scope| (scope.id.clone(), Arc::clone(&scope.writes))).ok()
 }
 
 /// The id of the request that this task works for, if any. A task that is spawned does not have it, unless
 /// [`deadline::inherit`](crate::deadline::inherit) hands it over.
 #[must_use]
 pub fn current() -> Option<RequestId> {
-    CURRENT.try_with(RequestId::clone).ok()
+    CURRENT.try_with(|scope| scope.id.clone()).ok()
 }
 
 #[cfg(test)]

@@ -172,13 +172,16 @@ impl PooledConnection {
     /// Prepares a statement, once per connection; later calls with the same text give the same statement.
     ///
     /// # Errors
-    /// Behind a transaction pooler [`Fault::Usage`](crate::Fault::Usage): names do not hold there.
+    /// [`Fault::Usage`](crate::Fault::Usage) behind a transaction pooler, where names do not hold, and for a LISTEN.
     pub async fn prepare(&self, sql: &str) -> Result<Statement> {
         if self.lease.is_pooled_by_transaction() {
             return refused(usage(
                 "a statement cannot be named behind a transaction pooler; pass its text instead",
             ))
             .await;
+        }
+        if let Err(error) = CheckedText::single(&self.lease, sql) {
+            return refused(error).await;
         }
         match self.lease.prepared(sql) {
             Some(statement) => Ok(statement),
@@ -316,6 +319,9 @@ impl PooledConnection {
 }
 
 /// The driver's client, for libraries (refinery, clorinde, your own code that takes a `GenericClient`).
+///
+/// A LISTEN that is sent through it is undone when the connection is returned, and no caller hears what comes:
+/// [`Database::listen`](crate::Database::listen) has a connection of its own.
 ///
 /// Statements that are sent through it are not stopped when their future is dropped, only when the lease's deadline
 /// passes or the lease ends; and their errors are the driver's. Where a statement of this lease was abandoned just before,

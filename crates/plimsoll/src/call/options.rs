@@ -2,10 +2,15 @@
 
 use crate::call::postgres::Connection;
 use crate::deadline::Deadline;
+use crate::event::StopReason;
+use crate::name::WorkName;
+use crate::request_id;
+use crate::request_id::RequestId;
+use crate::session_name;
 use crate::wire::context::OWN_BEGIN;
-use crate::wire::guardrails;
 use crate::wire::guardrails::Guardrail;
 use crate::wire::stated::Mode;
+use crate::wire::varying::{Way, rounded};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -73,33 +78,30 @@ impl TransactionOptions {
             && !is_without_limits
     }
 
-    /// The text of BEGIN and of the limits that hold until its end.
+    /// The text of BEGIN, and of the limits and the name that hold until its end.
     ///
     /// On a direct connection the session carries its limits already, so only tighter limits are set. Behind a transaction
     /// pooler the session may have had another client before, so BEGIN states all limits, and every other setting that
-    /// decides what is stored (see `wire::stated`).
-    pub(crate) fn sql(
-        &self,
-        connection: &Connection,
-        deadline: Option<Deadline>,
-        limit: Option<Duration>,
-    ) -> String {
-        let limits = self.limits(connection, deadline, limit);
-        let mut sql = String::with_capacity(160);
+    /// decides what is stored (see `wire::stated`). That the wire knows by its beginning that the text is this crate's own
+    /// keeps it from being read, name and all.
+    pub(crate) fn sql(&self, start: Start<'_>) -> String {
+        let Start { connection, .. } = start;
+        let session = &connection.session;
+        let (usual, varying): (Vec<_>, Vec<_>) =
+            self.limits(start).into_iter().partition(|limit| session.local.contains(limit));
+        let mut sql = String::with_capacity(256);
+        sql.push_str(OWN_BEGIN);
         if connection.is_pooled_by_transaction() {
             // The same settings each time. They also decide to which objects the names in a statement refer.
-            let session = &connection.session;
             let mode = Mode {
                 isolation: self.isolation.map(Isolation::sql),
                 read_only: self.read_only,
                 deferrable: self.deferrable,
             };
-            sql.push_str(OWN_BEGIN);
             sql.push_str(&session.own.mode(mode));
             sql.push(';');
-            sql.push_str(&session.own.statements(&limits, &session.local));
+            sql.push_str(&session.own.statements(&usual));
         } else {
-            sql.push_str("BEGIN");
             if let Some(isolation) = self.isolation {
                 sql.push_str(" ISOLATION LEVEL ");
                 sql.push_str(isolation.sql());
@@ -111,8 +113,8 @@ impl TransactionOptions {
                 sql.push_str(" DEFERRABLE");
             }
             sql.push(';');
-            sql.push_str(&guardrails::local_sets(&limits));
         }
+        self.put_varying(&mut sql, start, &varying);
         if self.with_id {
             sql.push(' ');
             sql.push_str(IDENTITY);
@@ -120,29 +122,47 @@ impl TransactionOptions {
         sql
     }
 
-    /// The server's limit on each statement inside.
+    /// Adds what differs from transaction to transaction.
+    fn put_varying(&self, sql: &mut String, start: Start<'_>, limits: &[Guardrail]) {
+        let way = Way::of(start.connection.session.version, self.keeps_its_snapshot(start.connection));
+        let name = start.name(!limits.is_empty()).filter(|_| way.takes_any());
+        let limits: Vec<_> = limits.iter().map(|limit| (limit.name, limit.millis.to_string())).collect();
+        let limits = limits.iter().map(|(name, millis)| (*name, millis.as_str()));
+        way.put(sql, limits.chain(name.as_deref().map(|name| ("application_name", name))));
+    }
+
+    /// Whether the first snapshot serves the whole transaction.
+    fn keeps_its_snapshot(&self, connection: &Connection) -> bool {
+        match self.isolation {
+            Some(isolation) => isolation != Isolation::ReadCommitted,
+            // The borrower may have changed the session's isolation.
+            None => !connection.session.read_committed || !connection.link.state.residue().is_none(),
+        }
+    }
+
+    /// The server's limit on each statement inside. One that is there for the deadline is rounded down, so that few values
+    /// exist.
     pub(crate) fn statement_limit(
         &self,
         connection: &Connection,
         deadline: Option<Deadline>,
         limit: Option<Duration>,
-    ) -> Option<Duration> {
+    ) -> Option<ServerLimit> {
         let plan = &connection.server.plan;
-        let remaining = deadline.map(|deadline| {
+        let own = [self.statement_timeout, limit, plan.statement_timeout()].into_iter().flatten().min();
+        let own = own.map(ServerLimit::own);
+        let by_deadline = deadline.map(|deadline| {
             let remaining = deadline.remaining(Instant::now());
-            remaining - plan.deadline_margin().min(remaining / 4)
+            let limit = rounded(remaining - plan.deadline_margin().min(remaining / 4));
+            ServerLimit { limit, reason: StopReason::Deadline }
         });
-        [self.statement_timeout, remaining, limit, plan.statement_timeout()].into_iter().flatten().min()
+        [own, by_deadline].into_iter().flatten().min_by_key(|limit| limit.limit)
     }
 
-    fn limits(
-        &self,
-        connection: &Connection,
-        deadline: Option<Deadline>,
-        limit: Option<Duration>,
-    ) -> Vec<Guardrail> {
+    fn limits(&self, start: Start<'_>) -> Vec<Guardrail> {
+        let Start { connection, deadline, limit, .. } = start;
         let session = connection.server.plan.statement_timeout();
-        let wanted = self.statement_limit(connection, deadline, limit).map(millis);
+        let wanted = self.statement_limit(connection, deadline, limit).map(|limit| millis(limit.limit));
         let lock = self.lock_timeout.map(millis);
         if connection.is_pooled_by_transaction() {
             let mut limits = connection.session.local.clone();
@@ -155,6 +175,46 @@ impl TransactionOptions {
         set(&mut limits, "statement_timeout", wanted.filter(is_tighter));
         set(&mut limits, "lock_timeout", lock);
         limits
+    }
+}
+
+/// For whom and where a transaction begins.
+#[derive(Clone, Copy)]
+pub(crate) struct Start<'a> {
+    pub(crate) connection: &'a Connection,
+    pub(crate) work: &'a WorkName,
+    pub(crate) deadline: Option<Deadline>,
+    /// The limit on each statement.
+    pub(crate) limit: Option<Duration>,
+    /// It has one statement. That is named only where a limit is told in the same way: what such a transaction does is
+    /// seen from its statement, and it never stays open while its program does something else.
+    pub(crate) is_of_one: bool,
+}
+
+impl Start<'_> {
+    /// The name that the session has meanwhile; `has_others` if other settings are set in the same way.
+    fn name(&self, has_others: bool) -> Option<String> {
+        let plan = &self.connection.server.plan;
+        if !plan.session_names() || (self.is_of_one && !has_others) {
+            return None;
+        }
+        let request = request_id::current();
+        let request = request.as_ref().map(RequestId::as_str);
+        Some(session_name::compose(plan.application_name(), request, &self.work.in_ascii()))
+    }
+}
+
+/// The server's limit on one statement, and what it is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ServerLimit {
+    pub(crate) limit: Duration,
+    pub(crate) reason: StopReason,
+}
+
+impl ServerLimit {
+    /// A limit on statements.
+    pub(crate) fn own(limit: Duration) -> Self {
+        ServerLimit { limit, reason: StopReason::Limit }
     }
 }
 

@@ -6,8 +6,9 @@ use super::statement::cache::StatementCache;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::{Event, Found, StopReason};
 use crate::fault::Fault;
+use crate::moment::Moment;
 use crate::name::WorkName;
-use crate::pool::{Home, Lease, Manage, Verdict};
+use crate::pool::{Home, Lease, LeaseState, Manage, Observed, Verdict};
 use crate::rules::circuit::CallResult;
 use crate::rules::slots::Closing;
 use crate::sql::residue::Residue;
@@ -18,8 +19,10 @@ use crate::wire::naming::Links;
 use crate::wire::recycle;
 use crate::wire::recycle::Unfit;
 use crate::wire::stop::Extent;
+use crate::wire::transaction_status::TransactionStatus;
+use crate::write_trail::WriteTrail;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_postgres::Client;
@@ -36,6 +39,10 @@ pub(crate) struct Connection {
     pub(crate) learned_in: AtomicU64,
     pub(crate) client: Client,
     pub(crate) session: Session,
+    /// What the present lease has written outside a transaction.
+    pub(crate) write_trail: WriteTrail,
+    /// The writes that are known already.
+    pub(crate) audited: AtomicU32,
     /// All connections behind the same transaction pooler.
     pub(crate) pooled_links: Arc<Links>,
 }
@@ -47,6 +54,18 @@ impl Connection {
 
     pub(crate) fn pid(&self) -> i32 {
         self.link.state.pid()
+    }
+
+    /// A statement with this text begins, if it is known. Gives the number that stands for it.
+    #[inline]
+    pub(crate) fn note_statement(&self, text: Option<&str>) -> u64 {
+        let monitor = &self.server.monitor;
+        if !monitor.is_on() {
+            return 0;
+        }
+        let number = monitor.number(text, self.link.state.strings());
+        self.link.note_statement(number);
+        number
     }
 }
 
@@ -65,6 +84,10 @@ impl Drop for Connection {
         self.server.runtime.spawn(async move { link.end_by(until).await });
     }
 }
+
+/// What the holder of a lease is told that did not use its connection for too long.
+const TAKEN_BACK: &str = "the pool took the connection back, because its lease had done nothing with it for longer than \
+    leak_reclaim_after; give connections back between pieces of work";
 
 /// Opens, checks and reclaims PostgreSQL connections.
 pub(crate) struct Postgres {
@@ -104,6 +127,8 @@ impl Manage for Postgres {
             client: ready.client,
             link: ready.link,
             session: ready.session,
+            write_trail: WriteTrail::default(),
+            audited: AtomicU32::new(0),
             statements: StatementCache::new(self.server.plan.statement_cache()),
             learned_in: AtomicU64::new(self.server.statements.epoch()),
             server: Arc::clone(&self.server),
@@ -143,6 +168,7 @@ impl Manage for Postgres {
     }
 
     fn verdict(&self, connection: &mut Box<Connection>) -> Verdict {
+        connection.write_trail.clear();
         let link = &connection.link;
         link.end_lease();
         // Temporary objects come and go, and concern no other session.
@@ -201,6 +227,31 @@ impl Manage for Postgres {
         let link = Arc::clone(link);
         let limit = self.server.plan.reclaim_timeout();
         self.server.runtime.spawn(async move { link.stop(Instant::now() + limit, Extent::GivenUp).await });
+    }
+
+    fn observed(&self, link: &Arc<Link>) -> Observed {
+        let state = match link.state.status() {
+            _ if !link.is_answered() => LeaseState::Active,
+            TransactionStatus::Idle | TransactionStatus::Unknown => LeaseState::Idle,
+            TransactionStatus::InTransaction => LeaseState::IdleInTransaction,
+            TransactionStatus::Failed => LeaseState::IdleInFailedTransaction,
+        };
+        // A pooler gives a number of its own for the process id.
+        let is_direct = self.connector.pooler() == Some(Pooler::None);
+        Observed {
+            pid: is_direct.then(|| link.state.pid()),
+            state,
+            silent: link.state.silent_for(Moment::now()),
+            statement: link.last_statement(),
+        }
+    }
+
+    fn statement(&self, number: u64) -> Option<(u64, String)> {
+        self.server.monitor.statement(number)
+    }
+
+    fn take_back(&self, link: &Arc<Link>) {
+        link.end_because(TAKEN_BACK);
     }
 
     fn return_limit(&self, link: &Arc<Link>) -> Option<Duration> {

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 /// What all connections of one pool share. The fields that every statement reads come first and fill one cache line.
 #[repr(C, align(64))]
@@ -32,6 +33,8 @@ pub(crate) struct Server {
     /// When the pool was opened.
     #[cfg(feature = "otlp")]
     pub(crate) opened_at: std::time::SystemTime,
+    /// Becomes true when the pool is closed. Each listener's task holds a receiver until its connection has ended.
+    pub(crate) closing: watch::Sender<bool>,
 }
 
 const _: () = assert!(std::mem::offset_of!(Server, plan) <= 64);
@@ -84,6 +87,7 @@ impl Server {
             observed: Observed::default(),
             #[cfg(feature = "otlp")]
             opened_at: std::time::SystemTime::now(),
+            closing: watch::Sender::new(false),
             events,
             plan,
         }

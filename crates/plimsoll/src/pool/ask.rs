@@ -3,6 +3,7 @@
 use crate::deadline::Deadline;
 use crate::moment::Moment;
 use crate::name::WorkName;
+use crate::request_id;
 use crate::rules::request::{Priority, Request};
 use crate::runner::Runner;
 use crate::settings::Plan;
@@ -68,6 +69,7 @@ impl Ask {
             since,
             until: deadline.map_or(limit, |deadline| limit.min(deadline)),
             deadline,
+            id: request_id::current(),
         }
     }
 }

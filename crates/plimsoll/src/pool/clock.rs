@@ -7,12 +7,13 @@
 use super::alarm::Alarm;
 use super::connects;
 use super::foreign_runtime::CloseWithRuntime;
+use super::leaks::{self, Leaks};
 use super::{Inner, Manage};
 use crate::event::{Event, StopReason};
 use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::rules::refusal::Refusal;
-use crate::rules::slots::{Slot, SlotState, Slots};
+use crate::rules::slots::{SlotState, Slots};
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
@@ -44,6 +45,7 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<M
     let mut overdue: Vec<(M::Handle, WorkName)> = Vec::new();
     let mut stuck: Vec<M::Handle> = Vec::new();
     let mut events: Vec<Event> = Vec::new();
+    let mut leaks = Leaks::default();
     inner.alarm.disarm();
     let mut ring = Moment::NEVER;
     let (connects, next) = {
@@ -53,7 +55,7 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<M
                 evidence(inner, &slots).map(|_| super::snapshot::name_leases(&slots.leases(), now));
             wakers.extend(slots.waiters.expire(now, entangled));
         }
-        for slot in &mut slots.slots {
+        for (index, slot) in slots.slots.iter_mut().enumerate() {
             let Some(handle) = slot.handle.clone() else { continue };
             match (slot.state, &slot.holder) {
                 (SlotState::Lent, Some(holder)) => {
@@ -63,10 +65,10 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<M
                         // Decided under the lock, where the lease cannot end: a moment later another may have begun.
                         if inner.manager.begin_stop(&handle) {
                             slot.is_condemned = true;
-                            overdue.push((handle, holder.name.clone()));
+                            overdue.push((handle.clone(), holder.name.clone()));
                         }
                     }
-                    events.extend(leak(slot, inner.plan.leak_after(), now));
+                    leaks.look(index, slot, &handle, inner, now);
                 }
                 (SlotState::Returning, _) if slot.since + inner.return_limit(&handle) <= now => {
                     slot.is_condemned = true;
@@ -75,6 +77,7 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<M
                 _ => {}
             }
         }
+        leaks.take_back(&mut slots);
         if let Some(leases) = suspicion.look(inner, &slots, now) {
             events.push(Event::SelfDeadlock { leases: leases.clone() });
             wakers.extend(slots.waiters.refuse_youngest(Refusal::Deadlock { leases }));
@@ -88,18 +91,9 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<M
     connects::start(inner, connects);
     overdue.iter().for_each(|(handle, who)| inner.manager.stop(handle, Some(who), StopReason::Deadline));
     stuck.iter().for_each(|handle| inner.manager.abandon(handle));
+    leaks.finish(inner, now, &mut events);
     events.into_iter().for_each(|event| inner.events.tell(event));
     inner.alarm.rest_until(next)
-}
-
-/// Reports a lease that is held for long, once.
-fn leak<C, H>(slot: &mut Slot<C, H>, after: Option<Duration>, now: Moment) -> Option<Event> {
-    let held = now.since(slot.since);
-    if slot.is_reported || held < after? {
-        return None;
-    }
-    slot.is_reported = true;
-    Some(Event::HeldLong { work: slot.holder.as_ref()?.name.to_string(), held })
 }
 
 fn next_alarm<M: Manage>(
@@ -108,10 +102,7 @@ fn next_alarm<M: Manage>(
     now: Moment,
 ) -> Option<Moment> {
     let leases = slots.slots.iter().filter_map(|slot| match slot.state {
-        SlotState::Lent => {
-            let leak = inner.plan.leak_after().filter(|_| !slot.is_reported).map(|after| slot.since + after);
-            slot.due.into_iter().chain(leak).min()
-        }
+        SlotState::Lent => slot.due.into_iter().chain(leaks::next_look(inner, slot, now)).min(),
         SlotState::Returning => {
             let limit = inner.return_limit(slot.handle.as_ref()?);
             Some((slot.since + limit).max(now + Duration::from_millis(10)))

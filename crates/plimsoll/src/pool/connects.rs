@@ -9,6 +9,7 @@ use super::{Inner, LastConnect, Manage};
 use crate::error::Error;
 use crate::event::Event;
 use crate::moment::Moment;
+use crate::rules::backoff::before_connect;
 use crate::rules::refusal::Refusal;
 use crate::rules::slots::Closing;
 use std::sync::Arc;
@@ -102,7 +103,7 @@ fn failed<M: Manage>(inner: &Arc<Inner<M>>, error: &Error) {
         slots.totals.connect_failures += 1;
         slots.pause = Some(slots.pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE)));
         let pause = slots.pause.unwrap_or(FIRST_PAUSE);
-        let until = now + pause.mul_f64(0.5 + 0.5 * fastrand::f64());
+        let until = now + before_connect(pause, fastrand::f64());
         slots.back_off = Some(until);
         let is_alone = slots.total() == slots.opening();
         if error.fault().heals_by_waiting() || !is_alone {

@@ -25,6 +25,9 @@ pub(crate) trait Meter: Send + Sync {
 
     /// A lease has ended.
     fn released(&self, held: Duration);
+
+    /// The pile-up behind a lock in which leases of this pool wait now, in a sentence.
+    fn pile_up(&self) -> Option<String>;
 }
 
 impl Meter for Monitor {
@@ -46,6 +49,10 @@ impl Meter for Monitor {
 
     fn released(&self, held: Duration) {
         self.held.record(held);
+    }
+
+    fn pile_up(&self) -> Option<String> {
+        self.locks.lock().own_pile_up(Moment::now())
     }
 }
 

@@ -11,6 +11,7 @@
 //! | [`acquire`], [`wait`] | the fast path, the queue, the check |
 //! | [`refusal`] | the error that tells why there is no connection |
 //! | [`lease`] | a lent connection, and how it comes back |
+//! | [`leaks`] | leases that are held for long |
 //! | [`meter`] | what is measured of acquisitions and leases |
 //! | [`connects`] | connects, on tasks of the pool's own |
 //! | [`clock`], [`alarm`] | one clock for all limits, and how it is woken |
@@ -29,6 +30,7 @@ pub(crate) mod connects;
 pub(crate) mod fairness;
 pub(crate) mod foreign_runtime;
 pub(crate) mod janitor;
+mod leaks;
 pub(crate) mod lease;
 pub(crate) mod meter;
 #[cfg(plimsoll_loom)]
@@ -43,7 +45,7 @@ pub use ask::Ask;
 pub(crate) use ask::cap;
 pub use lease::{Home, Lease};
 pub use shutdown::Shutdown;
-pub use snapshot::{LeaseStatus, PoolStatus};
+pub use snapshot::{LeaseState, LeaseStatus, Observed, PoolStatus};
 
 use crate::deadline::{self, Deadline};
 use crate::error::Result;
@@ -135,6 +137,26 @@ pub trait Manage: Send + Sync + Sized + 'static {
     fn return_limit(&self, handle: &Self::Handle) -> Option<Duration> {
         let _ = handle;
         None
+    }
+
+    /// What shows of a connection without asking it. Must not wait: it is asked under the pool's lock.
+    #[doc(hidden)]
+    fn observed(&self, handle: &Self::Handle) -> Observed {
+        let _ = handle;
+        Observed::default()
+    }
+
+    /// The text, without constants, behind the number that [`Manage::observed`] gives for a statement, if it is known.
+    #[doc(hidden)]
+    fn statement(&self, number: u64) -> Option<(u64, String)> {
+        let _ = number;
+        None
+    }
+
+    /// Its holder does not use the connection, which is taken back: end it, and tell the holder so when it asks.
+    #[doc(hidden)]
+    fn take_back(&self, handle: &Self::Handle) {
+        self.abandon(handle);
     }
 
     /// Making the connection clean takes longer than its limit: end it.

@@ -48,6 +48,7 @@ impl Hall {
             since: self.now,
             until: self.now,
             deadline: None,
+            id: None,
         };
         let joined = {
             let mut slots = self.slots.lock();

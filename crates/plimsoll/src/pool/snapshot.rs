@@ -1,10 +1,12 @@
 //! What the pool looks like now, as numbers and as a sentence.
 
 use super::{Inner, LastConnect, Manage};
+use crate::event::Hold;
 use crate::moment::Moment;
 use crate::rules::given_up::{GivenUp, GivenUps};
-use crate::rules::request::Request;
-use std::fmt::Write;
+use crate::rules::request::Holder;
+use crate::rules::slots::{SlotState, Slots};
+use std::fmt::{self, Write};
 use std::time::Duration;
 
 /// The numbers of a pool at one moment.
@@ -66,19 +68,139 @@ pub struct PoolStatus {
     pub leases: Vec<LeaseStatus>,
 }
 
-/// One lease: which work holds a connection, and for how long.
+/// One lease: which work holds a connection, for how long, and what it does with it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LeaseStatus {
-    /// For which work.
+    /// For which work, with the place in the source.
     pub work: String,
-    /// For how long.
+    /// The id of the request for which it works, if it has one.
+    pub request_id: Option<String>,
+    /// The process id of the backend. `None` behind a pooler, which does not tell it.
+    pub pid: Option<i32>,
+    /// What goes on on the connection.
+    pub state: LeaseState,
+    /// For how long nothing was received on it. In an idle state that is how long it has been in that state.
+    pub silent: Duration,
+    /// The fingerprint of the statement that began last on the connection. `None` while monitoring is off, for a text
+    /// of which no execution has ended yet, and for one that was forgotten.
+    pub fingerprint: Option<u64>,
+    /// The text of that statement, without any constant.
+    pub last_statement: Option<String>,
+    /// For how long it is held.
     pub held: Duration,
+}
+
+/// What goes on on a lent connection, in PostgreSQL's own words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LeaseState {
+    /// Nothing, and no transaction is open.
+    #[default]
+    Idle,
+    /// A statement runs.
+    Active,
+    /// Nothing, inside a transaction.
+    IdleInTransaction,
+    /// Nothing, inside a transaction that has failed.
+    IdleInFailedTransaction,
+}
+
+impl fmt::Display for LeaseState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LeaseState::Idle => "idle",
+            LeaseState::Active => "active",
+            LeaseState::IdleInTransaction => "idle in transaction",
+            LeaseState::IdleInFailedTransaction => "idle in transaction (aborted)",
+        })
+    }
+}
+
+impl LeaseStatus {
+    /// What a lease that is held for so long looks like.
+    #[must_use]
+    pub fn hold(&self) -> Hold {
+        hold(self.state, self.held, self.silent)
+    }
+}
+
+/// What a lease looks like. Silence counts for as much as it lasts of the lease: a lease that runs a statement now and then
+/// is in use, whatever it does at the moment at which it is looked at.
+pub(super) fn hold(state: LeaseState, held: Duration, silent: Duration) -> Hold {
+    let is_mostly_silent = silent.min(held) >= held / 2;
+    match state {
+        _ if !is_mostly_silent => Hold::InUse,
+        LeaseState::Active => Hold::SlowQuery,
+        LeaseState::Idle => Hold::Leak,
+        LeaseState::IdleInTransaction | LeaseState::IdleInFailedTransaction => Hold::IdleInTransaction,
+    }
+}
+
+/// What shows of a connection without asking it.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Observed {
+    pub(crate) pid: Option<i32>,
+    pub(crate) state: LeaseState,
+    pub(crate) silent: Duration,
+    /// Stands for the text of the last statement; 0 for none.
+    pub(crate) statement: u64,
+}
+
+/// The leases, oldest first. What a number stands for is looked up when the pool's lock is free again.
+fn leases<M: Manage>(inner: &Inner<M>, slots: &Slots<M::Connection, M::Handle>) -> Vec<Seen> {
+    let lent = slots.slots.iter().filter(|slot| slot.state == SlotState::Lent);
+    let mut leases: Vec<_> = lent
+        .filter_map(|slot| {
+            let (holder, handle) = (slot.holder.clone()?, slot.handle.as_ref()?);
+            Some(Seen { holder, since: slot.since, observed: inner.manager.observed(handle) })
+        })
+        .collect();
+    leases.sort_by_key(|lease| lease.since);
+    leases
+}
+
+/// A lease as it is seen under the pool's lock.
+pub(super) struct Seen {
+    pub(super) holder: Holder,
+    pub(super) since: Moment,
+    pub(super) observed: Observed,
+}
+
+impl Seen {
+    pub(super) fn told<M: Manage>(self, inner: &Inner<M>, now: Moment) -> LeaseStatus {
+        let Observed { pid, state, silent, statement } = self.observed;
+        let (fingerprint, last_statement) = match inner.manager.statement(statement) {
+            Some((fingerprint, text)) => (Some(fingerprint), Some(text)),
+            None => (None, None),
+        };
+        LeaseStatus {
+            work: self.holder.name.to_string(),
+            request_id: self.holder.id.map(|id| id.to_string()),
+            pid,
+            state,
+            silent,
+            fingerprint,
+            last_statement,
+            held: now.since(self.since),
+        }
+    }
 }
 
 pub(super) fn status<M: Manage>(inner: &Inner<M>) -> PoolStatus {
     let now = Moment::now();
-    let slots = inner.slots.lock();
+    let (seen, mut status) = {
+        let slots = inner.slots.lock();
+        (leases(inner, &slots), numbers(&slots))
+    };
+    status.leases = seen.into_iter().map(|lease| lease.told(inner, now)).collect();
+    status
+}
+
+/// Everything but the leases.
+fn numbers<C, H>(slots: &Slots<C, H>) -> PoolStatus {
     let existing = slots.total() - slots.opening();
     let (waits, totals) = (slots.waits, slots.totals);
     PoolStatus {
@@ -105,11 +227,7 @@ pub(super) fn status<M: Manage>(inner: &Inner<M>) -> PoolStatus {
         is_paused: slots.is_paused(),
         wait_total: waits.total(),
         wait_longest: waits.longest(),
-        leases: slots
-            .leases()
-            .into_iter()
-            .map(|(holder, since)| LeaseStatus { work: holder.name.to_string(), held: now.since(since) })
-            .collect(),
+        leases: Vec::new(),
     }
 }
 
@@ -152,11 +270,15 @@ pub(super) fn sentence<M: Manage>(inner: &Inner<M>) -> String {
             write!(text, "; last connect failed {} ago: {sentence}", span(now.since(at)))
         }
     };
+    drop(slots);
+    if let Some(told) = inner.metering.meter().and_then(|meter| meter.pile_up()) {
+        let _ = write!(text, "; {told}");
+    }
     text
 }
 
 /// The names of the leases, as many as a sentence can hold.
-pub(super) fn name_leases(leases: &[(&Request, Moment)], now: Moment) -> String {
+pub(super) fn name_leases(leases: &[(&Holder, Moment)], now: Moment) -> String {
     const NAMED: usize = 5;
     let mut text = String::new();
     for (index, (holder, since)) in leases.iter().take(NAMED).enumerate() {

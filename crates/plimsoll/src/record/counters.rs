@@ -139,7 +139,7 @@ mod tests {
             is_slow: true,
             ended: SystemTime::now(),
         };
-        monitor.add_execution("SELECT 1", None, &execution);
+        monitor.add_execution(monitor.number(Some("SELECT 1"), None), "SELECT 1", None, &execution);
         monitor
     }
 

@@ -3,7 +3,7 @@
 //! Events are rare, so this may take a moment. What the pool, the breaker or the statements count themselves is not
 //! counted here a second time.
 
-use crate::event::{Event, StopReason};
+use crate::event::{Event, Hold, StopReason};
 use crate::fault::Fault;
 use crate::moment::nanos;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -56,7 +56,14 @@ pub(crate) struct EventCounts {
     stopped: [Count; STOPS.len()],
     pub(crate) reclaimed: Count,
     pub(crate) commits_settled: Count,
-    pub(crate) held_long: Count,
+    /// In the order of [`HOLDS`].
+    held_long: [Count; HOLDS.len()],
+    pub(crate) leases_taken_back: Count,
+    pub(crate) lock_pile_ups: Count,
+    pub(crate) listener_connects: Count,
+    pub(crate) listener_connect_failures: ByFault,
+    pub(crate) listener_losses: ByFault,
+    pub(crate) listener_overflows: Count,
     pub(crate) self_deadlocks: Count,
     pub(crate) health_check_failures: Count,
     pub(crate) stalls: Count,
@@ -78,6 +85,14 @@ pub(crate) const STOPS: [(StopReason, &str); 4] = [
     (StopReason::Shutdown, "shutdown"),
 ];
 
+/// What a lease that is held for long looks like, each with its word.
+pub(crate) const HOLDS: [(Hold, &str); 4] = [
+    (Hold::Leak, "leak"),
+    (Hold::IdleInTransaction, "idle_in_transaction"),
+    (Hold::SlowQuery, "slow_query"),
+    (Hold::InUse, "in_use"),
+];
+
 impl EventCounts {
     /// Counts an event that happened at this time.
     pub(crate) fn add(&self, event: &Event, at: SystemTime) {
@@ -91,7 +106,18 @@ impl EventCounts {
             }
             Event::Reclaimed { .. } => self.reclaimed.add(1),
             Event::CommitSettled { .. } => self.commits_settled.add(1),
-            Event::HeldLong { .. } => self.held_long.add(1),
+            Event::HeldLong { hold, .. } => {
+                let place = HOLDS.iter().position(|(known, _)| known == hold);
+                if let Some(count) = place.and_then(|place| self.held_long.get(place)) {
+                    count.add(1);
+                }
+            }
+            Event::LeaseReclaimed { .. } => self.leases_taken_back.add(1),
+            Event::LockPileUp { .. } => self.lock_pile_ups.add(1),
+            Event::ListenerEstablished { .. }
+            | Event::ListenerLost { .. }
+            | Event::ListenerConnectFailed { .. }
+            | Event::ListenerOverflowed { .. } => self.add_of_listener(event),
             Event::SelfDeadlock { .. } => self.self_deadlocks.add(1),
             Event::HealthCheckFailed { .. } => self.health_check_failures.add(1),
             Event::Stalled { by } => {
@@ -107,7 +133,7 @@ impl EventCounts {
             }
             Event::Retried { fault, .. } => self.retries.add(*fault),
             Event::RetryRefused { fault, .. } => self.retries_refused.add(*fault),
-            // The pool and the breaker count these themselves; the last tells of a state and not of something new.
+            // These are counted where they come from; the last tells of a state and not of something new.
             Event::Connected { .. }
             | Event::AcquireFailed { .. }
             | Event::Refused { .. }
@@ -116,8 +142,24 @@ impl EventCounts {
             | Event::BreakerStillOpen { .. }
             | Event::BreakerHalfOpened { .. }
             | Event::BreakerClosed { .. }
+            | Event::UnwrappedMultiWrite { .. }
             | Event::SchemaAhead { .. } => {}
         }
+    }
+
+    fn add_of_listener(&self, event: &Event) {
+        match event {
+            Event::ListenerEstablished { .. } => self.listener_connects.add(1),
+            Event::ListenerConnectFailed { fault, .. } => self.listener_connect_failures.add(*fault),
+            Event::ListenerLost { fault, .. } => self.listener_losses.add(*fault),
+            Event::ListenerOverflowed { .. } => self.listener_overflows.add(1),
+            _ => {}
+        }
+    }
+
+    /// Leases that were held for long, by what they looked like.
+    pub(crate) fn held_long(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        HOLDS.iter().zip(&self.held_long).map(|((_, word), count)| (*word, count.get()))
     }
 
     /// Statements that were stopped, by reason.
@@ -154,7 +196,7 @@ mod tests {
         assert_eq!(counts.connect_failures.each().collect::<Vec<_>>(), [(Fault::Tls, 1)]);
         assert_eq!((counts.migrations.get(), counts.migrated_at()), (3, Some(77)));
         assert_eq!(
-            (counts.retries.each().count(), counts.health_check_failures.get(), counts.held_long.get()),
+            (counts.retries.each().count(), counts.health_check_failures.get(), counts.lock_pile_ups.get()),
             (0, 0, 0)
         );
     }

@@ -11,19 +11,23 @@
 //! | [`window`] | the latest samples: mean, longest, percentiles |
 //! | [`histogram`] | times since the start, in OpenTelemetry's buckets |
 //! | [`queries`] | the bounded table of kinds of statements |
+//! | [`locks`] | pile-ups behind locks, for 15 minutes |
 //! | [`pool`] | acquisitions and the latest snapshots of the pool |
 //! | [`counters`], [`keeper`] | the totals, and the file in which they outlive the program |
 //! | [`endings`] | times of statements by how they ended |
 //! | [`events`] | how often each kind of event happened |
 //! | [`spread`] | how the times of a kind of statement are spread |
 //! | [`share`] | the share of the latest that failed |
+//! | [`audit`] | leases and requests that write more than once outside a transaction |
 //! | [`time`] | points in time as reports write them |
 
+pub(crate) mod audit;
 pub(crate) mod counters;
 pub(crate) mod endings;
 pub(crate) mod events;
 pub(crate) mod histogram;
 pub(crate) mod keeper;
+pub(crate) mod locks;
 pub(crate) mod pool;
 pub(crate) mod queries;
 pub(crate) mod share;
@@ -34,13 +38,15 @@ pub(crate) mod window;
 
 use crate::rules::exhaustion::Exhaustion;
 use crate::rules::suggestion::Observed;
-use crate::settings::Plan;
+use crate::settings::{Enforcement, Plan};
 use crate::sql::Strings;
 use crate::sql::fingerprint;
+use audit::WriteAudit;
 use endings::{Ending, Endings};
 use events::EventCounts;
 use histogram::Histogram;
 use keeper::Keeper;
+use locks::LockRecord;
 use parking_lot::Mutex;
 use pool::{ConnectionMetrics, PoolRecord};
 use queries::{Execution, Queries};
@@ -68,6 +74,7 @@ pub(crate) struct Monitor {
     slow_after: Duration,
     pub(crate) pool: Mutex<PoolRecord>,
     pub(crate) statements: Mutex<Statements>,
+    pub(crate) locks: Mutex<LockRecord>,
     /// Makes a number of a text; a client cannot choose two texts that have one number.
     hasher: RandomState,
     pub(crate) wait: Histogram,
@@ -81,6 +88,7 @@ pub(crate) struct Monitor {
     pub(crate) published: Mutex<Published>,
     /// The file in which the totals are kept, if they are.
     keeper: Option<Keeper>,
+    pub(crate) write_audit: WriteAudit,
 }
 
 /// Everything that is recorded of statements.
@@ -136,6 +144,7 @@ impl Monitor {
                 counts: Counts::default(),
                 earlier: Counts::default(),
             }),
+            locks: Mutex::new(LockRecord::default()),
             hasher: RandomState::new(),
             wait: Histogram::default(),
             connect: Histogram::default(),
@@ -147,13 +156,15 @@ impl Monitor {
             #[cfg(feature = "metrics")]
             published: Mutex::new(Published::default()),
             keeper: None,
+            write_audit: WriteAudit::new(Enforcement::Off),
         }
     }
 
     /// The monitor that these settings ask for.
     pub(crate) fn of(plan: &Plan) -> Self {
         let monitor = Monitor::new(plan.monitoring(), plan.monitor_window(), plan.monitor_slow_after());
-        Monitor { keeper: Keeper::of(plan.monitor_counters()), ..monitor }
+        let write_audit = WriteAudit::new(plan.write_audit());
+        Monitor { keeper: Keeper::of(plan.monitor_counters()), write_audit, ..monitor }
     }
 
     /// Whether anything is wanted. While it is not, nothing is measured.
@@ -194,24 +205,36 @@ impl Monitor {
             is_slow: self.is_slow(statement.took),
             ended: statement.at,
         };
-        self.add_execution(statement.text.unwrap_or(PREPARED), statement.strings, &execution);
+        let text = statement.text.unwrap_or(PREPARED);
+        self.add_execution(statement.number, text, statement.strings, &execution);
+    }
+
+    /// A number that stands for a text. What it stands for is known once a statement with that text has ended.
+    pub(crate) fn number(&self, text: Option<&str>, strings: Option<Strings>) -> u64 {
+        let text = text.unwrap_or(PREPARED).as_bytes();
+        self.hasher.hash_one((text.get(..fingerprint::READ).unwrap_or(text), strings))
+    }
+
+    /// The fingerprint behind such a number, and the text without its constants.
+    pub(crate) fn statement(&self, number: u64) -> Option<(u64, String)> {
+        self.statements.lock().table.kind_of(number)
     }
 
     /// What is known of how long a statement with this text takes.
     pub(crate) fn observed(&self, text: &str, strings: Option<Strings>) -> Option<Observed> {
-        let number = self.number(text, strings);
+        let number = self.number(Some(text), strings);
         self.statements.lock().table.known(number).map(|kind| kind.spread.observed())
     }
 
-    fn number(&self, text: &str, strings: Option<Strings>) -> u64 {
-        let head = text.as_bytes().get(..fingerprint::READ).unwrap_or(text.as_bytes());
-        self.hasher.hash_one((head, strings))
-    }
-
     /// Adds an execution. Only a text that is new costs more than a look into a table.
-    pub(crate) fn add_execution(&self, text: &str, strings: Option<Strings>, execution: &Execution) {
+    pub(crate) fn add_execution(
+        &self,
+        number: u64,
+        text: &str,
+        strings: Option<Strings>,
+        execution: &Execution,
+    ) {
         self.server.record(execution.took, execution.ending);
-        let number = self.number(text, strings);
         {
             let mut statements = self.statements.lock();
             statements.counts.add(execution);

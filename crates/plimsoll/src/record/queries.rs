@@ -119,6 +119,12 @@ impl Queries {
         self.kinds.peek(self.texts.peek(&text)?)
     }
 
+    /// The fingerprint of a known text, and the text of its kind.
+    pub(crate) fn kind_of(&self, text: u64) -> Option<(u64, String)> {
+        let fingerprint = *self.texts.peek(&text)?;
+        Some((fingerprint, self.kinds.peek(&fingerprint)?.text.to_string()))
+    }
+
     /// Kinds that had to make room for others.
     pub(crate) fn left(&self) -> u64 {
         self.left
@@ -168,6 +174,8 @@ mod tests {
             (1_200, 400, 1_150)
         );
         assert_eq!(queries.slowest(1, |kind| kind.slow == 0)[0].0, 8);
+        assert_eq!(queries.kind_of(2), Some((7, "select 7".to_owned())));
+        assert_eq!(queries.kind_of(7), None, "that is a fingerprint and no text");
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime};
 
 /// What is known of a statement that has ended.
 pub(crate) struct Ended<'a> {
+    /// Stands for its text: see [`Monitor::number`](super::Monitor::number).
+    pub(crate) number: u64,
     /// Its text, unless the caller gave a prepared statement.
     pub(crate) text: Option<&'a str>,
     /// How the server reads a plain `'..'` in it, if that is known.

@@ -9,7 +9,8 @@ fn monitor() -> Monitor {
 
 fn end(monitor: &Monitor, text: &str, took: Duration, end: End) {
     let strings = Some(Strings::Standard);
-    monitor.ended(&Ended { text: Some(text), strings, took, at: SystemTime::now(), end });
+    let number = monitor.number(Some(text), strings);
+    monitor.ended(&Ended { number, text: Some(text), strings, took, at: SystemTime::now(), end });
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! How long to wait before another try, and whether one still fits.
+//! How long to wait before another try or another connect, and whether a try still fits.
 //!
 //! Two callers that collided once collide again if they wait equally long, so the pause is drawn at random between zero
 //! and a ceiling (full jitter: of the usual kinds the one that spreads best). The ceiling doubles from 10 ms, about one
@@ -15,6 +15,15 @@ const LONGEST: Duration = Duration::from_millis(500);
 pub(crate) fn pause(tried: u32, draw: f64) -> Duration {
     let ceiling = FIRST.saturating_mul(1 << tried.min(10).saturating_sub(1)).min(LONGEST);
     ceiling.mul_f64(draw.clamp(0.0, 1.0))
+}
+
+/// How long to wait before the next attempt to connect: between half of `full` and all of it.
+///
+/// All programs lose their server in the same moment, and a server that comes back must not be overrun by all of them at
+/// once. So every pause between connects is drawn here, the longest included: a draw that is cut at a ceiling would have
+/// half of the programs come in the same moment.
+pub(crate) fn before_connect(full: Duration, draw: f64) -> Duration {
+    full.mul_f64(0.5 + 0.5 * draw.clamp(0.0, 1.0))
 }
 
 /// Whether another try could begin after the pause. A statement ends by this margin before its deadline, so one that
@@ -50,6 +59,17 @@ mod tests {
         assert!(fits(Some(ms(50)), ms(30), ms(100)), "a short deadline is not eaten up by its margin");
         assert!(!fits(Some(Duration::ZERO), Duration::ZERO, ms(100)));
         assert!(!fits(Some(ms(40)), ms(30), ms(100)), "it would begin at the margin");
+    }
+
+    #[test]
+    fn no_two_programs_connect_again_in_the_same_moment() {
+        assert_eq!(before_connect(ms(1_000), 0.0), ms(500));
+        assert_eq!(before_connect(ms(1_000), 0.5), ms(750));
+        assert_eq!(before_connect(ms(1_000), 1.0), ms(1_000));
+        let drawn: std::collections::BTreeSet<Duration> =
+            (0..100).map(|draw| before_connect(ms(1_000), f64::from(draw) / 100.0)).collect();
+        assert_eq!(drawn.len(), 100, "no ceiling makes two draws alike");
+        assert_eq!(before_connect(ms(10), 7.0), ms(10));
     }
 
     proptest::proptest! {

@@ -14,6 +14,7 @@
 //! | [`circuit`] | whether the server is silent for so long that calls are refused |
 //! | [`budget`], [`backoff`] | whether work may run again, and after which pause |
 //! | [`suggestion`] | which limit a kind of statement could have |
+//! | [`inbox`] | what a listener's reader gets, and where it is told that something is missing |
 //! | [`outcome`] | what became of a statement, from where it ran and what was answered |
 
 pub(crate) mod backoff;
@@ -23,6 +24,7 @@ pub(crate) mod exhaustion;
 pub(crate) mod forecast;
 pub(crate) mod gate;
 pub(crate) mod given_up;
+pub(crate) mod inbox;
 pub(crate) mod outcome;
 pub(crate) mod queue;
 pub(crate) mod refusal;

@@ -1,12 +1,12 @@
 //! A request for a connection, as it goes through the pool.
 //!
 //! One value from the first try to the end of the lease: the [gate](super::gate) judges it, the [queue](super::queue)
-//! keeps it while the caller waits, and the [slot](super::slots) of a lent connection keeps it as the record of who
-//! holds that connection. It is made in one place, from what the caller said and the settings:
-//! [`Ask`](crate::pool::Ask).
+//! keeps it while the caller waits, and the [slot](super::slots) of a lent connection keeps what is still of use then, the
+//! [`Holder`]. It is made in one place, from what the caller said and the settings: [`Ask`](crate::pool::Ask).
 
 use crate::moment::Moment;
 use crate::name::WorkName;
+use crate::request_id::RequestId;
 use crate::runner::Runner;
 use std::num::NonZeroU32;
 
@@ -38,6 +38,26 @@ pub(crate) struct Request {
     pub(crate) until: Moment,
     /// When its work must have ended, if it has a deadline; the lease ends by then.
     pub(crate) deadline: Option<Moment>,
+    /// The request of a client for which it works.
+    pub(crate) id: Option<RequestId>,
+}
+
+/// Who holds a connection: what is kept of a [`Request`] when its wait is over.
+#[derive(Clone, Debug)]
+pub(crate) struct Holder {
+    pub(crate) name: WorkName,
+    pub(crate) runner: Runner,
+    pub(crate) priority: Priority,
+    pub(crate) cap: Option<NonZeroU32>,
+    pub(crate) id: Option<RequestId>,
+}
+
+impl From<Request> for Holder {
+    #[inline]
+    fn from(request: Request) -> Self {
+        let Request { name, runner, priority, cap, id, .. } = request;
+        Holder { name, runner, priority, cap, id }
+    }
 }
 
 impl Request {
@@ -61,6 +81,7 @@ pub(crate) mod tests {
             since: now,
             until: now,
             deadline: None,
+            id: None,
         }
     }
 

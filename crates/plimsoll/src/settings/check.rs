@@ -6,7 +6,8 @@
 //! replaces a value that the program set: such a value is good, or it is a [`Problem`]. Only a value that was not set
 //! is moved to where it does not contradict the others.
 //!
-//! It does no I/O and resolves no names: whether a server exists is not a property of the settings.
+//! It does no I/O and resolves no names: whether a server exists is not a property of the settings. It asks the system for
+//! the names of this program and this machine.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,11 +17,13 @@ use super::duration;
 use super::duration::Limit;
 use super::handshake::{startup_options, tls};
 use super::host::{DEFAULT_PORT, Host};
+use super::listen;
 use super::order::{Chain, Resolved};
 use super::problem::{Problem, SettingsError, printable};
 use super::profile;
 use super::table::{Plan, Settings, table};
 use super::words::{PoolerMode, Profile};
+use crate::session_name::default_instance;
 
 impl Settings {
     /// The [`Plan`] to open a pool with, or everything that is wrong.
@@ -77,7 +80,7 @@ impl Settings {
     }
 
     /// The plan as far as there is one, and what is wrong with it.
-    fn plan_and_problems(mut self) -> (Plan, Vec<Problem>) {
+    pub(super) fn plan_and_problems(mut self) -> (Plan, Vec<Problem>) {
         let mut problems = self.out_of_range();
         let port = self.port.unwrap_or(DEFAULT_PORT);
         self.hosts = self.hosts.map(|hosts| hosts.into_iter().map(|host| host.or_port(Some(port))).collect());
@@ -98,8 +101,9 @@ impl Settings {
             plan.dbname.clone_from(&plan.user);
         }
         if self.application_name.is_none() {
-            plan.application_name = name_of_the_program();
+            plan.application_name = name_of_the_instance();
         }
+        listen::resolve(&self, &mut plan, &mut problems);
         (plan, problems)
     }
 
@@ -229,15 +233,10 @@ fn session_limits(given: &Settings, plan: &mut Plan, problems: &mut Vec<Problem>
     plan.deadline_margin = margin.limit.duration().unwrap_or(plan.deadline_margin);
 }
 
-/// The default of `application_name`: the name of the program without its path, at most 63 bytes.
-fn name_of_the_program() -> String {
-    const LONGEST: usize = 63;
+/// The default of `application_name`.
+fn name_of_the_instance() -> String {
     let program = std::env::args_os().next().map(PathBuf::from);
-    let name = program.as_deref().and_then(|path| path.file_stem()).map(|stem| stem.to_string_lossy());
-    let name: String = name.iter().flat_map(|name| name.chars()).filter(|c| !c.is_control()).collect();
-    let end = (0..=LONGEST.min(name.len())).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
-    match name.get(..end) {
-        Some(start) if !start.is_empty() => start.to_owned(),
-        _ => "plimsoll".to_owned(),
-    }
+    let program = program.as_deref().and_then(|path| path.file_stem()).map(|stem| stem.to_string_lossy());
+    let host = gethostname::gethostname();
+    default_instance(program.as_deref().unwrap_or_default(), &host.to_string_lossy(), std::process::id())
 }

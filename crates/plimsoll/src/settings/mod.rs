@@ -23,7 +23,7 @@
 //! |---|---|
 //! | how is a value read? | `value`, `duration`, `words`, `host` |
 //! | where is it read? | `environment`, `document`, `json`, `dsn` |
-//! | what becomes of it? | `check`, `order`, `profile`, `handshake`, `plan` |
+//! | what becomes of it? | `check`, `order`, `profile`, `handshake`, `listen`, `plan` |
 //! | how is that reported? | `problem`, `reference` |
 //! | what is a setting, and what does the table make of it? | `definition` |
 
@@ -36,6 +36,7 @@ mod environment;
 mod handshake;
 mod host;
 mod json;
+mod listen;
 mod order;
 mod plan;
 mod problem;
@@ -110,6 +111,13 @@ impl Settings {
     #[must_use]
     pub fn sslrootcert(mut self, path: impl Into<PathBuf>) -> Self {
         self.sslrootcert = Some(TlsRoots::at(path.into()));
+        self
+    }
+
+    /// A connection URL for listeners alone, past a pooler: see `docs/settings.md`. `check` reports what cannot be read.
+    #[must_use]
+    pub fn listen_url(mut self, url: impl Into<Secret>) -> Self {
+        self.listen_url = Some(url.into().into());
         self
     }
 

@@ -90,9 +90,4 @@ impl Plan {
     pub fn has_pooler_port(&self) -> bool {
         self.hosts.iter().any(Host::has_pooler_port)
     }
-
-    /// The same plan under another name in `pg_stat_activity`.
-    pub(crate) fn shown_as(&self, application_name: String) -> Self {
-        Plan { application_name, ..self.clone() }
-    }
 }

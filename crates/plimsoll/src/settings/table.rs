@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::definition::{Definition, Range, settings};
 use super::duration::Limit;
 use super::host::DEFAULT_PORT;
+use super::listen::ListenUrl;
 use super::plan::TlsRoots;
 use super::problem::Problem;
 use super::value::{Hosts, Profiles, Value, put};
@@ -106,8 +107,16 @@ settings! {
         /// Which servers of the list may be used.
         target_session_attrs: TargetSessionAttrs, default TargetSessionAttrs::Any;
 
-        /// The name in `pg_stat_activity`; PostgreSQL keeps its first 63 bytes.
-        application_name: String, set (impl Into<String>), default String::new(), otherwise "the name of the program";
+        /// The name in `pg_stat_activity`; PostgreSQL keeps its first 63 bytes. Instances that share a database should
+        /// differ in it, as they do by default.
+        application_name: String, set (impl Into<String>), default String::new(),
+            otherwise "the name of the program, the host and the process id: `orders@web-3:4711`";
+
+        /// Whether a transaction shows its request and its work in `pg_stat_activity` and in the server's log, behind
+        /// `application_name`: `orders@web-3:4711 #3fa9c0d2 nightly report`. It costs the server 2 µs for each
+        /// transaction, and 6 µs before PostgreSQL 18. There `SET TRANSACTION` comes too late inside a transaction, and
+        /// isolation must be asked for with the transaction.
+        session_names: bool, default true;
 
         /// More startup options, as in `-c search_path=app`. Limits have settings of their own and are refused here;
         /// behind a transaction pooler every option is refused, because PgBouncer would refuse the connection.
@@ -212,6 +221,11 @@ settings! {
         /// it was acquired; `off` for never.
         leak_after: Limit, set (impl Into<Limit>), default limit(secs(300)), range Range::Times(ms(1), hours(24));
 
+        /// Time after which a lent connection on which nothing has gone on is taken back: it is ended, and another may be
+        /// opened in its stead. Its holder, should it come back to it, gets an error. A lease that runs a statement, or
+        /// has run one within this time, is left alone. `off` for never.
+        leak_reclaim_after: Limit, set (impl Into<Limit>), default Limit::Off, range Range::Times(ms(10), hours(24));
+
         /// How long every connection must have been idle in the hands of a task that waits for a second connection,
         /// before this counts as a deadlock and the youngest waiter is refused; `off` for never. The error of a wait
         /// that ends earlier by its own limit names the deadlock too.
@@ -310,6 +324,24 @@ settings! {
         type_cache: usize, default 4_096, range Range::Numbers(0, 1_048_576);
     }
 
+    section "Listeners" {
+        /// A connection URL for listeners (`Database::listen`) alone, which must lead past a transaction pooler, because
+        /// `LISTEN` belongs to a session and no client has one there. What it does not say (user, password, database,
+        /// encryption, limits) is taken from the other settings.
+        listen_url: ListenUrl, set by_hand, get by_hand, otherwise "none; listeners connect to `hosts`",
+            also ["DATABASE_LISTEN_URL"];
+
+        /// Silence on a listener's connection after which the server is asked for an answer, so that no firewall forgets
+        /// the connection, and no server that ends idle sessions ends it (it must be below `idle_session_timeout`, where
+        /// that is set). If the answer does not come within the same time again, the connection counts as lost, so a
+        /// connection that leads nowhere is noticed after twice this time.
+        listen_keepalive: Duration, default secs(10), range Range::Times(ms(20), hours(1));
+
+        /// Notifications that a listener keeps for a reader that is slower than they come, each up to 8 kB. Those beyond
+        /// are dropped, and the reader is told so by a `Gap`.
+        listen_buffer: usize, default 1_000, range Range::Numbers(1, 1_000_000);
+    }
+
     section "Monitoring" {
         /// Whether acquisitions, statements and leases are recorded: how many, how long, how many failed. With `false`
         /// everything else works the same. It can be switched while the program runs: `Database::monitor`.
@@ -326,11 +358,20 @@ settings! {
         /// a name of its own.
         pool_name: String, set (impl Into<String>), get by_hand, default String::new(),
             otherwise "the first host, its port and the database, as in `db1:5432/app`";
+        /// Looks for leases and requests that write more than once outside a transaction, where a failure in between leaves
+        /// half of the work behind. With `dark` they are counted, with `on` an event and a line in the log name the two
+        /// places as well. No call is refused. A request is what runs inside `request_id::within`.
+        write_audit: Enforcement, default Enforcement::Dark;
 
         /// A file in which the monitor's totals are kept, so that they go on after a restart instead of beginning at
         /// zero. They are written every 10 s and when the pool is closed. Each pool needs a file of its own: one that
         /// another pool has is left alone, which the log tells, and is taken over when that pool has ended.
         monitor_counters: String, set (impl Into<String>), default String::new(),
             otherwise "none; the totals begin at zero";
+
+        /// How long sessions must have waited for a lock before that is reported as an event, once for each pile-up; `off`
+        /// for never. Pile-ups are kept for 15 minutes all the same: `Monitoring::lock_episodes`. They are watched on the
+        /// heartbeat's connection, so not where `heartbeat` is off.
+        lock_report_after: Limit, set (impl Into<Limit>), default limit(secs(2)), range Range::Times(ms(1), hours(24));
     }
 }

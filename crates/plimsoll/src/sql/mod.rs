@@ -11,12 +11,14 @@
 //! | `literal` | what is the value of a string constant or a quoted name? |
 //! | `statements` | where does a statement end? |
 //! | `nature` | what does a statement do to transactions? |
+//! | `listens` | does a text begin to listen to a channel? |
 //! | `fingerprint` | which texts differ only in their constants, and what is left without these? |
 //! | `residue`, `functions` | what does a statement, or a function that it calls, leave in the session? |
 
 pub(crate) mod fingerprint;
 mod functions;
 pub(crate) mod lexer;
+pub(crate) mod listens;
 pub(crate) mod literal;
 pub(crate) mod nature;
 pub(crate) mod residue;

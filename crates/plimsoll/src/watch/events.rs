@@ -1,6 +1,6 @@
 //! Writes each event to the log. How often each happened is counted in the record.
 
-use crate::event::{Event, Found, POLLUTED, Sink};
+use crate::event::{Event, Found, Hold, POLLUTED, Sink};
 use crate::fault::Fault;
 use crate::moment::in_seconds;
 use crate::record::Monitor;
@@ -35,32 +35,36 @@ fn log(event: &Event) {
         Event::CommitSettled { work, outcome } => {
             tracing::warn!(target: "plimsoll", work, "nobody waited for this COMMIT any more; outcome: {outcome}");
         }
-        Event::HeldLong { work, held } => {
-            tracing::warn!(target: "plimsoll", work, seconds = held.as_secs(), "a lease is held for long");
-        }
+        Event::HeldLong { .. } => log_held_long(event),
+        Event::LeaseReclaimed { work, pid, held, silent } => tracing::warn!(
+            target: "plimsoll", work, pid, held_seconds = held.as_secs(), silent_seconds = silent.as_secs(),
+            "a connection was taken back from a lease that did not use it"
+        ),
         Event::SelfDeadlock { leases } => {
             tracing::error!(target: "plimsoll", "every lease is held by a task that waits for another: {leases}");
         }
         Event::BreakerOpened { reason, is_dark } => log_breaker_opened(reason, *is_dark),
-        Event::BreakerStillOpen { after, reason, is_dark } => tracing::error!(
-            target: "plimsoll", seconds = after.as_secs(), is_dark, "circuit breaker is still open: {reason}"
-        ),
-        Event::BreakerHalfOpened { after } => {
-            tracing::info!(target: "plimsoll", ms = after.as_millis(), "the server answers again; circuit breaker half open");
-        }
-        Event::BreakerClosed { after, refused } => {
-            tracing::info!(target: "plimsoll", ms = after.as_millis(), refused, "circuit breaker closed");
+        Event::BreakerStillOpen { .. } | Event::BreakerHalfOpened { .. } | Event::BreakerClosed { .. } => {
+            log_breaker(event);
         }
         Event::HealthCheckFailed { fault, reason } => {
             tracing::error!(target: "plimsoll", code = fault.code(), "Postgres health check failed: {reason}");
         }
+        Event::LockPileUp { told, .. } => tracing::warn!(target: "plimsoll", "a lock is waited for: {told}"),
         Event::Stalled { by } => log_stalled(*by),
         Event::Degraded { missing } => tracing::warn!(target: "plimsoll", "degraded: {missing}"),
         Event::SessionsPolluted { found } => log_sessions_polluted(found),
+        Event::ListenerEstablished { .. }
+        | Event::ListenerLost { .. }
+        | Event::ListenerConnectFailed { .. }
+        | Event::ListenerOverflowed { .. } => log_listener(event),
         Event::Migrated { applied } => {
             tracing::info!(target: "plimsoll", applied, "the schema was brought up to date");
         }
         Event::SchemaAhead { version, unknown } => log_schema_ahead(*version, *unknown),
+        Event::UnwrappedMultiWrite { work, first, request } => {
+            log_unwrapped(work, first, request.as_deref());
+        }
         Event::Retried { work, fault, tried } => {
             tracing::debug!(target: "plimsoll", work, code = fault.code(), tried, "it failed and is tried again");
         }
@@ -68,6 +72,24 @@ fn log(event: &Event) {
             target: "plimsoll", work, code = fault.code(), tried, "not tried again: the retry budget is spent"
         ),
     }
+}
+
+fn log_held_long(event: &Event) {
+    let Event::HeldLong { work, request, pid, held, silent, hold, statement } = event else { return };
+    let advice = match hold {
+        Hold::Leak => {
+            "a connection may be leaked: nothing goes on on it; look at this place for a guard that is kept"
+        }
+        Hold::IdleInTransaction => {
+            "a transaction is left open: nothing goes on in it, and it keeps its locks"
+        }
+        Hold::SlowQuery => "a statement runs for long on a lent connection",
+        _ => "a lease is held for long, and is in use",
+    };
+    tracing::warn!(
+        target: "plimsoll", work, request, pid, held_seconds = held.as_secs(), silent_seconds = silent.as_secs(),
+        hold = hold.as_str(), statement, "{advice}"
+    );
 }
 
 fn log_acquire_failed(work: &str, fault: Fault, waited: Duration) {
@@ -107,6 +129,21 @@ fn log_breaker_opened(reason: &str, is_dark: bool) {
     }
 }
 
+fn log_breaker(event: &Event) {
+    match event {
+        Event::BreakerStillOpen { after, reason, is_dark } => tracing::error!(
+            target: "plimsoll", seconds = after.as_secs(), is_dark, "circuit breaker is still open: {reason}"
+        ),
+        Event::BreakerHalfOpened { after } => {
+            tracing::info!(target: "plimsoll", ms = after.as_millis(), "the server answers again; circuit breaker half open");
+        }
+        Event::BreakerClosed { after, refused } => {
+            tracing::info!(target: "plimsoll", ms = after.as_millis(), refused, "circuit breaker closed");
+        }
+        _ => {}
+    }
+}
+
 fn log_stalled(by: Duration) {
     tracing::warn!(
         target: "plimsoll", ms = by.as_millis(),
@@ -118,6 +155,32 @@ fn log_sessions_polluted(found: &str) {
     tracing::warn!(
         target: "plimsoll", "another client of this login has left {found} in the server's sessions; {POLLUTED}"
     );
+}
+
+fn log_unwrapped(work: &str, first: &str, request: Option<&str>) {
+    tracing::warn!(
+        target: "plimsoll", work, first, request = request.unwrap_or(""),
+        "unwrapped multi-write: {first} and {work} have both written, and no transaction holds the two together; if the \
+         second had failed, the first would stand alone"
+    );
+}
+
+fn log_listener(event: &Event) {
+    match event {
+        Event::ListenerEstablished { pid, channels, after } => tracing::info!(
+            target: "plimsoll", pid, channels, ms = after.as_millis(), "a listener listens"
+        ),
+        Event::ListenerLost { fault, reason } => tracing::warn!(
+            target: "plimsoll", code = fault.code(), "a listener has lost its connection and connects again: {reason}"
+        ),
+        Event::ListenerConnectFailed { fault, reason } => {
+            tracing::warn!(target: "plimsoll", code = fault.code(), "a listener does not listen: {reason}");
+        }
+        Event::ListenerOverflowed { waiting } => tracing::warn!(
+            target: "plimsoll", waiting, "a listener's reader is too slow; notifications are dropped, and it is told so"
+        ),
+        _ => {}
+    }
 }
 
 fn log_schema_ahead(version: i64, unknown: usize) {

@@ -8,18 +8,23 @@
 //! question.
 //!
 //! While the breaker is open the question stays out, since a server that was frozen answers it as soon as it runs again. A
-//! new connect is tried beside it, after 250 ms, then less often, up to once a second, with jitter: the server may have
-//! been restarted, or the network may have lost the question.
+//! new connect is tried beside it, after at most 250 ms, then less often, up to once a second, each pause drawn anew: the
+//! server may have been restarted, or the network may have lost the question.
+//!
+//! The connection serves two watches beside that, [`session_watch`](super::session_watch) and
+//! [`lock_watch`](super::lock_watch); the answer to any question is a sign of life.
 //!
 //! Behind a transaction pooler an unanswered question proves nothing, because it may wait in the pooler's queue. There
 //! silence does not open the breaker; only connects that fail do.
 
+use super::lock_watch::{LockQuestion, LockWatch};
 use super::session_watch::SessionWatch;
 use crate::call::postgres::Postgres;
 use crate::call::server::Server;
 use crate::error::Result;
 use crate::event::Event;
 use crate::pool::{Inner, connects};
+use crate::rules::backoff::before_connect;
 use crate::rules::slots::SlotState;
 use crate::wire::connect::{Connector, Pooler};
 use crate::wire::handshake::Opened;
@@ -29,6 +34,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::error::Severity;
 
 /// How often the connections are looked at, also while no call runs: a call that begins just then must be refused within a
 /// second too.
@@ -52,6 +58,20 @@ impl<T> Pending<T> {
     }
 }
 
+/// Since when the answer to a question is overdue: what may take a while by itself is no silence for that long.
+fn owed_since(asking: Asking, asked: Instant, now: Instant) -> Option<Instant> {
+    let patience = match asking {
+        Asking::Locks(question) => question.patience(),
+        Asking::Anything | Asking::Session => Duration::ZERO,
+    };
+    Some(asked + patience).filter(|since| *since <= now)
+}
+
+/// Whether the server has refused the question alone, and the connection lives on.
+fn is_refusal(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|told| told.parsed_severity() == Some(Severity::Error))
+}
+
 /// Waits for the answer; for ever if no question is out.
 async fn answer_of<T>(out: &mut Option<Pending<T>>) -> T {
     match out {
@@ -62,15 +82,18 @@ async fn answer_of<T>(out: &mut Option<Pending<T>>) -> T {
 
 /// Runs until the pool is gone or closed.
 pub(crate) async fn run(pool: Weak<Inner<Postgres>>, server: Arc<Server>, connector: Connector) {
+    let locks = LockWatch::new(Weak::clone(&pool), Instant::now());
     let mut heart = Heartbeat {
         every: server.plan.heartbeat(),
         server,
         connector: Arc::new(connector),
         question: None,
+        asking: Asking::Anything,
         connect: None,
         connect_at: Instant::now(),
         pause: FIRST_PAUSE,
         session: SessionWatch::new(Instant::now()),
+        locks,
     };
     loop {
         let began = Instant::now();
@@ -98,10 +121,22 @@ struct Heartbeat {
     server: Arc<Server>,
     connector: Arc<Connector>,
     question: Option<Pending<Result<Vec<SimpleQueryMessage>, tokio_postgres::Error>>>,
+    /// What the question is about that is out.
+    asking: Asking,
     connect: Option<Pending<Result<Opened>>>,
     connect_at: Instant,
     pause: Duration,
     session: SessionWatch,
+    locks: LockWatch,
+}
+
+/// What a question is about.
+#[derive(Clone, Copy, Debug)]
+enum Asking {
+    /// Any answer will do.
+    Anything,
+    Session,
+    Locks(LockQuestion),
 }
 
 /// What the pool's connections show of the server.
@@ -122,7 +157,17 @@ impl Heartbeat {
         match answer {
             Ok(told) => {
                 self.server.breaker.heard(Instant::now());
-                self.session.answered(&told, &self.server);
+                match self.asking {
+                    Asking::Anything => {}
+                    Asking::Session => self.session.answered(&told, &self.server),
+                    Asking::Locks(question) => self.locks.answered(question, &told, &self.server),
+                }
+            }
+            Err(error) if is_refusal(&error) && matches!(self.asking, Asking::Locks(_)) => {
+                self.server.breaker.heard(Instant::now());
+                if let Asking::Locks(question) = self.asking {
+                    self.locks.refused(question, &error);
+                }
             }
             Err(_) => {
                 self.server.observed.reserved.lock().take();
@@ -143,8 +188,7 @@ impl Heartbeat {
             }
             Err(error) => {
                 self.server.breaker.connect_failed(error.fault(), error.sentence());
-                let jittered = self.pause.mul_f64(0.75 + 0.5 * fastrand::f64());
-                self.connect_at = Instant::now() + jittered.min(LONGEST_PAUSE);
+                self.connect_at = Instant::now() + before_connect(self.pause, fastrand::f64());
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);
             }
         }
@@ -206,8 +250,9 @@ impl Heartbeat {
     /// Since when the server is asked for a sign of life. A connect may take long, so it alone is no silence: it counts only
     /// while calls wait for their answers.
     fn asked(&self, observation: &Observation) -> Option<Instant> {
-        let question = self.question.as_ref().map(|question| question.since);
+        let question = self.question.as_ref();
         question
+            .and_then(|question| owed_since(self.asking, question.since, observation.now))
             .or_else(|| self.connect.as_ref().filter(|_| observation.is_owed).map(|connect| connect.since))
     }
 
@@ -225,11 +270,16 @@ impl Heartbeat {
         }
         let Some(ready) = self.server.observed.reserved.lock().clone() else { return };
         let is_pooled = ready.session.pooler == Pooler::Transaction;
-        let question = match self.session.question(observation.now, ready.session.version, is_pooled) {
-            Some(question) => question,
-            None if is_silent => String::new(),
-            None => return,
-        };
+        let (asking, question) =
+            match self.session.question(observation.now, ready.session.version, is_pooled) {
+                Some(question) => (Asking::Session, question),
+                None => match self.locks.question(observation.now, &self.server) {
+                    Some(question) => (Asking::Locks(question), question.text().to_owned()),
+                    None if is_silent => (Asking::Anything, String::new()),
+                    None => return,
+                },
+            };
+        self.asking = asking;
         self.question = Some(Pending::new(async move { ready.client.simple_query(&question).await }));
     }
 
@@ -249,5 +299,24 @@ impl Heartbeat {
                 Err(_) => Err(crate::wire::connect::timed_out(limit)),
             }
         }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plimsoll_inspect::blocking::LIMIT;
+
+    #[test]
+    fn a_question_that_may_take_a_while_is_no_silence_before_its_limit() {
+        let now = Instant::now();
+        let who = Asking::Locks(LockQuestion::Who);
+        let at = |millis| now + Duration::from_millis(millis);
+        assert_eq!(owed_since(who, now, now + LIMIT - Duration::from_nanos(1)), None);
+        assert_eq!(owed_since(who, now, now + LIMIT), Some(now + LIMIT));
+        assert_eq!(owed_since(who, now, at(5_000)), Some(now + LIMIT), "a server that is frozen meanwhile");
+        for asking in [Asking::Anything, Asking::Session, Asking::Locks(LockQuestion::HowMany)] {
+            assert_eq!(owed_since(asking, now, at(1)), Some(now), "{asking:?} is answered at once");
+        }
     }
 }

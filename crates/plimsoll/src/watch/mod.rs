@@ -3,8 +3,9 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`start`] | from settings to a handle, and the wait until the database answers |
-//! | [`heartbeat`], [`session_watch`] | the reserved connection: signs of life, changes of the schema, what other clients leave |
+//! | [`heartbeat`], [`session_watch`], [`lock_watch`] | the reserved connection: signs of life, changes of the schema, what other clients leave, who waits for locks |
 //! | [`health`], [`capacity`] | how the database is, and how full |
+//! | [`listen`] | notifications, on a connection of their own |
 //! | [`monitor`] | what went on: acquisitions, statements, leases, in bounded memory |
 //! | [`metrics`] | what is measured, for monitoring systems; alert rules |
 //! | [`events`] | writes events to the log |
@@ -13,6 +14,8 @@ pub(crate) mod capacity;
 mod events;
 pub(crate) mod health;
 pub(crate) mod heartbeat;
+pub(crate) mod listen;
+mod lock_watch;
 pub(crate) mod metrics;
 pub(crate) mod monitor;
 mod session_watch;

@@ -19,14 +19,12 @@ use crate::pool::meter::Metering;
 use crate::pool::{Ask, LastConnect, Pool, connects};
 use crate::record::Monitor;
 use crate::rules::queue::waiters::AS_LONG_AS_IT_TAKES;
+use crate::session_name::HEARTBEAT;
 use crate::settings::Settings;
 use crate::wire::connect::Connector;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
-
-/// The end of the application name of the heartbeat's connection.
-const HEARTBEAT: &str = " (heartbeat)";
 
 impl Database {
     /// Checks the settings, opens a first connection, and gives the handle.
@@ -60,11 +58,7 @@ impl Database {
 
     fn start_heartbeat(&self) -> Result<()> {
         let plan = &self.server.plan;
-        // PostgreSQL keeps 63 bytes of a name, and the end distinguishes this connection from the others.
-        let own = plan.application_name();
-        let kept = (0..=own.len().min(63 - HEARTBEAT.len())).rev().find_map(|end| own.get(..end));
-        let name = format!("{}{HEARTBEAT}", kept.unwrap_or_default());
-        let connector = Connector::new(Arc::new(plan.shown_as(name)))?;
+        let connector = Connector::new(Arc::new(plan.shown_as_part(HEARTBEAT)))?;
         let pool = Arc::downgrade(&self.pool.inner);
         self.server.runtime.spawn(heartbeat::run(pool, Arc::clone(&self.server), connector));
         Ok(())

@@ -49,7 +49,7 @@ impl Future for Driver {
                     this.link.poll_ends(asked);
                     return Poll::Pending;
                 }
-                Poll::Ready(Some(Ok(message))) => report(&message, &this.link),
+                Poll::Ready(Some(Ok(message))) => report(message, &this.link),
                 Poll::Ready(Some(Err(error))) => {
                     let text = text_of(&error, |db| format!("{} ({})", db.message(), db.code().code()));
                     this.link.close(fault_of(&error), &text);
@@ -71,13 +71,15 @@ impl Drop for Driver {
     }
 }
 
-fn report(message: &AsyncMessage, link: &Link) {
+fn report(message: AsyncMessage, link: &Link) {
     match message {
         AsyncMessage::Notice(notice) => {
             tracing::debug!(target: "plimsoll::notice", pid = link.state.pid(), code = notice.code().code(), "{}", notice.message());
         }
         AsyncMessage::Notification(notification) => {
-            tracing::debug!(target: "plimsoll::notice", pid = link.state.pid(), channel = notification.channel(), "a notification that no caller asked for");
+            if let Some(notification) = link.heard(notification) {
+                tracing::debug!(target: "plimsoll::notice", pid = link.state.pid(), channel = notification.channel(), "a notification that no caller asked for");
+            }
         }
         _ => {}
     }

@@ -5,6 +5,7 @@
 //! back to it, so no reset loses it. Poolers drop such options, some silently; so a limit counts only once it was read
 //! back.
 
+use super::stated::takes_snapshots_anew;
 use crate::settings::Plan;
 use std::fmt::Write;
 use std::time::Duration;
@@ -78,7 +79,8 @@ fn sets(verb: &str, guardrails: &[Guardrail]) -> String {
     })
 }
 
-/// The question that a fresh connection is asked: its limits, its version, its backend and its role, one row.
+/// The question that a fresh connection is asked: its limits, its version, its backend, its role and its isolation, one
+/// row.
 ///
 /// It is sent as a simple query, so that no statement gets a name: behind a pooler a name could reach any server
 /// connection.
@@ -88,7 +90,8 @@ pub(crate) const READ_BACK: &str = "SELECT \
       'idle_in_transaction_session_timeout', 'client_connection_check_interval', 'transaction_timeout', \
       'idle_session_timeout', 'server_version_num'])), \
     pg_catalog.pg_backend_pid(), \
-    pg_catalog.current_setting('transaction_read_only')";
+    pg_catalog.current_setting('transaction_read_only'), \
+    pg_catalog.current_setting('default_transaction_isolation')";
 
 /// What a fresh connection answered.
 #[derive(Clone, Debug, Default)]
@@ -97,11 +100,13 @@ pub(crate) struct Readback {
     pub version: u32,
     pub backend: i32,
     pub read_only: bool,
+    /// Each statement of a transaction takes its own snapshot, unless the transaction asks for another isolation.
+    pub read_committed: bool,
 }
 
 impl Readback {
     /// Reads the row of [`READ_BACK`].
-    pub(crate) fn read(settings: &str, backend: &str, read_only: &str) -> Option<Self> {
+    pub(crate) fn read(settings: &str, backend: &str, read_only: &str, isolation: &str) -> Option<Self> {
         let settings: Vec<_> = settings
             .split(',')
             .filter_map(|pair| pair.split_once('='))
@@ -114,6 +119,7 @@ impl Readback {
             settings,
             backend: backend.parse().ok()?,
             read_only: read_only == "on",
+            read_committed: takes_snapshots_anew(isolation),
         })
     }
 

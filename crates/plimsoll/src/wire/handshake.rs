@@ -46,6 +46,8 @@ pub(crate) struct Session {
     pub naming: Naming,
     pub version: u32,
     pub read_only: bool,
+    /// Each statement of a transaction takes its own snapshot, unless the transaction asks for another isolation.
+    pub read_committed: bool,
     /// Sent after every `RESET ALL`: the limits that start-up could not carry.
     pub after_reset: String,
     /// Sent with every BEGIN behind a transaction pooler: the limits as `SET LOCAL`.

@@ -30,6 +30,7 @@ pub(super) async fn establish(
         naming: Naming::PerServer,
         version: first.version,
         read_only: first.read_only,
+        read_committed: first.read_committed,
         after_reset: String::new(),
         local: Vec::new(),
         own: SessionDefaults::default(),
@@ -53,6 +54,7 @@ pub(super) async fn establish(
             session.naming = naming;
             session.own = own_values(client, host).await?;
             session.read_only = session.own.only_reads();
+            session.read_committed = session.own.is_read_committed();
             read(&inside, host)?.missing(&wanted)
         }
     };
@@ -122,7 +124,8 @@ fn read(messages: &[SimpleQueryMessage], host: &Host) -> Result<Readback> {
         .iter()
         .find_map(|message| match message {
             SimpleQueryMessage::Row(row) => {
-                Readback::read(row.try_get(0).ok()??, row.try_get(1).ok()??, row.try_get(2).ok()??)
+                let column = |index: usize| row.try_get(index).ok().flatten();
+                Readback::read(column(0)?, column(1)?, column(2)?, column(3)?)
             }
             _ => None,
         })

@@ -6,6 +6,7 @@
 //! | [`socket`], [`tls`] | the byte stream beneath, and its encryption |
 //! | [`handshake`], [`limits`] | from an open stream to a session that is proven to carry its limits |
 //! | [`guardrails`], [`stated`] | what the limits are, and what every transaction behind a pooler states |
+//! | [`varying`] | how a transaction is told what differs from one to the next |
 //! | [`naming`] | what becomes of the names of prepared statements behind a transaction pooler |
 //! | [`driver`] | the task that moves a connection's bytes |
 //! | [`tap`] | sees every message as it passes; [`frames`] cuts the bytes into messages |
@@ -41,3 +42,4 @@ pub(crate) mod tap;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
 pub(crate) mod transaction_status;
+pub(crate) mod varying;

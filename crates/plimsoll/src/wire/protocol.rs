@@ -294,6 +294,8 @@ impl Protocol {
             }
         } else if context::alters(tag) {
             self.contexts.alter(state);
+        } else if changes_rows(tag) {
+            Marks::count(&state.marks.writes);
         }
         state.keep_tag(tag);
     }
@@ -310,6 +312,14 @@ impl Protocol {
         // The last store: a task that sees a request answered also sees that nothing is owed for it.
         state.driver.settled.store(self.pipeline.settled(), Ordering::Release);
     }
+}
+
+/// Whether a command tag says that rows were changed: `INSERT 0 2`, `UPDATE 1`, but not `UPDATE 0`. A query that changes
+/// rows in a `WITH` has the tag of a query, and rows that a COPY has stored have the tag of rows that it has read.
+fn changes_rows(tag: &[u8]) -> bool {
+    let is_change = matches!(tag.first(), Some(b'I' | b'U' | b'D' | b'M'))
+        && [&b"INSERT "[..], b"UPDATE ", b"DELETE ", b"MERGE "].iter().any(|word| tag.starts_with(word));
+    is_change && !tag.ends_with(b" 0\0")
 }
 
 /// Whether this warning is the one with which the server commits without waiting for its standby any longer. Its text

@@ -92,6 +92,8 @@ pub(super) struct Marks {
     pub(super) ended: AtomicU32,
     /// Commits whose wait for a standby was given up, as the server has warned.
     pub(super) unreplicated: AtomicU32,
+    /// Statements that have changed rows, as command tags say.
+    pub(super) writes: AtomicU32,
 }
 
 impl Marks {
@@ -146,13 +148,18 @@ impl SessionState {
     /// The counts now, to be compared with later.
     pub(crate) fn mark(&self) -> Mark {
         let load = |mark: &AtomicU32| mark.load(Ordering::Acquire);
-        let Marks { unclear, endings, ended, unreplicated } = &self.marks;
+        let Marks { unclear, endings, ended, unreplicated, writes: _ } = &self.marks;
         Mark {
             unclear: load(unclear),
             endings: load(endings),
             ended: load(ended),
             unreplicated: load(unreplicated),
         }
+    }
+
+    /// Statements that have changed rows since the connection began, to be compared with later.
+    pub(crate) fn writes(&self) -> u32 {
+        self.marks.writes.load(Ordering::Acquire)
     }
 
     /// The nature of what has been sent since then.

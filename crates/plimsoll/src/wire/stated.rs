@@ -18,7 +18,7 @@
 //!
 //! | not stated | because |
 //! |---|---|
-//! | `client_encoding`, `application_name` | the pooler keeps them for each client |
+//! | `client_encoding`, `application_name` | the pooler keeps them for each client; the name of a transaction ends with it |
 //! | `session_replication_role`, `session_authorization` | only a superuser may set them; the [`CANARY`] looks |
 //! | `transform_null_equals` and others that are hardly ever set | the [`CANARY`] looks |
 //! | planner, memory and logging settings | they change how fast, and not what |
@@ -27,8 +27,7 @@
 //!
 //! The statements cost an eighth of a small transaction; three times as many would cost a third. What is the same for every
 //! transaction of a login goes by `SET LOCAL`, which costs the server least. What differs between transactions (a limit
-//! that a deadline has tightened) goes by `set_config`, because `pg_stat_statements` counts that as one text, whatever its
-//! value is.
+//! that a deadline has tightened, the name of the session) is put as [`varying`](super::varying) tells.
 
 use super::guardrails::Guardrail;
 use std::fmt::Write;
@@ -86,6 +85,11 @@ impl SessionDefaults {
         self.value("in_recovery") == Some("true") || self.is_on("default_transaction_read_only")
     }
 
+    /// Whether each statement of a transaction takes its own snapshot, unless the transaction asks for another isolation.
+    pub(crate) fn is_read_committed(&self) -> bool {
+        self.value("default_transaction_isolation").is_some_and(takes_snapshots_anew)
+    }
+
     fn is_on(&self, name: &str) -> bool {
         self.value(name) == Some("on")
     }
@@ -110,19 +114,12 @@ impl SessionDefaults {
         mode
     }
 
-    /// The statements that state everything, for the open transaction: the limits, which are `usual` for most, and what
+    /// The statements that state what is the same for most transactions, for the one that is open: these limits, and what
     /// the login has.
-    pub(crate) fn statements(&self, limits: &[Guardrail], usual: &[Guardrail]) -> String {
+    pub(crate) fn statements(&self, usual: &[Guardrail]) -> String {
         let mut sql = String::with_capacity(700);
-        let mut varying = String::new();
-        for limit in limits {
-            let Guardrail { name, millis } = limit;
-            if usual.contains(limit) {
-                let _ = write!(sql, " SET LOCAL {name} = {millis};");
-            } else {
-                let separator = if varying.is_empty() { " SELECT" } else { "," };
-                let _ = write!(varying, "{separator} pg_catalog.set_config('{name}', '{millis}', true)");
-            }
+        for Guardrail { name, millis } in usual {
+            let _ = write!(sql, " SET LOCAL {name} = {millis};");
         }
         for name in STATED {
             let Some(value) = self.value(name) else { continue };
@@ -131,10 +128,7 @@ impl SessionDefaults {
                 _ => write!(sql, " SET LOCAL {name} = {};", quoted(value)),
             };
         }
-        if !varying.is_empty() {
-            varying.push(';');
-        }
-        sql + &varying
+        sql
     }
 }
 
@@ -150,6 +144,11 @@ fn path(path: &str) -> String {
         Some(names) => format!("SET LOCAL search_path = {};", names.join(", ")),
         None => format!("SELECT pg_catalog.set_config('search_path', {}, true);", quoted(path)),
     }
+}
+
+/// Whether each statement takes its own snapshot, by the server's name of the isolation.
+pub(super) fn takes_snapshots_anew(isolation: &str) -> bool {
+    matches!(isolation, "read committed" | "read uncommitted")
 }
 
 /// What was asked of a transaction.
@@ -171,7 +170,7 @@ fn temporary_last(path: &str) -> String {
 }
 
 /// A constant that is read alike whatever `standard_conforming_strings` says.
-fn quoted(value: &str) -> String {
+pub(super) fn quoted(value: &str) -> String {
     let doubled = value.replace('\'', "''");
     match doubled.contains('\\') {
         true => format!("E'{}'", doubled.replace('\\', "\\\\")),
@@ -209,20 +208,14 @@ mod tests {
     }
 
     #[test]
-    fn what_varies_is_one_text_and_no_value_breaks_out() {
+    fn no_value_breaks_out() {
         let own = own(&[("search_path", "\"$user\", public"), ("TimeZone", "a'b\\c")]);
-        let usual = [
-            Guardrail { name: "lock_timeout", millis: 5 },
-            Guardrail { name: "statement_timeout", millis: 9 },
-        ];
-        let tightened = [usual[0], Guardrail { name: "statement_timeout", millis: 7 }];
         assert_eq!(
-            own.statements(&tightened, &usual),
+            own.statements(&[Guardrail { name: "lock_timeout", millis: 5 }]),
             " SET LOCAL lock_timeout = 5; SET LOCAL search_path = \"$user\", \"public\", \"pg_temp\"; \
-             SET LOCAL TimeZone = E'a''b\\\\c'; SELECT pg_catalog.set_config('statement_timeout', '7', true);"
+             SET LOCAL TimeZone = E'a''b\\\\c';"
         );
-        assert!(!own.statements(&usual, &usual).contains("set_config"));
-        assert_eq!(SessionDefaults::default().statements(&[], &[]), "");
+        assert_eq!(SessionDefaults::default().statements(&[]), "");
     }
 
     #[test]

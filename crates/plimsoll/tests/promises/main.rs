@@ -17,6 +17,7 @@ mod server;
 mod sql;
 
 // The promises, by theme.
+mod listening;
 mod metrics;
 mod migrations;
 mod monitoring;

@@ -85,7 +85,8 @@ pub(crate) async fn bring_up(given: BringUpInput) -> Result<BringUpResult> {
                 if let Some(error) = error {
                     tracing::warn!("the service is not ready yet, and tries again: {error}");
                 }
-                tokio::time::sleep(pause).await;
+                // Instances that were started together must not come to the server together.
+                tokio::time::sleep(pause.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
             Err(Stop::Never(error)) => return Err(error),

@@ -31,7 +31,7 @@ const LOOK: &str = "
     FROM pg_catalog.pg_roles WHERE rolname = $1";
 
 const TRIES: u32 = 40;
-const PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Makes the role if it is not there, and sets right what is not right about it.
 ///
@@ -45,10 +45,15 @@ pub async fn ensure(owner: &Database, password: Option<&str>) -> Result<()> {
     loop {
         tried += 1;
         match set_right(owner, password).await {
-            Err(error) if tried < TRIES && is_collision(&error) => tokio::time::sleep(PAUSE).await,
+            Err(error) if tried < TRIES && is_collision(&error) => pause().await,
             result => return result,
         }
     }
+}
+
+/// Two that have collided would collide again if they waited equally long.
+async fn pause() {
+    tokio::time::sleep(LONGEST_PAUSE.mul_f64(fastrand::f64())).await;
 }
 
 async fn set_right(owner: &Database, password: Option<&str>) -> Result<()> {
@@ -87,7 +92,7 @@ pub async fn set_password(owner: &Database, password: &str) -> Result<()> {
     loop {
         tried += 1;
         match owner.execute(&sql, &[]).await {
-            Err(error) if tried < TRIES && is_collision(&error) => tokio::time::sleep(PAUSE).await,
+            Err(error) if tried < TRIES && is_collision(&error) => pause().await,
             result => return result.map(drop),
         }
     }

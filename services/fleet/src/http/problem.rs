@@ -228,7 +228,7 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(after) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(in_whole_seconds(after, fastrand::f64())));
         }
         if let Some((name, value)) = self.header {
             headers.insert(name, HeaderValue::from_static(value));
@@ -237,9 +237,28 @@ impl IntoResponse for Problem {
     }
 }
 
+/// What `Retry-After` says: whole seconds, at least one. Clients that are refused together must not come back together,
+/// so up to as many more are drawn; the header knows no parts of a second, which would do otherwise.
+fn in_whole_seconds(after: Duration, draw: f64) -> u64 {
+    let least = after.max(Duration::from_secs(1));
+    let told = least.saturating_add(least.mul_f64(draw));
+    told.saturating_add(Duration::from_millis(500)).as_secs()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clients_that_are_refused_together_are_told_to_come_back_at_different_times() {
+        let said = |after| {
+            let draws = (0..100).map(|draw| in_whole_seconds(after, f64::from(draw) / 100.0));
+            draws.collect::<std::collections::BTreeSet<u64>>()
+        };
+        assert_eq!(said(Duration::from_millis(20)), [1, 2].into());
+        assert_eq!(said(Duration::from_secs(2)), [2, 3, 4].into());
+        assert_eq!(said(Duration::from_secs(5)), (5..=10).collect());
+    }
 
     /// The faults that are the service's own mistake, or its operator's.
     const OURS: [Fault; 14] = [

@@ -9,10 +9,12 @@ use crate::record::keeper;
 use crate::settings::Plan;
 use crate::wire::connect::Pooler;
 use tokio::sync::broadcast;
+use tokio::time::timeout;
 
 impl Database {
     /// The numbers of the pool now.
     #[must_use]
+    #[doc(alias = "get_pool_status")]
     pub fn pool_status(&self) -> PoolStatus {
         self.pool.status()
     }
@@ -85,7 +87,7 @@ impl Database {
         self.shutdown().await;
     }
 
-    /// [`Database::close`] with a report, in three steps. First nothing is lent any more, and leases that are out may
+    /// [`Database::close`] with a report, in three steps. First listeners end, nothing is lent any more, and leases that are out may
     /// finish, up to `close_timeout`. Then what still runs is stopped on the server, with confirmation (a COMMIT is let
     /// finish). Then connections that are still not returned are ended. Always returns, within `close_timeout` and
     /// `reclaim_timeout` together.
@@ -103,7 +105,9 @@ impl Database {
     /// # Cancel safety
     /// Dropped, the waiting stops; the pool stays closed.
     pub async fn shutdown(&self) -> Shutdown {
-        let report = self.pool.close().await;
+        self.server.closing.send_replace(true);
+        let listeners = timeout(self.server.plan.reclaim_timeout(), self.server.closing.closed());
+        let (report, _) = tokio::join!(self.pool.close(), listeners);
         keeper::end(&self.server.monitor).await;
         report
     }

@@ -9,7 +9,9 @@ use crate::error::{Error, Result};
 use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::record::statement::{End, Ended};
+use crate::rules::outcome::Scope;
 use std::borrow::Cow;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 use tracing::Level;
 
@@ -18,8 +20,11 @@ pub(crate) struct Running<'a> {
     connection: &'a Connection,
     work: &'a WorkName,
     text: Option<Cow<'a, str>>,
+    number: u64,
     began: Moment,
     end: End,
+    /// The writes on this connection before it, if it runs outside a transaction and that is looked at.
+    writes_before: Option<u32>,
 }
 
 impl<'a> Running<'a> {
@@ -35,12 +40,15 @@ impl<'a> Running<'a> {
     }
 
     fn of(executor: &Executor<'a>, text: Option<Cow<'a, str>>) -> Self {
+        let number = executor.connection.note_statement(text.as_deref());
         Running {
             connection: executor.connection,
             work: executor.work,
             text,
+            number,
             began: Moment::now(),
             end: End::Dropped,
+            writes_before: writes_before(executor),
         }
     }
 
@@ -70,10 +78,34 @@ impl<'a> Running<'a> {
     }
 }
 
+/// The writes on the connection so far, if this statement runs outside a transaction and that is looked at.
+fn writes_before(executor: &Executor<'_>) -> Option<u32> {
+    let connection = executor.connection;
+    let monitor = &connection.server.monitor;
+    let is_audited = monitor.is_on() && monitor.write_audit.is_on();
+    (is_audited && executor.scope() == Scope::Autocommit).then(|| connection.link.state.writes())
+}
+
+impl Running<'_> {
+    /// Notes a write outside a transaction. Of two statements that run at once on one connection, the first to end that
+    /// sees the write has made it.
+    fn note_write(&self) {
+        let connection = self.connection;
+        let now = connection.link.state.writes();
+        if self.writes_before != Some(now) && connection.audited.swap(now, Ordering::Relaxed) != now {
+            let server = &connection.server;
+            server.monitor.write_audit.wrote(self.work, &connection.write_trail, &server.events);
+        }
+    }
+}
+
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         let connection = self.connection;
         let monitor = &connection.server.monitor;
+        if self.writes_before.is_some() {
+            self.note_write();
+        }
         let is_traced = tracing::enabled!(target: "plimsoll", Level::TRACE);
         if !is_traced && !monitor.is_on() {
             return;
@@ -81,8 +113,8 @@ impl Drop for Running<'_> {
         let took = self.began.elapsed();
         if monitor.is_on() {
             let strings = connection.link.state.strings();
-            let (text, at) = (self.text.as_deref(), SystemTime::now());
-            monitor.ended(&Ended { text, strings, took, at, end: self.end });
+            let (number, text, at) = (self.number, self.text.as_deref(), SystemTime::now());
+            monitor.ended(&Ended { number, text, strings, took, at, end: self.end });
         }
         if is_traced {
             trace(self.work, took, self.end);

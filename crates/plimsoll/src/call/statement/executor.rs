@@ -12,6 +12,7 @@
 //! that finishes just then has happened, and its caller is told so.
 
 use super::query::CheckedQuery;
+use crate::call::options::ServerLimit;
 use crate::call::postgres::Connection;
 use crate::deadline::Deadline;
 use crate::event::StopReason;
@@ -51,7 +52,7 @@ pub(crate) struct Executor<'a> {
     /// Whether the deadline is the transaction's own limit.
     pub(crate) is_transaction_limit: bool,
     /// The server's limit on one statement, if it was told one.
-    pub(crate) server_limit: Option<Duration>,
+    pub(crate) server_limit: Option<ServerLimit>,
     /// Whether the work was declared to write nothing.
     pub(crate) is_read_only: bool,
 }
@@ -72,7 +73,7 @@ impl<'a> Executor<'a> {
             scope,
             text: None,
             is_transaction_limit: false,
-            server_limit: connection.server.limits.server,
+            server_limit: connection.server.limits.server.map(ServerLimit::own),
             is_read_only: false,
         }
     }

@@ -8,7 +8,9 @@ use crate::moment::Moment;
 use crate::rules::outcome::{Evidence, Scope, ServerAnswer};
 use crate::sql::nature;
 use crate::sql::nature::Nature;
+use crate::wire::connect::Pooler;
 use std::time::Duration;
+use tokio_postgres::error::SqlState;
 
 /// The server measures its limit with a clock of its own: this much earlier counts as its limit too.
 const CLOCK_SLACK: Duration = Duration::from_millis(20);
@@ -56,14 +58,43 @@ impl Executor<'_> {
             _ => text_of(&error, said),
         };
         let why = stopped.map(|reason| format!(" and was stopped because {reason}")).unwrap_or_default();
-        let declared =
-            if fault == Fault::Usage { "; the work was declared read_only and wanted to write" } else { "" };
+        let advice = match fault {
+            Fault::Usage => "; the work was declared read_only and wanted to write",
+            _ if self.sets_transaction_late(&error) => {
+                "; a query in BEGIN's message named the session, so say .isolation(..) where the transaction begins, or \
+                 session_names = false"
+            }
+            _ => "",
+        };
+        let blocked = self.blocked(fault, sent).map(|by| format!("; {by}")).unwrap_or_default();
         let sentence = format!(
-            "{phase} of {} failed after {:.3} s{why}: {text}{declared}",
+            "{phase} of {} failed after {:.3} s{why}: {text}{advice}{blocked}",
             self.work,
             elapsed.as_secs_f64()
         );
         self.error(fault, phase, outcome, sentence).caused_by(error)
+    }
+
+    /// Who kept this statement waiting for a lock, if its time ran out and it was seen to wait.
+    fn blocked(&self, fault: Fault, sent: Sent) -> Option<String> {
+        let is_late = matches!(
+            fault,
+            Fault::LockTimeout | Fault::StatementTimeout | Fault::TransactionTimeout | Fault::DeadlinePassed
+        );
+        // Behind a pooler the process id is not the server's.
+        if !is_late || self.connection.session.pooler != Pooler::None {
+            return None;
+        }
+        self.connection.server.monitor.locks.lock().blocker_of(self.connection.pid(), sent.began)
+    }
+
+    /// Whether the statement was a SET TRANSACTION that the server refuses behind a query.
+    fn sets_transaction_late(&self, error: &tokio_postgres::Error) -> bool {
+        let is_set =
+            |text: &str| text.trim_start().get(..4).is_some_and(|word| word.eq_ignore_ascii_case("set "));
+        error.code() == Some(&SqlState::ACTIVE_SQL_TRANSACTION)
+            && self.text.is_some_and(is_set)
+            && self.connection.server.plan.session_names()
     }
 
     /// Passes an answer on, unless the server has said since the request was sent that a commit stands on it alone: it was
@@ -102,8 +133,9 @@ impl Executor<'_> {
             // The server knows the same limit, and was quicker than our own cancel.
             return self.fault_of_stop(reason);
         }
-        if self.server_limit.is_some_and(|limit| soon.since(began) >= limit) {
-            return Fault::StatementTimeout;
+        if let Some(known) = self.server_limit.filter(|known| soon.since(began) >= known.limit) {
+            // One that is there for the deadline is rounded down.
+            return self.fault_of_stop(known.reason);
         }
         // Our cancel was meant for another statement of this lease, which ended just then.
         let is_ours = self.connection.link.was_cancelled_since(began);

@@ -6,7 +6,7 @@ use super::end::Running;
 use super::executor::{Answered, Executor, Sent};
 use super::query::{CheckedText, Params};
 use super::stale::{is_stale, is_unsent};
-use crate::call::options::TransactionOptions;
+use crate::call::options::{Start, TransactionOptions};
 use crate::call::postgres::Connection;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::StopReason;
@@ -89,7 +89,7 @@ impl Executor<'_> {
         let server_limit = options.statement_limit(connection, self.deadline, self.limit);
         let bounded = Executor { server_limit, is_read_only: options.read_only, ..*self };
         let flight = Flight::of(connection, options);
-        let begin = options.sql(connection, self.deadline, self.limit);
+        let begin = options.sql(self.start());
         let mut cached = connection.cached(sql);
         let known = connection.types(sql);
         if let (Some(CachedStatement::Seen(_)), false) = (&cached, connection.is_pooled_by_transaction()) {
@@ -124,6 +124,17 @@ impl Executor<'_> {
                 bounded.stepwise::<A>(sql, params, &begin).await
             }
             answer => answer,
+        }
+    }
+
+    /// For whom and where a transaction of one statement begins.
+    pub(super) fn start(&self) -> Start<'_> {
+        Start {
+            connection: self.connection,
+            work: self.work,
+            deadline: self.deadline,
+            limit: self.limit,
+            is_of_one: true,
         }
     }
 

@@ -1,12 +1,14 @@
 //! What a caller asks for (text or a prepared statement), and the check that it may run on this connection.
 //!
 //! Behind a transaction pooler a session serves a different client after each transaction. A statement that would leave
-//! something in the session is refused there. The check is a type: everything that runs a caller's statement takes a
+//! something in the session is refused there. A LISTEN is refused everywhere, because on a lent connection no caller
+//! would hear what comes. The check is a type: everything that runs a caller's statement takes a
 //! [`CheckedQuery`] or a [`CheckedText`], so a new method cannot forget it.
 
 use crate::call::postgres::Connection;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
+use crate::sql::listens;
 use crate::sql::nature;
 use crate::sql::nature::Nature;
 use crate::sql::residue;
@@ -74,7 +76,8 @@ impl<'q> CheckedQuery<'q> {
     #[inline]
     pub(crate) fn on(connection: &Connection, query: Query<'q>) -> Result<Self> {
         match query {
-            Query::Text(sql) => CheckedText::on(connection, sql).map(CheckedQuery::Text),
+            Query::Text(sql) => CheckedText::single(connection, sql).map(CheckedQuery::Text),
+            // Its text was checked when it was prepared.
             Query::Prepared(statement) => Ok(CheckedQuery::Prepared(statement)),
         }
     }
@@ -94,14 +97,30 @@ impl<'q> CheckedQuery<'q> {
 pub(crate) struct CheckedText<'q>(&'q str);
 
 impl<'q> CheckedText<'q> {
-    /// Checks SQL text for a connection.
+    /// Checks SQL text, of any number of statements, for a connection.
     ///
     /// # Errors
-    /// [`Fault::Usage`] for text that would leave something in a session behind a transaction pooler.
+    /// [`Fault::Usage`] for a LISTEN, and for text that would leave something in a session behind a transaction pooler.
     #[inline]
     pub(crate) fn on(connection: &Connection, sql: &'q str) -> Result<Self> {
         if connection.is_pooled_by_transaction() {
             refuse_session_state(connection, sql)?;
+        } else if listens::has_listen(sql.as_bytes(), connection.link.state.strings()) {
+            return Err(refuse_listen());
+        }
+        Ok(CheckedText(sql))
+    }
+
+    /// The same for the text of a single statement: the extended protocol, by which it is sent, takes no more than one.
+    ///
+    /// # Errors
+    /// As [`CheckedText::on`].
+    #[inline]
+    pub(crate) fn single(connection: &Connection, sql: &'q str) -> Result<Self> {
+        if connection.is_pooled_by_transaction() {
+            refuse_session_state(connection, sql)?;
+        } else if listens::is_listen(sql.as_bytes()) {
+            return Err(refuse_listen());
         }
         Ok(CheckedText(sql))
     }
@@ -122,6 +141,15 @@ pub(crate) fn usage(sentence: &str) -> Error {
     Error::new(Fault::Usage, Phase::Statement, Outcome::NotStarted, sentence)
 }
 
+/// What comes on a lent connection is heard by no caller, and the connection is another caller's soon.
+#[cold]
+fn refuse_listen() -> Error {
+    usage(
+        "a lent connection hears no notification, and what it listens to ends with the lease, so LISTEN is refused; use \
+         Database::listen, which has a connection of its own",
+    )
+}
+
 /// Behind a transaction pooler the next client gets the session: refuses what would be left in it.
 fn refuse_session_state(connection: &Connection, sql: &str) -> Result<()> {
     let state = &connection.link.state;
@@ -139,7 +167,7 @@ fn refuse_session_state(connection: &Connection, sql: &str) -> Result<()> {
     let what = if left.contains(Residue::LOCK) {
         "a session-level advisory lock (pg_advisory_xact_lock holds until the end of the transaction)"
     } else if left.contains(Residue::LISTEN) {
-        "LISTEN (it needs a direct connection)"
+        "LISTEN (Database::listen has a connection of its own, which leads past the pooler by listen_url)"
     } else if left.contains(Residue::TEMPORARY) {
         "a temporary object"
     } else {

@@ -31,7 +31,7 @@ impl<'a> Executor<'a> {
         if is_pooled && self.scope() != Scope::InTransaction {
             let begin = TransactionOptions::default();
             let flight = Flight::of(connection, &begin);
-            let begin = begin.sql(connection, self.deadline, self.limit);
+            let begin = begin.sql(self.start());
             return self.at(Scope::Autocommit).flight(&begin, flight, script).await;
         }
         self.run(Phase::Statement, script).await

@@ -7,7 +7,7 @@
 
 use super::levels::Levels;
 use crate::call::connection::PooledConnection;
-use crate::call::options::TransactionOptions;
+use crate::call::options::{ServerLimit, Start, TransactionOptions};
 use crate::call::statement::executor::{Executor, ScopeSource};
 use crate::call::statement::stop::give_up;
 use crate::deadline;
@@ -22,7 +22,6 @@ use crate::wire::transaction_status::TransactionStatus;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 use tokio::time::Instant;
 use tokio_postgres::SimpleQueryMessage;
 
@@ -34,7 +33,7 @@ pub(crate) struct OpenTransaction {
     pub(crate) deadline: Option<Deadline>,
     is_own_limit: bool,
     /// The server's limit on each statement, as BEGIN has set it.
-    server_limit: Option<Duration>,
+    server_limit: Option<ServerLimit>,
     is_read_only: bool,
     /// This program's own limits do not hold in it.
     is_without_limits: bool,
@@ -229,7 +228,8 @@ pub(crate) async fn open(lease: PooledConnection, begin: TransactionOptions) -> 
     let is_own_limit = own.is_some_and(|own| scope.is_none_or(|scope| own < scope));
     let deadline = if is_own_limit { own } else { scope };
     let work = lease.work().clone();
-    let sql = begin.sql(lease.inner(), deadline, None);
+    let start = Start { connection: lease.inner(), work: &work, deadline, limit: None, is_of_one: false };
+    let sql = begin.sql(start);
     let core = OpenTransaction {
         lease: Mutex::new(None),
         work,
@@ -237,7 +237,7 @@ pub(crate) async fn open(lease: PooledConnection, begin: TransactionOptions) -> 
         is_own_limit,
         // Work without limits lifts the server's limit, or sets another.
         server_limit: match begin.is_without_limits {
-            true => begin.statement_timeout,
+            true => begin.statement_timeout.map(ServerLimit::own),
             false => begin.statement_limit(lease.inner(), deadline, None),
         },
         is_read_only: begin.read_only,

@@ -95,7 +95,7 @@ impl<C, H> Slots<C, H> {
             }
             let waiter = self.waiters.next(must_be_high)?;
             let Some(refusal) = self.too_late(&waiter.request, now) else { return Some(waiter) };
-            self.waiters.done(&waiter.request);
+            self.waiters.done(&waiter.request.name, waiter.request.cap);
             self.count_refusal(|counts| &mut counts.overloaded, now);
             late.extend(waiter.seat.answer(Err(refusal)).ok());
         }
@@ -133,7 +133,7 @@ impl<C, H> Slots<C, H> {
         if self.rules.reserve > 0 && holder.priority != Priority::High {
             self.lent_to_others -= 1;
         }
-        self.waiters.done(&holder);
+        self.waiters.done(&holder.name, holder.cap);
     }
 
     /// Lends to a request that the fast path had nothing for, queues it, or refuses it. The pool is open and there is
@@ -160,7 +160,7 @@ impl<C, H> Slots<C, H> {
         match self.refuse_at_once(request, now) {
             None => Ok(Entrance::Waiting(self.waiters.push(request.clone(), seat))),
             Some(refusal) => {
-                self.waiters.done(request);
+                self.waiters.done(&request.name, request.cap);
                 Err(refusal)
             }
         }

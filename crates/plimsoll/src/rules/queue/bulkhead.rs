@@ -15,6 +15,7 @@ use crate::rules::request::Request;
 use crate::runner::Runner;
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
+use std::num::NonZeroU32;
 
 /// What is counted as one name: the given words, wherever they were given; else the place in the source.
 struct NameKey(WorkName);
@@ -94,9 +95,9 @@ impl<G> Bulkhead<G> {
     }
 
     /// A request that was let in has ended; gives the one that is let in instead.
-    pub(crate) fn leave(&mut self, request: &Request) -> Option<Entry<G>> {
-        request.cap?;
-        let key = NameKey(request.name.clone());
+    pub(crate) fn leave(&mut self, name: &WorkName, cap: Option<NonZeroU32>) -> Option<Entry<G>> {
+        cap?;
+        let key = NameKey(name.clone());
         let name = self.names.get_mut(&key)?;
         name.inside = name.inside.saturating_sub(1);
         let Some(entry) = name.aside.pop() else {
@@ -140,7 +141,6 @@ mod tests {
     use super::*;
     use crate::rules::queue::seat::Seat;
     use crate::rules::request::tests::request;
-    use std::num::NonZeroU32;
     use std::time::Duration;
 
     fn named(name: &'static str, cap: u32, now: Moment) -> Request {
@@ -153,6 +153,10 @@ mod tests {
         bulkhead.stand_aside(&name, Entry::new(serial, waiter));
     }
 
+    fn leave<G>(bulkhead: &mut Bulkhead<G>, request: &Request) -> Option<Entry<G>> {
+        bulkhead.leave(&request.name, request.cap)
+    }
+
     #[test]
     fn as_many_are_let_in_as_the_cap_says_and_each_that_ends_makes_way_for_one() {
         let (mut bulkhead, now) = (Bulkhead::default(), Moment::now());
@@ -162,13 +166,16 @@ mod tests {
         aside(&mut bulkhead, 1, report());
         aside(&mut bulkhead, 2, report());
         assert_eq!((bulkhead.len(), bulkhead.runners().count()), (2, 2));
-        assert_eq!(bulkhead.leave(&report()).map(|entry| entry.serial), Some(1));
+        assert_eq!(leave(&mut bulkhead, &report()).map(|entry| entry.serial), Some(1));
         assert!(!bulkhead.enter(&report()), "it has taken the free place");
-        assert_eq!(bulkhead.leave(&report()).map(|entry| entry.serial), Some(2));
+        assert_eq!(leave(&mut bulkhead, &report()).map(|entry| entry.serial), Some(2));
         assert_eq!(bulkhead.len(), 0);
-        assert!(bulkhead.leave(&report()).is_none());
+        assert!(leave(&mut bulkhead, &report()).is_none());
         assert_eq!(bulkhead.names.len(), 2, "one is still inside");
-        assert!(bulkhead.leave(&report()).is_none() && bulkhead.leave(&named("order", 1, now)).is_none());
+        assert!(
+            leave(&mut bulkhead, &report()).is_none()
+                && leave(&mut bulkhead, &named("order", 1, now)).is_none()
+        );
         assert!(bulkhead.names.is_empty());
     }
 
@@ -190,7 +197,7 @@ mod tests {
         let (mut bulkhead, now) = (Bulkhead::<u32>::default(), Moment::now());
         let free = request(now);
         assert!(bulkhead.enter(&free) && bulkhead.enter(&free));
-        assert!(bulkhead.names.is_empty() && bulkhead.leave(&free).is_none());
+        assert!(bulkhead.names.is_empty() && leave(&mut bulkhead, &free).is_none());
     }
 
     #[test]
@@ -199,7 +206,7 @@ mod tests {
         let report = || named("report", 1, now);
         assert!(bulkhead.enter(&report()) && !bulkhead.enter(&report()));
         bulkhead.enter_anyway(&report());
-        assert!(bulkhead.leave(&report()).is_none());
+        assert!(leave(&mut bulkhead, &report()).is_none());
         assert!(!bulkhead.enter(&report()), "the other is still inside");
     }
 

@@ -19,12 +19,14 @@ pub(crate) enum Closing {
     StillRunning,
     /// What was left in its session could not be undone.
     SessionState,
+    /// It was taken back from a lease that did not use it.
+    TakenBack,
     /// The pool was closed.
     PoolClosed,
 }
 
 impl Closing {
-    pub(crate) const ALL: [Closing; 9] = [
+    pub(crate) const ALL: [Closing; 10] = [
         Closing::Expired,
         Closing::Idle,
         Closing::Dead,
@@ -33,6 +35,7 @@ impl Closing {
         Closing::Broken,
         Closing::StillRunning,
         Closing::SessionState,
+        Closing::TakenBack,
         Closing::PoolClosed,
     ];
 
@@ -47,6 +50,7 @@ impl Closing {
             Closing::Broken => "broken",
             Closing::StillRunning => "still_running",
             Closing::SessionState => "session_state",
+            Closing::TakenBack => "taken_back",
             Closing::PoolClosed => "pool_closed",
         }
     }

@@ -76,7 +76,10 @@ impl<C, H> Slots<C, H> {
         if place.state == SlotState::Vacant {
             return;
         }
-        if place.state != SlotState::Opening || place.handle.is_some() {
+        let was_forsaken = place.state == SlotState::Forsaken;
+        if was_forsaken {
+            // It was counted out when it was taken back.
+        } else if place.state != SlotState::Opening || place.handle.is_some() {
             self.totals.closed.add(why);
         }
         self.end_lease(slot);
@@ -89,7 +92,25 @@ impl<C, H> Slots<C, H> {
             place.expires = None;
             place.is_condemned = false;
             self.vacant.push(slot);
+            self.hot.total -= usize::from(!was_forsaken);
+        }
+    }
+
+    /// Takes a lent slot back from its holder: its connection is ended by the caller of this, another one may be opened in
+    /// its stead, and whatever the holder does with its guard later frees the slot and nothing else.
+    pub(crate) fn forsake(&mut self, slot: usize) {
+        if self.slots.get(slot).is_none_or(|place| place.state != SlotState::Lent) {
+            return;
+        }
+        self.end_lease(slot);
+        self.leave(slot);
+        if let Some(place) = self.slots.get_mut(slot) {
+            place.state = SlotState::Forsaken;
+            place.is_condemned = true;
+            place.holder = None;
+            place.handle = None;
             self.hot.total -= 1;
+            self.totals.closed.add(Closing::TakenBack);
         }
     }
 }

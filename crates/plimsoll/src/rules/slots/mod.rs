@@ -36,7 +36,7 @@ use super::queue::handover::{Effects, Grant, HandOver};
 use super::queue::lane::Waiter;
 use super::queue::waiters::Waiters;
 use super::refusal::{Refusal, RefusalCounts};
-use super::request::Request;
+use super::request::{Holder, Request};
 use crate::event::Event;
 use crate::moment::Moment;
 use crate::name::WorkName;
@@ -253,6 +253,9 @@ impl<C, H> Slots<C, H> {
 
     /// A lent connection is on its way back and not clean yet; gives the name of the work that held it.
     pub(crate) fn begin_return(&mut self, slot: usize, now: Moment) -> Option<WorkName> {
+        if self.slots.get(slot).is_some_and(|place| place.state == SlotState::Forsaken) {
+            return None;
+        }
         self.leave(slot);
         let place = self.slots.get_mut(slot)?;
         place.state = SlotState::Returning;
@@ -271,7 +274,7 @@ impl<C, H> Slots<C, H> {
             Some(SlotState::Lent) => self.hot.lent -= 1,
             Some(SlotState::Returning) => self.returning -= 1,
             Some(SlotState::Idle) => self.hot.idle.retain(|idle| *idle != slot),
-            Some(SlotState::Vacant) | None => {}
+            Some(SlotState::Vacant | SlotState::Forsaken) | None => {}
         }
     }
 
@@ -302,7 +305,7 @@ impl<C, H> Slots<C, H> {
     }
 
     /// The leases, each with the time since which it is held; oldest first.
-    pub(crate) fn leases(&self) -> Vec<(&Request, Moment)> {
+    pub(crate) fn leases(&self) -> Vec<(&Holder, Moment)> {
         let mut leases: Vec<_> = self
             .slots
             .iter()

@@ -1,7 +1,7 @@
 //! One slot: a permission to have a connection.
 
 use crate::moment::Moment;
-use crate::rules::request::Request;
+use crate::rules::request::{Holder, Request};
 
 /// What a slot is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,9 @@ pub(crate) enum SlotState {
     Idle,
     Lent,
     Returning,
+    /// It was taken back from a holder that keeps the connection without using it. The connection has ended and does not
+    /// count any more; the slot waits for the holder's guard, which may be dropped at any time, or never.
+    Forsaken,
 }
 
 /// A place for a connection `C`; `H` is a handle on it that stays here while it is lent. No two slots share a cache
@@ -24,8 +27,8 @@ pub(crate) struct Slot<C, H> {
     /// Since when it is in this state. An idle slot keeps the time at which it was lent last, because reading the clock
     /// costs as much as all the rest of a return.
     pub(crate) since: Moment,
-    /// The request to which it is lent, or which it is returning from.
-    pub(crate) holder: Option<Request>,
+    /// To whom it is lent, or from whom it is returning.
+    pub(crate) holder: Option<Holder>,
     /// While it is lent: when to look whether a statement runs past the deadline. First at the deadline, then again and
     /// again.
     pub(crate) due: Option<Moment>,
@@ -56,10 +59,10 @@ impl<C, H> Slot<C, H> {
 
     /// A lease begins; gives the time since which the slot was in the state before.
     #[inline]
-    pub(super) fn lend(&mut self, holder: Request, now: Moment) -> Moment {
+    pub(super) fn lend(&mut self, request: Request, now: Moment) -> Moment {
         self.state = SlotState::Lent;
-        self.due = holder.deadline;
-        self.holder = Some(holder);
+        self.due = request.deadline;
+        self.holder = Some(request.into());
         self.is_reported = false;
         std::mem::replace(&mut self.since, now)
     }

@@ -3,8 +3,8 @@ use crate::name::WorkName;
 use crate::rules::gate::Entrance;
 use crate::rules::queue::seat::Seat;
 use crate::rules::queue::ticket::Ticket;
-use crate::rules::request::Priority;
 use crate::rules::request::tests::request;
+use crate::rules::request::{Holder, Priority};
 use proptest::prelude::*;
 use std::num::NonZeroU32;
 
@@ -26,6 +26,8 @@ enum Step {
     Settle,
     Condemn,
     Lose,
+    Forsake,
+    ReturnForsaken(bool),
     GiveUp,
     Deliver,
     Reap,
@@ -40,6 +42,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => acquire(), 1 => Just(Step::Pause), 2 => Just(Step::Resume), 3 => Just(Step::Connect), 1 => Just(Step::Fail), 4 => Just(Step::Return),
         1 => Just(Step::Dirty), 1 => Just(Step::Settle), 1 => Just(Step::Condemn), 1 => Just(Step::Lose), 1 => Just(Step::GiveUp),
+        1 => Just(Step::Forsake), 1 => any::<bool>().prop_map(Step::ReturnForsaken),
         3 => Just(Step::Deliver), 1 => Just(Step::Reap),
     ]
 }
@@ -51,6 +54,8 @@ struct World {
     opening: Vec<usize>,
     held: Vec<(usize, u32)>,
     returning: Vec<(usize, u32)>,
+    /// Taken back from their holders, which still have their guards.
+    forsaken: Vec<(usize, u32)>,
     tickets: Vec<Ticket<Grant<u32>>>,
     underway: Vec<HandOver<u32>>,
 }
@@ -114,6 +119,23 @@ impl World {
             Step::Lose => {
                 if let Some((slot, _)) = self.held.pop() {
                     slots.vacate(slot, Closing::Broken);
+                }
+            }
+            Step::Forsake => {
+                if let Some((slot, connection)) = self.held.pop() {
+                    slots.forsake(slot);
+                    slots.forsake(slot);
+                    self.forsaken.push((slot, connection));
+                    self.opening.extend(slots.begin_connects(slots.wanted(), now));
+                }
+            }
+            Step::ReturnForsaken(is_dirty) => {
+                if let Some((slot, connection)) = self.forsaken.pop() {
+                    if *is_dirty {
+                        slots.begin_return(slot, now);
+                    }
+                    let effects = slots.offer(slot, connection, || now);
+                    assert!(matches!(effects, Effects::Close(it) if it == connection), "lent on");
                 }
             }
             Step::GiveUp => {
@@ -191,7 +213,7 @@ proptest! {
             held.dedup();
             prop_assert_eq!(held.len(), world.held.len(), "one connection in two hands");
             prop_assert!(slots.idle() == 0 || slots.servable() == 0, "idle while somebody may have it");
-            let kept = |take: &dyn Fn(&Request) -> bool| {
+            let kept = |take: &dyn Fn(&Holder) -> bool| {
                 slots.slots.iter().filter_map(|slot| slot.holder.as_ref()).filter(|it| take(it)).count()
             };
             prop_assert!(kept(&|holder| holder.cap.is_some()) <= CAP as usize, "a name holds more than it may");

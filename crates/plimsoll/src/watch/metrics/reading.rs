@@ -4,7 +4,7 @@ use crate::call::postgres::Postgres;
 use crate::call::server::Server;
 use crate::moment::Moment;
 use crate::monitor::HistogramSnapshot;
-use crate::pool::{Pool, PoolStatus, snapshot};
+use crate::pool::{LeaseStatus, Pool, PoolStatus, snapshot};
 use crate::record::Counts;
 use crate::record::endings::Ending;
 use crate::record::events::EventCounts;
@@ -43,9 +43,11 @@ pub(crate) struct Reading<'a> {
     pub(super) events: &'a EventCounts,
     pub(super) breaker: Breaker,
     pub(super) admission: Enforcement,
-    /// Leases that are held for longer than a lease should be.
+    /// Leases that are held for longer than a lease should be, and on which nothing goes on.
     pub(super) leaks: usize,
     pub(super) is_recording: bool,
+    /// Leases and requests that wrote more than once outside a transaction.
+    pub(super) unwrapped_writes: u64,
 }
 
 /// The breaker.
@@ -82,8 +84,9 @@ impl<'a> Reading<'a> {
             (all.counts.since(&all.earlier), all.latest.any().then(|| all.latest.mean()), all.failing.get())
         };
         let leak_after = server.plan.leak_after().unwrap_or(LEAK);
+        let is_leak = |lease: &&LeaseStatus| lease.held > leak_after && lease.hold().is_idle();
         Reading {
-            leaks: status.leases.iter().filter(|lease| lease.held > leak_after).count(),
+            leaks: status.leases.iter().filter(is_leak).count(),
             status,
             min,
             totals,
@@ -103,6 +106,7 @@ impl<'a> Reading<'a> {
             breaker: Breaker::of(server),
             admission: server.plan.admission(),
             is_recording: monitor.is_on(),
+            unwrapped_writes: monitor.write_audit.found(),
         }
     }
 

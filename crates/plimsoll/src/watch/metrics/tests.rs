@@ -4,7 +4,7 @@
 use super::prometheus;
 use crate::call::database::Database;
 use crate::error::Outcome;
-use crate::event::{Event, Found, StopReason};
+use crate::event::{Event, Found, Hold, StopReason};
 use crate::fault::Fault;
 use crate::record::endings::Ending;
 use crate::record::queries::Execution;
@@ -57,9 +57,38 @@ async fn each_event_moves_what_is_named_after_it() {
             vec![("plimsoll_commits_settled_total", 1.0)],
         ),
         (
-            Event::HeldLong { work: work(), held: Duration::ZERO },
-            vec![("plimsoll_leases_held_long_total", 1.0)],
+            Event::HeldLong {
+                work: work(),
+                request: None,
+                pid: None,
+                held: Duration::ZERO,
+                silent: Duration::ZERO,
+                hold: Hold::SlowQuery,
+                statement: None,
+            },
+            vec![("plimsoll_leases_held_long_total{hold=\"slow_query\"}", 1.0)],
         ),
+        (
+            Event::LeaseReclaimed { work: work(), pid: None, held: Duration::ZERO, silent: Duration::ZERO },
+            vec![("plimsoll_leases_taken_back_total", 1.0)],
+        ),
+        (
+            Event::LockPileUp { told: work(), waiting: 2, lasted: Duration::ZERO },
+            vec![("plimsoll_locks_pile_ups_total", 1.0)],
+        ),
+        (
+            Event::ListenerEstablished { pid: 1, channels: 1, after: Duration::ZERO },
+            vec![("plimsoll_listener_connects_total", 1.0)],
+        ),
+        (
+            Event::ListenerConnectFailed { fault, reason: work() },
+            vec![("plimsoll_listener_connect_failures_total{code=\"PL-TXN-02\"}", 1.0)],
+        ),
+        (
+            Event::ListenerLost { fault, reason: work() },
+            vec![("plimsoll_listener_losses_total{code=\"PL-TXN-02\"}", 1.0)],
+        ),
+        (Event::ListenerOverflowed { waiting: 9 }, vec![("plimsoll_listener_overflows_total", 1.0)]),
         (Event::SelfDeadlock { leases: work() }, vec![("plimsoll_self_deadlocks_total", 1.0)]),
         (
             Event::Stalled { by: Duration::from_millis(70) },
@@ -135,12 +164,12 @@ async fn totals_of_earlier_runs_have_no_part_in_metrics() {
         is_slow: true,
         ended: SystemTime::now(),
     };
-    earlier.server.monitor.add_execution("SELECT 1", None, &execution);
+    earlier.server.monitor.add_execution(1, "SELECT 1", None, &execution);
     let before = series(&db);
     db.server.monitor.add_counters(&earlier.server.monitor.counters());
     assert_eq!(db.snapshot().statements.failed, 1, "the snapshot tells of them");
     assert_eq!(grown(&before, &db), [], "an alert would take them for news");
-    db.server.monitor.add_execution("SELECT 1", None, &execution);
+    db.server.monitor.add_execution(1, "SELECT 1", None, &execution);
     let grown = grown(&before, &db);
     for name in
         ["plimsoll_statement_failures_total", "plimsoll_statement_timeouts_total", "queries_slow_count_total"]

@@ -6,9 +6,11 @@ use super::report::{
 };
 use super::suggested::SuggestedLimit;
 use crate::call::database::Database;
+use crate::moment::Moment;
 use crate::pool::PoolStatus;
 use crate::record::Monitor;
 use crate::record::endings::Ending;
+use crate::record::locks::LockEpisode;
 use crate::record::pool::ConnectionMetrics;
 use crate::record::queries::Execution;
 use crate::record::time::Timestamp;
@@ -43,6 +45,7 @@ impl Database {
     /// # Ok(()) }
     /// ```
     #[must_use]
+    #[doc(alias = "get_pool_metrics")]
     pub fn snapshot(&self) -> Snapshot {
         self.monitor().snapshot()
     }
@@ -87,7 +90,8 @@ impl Monitoring<'_> {
             let is_slow = self.monitor.is_slow(took);
             let ended = SystemTime::now();
             let execution = Execution { took, rows: 0, ending, is_slow, ended };
-            self.monitor.add_execution(text, None, &execution);
+            let number = self.monitor.number(Some(text), None);
+            self.monitor.add_execution(number, text, None, &execution);
         }
     }
 
@@ -109,18 +113,21 @@ impl Monitoring<'_> {
     /// How the pool is. It warns above 90 % of connections lent, above 5 % of failed acquisitions and above 10 slow
     /// statements among the latest, and while any caller waits.
     #[must_use]
+    #[doc(alias = "get_health_status")]
     pub fn health_status(&self) -> HealthStatus {
         self.judge(&metrics(self.monitor, &self.db.pool_status()))
     }
 
     /// So many kinds of statements of which an execution was slow, the slowest on average first.
     #[must_use]
+    #[doc(alias = "get_slow_queries")]
     pub fn slow_queries(&self, limit: usize) -> Vec<QueryMetrics> {
         self.monitor.slowest(limit, true)
     }
 
     /// So many kinds of statements, the slowest on average first.
     #[must_use]
+    #[doc(alias = "get_query_performance")]
     pub fn query_performance(&self, limit: usize) -> Vec<QueryMetrics> {
         self.monitor.slowest(limit, false)
     }
@@ -148,6 +155,16 @@ impl Monitoring<'_> {
         leaks(&self.db.pool_status(), threshold)
     }
 
+    /// Who waited for locks in the last 15 minutes, in this database, and who let them wait; oldest first, so that a stall
+    /// that is over can still be explained. Sessions of other programs take part too, by their application names, as do
+    /// those of this one behind a pooler. Of sessions of other roles a role without `pg_read_all_stats` sees only who blocks
+    /// its own: see [`LockEpisode::is_partial`]. This asks the server nothing: it is looked at once a second, while
+    /// monitoring is on and the heartbeat is not off.
+    #[must_use]
+    pub fn lock_episodes(&self) -> Vec<LockEpisode> {
+        self.monitor.locks.lock().episodes(Moment::now())
+    }
+
     fn judge(&self, now: &ConnectionMetrics) -> HealthStatus {
         let down = match self.db.is_closed() {
             true => Some("the pool is closed".to_owned()),
@@ -170,6 +187,7 @@ impl Monitoring<'_> {
                 min_connections: self.db.pool.inner.slots.lock().limits.min,
                 max_connections: status.maximum,
             },
+            lock_episodes: self.lock_episodes(),
             leak_warnings: leaks(&status, LEAK),
             pool_status: (&status).into(),
             pool_metrics,
@@ -206,7 +224,7 @@ pub(super) fn metrics(monitor: &Monitor, status: &PoolStatus) -> ConnectionMetri
 
 fn leaks(status: &PoolStatus, threshold: Duration) -> Vec<LeakWarning> {
     let long = status.leases.iter().filter(|lease| lease.held > threshold);
-    long.map(|lease| LeakWarning { work: lease.work.clone(), held_seconds: ms(lease.held) / 1e3 }).collect()
+    long.map(LeakWarning::from).collect()
 }
 
 impl Monitor {
@@ -227,6 +245,7 @@ impl Monitor {
             failed: counts.failed,
             timeouts: counts.timeouts,
             slow: counts.slow,
+            unwrapped_multi_writes: self.write_audit.found(),
             kinds_forgotten,
             avg_duration_ms: ms(latest.mean),
             p50_duration_ms: ms(latest.p50),

@@ -1,7 +1,8 @@
 //! What the monitor tells, in the form in which it is given out as JSON.
 
-use crate::pool::PoolStatus;
+use crate::pool::{LeaseStatus, PoolStatus};
 use crate::record::histogram::HistogramSnapshot;
+use crate::record::locks::LockEpisode;
 use crate::record::pool::ConnectionMetrics;
 use crate::record::queries::Kind;
 use crate::record::time::Timestamp;
@@ -24,6 +25,8 @@ pub struct Snapshot {
     pub pool_config: PoolConfig,
     /// Leases that are held for more than 5 minutes.
     pub leak_warnings: Vec<LeakWarning>,
+    /// Who waited for locks in the last 15 minutes, in this database, and who let them wait; oldest first.
+    pub lock_episodes: Vec<LockEpisode>,
     /// The gauges of the pool, by the names that users of SQLAlchemy know.
     pub pool_status: PoolGauges,
     /// The pool now.
@@ -120,6 +123,20 @@ pub struct PoolGauges {
 pub struct LeakWarning {
     /// For which work, with the place in the source.
     pub work: String,
+    /// The id of the request for which it works, if it has one.
+    pub request_id: Option<String>,
+    /// The process id of the backend; none behind a pooler.
+    pub pid: Option<i32>,
+    /// What it looks like: `leak`, `idle in transaction`, `slow query` or `in use`.
+    pub hold: &'static str,
+    /// What goes on on the connection, in the server's words: `idle`, `active`, `idle in transaction`.
+    pub state: String,
+    /// For how long nothing was received on it.
+    pub silent_seconds: f64,
+    /// The fingerprint of the statement that began last on it.
+    pub query_hash: Option<String>,
+    /// The text of that statement, without any constant.
+    pub last_statement: Option<String>,
     /// For how long.
     pub held_seconds: f64,
 }
@@ -136,6 +153,8 @@ pub struct StatementTotals {
     pub timeouts: u64,
     /// Those that were slow.
     pub slow: u64,
+    /// Leases and requests that have written more than once outside a transaction, as far as `write_audit` looks for them.
+    pub unwrapped_multi_writes: u64,
     /// Kinds of statements that made room for others in the table.
     pub kinds_forgotten: u64,
     /// The mean of the latest.
@@ -233,6 +252,22 @@ impl HealthStatus {
             acquisition_failures: now.acquisition_failures,
             slow_queries: now.slow_queries,
             avg_acquisition_ms: now.avg_acquisition_time_ms,
+        }
+    }
+}
+
+impl From<&LeaseStatus> for LeakWarning {
+    fn from(lease: &LeaseStatus) -> Self {
+        LeakWarning {
+            work: lease.work.clone(),
+            request_id: lease.request_id.clone(),
+            pid: lease.pid,
+            hold: lease.hold().as_str(),
+            state: lease.state.to_string(),
+            silent_seconds: ms(lease.silent) / 1e3,
+            query_hash: lease.fingerprint.map(|fingerprint| format!("{fingerprint:016x}")),
+            last_statement: lease.last_statement.clone(),
+            held_seconds: ms(lease.held) / 1e3,
         }
     }
 }

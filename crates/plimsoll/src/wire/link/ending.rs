@@ -131,9 +131,19 @@ impl Link {
         self.parking.bring_home(ReturnState::Closed);
     }
 
+    /// Waits until the connection has ended.
+    pub(crate) async fn until_closed(&self) {
+        self.watchers.wait_until(|| self.is_closed(), || {}).await;
+    }
+
     /// Ends the connection at once: the socket is closed, and the server notices by its own checks.
     pub(crate) fn abort(&self) {
+        self.end_because("closed by the pool");
+    }
+
+    /// The same, with the reason that the connection's holder is told.
+    pub(crate) fn end_because(&self, reason: &'static str) {
         self.driver.abort();
-        self.close(Fault::ConnectionLost, "closed by the pool");
+        self.close(Fault::ConnectionLost, reason);
     }
 }

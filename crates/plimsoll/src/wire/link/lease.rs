@@ -153,6 +153,17 @@ impl Link {
         self.wait_for(Link::is_answered).await;
     }
 
+    /// A statement begins, for whose text this number stands.
+    #[inline]
+    pub(crate) fn note_statement(&self, number: u64) {
+        self.borrower.statement.store(number, Ordering::Relaxed);
+    }
+
+    /// Stands for the text of the statement that began last; 0 for none.
+    pub(crate) fn last_statement(&self) -> u64 {
+        self.borrower.statement.load(Ordering::Relaxed)
+    }
+
     /// The number of this lease: it changes when the connection is given back.
     pub(crate) fn lease(&self) -> u64 {
         self.lease.number()
@@ -160,6 +171,7 @@ impl Link {
 
     /// The borrower has left.
     pub(crate) fn end_lease(&self) {
+        self.note_statement(0);
         self.borrower.was_told_idle.store(true, Ordering::Relaxed);
         if self.lease.end() {
             // The code that panicked may have been putting a message together, where it is not seen here.

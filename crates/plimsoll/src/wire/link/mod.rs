@@ -17,6 +17,7 @@
 //! | [`bell`] | how a statement learns from the pool's clock that its time is up |
 //! | [`parking`] | brings a returned connection home once its driver has come to rest |
 //! | [`ending`] | closed, not to be lent again, and why |
+//! | [`hearing`] | who hears the notifications that come |
 //! | [`orphan`] | a COMMIT whose caller stopped waiting for it |
 //! | [`lease`] | what the borrower does besides single statements |
 //!
@@ -26,6 +27,7 @@
 mod activity;
 mod bell;
 mod ending;
+mod hearing;
 mod lease;
 #[cfg(plimsoll_loom)]
 pub mod model;
@@ -45,10 +47,11 @@ use super::stop::Cancels;
 use activity::{DriverTask, Handed};
 use bell::Bell;
 use ending::Ending;
+use hearing::Hearing;
 use orphan::OrphanedCommit;
 use parking::Parking;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use tokio::sync::Semaphore;
 
 /// How a parked connection came to rest.
@@ -71,6 +74,8 @@ struct BorrowerSide {
     bell: Bell,
     /// Whether the session was idle when the borrower was last told how a request ended.
     was_told_idle: AtomicBool,
+    /// Stands for the text of the statement that began last; 0 for none.
+    statement: AtomicU64,
 }
 
 /// One connection, as everything but its borrower sees it.
@@ -83,6 +88,7 @@ pub(crate) struct Link {
     parking: Parking,
     ending: Ending,
     orphan: OrphanedCommit,
+    hearing: Hearing,
     pub(super) given_up: GivenUp,
     pub(super) cancels: Cancels,
     /// Behind a transaction pooler: one transaction of one statement at a time, from BEGIN to COMMIT.
@@ -96,6 +102,7 @@ impl Link {
                 handed: Handed::new(),
                 bell: Bell::new(),
                 was_told_idle: AtomicBool::new(true),
+                statement: AtomicU64::new(0),
             },
             state,
             lease: LeaseUse::new(),
@@ -104,6 +111,7 @@ impl Link {
             parking: Parking::new(),
             ending: Ending::new(),
             orphan: OrphanedCommit::new(),
+            hearing: Hearing::default(),
             given_up: GivenUp::new(),
             cancels: Cancels::new(target, permits),
             flights: tokio::sync::Mutex::new(()),

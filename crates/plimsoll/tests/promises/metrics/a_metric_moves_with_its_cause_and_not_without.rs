@@ -262,15 +262,43 @@ async fn a_lease_that_is_held_for_long() {
     let before = Scrape::of(&db);
     let lease = db.acquire().await.unwrap();
     assert_eq!(Scrape::of(&db).get("system_connection_leaks"), 0.0);
-    until("it is told of", PATIENCE, async || Scrape::of(&db).get("plimsoll_leases_held_long_total") == 1.0)
-        .await;
-    assert_eq!(
-        only(&db, &before, &[WAIT, "plimsoll_leases_held_long_total"]).get("system_connection_leaks"),
-        1.0
-    );
+    let told = r#"plimsoll_leases_held_long_total{hold="leak"}"#;
+    until("it is told of", PATIENCE, async || Scrape::of(&db).get(told) == 1.0).await;
+    assert_eq!(only(&db, &before, &[WAIT, told]).get("system_connection_leaks"), 1.0);
     drop(lease);
     all_are_idle(&db).await;
     assert_eq!(Scrape::of(&db).get("system_connection_leaks"), 0.0);
+}
+
+#[tokio::test]
+async fn a_slow_statement_is_no_leak() {
+    let (_fresh, db) = pool(|settings| settings.leak_after(100 * MS)).await;
+    let slow = tokio::spawn({
+        let db = db.clone();
+        async move { db.query("SELECT pg_sleep(0.6)", &[]).await.is_ok() }
+    });
+    let told = r#"plimsoll_leases_held_long_total{hold="slow_query"}"#;
+    until("it is told of", PATIENCE, async || Scrape::of(&db).get(told) == 1.0).await;
+    assert_eq!(Scrape::of(&db).get("system_connection_leaks"), 0.0);
+    assert!(slow.await.unwrap());
+}
+
+#[tokio::test]
+async fn two_writes_outside_a_transaction() {
+    let (_fresh, db) = pool(|settings| settings).await;
+    db.execute("CREATE TABLE written (id int)", &[]).await.unwrap();
+    let unwrapped = "plimsoll_writes_unwrapped_total";
+    db.transaction(async |tx| {
+        tx.execute("INSERT INTO written VALUES (1)", &[]).await?;
+        tx.execute("INSERT INTO written VALUES (2)", &[]).await
+    })
+    .await
+    .unwrap();
+    assert_eq!(Scrape::of(&db).get(unwrapped), 0.0);
+    let lease = db.acquire().await.unwrap();
+    lease.execute("INSERT INTO written VALUES (3)", &[]).await.unwrap();
+    lease.execute("INSERT INTO written VALUES (4)", &[]).await.unwrap();
+    assert_eq!(Scrape::of(&db).get(unwrapped), 1.0);
 }
 
 #[tokio::test]

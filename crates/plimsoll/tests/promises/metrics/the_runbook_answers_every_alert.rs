@@ -35,7 +35,7 @@ fn under_the_heading_to_which_it_leads() {
 fn and_every_trigger_of_the_documents() {
     let text = runbook();
     for trigger in
-        ["Timeouts in the log", "above 95 %", "Schema initialization failed", "a lease is held for long"]
+        ["Timeouts in the log", "above 95 %", "Schema initialization failed", "a connection may be leaked"]
     {
         assert!(text.contains(trigger), "{trigger:?} is not in the runbook");
     }

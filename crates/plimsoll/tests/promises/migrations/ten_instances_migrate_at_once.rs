@@ -113,7 +113,11 @@ async fn whoever_waits_for_too_long_is_told_for_whom() {
     let options = MigrateOptions::default().patience(Duration::from_millis(200));
     let error = db.migrate_with(&MIGRATIONS, options).await.unwrap_err();
     assert_eq!(error.fault(), Fault::LockTimeout);
-    assert!(error.to_string().contains("application 'the slow one'"), "{error}");
+    // With the place in the source from which it holds it.
+    assert!(
+        error.to_string().contains("application 'the_slow_one # ten_instances_migrate_at_once.rs:"),
+        "{error}"
+    );
     holder.rollback().await;
     assert_eq!(db.migrate(&MIGRATIONS).await.unwrap().applied.len(), 4);
 }

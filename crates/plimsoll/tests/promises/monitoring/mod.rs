@@ -1,8 +1,11 @@
 //! What the monitor promises: every acquisition and every statement is in its records, which are right, bounded and easily
 //! switched off.
 
+mod a_lease_tells_who_holds_it_and_what_it_does;
 mod every_acquisition_and_every_statement_is_recorded;
 mod limits_are_suggested_and_applied_only_where_asked;
 mod monitoring_can_be_switched_off;
 mod the_monitor_takes_the_same_memory_for_any_load;
 mod the_totals_go_on_after_a_restart;
+mod who_waited_for_a_lock_is_known_when_it_is_over;
+mod writes_that_no_transaction_joins_are_told;

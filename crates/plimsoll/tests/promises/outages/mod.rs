@@ -6,4 +6,5 @@ mod a_server_that_is_away_heals;
 mod a_server_that_never_answered_is_told_of_as_soon_as_it_is_known;
 mod a_wire_that_swallows_everything_keeps_nobody;
 mod health_is_asked_once_and_hides_nothing;
+mod programs_that_lost_their_server_do_not_come_back_together;
 mod random_cancels_and_kills_are_no_outage;

@@ -2,6 +2,7 @@
 
 mod a_dead_idle_connection_is_never_lent;
 mod a_full_queue_counts_only_those_beyond_capacity;
+mod a_leak_is_told_apart_and_can_be_taken_back;
 mod a_lock_pile_up_leaves_the_others_afloat;
 mod a_paused_pool_lends_nothing_and_loses_nothing;
 mod a_pool_keeps_its_size_and_always_closes;
@@ -12,6 +13,7 @@ mod a_shutdown_at_any_moment_loses_nothing;
 mod a_vain_wait_for_a_connection_is_not_repeated;
 mod an_exhausted_pool_says_who_holds_it;
 mod an_overloaded_pool_goes_on_serving;
+mod callers_that_are_refused_together_come_back_apart;
 mod connects_survive_their_caller_and_never_storm;
 mod every_future_may_be_dropped_anywhere;
 mod keepalives_and_user_timeout_are_set;

@@ -126,6 +126,7 @@ const EACH: &[(&str, &str)] = &[
     ("channel_binding", "require"),
     ("target_session_attrs", "read-write"),
     ("application_name", "orders-api"),
+    ("session_names", "true"),
     ("options", "-c search_path=app"),
     ("keepalives_idle", "off"),
     ("keepalives_interval", "7s"),
@@ -151,6 +152,7 @@ const EACH: &[(&str, &str)] = &[
     ("cancel_limit", "3"),
     ("close_timeout", "20s"),
     ("leak_after", "off"),
+    ("leak_reclaim_after", "20min"),
     ("deadlock_after", "2s"),
     ("breaker", "dark"),
     ("breaker_after", "3s"),
@@ -170,9 +172,16 @@ const EACH: &[(&str, &str)] = &[
     ("statement_cache", "10"),
     ("statement_expiry", "90s"),
     ("type_cache", "20"),
+    ("listen_url", "postgres://db3:5432"),
+    ("listen_keepalive", "20s"),
+    ("listen_buffer", "50"),
     ("monitoring", "false"),
     ("monitor_window", "50"),
     ("monitor_slow_after", "700ms"),
+    ("pool_name", "orders"),
+    ("write_audit", "on"),
+    ("monitor_counters", "/var/lib/app/totals.json"),
+    ("lock_report_after", "700ms"),
 ];
 
 /// The settings that [`EACH`] names, said in code.
@@ -192,6 +201,7 @@ fn in_code() -> Settings {
         .channel_binding(ChannelBinding::Require)
         .target_session_attrs(TargetSessionAttrs::ReadWrite)
         .application_name("orders-api")
+        .session_names(true)
         .options("-c search_path=app")
         .keepalives_idle(None)
         .keepalives_interval(secs(7))
@@ -217,6 +227,7 @@ fn in_code() -> Settings {
         .cancel_limit(3)
         .close_timeout(secs(20))
         .leak_after(None)
+        .leak_reclaim_after(secs(1_200))
         .deadlock_after(secs(2))
         .breaker(Enforcement::Dark)
         .breaker_after(secs(3))
@@ -236,9 +247,16 @@ fn in_code() -> Settings {
         .statement_cache(10)
         .statement_expiry(Duration::from_secs(90))
         .type_cache(20)
+        .listen_url("postgres://db3:5432")
+        .listen_keepalive(Duration::from_secs(20))
+        .listen_buffer(50)
         .monitoring(false)
         .monitor_window(50)
         .monitor_slow_after(Duration::from_millis(700))
+        .pool_name("orders")
+        .write_audit(Enforcement::On)
+        .monitor_counters("/var/lib/app/totals.json")
+        .lock_report_after(Duration::from_millis(700))
 }
 
 #[test]

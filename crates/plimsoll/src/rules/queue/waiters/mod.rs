@@ -14,9 +14,11 @@ use super::lane::{Entry, Lane, Waiter};
 use super::seat::Seat;
 use super::ticket::Ticket;
 use crate::moment::Moment;
+use crate::name::WorkName;
 use crate::rules::refusal::Refusal;
 use crate::rules::request::{Priority, Request};
 use crate::runner::Runner;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -105,8 +107,8 @@ impl<G> Waiters<G> {
     }
 
     /// A request that was let in, and is in no line any more, has ended: one of its name takes its old place in line.
-    pub(crate) fn done(&mut self, request: &Request) {
-        if let Some(entry) = self.bulkhead.leave(request) {
+    pub(crate) fn done(&mut self, name: &WorkName, cap: Option<NonZeroU32>) {
+        if let Some(entry) = self.bulkhead.leave(name, cap) {
             let priority = entry.request().map(|request| request.priority).unwrap_or_default();
             self.lane(priority).join(entry);
         }
@@ -146,7 +148,7 @@ impl<G> Waiters<G> {
     /// Takes out a waiter that has left its seat, if it is still in the queue.
     pub(crate) fn remove(&mut self, ticket: &Ticket<G>) {
         if let Some(waiter) = self.lane(ticket.priority).remove(ticket.serial) {
-            self.done(&waiter.request);
+            self.done(&waiter.request.name, waiter.request.cap);
         } else if let Some(name) = &ticket.capped {
             self.bulkhead.remove(name, ticket.serial);
         }
@@ -213,7 +215,7 @@ impl<G> Waiters<G> {
         ];
         let (serial, whose) = lasts.into_iter().filter_map(|(last, whose)| Some((last?, whose))).max()?;
         let waiter = self.lane(whose).remove(serial)?;
-        self.done(&waiter.request);
+        self.done(&waiter.request.name, waiter.request.cap);
         // A waiter that has just left by itself needs no answer.
         waiter.seat.answer(Err(why)).ok()
     }
@@ -226,7 +228,7 @@ impl<G> Waiters<G> {
         for lane in [&mut self.high, &mut self.normal, &mut self.low] {
             lane.remove_where(&due, &mut gone);
         }
-        gone.iter().skip(aside).for_each(|waiter| self.done(&waiter.request));
+        gone.iter().skip(aside).for_each(|Waiter { request, .. }| self.done(&request.name, request.cap));
         let answer = |(at, waiter): (usize, Waiter<G>)| {
             let why = if at < aside { why.clone().at_cap(waiter.request.cap) } else { why.clone() };
             waiter.seat.answer(Err(why)).ok()

@@ -116,7 +116,7 @@ fn whoever_stood_aside_is_let_in_at_its_old_place() {
     let first = waiters.stand_aside(aside, seat());
     let second = waiters.push(request(now), seat());
     assert_eq!((waiters.len(), waiters.in_line()), (2, 1));
-    waiters.done(&inside);
+    waiters.done(&inside.name, inside.cap);
     assert_eq!(waiters.in_line(), 2);
     for ticket in [first, second] {
         let next = waiters.next(false).expect("one waits");

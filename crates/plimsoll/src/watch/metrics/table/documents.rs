@@ -40,7 +40,7 @@ definitions! {
         perhaps(reading.failing)
     }).target(Target::Below(0.01));
 
-    /// Leases that are held for longer than `leak_after`, or 5 minutes where that is off. Whose they are is told by
+    /// Leases that are held for longer than `leak_after`, or 5 minutes where that is off, and on which nothing goes on. Whose they are is told by
     /// `Database::snapshot`, the log and `Event::HeldLong`, since a name of work is no label.
     CONNECTION_LEAKS = Metric::gauge("system.connection_leaks", Unit::Each("lease"), |reading| {
         size(reading.leaks)

@@ -2,7 +2,7 @@
 
 use super::definitions;
 use crate::fault::Fault;
-use crate::record::events::{ByFault, STOPS};
+use crate::record::events::{ByFault, HOLDS, STOPS};
 use crate::rules::circuit::BreakerState;
 use crate::rules::given_up::GivenUp;
 use crate::rules::slots::Closing;
@@ -17,6 +17,8 @@ const CLOSING: Label =
     Label { name: "reason", values: || Closing::ALL.map(Closing::word).into(), is_always_there: true };
 const GIVEN_UP: Label =
     Label { name: "reason", values: || GivenUp::ALL.map(GivenUp::word).into(), is_always_there: true };
+const HOLD: Label =
+    Label { name: "hold", values: || HOLDS.map(|(_, word)| word).into(), is_always_there: true };
 const STOP: Label =
     Label { name: "reason", values: || STOPS.map(|(_, word)| word).into(), is_always_there: true };
 const MODE: Label = Label { name: "mode", values: || vec!["on", "dark", "off"], is_always_there: true };
@@ -168,9 +170,44 @@ definitions! {
         by_code(&reading.events.retries_refused)
     }).labelled(&[CODE]);
 
-    /// Leases that were held for longer than `leak_after`, each counted once.
+    /// Leases that were held for longer than `leak_after`, each counted once, by what they looked like then.
     HELD_LONG = Metric::counter("plimsoll.leases.held_long", "lease", |reading| {
-        count(reading.events.held_long.get())
+        counts_by(reading.events.held_long())
+    }).labelled(&[HOLD]);
+
+    /// Connections that were taken back from leases that did not use them (`leak_reclaim_after`).
+    TAKEN_BACK = Metric::counter("plimsoll.leases.taken_back", "lease", |reading| {
+        count(reading.events.leases_taken_back.get())
+    });
+
+    /// Pile-ups behind a lock that lasted longer than `lock_report_after`.
+    LOCK_PILE_UPS = Metric::counter("plimsoll.locks.pile_ups", "pile-up", |reading| {
+        count(reading.events.lock_pile_ups.get())
+    });
+
+    /// Leases and requests that wrote more than once outside a transaction. They are counted unless `write_audit` is `off`.
+    UNWRAPPED_WRITES = Metric::counter("plimsoll.writes.unwrapped", "finding", |reading| {
+        count(reading.unwrapped_writes)
+    });
+
+    /// How often `LISTEN` held on the connection of a listener, for the first time or again.
+    LISTENER_CONNECTS = Metric::counter("plimsoll.listener.connects", "connect", |reading| {
+        count(reading.events.listener_connects.get())
+    });
+
+    /// Connects of listeners that failed, by the code of the fault.
+    LISTENER_CONNECT_FAILURES = Metric::counter("plimsoll.listener.connect.failures", "connect", |reading| {
+        by_code(&reading.events.listener_connect_failures)
+    }).labelled(&[CODE]);
+
+    /// Connections that listeners lost, by the code of the fault.
+    LISTENER_LOSSES = Metric::counter("plimsoll.listener.losses", "connection", |reading| {
+        by_code(&reading.events.listener_losses)
+    }).labelled(&[CODE]);
+
+    /// How often the reader of a listener was too slow, so that notifications were dropped.
+    LISTENER_OVERFLOWS = Metric::counter("plimsoll.listener.overflows", "overflow", |reading| {
+        count(reading.events.listener_overflows.get())
     });
 
     /// How often every lease was held by a task that waited for another lease.

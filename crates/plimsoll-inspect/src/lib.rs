@@ -1,0 +1,38 @@
+//! Questions to a PostgreSQL server about how it is.
+//!
+//! Each question is one file: its SQL, which lies beside it in `sql/`, how the server's answer is read, and what the answer
+//! means. The SQL knows the differences between the versions of PostgreSQL (14 and later), so that a program that asks does
+//! not have to. This crate knows nothing of pools and opens no connection: a program that
+//! has one asks, and hands the answer over.
+//!
+//! ```no_run
+//! use plimsoll_inspect::blocking::{BLOCKING, Blocking};
+//!
+//! # async fn example(client: &tokio_postgres::Client) -> Result<(), Box<dyn std::error::Error>> {
+//! let answer = client.simple_query(BLOCKING).await?;
+//! for pile in Blocking::read(&answer)?.piles() {
+//!     println!("{pile}");
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! | file | question |
+//! |---|---|
+//! | [`blocking`] | who waits for a lock, and who holds it |
+//! | [`statements`] | which statements take the server's time |
+//!
+//! What all questions keep to:
+//!
+//! - **One text, no parameters.** A question is sent by the simple query protocol, so it runs through every pooler and
+//!   leaves no prepared statement behind.
+//! - **They read and never write**, take no lock that a statement of an application waits for, and are bounded: by a `LIMIT`
+//!   in the SQL and by a `statement_timeout` of their own.
+//! - **They say what they could not see.** A role without `pg_read_all_stats` sees less; the answer tells what is missing,
+//!   since a view that is half empty must not read as good news.
+//! - **Names are qualified** (`pg_catalog.`), so that no `search_path` changes what is asked.
+
+mod answer;
+pub mod blocking;
+pub mod statements;
+
+pub use answer::Unreadable;

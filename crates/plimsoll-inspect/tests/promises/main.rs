@@ -1,0 +1,9 @@
+//! What `plimsoll-inspect` promises: a module for each promise, named as a sentence.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod no_question_waits_for_long_or_leaves_anything;
+mod statements_that_take_the_time_are_listed;
+mod who_blocks_whom_is_found;
+
+// What several promises begin with.
+mod session;
