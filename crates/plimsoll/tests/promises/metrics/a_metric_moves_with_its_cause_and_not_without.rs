@@ -23,6 +23,7 @@ const STATEMENTS: &str = "plimsoll_statements_total";
 const FAILED: &str = "plimsoll_statement_failures_total";
 const REFUSED: &str = "pool_acquisition_failures_total";
 const WAITED_IN_VAIN: &str = "db_client_connection_timeouts_total";
+const RECLAIMED: &str = "plimsoll_connections_reclaimed_total";
 const TIMEOUTS: &str = "system_timeout_errors_total";
 
 async fn pool(change: impl FnOnce(Settings) -> Settings) -> (TestDatabase, Database) {
@@ -46,10 +47,15 @@ fn failed(code: &str) -> String {
     )
 }
 
-/// Everything that has been counted since this scrape, and nothing else, is this.
+/// Everything that has been counted since this scrape, and nothing else, is this. Only whether a connection had to be made
+/// clean is left open: after a statement that was answered it has not, and after another it depends on what the server sent
+/// first.
 fn only(db: &Database, since: &Scrape, names: &[&str]) -> Scrape {
     let now = Scrape::of(db);
-    assert_eq!(now.grown_names(since), names.iter().copied().collect::<BTreeSet<_>>());
+    let is_clean = names.contains(&ANSWERED);
+    let grown: BTreeSet<_> =
+        now.grown_names(since).into_iter().filter(|name| is_clean || *name != RECLAIMED).collect();
+    assert_eq!(grown, names.iter().copied().collect::<BTreeSet<_>>());
     now
 }
 
@@ -141,10 +147,9 @@ async fn a_statement_that_a_limit_ends() {
     assert_eq!(late.unwrap_err().fault(), Fault::DeadlinePassed);
     until("it was stopped", PATIENCE, async || db.pool_status().checked_out == 0).await;
     let stopped = r#"plimsoll_statements_stopped_total{reason="deadline"}"#;
-    let reclaimed = "plimsoll_connections_reclaimed_total";
     let code = failed(Fault::DeadlinePassed.code());
     let ended = [&code, WAIT, USE, STATEMENTS, FAILED, "plimsoll_statement_timeouts_total", TIMEOUTS];
-    only(&db, &before, &[&ended[..], &[stopped, reclaimed]].concat());
+    only(&db, &before, &[&ended[..], &[stopped]].concat());
 
     let before = Scrape::of(&db);
     let limited = db.named("limited").statement_timeout(100 * MS);
@@ -166,8 +171,7 @@ async fn a_statement_that_is_given_up() {
     assert!(tokio::time::timeout(300 * MS, db.query("SELECT pg_sleep(60)", &[])).await.is_err());
     until("it was stopped", PATIENCE, async || db.pool_status().checked_out == 0).await;
     let stopped = r#"plimsoll_statements_stopped_total{reason="dropped"}"#;
-    let reclaimed = "plimsoll_connections_reclaimed_total";
-    only(&db, &before, &[&failed("dropped"), WAIT, USE, STATEMENTS, FAILED, stopped, reclaimed]);
+    only(&db, &before, &[&failed("dropped"), WAIT, USE, STATEMENTS, FAILED, stopped]);
 }
 
 #[tokio::test]
@@ -399,7 +403,7 @@ async fn a_connection_that_is_being_made_clean() {
     .await;
     until("it is clean", PATIENCE, async || Scrape::of(&db).get("plimsoll_connections_returning") == 0.0)
         .await;
-    assert_eq!(Scrape::of(&db).get("plimsoll_connections_reclaimed_total"), 1.0);
+    assert_eq!(Scrape::of(&db).get(RECLAIMED), 1.0);
 }
 
 /// Forty callers one after the other on one connection, each for a while; then one that has no time for such a queue. A
