@@ -41,6 +41,9 @@ TELL_WHAT_DID_NOT_RUN := for version in $$poolers; do \
 	if [ -n "$$promtool" ]; then \
 	echo "NOT RUN: the tests of alert rules by promtool, which cannot be had here; nextest counts them as skipped"; fi
 
+# What all tests of the last run have printed holds none of the passwords that were planted.
+NO_SECRET_WAS_PRINTED := scripts/planted target/nextest/default/junit.xml
+
 # Loom replaces the primitives under the pool, so these tests are another build in a folder of their own.
 LOOM_TESTS := $(wildcard crates/plimsoll/tests/loom*.rs)
 
@@ -60,6 +63,7 @@ test:
 	@scripts/setup test
 	@failed=0; $(CHOOSE_TESTS); \
 	( set -x; $(CARGO) nextest run --workspace --exclude bench $(NEXTEST_FLAGS) -E "$$tests" ) || $(ON_FAILURE); \
+	$(NO_SECRET_WAS_PRINTED) || $(ON_FAILURE); \
 	( set -x; $(CARGO) test --doc --workspace --exclude bench ) || $(ON_FAILURE); \
 	if [ -n "$(LOOM_TESTS)" ]; then \
 		( set -x; RUSTFLAGS="--cfg plimsoll_loom" \
@@ -78,6 +82,7 @@ test-all:
 		echo "== PostgreSQL $$version"; \
 		( set -x; PLIMSOLL_PG_BIN="$(CURDIR)/target/postgres/$$version/bin" \
 			$(CARGO) nextest run --workspace --exclude bench $(NEXTEST_FLAGS) -E "$$tests" ) || $(ON_FAILURE); \
+		$(NO_SECRET_WAS_PRINTED) || $(ON_FAILURE); \
 	done; \
 	$(TELL_WHAT_DID_NOT_RUN); \
 	exit $$failed
@@ -90,6 +95,8 @@ soak:
 	PLIMSOLL_SECONDS=60 $(CARGO) nextest run -p plimsoll --no-fail-fast \
 		--test promises a_frozen_server_is_seen_within_a_second a_storm_of_cancels_leaves_no_statement_behind \
 		random_cancels_and_kills_are_no_outage
+	PLIMSOLL_RECORDS=10000000 $(CARGO) test -p plimsoll --test promises -- --nocapture \
+		the_monitor_takes_the_same_memory_for_any_load
 	PLIMSOLL_SOAK=1 $(CARGO) test -p plimsoll --test promises no_statement_outruns_its_begin -- --nocapture
 	PLIMSOLL_RESTARTS=200 $(CARGO) nextest run -p plimsoll --no-fail-fast --test promises \
 		a_listener_misses_nothing_without_a_gap

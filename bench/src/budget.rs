@@ -3,7 +3,8 @@
 //! A service in Python measured its own guards on an acquisition of 12.5 ms and on a query of 45.2 ms, and set a budget for
 //! each of their parts. Both are measured here on the same lengths: the query really takes 45.2 ms, on the driver with
 //! nothing around it and through a guarded call, in turn; what a deadline adds to an acquisition is measured over many
-//! acquisitions, since it is shorter than a clock can tell of one. At saturation, where nothing hides what the guards
+//! acquisitions, since it is shorter than a clock can tell of one. So is what the monitor takes to record a query, and to
+//! give out all that it has recorded, as a collector asks for it once a second. At saturation, where nothing hides what the guards
 //! cost, `overhead` shows them beside the bare driver.
 
 use crate::options::Options;
@@ -15,7 +16,7 @@ use plimsoll::migrate::{Initialisation, Migrations};
 use plimsoll::{Database, deadline};
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The acquisition and the query that the budget was set for, in milliseconds.
 const ACQUISITION: f64 = 12.5;
@@ -23,6 +24,8 @@ const QUERY: f64 = 45.2;
 const SQL: &str = "select pg_sleep(0.0452)";
 /// Acquisitions of one round.
 const ACQUIRES: usize = 50_000;
+const RECORDS: usize = 200_000;
+const COLLECTIONS: usize = 500;
 const NO_DEADLINE: &str = "without a deadline";
 
 /// What was found.
@@ -30,6 +33,10 @@ struct Cost {
     schema_check_ms: f64,
     deadline_us: f64,
     query_us: f64,
+    /// The records of one acquisition and one statement.
+    recording_us: f64,
+    /// The snapshot as JSON, once a second, in per cent of one processor.
+    collecting_pct: f64,
 }
 
 /// Measures, and adds the table and its targets to the report.
@@ -44,12 +51,16 @@ pub async fn measure(report: &mut Report, options: &Options, place: &Place) -> R
         schema_check_ms: schema_check(&ours, options.times(20)).await?,
         deadline_us: between(&acquires, OURS, NO_DEADLINE),
         query_us: between(&queries, OURS, DRIVER),
+        recording_us: recording(&ours, options.times(RECORDS)),
+        collecting_pct: collecting(&ours, options.times(COLLECTIONS))?,
     };
     for line in table(&cost) {
         report.line(line);
     }
     report.at_most("budget", "schema check at the start, ms", cost.schema_check_ms, 50.0);
     report.at_most("budget", "time limit of an acquire, us (1 ms is allowed)", cost.deadline_us, 1_000.0);
+    report.at_most("budget", "recording of a query, us (0.5 ms is allowed)", cost.recording_us, 500.0);
+    report.at_most("budget", "collecting once a second, % of a CPU", cost.collecting_pct, 5.0);
     report.at_most("budget", "a query of 45.2 ms, % more than the driver", query_share(&cost), 2.0);
     ours.close().await;
     Ok(())
@@ -70,6 +81,8 @@ fn table(cost: &Cost) -> Vec<String> {
         part("Overhead analysis", "allowed", "measured".to_owned()),
         part("Schema check (first connection)", "50 ms", format!("{:.2} ms", cost.schema_check_ms)),
         part("Timeout logic (per connection)", "1 ms", format!("{:.3} us", cost.deadline_us)),
+        part("Metric recording (per query)", "0.5 ms", format!("{:.3} us", cost.recording_us)),
+        part("Metric collection (each second)", "5 % CPU", format!("{:.4} % CPU", cost.collecting_pct)),
         String::new(),
         format!("{:<40}{:>12}{:>16}{:>14}", "Benchmarks", "before", "after", "overhead"),
         case("Connection acquisition (with timeout)", ACQUISITION, cost.deadline_us),
@@ -169,6 +182,31 @@ async fn acquire_of_deadpool(pool: &deadpool_postgres::Pool, times: usize) -> Re
     Ok(a_time(began, times))
 }
 
+/// Microseconds of the records of one query.
+fn recording(db: &Database, times: usize) -> f64 {
+    let monitor = db.monitor();
+    let began = Instant::now();
+    for _ in 0..times {
+        monitor.record_acquisition(black_box(Duration::from_micros(10)), true);
+        monitor.record_query_execution(black_box(SQL), Duration::from_micros(45_200), false);
+    }
+    a_time(began, times)
+}
+
+/// Per cent of one processor that goes to a collector who asks once a second, while the table of statements is full.
+fn collecting(db: &Database, times: usize) -> Result<f64> {
+    for number in 0..1_000 {
+        let text = format!("select column_{number} from a_table where id = $1");
+        db.monitor().record_query_execution(&text, Duration::from_micros(number), false);
+    }
+    let began = Instant::now();
+    for _ in 0..times {
+        black_box(db.monitor().capture_pool_snapshot());
+        black_box(serde_json::to_string(&db.snapshot())?);
+    }
+    Ok(a_time(began, times) / 1e6 * 100.0)
+}
+
 fn a_time(began: Instant, times: usize) -> f64 {
     began.elapsed().as_secs_f64() * 1e6 / times as f64
 }
@@ -179,9 +217,17 @@ mod tests {
 
     #[test]
     fn a_cost_is_a_share_of_the_work_that_it_comes_on_top_of() {
-        let lines = table(&Cost { schema_check_ms: 1.0, deadline_us: 0.3, query_us: 5.0 }).join("\n");
+        let lines = table(&Cost {
+            schema_check_ms: 1.0,
+            deadline_us: 0.3,
+            query_us: 5.0,
+            recording_us: 0.4,
+            collecting_pct: 0.05,
+        })
+        .join("\n");
         assert!(lines.contains("12.5003 ms"), "{lines}");
         assert!(lines.contains("45.2050 ms"), "{lines}");
+        assert!(lines.contains("0.400 us") && lines.contains("0.0500 % CPU"), "{lines}");
         assert!(lines.contains("0.0024 %") && lines.contains("0.0111 %"), "{lines}");
     }
 }

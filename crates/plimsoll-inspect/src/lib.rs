@@ -19,6 +19,7 @@
 //! | file | question |
 //! |---|---|
 //! | [`blocking`] | who waits for a lock, and who holds it |
+//! | [`integrity`] | whether the rows keep what the tables promise |
 //! | [`statements`] | which statements take the server's time |
 //!
 //! What all questions keep to:
@@ -33,6 +34,7 @@
 
 mod answer;
 pub mod blocking;
+pub mod integrity;
 pub mod statements;
 
 pub use answer::Unreadable;

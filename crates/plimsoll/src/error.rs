@@ -5,6 +5,7 @@
 //! type. The message is one sentence, numbers first; cause and remedy come from the fault's row of the table.
 
 use crate::fault::{Again, Fault};
+use crate::said::{DriverError, said};
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -91,8 +92,23 @@ struct Inner {
     sentence: String,
     sqlstate: Option<SqlState>,
     retry_after: Option<Duration>,
-    source: Option<BoxError>,
+    source: Option<Source>,
     attempts: u32,
+}
+
+/// What caused an error.
+enum Source {
+    Driver(DriverError),
+    Other(BoxError),
+}
+
+impl From<BoxError> for Source {
+    fn from(error: BoxError) -> Self {
+        match error.downcast() {
+            Ok(driver) => Source::Driver(DriverError(*driver)),
+            Err(other) => Source::Other(other),
+        }
+    }
 }
 
 impl Error {
@@ -120,17 +136,16 @@ impl Error {
             Outcome::RolledBack,
             format!("the transaction's code gave up: {source}"),
         );
-        error.0.source = Some(source);
+        error.0.source = Some(Source::Other(source));
         error
     }
 
     /// Keeps the error that caused this one.
     pub(crate) fn caused_by(mut self, source: impl Into<BoxError>) -> Self {
-        let source = source.into();
+        self.0.source = Some(source.into().into());
         if self.0.sqlstate.is_none() {
-            self.0.sqlstate = source.downcast_ref::<tokio_postgres::Error>().and_then(|e| e.code().cloned());
+            self.0.sqlstate = self.driver_error().and_then(|error| error.code().cloned());
         }
-        self.0.source = Some(source);
         self
     }
 
@@ -209,7 +224,11 @@ impl Error {
     /// The driver's error that caused this one, if there is one.
     #[must_use]
     pub fn driver_error(&self) -> Option<&tokio_postgres::Error> {
-        self.0.source.as_deref().and_then(|source| source.downcast_ref())
+        match &self.0.source {
+            Some(Source::Driver(DriverError(error))) => Some(error),
+            Some(Source::Other(error)) => error.downcast_ref(),
+            None => None,
+        }
     }
 
     /// Whether the same work may be run again: the fault allows it, and no part of the first run stays.
@@ -266,50 +285,19 @@ impl fmt::Debug for Error {
             .field("phase", &self.0.phase)
             .field("outcome", &self.0.outcome)
             .field("sentence", &self.0.sentence);
-        match self.as_db_error() {
-            // Its detail and its context quote rows and parameters; `as_db_error` gives them to code that needs them.
-            Some(db) => shown.field("source", &format_args!("DbError({})", db.code().code())),
-            None => shown.field("source", &self.0.source),
-        };
-        shown.finish()
-    }
-}
-
-/// The server's message, fit for a log: without the values that it quotes.
-///
-/// The messages of class 22 quote the value that was refused (`invalid input syntax for type integer: "4711x"`), which
-/// may be a parameter. In other classes the quoted text is the name of an object.
-pub(crate) fn said(db: &DbError) -> String {
-    let code = db.code().code();
-    let message = if code.starts_with("22") { without_quotes(db.message()) } else { db.message().to_owned() };
-    format!("the server said \"{message}\" ({code})")
-}
-
-/// The text of a driver's error: the server's words as `from_server` gives them, else the cause. The driver's own text
-/// says only which part failed, and stands where there is no cause.
-pub(crate) fn text_of(error: &tokio_postgres::Error, from_server: impl FnOnce(&DbError) -> String) -> String {
-    match (error.as_db_error(), std::error::Error::source(error)) {
-        (Some(db), _) => from_server(db),
-        (None, Some(cause)) => cause.to_string(),
-        (None, None) => error.to_string(),
-    }
-}
-
-/// Whatever stands between the first quotation mark and the last is a value, or a part of one.
-fn without_quotes(message: &str) -> String {
-    match (message.find('"'), message.rfind('"')) {
-        (Some(first), Some(last)) if first < last => {
-            let (before, from_first) = message.split_at(first);
-            let after = from_first.get(last - first + 1..).unwrap_or_default();
-            format!("{before}...{after}")
-        }
-        _ => message.to_owned(),
+        shown.field("source", &std::error::Error::source(self)).finish()
     }
 }
 
 impl std::error::Error for Error {
+    /// What caused it. The texts of the whole chain are fit for a log; [`Error::driver_error`] gives the driver's own error,
+    /// whose text quotes rows and parameters.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source.as_deref().map(|source| source as _)
+        match &self.0.source {
+            Some(Source::Driver(error)) => Some(error),
+            Some(Source::Other(error)) => Some(&**error),
+            None => None,
+        }
     }
 }
 

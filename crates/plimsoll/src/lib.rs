@@ -61,6 +61,7 @@ mod record;
 pub mod request_id;
 mod rules;
 mod runner;
+mod said;
 pub mod secret;
 pub mod session_name;
 pub mod settings;

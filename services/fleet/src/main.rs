@@ -13,6 +13,11 @@ use tracing_subscriber::EnvFilter;
 #[tokio::main]
 async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // The driver writes the texts of statements and their parameters at DEBUG, passwords and readings among them.
+    let filter = match "tokio_postgres=warn".parse() {
+        Ok(quiet) => filter.add_directive(quiet),
+        Err(_) => filter,
+    };
     let is_read_by_a_person = io::stderr().is_terminal();
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -2,7 +2,7 @@
 
 use super::breaker::Permit;
 use super::server::Server;
-use super::statement::cache::StatementCache;
+use super::statement::cache::{StatementCache, StatementTypes};
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::{Event, Found, StopReason};
 use crate::fault::Fault;
@@ -21,6 +21,7 @@ use crate::wire::recycle::Unfit;
 use crate::wire::stop::Extent;
 use crate::wire::transaction_status::TransactionStatus;
 use crate::write_trail::WriteTrail;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub(crate) struct Connection {
     pub(crate) statements: StatementCache,
     /// The epoch of what `statements` holds: see [`StatementKnowledge`](super::statement::cache::StatementKnowledge).
     pub(crate) learned_in: AtomicU64,
+    /// The types that were asked for last.
+    pub(crate) last_types: Mutex<Option<Arc<StatementTypes>>>,
     pub(crate) client: Client,
     pub(crate) session: Session,
     /// What the present lease has written outside a transaction.
@@ -130,6 +133,7 @@ impl Manage for Postgres {
             write_trail: WriteTrail::default(),
             audited: AtomicU32::new(0),
             statements: StatementCache::new(self.server.plan.statement_cache()),
+            last_types: Mutex::default(),
             learned_in: AtomicU64::new(self.server.statements.epoch()),
             server: Arc::clone(&self.server),
         }))

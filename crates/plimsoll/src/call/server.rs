@@ -7,6 +7,7 @@ use crate::event::Events;
 use crate::moment::nanos;
 use crate::pool::alarm::Alarm;
 use crate::record::Monitor;
+use crate::record::slow_log::SlowLog;
 use crate::settings::Plan;
 use crate::wire::handshake::Opened;
 use parking_lot::Mutex;
@@ -28,6 +29,7 @@ pub(crate) struct Server {
     pub(crate) runtime: Handle,
     /// Told of each statement that has ended, and by the pool of acquisitions and leases.
     pub(crate) monitor: Arc<Monitor>,
+    pub(crate) slow_log: SlowLog,
     pub(crate) statements: StatementKnowledge,
     pub(crate) observed: Observed,
     /// When the pool was opened.
@@ -71,7 +73,7 @@ impl StatementLimits {
 }
 
 impl Server {
-    pub(crate) fn new(plan: Arc<Plan>, events: Events, monitor: Arc<Monitor>) -> Self {
+    pub(crate) fn new(plan: Arc<Plan>, events: Events, monitor: Arc<Monitor>, slow_log: SlowLog) -> Self {
         Server {
             limits: StatementLimits {
                 client: plan.client_statement_timeout(),
@@ -83,6 +85,7 @@ impl Server {
             breaker: Arc::new(CircuitBreaker::new(plan.breaker(), plan.breaker_after(), events.clone())),
             runtime: Handle::current(),
             monitor,
+            slow_log,
             statements: StatementKnowledge::new(plan.type_cache()),
             observed: Observed::default(),
             #[cfg(feature = "otlp")]

@@ -7,6 +7,7 @@ use super::script::Statement;
 use crate::call::transaction::Transaction;
 use crate::error::{Error, Outcome, Phase};
 use crate::fault::Fault;
+use crate::said::message;
 use tokio_postgres::error::ErrorPosition;
 
 /// The error, the statement that failed, and what stays of the file.
@@ -119,7 +120,7 @@ impl Failure {
         let sentence = format!(
             "migration {} failed{at}{tries}: the server said \"{}\" ({code}); {kept}{before}{}",
             file.file,
-            db.message(),
+            message(db),
             advice(&code, place.as_ref(), report),
         );
         let told = Error::new(Fault::Migration, Phase::Migrate, outcome, sentence);

@@ -12,6 +12,7 @@
 //! | [`histogram`] | times since the start, in OpenTelemetry's buckets |
 //! | [`queries`] | the bounded table of kinds of statements |
 //! | [`locks`] | pile-ups behind locks, for 15 minutes |
+//! | [`slow_log`] | which statements go to the slow log |
 //! | [`pool`] | acquisitions and the latest snapshots of the pool |
 //! | [`counters`], [`keeper`] | the totals, and the file in which they outlive the program |
 //! | [`endings`] | times of statements by how they ended |
@@ -31,6 +32,7 @@ pub(crate) mod locks;
 pub(crate) mod pool;
 pub(crate) mod queries;
 pub(crate) mod share;
+pub(crate) mod slow_log;
 pub(crate) mod spread;
 pub(crate) mod statement;
 pub(crate) mod time;
@@ -60,7 +62,7 @@ use std::time::Duration;
 use window::Window;
 
 /// Stands for the text of a statement that the caller has prepared itself: the driver does not tell it.
-const PREPARED: &str = "\"a statement that the caller prepared\"";
+pub(crate) const PREPARED: &str = "\"a statement that the caller prepared\"";
 
 /// What recorders of the `metrics` facade were told of counters: for each recorder, by the name of the metric and the values
 /// of its labels.

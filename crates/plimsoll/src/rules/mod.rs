@@ -15,6 +15,8 @@
 //! | [`budget`], [`backoff`] | whether work may run again, and after which pause |
 //! | [`suggestion`] | which limit a kind of statement could have |
 //! | [`inbox`] | what a listener's reader gets, and where it is told that something is missing |
+//! | [`slow_kinds`] | which slow statements are told of in full, and which are counted |
+//! | [`plan`] | what is told of a server's plan |
 //! | [`outcome`] | what became of a statement, from where it ran and what was answered |
 
 pub(crate) mod backoff;
@@ -26,8 +28,10 @@ pub(crate) mod gate;
 pub(crate) mod given_up;
 pub(crate) mod inbox;
 pub(crate) mod outcome;
+pub(crate) mod plan;
 pub(crate) mod queue;
 pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod slots;
+pub(crate) mod slow_kinds;
 pub(crate) mod suggestion;

@@ -57,7 +57,8 @@ pub use table::{Plan, Settings, table};
 #[doc(hidden)]
 pub use words::Enforcement as GuardMode;
 pub use words::{
-    ChannelBinding, Enforcement, OnMissingGuardrail, PoolerMode, Profile, TargetSessionAttrs, TlsMode,
+    ChannelBinding, Enforcement, OnMissingGuardrail, PoolerMode, Profile, SlowParameters, TargetSessionAttrs,
+    TlsMode,
 };
 
 use std::fmt;

@@ -20,7 +20,7 @@ use super::plan::TlsRoots;
 use super::problem::Problem;
 use super::value::{Hosts, Profiles, Value, put};
 use super::words::{
-    ChannelBinding, Enforcement, OnMissingGuardrail, PoolerMode, TargetSessionAttrs, TlsMode,
+    ChannelBinding, Enforcement, OnMissingGuardrail, PoolerMode, SlowParameters, TargetSessionAttrs, TlsMode,
 };
 use crate::secret::Password;
 
@@ -373,5 +373,21 @@ settings! {
         /// for never. Pile-ups are kept for 15 minutes all the same: `Monitoring::lock_episodes`. They are watched on the
         /// heartbeat's connection, so not where `heartbeat` is off.
         lock_report_after: Limit, set (impl Into<Limit>), default limit(secs(2)), range Range::Times(ms(1), hours(24));
+
+        /// A statement that takes longer than this goes to the slow log, which is `tracing` at the target
+        /// `plimsoll::slow`: its text without constants, its parameters, who ran it, and how it ended. In each minute the
+        /// first of a kind is logged whole, and those that follow are counted. Independent of `monitoring`; `off` for no
+        /// slow log.
+        slow_log_after: Limit, set (impl Into<Limit>), default limit(ms(500)), range Range::Times(ms(1), hours(1));
+
+        /// What the slow log shows of a statement's parameters. With `by-type`, the values of numbers, booleans, dates,
+        /// times and UUIDs, which tell most about a slow statement; of every other type, text and JSON among them, its
+        /// name and the length, as `text(12 bytes)`. Where numbers are secrets too, `none`.
+        slow_log_parameters: SlowParameters, default SlowParameters::ByType;
+
+        /// Whether the plan of a slow statement is logged too, when it is logged whole: it is asked for with EXPLAIN,
+        /// which does not run the statement, on a connection of the pool that no caller waits for, and its constants are
+        /// taken out. Of a statement with parameters it is the generic plan, which PostgreSQL tells from version 16 on.
+        slow_log_plan: bool, default false;
     }
 }

@@ -16,7 +16,8 @@ use super::host::Host;
 use super::plan::TlsRoots;
 use super::problem::STARS;
 use super::words::{
-    ChannelBinding, Enforcement, OnMissingGuardrail, PoolerMode, Profile, TargetSessionAttrs, TlsMode,
+    ChannelBinding, Enforcement, OnMissingGuardrail, PoolerMode, Profile, SlowParameters, TargetSessionAttrs,
+    TlsMode,
 };
 use crate::secret::{Password, Secret};
 
@@ -71,7 +72,15 @@ macro_rules! word_values { ($($word:ty),+) => { $(
         }
     }
 )+ } }
-word_values!(TlsMode, ChannelBinding, TargetSessionAttrs, PoolerMode, OnMissingGuardrail, Enforcement);
+word_values!(
+    TlsMode,
+    ChannelBinding,
+    TargetSessionAttrs,
+    PoolerMode,
+    OnMissingGuardrail,
+    Enforcement,
+    SlowParameters
+);
 
 impl Value for f64 {
     const KIND: Kind = Kind::Fraction;

@@ -103,6 +103,14 @@ words! {
         Off = "off",
     }
 
+    /// What the slow log shows of the parameters of a statement (`slow_log_parameters`).
+    SlowParameters {
+        /// Nothing.
+        None = "none",
+        /// The values of numbers, booleans, dates, times and UUIDs; of every other type its name and the length.
+        ByType = "by-type",
+    }
+
     /// A named set of values, for a size of pool, a kind of connection or a pace of work.
     ///
     /// A profile is weaker than any value that was set, whichever of the two was set first.

@@ -13,8 +13,10 @@
 //! | `nature` | what does a statement do to transactions? |
 //! | `listens` | does a text begin to listen to a channel? |
 //! | `fingerprint` | which texts differ only in their constants, and what is left without these? |
+//! | `explain` | may it be put behind EXPLAIN? |
 //! | `residue`, `functions` | what does a statement, or a function that it calls, leave in the session? |
 
+pub(crate) mod explain;
 pub(crate) mod fingerprint;
 mod functions;
 pub(crate) mod lexer;

@@ -8,6 +8,7 @@
 //! | [`listen`] | notifications, on a connection of their own |
 //! | [`monitor`] | what went on: acquisitions, statements, leases, in bounded memory |
 //! | [`metrics`] | what is measured, for monitoring systems; alert rules |
+//! | [`slow_log`] | tells what the slow log counted, and asks for the plans of slow statements |
 //! | [`events`] | writes events to the log |
 
 pub(crate) mod capacity;
@@ -19,4 +20,5 @@ mod lock_watch;
 pub(crate) mod metrics;
 pub(crate) mod monitor;
 mod session_watch;
+mod slow_log;
 mod start;

@@ -3,6 +3,7 @@
 use super::events;
 use super::heartbeat;
 use super::monitor::sampler;
+use super::slow_log;
 use crate::call::breaker::Permit;
 use crate::call::connection::PooledConnection;
 use crate::call::database::Database;
@@ -18,6 +19,7 @@ use crate::pool::fairness::refused;
 use crate::pool::meter::Metering;
 use crate::pool::{Ask, LastConnect, Pool, connects};
 use crate::record::Monitor;
+use crate::record::slow_log::SlowLog;
 use crate::rules::queue::waiters::AS_LONG_AS_IT_TAKES;
 use crate::session_name::HEARTBEAT;
 use crate::settings::Settings;
@@ -44,13 +46,15 @@ impl Database {
         let plan = Arc::new(plan);
         let monitor = Arc::new(Monitor::of(&plan));
         let events = Events::new(Some(events::sink(Arc::clone(&monitor))));
-        let server = Arc::new(Server::new(Arc::clone(&plan), events.clone(), Arc::clone(&monitor)));
+        let (slow_log, plans) = SlowLog::of(&plan);
+        let server = Arc::new(Server::new(Arc::clone(&plan), events.clone(), Arc::clone(&monitor), slow_log));
         let manager = Postgres { connector: Connector::new(Arc::clone(&plan))?, server: Arc::clone(&server) };
         let retries = Arc::new(Retries::new(&plan, events.clone()));
         let metering = Metering::by(Arc::clone(&monitor) as _);
         let pool = Pool::with_events(manager, &plan, events, Arc::clone(&server.alarm), metering);
         server.runtime.spawn(sampler::run(Arc::downgrade(&pool.inner), monitor));
         let db = Database { pool, server, retries };
+        slow_log::start(&db, plans);
         db.first_connect().await?;
         db.start_heartbeat()?;
         Ok(db)

@@ -3,8 +3,9 @@
 use super::link::Link;
 use super::socket::Socket;
 use super::tap::Tap;
-use crate::error::{fault_of, text_of};
+use crate::error::fault_of;
 use crate::fault::Fault;
+use crate::said::{message, text_of};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -51,7 +52,7 @@ impl Future for Driver {
                 }
                 Poll::Ready(Some(Ok(message))) => report(message, &this.link),
                 Poll::Ready(Some(Err(error))) => {
-                    let text = text_of(&error, |db| format!("{} ({})", db.message(), db.code().code()));
+                    let text = text_of(&error, |db| format!("{} ({})", message(db), db.code().code()));
                     this.link.close(fault_of(&error), &text);
                     return Poll::Ready(());
                 }

@@ -16,8 +16,9 @@ use super::session_state::SessionState;
 use super::socket::Socket;
 use super::stated::SessionDefaults;
 use super::tap::Tap;
-use crate::error::{Error, Outcome, Phase, Result, fault_of_connect, text_of};
+use crate::error::{Error, Outcome, Phase, Result, fault_of_connect};
 use crate::fault::Fault;
+use crate::said::{said, text_of};
 use crate::secret::Secret;
 use crate::settings::{ChannelBinding, Host, Plan, TlsMode};
 use std::future::{Ready as ReadyFuture, ready};
@@ -241,7 +242,7 @@ fn tls_failure(plan: &Plan, host: &Host, error: io::Error) -> Error {
 
 /// The error of a session that the server refused, or of a connection that it closed.
 pub(super) fn refused(host: &Host, stage: &str, error: tokio_postgres::Error) -> Error {
-    let said = text_of(&error, |db| format!("the server said \"{}\" ({})", db.message(), db.code().code()));
+    let said = text_of(&error, said);
     let kind = error.to_string();
     let fault = match fault_of_connect(&error) {
         Fault::Privilege => Fault::Authentication,

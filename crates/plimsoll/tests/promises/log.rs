@@ -4,6 +4,8 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use tracing::Level;
 use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// What was logged by this test's thread; in a test of one thread that is everything.
 #[derive(Clone, Default)]
@@ -32,6 +34,27 @@ impl Log {
             .with_writer(move || for_writer.clone())
             .finish();
         (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    /// Everything that is logged at all, by this crate and by those beneath it, as far as this filter lets it through.
+    pub(crate) fn everything(filter: &str) -> (Log, DefaultGuard) {
+        let (log, for_writer) = {
+            let log = Log::default();
+            (log.clone(), log)
+        };
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::new(filter))
+            .with_ansi(false)
+            .with_writer(move || for_writer.clone());
+        // Takes what is said by the crate `log` along, as programs do.
+        (log, subscriber.set_default())
+    }
+
+    /// The lines that have all of this in them.
+    pub(crate) fn lines(&self, parts: &[&str]) -> Vec<String> {
+        let text = self.text();
+        let lines = text.lines().filter(|line| parts.iter().all(|part| line.contains(part)));
+        lines.map(str::to_owned).collect()
     }
 
     /// Whether there is a line of this level with exactly this message.

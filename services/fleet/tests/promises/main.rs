@@ -22,6 +22,7 @@ mod device_pages_are_complete_and_cursors_are_checked;
 mod duplicates_are_stored_once;
 mod each_part_has_its_own_pool;
 mod it_works_behind_a_transaction_pooler;
+mod no_secret_is_logged_or_answered;
 mod one_hundred_first_messages_make_one_device;
 mod only_plain_json_is_read;
 mod sql_and_code_have_one_list_of_states;

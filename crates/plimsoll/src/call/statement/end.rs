@@ -1,9 +1,12 @@
 //! The one place where a statement ends, whatever way it took: answered, refused, stopped, failed, dropped by its caller,
 //! or streamed to its end. How long it took, how many rows it gave and what has become of it are known here.
 //!
-//! Whatever watches statements listens in [`Running`]'s drop: the monitor, and a trace for `tracing`.
+//! Whatever watches statements listens in [`Running`]'s drop: the monitor, the slow log, and a trace for `tracing`.
 
 use super::executor::Executor;
+use super::query::Params;
+use super::shown;
+use super::slow::Given;
 use crate::call::postgres::Connection;
 use crate::error::{Error, Result};
 use crate::moment::Moment;
@@ -13,16 +16,19 @@ use crate::rules::outcome::Scope;
 use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
+use tokio_postgres::Statement;
+use tokio_postgres::types::Type;
 use tracing::Level;
 
 /// A statement that runs. It ends when this is dropped.
 pub(crate) struct Running<'a> {
-    connection: &'a Connection,
-    work: &'a WorkName,
-    text: Option<Cow<'a, str>>,
+    pub(super) connection: &'a Connection,
+    pub(super) work: &'a WorkName,
+    pub(super) text: Option<Cow<'a, str>>,
+    pub(super) given: Given<'a>,
     number: u64,
     began: Moment,
-    end: End,
+    pub(super) end: End,
     /// The writes on this connection before it, if it runs outside a transaction and that is looked at.
     writes_before: Option<u32>,
 }
@@ -30,25 +36,44 @@ pub(crate) struct Running<'a> {
 impl<'a> Running<'a> {
     /// A statement begins on this executor, which knows its text.
     pub(crate) fn begin(executor: &Executor<'a>) -> Self {
-        Running::of(executor, executor.text.map(Cow::Borrowed))
+        Running::of(executor, executor.text.map(Cow::Borrowed), Given::Nothing)
+    }
+
+    /// A statement with parameters begins. If it is prepared, the types of these are known from it.
+    pub(crate) fn begin_with(
+        executor: &Executor<'a>,
+        statement: Option<&'a Statement>,
+        params: Params<'a>,
+    ) -> Self {
+        Running::of(executor, executor.text.map(Cow::Borrowed), Given::Params(statement, params))
     }
 
     /// A stream begins. It may outlive the text, so that is copied, if it is wanted.
     pub(super) fn begin_stream(executor: &Executor<'a>, text: Option<&str>) -> Self {
-        let is_wanted = executor.connection.server.monitor.is_on();
-        Running::of(executor, text.filter(|_| is_wanted).map(|text| Cow::Owned(text.to_owned())))
+        let server = &executor.connection.server;
+        let is_wanted = server.monitor.is_on() || !server.slow_log.is_off();
+        let text = text.filter(|_| is_wanted).map(|text| Cow::Owned(text.to_owned()));
+        Running::of(executor, text, Given::Nothing)
     }
 
-    fn of(executor: &Executor<'a>, text: Option<Cow<'a, str>>) -> Self {
+    fn of(executor: &Executor<'a>, text: Option<Cow<'a, str>>, given: Given<'a>) -> Self {
         let number = executor.connection.note_statement(text.as_deref());
         Running {
             connection: executor.connection,
             work: executor.work,
             text,
+            given,
             number,
             began: Moment::now(),
             end: End::Dropped,
             writes_before: writes_before(executor),
+        }
+    }
+
+    /// Writes down what may be shown of a stream's parameters, which it may outlive.
+    pub(super) fn note(&mut self, params: Params<'_>, types: &[Type]) {
+        if !params.is_empty() && self.connection.server.slow_log.shows_parameters() {
+            self.given = Given::Shown(shown::show(params, Some(types)));
         }
     }
 
@@ -102,12 +127,12 @@ impl Running<'_> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         let connection = self.connection;
-        let monitor = &connection.server.monitor;
         if self.writes_before.is_some() {
             self.note_write();
         }
+        let (monitor, slow_log) = (&connection.server.monitor, &connection.server.slow_log);
         let is_traced = tracing::enabled!(target: "plimsoll", Level::TRACE);
-        if !is_traced && !monitor.is_on() {
+        if !is_traced && !monitor.is_on() && slow_log.is_off() {
             return;
         }
         let took = self.began.elapsed();
@@ -115,6 +140,9 @@ impl Drop for Running<'_> {
             let strings = connection.link.state.strings();
             let (number, text, at) = (self.number, self.text.as_deref(), SystemTime::now());
             monitor.ended(&Ended { number, text, strings, took, at, end: self.end });
+        }
+        if slow_log.is_slow(took) {
+            self.tell_slow(took);
         }
         if is_traced {
             trace(self.work, took, self.end);

@@ -59,21 +59,31 @@ impl Connection {
 
     /// The types of this statement, if the pool knows them.
     pub(crate) fn types(&self, sql: &str) -> Option<Arc<StatementTypes>> {
-        match self.context() {
+        let known = match self.context() {
             0 => self.server.statements.types.get(sql),
             context => match self.statements.get(context, sql) {
                 Some(CachedStatement::Seen(known)) => Some(known),
                 _ => None,
             },
-        }
+        };
+        known.inspect(|known| *self.last_types.lock() = Some(Arc::clone(known)))
+    }
+
+    /// The types with which the statement was sent, unless another was begun on this connection since. They are told also
+    /// if they were forgotten meanwhile, because the schema has changed.
+    pub(super) fn sent_with(&self, sql: &str) -> Option<Arc<StatementTypes>> {
+        let last = self.last_types.lock().clone();
+        last.filter(|last| *last.sql == *sql)
     }
 
     /// Keeps the types that the server reported.
     pub(crate) fn learn(&self, sql: &str, statement: &Statement) -> Arc<StatementTypes> {
-        match self.context() {
+        let known = match self.context() {
             0 => self.server.statements.types.learn(sql, statement),
             _ => TypeCache::learn_apart(sql, statement),
-        }
+        };
+        *self.last_types.lock() = Some(Arc::clone(&known));
+        known
     }
 
     pub(crate) fn keep(&self, known: &StatementTypes, kept: CachedStatement) {

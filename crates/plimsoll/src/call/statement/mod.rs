@@ -7,6 +7,7 @@
 //! | [`executor`] | what runs statements, and the limits that hold for them |
 //! | [`settle`], [`send`], [`stop`] | a request: what comes before it, its way to the answer, how it is stopped |
 //! | [`failure`], [`end`] | what a failure means; the one place where every statement ends |
+//! | [`slow`], [`shown`] | what the slow log says of a statement, and of its parameters |
 //! | [`run`], [`flight`], [`script`] | by which messages a statement runs: by name, with known types, in a transaction of its own, as a text of several |
 //! | [`stream`], [`bounded`] | rows and copies that arrive bit by bit, and their limits |
 //! | [`cache`], [`knowledge`], [`names`] | prepared statements, what is known of their types, and by which names a server knows them |
@@ -28,6 +29,8 @@ pub(crate) mod run;
 mod script;
 pub(crate) mod send;
 mod settle;
+mod shown;
+pub(crate) mod slow;
 pub(crate) mod stale;
 pub(crate) mod stop;
 pub(crate) mod stray;

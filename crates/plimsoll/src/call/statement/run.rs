@@ -43,18 +43,19 @@ impl Executor<'_> {
         query: CheckedQuery<'_>,
         params: Params<'_>,
     ) -> Result<A> {
-        let running = Running::begin(self);
-        let result = match self.prepared(query) {
+        let prepared = self.prepared(query);
+        let running = Running::begin_with(self, prepared.as_ref().ok(), params);
+        let result = match &prepared {
             Ok(statement) => {
                 // Pinned here, once: passed by value it would be copied into every future on the way, a kilobyte each.
-                let request = pin!(A::prepared(&self.connection.client, &statement, params));
+                let request = pin!(A::prepared(&self.connection.client, statement, params));
                 match (self.run(Phase::Statement, request).await, query.text()) {
                     (Err(error), Some(sql)) => Box::pin(self.repeat::<A>(sql, params, error)).await,
                     // What the caller prepared, only the caller can prepare anew.
                     (result, _) => result,
                 }
             }
-            Err(text) => Box::pin(self.run_text::<A>(text, params)).await,
+            Err(text) => Box::pin(self.run_text::<A>(*text, params)).await,
         };
         running.end(&result, A::rows);
         result

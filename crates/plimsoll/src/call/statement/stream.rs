@@ -63,12 +63,14 @@ impl<'a> RowStream<'a> {
     ) -> Result<Self> {
         let client = &executor.connection.client;
         let running = Running::begin_stream(&executor, query.text());
-        let (send, running) = running.unless_failed(plan(&executor, query).await)?;
+        let (send, mut running) = running.unless_failed(plan(&executor, query).await)?;
         let opened = match send {
             SendPlan::Prepared(statement) => {
+                running.note(params, statement.params());
                 Bounded::open(executor, running, client.query_raw(&statement, params.iter().copied())).await?
             }
             SendPlan::Typed(known) => {
+                running.note(params, &known.params);
                 let (params, running) = running.unless_failed(typed(params, &known.params))?;
                 let opened =
                     Bounded::open(executor, running, client.query_typed_raw(&known.sql, params)).await;

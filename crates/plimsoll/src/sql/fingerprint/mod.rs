@@ -2,18 +2,20 @@
 //! of what is not quoted, and the text without any constant, to be shown.
 //!
 //! Every constant (a string of any form, a number, `$1`, and `TRUE`, `FALSE` and `NULL` where they stand for a value)
-//! becomes one placeholder. As for the query identifier of PostgreSQL 18, a list of two or more constants after `IN` or in
+//! becomes one placeholder, and so does every value of a setting: in `SET a.b TO hunter2` it is written as a name. As for the query identifier of PostgreSQL 18, a list of two or more constants after `IN` or in
 //! `ARRAY[..]` is the same whatever its length, and a minus before a number belongs to the number; beyond it, so are rows
 //! of constants after `VALUES`. The server also tells types of constants apart, `$1` from `$2`, and `ORDER BY 1` from
 //! `ORDER BY 2`; a fingerprint does not.
 //!
 //! Of a text, the first [`READ`] bytes are read, each a bounded number of times, and at most [`SHOWN`] bytes are shown.
 
+mod assigned;
 mod lists;
 mod show;
 
 use super::Strings;
 use super::lexer::{Lexer, Token};
+use assigned::Assigned;
 use lists::Repeated;
 use show::{Output, Piece};
 
@@ -49,7 +51,13 @@ pub(crate) fn normalise(sql: &str, strings: Option<Strings>) -> Normalised {
 }
 
 fn read(sql: &[u8], strings: Strings) -> Normalised {
-    let mut reader = Reader { output: Output::new(), before: Before::Nothing, minuses: 0, semicolons: 0 };
+    let mut reader = Reader {
+        output: Output::new(),
+        before: Before::Nothing,
+        minuses: 0,
+        semicolons: 0,
+        assigned: Assigned::default(),
+    };
     let mut lexer = Lexer::new(sql, strings);
     let mut repeated: Option<Repeated<'_>> = None;
     while let Some(token) = lexer.next() {
@@ -139,10 +147,13 @@ struct Reader {
     minuses: usize,
     /// Semicolons that were read and may be the last.
     semicolons: usize,
+    /// Where the values of a setting stand.
+    assigned: Assigned,
 }
 
 impl Reader {
     fn take(&mut self, token: Token<'_>, lexer: &Lexer<'_>) {
+        let is_assigned = self.assigned.is_value(&token);
         if token == Token::Semicolon {
             self.flush();
             self.semicolons += 1;
@@ -171,6 +182,7 @@ impl Reader {
             Token::Number(_) | Token::Text(_) | Token::Parameter(_) => {
                 self.put(Piece::Constant, Before::Operand)
             }
+            Token::Word(_) | Token::Quoted(_) if is_assigned => self.put(Piece::Constant, Before::Operand),
             Token::Word(word)
                 if is_value(word)
                     && self.before == Before::Wanting

@@ -67,3 +67,49 @@ proptest! {
         prop_assert!(!normalised.text.contains("secret") && !normalised.text.contains('7'), "{}", normalised.text);
     }
 }
+
+#[test]
+fn a_value_of_a_setting_is_a_constant_however_it_is_written() {
+    for (sql, wanted) in [
+        ("SET app.token TO hunter2", "set app.token to ?"),
+        ("SET LOCAL app.token = \"Hunter2\"", "set local app.token = ?"),
+        ("set session search_path to a, b, 'c'", "set session search_path to ?, ?, ?"),
+        ("SET a =hunter2; SELECT b = c", "set a = ?; select b = c"),
+        ("SET a TO DEFAULT", "set a to default"),
+        ("ALTER ROLE app SET app.token TO hunter2", "alter role app set app.token to ?"),
+        ("ALTER SYSTEM SET a = -1", "alter system set a = ?"),
+        ("alter database b set c from current", "alter database b set c from current"),
+        ("UPDATE t SET a = b WHERE c = d", "update t set a = b where c = d"),
+        ("ALTER TABLE t ALTER a SET DEFAULT b = c", "alter table t alter a set default b = c"),
+        ("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "set transaction isolation level serializable"),
+    ] {
+        assert_eq!(shown(sql), wanted);
+    }
+}
+
+#[test]
+fn statements_that_hold_passwords_show_none() {
+    for sql in [
+        "ALTER ROLE app PASSWORD 'planted'",
+        "CREATE USER app WITH ENCRYPTED PASSWORD E'planted' VALID UNTIL 'planted'",
+        "CREATE USER MAPPING FOR app SERVER s OPTIONS (user 'planted', password 'planted')",
+        "CREATE SUBSCRIPTION s CONNECTION 'host=a password=planted' PUBLICATION p",
+        "COPY t FROM PROGRAM 'curl -u planted'",
+        "SELECT dblink_connect($c$password=planted$c$)",
+        "DO $do$ BEGIN PERFORM 'planted'; END $do$",
+        "NOTIFY a, 'planted'",
+        "SELECT set_config('app.token', 'planted', true)",
+        "SET app.token = planted",
+        "SELECT 1 /* planted /* planted */ planted */ -- planted",
+        "SECURITY LABEL ON TABLE t IS 'planted'",
+        "EXECUTE p('planted', U&'planted')",
+    ] {
+        for end in 0..=sql.len() {
+            // A text that is cut off, as a long one is, or has an error.
+            for strings in [None, Some(Strings::Standard), Some(Strings::Escaped)] {
+                let normalised = normalise(&sql[..end], strings).text;
+                assert!(!normalised.contains("plan"), "{normalised}: {}", &sql[..end]);
+            }
+        }
+    }
+}

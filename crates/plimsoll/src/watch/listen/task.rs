@@ -9,10 +9,11 @@
 //! the server from delivering anything.
 
 use super::shared::{End, Outstanding, Shared};
-use crate::error::{Error, Outcome, Phase, Result, fault_of, said, text_of};
+use crate::error::{Error, Outcome, Phase, Result, fault_of};
 use crate::event::{Event, Events};
 use crate::fault::Fault;
 use crate::rules::backoff::before_connect;
+use crate::said::{said, text_of};
 use crate::wire::connect::{Connector, Pooler, timed_out};
 use crate::wire::handshake::Opened;
 use crate::wire::link::Link;

@@ -1,5 +1,6 @@
 //! The monitor takes the same memory for any load: 100,000 texts, each of another kind, leave no more behind than the
-//! first ten thousand, and what was run again and again is still known.
+//! first ten thousand, and what was run again and again is still known. `PLIMSOLL_RECORDS` says how many records there are
+//! in all: 400,000, and ten million in `make soak`.
 
 use crate::server::{self, number};
 use plimsoll_embedded::test_server;
@@ -30,15 +31,39 @@ async fn and_a_hundred_thousand_kinds_of_statements_are_no_exception() {
     let before = resident();
     let most = number("PLIMSOLL_CASES", 100_000);
     record(10_000, most);
+    // Then the same texts again, which the table has forgotten meanwhile, and a few that it knows.
+    let mut records = 3 * most;
+    let all = number("PLIMSOLL_RECORDS", records + 100_000);
+    while records < all {
+        let number = records % 100;
+        let text = match number {
+            0 => format!("SELECT {filler} c{} FROM t WHERE id = 1", fastrand::u64(..most)),
+            _ => "SELECT 'often'".to_owned(),
+        };
+        monitor.record_query_execution(&text, Duration::from_micros(number), false);
+        monitor.record_acquisition(Duration::from_micros(number), true);
+        records += 2;
+    }
     let after = resident();
-    println!("{before} kB after 10,000 texts, {after} kB after {most}");
+    println!("{before} kB after 10,000 texts, {after} kB after {most} and {records} records");
     assert!(after < before + 4_096, "{before} kB grew to {after} kB");
 
     let kinds = monitor.query_performance(usize::MAX);
     assert!(kinds.len() <= 512, "{} kinds are kept", kinds.len());
     let often = kinds.iter().find(|kind| kind.query_template == "select ?").unwrap();
-    assert_eq!(often.execution_count, most, "what is used all the time stays");
+    let more = (records - 3 * most) / 2;
+    assert!(
+        (most + more * 98 / 100..=most + more).contains(&often.execution_count),
+        "what is used all the time stays"
+    );
     let now = db.snapshot();
-    assert_eq!((now.statements.executed, now.pool_metrics.total_acquisitions), (2 * most, most));
-    assert_eq!(now.statements.kinds_forgotten + 512, most + 1);
+    assert_eq!(
+        (now.statements.executed, now.pool_metrics.total_acquisitions),
+        (2 * most + more, most + more)
+    );
+    assert!(
+        now.statements.kinds_forgotten + 512 >= most,
+        "{} were forgotten",
+        now.statements.kinds_forgotten
+    );
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use plimsoll::secret::{Password, Secret};
 use plimsoll::settings::{
     Address, ChannelBinding, Enforcement, OnMissingGuardrail, Plan, PoolerMode, Profile, Settings,
-    SettingsError, TargetSessionAttrs, TlsMode, TlsRoots, table,
+    SettingsError, SlowParameters, TargetSessionAttrs, TlsMode, TlsRoots, table,
 };
 
 fn from_vars(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
@@ -182,6 +182,9 @@ const EACH: &[(&str, &str)] = &[
     ("write_audit", "on"),
     ("monitor_counters", "/var/lib/app/totals.json"),
     ("lock_report_after", "700ms"),
+    ("slow_log_after", "250ms"),
+    ("slow_log_parameters", "none"),
+    ("slow_log_plan", "true"),
 ];
 
 /// The settings that [`EACH`] names, said in code.
@@ -257,6 +260,9 @@ fn in_code() -> Settings {
         .write_audit(Enforcement::On)
         .monitor_counters("/var/lib/app/totals.json")
         .lock_report_after(Duration::from_millis(700))
+        .slow_log_after(Duration::from_millis(250))
+        .slow_log_parameters(SlowParameters::None)
+        .slow_log_plan(true)
 }
 
 #[test]

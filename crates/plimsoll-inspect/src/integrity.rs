@@ -1,0 +1,160 @@
+//! Whether the rows keep what the tables promise: foreign keys, unique keys, required columns, checks.
+//!
+//! A server enforces its promises on what it writes from then on, and still there are tables whose rows break them: a
+//! constraint that was added `NOT VALID`, rows that were loaded with triggers disabled (`session_replication_role`,
+//! `pg_restore --disable-triggers`), a unique index that a new version of the operating system's collation has put out of
+//! order, a key that a migration forgot. Queries give wrong answers then, and the next migration or restore fails.
+//!
+//! Two questions. [`RULES`] lists what is promised; [`Rule::question`] makes of one promise the question how many rows break
+//! it, and [`Broken::read`] reads the answer. The second reads a whole table, so it is asked one promise at a time, within a
+//! limit of its own, and outside busy hours.
+//!
+//! ```no_run
+//! use plimsoll_inspect::integrity::{Broken, RULES, Rule};
+//! use std::time::Duration;
+//!
+//! # async fn example(client: &tokio_postgres::Client) -> Result<(), Box<dyn std::error::Error>> {
+//! for rule in Rule::read(&client.simple_query(RULES).await?)? {
+//!     let answer = client.simple_query(&rule.question(Duration::from_secs(30))).await?;
+//!     match Broken::read(&answer)? {
+//!         Broken { rows: 0, .. } => {}
+//!         broken => println!("{rule}: {broken}"),
+//!     }
+//! }
+//! # Ok(()) }
+//! ```
+
+use crate::answer::{Unreadable, rows};
+use serde::Serialize;
+use std::fmt;
+use std::time::Duration;
+use tokio_postgres::SimpleQueryMessage;
+
+/// Asks what the tables of this database promise of their rows: at most 10,000 promises. The answer is read by
+/// [`Rule::read`].
+pub const RULES: &str = include_str!("sql/integrity_rules.sql");
+
+/// Rows that break a promise are counted up to here.
+const MOST: u64 = 1_000;
+
+/// What a promise is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Kind {
+    /// Each row refers to one that exists. Rows that do not are orphans.
+    ForeignKey,
+    /// No two rows have the same key.
+    Unique,
+    /// A column has a value in each row.
+    Required,
+    /// A condition holds for each row.
+    Check,
+}
+
+/// What a table promises of its rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Rule {
+    /// What the promise is about.
+    pub kind: Kind,
+    /// The table, with its schema, quoted where that is needed.
+    pub table: String,
+    /// The name of the constraint, of the unique index, or of the required column.
+    pub name: String,
+    /// How it is declared.
+    pub definition: String,
+    /// Whether the server counts on it. If not, it was added `NOT VALID`, or building its index has failed.
+    pub is_validated: bool,
+    #[serde(skip)]
+    look: String,
+}
+
+impl Rule {
+    /// Reads the answer to [`RULES`], by table.
+    ///
+    /// # Errors
+    /// The answer is not one to this question.
+    pub fn read(answer: &[SimpleQueryMessage]) -> Result<Vec<Self>, Unreadable> {
+        let mut rules = Vec::new();
+        for row in rows(answer).filter(|row| row.has("look")) {
+            let text = |column| row.text(column).map(|text| text.unwrap_or_default().to_owned());
+            let kind = match row.text("kind")? {
+                Some("foreign_key") => Kind::ForeignKey,
+                Some("unique") => Kind::Unique,
+                Some("required") => Kind::Required,
+                _ => Kind::Check,
+            };
+            rules.push(Rule {
+                kind,
+                table: text("table_name")?,
+                name: text("name")?,
+                definition: text("definition")?,
+                is_validated: row.flag("is_validated")?,
+                look: text("look")?,
+            });
+        }
+        Ok(rules)
+    }
+
+    /// The question how many rows break this promise, for a role that may read the table. It reads the table itself and
+    /// no index, since an index that is out of order would say that all is well. After this time (at least a millisecond)
+    /// the server gives up, with SQLSTATE 57014.
+    #[must_use]
+    pub fn question(&self, limit: Duration) -> String {
+        let millis = limit.as_millis().clamp(1, 86_400_000);
+        let look = &self.look;
+        format!(
+            "SET LOCAL transaction_read_only = on; SET LOCAL statement_timeout = {millis}; SET LOCAL lock_timeout = 100; \
+             SET LOCAL enable_indexscan = off; SET LOCAL enable_indexonlyscan = off; SET LOCAL enable_bitmapscan = off; \
+             SET LOCAL constraint_exclusion = off; \
+             SELECT pg_catalog.count(*) AS broken_rows FROM ({look} LIMIT {}) AS broken",
+            MOST + 1
+        )
+    }
+}
+
+impl fmt::Display for Rule {
+    /// `public.orders, foreign key orders_customer_fkey: FOREIGN KEY (customer) REFERENCES customers(id)`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            Kind::ForeignKey => "foreign key",
+            Kind::Unique => "unique",
+            Kind::Required => "required",
+            Kind::Check => "check",
+        };
+        write!(f, "{}, {kind} {}: {}", self.table, self.name, self.definition)?;
+        if self.is_validated { Ok(()) } else { f.write_str(" (not validated)") }
+    }
+}
+
+/// How many rows break a promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Broken {
+    /// So many rows; of a unique key, so many values that are there more than once.
+    pub rows: u64,
+    /// There are more, which were not counted.
+    pub has_more: bool,
+}
+
+impl Broken {
+    /// Reads the answer to a question of [`Rule::question`].
+    ///
+    /// # Errors
+    /// The answer is not one to this question.
+    pub fn read(answer: &[SimpleQueryMessage]) -> Result<Self, Unreadable> {
+        let mut counted = 0;
+        for row in rows(answer) {
+            counted = row.number::<u64>("broken_rows")?.unwrap_or_default();
+        }
+        Ok(Broken { rows: counted.min(MOST), has_more: counted > MOST })
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let more = if self.has_more { "more than " } else { "" };
+        write!(f, "{more}{} broken", self.rows)
+    }
+}

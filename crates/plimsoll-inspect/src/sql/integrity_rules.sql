@@ -1,0 +1,84 @@
+-- What the tables of this database promise of their rows, and for each promise the query that finds rows which break it. The
+-- server writes those queries, since it knows how names are quoted and with which operators a key compares.
+--
+-- A foreign key is not asked for the partitions of a table one by one: the key of the partitioned table covers them. NULL in
+-- a key of MATCH SIMPLE refers to nothing; MATCH FULL allows it in all columns or in none. num_nulls() stands where IS NULL
+-- would do, because since version 17 the planner does not look at the rows of a column that is declared NOT NULL.
+SET LOCAL statement_timeout = 5000;
+SET LOCAL lock_timeout = 100;
+WITH tables AS (
+    SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname) AS name,
+           CASE WHEN c.relkind = 'p' THEN '' ELSE 'ONLY ' END || pg_catalog.format('%I.%I', n.nspname, c.relname) AS source
+    FROM pg_catalog.pg_class AS c
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+), key_columns AS (
+    SELECT k.oid, x.place,
+           pg_catalog.format('c.%I', here.attname) AS here,
+           pg_catalog.format('p.%I OPERATOR(%I.%s) c.%I', there.attname, n.nspname, op.oprname, here.attname) AS equal
+    FROM pg_catalog.pg_constraint AS k
+    CROSS JOIN LATERAL ROWS FROM (
+        pg_catalog.unnest(k.conkey), pg_catalog.unnest(k.confkey), pg_catalog.unnest(k.conpfeqop)
+    ) WITH ORDINALITY AS x (here, there, compares, place)
+    JOIN pg_catalog.pg_attribute AS here ON here.attrelid = k.conrelid AND here.attnum = x.here
+    JOIN pg_catalog.pg_attribute AS there ON there.attrelid = k.confrelid AND there.attnum = x.there
+    JOIN pg_catalog.pg_operator AS op ON op.oid = x.compares
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = op.oprnamespace
+    WHERE k.contype = 'f' AND k.conparentid = 0
+), index_columns AS (
+    SELECT i.indexrelid AS oid, x.place,
+           '(' || pg_catalog.pg_get_indexdef(i.indexrelid, x.place, true) || ')' AS part
+    FROM pg_catalog.pg_index AS i
+    CROSS JOIN LATERAL pg_catalog.generate_series(1, i.indnkeyatts::integer) AS x (place)
+    WHERE i.indisunique
+), promises AS (
+    SELECT 'foreign_key' AS kind, t.name AS table_name, k.conname AS name, k.convalidated AS is_validated,
+           pg_catalog.pg_get_constraintdef(k.oid) AS definition,
+           pg_catalog.format(
+               'SELECT 1 FROM %s AS c WHERE (pg_catalog.num_nulls(%s) = 0 AND NOT EXISTS (SELECT FROM %s AS p WHERE %s))%s',
+               t.source, columns.list, r.source, columns.equal,
+               CASE WHEN k.confmatchtype = 'f' THEN pg_catalog.format(
+                   ' OR pg_catalog.num_nulls(%s) NOT IN (0, %s)', columns.list, columns.count) END) AS look
+    FROM pg_catalog.pg_constraint AS k
+    JOIN tables AS t ON t.oid = k.conrelid
+    JOIN tables AS r ON r.oid = k.confrelid
+    CROSS JOIN LATERAL (
+        SELECT pg_catalog.count(*) AS count,
+               pg_catalog.string_agg(x.here, ', ' ORDER BY x.place) AS list,
+               pg_catalog.string_agg(x.equal, ' AND ' ORDER BY x.place) AS equal
+        FROM key_columns AS x WHERE x.oid = k.oid
+    ) AS columns
+    WHERE k.contype = 'f' AND k.conparentid = 0
+    UNION ALL
+    SELECT 'unique', t.name, c.relname, i.indisvalid, pg_catalog.pg_get_indexdef(i.indexrelid),
+           pg_catalog.format(
+               'SELECT 1 FROM %s WHERE (%s) AND %s GROUP BY %s HAVING pg_catalog.count(*) > 1',
+               t.source,
+               COALESCE(pg_catalog.pg_get_expr(i.indpred, i.indrelid), 'true'),
+               CASE WHEN pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct' = 'true' THEN 'true'
+                    ELSE pg_catalog.format('pg_catalog.num_nulls(%s) = 0', columns.list) END,
+               columns.list)
+    FROM pg_catalog.pg_index AS i
+    JOIN tables AS t ON t.oid = i.indrelid
+    JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+    CROSS JOIN LATERAL (
+        SELECT pg_catalog.string_agg(x.part, ', ' ORDER BY x.place) AS list FROM index_columns AS x WHERE x.oid = i.indexrelid
+    ) AS columns
+    WHERE i.indisunique
+    UNION ALL
+    SELECT 'required', t.name, a.attname, true, pg_catalog.format('%I NOT NULL', a.attname),
+           pg_catalog.format('SELECT 1 FROM %s AS c WHERE pg_catalog.num_nulls(c.%I) > 0', t.source, a.attname)
+    FROM pg_catalog.pg_attribute AS a
+    JOIN tables AS t ON t.oid = a.attrelid
+    WHERE a.attnotnull AND a.attnum > 0 AND NOT a.attisdropped
+    UNION ALL
+    SELECT 'check', t.name, k.conname, k.convalidated, pg_catalog.pg_get_constraintdef(k.oid),
+           pg_catalog.format('SELECT 1 FROM %s WHERE NOT (%s)', t.source, pg_catalog.pg_get_expr(k.conbin, k.conrelid))
+    FROM pg_catalog.pg_constraint AS k
+    JOIN tables AS t ON t.oid = k.conrelid
+    WHERE k.contype = 'c'
+)
+SELECT kind, table_name, name, is_validated, definition, look
+FROM promises
+ORDER BY table_name, kind, name
+LIMIT 10000
