@@ -16,7 +16,7 @@
 #                   writes docs/ledger.md (SEEDS=20 SEED=1 ARGS=.., one way or one fault alone)
 #   make bench      Plimsoll beside its peers
 #   make bench-ab   the library of a commit beside the one that lies here: BASE=<commit> PAIRS=15
-#   make docs       write the generated pages docs/settings.md and docs/errors.md
+#   make docs       write what is generated: docs/settings.md, docs/errors.md, docs/metrics.md and docs/monitoring
 #   make clean      remove what was built, the downloaded PostgreSQL versions included
 
 SHELL := /bin/bash
@@ -31,12 +31,15 @@ NEXTEST_FLAGS := --no-fail-fast
 ON_FAILURE := failed=1
 endif
 
-# A PgBouncer that cannot be had here (scripts/setup said so) leaves its tests out by their name, and the run says so
-# again at its end; in CI the set-up has failed by then. Asked by the shell, since make would ask before the set-up.
-CHOOSE_TESTS := poolers=$$(scripts/setup poolers); tests='all()'; \
-	for version in $$poolers; do tests+=" and not test(/on_pgbouncer_$${version/./_}/)"; done
+# A PgBouncer or promtool that cannot be had here (scripts/setup said so) leaves its tests out by their name, and the run
+# says so again at its end; in CI the set-up has failed by then. Asked by the shell, since make would ask before the set-up.
+CHOOSE_TESTS := poolers=$$(scripts/setup poolers); promtool=$$(scripts/setup promtool); tests='all()'; \
+	for version in $$poolers; do tests+=" and not test(/on_pgbouncer_$${version/./_}/)"; done; \
+	if [ -n "$$promtool" ]; then tests+=" and not test(/by_promtool/)"; fi
 TELL_WHAT_DID_NOT_RUN := for version in $$poolers; do \
-	echo "NOT RUN: the tests on PgBouncer $$version, which cannot be had here; nextest counts them as skipped"; done
+	echo "NOT RUN: the tests on PgBouncer $$version, which cannot be had here; nextest counts them as skipped"; done; \
+	if [ -n "$$promtool" ]; then \
+	echo "NOT RUN: the tests of alert rules by promtool, which cannot be had here; nextest counts them as skipped"; fi
 
 # What all tests of the last run have printed holds none of the passwords that were planted.
 NO_SECRET_WAS_PRINTED := scripts/planted target/nextest/default/junit.xml
@@ -126,6 +129,7 @@ check:
 	$(CARGO) check -p plimsoll --no-default-features
 	$(CARGO) check -p plimsoll --no-default-features --features tls
 	$(CARGO) check -p plimsoll --no-default-features --features metrics
+	$(CARGO) check -p plimsoll --no-default-features --features otlp
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 	$(CARGO) deny check bans licenses sources
 
@@ -144,7 +148,7 @@ bench-ab:
 docs:
 	@scripts/setup check
 	PLIMSOLL_BLESS=1 $(CARGO) test --quiet -p plimsoll --test promises -- \
-		settings_reference_is_the_table error_reference_is_the_table
+		settings_reference_is_the_table error_reference_is_the_table metrics_reference_is_the_table
 
 clean:
 	$(CARGO) clean

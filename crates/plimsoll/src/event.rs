@@ -9,7 +9,6 @@ use crate::fault::Fault;
 use crate::place::ServerRole;
 use std::fmt;
 use std::time::Duration;
-use tokio::sync::broadcast;
 
 /// The remedy for session state that other clients leave behind a pooler.
 pub(crate) const POLLUTED: &str = "work in transactions is shielded from most of it; find who runs SET, CREATE TEMP or \
@@ -383,34 +382,4 @@ pub struct Found {
     pub transaction: bool,
     /// The session had state: a setting, a lock, a temporary table, a LISTEN.
     pub session_state: bool,
-}
-
-/// The function that logs and counts each event, before the subscribers receive it.
-pub(crate) type Sink = fn(&Event);
-
-/// The channel of events.
-#[derive(Clone, Debug)]
-pub(crate) struct Events {
-    sender: broadcast::Sender<Event>,
-    sink: Option<Sink>,
-}
-
-impl Events {
-    /// Events go to the subscribers, and to `sink` if there is one.
-    pub(crate) fn new(sink: Option<Sink>) -> Self {
-        Events { sender: broadcast::Sender::new(256), sink }
-    }
-
-    /// Sends an event to the sink and the subscribers.
-    pub(crate) fn tell(&self, event: Event) {
-        if let Some(record) = self.sink {
-            record(&event);
-        }
-        // Sending fails if there is no subscriber, which is the usual case.
-        let _ = self.sender.send(event);
-    }
-
-    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Event> {
-        self.sender.subscribe()
-    }
 }

@@ -51,6 +51,7 @@ mod call;
 pub mod deadline;
 mod error;
 pub mod event;
+mod events;
 mod fault;
 mod lock_key;
 mod lsn;
@@ -90,11 +91,22 @@ pub mod monitor {
     pub use crate::record::locks::{Blocker, LockEpisode, WaitingWork};
     pub use crate::record::pool::ConnectionMetrics;
     pub use crate::record::time::Timestamp;
+    #[cfg(feature = "otlp")]
+    pub use crate::watch::metrics::otlp;
+    pub use crate::watch::metrics::{
+        alerts::{Alert, Severity, alert_rules, alerts},
+        board::grafana_board,
+        definition::{Metric, MetricKind},
+        prometheus,
+        reference::metrics_reference,
+        table::metrics,
+    };
     pub use crate::watch::monitor::access::Monitoring;
     pub use crate::watch::monitor::report::{
         BreakerTotals, Durations, HealthStatus, LeakWarning, PoolConfig, PoolGauges, QueryMetrics, Snapshot,
         StatementTotals,
     };
+    pub use crate::watch::monitor::suggested::SuggestedLimit;
 }
 
 pub use call::breaker::BreakerStatus;

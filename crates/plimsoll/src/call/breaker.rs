@@ -6,7 +6,8 @@
 //! breaker for ever.
 
 use crate::error::{Error, Outcome, Phase, Result};
-use crate::event::{Event, Events};
+use crate::event::Event;
+use crate::events::Events;
 use crate::fault::Fault;
 use crate::name::WorkName;
 use crate::rules::circuit::{BreakerState, CallResult, Change, Circuit, ProbePermit};
@@ -48,6 +49,8 @@ pub(crate) struct CircuitBreaker {
     mode: Enforcement,
     trips: AtomicU64,
     refused: AtomicU64,
+    /// Those of them that were let through all the same, since it is not `on`.
+    let_through: AtomicU64,
     changes: AtomicU64,
     events: Events,
 }
@@ -64,6 +67,7 @@ impl CircuitBreaker {
             mode,
             trips: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            let_through: AtomicU64::new(0),
             changes: AtomicU64::new(0),
             events,
         }
@@ -72,6 +76,16 @@ impl CircuitBreaker {
     /// Whether every call goes through.
     pub(crate) fn is_closed(&self) -> bool {
         self.is_closed.load(Ordering::Acquire)
+    }
+
+    /// What it may do.
+    pub(crate) fn mode(&self) -> Enforcement {
+        self.mode
+    }
+
+    /// Calls that it would have refused if it were `on`.
+    pub(crate) fn let_through(&self) -> u64 {
+        self.let_through.load(Ordering::Relaxed)
     }
 
     /// Why calls are refused, if the reason is that the server does not answer.
@@ -112,6 +126,7 @@ impl CircuitBreaker {
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 // Isolation is an order of the operator and not a guess, so it holds in every mode.
                 if self.mode != Enforcement::On && circuit.state() != BreakerState::Isolated {
+                    self.let_through.fetch_add(1, Ordering::Relaxed);
                     return Ok(Permit(None));
                 }
                 let opened = circuit.opened();

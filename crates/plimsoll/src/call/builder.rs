@@ -1,5 +1,6 @@
 //! One call with its name and its options: [`Database::named`](crate::Database::named).
 
+use super::adaptive;
 use super::breaker::Permit;
 use super::connection::PooledConnection;
 use super::database::Database;
@@ -51,6 +52,7 @@ pub struct Call<'a> {
     at_most: Option<NonZeroU32>,
     retries_lock_timeouts: bool,
     pub(super) reads: ReadOptions,
+    pub(super) is_adaptive: bool,
 }
 
 impl<'a> Call<'a> {
@@ -65,6 +67,7 @@ impl<'a> Call<'a> {
             at_most: None,
             retries_lock_timeouts: false,
             reads: ReadOptions::default(),
+            is_adaptive: false,
         }
     }
 
@@ -228,7 +231,7 @@ impl<'a> Call<'a> {
     /// Not an `async fn`, because it may call itself (see [`again`](super::again)): such a future must declare that it is
     /// `Send`.
     pub(crate) fn fetch<'q, F: Fetch>(
-        self,
+        mut self,
         query: Query<'q>,
         params: Params<'q>,
     ) -> impl Future<Output = Result<F::Out>> + Send + use<'a, 'q, F> {
@@ -248,11 +251,14 @@ impl<'a> Call<'a> {
                     Ok(checked) => checked,
                     Err(error) => return refused(error).await,
                 };
+                let own = if self.is_adaptive { adaptive::limit(&lease, checked.text()) } else { None };
                 if self.begin.is_plain() {
                     let alone = ScopeSource::Known(Scope::Autocommit);
                     let executor = Executor::on(&lease, &self.name, deadline, alone).of(checked);
-                    executor.statement(checked, params).await
+                    executor.limited(own).statement(checked, params).await
                 } else {
+                    self.begin.statement_timeout =
+                        [self.begin.statement_timeout, own].into_iter().flatten().min();
                     let lease = self.keep(lease, permit, deadline);
                     Box::pin(self.as_transaction(lease, checked, params)).await
                 }

@@ -3,7 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`database`] | the handle: the work that goes through it, and how it is operated |
-//! | [`builder`] | the options of one call: name, limits, priority, isolation |
+//! | [`builder`], [`adaptive`] | the options of one call: name, limits, priority, isolation |
 //! | [`options`] | the options of a transaction, and the text of its BEGIN |
 //! | [`connection`] | a lent connection, as its borrower sees it |
 //! | [`server`] | what all connections to one server share |
@@ -17,6 +17,7 @@
 //! | [`reads`], [`fallback`] | how a read gets its server, and how much of the primary such reads may have |
 //! | [`cancel_handle`] | cancels the statement of a lease from another task |
 
+pub(crate) mod adaptive;
 mod again;
 pub(crate) mod breaker;
 pub(crate) mod builder;

@@ -10,6 +10,7 @@ use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::pool::{Home, Lease, LeaseState, Manage, Observed, Verdict};
 use crate::rules::circuit::CallResult;
+use crate::rules::slots::Closing;
 use crate::sql::residue::Residue;
 use crate::wire::connect::{Connector, Pooler};
 use crate::wire::handshake::Session;
@@ -217,11 +218,11 @@ impl Manage for Postgres {
         link.park(Box::new(move |state| {
             tell_of_orphan(&connection, state);
             match state {
-                ReturnState::Closed => discard(&connection, &home, "it ended"),
+                ReturnState::Closed => discard(&connection, home, Closing::Broken, "it ended"),
                 _ if connection.link.is_doomed()
                     || connection.server.demotions.covers(connection.link.origin.get().copied()) =>
                 {
-                    discard(&connection, &home, "it was not to be lent again")
+                    discard(&connection, home, Closing::Broken, "it was not to be lent again")
                 }
                 ReturnState::Clean => home.come_home(connection),
                 ReturnState::Dirty => {
@@ -324,9 +325,10 @@ fn tell_of_orphan(connection: &Connection, returned: ReturnState) {
     connection.server.events.tell(Event::CommitSettled { work, outcome });
 }
 
-fn discard(connection: &Connection, home: &Home<Postgres>, reason: &'static str) {
+fn discard(connection: &Connection, home: Home<Postgres>, why: Closing, reason: &'static str) {
     let work = home.work().map(ToString::to_string);
     connection.server.events.tell(Event::Discarded { work, pid: connection.pid(), reason });
+    home.discard(why);
 }
 
 /// Stops what runs, rolls back, and resets the session; then gives the connection back to the pool, or discards it.
@@ -340,7 +342,12 @@ async fn clean(connection: Box<Connection>, home: Home<Postgres>) {
     };
     // A session behind a transaction pooler cannot be reset from here: what was left in it is with another client by now.
     if connection.is_pooled_by_transaction() && found.session_state {
-        discard(&connection, &home, "it left session state behind a transaction pooler");
+        discard(
+            &connection,
+            home,
+            Closing::SessionState,
+            "it left session state behind a transaction pooler",
+        );
         return;
     }
     let until = Instant::now() + plan.reclaim_timeout().saturating_sub(Duration::from_millis(50));
@@ -350,13 +357,17 @@ async fn clean(connection: Box<Connection>, home: Home<Postgres>) {
             connection.server.events.tell(Event::Reclaimed { work, pid: connection.pid(), found });
             home.come_home(connection);
         }
-        Err(Unfit::Closed) => discard(&connection, &home, "it ended while it was being made clean"),
+        Err(Unfit::Closed) => {
+            discard(&connection, home, Closing::Broken, "it ended while it was being made clean")
+        }
         Err(Unfit::StillRunning) => {
-            discard(&connection, &home, "what ran on it did not stop within the limit");
             connection.link.abort();
+            let sentence = "what ran on it did not stop within the limit";
+            discard(&connection, home, Closing::StillRunning, sentence);
         }
         Err(Unfit::NotResettable) => {
-            discard(&connection, &home, "what was done to its session cannot be undone")
+            let sentence = "what was done to its session cannot be undone";
+            discard(&connection, home, Closing::SessionState, sentence);
         }
     }
 }

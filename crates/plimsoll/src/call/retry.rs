@@ -19,7 +19,8 @@ pub use crate::rules::budget::RetryStatus;
 
 use crate::deadline;
 use crate::error::{Error, Outcome, Phase, Result};
-use crate::event::{Event, Events};
+use crate::event::Event;
+use crate::events::Events;
 use crate::fault::Fault;
 use crate::name::WorkName;
 use crate::nested;

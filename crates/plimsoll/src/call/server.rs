@@ -3,7 +3,8 @@
 use super::breaker::CircuitBreaker;
 use super::health::HealthCache;
 use super::statement::cache::StatementKnowledge;
-use crate::event::{Event, Events};
+use crate::event::Event;
+use crate::events::Events;
 use crate::moment::{Moment, nanos};
 use crate::place::{Place, ServerRole};
 use crate::pool::alarm::Alarm;
@@ -35,6 +36,9 @@ pub(crate) struct Server {
     pub(crate) slow_log: Arc<SlowLog>,
     pub(crate) statements: StatementKnowledge,
     pub(crate) observed: Observed,
+    /// When the pool was opened.
+    #[cfg(feature = "otlp")]
+    pub(crate) opened_at: std::time::SystemTime,
     /// Becomes true when the pool is closed. Each listener's task holds a receiver until its connection has ended.
     pub(crate) closing: watch::Sender<bool>,
     /// Which server it is, where there are several.
@@ -72,6 +76,13 @@ pub(crate) struct StatementLimits {
     pub(crate) margin: u64,
 }
 
+impl StatementLimits {
+    /// The one that comes first.
+    pub(crate) fn configured(&self) -> Option<Duration> {
+        [self.client, self.server].into_iter().flatten().min()
+    }
+}
+
 impl Server {
     pub(crate) fn new(
         plan: Arc<Plan>,
@@ -95,6 +106,8 @@ impl Server {
             slow_log,
             statements: StatementKnowledge::new(plan.type_cache()),
             observed: Observed::default(),
+            #[cfg(feature = "otlp")]
+            opened_at: std::time::SystemTime::now(),
             closing: watch::Sender::new(false),
             place,
             demotions,

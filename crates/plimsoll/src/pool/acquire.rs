@@ -19,7 +19,7 @@ use crate::rules::queue::handover::Grant;
 use crate::rules::queue::seat::{Answer, Seat};
 use crate::rules::refusal::Refusal;
 use crate::rules::request::Request;
-use crate::rules::slots::Slots;
+use crate::rules::slots::{Closing, Slots};
 use crate::sync::MutexGuard;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -42,7 +42,7 @@ pub(super) async fn acquire<M: Manage>(
         let Grant { slot, connection, unused_for, is_expired } = match grant(inner, &request, now).await {
             Ok(grant) => grant,
             Err(refusal) => {
-                drop(acquisition);
+                acquisition.failed();
                 return refused(error(inner, &request, refusal)).await;
             }
         };
@@ -51,9 +51,10 @@ pub(super) async fn acquire<M: Manage>(
             lease.begin(acquisition.succeeded());
             return Ok(lease);
         }
-        lease.reject();
+        lease.reject(if is_expired { Closing::Expired } else { Closing::Dead });
         now = Moment::now();
         if request.until <= now {
+            acquisition.failed();
             return Err(error(inner, &request, Refusal::TIMED_OUT));
         }
     }

@@ -13,6 +13,7 @@ use crate::fault::Fault;
 use crate::moment::Moment;
 use crate::rules::backoff::before_connect;
 use crate::rules::refusal::Refusal;
+use crate::rules::slots::Closing;
 use crate::settings::Enforcement;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +49,7 @@ struct Opening<M: Manage> {
 impl<M: Manage> Drop for Opening<M> {
     fn drop(&mut self) {
         if !self.is_done {
-            self.inner.slots.lock().vacate(self.slot);
+            self.inner.slots.lock().vacate(self.slot, Closing::Broken);
             self.inner.changed.notify_waiters();
         }
     }

@@ -5,7 +5,7 @@ use super::{Inner, Manage, Pool, Verdict, connects};
 use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::rules::queue::handover::Effects;
-use crate::rules::slots::Slots;
+use crate::rules::slots::{Closing, Slots};
 use crate::sync::Mutex;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -37,13 +37,13 @@ impl<M: Manage> Lease<M> {
         Pool { inner: Arc::clone(&self.inner) }
     }
 
-    /// Turns down a connection that is not fit to be lent.
-    pub(super) fn reject(mut self) {
+    /// Turns down a connection that is not fit to be lent, for this reason.
+    pub(super) fn reject(mut self, why: Closing) {
         self.connection = None;
         {
             let mut slots = self.inner.slots.lock();
             slots.totals.turned_down += 1;
-            slots.vacate(self.slot);
+            slots.vacate(self.slot, why);
         }
         connects::refill(&self.inner);
     }
@@ -85,6 +85,8 @@ pub struct Home<M: Manage> {
     slot: usize,
     work: Option<WorkName>,
     is_spent: bool,
+    /// Why the connection is closed, if this is dropped unused.
+    why: Closing,
 }
 
 impl<M: Manage> Home<M> {
@@ -92,6 +94,11 @@ impl<M: Manage> Home<M> {
     pub fn come_home(mut self, connection: M::Connection) {
         self.is_spent = true;
         self.inner.take_home(self.slot, connection);
+    }
+
+    /// The connection is closed, for this reason.
+    pub(crate) fn discard(mut self, why: Closing) {
+        self.why = why;
     }
 
     /// The work that held the connection.
@@ -104,7 +111,7 @@ impl<M: Manage> Home<M> {
 impl<M: Manage> Drop for Home<M> {
     fn drop(&mut self) {
         if !self.is_spent {
-            self.inner.lose(self.slot);
+            self.inner.lose(self.slot, self.why);
         }
     }
 }
@@ -132,12 +139,13 @@ impl<M: Manage> Inner<M> {
                 let work = self.slots.lock().begin_return(slot, now);
                 let limit = self.return_limit(self.manager.handle(&connection));
                 self.alarm.arm(now + limit);
-                let home = Home { inner: Arc::clone(self), slot, work, is_spent: false };
+                let home =
+                    Home { inner: Arc::clone(self), slot, work, is_spent: false, why: Closing::Broken };
                 self.manager.reclaim(connection, home);
             }
             Verdict::Broken => {
                 drop(connection);
-                self.lose(slot);
+                self.lose(slot, Closing::Broken);
             }
         }
     }
@@ -158,8 +166,8 @@ impl<M: Manage> Inner<M> {
     }
 
     /// A connection is gone: its slot is free, and a caller may be waiting for it.
-    pub(crate) fn lose(self: &Arc<Self>, slot: usize) {
-        self.slots.lock().vacate(slot);
+    pub(crate) fn lose(self: &Arc<Self>, slot: usize, why: Closing) {
+        self.slots.lock().vacate(slot, why);
         self.changed.notify_waiters();
         connects::refill(self);
     }

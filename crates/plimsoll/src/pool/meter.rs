@@ -6,6 +6,7 @@
 use crate::moment::Moment;
 use crate::record::Monitor;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Takes what was measured. It must not wait.
@@ -55,47 +56,67 @@ impl Meter for Monitor {
     }
 }
 
-/// The meter of a pool, if it has one.
-#[derive(Clone, Default)]
-pub(crate) struct Metering(Option<Arc<dyn Meter>>);
+/// The meter of a pool, if it has one; and what is counted without one.
+#[derive(Default)]
+pub(crate) struct Metering {
+    meter: Option<Arc<dyn Meter>>,
+    /// Callers that left before they had an answer.
+    left: AtomicU64,
+}
 
 impl Metering {
     pub(crate) fn by(meter: Arc<dyn Meter>) -> Self {
-        Metering(Some(meter))
+        Metering { meter: Some(meter), left: AtomicU64::new(0) }
     }
 
     /// The meter, if anything is wanted.
     #[inline]
     pub(super) fn meter(&self) -> Option<&dyn Meter> {
-        self.0.as_deref().filter(|meter| meter.is_on())
+        self.meter.as_deref().filter(|meter| meter.is_on())
+    }
+
+    /// How many callers left before they had an answer.
+    pub(crate) fn left(&self) -> u64 {
+        self.left.load(Ordering::Relaxed)
     }
 
     /// An acquisition begins that was asked for at this moment.
     #[inline]
     pub(super) fn acquisition(&self, since: Moment) -> Acquisition<'_> {
-        Acquisition { meter: self.meter(), since }
+        Acquisition { meter: self.meter(), left: &self.left, since, is_over: false }
     }
 }
 
-/// An acquisition under way. Dropped before it has ended well, it has failed.
+/// An acquisition under way. Dropped before it has ended, it has failed, since its caller has left.
 pub(super) struct Acquisition<'a> {
     meter: Option<&'a dyn Meter>,
+    left: &'a AtomicU64,
     since: Moment,
+    is_over: bool,
 }
 
 impl Acquisition<'_> {
     /// It ends with a connection. Gives the moment at which the lease begins, if anything is wanted.
     #[inline]
     pub(super) fn succeeded(mut self) -> Option<Moment> {
+        self.is_over = true;
         let meter = self.meter.take()?;
         let now = Moment::now();
         meter.acquired(now.since(self.since), true);
         Some(now)
     }
+
+    /// It ends with a refusal.
+    pub(super) fn failed(mut self) {
+        self.is_over = true;
+    }
 }
 
 impl Drop for Acquisition<'_> {
     fn drop(&mut self) {
+        if !self.is_over {
+            self.left.fetch_add(1, Ordering::Relaxed);
+        }
         if let Some(meter) = self.meter.take() {
             meter.acquired(self.since.elapsed(), false);
         }

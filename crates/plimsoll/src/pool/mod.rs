@@ -49,7 +49,8 @@ pub use snapshot::{LeaseState, LeaseStatus, Observed, PoolStatus};
 
 use crate::deadline::{self, Deadline};
 use crate::error::Result;
-use crate::event::{Events, StopReason};
+use crate::event::StopReason;
+use crate::events::Events;
 use crate::moment::Moment;
 use crate::rules::gate::GateRules;
 use crate::rules::slots::allowance::Allowance;

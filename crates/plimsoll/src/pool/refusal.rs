@@ -6,6 +6,7 @@ use crate::event::Event;
 use crate::fault::Fault;
 use crate::moment::{Moment, in_seconds};
 use crate::rules::forecast::Forecast;
+use crate::rules::given_up::GivenUp;
 use crate::rules::refusal::Refusal;
 use crate::rules::request::Request;
 use std::time::Duration;
@@ -57,15 +58,17 @@ fn overloaded(forecast: Forecast, remaining: Duration) -> String {
 /// The error of a request that waited, or that came to a closed pool or too late. Each is counted and told of here.
 fn after_a_wait<M: Manage>(inner: &Inner<M>, request: &Request, refusal: Refusal) -> Error {
     let waited = Moment::now().since(request.since);
-    let (open, is_paused, has_lost_its_runtime, last, restriction) = {
+    let (is_away, is_paused, has_lost_its_runtime, last, restriction) = {
         let mut slots = inner.slots.lock();
-        slots.totals.failed += 1;
-        let open = slots.total() - slots.opening();
         let last = inner.last_connect.lock().clone();
-        (open, slots.is_paused(), slots.has_lost_its_runtime, last, slots.restriction())
+        let is_away = matches!(last, LastConnect::Failed { .. }) && slots.total() == slots.opening();
+        slots.totals.failed += 1;
+        let why = reason(&refusal, request.has_own_limit(), is_away, slots.is_paused());
+        slots.totals.given_up.add(why);
+        (is_away, slots.is_paused(), slots.has_lost_its_runtime, last, slots.restriction())
     };
     let no_connect = match &last {
-        LastConnect::Failed { fault, sentence, .. } if open == 0 => Some((*fault, sentence.as_str())),
+        LastConnect::Failed { fault, sentence, .. } if is_away => Some((*fault, sentence.as_str())),
         _ => None,
     };
     let wait = Wait {
@@ -93,6 +96,22 @@ fn after_a_wait<M: Manage>(inner: &Inner<M>, request: &Request, refusal: Refusal
             error.with_sqlstate(&code)
         }
         _ => error,
+    }
+}
+
+/// Why, in a word. `is_away` says that there is no connection and that the last connect failed.
+fn reason(refusal: &Refusal, has_own_limit: bool, is_away: bool, is_paused: bool) -> GivenUp {
+    match refusal {
+        Refusal::QueueFull { .. } => GivenUp::QueueFull,
+        Refusal::Overloaded { .. } => GivenUp::Overloaded,
+        Refusal::Closed => GivenUp::PoolClosed,
+        Refusal::Deadlock { .. } => GivenUp::SelfDeadlock,
+        Refusal::Hopeless | Refusal::NeverReached { .. } => GivenUp::NoConnection,
+        Refusal::TimedOut { .. } if !has_own_limit => GivenUp::DeadlinePassed,
+        Refusal::TimedOut { .. } if is_away => GivenUp::NoConnection,
+        Refusal::TimedOut { .. } if is_paused => GivenUp::Paused,
+        Refusal::TimedOut { cap: Some(_), .. } => GivenUp::AtCap,
+        Refusal::TimedOut { cap: None, .. } => GivenUp::TimedOut,
     }
 }
 
@@ -170,5 +189,29 @@ impl Wait<'_> {
         let known =
             if self.is_paused || is_capped { String::new() } else { format!(". {}", exhausted(seconds)) };
         (Fault::PoolExhausted, format!("gave up after {seconds:.1} s: {numbers}{known}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::num::NonZeroU32;
+
+    #[test]
+    fn each_wait_in_vain_has_the_reason_that_was_true_first() {
+        let capped = Refusal::TIMED_OUT.at_cap(NonZeroU32::new(2));
+        for (refusal, own, away, paused, why) in [
+            (Refusal::TIMED_OUT, true, false, false, GivenUp::TimedOut),
+            (Refusal::TIMED_OUT, false, false, false, GivenUp::DeadlinePassed),
+            (Refusal::TIMED_OUT, false, true, true, GivenUp::DeadlinePassed),
+            (Refusal::TIMED_OUT, true, true, true, GivenUp::NoConnection),
+            (Refusal::TIMED_OUT, true, false, true, GivenUp::Paused),
+            (capped.clone(), true, false, true, GivenUp::Paused),
+            (capped, true, false, false, GivenUp::AtCap),
+            (Refusal::Closed, true, true, true, GivenUp::PoolClosed),
+            (Refusal::Hopeless, true, false, false, GivenUp::NoConnection),
+        ] {
+            assert_eq!(reason(&refusal, own, away, paused), why, "{refusal:?}");
+        }
     }
 }

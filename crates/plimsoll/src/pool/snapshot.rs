@@ -3,6 +3,7 @@
 use super::{Inner, LastConnect, Manage};
 use crate::event::Hold;
 use crate::moment::Moment;
+use crate::rules::given_up::{GivenUp, GivenUps};
 use crate::rules::request::Holder;
 use crate::rules::slots::{SlotState, Slots};
 use std::fmt::{self, Write};
@@ -217,7 +218,7 @@ fn numbers<C, H>(slots: &Slots<C, H>) -> PoolStatus {
         waited: waits.count,
         failed: totals.failed,
         opened: totals.opened,
-        closed: totals.closed,
+        closed: totals.closed.total(),
         connect_failures: totals.connect_failures,
         refused_full: slots.refusals.full.total,
         refused_overloaded: slots.refusals.overloaded.total,
@@ -229,6 +230,16 @@ fn numbers<C, H>(slots: &Slots<C, H>) -> PoolStatus {
         wait_longest: waits.longest(),
         leases: Vec::new(),
     }
+}
+
+/// Callers that got no connection, by reason.
+pub(crate) fn given_up<M: Manage>(inner: &Inner<M>) -> GivenUps {
+    let slots = inner.slots.lock();
+    let mut counts = slots.totals.given_up;
+    counts.set(GivenUp::QueueFull, slots.refusals.full.total);
+    counts.set(GivenUp::Overloaded, slots.refusals.overloaded.total);
+    counts.set(GivenUp::Dropped, inner.metering.left());
+    counts
 }
 
 /// `20 of 20 lent, 31 waiting, oldest held 48 s by "nightly report" (report.rs:88); last connect ok 3 min ago`

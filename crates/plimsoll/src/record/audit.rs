@@ -1,6 +1,7 @@
 //! Finds work that writes more than once outside a transaction: see [`WriteTrail`].
 
-use crate::event::{Event, Events};
+use crate::event::Event;
+use crate::events::Events;
 use crate::name::WorkName;
 use crate::request_id;
 use crate::settings::Enforcement;

@@ -1,7 +1,7 @@
 //! The totals of a record, which can be kept while the program is not running.
 
-use super::Monitor;
 use super::histogram::{BOUNDS, Histogram};
+use super::{Counts, Monitor};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -29,10 +29,15 @@ pub(crate) struct Times {
     sum_nanos: u64,
 }
 
+/// The name of the times of statements.
+const SERVER: &str = "server";
+
 impl Monitor {
     /// The totals now.
     pub(crate) fn counters(&self) -> Counters {
         let durations = self.histograms().map(|(name, histogram)| (name.to_owned(), histogram.times()));
+        let server = Times::of(self.server.snapshot().counts, self.server.sum_nanos());
+        let durations = durations.chain([(SERVER.to_owned(), server)]);
         let (acquisitions, acquisition_failures) = {
             let pool = self.pool.lock();
             (pool.acquisitions, pool.failures)
@@ -56,6 +61,7 @@ impl Monitor {
             let mut pool = self.pool.lock();
             pool.acquisitions = pool.acquisitions.saturating_add(earlier.acquisitions);
             pool.failures = pool.failures.saturating_add(earlier.acquisition_failures);
+            pool.earlier_failures = earlier.acquisition_failures;
         }
         {
             let mut statements = self.statements.lock();
@@ -64,6 +70,12 @@ impl Monitor {
             counts.failed = counts.failed.saturating_add(earlier.failed);
             counts.timeouts = counts.timeouts.saturating_add(earlier.timeouts);
             counts.slow = counts.slow.saturating_add(earlier.slow);
+            statements.earlier = Counts {
+                executed: earlier.executed,
+                failed: earlier.failed,
+                timeouts: earlier.timeouts,
+                slow: earlier.slow,
+            };
             statements.table.add_left(earlier.kinds_forgotten);
         }
         for (name, histogram) in self.histograms() {
@@ -71,29 +83,36 @@ impl Monitor {
                 histogram.add_times(times);
             }
         }
+        if let Some(times) = earlier.durations.get(SERVER).filter(|times| times.fit()) {
+            self.server.add_counts(&times.counts, times.sum_nanos);
+        }
     }
 
     fn histograms(&self) -> impl Iterator<Item = (&'static str, &Histogram)> {
-        [
-            ("wait", &self.wait),
-            ("connect", &self.connect),
-            ("check", &self.check),
-            ("server", &self.server),
-            ("held", &self.held),
-        ]
-        .into_iter()
+        [("wait", &self.wait), ("connect", &self.connect), ("check", &self.check), ("held", &self.held)]
+            .into_iter()
+    }
+}
+
+impl Times {
+    fn of(counts: Vec<u64>, sum_nanos: u64) -> Self {
+        Times { bounds: BOUNDS.to_vec(), counts, sum_nanos }
+    }
+
+    /// Whether they were counted in the same buckets.
+    fn fit(&self) -> bool {
+        self.bounds == BOUNDS && self.counts.len() == BOUNDS.len() + 1
     }
 }
 
 impl Histogram {
     fn times(&self) -> Times {
-        let snapshot = self.snapshot();
-        Times { bounds: BOUNDS.to_vec(), counts: snapshot.counts, sum_nanos: self.sum_nanos() }
+        Times::of(self.snapshot().counts, self.sum_nanos())
     }
 
     /// Adds the times of earlier runs, if they were counted in the same buckets.
     fn add_times(&self, earlier: &Times) {
-        if earlier.bounds == BOUNDS && earlier.counts.len() == BOUNDS.len() + 1 {
+        if earlier.fit() {
             self.add_counts(&earlier.counts, earlier.sum_nanos);
         }
     }
@@ -102,6 +121,8 @@ impl Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::Fault;
+    use crate::record::endings::Ending;
     use crate::record::queries::Execution;
     use std::time::{Duration, SystemTime};
 
@@ -114,8 +135,7 @@ mod tests {
         let execution = Execution {
             took,
             rows: 1,
-            is_failed: true,
-            is_timeout: true,
+            ending: Ending::Failed(Fault::StatementTimeout),
             is_slow: true,
             ended: SystemTime::now(),
         };

@@ -10,8 +10,27 @@ pub(crate) const BOUNDS: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.
 /// Counts of times. It is written to by all tasks at once and takes no lock.
 #[derive(Debug, Default)]
 pub(crate) struct Histogram {
+    since_start: Times,
+    /// Those of earlier runs.
+    earlier: Times,
+}
+
+#[derive(Debug, Default)]
+struct Times {
     buckets: [AtomicU64; BOUNDS.len() + 1],
     sum_nanos: AtomicU64,
+}
+
+impl Times {
+    fn snapshot(&self) -> HistogramSnapshot {
+        let counts: Vec<u64> = self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect();
+        HistogramSnapshot {
+            bounds: &BOUNDS,
+            count: counts.iter().sum(),
+            counts,
+            sum_seconds: Duration::from_nanos(self.sum_nanos.load(Ordering::Relaxed)).as_secs_f64(),
+        }
+    }
 }
 
 /// A histogram as it was at one moment.
@@ -28,37 +47,52 @@ pub struct HistogramSnapshot {
     pub sum_seconds: f64,
 }
 
+impl HistogramSnapshot {
+    /// This one and another together.
+    pub(crate) fn with(mut self, other: HistogramSnapshot) -> Self {
+        self.counts
+            .iter_mut()
+            .zip(other.counts)
+            .for_each(|(count, more)| *count = count.saturating_add(more));
+        self.count = self.count.saturating_add(other.count);
+        self.sum_seconds += other.sum_seconds;
+        self
+    }
+}
+
 impl Histogram {
     pub(crate) fn record(&self, time: Duration) {
         let seconds = time.as_secs_f64();
         let bucket = BOUNDS.partition_point(|bound| *bound < seconds);
-        if let Some(bucket) = self.buckets.get(bucket) {
+        if let Some(bucket) = self.since_start.buckets.get(bucket) {
             bucket.fetch_add(1, Ordering::Relaxed);
         }
-        self.sum_nanos.fetch_add(crate::moment::nanos(time), Ordering::Relaxed);
+        self.since_start.sum_nanos.fetch_add(crate::moment::nanos(time), Ordering::Relaxed);
     }
 
-    /// The sum of all times, in nanoseconds.
+    /// The sum of all times, in nanoseconds, with those of earlier runs.
     pub(crate) fn sum_nanos(&self) -> u64 {
-        self.sum_nanos.load(Ordering::Relaxed)
+        let [now, earlier] =
+            [&self.since_start, &self.earlier].map(|times| times.sum_nanos.load(Ordering::Relaxed));
+        now.saturating_add(earlier)
     }
 
-    /// Adds what was counted elsewhere in the same buckets.
+    /// Adds what earlier runs have counted in the same buckets.
     pub(crate) fn add_counts(&self, counts: &[u64], sum_nanos: u64) {
-        for (bucket, count) in self.buckets.iter().zip(counts) {
+        for (bucket, count) in self.earlier.buckets.iter().zip(counts) {
             bucket.fetch_add(*count, Ordering::Relaxed);
         }
-        self.sum_nanos.fetch_add(sum_nanos, Ordering::Relaxed);
+        self.earlier.sum_nanos.fetch_add(sum_nanos, Ordering::Relaxed);
     }
 
+    /// All of it, with the times of earlier runs.
     pub(crate) fn snapshot(&self) -> HistogramSnapshot {
-        let counts: Vec<u64> = self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect();
-        HistogramSnapshot {
-            bounds: &BOUNDS,
-            count: counts.iter().sum(),
-            counts,
-            sum_seconds: Duration::from_nanos(self.sum_nanos.load(Ordering::Relaxed)).as_secs_f64(),
-        }
+        self.since_start.snapshot().with(self.earlier.snapshot())
+    }
+
+    /// What was counted since the start.
+    pub(crate) fn since_start(&self) -> HistogramSnapshot {
+        self.since_start.snapshot()
     }
 }
 

@@ -15,32 +15,47 @@
 //! | [`slow_log`] | which statements go to the slow log |
 //! | [`pool`] | acquisitions and the latest snapshots of the pool |
 //! | [`counters`], [`keeper`] | the totals, and the file in which they outlive the program |
+//! | [`endings`] | times of statements by how they ended |
+//! | [`events`] | how often each kind of event happened |
+//! | [`spread`] | how the times of a kind of statement are spread |
+//! | [`share`] | the share of the latest that failed |
 //! | [`audit`] | leases and requests that write more than once outside a transaction |
 //! | [`time`] | points in time as reports write them |
 
 pub(crate) mod audit;
 pub(crate) mod counters;
+pub(crate) mod endings;
+pub(crate) mod events;
 pub(crate) mod histogram;
 pub(crate) mod keeper;
 pub(crate) mod locks;
 pub(crate) mod pool;
 pub(crate) mod queries;
+pub(crate) mod share;
 pub(crate) mod slow_log;
+pub(crate) mod spread;
 pub(crate) mod statement;
 pub(crate) mod time;
 pub(crate) mod window;
 
+use crate::rules::exhaustion::Exhaustion;
+use crate::rules::suggestion::Observed;
 use crate::settings::{Enforcement, Plan};
 use crate::sql::Strings;
 use crate::sql::fingerprint;
 use audit::WriteAudit;
+use endings::{Ending, Endings};
+use events::EventCounts;
 use histogram::Histogram;
 use keeper::Keeper;
 use locks::LockRecord;
 use parking_lot::Mutex;
 use pool::{ConnectionMetrics, PoolRecord};
 use queries::{Execution, Queries};
+use share::Share;
 use statement::{End, Ended};
+#[cfg(feature = "metrics")]
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -48,6 +63,11 @@ use window::Window;
 
 /// Stands for the text of a statement that the caller has prepared itself: the driver does not tell it.
 pub(crate) const PREPARED: &str = "\"a statement that the caller prepared\"";
+
+/// What recorders of the `metrics` facade were told of counters: for each recorder, by the name of the metric and the values
+/// of its labels.
+#[cfg(feature = "metrics")]
+pub(crate) type Published = HashMap<usize, HashMap<(&'static str, Vec<&'static str>), u64>>;
 
 /// Everything that is recorded.
 pub(crate) struct Monitor {
@@ -62,8 +82,12 @@ pub(crate) struct Monitor {
     pub(crate) wait: Histogram,
     pub(crate) connect: Histogram,
     pub(crate) check: Histogram,
-    pub(crate) server: Histogram,
+    pub(crate) server: Endings,
     pub(crate) held: Histogram,
+    pub(crate) events: EventCounts,
+    pub(crate) exhaustion: Mutex<Exhaustion>,
+    #[cfg(feature = "metrics")]
+    pub(crate) published: Mutex<Published>,
     /// The file in which the totals are kept, if they are.
     keeper: Option<Keeper>,
     pub(crate) write_audit: WriteAudit,
@@ -74,7 +98,11 @@ pub(crate) struct Statements {
     pub(crate) table: Queries,
     /// The latest; those that were slow are marked.
     pub(crate) latest: Window,
+    /// Of the latest, those that failed, were stopped or were given up.
+    pub(crate) failing: Share,
     pub(crate) counts: Counts,
+    /// What earlier runs have added to the counts.
+    pub(crate) earlier: Counts,
 }
 
 /// Executions since the start, and how many of them were what.
@@ -87,10 +115,20 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
+    /// Without those of earlier runs.
+    pub(crate) fn since(&self, earlier: &Counts) -> Counts {
+        Counts {
+            executed: self.executed.saturating_sub(earlier.executed),
+            failed: self.failed.saturating_sub(earlier.failed),
+            timeouts: self.timeouts.saturating_sub(earlier.timeouts),
+            slow: self.slow.saturating_sub(earlier.slow),
+        }
+    }
+
     fn add(&mut self, execution: &Execution) {
         self.executed += 1;
-        self.failed += u64::from(execution.is_failed);
-        self.timeouts += u64::from(execution.is_timeout);
+        self.failed += u64::from(execution.ending.is_failed());
+        self.timeouts += u64::from(execution.ending.is_timeout());
         self.slow += u64::from(execution.is_slow);
     }
 }
@@ -104,15 +142,21 @@ impl Monitor {
             statements: Mutex::new(Statements {
                 table: Queries::new(),
                 latest: Window::new(window),
+                failing: Share::new(window),
                 counts: Counts::default(),
+                earlier: Counts::default(),
             }),
             locks: Mutex::new(LockRecord::default()),
             hasher: RandomState::new(),
             wait: Histogram::default(),
             connect: Histogram::default(),
             check: Histogram::default(),
-            server: Histogram::default(),
+            server: Endings::default(),
             held: Histogram::default(),
+            events: EventCounts::default(),
+            exhaustion: Mutex::new(Exhaustion::default()),
+            #[cfg(feature = "metrics")]
+            published: Mutex::new(Published::default()),
             keeper: None,
             write_audit: WriteAudit::new(Enforcement::Off),
         }
@@ -151,15 +195,15 @@ impl Monitor {
 
     /// A statement has ended.
     pub(crate) fn ended(&self, statement: &Ended<'_>) {
-        let (rows, is_failed) = match statement.end {
-            End::Answered { rows } => (rows, false),
-            End::Failed { .. } | End::Dropped => (0, true),
+        let (rows, ending) = match statement.end {
+            End::Answered { rows } => (rows, Ending::Answered),
+            End::Failed { fault, .. } => (0, Ending::Failed(fault)),
+            End::Dropped => (0, Ending::Dropped),
         };
         let execution = Execution {
             took: statement.took,
             rows,
-            is_failed,
-            is_timeout: statement.end.is_timeout(),
+            ending,
             is_slow: self.is_slow(statement.took),
             ended: statement.at,
         };
@@ -178,6 +222,12 @@ impl Monitor {
         self.statements.lock().table.kind_of(number)
     }
 
+    /// What is known of how long a statement with this text takes.
+    pub(crate) fn observed(&self, text: &str, strings: Option<Strings>) -> Option<Observed> {
+        let number = self.number(Some(text), strings);
+        self.statements.lock().table.known(number).map(|kind| kind.spread.observed())
+    }
+
     /// Adds an execution. Only a text that is new costs more than a look into a table.
     pub(crate) fn add_execution(
         &self,
@@ -186,11 +236,12 @@ impl Monitor {
         strings: Option<Strings>,
         execution: &Execution,
     ) {
-        self.server.record(execution.took);
+        self.server.record(execution.took, execution.ending);
         {
             let mut statements = self.statements.lock();
             statements.counts.add(execution);
             statements.latest.push(execution.took, execution.is_slow);
+            statements.failing.push(execution.ending.is_failed());
             if statements.table.add_known(number, execution) {
                 return;
             }

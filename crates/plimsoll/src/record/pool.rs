@@ -43,6 +43,8 @@ pub(crate) struct PoolRecord {
     /// Acquisitions since the start, failed ones included.
     pub(crate) acquisitions: u64,
     pub(crate) failures: u64,
+    /// Those of earlier runs among the failures.
+    pub(crate) earlier_failures: u64,
     /// The latest acquisitions; those that failed are marked.
     pub(crate) latest: Window,
     snapshots: VecDeque<ConnectionMetrics>,
@@ -50,7 +52,13 @@ pub(crate) struct PoolRecord {
 
 impl PoolRecord {
     pub(crate) fn new(window: usize) -> Self {
-        PoolRecord { acquisitions: 0, failures: 0, latest: Window::new(window), snapshots: VecDeque::new() }
+        PoolRecord {
+            acquisitions: 0,
+            failures: 0,
+            earlier_failures: 0,
+            latest: Window::new(window),
+            snapshots: VecDeque::new(),
+        }
     }
 
     pub(crate) fn acquired(&mut self, took: Duration, is_success: bool) {

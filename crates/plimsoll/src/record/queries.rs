@@ -3,6 +3,8 @@
 //! A statement is found by its text through a number that stands for the text, so that its fingerprint is made once and
 //! not at each execution. Both tables forget first what was used longest ago.
 
+use super::endings::Ending;
+use super::spread::Spread;
 use crate::sql::fingerprint::Normalised;
 use lru::LruCache;
 use std::time::{Duration, SystemTime};
@@ -18,9 +20,7 @@ const TEXTS: usize = 4_096;
 pub(crate) struct Execution {
     pub(crate) took: Duration,
     pub(crate) rows: u64,
-    pub(crate) is_failed: bool,
-    /// A limit on time ended it.
-    pub(crate) is_timeout: bool,
+    pub(crate) ending: Ending,
     pub(crate) is_slow: bool,
     pub(crate) ended: SystemTime,
 }
@@ -36,6 +36,8 @@ pub(crate) struct Kind {
     pub(crate) rows: u64,
     pub(crate) slow: u64,
     pub(crate) last: SystemTime,
+    /// The times of those that were answered, or stopped before they were.
+    pub(crate) spread: Spread,
 }
 
 impl Kind {
@@ -48,10 +50,16 @@ impl Kind {
         self.executions += 1;
         self.total = self.total.saturating_add(execution.took);
         self.max = self.max.max(execution.took);
-        self.errors += u64::from(execution.is_failed);
+        self.errors += u64::from(execution.ending.is_failed());
         self.rows += execution.rows;
         self.slow += u64::from(execution.is_slow);
         self.last = execution.ended;
+        // One that failed by itself says nothing of how long an answer takes.
+        match execution.ending {
+            Ending::Answered => self.spread.answered(execution.took),
+            ending if ending.is_timeout() || ending == Ending::Dropped => self.spread.cut_off(),
+            _ => {}
+        }
     }
 }
 
@@ -92,6 +100,7 @@ impl Queries {
             rows: 0,
             slow: 0,
             last: execution.ended,
+            spread: Spread::default(),
         });
         kind.add(execution);
         if self.kinds.len() > KINDS {
@@ -103,6 +112,11 @@ impl Queries {
     /// Adds those of earlier runs.
     pub(crate) fn add_left(&mut self, earlier: u64) {
         self.left = self.left.saturating_add(earlier);
+    }
+
+    /// The kind of a text.
+    pub(crate) fn known(&self, text: u64) -> Option<&Kind> {
+        self.kinds.peek(self.texts.peek(&text)?)
     }
 
     /// The fingerprint of a known text, and the text of its kind.
@@ -133,8 +147,7 @@ mod tests {
         Execution {
             took,
             rows: 2,
-            is_failed,
-            is_timeout: false,
+            ending: if is_failed { Ending::FailedElsewhere } else { Ending::Answered },
             is_slow: ms > 1_000,
             ended: SystemTime::now(),
         }

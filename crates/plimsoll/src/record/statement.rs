@@ -32,11 +32,3 @@ pub(crate) enum End {
     /// Its caller dropped it before it ended.
     Dropped,
 }
-
-impl End {
-    /// Whether a limit on time ended it.
-    pub(crate) fn is_timeout(self) -> bool {
-        let End::Failed { fault, .. } = self else { return false };
-        matches!(fault, Fault::StatementTimeout | Fault::TransactionTimeout | Fault::DeadlinePassed)
-    }
-}

@@ -44,6 +44,11 @@ impl Window {
         self.marked += usize::from(is_marked);
     }
 
+    /// Whether there is any sample.
+    pub(crate) fn any(&self) -> bool {
+        !self.samples.is_empty()
+    }
+
     /// How many are marked.
     pub(crate) fn marked(&self) -> usize {
         self.marked

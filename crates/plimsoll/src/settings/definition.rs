@@ -1,7 +1,7 @@
 //! What a setting is: the parts of a definition, and the macro that makes everything else out of the list of settings.
 //!
 //! A setting that is written down in several places (the field, its default, its environment variable, its range
-//! check, its documentation) goes wrong when one of the copies changes. Here a setting is written once, in `table.rs`.
+//! check, its documentation) goes wrong when one of the copies changes. Here a setting is written once, in `table/`.
 //! That one row makes the field and the setter of [`Settings`](super::Settings), the getter of [`Plan`](super::Plan),
 //! the reading from the environment and from files, the range check, the default, and the section in
 //! `docs/settings.md`.

@@ -17,7 +17,7 @@
 //!
 //! In all of them, a value that was set is stronger than a [`Profile`], and a profile is stronger than a default.
 //!
-//! The list of settings is `table.rs`; it makes `Settings` and `Plan`. The other files answer one question each:
+//! The list of settings is `table/`; it makes `Settings` and `Plan`. The other files answer one question each:
 //!
 //! | question | files |
 //! |---|---|

@@ -94,6 +94,15 @@ impl Plan {
         self.pool_max.saturating_add(self.max_overflow)
     }
 
+    /// The name of the pool in metrics. It names no user and holds no secret.
+    pub fn pool_name(&self) -> String {
+        if !self.pool_name.is_empty() {
+            return self.pool_name.clone();
+        }
+        let host = self.hosts.first().map(|host| host.clone().at_port(host.port()).to_string());
+        format!("{}/{}", host.unwrap_or_default(), self.dbname)
+    }
+
     /// Whether a host has one of the ports that poolers use: the last hint where `pooler` is `auto`.
     pub fn has_pooler_port(&self) -> bool {
         self.hosts.iter().any(Host::has_pooler_port)

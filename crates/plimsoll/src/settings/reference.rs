@@ -8,7 +8,7 @@ use super::table::table;
 use super::words::Profile;
 
 const HEAD: &str = "\
-<!-- Made from crates/plimsoll/src/settings/table.rs; written by `make docs`. -->
+<!-- Made from crates/plimsoll/src/settings/table/; written by `make docs`. -->
 
 # Settings
 

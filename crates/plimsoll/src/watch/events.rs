@@ -1,15 +1,19 @@
-//! Writes each event to the log, and counts it.
+//! Writes each event to the log. How often each happened is counted in the record.
 
 use crate::event::{Event, Found, Hold, POLLUTED};
+use crate::events::Sink;
 use crate::fault::Fault;
 use crate::moment::in_seconds;
-use std::time::Duration;
+use crate::record::Monitor;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-/// Writes an event to `tracing`, and counts it where the feature `metrics` is on.
-pub(crate) fn record(event: &Event) {
-    log(event);
-    #[cfg(feature = "metrics")]
-    count(event);
+/// What logs each event and counts it in this record.
+pub(crate) fn sink(monitor: Arc<Monitor>) -> Sink {
+    Arc::new(move |event| {
+        log(event);
+        monitor.events.add(event, SystemTime::now());
+    })
 }
 
 fn log(event: &Event) {
@@ -224,117 +228,4 @@ fn log_schema_ahead(version: i64, unknown: usize) {
         target: "plimsoll", version, unknown,
         "the schema is ahead of this program, which does not know these migrations; they are left alone"
     );
-}
-
-#[cfg(feature = "metrics")]
-fn mode(is_dark: bool) -> &'static str {
-    if is_dark { "dark" } else { "on" }
-}
-
-#[cfg(feature = "metrics")]
-fn count(event: &Event) {
-    match event {
-        Event::Connected { took, .. } => {
-            metrics::counter!("plimsoll_connects_total", "result" => "ok").increment(1);
-            metrics::histogram!("plimsoll_connect_seconds").record(took.as_secs_f64());
-        }
-        Event::ConnectFailed { fault, .. } => {
-            metrics::counter!("plimsoll_connects_total", "result" => fault.code()).increment(1);
-        }
-        Event::AcquireFailed { fault, .. } => {
-            metrics::counter!("plimsoll_acquire_failures_total", "code" => fault.code()).increment(1);
-        }
-        Event::Refused { fault, count, is_dark } => {
-            let name =
-                if *is_dark { "plimsoll_would_refuse_total" } else { "plimsoll_acquire_failures_total" };
-            metrics::counter!(name, "code" => fault.code()).increment(*count);
-        }
-        Event::Stopped { .. } => metrics::counter!("plimsoll_stopped_total").increment(1),
-        Event::Reclaimed { .. } => metrics::counter!("plimsoll_reclaimed_total").increment(1),
-        Event::Discarded { reason, .. } => {
-            metrics::counter!("plimsoll_discarded_total", "reason" => *reason).increment(1);
-        }
-        Event::CommitSettled { .. } => metrics::counter!("plimsoll_commits_settled_total").increment(1),
-        Event::HeldLong { hold, .. } => {
-            metrics::counter!("plimsoll_held_long_total", "hold" => hold.as_str()).increment(1);
-        }
-        Event::LeaseReclaimed { .. } => metrics::counter!("plimsoll_leases_reclaimed_total").increment(1),
-        Event::SelfDeadlock { .. } => metrics::counter!("plimsoll_self_deadlocks_total").increment(1),
-        Event::BreakerOpened { .. } => metrics::counter!("plimsoll_breaker_trips_total").increment(1),
-        Event::BreakerStillOpen { .. } | Event::BreakerHalfOpened { .. } | Event::BreakerClosed { .. } => {}
-        Event::HealthCheckFailed { fault, .. } => {
-            metrics::counter!("plimsoll_health_check_failures_total", "code" => fault.code()).increment(1);
-        }
-        Event::LockPileUp { .. } => metrics::counter!("plimsoll_lock_pile_ups_total").increment(1),
-        Event::BudgetShrunk { .. } | Event::BudgetGrown { .. } => count_budget(event),
-        Event::Stalled { by } => metrics::histogram!("plimsoll_stalled_seconds").record(by.as_secs_f64()),
-        Event::Degraded { .. } => metrics::counter!("plimsoll_degraded_total").increment(1),
-        Event::SessionsPolluted { .. } => metrics::counter!("plimsoll_sessions_polluted_total").increment(1),
-        Event::ListenerEstablished { .. }
-        | Event::ListenerLost { .. }
-        | Event::ListenerConnectFailed { .. }
-        | Event::ListenerOverflowed { .. } => count_listener(event),
-        Event::Migrated { .. } => metrics::counter!("plimsoll_migrated_total").increment(1),
-        Event::SchemaAhead { .. } => metrics::counter!("plimsoll_schema_ahead_total").increment(1),
-        Event::Demoted { .. }
-        | Event::RoleChanged { .. }
-        | Event::ReplicaLost { .. }
-        | Event::ReplicaBack { .. }
-        | Event::FallbackCapped { .. } => count_servers(event),
-        Event::UnwrappedMultiWrite { .. } => {
-            metrics::counter!("plimsoll_unwrapped_multi_writes_total").increment(1);
-        }
-        Event::Retried { fault, .. } => {
-            metrics::counter!("plimsoll_retries_total", "code" => fault.code()).increment(1);
-        }
-        Event::RetryRefused { fault, .. } => {
-            metrics::counter!("plimsoll_retries_refused_total", "code" => fault.code()).increment(1);
-        }
-    }
-}
-
-#[cfg(feature = "metrics")]
-fn count_listener(event: &Event) {
-    match event {
-        Event::ListenerEstablished { .. } => {
-            metrics::counter!("plimsoll_listener_connects_total", "result" => "ok").increment(1);
-        }
-        Event::ListenerConnectFailed { fault, .. } => {
-            metrics::counter!("plimsoll_listener_connects_total", "result" => fault.code()).increment(1);
-        }
-        Event::ListenerLost { fault, .. } => {
-            metrics::counter!("plimsoll_listener_losses_total", "code" => fault.code()).increment(1);
-        }
-        Event::ListenerOverflowed { .. } => {
-            metrics::counter!("plimsoll_listener_overflows_total").increment(1);
-        }
-        _ => {}
-    }
-}
-
-#[cfg(feature = "metrics")]
-fn count_servers(event: &Event) {
-    match event {
-        Event::Demoted { .. } => metrics::counter!("plimsoll_demotions_total").increment(1),
-        Event::RoleChanged { .. } => metrics::counter!("plimsoll_role_changes_total").increment(1),
-        Event::ReplicaLost { .. } => metrics::counter!("plimsoll_replicas_lost_total").increment(1),
-        Event::ReplicaBack { .. } => metrics::counter!("plimsoll_replicas_back_total").increment(1),
-        Event::FallbackCapped { refused, .. } => {
-            metrics::counter!("plimsoll_reads_capped_total").increment(*refused);
-        }
-        _ => {}
-    }
-}
-
-#[cfg(feature = "metrics")]
-fn count_budget(event: &Event) {
-    match event {
-        Event::BudgetShrunk { is_dark, .. } => {
-            metrics::counter!("plimsoll_budget_shrunk_total", "mode" => mode(*is_dark)).increment(1);
-        }
-        Event::BudgetGrown { is_dark, .. } => {
-            metrics::counter!("plimsoll_budget_grown_total", "mode" => mode(*is_dark)).increment(1);
-        }
-        _ => {}
-    }
 }

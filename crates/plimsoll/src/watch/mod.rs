@@ -9,8 +9,9 @@
 //! | [`health`], [`capacity`] | how the database is, and how full |
 //! | [`listen`] | notifications, on a connection of their own |
 //! | [`monitor`] | what went on: acquisitions, statements, leases, in bounded memory |
+//! | [`metrics`] | what is measured, for monitoring systems; alert rules |
 //! | [`slow_log`] | tells what the slow log counted, and asks for the plans of slow statements |
-//! | [`events`] | writes events to the log and counts them |
+//! | [`events`] | writes events to the log |
 
 pub(crate) mod budget;
 pub(crate) mod capacity;
@@ -19,6 +20,7 @@ pub(crate) mod health;
 pub(crate) mod heartbeat;
 pub(crate) mod listen;
 mod lock_watch;
+pub(crate) mod metrics;
 pub(crate) mod monitor;
 mod read_pools;
 mod replication;

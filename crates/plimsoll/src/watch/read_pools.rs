@@ -6,7 +6,7 @@ use crate::call::postgres::Postgres;
 use crate::call::replicas::{Replica, Replicas};
 use crate::call::server::Server;
 use crate::error::Result;
-use crate::event::Events;
+use crate::events::Events;
 use crate::place::{Place, ServerRole};
 use crate::pool::Pool;
 use crate::pool::meter::Metering;

@@ -11,7 +11,7 @@ use crate::call::database::Database;
 use crate::call::retry::Retries;
 use crate::deadline;
 use crate::error::{Error, Outcome, Phase, Result};
-use crate::event::Events;
+use crate::events::Events;
 use crate::fault::Fault;
 use crate::name::WorkName;
 use crate::pool::fairness::refused;
@@ -51,8 +51,8 @@ impl Database {
                 .caused_by(error)
         })?;
         let plan = Arc::new(plan);
-        let events = Events::new(Some(events::record));
         let monitor = Arc::new(Monitor::of(&plan));
+        let events = Events::new(Some(events::sink(Arc::clone(&monitor))));
         let (slow_log, plans) = SlowLog::of(&plan);
         let shared = read_pools::Shared { events, monitor, slow_log: Arc::new(slow_log) };
         let (pool, server) = read_pools::pool(&plan, &shared, read_pools::primary(&plan))?;

@@ -1,4 +1,4 @@
-//! A guide is read when there is no time to doubt it: whatever it names (codes, settings, methods, events, log lines,
+//! A guide or a runbook is read when there is no time to doubt it: whatever it names (codes, settings, methods, events, log lines,
 //! pages, tests) exists, and its SQL does on a real server what the text around it says.
 //!
 //! In the guides, a block marked `log` holds log lines, with `…` for what changes; a block marked `sql` in `on-call.md`
@@ -6,6 +6,7 @@
 
 use crate::server::{PATIENCE, bare, first, text, until};
 use plimsoll::Fault;
+use plimsoll::monitor::metrics;
 use plimsoll::settings::table;
 use plimsoll_embedded::test_server::{self, TestDatabase};
 use std::collections::BTreeSet;
@@ -14,7 +15,16 @@ use std::path::{Path, PathBuf};
 use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
 /// What belongs to other programs, and to the languages that are spoken here.
-const OTHERS: &[&str] = &["plimsoll", "psql", "true", "query_timeout", "query_wait_timeout", "pg_monitor"];
+const OTHERS: &[&str] = &[
+    "plimsoll",
+    "psql",
+    "true",
+    "query_timeout",
+    "query_wait_timeout",
+    "pg_monitor",
+    "database-p0",
+    "active",
+];
 
 struct Guide {
     path: PathBuf,
@@ -73,14 +83,15 @@ fn root() -> PathBuf {
 }
 
 fn guides() -> Vec<Guide> {
-    let files = fs::read_dir(root().join("docs/guides")).unwrap();
+    let folders = ["docs/guides", "docs/runbooks"].map(|folder| fs::read_dir(root().join(folder)).unwrap());
+    let files = folders.into_iter().flatten();
     let mut guides: Vec<Guide> = files
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|end| end == "md"))
         .map(|path| Guide { text: fs::read_to_string(&path).unwrap(), path })
         .collect();
     guides.sort_by(|one, other| one.path.cmp(&other.path));
-    assert!(guides.len() >= 2, "the guides are not where they are looked for");
+    assert!(guides.len() >= 3, "the guides are not where they are looked for");
     guides
 }
 
@@ -116,6 +127,17 @@ fn is_in(source: &str, name: &str) -> bool {
 
 fn is_setting(name: &str) -> bool {
     table().iter().any(|definition| definition.name == name)
+}
+
+/// The name of a metric in Prometheus, one of its labels, or a value of one.
+fn is_measured(name: &str) -> bool {
+    metrics().any(|metric| {
+        let labels = metric.label_names();
+        let mut values = labels.iter().flat_map(|label| metric.label_values(label));
+        metric.prometheus_name() == name
+            || labels.iter().any(|label| label == name)
+            || values.any(|value| value == name)
+    })
 }
 
 /// A value that some setting may have, in words.
@@ -169,6 +191,7 @@ async fn every_name_is_the_name_of_something() {
                 settings += usize::from(is_setting(name));
                 is_setting(name)
                     || OTHERS.contains(&name)
+                    || is_measured(name)
                     || is_value(name)
                     || is_in(&source, name)
                     || is_known_to(&db, name).await

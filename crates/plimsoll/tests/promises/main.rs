@@ -7,6 +7,8 @@
 mod ledger;
 mod log;
 mod looked_up;
+mod promtool;
+mod scrape;
 mod server;
 mod standby;
 
@@ -17,6 +19,7 @@ mod sql;
 
 // The promises, by theme.
 mod listening;
+mod metrics;
 mod migrations;
 mod monitoring;
 mod outages;

@@ -84,6 +84,12 @@ impl<'a> Executor<'a> {
         Executor { text: query.text(), ..self }
     }
 
+    /// The same executor with this limit on one statement, if there is one and it is shorter.
+    #[inline]
+    pub(crate) fn limited(self, own: Option<Duration>) -> Self {
+        Executor { limit: [self.limit, own].into_iter().flatten().min(), ..self }
+    }
+
     /// The same executor in another scope.
     pub(crate) fn at(self, scope: Scope) -> Self {
         Executor { scope: ScopeSource::Known(scope), ..self }

@@ -173,8 +173,8 @@ impl<C, H> Slots<C, H> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::PoolLimits;
     use super::super::tests::{SECOND, opened, up_to};
+    use super::super::{Closing, PoolLimits};
     use super::*;
     use crate::rules::queue::handover::Effects;
     use crate::rules::queue::seat::Seat;
@@ -207,15 +207,15 @@ mod tests {
         let mut slots: Slots<u32, ()> =
             Slots::new(PoolLimits { min: 0, max: 9, overflow: 0, connects: 3 }, 9);
         assert_eq!(slots.begin_connects(3, now), [0, 1, 2]);
-        slots.vacate(0);
+        slots.vacate(0, Closing::Broken);
         slots.found_full(now);
         assert_eq!((slots.ceiling(), slots.allowance.refusals()), (2, 1));
         let _ticket = slots.waiters.push(request(now), Seat::new());
         assert!(matches!(slots.connected(1, 1, (), None, now), Effects::HandOver(_)), "it succeeded");
-        slots.vacate(2);
+        slots.vacate(2, Closing::Broken);
         slots.found_full(now);
         assert_eq!((slots.ceiling(), slots.total()), (1, 1));
-        slots.vacate(1);
+        slots.vacate(1, Closing::Broken);
         slots.found_full(now);
         assert_eq!((slots.ceiling(), slots.total()), (1, 0), "it goes on trying one");
         assert!(slots.allowance.is_refused());

@@ -1,6 +1,6 @@
 //! How many connects are begun, and where their connections come and go.
 
-use super::{Slot, SlotState, Slots};
+use super::{Closing, Slot, SlotState, Slots};
 use crate::moment::Moment;
 use crate::rules::queue::handover::Effects;
 
@@ -70,8 +70,8 @@ impl<C, H> Slots<C, H> {
         self.offer(slot, connection, || now)
     }
 
-    /// The connection of this slot is gone; the slot is free again.
-    pub(crate) fn vacate(&mut self, slot: usize) {
+    /// The connection of this slot is gone, for this reason; the slot is free again.
+    pub(crate) fn vacate(&mut self, slot: usize, why: Closing) {
         let Some(place) = self.slots.get(slot) else { return };
         if place.state == SlotState::Vacant {
             return;
@@ -80,7 +80,7 @@ impl<C, H> Slots<C, H> {
         if was_forsaken {
             // It was counted out when it was taken back.
         } else if place.state != SlotState::Opening || place.handle.is_some() {
-            self.totals.closed += 1;
+            self.totals.closed.add(why);
         }
         self.end_lease(slot);
         self.leave(slot);
@@ -110,7 +110,7 @@ impl<C, H> Slots<C, H> {
             place.holder = None;
             place.handle = None;
             self.hot.total -= 1;
-            self.totals.closed += 1;
+            self.totals.closed.add(Closing::TakenBack);
         }
     }
 }
@@ -157,9 +157,13 @@ mod tests {
         let _tickets = [(); 3].map(|()| slots.waiters.push(request(now), Seat::new()));
         assert_eq!(slots.wanted(), 3);
         assert_eq!(slots.begin_wanted(now).len(), 3);
-        slots.vacate(1);
-        assert_eq!((slots.opening(), slots.total(), slots.totals.closed), (2, 2, 0), "it had never opened");
-        slots.vacate(1);
+        slots.vacate(1, Closing::Broken);
+        assert_eq!(
+            (slots.opening(), slots.total(), slots.totals.closed.total()),
+            (2, 2, 0),
+            "it had never opened"
+        );
+        slots.vacate(1, Closing::Broken);
         assert_eq!((slots.opening(), slots.total()), (2, 2), "it is gone already");
         assert_eq!(slots.begin_connects(3, now), [1], "its slot is used again");
     }
@@ -171,9 +175,9 @@ mod tests {
         assert_eq!(slots.begin_connects(2, now), [0, 1]);
         slots.limits.max = 1;
         assert!(matches!(slots.connected(0, 7, (), None, now), Effects::Close(7)));
-        assert_eq!((slots.totals.opened, slots.totals.closed, slots.total()), (1, 1, 1));
+        assert_eq!((slots.totals.opened, slots.totals.closed.total(), slots.total()), (1, 1, 1));
         let _ = slots.close();
         assert!(matches!(slots.connected(1, 8, (), None, now), Effects::Close(8)));
-        assert_eq!((slots.totals.opened, slots.totals.closed, slots.total()), (2, 2, 0));
+        assert_eq!((slots.totals.opened, slots.totals.closed.total(), slots.total()), (2, 2, 0));
     }
 }

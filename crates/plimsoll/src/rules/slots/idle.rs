@@ -3,7 +3,7 @@
 //! They are a stack: the connection that was used last is lent first, so the connections in use stay warm, and those that
 //! are not needed grow old at the bottom and are closed.
 
-use super::{SlotState, Slots};
+use super::{Closing, SlotState, Slots};
 use crate::moment::Moment;
 use crate::rules::queue::handover::{Effects, Grant};
 use crate::rules::request::Request;
@@ -25,7 +25,7 @@ impl<C, H> Slots<C, H> {
     /// Makes a connection idle, or closes it if it is one too many.
     pub(crate) fn rest(&mut self, slot: usize, connection: C) -> Effects<C> {
         if self.total() > self.kept() {
-            self.vacate(slot);
+            self.vacate(slot, Closing::Surplus);
             return Effects::Close(connection);
         }
         self.leave(slot);
@@ -64,7 +64,13 @@ impl<C, H> Slots<C, H> {
                 may_age_out = may_age_out.saturating_sub(usize::from(!dead && !above));
                 surplus = surplus.saturating_sub(1);
                 let connection = self.slots.get_mut(slot).and_then(|place| place.connection.take());
-                self.vacate(slot);
+                let why = match (dead, above, expired) {
+                    (true, ..) => Closing::Dead,
+                    (false, true, _) => Closing::Surplus,
+                    (false, false, true) => Closing::Expired,
+                    (false, false, false) => Closing::Idle,
+                };
+                self.vacate(slot, why);
                 reaped.extend(connection);
             }
         }
@@ -85,7 +91,7 @@ mod tests {
         assert_eq!(slots.reap(now, None, |handle| *handle == 1, |_| None), [1]);
         slots.limits.max = 1;
         assert_eq!(slots.reap(now, None, |_| false, |_| None), [0], "the one at the bottom");
-        assert_eq!((slots.total(), slots.idle(), slots.totals.closed), (1, 1, 2));
+        assert_eq!((slots.total(), slots.idle(), slots.totals.closed.total()), (1, 1, 2));
     }
 
     #[test]

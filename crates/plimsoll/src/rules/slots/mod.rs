@@ -18,15 +18,19 @@
 //! | [`idle`] | the idle connections: the stack of them, and their upkeep |
 //! | [`connects`] | how many connects are begun, and where their connections come |
 //! | [`allowance`] | what the connection budget allows |
+//! | [`closing`] | why connections are closed |
 //! | [`totals`] | what happened since the pool began |
 
 pub(crate) mod allowance;
+mod closing;
 mod connects;
 mod idle;
 mod slot;
 mod totals;
 
+pub(crate) use closing::Closing;
 pub(crate) use slot::{Slot, SlotState};
+pub(crate) use totals::Totals;
 
 use super::forecast::Pace;
 use super::gate::GateRules;
@@ -41,7 +45,7 @@ use crate::name::WorkName;
 use allowance::Allowance;
 use std::task::Waker;
 use std::time::Duration;
-use totals::{Totals, Waits};
+use totals::Waits;
 
 /// How many there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,7 +215,12 @@ impl<C, H> Slots<C, H> {
     pub(crate) fn offer(&mut self, slot: usize, connection: C, now: impl FnOnce() -> Moment) -> Effects<C> {
         let is_condemned = self.slots.get(slot).is_none_or(|place| place.is_condemned);
         if is_condemned || self.hot.is_closed || self.total() > self.ceiling() {
-            self.vacate(slot);
+            let why = match (is_condemned, self.hot.is_closed) {
+                (true, _) => Closing::Overdue,
+                (false, true) => Closing::PoolClosed,
+                (false, false) => Closing::Surplus,
+            };
+            self.vacate(slot, why);
             return Effects::Close(connection);
         }
         if self.waiters.len() == 0 {
@@ -220,7 +229,7 @@ impl<C, H> Slots<C, H> {
         }
         let now = now();
         if self.slots.get(slot).is_none_or(|place| place.expires.is_some_and(|expires| expires <= now)) {
-            self.vacate(slot);
+            self.vacate(slot, Closing::Expired);
             return Effects::Close(connection);
         }
         let was_held = self.slots.get(slot).is_some_and(|place| place.state == SlotState::Lent);
@@ -300,7 +309,7 @@ impl<C, H> Slots<C, H> {
             if let Some(place) = self.slots.get_mut(slot) {
                 closed.extend(place.connection.take());
             }
-            self.vacate(slot);
+            self.vacate(slot, Closing::PoolClosed);
         }
         (wakers, closed)
     }

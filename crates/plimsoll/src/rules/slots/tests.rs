@@ -92,7 +92,7 @@ impl World {
             }
             Step::Fail => {
                 if let Some(slot) = self.opening.pop() {
-                    slots.vacate(slot);
+                    slots.vacate(slot, Closing::Broken);
                 }
             }
             Step::Return => {
@@ -123,7 +123,7 @@ impl World {
             }
             Step::Lose => {
                 if let Some((slot, _)) = self.held.pop() {
-                    slots.vacate(slot);
+                    slots.vacate(slot, Closing::Broken);
                 }
             }
             Step::Forsake => {
@@ -170,7 +170,7 @@ impl World {
             }
             Step::Full => {
                 if let Some(slot) = self.opening.pop() {
-                    slots.vacate(slot);
+                    slots.vacate(slot, Closing::Broken);
                     slots.found_full(now);
                 }
             }
@@ -335,7 +335,7 @@ fn one_that_is_too_old_is_said_to_be_and_is_not_handed_over() {
     assert_eq!(grant.map(|grant| grant.is_expired), Some(false));
     let second = wait(&mut slots, now);
     assert!(matches!(slots.offer(0, 0, || now + SECOND), Effects::Close(0)));
-    assert_eq!((slots.total(), slots.lent(), slots.totals.closed), (1, 1, 1));
+    assert_eq!((slots.total(), slots.lent(), slots.totals.closed.total()), (1, 1, 1));
     assert!(second.poll(Waker::noop()).is_none());
 }
 
@@ -388,7 +388,7 @@ fn what_was_given_up_is_closed_where_there_are_too_many() {
     assert_eq!(slots.total(), 1);
     let _ = slots.close();
     assert!(matches!(slots.give_up(second, now), Effects::Close(0)));
-    assert_eq!((slots.total(), slots.lent(), slots.totals.closed), (0, 0, 2));
+    assert_eq!((slots.total(), slots.lent(), slots.totals.closed.total()), (0, 0, 2));
 }
 
 #[test]

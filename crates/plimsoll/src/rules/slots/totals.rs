@@ -1,5 +1,7 @@
 //! What happened since the pool began, in numbers.
 
+use super::closing::Closings;
+use crate::rules::given_up::GivenUps;
 use std::time::Duration;
 
 /// The waits that ended with a connection.
@@ -33,8 +35,10 @@ pub(crate) struct Totals {
     /// Connections that were granted and never reached their caller, or were turned down.
     pub(crate) turned_down: u64,
     pub(crate) failed: u64,
+    /// Callers that got no connection, by reason, but for those that were refused at once or have left.
+    pub(crate) given_up: GivenUps,
     pub(crate) opened: u64,
-    pub(crate) closed: u64,
+    pub(crate) closed: Closings,
     pub(crate) connect_failures: u64,
     pub(crate) capped: u64,
     pub(crate) held_back: u64,

@@ -1,7 +1,8 @@
 //! What a listener's reader and the task of its connection share.
 
 use crate::error::{Error, Outcome, Phase, Result};
-use crate::event::{Event, Events};
+use crate::event::Event;
+use crate::events::Events;
 use crate::fault::Fault;
 use crate::notification::{Message, Notification};
 use crate::rules::inbox::{Epoch, Inbox, Received};

@@ -10,7 +10,8 @@
 
 use super::shared::{End, Outstanding, Shared};
 use crate::error::{Error, Outcome, Phase, Result, fault_of};
-use crate::event::{Event, Events};
+use crate::event::Event;
+use crate::events::Events;
 use crate::fault::Fault;
 use crate::rules::backoff::before_connect;
 use crate::said::{said, text_of};

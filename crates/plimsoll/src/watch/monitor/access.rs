@@ -4,10 +4,12 @@ use super::report::{
     BreakerTotals, Durations, HealthStatus, LeakWarning, PoolConfig, QueryMetrics, Snapshot, StatementTotals,
     ms,
 };
+use super::suggested::SuggestedLimit;
 use crate::call::database::Database;
 use crate::moment::Moment;
 use crate::pool::PoolStatus;
 use crate::record::Monitor;
+use crate::record::endings::Ending;
 use crate::record::locks::LockEpisode;
 use crate::record::pool::ConnectionMetrics;
 use crate::record::queries::Execution;
@@ -55,6 +57,12 @@ impl Database {
     }
 }
 
+impl<'a> Monitoring<'a> {
+    pub(in crate::watch) fn database(&self) -> &'a Database {
+        self.db
+    }
+}
+
 impl Monitoring<'_> {
     /// Whether anything is recorded now.
     #[must_use]
@@ -78,9 +86,10 @@ impl Monitoring<'_> {
     /// text nothing is kept that is a constant.
     pub fn record_query_execution(&self, text: &str, took: Duration, is_failed: bool) {
         if self.is_enabled() {
+            let ending = if is_failed { Ending::FailedElsewhere } else { Ending::Answered };
             let is_slow = self.monitor.is_slow(took);
             let ended = SystemTime::now();
-            let execution = Execution { took, rows: 0, is_failed, is_timeout: false, is_slow, ended };
+            let execution = Execution { took, rows: 0, ending, is_slow, ended };
             let number = self.monitor.number(Some(text), None);
             self.monitor.add_execution(number, text, None, &execution);
         }
@@ -121,6 +130,23 @@ impl Monitoring<'_> {
     #[doc(alias = "get_query_performance")]
     pub fn query_performance(&self, limit: usize) -> Vec<QueryMetrics> {
         self.monitor.slowest(limit, false)
+    }
+
+    /// For each kind of statement the limit that would fit what it usually takes, with the reason; the most frequent kind
+    /// first. Nothing follows from it by itself: set a limit by [`Call::statement_timeout`](crate::Call::statement_timeout),
+    /// or let it follow by [`Call::adaptive`](crate::Call::adaptive).
+    ///
+    /// ```no_run
+    /// # fn example(db: &plimsoll::Database) {
+    /// db.monitor().suggested_limits().iter().for_each(|suggested| println!("{suggested}"));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn suggested_limits(&self) -> Vec<SuggestedLimit> {
+        let configured = self.db.server.limits.configured();
+        let mut kinds = self.monitor.statements.lock().table.slowest(usize::MAX, |_| true);
+        kinds.sort_by_key(|(_, kind)| std::cmp::Reverse(kind.executions));
+        kinds.iter().map(|(hash, kind)| SuggestedLimit::of(*hash, kind, configured)).collect()
     }
 
     /// The leases that are held for longer than this, the oldest first; 5 minutes is a usual threshold.

@@ -5,6 +5,7 @@ use super::access::metrics;
 use crate::call::postgres::Postgres;
 use crate::pool::{Inner, Pool};
 use crate::record::{Monitor, keeper};
+use crate::watch::metrics::tick;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -20,6 +21,7 @@ pub(crate) async fn run(pool: Weak<Inner<Postgres>>, monitor: Arc<Monitor>) {
         let now = ticks.tick().await;
         let Some(inner) = pool.upgrade() else { break };
         let pool = Pool { inner };
+        tick(&pool);
         if pool.is_closed() {
             break;
         }

@@ -4,6 +4,7 @@
 mod a_lease_tells_who_holds_it_and_what_it_does;
 mod a_slow_statement_is_logged_with_its_parameters;
 mod every_acquisition_and_every_statement_is_recorded;
+mod limits_are_suggested_and_applied_only_where_asked;
 mod monitoring_can_be_switched_off;
 mod no_secret_is_in_any_output;
 mod the_monitor_takes_the_same_memory_for_any_load;

@@ -86,7 +86,7 @@ async fn what_cannot_be_explained_is_not_and_nothing_is_without_a_request() {
     let slow =
         log.lines(&["slow statement, "]).into_iter().filter(|line| !line.contains("statement=explain"));
     assert_eq!(slow.count(), 3, "{}", log.text());
-    assert_eq!(log.lines(&["plan of a slow statement"]).len(), 1, "{}", log.text());
+    assert_eq!(log.lines(&["plimsoll::slow: plan of a slow statement"]).len(), 1, "{}", log.text());
 
     let (_fresh, db) = started(|settings| settings.slow_log_plan(false)).await;
     let (log, _guard) = Log::start();

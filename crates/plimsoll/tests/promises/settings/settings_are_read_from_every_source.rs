@@ -185,6 +185,7 @@ const EACH: &[(&str, &str)] = &[
     ("monitoring", "false"),
     ("monitor_window", "50"),
     ("monitor_slow_after", "700ms"),
+    ("pool_name", "orders"),
     ("write_audit", "on"),
     ("monitor_counters", "/var/lib/app/totals.json"),
     ("lock_report_after", "700ms"),
@@ -269,6 +270,7 @@ fn in_code() -> Settings {
         .monitoring(false)
         .monitor_window(50)
         .monitor_slow_after(Duration::from_millis(700))
+        .pool_name("orders")
         .write_audit(Enforcement::On)
         .monitor_counters("/var/lib/app/totals.json")
         .lock_report_after(Duration::from_millis(700))
