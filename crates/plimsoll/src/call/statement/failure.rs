@@ -39,16 +39,7 @@ impl Executor<'_> {
             return refused.caused_by(error);
         }
         let elapsed = sent.began.elapsed();
-        if fault == Fault::CancelledByOther {
-            fault = self.who_cancelled(stopped, sent.began);
-        }
-        if phase == Phase::Begin && !self.is_read_only && is_refused_by_a_standby(&error) {
-            fault = Fault::ReadOnlyServer;
-        }
-        if fault == Fault::ReadOnlyServer && (self.is_read_only || self.connection.server.is_replica()) {
-            // The work was declared read only; whether the server accepts writes is another question.
-            fault = Fault::Usage;
-        }
+        fault = self.judged(fault, phase, &error, stopped, sent);
         if fault == Fault::ReadOnlyServer {
             self.connection.refused_a_write();
         }
@@ -86,6 +77,26 @@ impl Executor<'_> {
             elapsed.as_secs_f64()
         );
         self.error(fault, phase, outcome, sentence).caused_by(error)
+    }
+
+    /// The fault, by what is known beside the server's code: who cancelled, and what the work and the server are for.
+    fn judged(
+        &self,
+        fault: Fault,
+        phase: Phase,
+        error: &tokio_postgres::Error,
+        stopped: Option<StopReason>,
+        sent: Sent,
+    ) -> Fault {
+        let is_demoted = phase == Phase::Begin && !self.is_read_only && is_refused_by_a_standby(error);
+        match fault {
+            Fault::CancelledByOther => self.who_cancelled(stopped, sent.began),
+            // The work was declared read only; whether the server accepts writes is another question.
+            Fault::ReadOnlyServer if self.is_read_only || self.connection.server.is_replica() => Fault::Usage,
+            _ if is_demoted && self.connection.server.is_replica() => Fault::Usage,
+            _ if is_demoted => Fault::ReadOnlyServer,
+            fault => fault,
+        }
     }
 
     /// Who kept this statement waiting for a lock, if its time ran out and it was seen to wait.
