@@ -37,10 +37,7 @@ fn log(event: &Event) {
             tracing::warn!(target: "plimsoll", work, "nobody waited for this COMMIT any more; outcome: {outcome}");
         }
         Event::HeldLong { .. } => log_held_long(event),
-        Event::LeaseReclaimed { work, pid, held, silent } => tracing::warn!(
-            target: "plimsoll", work, pid, held_seconds = held.as_secs(), silent_seconds = silent.as_secs(),
-            "a connection was taken back from a lease that did not use it"
-        ),
+        Event::LeaseReclaimed { work, pid, held, silent } => log_taken_back(work, *pid, *held, *silent),
         Event::SelfDeadlock { leases } => {
             tracing::error!(target: "plimsoll", "every lease is held by a task that waits for another: {leases}");
         }
@@ -53,9 +50,7 @@ fn log(event: &Event) {
         }
         Event::LockPileUp { told, .. } => tracing::warn!(target: "plimsoll", "a lock is waited for: {told}"),
         Event::BudgetShrunk { from, to, reason, is_dark } => log_budget_shrunk(*from, *to, reason, *is_dark),
-        Event::BudgetGrown { from, to, is_dark } => {
-            tracing::info!(target: "plimsoll", from, to, is_dark, "the connection budget allows more connections");
-        }
+        Event::BudgetGrown { from, to, is_dark } => log_budget_grown(*from, *to, *is_dark),
         Event::Stalled { by } => log_stalled(*by),
         Event::Degraded { missing } => tracing::warn!(target: "plimsoll", "degraded: {missing}"),
         Event::SessionsPolluted { found } => log_sessions_polluted(found),
@@ -75,13 +70,31 @@ fn log(event: &Event) {
         | Event::ReplicaLost { .. }
         | Event::ReplicaBack { .. }
         | Event::FallbackCapped { .. } => log_servers(event),
+        Event::Retried { .. } | Event::RetryRefused { .. } => log_retry(event),
+    }
+}
+
+fn log_retry(event: &Event) {
+    match event {
         Event::Retried { work, fault, tried } => {
             tracing::debug!(target: "plimsoll", work, code = fault.code(), tried, "it failed and is tried again");
         }
         Event::RetryRefused { work, fault, tried } => tracing::warn!(
             target: "plimsoll", work, code = fault.code(), tried, "not tried again: the retry budget is spent"
         ),
+        _ => {}
     }
+}
+
+fn log_taken_back(work: &str, pid: Option<i32>, held: Duration, silent: Duration) {
+    tracing::warn!(
+        target: "plimsoll", work, pid, held_seconds = held.as_secs(), silent_seconds = silent.as_secs(),
+        "a connection was taken back from a lease that did not use it"
+    );
+}
+
+fn log_budget_grown(from: usize, to: usize, is_dark: bool) {
+    tracing::info!(target: "plimsoll", from, to, is_dark, "the connection budget allows more connections");
 }
 
 fn log_held_long(event: &Event) {

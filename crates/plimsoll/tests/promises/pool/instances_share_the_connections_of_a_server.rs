@@ -145,9 +145,9 @@ async fn ten_of_thirty_on_a_hundred_each_get_their_part_and_what_leaves_gives_it
     instances.push(newcomer);
     until_each_has("one has come", &instances, 13..=15, 6, SOON).await;
     server::event("it tells that it has shrunk", &mut events, |event| match event {
-        Event::BudgetShrunk { to, reason, is_dark: false, .. } if (13..=15).contains(to) => {
-            assert!(reason.contains("live instances: 6"), "{reason}");
-            Some(())
+        // Before it has shown itself, what the newcomer opens is another program's.
+        Event::BudgetShrunk { to, reason, is_dark: false, .. } => {
+            ((13..=15).contains(to) && reason.contains("live instances: 6")).then_some(())
         }
         _ => None,
     })

@@ -3,6 +3,7 @@
 
 use crate::server::{self, bare, first};
 use plimsoll::request_id::{self, RequestId};
+use plimsoll::settings::Enforcement;
 use plimsoll::{Database, Isolation};
 use plimsoll_embedded::{Cluster, PgBouncer, PgBouncerVersion, PoolMode};
 use std::collections::BTreeSet;
@@ -94,7 +95,9 @@ async fn behind_a_transaction_pooler(version: PgBouncerVersion) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn and_where_the_snapshot_must_wait_there_are_few() {
     let (cluster, watcher) = collecting().await;
-    let db = Database::connect(server::settings(&cluster.url("postgres")).pool_max(1)).await.unwrap();
+    // The question about other instances speaks of names too.
+    let settings = server::settings(&cluster.url("postgres")).pool_max(1);
+    let db = Database::connect(settings.connection_budget(Enforcement::Off)).await.unwrap();
     first(&watcher, "SELECT pg_stat_statements_reset()").await.unwrap();
     for number in 0..400_u64 {
         let left = Duration::from_millis(2_000 + number);
