@@ -48,7 +48,7 @@ async fn a_call_that_does_not_wait_allocates_no_more_than_the_driver() {
     })
     .await;
 
-    let settings = Settings::from_url(&fresh.url()).unwrap().pool_min(1).pool_max(1).max_overflow(0);
+    let settings = Settings::from_url(fresh.url().as_str()).unwrap().pool_min(1).pool_max(1).max_overflow(0);
     let db = Database::connect(settings.write_audit(Enforcement::On)).await.unwrap();
     assert!(db.monitor().is_enabled());
     let ours = request_id::within(RequestId::random(), async {
