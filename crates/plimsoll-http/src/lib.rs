@@ -1,0 +1,1 @@
+//! Layers for axum and tower services whose work goes through [`plimsoll`].

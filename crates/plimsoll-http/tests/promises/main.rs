@@ -1,0 +1,2 @@
+//! What `plimsoll-http` promises: a module for each promise, named as a sentence.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
