@@ -32,14 +32,19 @@ pub struct Shutdown {
 /// Refuses the waiters, closes idle connections, waits for those that are lent, stops what still runs, and ends what
 /// does not come back.
 ///
+/// `within` bounds the whole, and shortens the steps where their own limits are longer: stopping what still runs comes
+/// first, because that is what frees the server, and draining gets what it leaves.
+///
 /// Called again meanwhile, or afterwards, it waits for the same end.
-pub(super) async fn close<M: Manage>(inner: &Arc<Inner<M>>) -> Shutdown {
+pub(super) async fn close<M: Manage>(inner: &Arc<Inner<M>>, within: Duration) -> Shutdown {
     let began = Instant::now();
+    let to_stop = inner.plan.reclaim_timeout().min(within);
+    let to_drain = inner.plan.close_timeout().min(within - to_stop);
     let (wakers, closed) = inner.slots.lock().close();
     let mut report = Shutdown { sent_away: wakers.len(), ..Shutdown::default() };
     wakers.into_iter().for_each(Waker::wake);
     drop(closed);
-    if timeout_at(began + inner.plan.close_timeout(), emptied(inner)).await.is_err() {
+    if timeout_at(began + to_drain, emptied(inner)).await.is_err() {
         let manager = &inner.manager;
         // A connection that is given back meanwhile is closed, so this can hit no other work.
         let mut is_worth_a_wait = false;
@@ -51,7 +56,7 @@ pub(super) async fn close<M: Manage>(inner: &Arc<Inner<M>>) -> Shutdown {
             }
         }
         if is_worth_a_wait || report.cancelled > 0 {
-            let _ = timeout_at(Instant::now() + inner.plan.reclaim_timeout(), emptied(inner)).await;
+            let _ = timeout_at(Instant::now() + to_stop, emptied(inner)).await;
         }
         let left = held(inner);
         report.ended = left.len();

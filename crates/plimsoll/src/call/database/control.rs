@@ -8,6 +8,7 @@ use crate::pool::{PoolStatus, Shutdown};
 use crate::record::keeper;
 use crate::settings::Plan;
 use crate::wire::connect::Pooler;
+use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::time::timeout;
 
@@ -105,9 +106,20 @@ impl Database {
     /// # Cancel safety
     /// Dropped, the waiting stops; the pool stays closed.
     pub async fn shutdown(&self) -> Shutdown {
+        self.shutdown_within(Duration::MAX).await
+    }
+
+    /// [`Database::shutdown`] that takes no longer than `within`, for a program whose stop has one limit as a whole.
+    /// Where that is shorter than `close_timeout` and `reclaim_timeout` together, leases get less time to finish by
+    /// themselves: of `within`, `reclaim_timeout` is kept for stopping what still runs.
+    ///
+    /// # Cancel safety
+    /// Dropped, the waiting stops; the pool stays closed.
+    pub async fn shutdown_within(&self, within: Duration) -> Shutdown {
         self.server.closing.send_replace(true);
-        let listeners = timeout(self.server.plan.reclaim_timeout(), self.server.closing.closed());
-        let (report, _) = tokio::join!(self.pool.close(), listeners);
+        let limit = self.server.plan.reclaim_timeout().min(within);
+        let listeners = timeout(limit, self.server.closing.closed());
+        let (report, _) = tokio::join!(self.pool.close_within(within), listeners);
         keeper::end(&self.server.monitor).await;
         report
     }
