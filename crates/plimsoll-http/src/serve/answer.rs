@@ -29,7 +29,26 @@ pub(super) struct Answers<S> {
 /// An answer's body. Its request is under way until this is dropped.
 pub(super) struct Sent {
     body: Body,
-    _request: Counted,
+    request: Counted,
+    is_http2: bool,
+    /// What is left of a piece that is handed out in parts.
+    rest: Bytes,
+}
+
+/// How large a piece of an HTTP/2 answer is at the most. hyper asks for the next one only when the client has given leave
+/// to send it, so a client that takes nothing is known by that; a whole answer in one piece would lie in its buffer.
+const PIECE: usize = 32 << 10;
+
+impl Sent {
+    fn new(body: Body, request: Counted, version: Version) -> Self {
+        Sent { body, request, is_http2: version == Version::HTTP_2, rest: Bytes::new() }
+    }
+
+    fn part(&mut self, mut data: Bytes) -> Frame<Bytes> {
+        let part = data.split_to(data.len().min(PIECE));
+        self.rest = data;
+        Frame::data(part)
+    }
 }
 
 impl<S> hyper::service::Service<Request<Incoming>> for Answers<S>
@@ -46,7 +65,7 @@ where
         let (version, limits) = (request.version(), self.limits);
         if request.body().size_hint().lower() > limits.bytes {
             let refusal = refused(BodyEnd::TooLarge, &limits, version);
-            return Box::pin(async move { Ok(refusal.map(|body| Sent { body, _request: counted })) });
+            return Box::pin(async move { Ok(refusal.map(|body| Sent::new(body, counted, version))) });
         }
         let fate = BodyFate::default();
         let mut request = match request.body().is_end_stream() {
@@ -66,7 +85,7 @@ where
                 Some(end) if !answer.status().is_success() => refused(end, &limits, version),
                 _ => answer,
             };
-            Ok(answer.map(|body| Sent { body, _request: counted }))
+            Ok(answer.map(|body| Sent::new(body, counted, version)))
         })
     }
 }
@@ -111,14 +130,38 @@ impl http_body::Body for Sent {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        if !self.is_http2 {
+            return Pin::new(&mut self.body).poll_frame(cx);
+        }
+        self.request.is_offered(false);
+        let frame = match self.rest.is_empty() {
+            false => {
+                let rest = std::mem::take(&mut self.rest);
+                self.part(rest)
+            }
+            true => match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => self.part(data),
+                    Err(trailers) => trailers,
+                },
+                other => return other,
+            },
+        };
+        self.request.is_offered(true);
+        Poll::Ready(Some(Ok(frame)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let mut hint = self.body.size_hint();
+        let rest = u64::try_from(self.rest.len()).unwrap_or(u64::MAX);
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper.saturating_add(rest));
+        }
+        hint.set_lower(hint.lower().saturating_add(rest));
+        hint
     }
 }

@@ -49,12 +49,18 @@ struct State {
     since: AtomicU64,
     head_since: AtomicU64,
     unread_since: AtomicU64,
+    /// HTTP/2 answers of which a piece was handed out and the next was not asked for yet, and since when that is so.
+    offered: AtomicUsize,
+    offered_since: AtomicU64,
     /// It has to give way, or the server stops.
     told: Notify,
 }
 
 /// A request under way, from its whole head until its answer has ended or was given up.
-pub(super) struct Request(Arc<Seat>);
+pub(super) struct Request {
+    seat: Arc<Seat>,
+    is_offered: bool,
+}
 
 impl Seats {
     pub(super) fn new() -> Arc<Self> {
@@ -90,6 +96,8 @@ impl Seats {
             since: AtomicU64::new(self.now()),
             head_since: AtomicU64::new(0),
             unread_since: AtomicU64::new(0),
+            offered: AtomicUsize::new(0),
+            offered_since: AtomicU64::new(0),
             told: Notify::new(),
         });
         let mut taken = self.taken.lock();
@@ -158,7 +166,7 @@ impl Seat {
         self.state.requests.fetch_add(1, Ordering::AcqRel);
         self.state.is_known.store(true, Ordering::Relaxed);
         self.state.head_since.store(0, Ordering::Relaxed);
-        Request(self.clone())
+        Request { seat: self.clone(), is_offered: false }
     }
 
     /// Bytes came.
@@ -187,7 +195,13 @@ impl Seat {
             is_busy: self.state.is_busy(),
             since: self.state.since.load(Ordering::Relaxed),
             head_since: some(&self.state.head_since),
-            unread_since: some(&self.state.unread_since),
+            unread_since: some(&self.state.unread_since).or_else(|| {
+                // HTTP/2 tells who waits for whom only by each answer: the socket takes bytes while a client gives none of
+                // its answers leave to be sent.
+                let offered = self.state.offered.load(Ordering::Acquire);
+                let all_are = offered > 0 && offered == self.state.requests.load(Ordering::Acquire);
+                all_are.then(|| self.state.offered_since.load(Ordering::Relaxed))
+            }),
         }
     }
 
@@ -221,10 +235,27 @@ impl Seat {
     }
 }
 
+impl Request {
+    /// A piece of an HTTP/2 answer was handed out, or the next is asked for.
+    pub(super) fn is_offered(&mut self, is_offered: bool) {
+        if self.is_offered == is_offered {
+            return;
+        }
+        self.is_offered = is_offered;
+        let state = &self.seat.state;
+        state.offered_since.store(self.seat.all.now(), Ordering::Relaxed);
+        match is_offered {
+            true => state.offered.fetch_add(1, Ordering::AcqRel),
+            false => state.offered.fetch_sub(1, Ordering::AcqRel),
+        };
+    }
+}
+
 impl Drop for Request {
     fn drop(&mut self) {
-        self.0.state.since.store(self.0.all.now(), Ordering::Relaxed);
-        self.0.state.requests.fetch_sub(1, Ordering::AcqRel);
+        self.is_offered(false);
+        self.seat.state.since.store(self.seat.all.now(), Ordering::Relaxed);
+        self.seat.state.requests.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

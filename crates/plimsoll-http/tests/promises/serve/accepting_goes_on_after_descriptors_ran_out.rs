@@ -1,7 +1,7 @@
 //! When the process has no descriptor left, the server says so once, and serves those who waited as soon as there are some
 //! again.
 
-use super::{Client, GET_NOW, child, ms};
+use super::{Client, child, ms};
 use plimsoll_embedded::test_server;
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ async fn they_are_served_as_soon_as_there_are_some_again() {
     known.send("GET /hoard HTTP/1.1\r\nHost: test\r\n\r\n").await;
     assert_ne!(known.answer().await.body, "0");
     let mut waiting = Client::connect(service.addr).await;
-    waiting.send(GET_NOW).await;
+    // No question to the database: the pool too has lacked descriptors meanwhile.
+    waiting.send("GET /release HTTP/1.1\r\nHost: test\r\n\r\n").await;
     super::until("it is told", async || service.said("no connection can be accepted") > 0).await;
     // Silence is the promise: several attempts fail meanwhile.
     tokio::time::sleep(ms(1_500)).await;

@@ -4,6 +4,8 @@
 use super::{Client, Server, quick, start};
 use axum::http::Request;
 use h2::Reason;
+use plimsoll_http::serve::ServeOptions;
+use std::time::Duration;
 
 fn sleep() -> Request<()> {
     Request::get("http://test/sleep").body(()).unwrap()
@@ -19,14 +21,16 @@ async fn open(
 
 #[tokio::test]
 async fn a_flood_of_resets_ends_its_connection() {
-    let server = start(quick()).await;
+    // So long that nothing but the limit on resets can end it.
+    let server = start(ServeOptions { idle: Duration::from_secs(60), ..quick() }).await;
     let (requests, driven) = open(&server).await;
     let flood = async {
-        for _ in 0..100_000 {
-            let Ok(mut ready) = requests.clone().ready().await else { return };
-            let Ok((_, mut stream)) = ready.send_request(sleep(), true) else { return };
+        for sent in 0..100_000 {
+            let Ok(mut ready) = requests.clone().ready().await else { return sent };
+            let Ok((_, mut stream)) = ready.send_request(sleep(), true) else { return sent };
             stream.send_reset(Reason::CANCEL);
         }
+        panic!("the flood was let through");
     };
     let ordinary = async {
         for _ in 0..10 {
@@ -35,8 +39,8 @@ async fn a_flood_of_resets_ends_its_connection() {
     };
     tokio::join!(flood, ordinary);
     drop(requests);
-    let ended = tokio::time::timeout(super::PATIENCE, driven).await.unwrap().unwrap().unwrap_err();
-    assert_eq!(ended.reason(), Some(Reason::ENHANCE_YOUR_CALM), "{ended}");
+    // GOAWAY, or a socket that takes nothing more, whichever the client notices first.
+    assert!(tokio::time::timeout(super::PATIENCE, driven).await.unwrap().unwrap().is_err());
     super::until("no statement of the flood is left", async || server.running("pg_sleep").await == 0).await;
     server.serves().await;
 }
