@@ -1,4 +1,4 @@
-//! Closing a pool: an end that always comes, in three steps with a limit each.
+//! Closing a pool: an end that always comes, in three steps with a limit each. Connects under way are given up first.
 //!
 //! *Drain*: nothing is lent any more, waiters are refused, and a caller that holds a connection may finish, up to
 //! `close_timeout`. *Cancel*: statements that still run then are stopped on the server, that is confirmed, and their
@@ -44,6 +44,7 @@ pub(super) async fn close<M: Manage>(inner: &Arc<Inner<M>>, within: Duration) ->
     let mut report = Shutdown { sent_away: wakers.len(), ..Shutdown::default() };
     wakers.into_iter().for_each(Waker::wake);
     drop(closed);
+    inner.changed.notify_waiters();
     if timeout_at(began + to_drain, emptied(inner)).await.is_err() {
         let manager = &inner.manager;
         // A connection that is given back meanwhile is closed, so this can hit no other work.
@@ -78,6 +79,21 @@ fn held<M: Manage>(inner: &Inner<M>) -> Vec<(M::Handle, Option<WorkName>)> {
             Some((slot.handle.clone()?, slot.holder.as_ref().map(|holder| holder.name.clone())))
         })
         .collect()
+}
+
+impl<M: Manage> Inner<M> {
+    /// Waits until the pool is closed.
+    pub(super) async fn closed(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.slots.lock().is_closed() {
+                return;
+            }
+            changed.await;
+        }
+    }
 }
 
 async fn emptied<M: Manage>(inner: &Arc<Inner<M>>) {
