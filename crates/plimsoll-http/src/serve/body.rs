@@ -14,8 +14,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// How long a body that is not whole may still take once the server stops. Its request has done nothing yet.
-const STOP: Duration = Duration::from_secs(1);
+/// How often a body that is waited for looks whether the server stops: it is not told.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What became of a request's body; found in the request's extensions.
 ///
@@ -132,22 +132,22 @@ impl Bounded {
     fn is_late(&mut self, cx: &mut Context<'_>) -> Option<BodyEnd> {
         let now = Instant::now();
         let since = *self.waiting.get_or_insert(now);
-        let mut end = (later(since, self.limits.patience(&self.used)), BodyEnd::TooSlow);
-        if let Some(stop) = self.seats.stopping() {
-            let stop = later(stop, STOP).max(later(since, Duration::from_millis(1)));
-            end = if stop < end.0 { (stop, BodyEnd::Stopping) } else { end };
+        if self.used.before_stop.is_none() {
+            let stop = self.seats.stopping();
+            self.used.before_stop = stop.map(|stop| self.used.waited + stop.saturating_duration_since(since));
         }
-        if now >= end.0 {
-            return Some(end.1);
+        let (patience, end) = self.limits.patience(&self.used);
+        let over = later(since, patience);
+        if now >= over {
+            return Some(end);
         }
-        // A stop is not told to each body: it looks each second whether there is one.
-        let look = end.0.min(later(now, STOP));
+        let look = over.min(later(now, LOOK));
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(look)));
         if timer.deadline() != look {
             timer.as_mut().reset(look);
         }
         match timer.as_mut().poll(cx) {
-            Poll::Ready(()) if look == end.0 => Some(end.1),
+            Poll::Ready(()) if look == over => Some(end),
             Poll::Ready(()) => {
                 cx.waker().wake_by_ref();
                 None

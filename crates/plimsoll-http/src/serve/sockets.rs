@@ -6,7 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// Sockets that a server needs at the least to be of any use.
 pub(super) const FEWEST: usize = 8;
@@ -47,19 +47,27 @@ pub(super) struct Seen {
     pub(super) since: u64,
 }
 
+/// Whose an address is. A client of IPv6 has a whole network of 64 bits to itself, so one address of it says little.
+fn owner(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+        v4 => v4,
+    }
+}
+
 /// The idle sockets that give way, at most `count`.
 ///
-/// Those that never brought a whole request come first; among them those of the address that holds most sockets, so that
-/// one address cannot displace the others; and among those the ones that have been idle for the longest.
+/// Those that never brought a whole request come first; among them those of the client that holds most sockets, so that
+/// one client cannot displace the others; and among those the ones that have been idle for the longest.
 pub(super) fn to_evict(sockets: &[Seen], count: usize) -> Vec<u64> {
-    let mut of_peer: HashMap<IpAddr, usize> = HashMap::new();
+    let mut of_owner: HashMap<IpAddr, usize> = HashMap::new();
     for socket in sockets {
-        let held = of_peer.entry(socket.peer).or_default();
+        let held = of_owner.entry(owner(socket.peer)).or_default();
         *held = held.saturating_add(1);
     }
     let mut idle: Vec<_> = sockets.iter().filter(|socket| !socket.is_busy).collect();
     idle.sort_by_cached_key(|socket| {
-        let held = of_peer.get(&socket.peer).copied().unwrap_or_default();
+        let held = of_owner.get(&owner(socket.peer)).copied().unwrap_or_default();
         (socket.is_known, Reverse(held), socket.since, socket.id)
     });
     idle.into_iter().take(count).map(|socket| socket.id).collect()
@@ -97,6 +105,15 @@ mod tests {
         ];
         assert_eq!(to_evict(&sockets, 9), [4, 3, 2, 1]);
         assert_eq!(to_evict(&sockets, 2), [4, 3]);
+    }
+
+    #[test]
+    fn the_addresses_of_one_ipv6_network_are_one_client_and_a_mapped_ipv4_address_is_ipv4() {
+        let of = |text: &str| owner(text.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), of("2001:db8:1:2::1"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
+        assert_ne!(of("10.0.0.1"), of("10.0.0.2"));
     }
 
     fn any_sockets() -> impl Strategy<Value = Vec<Seen>> {

@@ -17,7 +17,8 @@ use tokio::time::{Instant, timeout};
 /// What stops a server.
 #[derive(Clone, Debug, Default)]
 pub enum StopBy {
-    /// SIGINT and SIGTERM. The first begins the stop, the second leaves at once.
+    /// SIGINT and SIGTERM. The first begins the stop, the second leaves at once. From the start of the server these signals
+    /// do not end the program by themselves any more, also not once the server has stopped.
     #[default]
     Signals,
     /// The program itself.

@@ -6,6 +6,7 @@ mod a_reader_that_never_reads_is_cut;
 mod a_stop_ends_in_time;
 mod a_stop_lets_requests_finish;
 mod accepting_goes_on_after_descriptors_ran_out;
+mod busy_sockets_are_never_evicted;
 mod child;
 mod http2_resets_end_only_their_connection;
 mod huge_heads_get_a_clear_answer;
