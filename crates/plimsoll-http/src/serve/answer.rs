@@ -51,6 +51,21 @@ impl Sent {
     }
 }
 
+impl<S> Answers<S> {
+    /// The request with its body bounded, and where to find what became of that, if there is one.
+    fn bound(&self, request: Request<Incoming>) -> (Request<Body>, Option<BodyFate>) {
+        if request.body().is_end_stream() {
+            return (request.map(|_| Body::empty()), None);
+        }
+        let fate = BodyFate::default();
+        let seats = self.seat.seats().clone();
+        let bounded = |incoming| Body::new(Bounded::new(incoming, self.limits, fate.clone(), seats));
+        let mut request = request.map(bounded);
+        request.extensions_mut().insert(fate.clone());
+        (request, Some(fate))
+    }
+}
+
 impl<S> hyper::service::Service<Request<Incoming>> for Answers<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
@@ -67,21 +82,14 @@ where
             let refusal = refused(BodyEnd::TooLarge, &limits, version);
             return Box::pin(async move { Ok(refusal.map(|body| Sent::new(body, counted, version))) });
         }
-        let fate = BodyFate::default();
-        let mut request = match request.body().is_end_stream() {
-            true => request.map(|_| Body::empty()),
-            false => request.map(|incoming| {
-                Body::new(Bounded::new(incoming, limits, fate.clone(), self.seat.seats().clone()))
-            }),
-        };
+        let (mut request, fate) = self.bound(request);
         request.extensions_mut().insert(ConnectInfo(self.peer));
-        request.extensions_mut().insert(fate.clone());
         let mut service = self.service.clone();
         Box::pin(async move {
             let Ok(()) = poll_fn(|cx| service.poll_ready(cx)).await;
             let Ok(answer) = service.call(request).await;
             // A handler that could not read the body answers with what it makes of that; the client is told why.
-            let answer = match fate.end() {
+            let answer = match fate.and_then(|fate| fate.end()) {
                 Some(end) if !answer.status().is_success() => refused(end, &limits, version),
                 _ => answer,
             };

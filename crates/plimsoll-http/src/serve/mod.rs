@@ -50,8 +50,8 @@ use tower_service::Service;
 
 /// Serves a router, or any service like it, over HTTP/1.1 and HTTP/2 without TLS, until it is stopped.
 ///
-/// Each request has the client's address in its extensions (`ConnectInfo<SocketAddr>`), and what became of its body
-/// ([`BodyFate`]).
+/// Each request has the client's address in its extensions (`ConnectInfo<SocketAddr>`), and if it has a body, what became
+/// of that ([`BodyFate`]).
 ///
 /// ```no_run
 /// use axum::{Router, routing::get};
