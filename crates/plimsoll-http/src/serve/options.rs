@@ -11,7 +11,7 @@ use rustix::process::{Resource, getrlimit};
 use std::io;
 use std::time::Duration;
 
-/// How [`serve`](crate::serve) treats its clients, and how it stops. The defaults are for a service on the internet or
+/// How [`serve`](fn@crate::serve) treats its clients, and how it stops. The defaults are for a service on the internet or
 /// behind a proxy that trusts its clients no more than this server does.
 ///
 /// ```
