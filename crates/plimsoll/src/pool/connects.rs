@@ -55,7 +55,7 @@ async fn open<M: Manage>(mut opening: Opening<M>) {
     let inner = Arc::clone(&opening.inner);
     let began = Instant::now();
     let until = began + inner.plan.connect_timeout();
-    // Who closes the pool does not wait for a server that may not answer, and nobody would get the connection.
+    // Closing the pool does not wait for a server that may not answer: no caller would get the connection.
     let outcome = tokio::select! {
         biased;
         outcome = inner.manager.connect(until) => outcome,

@@ -1,5 +1,5 @@
-//! A client that begins requests and takes them back at once loses its connection; others are served meanwhile, and one
-//! that takes back a few is none of those.
+//! A client that begins requests and takes them back at once, again and again, loses its connection, and others are served
+//! meanwhile. A client that takes back a few keeps its connection.
 
 use super::{Client, Server, quick, start};
 use axum::http::Request;
