@@ -59,7 +59,13 @@ async fn open<M: Manage>(mut opening: Opening<M>) {
     let inner = Arc::clone(&opening.inner);
     let began = Instant::now();
     let until = began + inner.plan.connect_timeout();
-    match inner.manager.connect(until).await {
+    // Closing the pool does not wait for a server that may not answer: no caller would get the connection.
+    let outcome = tokio::select! {
+        biased;
+        outcome = inner.manager.connect(until) => outcome,
+        () = inner.closed() => return,
+    };
+    match outcome {
         Ok(connection) => {
             if let Some(meter) = inner.metering.meter() {
                 meter.connected(began.elapsed());

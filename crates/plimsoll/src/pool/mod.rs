@@ -336,7 +336,15 @@ impl<M: Manage> Pool<M> {
     /// # Cancel safety
     /// Dropping it stops the waiting; the pool stays closed.
     pub async fn close(&self) -> Shutdown {
-        shutdown::close(&self.inner).await
+        self.close_within(Duration::MAX).await
+    }
+
+    /// [`Pool::close`] that takes no longer than `within`.
+    ///
+    /// # Cancel safety
+    /// Dropping it stops the waiting; the pool stays closed.
+    pub async fn close_within(&self, within: Duration) -> Shutdown {
+        shutdown::close(&self.inner, within).await
     }
 
     /// Whether [`Pool::close`] was called.

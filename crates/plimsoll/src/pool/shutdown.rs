@@ -1,4 +1,4 @@
-//! Closing a pool: an end that always comes, in three steps with a limit each.
+//! Closing a pool: an end that always comes, in three steps with a limit each. Connects under way are given up first.
 //!
 //! *Drain*: nothing is lent any more, waiters are refused, and a caller that holds a connection may finish, up to
 //! `close_timeout`. *Cancel*: statements that still run then are stopped on the server, that is confirmed, and their
@@ -44,14 +44,20 @@ impl Shutdown {
 /// Refuses the waiters, closes idle connections, waits for those that are lent, stops what still runs, and ends what
 /// does not come back.
 ///
+/// `within` bounds the whole, and shortens the steps where their own limits are longer: stopping what still runs comes
+/// first, because that is what frees the server, and draining gets what it leaves.
+///
 /// Called again meanwhile, or afterwards, it waits for the same end.
-pub(super) async fn close<M: Manage>(inner: &Arc<Inner<M>>) -> Shutdown {
+pub(super) async fn close<M: Manage>(inner: &Arc<Inner<M>>, within: Duration) -> Shutdown {
     let began = Instant::now();
+    let to_stop = inner.plan.reclaim_timeout().min(within);
+    let to_drain = inner.plan.close_timeout().min(within - to_stop);
     let (wakers, closed) = inner.slots.lock().close();
     let mut report = Shutdown { sent_away: wakers.len(), ..Shutdown::default() };
     wakers.into_iter().for_each(Waker::wake);
     drop(closed);
-    if timeout_at(began + inner.plan.close_timeout(), emptied(inner)).await.is_err() {
+    inner.changed.notify_waiters();
+    if timeout_at(began + to_drain, emptied(inner)).await.is_err() {
         let manager = &inner.manager;
         // A connection that is given back meanwhile is closed, so this can hit no other work.
         let mut is_worth_a_wait = false;
@@ -63,7 +69,7 @@ pub(super) async fn close<M: Manage>(inner: &Arc<Inner<M>>) -> Shutdown {
             }
         }
         if is_worth_a_wait || report.cancelled > 0 {
-            let _ = timeout_at(Instant::now() + inner.plan.reclaim_timeout(), emptied(inner)).await;
+            let _ = timeout_at(Instant::now() + to_stop, emptied(inner)).await;
         }
         let left = held(inner);
         report.ended = left.len();
@@ -85,6 +91,21 @@ fn held<M: Manage>(inner: &Inner<M>) -> Vec<(M::Handle, Option<WorkName>)> {
             Some((slot.handle.clone()?, slot.holder.as_ref().map(|holder| holder.name.clone())))
         })
         .collect()
+}
+
+impl<M: Manage> Inner<M> {
+    /// Waits until the pool is closed.
+    pub(super) async fn closed(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.slots.lock().is_closed() {
+                return;
+            }
+            changed.await;
+        }
+    }
 }
 
 async fn emptied<M: Manage>(inner: &Arc<Inner<M>>) {

@@ -9,6 +9,7 @@ use crate::pool::{Pool, PoolStatus, Shutdown};
 use crate::record::keeper;
 use crate::settings::Plan;
 use crate::wire::connect::Pooler;
+use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::time::timeout;
 
@@ -119,9 +120,20 @@ impl Database {
     /// # Cancel safety
     /// Dropped, the waiting stops; the pool stays closed.
     pub async fn shutdown(&self) -> Shutdown {
+        self.shutdown_within(Duration::MAX).await
+    }
+
+    /// [`Database::shutdown`] that takes no longer than `within`, for a program whose stop has one limit as a whole.
+    /// Where that is shorter than `close_timeout` and `reclaim_timeout` together, leases get less time to finish by
+    /// themselves: of `within`, `reclaim_timeout` is kept for stopping what still runs.
+    ///
+    /// # Cancel safety
+    /// Dropped, the waiting stops; the pool stays closed.
+    pub async fn shutdown_within(&self, within: Duration) -> Shutdown {
         self.server.closing.send_replace(true);
-        let listeners = timeout(self.server.plan.reclaim_timeout(), self.server.closing.closed());
-        let pools = futures_util::future::join_all(self.pools().map(Pool::close));
+        let limit = self.server.plan.reclaim_timeout().min(within);
+        let listeners = timeout(limit, self.server.closing.closed());
+        let pools = futures_util::future::join_all(self.pools().map(|pool| pool.close_within(within)));
         let (ends, _) = tokio::join!(pools, listeners);
         keeper::end(&self.server.monitor).await;
         ends.into_iter().fold(Shutdown::default(), Shutdown::and)

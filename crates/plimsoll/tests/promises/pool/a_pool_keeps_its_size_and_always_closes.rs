@@ -1,8 +1,10 @@
 //! Minimum, maximum, overflow, idleness, age, resizing; and an end that always comes.
 
 use crate::server;
+use plimsoll::settings::Limit;
 use plimsoll::{Database, Fault};
-use plimsoll_embedded::test_server;
+use plimsoll_embedded::{Cluster, test_server};
+use plimsoll_faults::Process;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -165,4 +167,49 @@ async fn a_pool_that_nobody_has_closes_its_connections() {
         server::text(&fresh, open).await == "0"
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connect_that_is_under_way_does_not_hold_the_end() {
+    let cluster = Cluster::start().await.unwrap();
+    let settings = server::settings(&cluster.url("postgres")).pool_max(2).heartbeat(Limit::Off);
+    let db = Database::connect(settings).await.unwrap();
+    let held = db.acquire().await.unwrap();
+    let frozen = Process::attach_tree(cluster.pid().unwrap()).unwrap();
+    frozen.freeze().await.unwrap();
+    let waits = tokio::spawn({
+        let db = db.clone();
+        async move { db.acquire().await }
+    });
+    server::until("a connect is under way", server::PATIENCE, async || db.pool_status().connecting == 1)
+        .await;
+    waits.abort();
+    assert!(waits.await.unwrap_err().is_cancelled());
+    drop(held);
+    assert_eq!(db.pool_status().connecting, 1, "it belongs to the pool");
+    let report = db.shutdown().await;
+    assert!(report.took < Duration::from_secs(2), "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_within_a_limit_of_its_own_stops_what_runs_before_it_is_over() {
+    let fresh = test_server::database().await.unwrap();
+    let settings = server::settings_for(&fresh).await.reclaim_timeout(Duration::from_secs(2));
+    let db = Database::connect(settings).await.unwrap();
+    let runs = tokio::spawn({
+        let db = db.clone();
+        async move { db.query("SELECT pg_sleep(60)", &[]).await }
+    });
+    let running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(60)%' \
+                   AND pid <> pg_backend_pid() AND datname = current_database()";
+    server::until("it runs", server::PATIENCE, async || server::text(&fresh, running).await == "1").await;
+    // Its own limits are 10 s and 2 s.
+    let report = db.shutdown_within(Duration::from_secs(3)).await;
+    assert!(
+        report.took >= Duration::from_secs(1) && report.took < Duration::from_millis(3_500),
+        "{report:?}"
+    );
+    assert_eq!(report.cancelled, 1, "{report:?}");
+    assert!(runs.await.unwrap().is_err());
+    assert_eq!(server::text(&fresh, running).await, "0");
 }

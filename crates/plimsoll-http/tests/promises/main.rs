@@ -1,0 +1,4 @@
+//! What `plimsoll-http` promises: a module for each promise, named as a sentence.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod serve;
