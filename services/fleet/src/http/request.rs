@@ -23,7 +23,7 @@ const GRACE: Duration = Duration::from_millis(250);
 /// Dropped, whatever ran on the database for this request is stopped there.
 pub async fn scope(request: Request, next: Next) -> Response {
     let id = request_id::of(&request);
-    let header = HeaderValue::from_str(&id);
+    let header = HeaderValue::from_str(id.as_str());
     let answer = async {
         let work = deadline::within(LONGEST, next.run(request));
         match tokio::time::timeout(LONGEST + GRACE, work).await {
@@ -31,7 +31,7 @@ pub async fn scope(request: Request, next: Next) -> Response {
             Err(_) => Problem::deadline().into_response(),
         }
     };
-    let mut response = request_id::scope(id, answer).await;
+    let mut response = plimsoll::request_id::within(id, answer).await;
     if let Ok(id) = header {
         response.headers_mut().insert(request_id::HEADER, id);
     }

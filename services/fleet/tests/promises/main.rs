@@ -21,6 +21,7 @@ mod both_ways_to_name_a_database_are_read;
 mod device_pages_are_complete_and_cursors_are_checked;
 mod duplicates_are_stored_once;
 mod each_part_has_its_own_pool;
+mod every_write_of_a_request_is_one_commit;
 mod it_works_behind_a_transaction_pooler;
 mod no_secret_is_logged_or_answered;
 mod one_hundred_first_messages_make_one_device;
