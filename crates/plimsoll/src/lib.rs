@@ -59,6 +59,7 @@ mod notification;
 pub mod pool;
 mod record;
 pub mod request_id;
+mod request_totals;
 mod rules;
 mod runner;
 mod said;

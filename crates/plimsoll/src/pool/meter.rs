@@ -5,6 +5,7 @@
 
 use crate::moment::Moment;
 use crate::record::Monitor;
+use crate::request_id;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,7 +74,7 @@ impl Metering {
     /// An acquisition begins that was asked for at this moment.
     #[inline]
     pub(super) fn acquisition(&self, since: Moment) -> Acquisition<'_> {
-        Acquisition { meter: self.meter(), since }
+        Acquisition { meter: self.meter(), since, is_over: false }
     }
 }
 
@@ -81,23 +82,39 @@ impl Metering {
 pub(super) struct Acquisition<'a> {
     meter: Option<&'a dyn Meter>,
     since: Moment,
+    is_over: bool,
 }
 
 impl Acquisition<'_> {
     /// It ends with a connection. Gives the moment at which the lease begins, if anything is wanted.
     #[inline]
     pub(super) fn succeeded(mut self) -> Option<Moment> {
-        let meter = self.meter.take()?;
+        self.end(true)
+    }
+
+    /// It ends: the meter is told, and the request that it was for.
+    #[inline]
+    fn end(&mut self, is_success: bool) -> Option<Moment> {
+        self.is_over = true;
+        let is_for_request = request_id::is_within();
+        if self.meter.is_none() && !is_for_request {
+            return None;
+        }
         let now = Moment::now();
-        meter.acquired(now.since(self.since), true);
+        let took = now.since(self.since);
+        if is_for_request {
+            request_id::count(|counters| counters.waited(took));
+        }
+        let meter = self.meter?;
+        meter.acquired(took, is_success);
         Some(now)
     }
 }
 
 impl Drop for Acquisition<'_> {
     fn drop(&mut self) {
-        if let Some(meter) = self.meter.take() {
-            meter.acquired(self.since.elapsed(), false);
+        if !self.is_over {
+            self.end(false);
         }
     }
 }

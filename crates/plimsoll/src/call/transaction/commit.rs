@@ -10,6 +10,7 @@ use crate::call::connection::PooledConnection;
 use crate::call::statement::executor::Executor;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
+use crate::request_totals::Timed;
 use crate::rules::outcome::Scope;
 use crate::wire::transaction_status::TransactionStatus;
 
@@ -52,7 +53,9 @@ pub(crate) async fn commit(core: &OpenTransaction) -> Result<()> {
     if link.state.status() == TransactionStatus::Failed || link.is_doomed() {
         return Err(swallowed(core, &lease, undone).await);
     }
+    let timed = Timed::begin();
     let answer = executor.run(Phase::Commit, lease.inner().client.batch_execute("COMMIT")).await;
+    drop(timed);
     match answer {
         Ok(()) if lease.inner().link.state.has_committed() => Ok(()),
         Ok(()) => Err(swallowed(core, &lease, undone).await),
