@@ -93,8 +93,9 @@ impl Ended {
 impl AccessRecord<'_> {
     /// Logs it to `tracing`.
     pub(crate) fn trace(&self) {
-        let AccessRecord { method, route, user, status, ended, code, rows, statements, retries, request, .. } =
-            *self;
+        let AccessRecord {
+            method, route, user, status, ended, code, rows, statements, retries, request, ..
+        } = *self;
         let [ms, sql_ms, wait_ms] = [self.ms, self.sql_ms, self.wait_ms].map(thousandths);
         let ended = ended.as_str();
         tracing::info!(

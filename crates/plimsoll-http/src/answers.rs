@@ -141,7 +141,10 @@ mod tests {
     fn every_fault_has_its_row() {
         for fault in Fault::ALL {
             let rows = TABLE.iter().filter(|(known, _)| *known == fault).count();
-            assert_eq!(rows, 1, "{fault:?}: a new fault needs a row here, and nobody else may choose its status");
+            assert_eq!(
+                rows, 1,
+                "{fault:?}: a new fault needs a row here, and nobody else may choose its status"
+            );
         }
     }
 

@@ -99,7 +99,11 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_refused() {
         for text in ["", "-1", "+5", "1.5", "1e3", "12s", " 5", "5 ", "0x10", "\u{664}", "9999999999999"] {
-            assert_eq!(asked(&[(X_REQUEST_TIMEOUT_MS, text)]), Err(Malformed(X_REQUEST_TIMEOUT_MS)), "{text:?}");
+            assert_eq!(
+                asked(&[(X_REQUEST_TIMEOUT_MS, text)]),
+                Err(Malformed(X_REQUEST_TIMEOUT_MS)),
+                "{text:?}"
+            );
         }
         for text in ["", "S", "5", "5s", "5 S", "-5S", "999999999S", "1.5S", "5SS"] {
             assert_eq!(asked(&[(GRPC_TIMEOUT, text)]), Err(Malformed(GRPC_TIMEOUT)), "{text:?}");

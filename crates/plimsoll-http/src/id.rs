@@ -41,7 +41,8 @@ mod tests {
         let longest = "x".repeat(plimsoll::request_id::LONGEST);
         assert_eq!(of(&headers(&[&longest])).as_str(), longest);
         let too_long = format!("{longest}x");
-        for refused in [&[][..], &[""], &["two words"], &["\u{e9}"], &[&too_long], &["one", "two"], &["a\tb"]] {
+        for refused in [&[][..], &[""], &["two words"], &["\u{e9}"], &[&too_long], &["one", "two"], &["a\tb"]]
+        {
             let made = of(&headers(refused));
             assert_eq!(made.as_str().len(), 16, "{refused:?}");
             assert!(made.as_str().bytes().all(|byte| byte.is_ascii_hexdigit()), "{made}");

@@ -63,7 +63,11 @@ impl Patience {
     }
 
     /// Polls a piece of the request's work inside its deadline.
-    pub(crate) fn poll<T>(&self, cx: &mut Context<'_>, mut piece: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+    pub(crate) fn poll<T>(
+        &self,
+        cx: &mut Context<'_>,
+        mut piece: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
         match self.end() {
             Some(end) => pin!(deadline::until(Deadline::at(end), poll_fn(|cx| piece(cx)))).poll(cx),
             None => piece(cx),

@@ -115,9 +115,13 @@ pub(crate) fn malformed(Malformed(name): Malformed) -> Problem {
 
 /// The body is too long.
 pub(crate) fn too_large(most: usize) -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "PL-HTTP-02", format!("The body is longer than {most} bytes."))
-        .advice("Send less at once.")
-        .and_closes()
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "PL-HTTP-02",
+        format!("The body is longer than {most} bytes."),
+    )
+    .advice("Send less at once.")
+    .and_closes()
 }
 
 /// The body did not come in time.
