@@ -91,7 +91,7 @@ async fn a_closed_pool_refuses_every_route_of_a_router_that_says_so() {
 
 #[tokio::test]
 async fn a_server_that_stands_still_is_refused_within_its_silence() {
-    use plimsoll_faults::Proxy;
+    use plimsoll_faults::{Direction, Fault, Proxy};
     let fresh = plimsoll_embedded::test_server::database().await.unwrap();
     let server = fresh.server();
     let proxy = Proxy::in_front_of((server.host(), server.port())).await.unwrap();
@@ -103,10 +103,14 @@ async fn a_server_that_stands_still_is_refused_within_its_silence() {
         routes(&db, &runs).layer(plimsoll_http::layers(&db, Options::default())).with_state(db.clone());
     let at = crate::service::serve(router).await;
     assert_eq!(get(at, "/work", &[]).await.body, "done");
-    proxy.stall_all();
+    let heartbeats = "SELECT count(*)::text AS n FROM pg_stat_activity WHERE datname = current_database() \
+                      AND application_name LIKE '%(heartbeat)' AND state = 'idle' AND query_start IS NOT NULL";
+    until("the heartbeat has a connection", async || crate::service::first(&fresh, heartbeats).await == "1")
+        .await;
+    proxy.set(Fault::blackhole(Direction::Both));
     until("the breaker opens", async || db.breaker().state == plimsoll::BreakerState::Open).await;
     is_refused(&get(at, "/work", &[]).await, "PL-BRK-01");
     assert_eq!(runs.load(Ordering::SeqCst), 1);
-    proxy.resume();
+    proxy.heal();
     until("it is served again", async || get(at, "/work", &[]).await.status == 200).await;
 }
