@@ -79,9 +79,9 @@ impl Patience {
     /// # Cancel safety
     /// Dropped, the work is dropped.
     pub(crate) async fn bound<F: Future>(&self, work: F) -> Option<F::Output> {
-        let mut work = Box::pin(work);
+        let mut work = pin!(work);
         let mut timer: Option<Pin<Box<Sleep>>> = None;
-        poll_fn(move |cx| {
+        poll_fn(|cx| {
             if let Poll::Ready(done) = self.poll(cx, |cx| work.as_mut().poll(cx)) {
                 return Poll::Ready(Some(done));
             }

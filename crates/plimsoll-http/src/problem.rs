@@ -67,14 +67,19 @@ impl Problem {
         let mut told = told.with_outcome(error.outcome());
         told.0.retry_after = answer.retry_after.map(|usual| error.retry_after().unwrap_or(usual));
         match error.outcome() {
-            Outcome::Unknown => told.0.retry_after = None,
-            Outcome::NotStarted | Outcome::RolledBack => return told,
-            _ => {}
+            Outcome::Unknown => told.unsure(),
+            Outcome::Committed => {
+                told.advice("It was done, although this is an error: do not send it again.")
+            }
+            _ => told,
         }
-        told.advice(match error.outcome() {
-            Outcome::Committed => "It was done, although this is an error: do not send it again.",
-            _ => "It may have been done: look before you send it again, unless twice is the same as once.",
-        })
+    }
+
+    /// It may have happened.
+    fn unsure(mut self) -> Self {
+        self.0.retry_after = None;
+        self.with_outcome(Outcome::Unknown)
+            .advice("It may have been done: look before you send it again, unless twice is the same as once.")
     }
 
     fn with_outcome(mut self, outcome: Outcome) -> Self {
@@ -101,10 +106,19 @@ impl Problem {
     }
 }
 
-/// The time of the request is over.
-pub(crate) fn late() -> Problem {
+fn late() -> Problem {
     let answer = answers::of(Fault::DeadlinePassed);
     Problem::new(answer.status, Fault::DeadlinePassed.code(), answer.title).advice(answer.advice)
+}
+
+/// The time of the request was over before it began.
+pub(crate) fn never_began() -> Problem {
+    late().with_outcome(Outcome::NotStarted)
+}
+
+/// The time of the request is over, and its handler was ended without a word. A COMMIT that was under way is let finish.
+pub(crate) fn was_ended() -> Problem {
+    late().unsure()
 }
 
 /// A header cannot be read.

@@ -149,8 +149,8 @@ where
     if let Some(malformed) = malformed {
         return Ok(problem::malformed(malformed).into_response());
     }
-    if patience.end().is_some_and(|end| end <= Instant::now()) {
-        return Ok(problem::late().into_response());
+    if patience.span().is_some_and(|span| span.is_zero()) {
+        return Ok(problem::never_began().into_response());
     }
     if let Some(refused) = options.needs_database.then(|| shed::refusal(&shared.db)).flatten() {
         return Ok(refused.into_response());
@@ -165,5 +165,5 @@ where
         };
         inner.call(request).await
     };
-    patience.bound(work).await.unwrap_or_else(|| Ok(problem::late().into_response()))
+    patience.bound(work).await.unwrap_or_else(|| Ok(problem::was_ended().into_response()))
 }

@@ -14,7 +14,7 @@ use axum::extract::Request;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::timeout;
 
-/// The request with its body in memory.
+/// The request with its body in memory, without the trailers that it may have had.
 pub(crate) async fn read(request: Request, options: &Options) -> Result<Request, Problem> {
     if request.body().is_end_stream() {
         return Ok(request);
