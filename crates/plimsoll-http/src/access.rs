@@ -10,7 +10,7 @@
 use serde::{Serialize, Serializer};
 use std::fmt;
 
-/// Takes the record of each request. It must not wait.
+/// Takes the record of each request. It must neither wait nor panic: it is called where requests end, also where they are dropped.
 pub trait AccessLog: Send + Sync + 'static {
     /// A request is over.
     fn log(&self, record: &AccessRecord<'_>);

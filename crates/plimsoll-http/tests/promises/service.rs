@@ -4,7 +4,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
-use plimsoll::{Database, Settings};
+use plimsoll::{Database, RowStream, Settings};
 use plimsoll_embedded::test_server::{self, TestDatabase};
 use plimsoll_http::{AccessRecord, Options, Problem, layers};
 use serde_json::Value;
@@ -145,5 +145,24 @@ pub(crate) fn rows(db: Database, sql: &'static str) -> Response {
             }
         }
         Ok(())
+    })
+}
+
+/// The same inside a transaction, which is committed when all rows are read.
+pub(crate) fn rows_in_transaction(db: Database, sql: &'static str) -> Response {
+    streamed(move |sender| async move {
+        let tx = db.named("streams in a transaction").begin().await?;
+        let send = async move |rows: RowStream<'_>| {
+            let mut rows = std::pin::pin!(rows);
+            while let Some(row) = rows.next().await {
+                let text: String = row?.get(0);
+                if sender.send(text.into()).await.is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        tx.query_stream(sql, &[], send).await?;
+        Ok(tx.commit().await?)
     })
 }

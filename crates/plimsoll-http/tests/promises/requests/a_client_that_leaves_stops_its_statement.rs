@@ -4,7 +4,7 @@
 
 use crate::client::{self, EACH, Leaving, ask};
 use crate::log::Log;
-use crate::service::{Service, first, rows, until};
+use crate::service::{Service, first, rows, rows_in_transaction, until};
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
@@ -25,6 +25,10 @@ async fn plain(State(db): State<Database>) -> Result<String, Problem> {
 /// Large rows, or the server would keep the first ones back; then a row that does not come.
 const SLOW_ROWS: &str = "SELECT repeat('x', 20000) || pg_sleep(CASE WHEN i > 3 THEN 60 ELSE 0 END)::text \
                          FROM generate_series(1, 9) AS i";
+
+async fn streaming_in_transaction(State(db): State<Database>) -> Response {
+    rows_in_transaction(db, SLOW_ROWS)
+}
 
 async fn streaming(State(db): State<Database>) -> Response {
     rows(db, SLOW_ROWS)
@@ -49,6 +53,7 @@ fn routes(_: &Database) -> Router<Database> {
     Router::new()
         .route("/plain/{id}", get(plain))
         .route("/stream", get(streaming))
+        .route("/stream/in/transaction", get(streaming_in_transaction))
         .route("/transaction", get(transaction))
         .route("/commit", get(committing))
 }
@@ -103,19 +108,25 @@ async fn a_plain_statement_is_stopped() {
 #[tokio::test]
 async fn a_stream_is_stopped() {
     for how in EACH {
-        let (log, _guard) = Log::start("plimsoll::http=info");
-        let service = service().await;
-        let mut asking = ask(how, service.at, "/stream").await;
-        asking.first_piece().await;
-        service.until_running("pg_sleep", 1).await;
-        asking.leave().await;
-        service.until_running("pg_sleep", 0).await;
-        service.until_at_rest().await;
+        for path in ["/stream", "/stream/in/transaction"] {
+            let (log, _guard) = Log::start("plimsoll::http=info");
+            let service = service().await;
+            let mut asking = ask(how, service.at, path).await;
+            asking.first_piece().await;
+            service.until_running("pg_sleep", 1).await;
+            asking.leave().await;
+            service.until_running("pg_sleep", 0).await;
+            service.until_at_rest().await;
 
-        let record = service.records.of("/stream").await;
-        assert_eq!((&record["status"], &record["ended"]), (&200.into(), &"client_left".into()), "{how:?}");
-        assert_eq!(record["statements"], 1);
-        assert!(told(&log).await["statement"].as_str().unwrap().contains("streams"));
+            let record = service.records.of(path).await;
+            assert_eq!(
+                (&record["status"], &record["ended"]),
+                (&200.into(), &"client_left".into()),
+                "{how:?}"
+            );
+            assert_eq!(record["statements"], 1);
+            assert!(told(&log).await["statement"].as_str().unwrap().contains("streams"));
+        }
     }
 }
 

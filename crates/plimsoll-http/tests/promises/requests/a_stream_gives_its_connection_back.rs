@@ -3,7 +3,7 @@
 
 use crate::client::{answer, get};
 use crate::log::Log;
-use crate::service::{Service, rows, until};
+use crate::service::{Service, first, rows, rows_in_transaction, until};
 use axum::Router;
 use axum::extract::State;
 use axum::routing;
@@ -25,6 +25,18 @@ fn routes(_: &Database) -> Router<Database> {
             "/many",
             routing::get(async |State(db): State<Database>| {
                 rows(db, "SELECT repeat('x', 10000) FROM generate_series(1, 1000000)")
+            }),
+        )
+        .route(
+            "/few/in/transaction",
+            routing::get(async |State(db): State<Database>| {
+                rows_in_transaction(db, "SELECT 'row ' || i || ' ' FROM generate_series(1, 5) AS i")
+            }),
+        )
+        .route(
+            "/many/in/transaction",
+            routing::get(async |State(db): State<Database>| {
+                rows_in_transaction(db, "SELECT repeat('x', 10000) FROM generate_series(1, 1000000)")
             }),
         )
         .route(
@@ -87,18 +99,37 @@ async fn one_whose_rows_do_not_come_ends_by_its_deadline() {
     service.until_at_rest().await;
 }
 
+/// How many sessions are in a transaction.
+async fn in_transaction(service: &Service) -> String {
+    let sql = "SELECT count(*)::text AS n FROM pg_stat_activity WHERE datname = current_database() \
+               AND pid <> pg_backend_pid() AND xact_start IS NOT NULL";
+    first(&service.fresh, sql).await
+}
+
 #[tokio::test]
 async fn one_that_nobody_reads_ends_by_its_deadline() {
-    let service = Service::start(Options::default().deadline(ms(1500)), routes).await;
-    let mut wire = TcpStream::connect(service.at).await.unwrap();
-    wire.write_all(b"GET /many HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    let mut beginning = [0; 100];
-    wire.read_exact(&mut beginning).await.unwrap();
-    assert_eq!(service.db.pool_status().checked_out, 1, "it holds a connection");
-    // And now nothing is read any more, and the socket stays open.
-    until("it has ended", async || !service.records.all().is_empty()).await;
-    assert_eq!(service.records.of("/many").await["ended"], "deadline_passed");
-    service.until_running("generate_series", 0).await;
+    for path in ["/many", "/many/in/transaction"] {
+        let service = Service::start(Options::default().deadline(ms(1500)), routes).await;
+        let mut wire = TcpStream::connect(service.at).await.unwrap();
+        wire.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await.unwrap();
+        let mut beginning = [0; 100];
+        wire.read_exact(&mut beginning).await.unwrap();
+        assert_eq!(service.db.pool_status().checked_out, 1, "it holds a connection");
+        // And now nothing is read any more, and the socket stays open.
+        until("it has ended", async || !service.records.all().is_empty()).await;
+        assert_eq!(service.records.of(path).await["ended"], "deadline_passed");
+        until("no transaction is left", async || in_transaction(&service).await == "0").await;
+        service.until_at_rest().await;
+        drop(wire);
+    }
+}
+
+#[tokio::test]
+async fn one_in_a_transaction_commits_when_it_has_ended() {
+    let service = Service::start(Options::default(), routes).await;
+    assert!(get(service.at, "/few/in/transaction", &[]).await.body.contains("row 5 "));
+    let record = service.records.of("/few/in/transaction").await;
+    assert_eq!((&record["ended"], &record["rows"]), (&"answered".into(), &5.into()));
+    until("no transaction is left", async || in_transaction(&service).await == "0").await;
     service.until_at_rest().await;
-    drop(wire);
 }
