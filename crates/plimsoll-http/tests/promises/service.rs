@@ -63,6 +63,7 @@ impl Service {
     ) -> Self {
         let fresh = test_server::database().await.unwrap();
         let db = Database::connect(change(settings(&fresh).await)).await.unwrap();
+        has_its_heartbeat(&db, &fresh).await;
         let records = Records::default();
         let kept = Arc::clone(&records.0);
         let keep =
@@ -81,6 +82,11 @@ impl Service {
         first(&self.fresh, &sql).await
     }
 
+    /// Ends it: a database whose sessions have left is dropped at once.
+    pub(crate) async fn end(self) {
+        self.db.close().await;
+    }
+
     pub(crate) async fn until_running(&self, part: &str, count: usize) {
         let wanted = count.to_string();
         let what = format!("{count} of {part} run");
@@ -96,6 +102,15 @@ impl Service {
         until("every lease is back", is_at_rest).await;
         self.db.query_one("SELECT 1", &[]).await.expect("the pool serves");
     }
+}
+
+/// Waits until the pool has opened the connection of its heartbeat. A test ends on the thread that would have to go on with
+/// a connect under way, and a database with half a session cannot be dropped.
+pub(crate) async fn has_its_heartbeat(db: &Database, fresh: &TestDatabase) {
+    db.query_one("SELECT 1", &[]).await.unwrap();
+    let heartbeats = "SELECT count(*)::text AS n FROM pg_stat_activity WHERE datname = current_database() \
+                      AND application_name LIKE '%(heartbeat)' AND state = 'idle' AND query_start IS NOT NULL";
+    until("the heartbeat has a connection", async || first(fresh, heartbeats).await == "1").await;
 }
 
 /// Serves a router on a port of its own.

@@ -102,6 +102,7 @@ async fn a_plain_statement_is_stopped() {
         assert_eq!(told["stopped"], 1);
         assert!(told["age_ms"].as_f64().unwrap() > 0.0);
         assert!(!log.text().contains("/plain/7"), "the log names routes and not paths");
+        service.end().await;
     }
 }
 
@@ -126,6 +127,7 @@ async fn a_stream_is_stopped() {
             );
             assert_eq!(record["statements"], 1);
             assert!(told(&log).await["statement"].as_str().unwrap().contains("streams"));
+            service.end().await;
         }
     }
 }
@@ -145,6 +147,7 @@ async fn a_transaction_is_stopped_and_undone() {
         let record = service.records.of("/transaction").await;
         assert_eq!((&record["ended"], &record["statements"]), (&"client_left".into(), &2.into()));
         assert_eq!(told(&log).await["stopped"], 1);
+        service.end().await;
     }
 }
 
@@ -174,6 +177,7 @@ async fn a_commit_is_let_finish_and_told_of() {
         assert_eq!(first(&service.fresh, "SELECT count(*)::text AS n FROM entry").await, "1");
         assert_eq!(service.records.of("/commit").await["ended"], "client_left");
         service.until_at_rest().await;
+        service.end().await;
     }
 }
 

@@ -76,6 +76,7 @@ async fn a_statement_and_anything_else_end_by_it() {
         assert_eq!((&fields["route"], &fields["limit_ms"]), (&route.into(), &600.0.into()));
         assert_eq!(fields["request"], record["request"]);
         assert!(fields["age_ms"].as_f64().unwrap() >= 400.0);
+        service.end().await;
     }
 }
 

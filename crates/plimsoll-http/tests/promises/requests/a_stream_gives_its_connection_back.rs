@@ -121,6 +121,7 @@ async fn one_that_nobody_reads_ends_by_its_deadline() {
         until("no transaction is left", async || in_transaction(&service).await == "0").await;
         service.until_at_rest().await;
         drop(wire);
+        service.end().await;
     }
 }
 

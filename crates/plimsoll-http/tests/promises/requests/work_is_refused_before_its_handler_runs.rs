@@ -103,10 +103,7 @@ async fn a_server_that_stands_still_is_refused_within_its_silence() {
         routes(&db, &runs).layer(plimsoll_http::layers(&db, Options::default())).with_state(db.clone());
     let at = crate::service::serve(router).await;
     assert_eq!(get(at, "/work", &[]).await.body, "done");
-    let heartbeats = "SELECT count(*)::text AS n FROM pg_stat_activity WHERE datname = current_database() \
-                      AND application_name LIKE '%(heartbeat)' AND state = 'idle' AND query_start IS NOT NULL";
-    until("the heartbeat has a connection", async || crate::service::first(&fresh, heartbeats).await == "1")
-        .await;
+    crate::service::has_its_heartbeat(&db, &fresh).await;
     proxy.set(Fault::blackhole(Direction::Both));
     until("the breaker opens", async || db.breaker().state == plimsoll::BreakerState::Open).await;
     is_refused(&get(at, "/work", &[]).await, "PL-BRK-01");
