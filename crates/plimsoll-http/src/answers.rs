@@ -45,7 +45,7 @@ const AWAY: Answer = answer(
     "The database cannot be reached now.",
     "Send the request again after the time in Retry-After.",
 );
-/// The database will not serve until somebody has done something.
+/// The database will not serve until its operator has done something.
 const OUT: Answer = answer(
     StatusCode::SERVICE_UNAVAILABLE,
     5,
@@ -143,13 +143,13 @@ mod tests {
             let rows = TABLE.iter().filter(|(known, _)| *known == fault).count();
             assert_eq!(
                 rows, 1,
-                "{fault:?}: a new fault needs a row here, and nobody else may choose its status"
+                "{fault:?}: a new fault needs a row here, and no other place chooses a status"
             );
         }
     }
 
     #[test]
-    fn whoever_is_told_to_come_back_is_told_when() {
+    fn a_client_that_is_told_to_come_back_is_told_when() {
         for fault in Fault::ALL {
             let Answer { status, retry_after, .. } = of(fault);
             let is_for_later = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::CONFLICT].contains(&status);

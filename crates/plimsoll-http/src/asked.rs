@@ -5,7 +5,7 @@
 //! the service's own limit is the service's own limit.
 //!
 //! A value that cannot be read is refused (400) and not passed over. A client that has said how long it waits would else be
-//! served by another limit than the one it goes by, and nobody would find that out. Where several are given, the shortest
+//! served by another limit than the one it goes by, and that would not be noticed. Where several are given, the shortest
 //! holds. Zero is well formed: the time is over already.
 
 use axum::http::{HeaderMap, HeaderName};

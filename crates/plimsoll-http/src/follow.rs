@@ -33,7 +33,7 @@ pub(crate) fn follow(response: Response, flight: InFlight, margin: Duration) -> 
 struct Live {
     body: Body,
     flight: InFlight,
-    /// Who reads it.
+    /// The task that reads it.
     reader: Option<Waker>,
 }
 
@@ -93,7 +93,7 @@ impl HttpBody for Followed {
             live.reader = Some(cx.waker().clone());
         }
         let Live { body, flight, .. } = live;
-        let _inside = flight.span.enter();
+        let inside = flight.span.enter();
         let poll = |cx: &mut Context<'_>| Pin::new(&mut *body).poll_frame(cx);
         let frame = ready!(flight.scope.enter(|| flight.patience.poll(cx, poll)));
         let ended = match &frame {
@@ -104,7 +104,7 @@ impl HttpBody for Followed {
             }
             Some(Err(_)) => Ended::Failed,
         };
-        drop(_inside);
+        drop(inside);
         if let Some(live) = cell.take() {
             drop(cell);
             live.end(ended);

@@ -1,6 +1,6 @@
 //! The id of a request: the client's or the proxy's own where that is well formed, else a new one.
 //!
-//! A malformed id is replaced and not refused: whoever sends it wants an answer, and the answer says which id it got. The id
+//! A malformed id is replaced and not refused: its sender wants an answer, and the answer says which id it got. The id
 //! goes into logs and into the names of sessions, so what could break a line there is not taken.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};

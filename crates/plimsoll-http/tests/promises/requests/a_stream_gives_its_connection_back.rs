@@ -107,7 +107,7 @@ async fn in_transaction(service: &Service) -> String {
 }
 
 #[tokio::test]
-async fn one_that_nobody_reads_ends_by_its_deadline() {
+async fn one_that_its_client_does_not_read_ends_by_its_deadline() {
     for path in ["/many", "/many/in/transaction"] {
         let service = Service::start(Options::default().deadline(ms(1500)), routes).await;
         let mut wire = TcpStream::connect(service.at).await.unwrap();
