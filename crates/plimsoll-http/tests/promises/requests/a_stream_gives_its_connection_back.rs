@@ -1,5 +1,5 @@
 //! A stream of rows gives its connection back, whatever its reader does: when it has ended, when its deadline passes, and even
-//! if nobody reads it, so that the server asks for no more of it.
+//! if its client does not read, so that the server asks for no more of it.
 
 use crate::client::{answer, get};
 use crate::log::Log;
