@@ -1,5 +1,59 @@
 //! Layers for axum and tower services whose work goes through [`plimsoll`].
+//!
+//! ```
+//! use axum::{Router, extract::State, routing::get};
+//! use plimsoll::Database;
+//! use plimsoll_http::{NeedsDatabase, Options, Problem, layers};
+//!
+//! async fn devices(State(db): State<Database>) -> Result<String, Problem> {
+//!     let rows = db.named("list devices").query("SELECT id FROM device ORDER BY id LIMIT 50", &[]).await?;
+//!     Ok(rows.iter().map(|row| row.get::<_, String>(0) + "\n").collect())
+//! }
+//!
+//! fn router(db: Database) -> Router {
+//!     Router::new()
+//!         .route("/devices", get(devices).layer(NeedsDatabase::new(&db)))
+//!         .layer(layers(&db, Options::default()))
+//!         .with_state(db)
+//! }
+//! ```
+//!
+//! [`serve`] is the accept loop: no client holds what others need, and a stop ends in time. [`layers`] is what each request
+//! goes through:
+//!
+//! | a request .. | |
+//! |---|---|
+//! | has an id | `X-Request-ID`, its own or a new one: in the span, the log, the session on the server, the response |
+//! | ends by its deadline | 15 s unless its route says otherwise; the client may lower it; then 504 |
+//! | whose client has left | stops on the database at once, and is logged |
+//! | that cannot be served | is refused before its handler runs, where the route needs the database: 503 with `Retry-After` |
+//! | that fails | is answered by [`Problem`]: a code, advice and the id, and nothing that a server or a driver said |
+//! | that is over | leaves one record in the access log, with what its statements took |
 
+mod access;
+mod answers;
+mod asked;
+mod check;
+mod follow;
+mod id;
+mod in_flight;
+mod options;
+mod patience;
+mod problem;
 pub mod serve;
+mod shed;
+mod stack;
+mod upload;
+mod user;
 
+pub use access::{AccessLog, AccessRecord, Ended};
+pub use asked::{GRPC_TIMEOUT, X_REQUEST_TIMEOUT_MS};
+pub use check::{Contradictions, check};
+pub use id::X_REQUEST_ID;
+pub use options::Options;
+pub use patience::{RouteDeadline, WithDeadline};
+pub use problem::{Problem, ProblemCode};
 pub use serve::{ServeError, ServeOptions, Stopped, serve};
+pub use shed::{NeedsDatabase, WithDatabase};
+pub use stack::{Layered, Layers, layers};
+pub use user::User;

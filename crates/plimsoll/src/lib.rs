@@ -64,6 +64,7 @@ mod place;
 pub mod pool;
 mod record;
 pub mod request_id;
+mod request_totals;
 mod rules;
 mod runner;
 mod said;

@@ -17,6 +17,9 @@
 //! # Ok(()) }
 //! ```
 
+pub use crate::request_totals::RequestTotals;
+
+use crate::request_totals::RequestCounters;
 use crate::write_trail::WriteTrail;
 use std::fmt;
 use std::future::Future;
@@ -26,14 +29,57 @@ use std::sync::Arc;
 pub const LONGEST: usize = 64;
 
 tokio::task_local! {
-    static CURRENT: Scope;
+    static CURRENT: RequestScope;
 }
 
-/// A request, as its scope keeps it.
-#[derive(Clone)]
-struct Scope {
+/// A request: its id, and what was done for it. Cheap to clone; all clones are the same request.
+///
+/// [`within`] is enough for work that is one future. What answers a request in several pieces, such as a body whose rows are
+/// read after the handler has ended, keeps the scope and enters it for each piece.
+#[derive(Clone, Debug)]
+pub struct RequestScope {
     id: RequestId,
-    writes: Arc<WriteTrail>,
+    work: Arc<RequestWork>,
+}
+
+/// What was done for a request.
+#[derive(Debug, Default)]
+pub(crate) struct RequestWork {
+    pub(crate) writes: WriteTrail,
+    counters: RequestCounters,
+}
+
+impl RequestScope {
+    /// The scope of a request that begins.
+    #[must_use]
+    pub fn new(id: RequestId) -> Self {
+        RequestScope { id, work: Arc::default() }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &RequestId {
+        &self.id
+    }
+
+    /// What its work took so far.
+    #[must_use]
+    pub fn totals(&self) -> RequestTotals {
+        self.work.counters.totals()
+    }
+
+    /// Runs work in this scope. Inside another scope this one holds.
+    ///
+    /// # Cancel safety
+    /// As that of the work, which is dropped inside the scope.
+    pub fn run<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
+        CURRENT.scope(self, work)
+    }
+
+    /// Does something in this scope that does not wait: polls a piece of work, or drops it.
+    pub fn enter<T>(&self, work: impl FnOnce() -> T) -> T {
+        CURRENT.sync_scope(self.clone(), work)
+    }
 }
 
 /// The id of a request: 1 to 64 visible ASCII characters. Cheap to clone.
@@ -95,12 +141,12 @@ impl fmt::Debug for RequestId {
 /// # Cancel safety
 /// As that of the work.
 pub fn within<F: Future>(id: RequestId, work: F) -> impl Future<Output = F::Output> {
-    CURRENT.scope(Scope { id, writes: Arc::default() }, work)
+    RequestScope::new(id).run(work)
 }
 
 /// Carries the present id into a future that another task may run.
 pub(crate) fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
-    let scope = CURRENT.try_with(Scope::clone).ok();
+    let scope = CURRENT.try_with(RequestScope::clone).ok();
     async move {
         match scope {
             Some(scope) => CURRENT.scope(scope, work).await,
@@ -109,9 +155,27 @@ pub(crate) fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
     }
 }
 
-/// The present request, and what it has written.
-pub(crate) fn trail() -> Option<(RequestId, Arc<WriteTrail>)> {
-    CURRENT.try_with(|scope| (scope.id.clone(), Arc::clone(&scope.writes))).ok()
+/// The present request, and what was done for it.
+pub(crate) fn trail() -> Option<(RequestId, Arc<RequestWork>)> {
+    CURRENT.try_with(|scope| (scope.id.clone(), Arc::clone(&scope.work))).ok()
+}
+
+/// Counts something for the present request, if there is one.
+#[inline]
+pub(crate) fn count(what: impl FnOnce(&RequestCounters)) {
+    let _ = CURRENT.try_with(|scope| what(&scope.work.counters));
+}
+
+/// Whether this task works for a request.
+#[inline]
+pub(crate) fn is_within() -> bool {
+    CURRENT.try_with(|_| ()).is_ok()
+}
+
+/// What the work for the present request took so far; none outside a request.
+#[must_use]
+pub fn totals() -> Option<RequestTotals> {
+    CURRENT.try_with(RequestScope::totals).ok()
 }
 
 /// The id of the request that this task works for, if any. A task that is spawned does not have it, unless

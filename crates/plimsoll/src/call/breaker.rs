@@ -103,6 +103,15 @@ impl CircuitBreaker {
         Some(reason.told(Instant::now()))
     }
 
+    /// Why a call would be refused now; counted as a refusal. A half-open breaker refuses none here: which calls it lets
+    /// through is decided when they are made.
+    pub(crate) fn refusal(self: &Arc<Self>, work: &WorkName) -> Option<Error> {
+        if self.is_closed() || self.circuit.lock().state() == BreakerState::HalfOpen {
+            return None;
+        }
+        self.permit(work).err()
+    }
+
     /// Asks for permission to make one call.
     ///
     /// # Errors

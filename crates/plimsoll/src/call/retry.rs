@@ -24,6 +24,8 @@ use crate::events::Events;
 use crate::fault::Fault;
 use crate::name::WorkName;
 use crate::nested;
+use crate::request_id;
+use crate::request_totals::RequestCounters;
 use crate::rules::budget::RetryBudget;
 use crate::rules::{backoff, budget};
 use crate::settings::Plan;
@@ -165,6 +167,9 @@ impl Retries {
     }
 
     fn tell(&self, name: &WorkName, error: &Error, tried: u32, again: bool) {
+        if again {
+            request_id::count(RequestCounters::retried);
+        }
         let (work, fault) = (name.to_string(), error.fault());
         self.events.tell(if again {
             Event::Retried { work, fault, tried }

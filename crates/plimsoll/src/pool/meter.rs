@@ -5,6 +5,7 @@
 
 use crate::moment::Moment;
 use crate::record::Monitor;
+use crate::request_id;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -99,16 +100,30 @@ impl Acquisition<'_> {
     /// It ends with a connection. Gives the moment at which the lease begins, if anything is wanted.
     #[inline]
     pub(super) fn succeeded(mut self) -> Option<Moment> {
+        self.end(true)
+    }
+
+    /// It ends: the meter is told, and the request that it was for.
+    #[inline]
+    fn end(&mut self, is_success: bool) -> Option<Moment> {
         self.is_over = true;
-        let meter = self.meter.take()?;
+        let is_for_request = request_id::is_within();
+        if self.meter.is_none() && !is_for_request {
+            return None;
+        }
         let now = Moment::now();
-        meter.acquired(now.since(self.since), true);
+        let took = now.since(self.since);
+        if is_for_request {
+            request_id::count(|counters| counters.waited(took));
+        }
+        let meter = self.meter?;
+        meter.acquired(took, is_success);
         Some(now)
     }
 
     /// It ends with a refusal.
     pub(super) fn failed(mut self) {
-        self.is_over = true;
+        self.end(false);
     }
 }
 
@@ -116,9 +131,7 @@ impl Drop for Acquisition<'_> {
     fn drop(&mut self) {
         if !self.is_over {
             self.left.fetch_add(1, Ordering::Relaxed);
-        }
-        if let Some(meter) = self.meter.take() {
-            meter.acquired(self.since.elapsed(), false);
+            self.end(false);
         }
     }
 }

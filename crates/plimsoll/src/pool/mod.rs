@@ -48,7 +48,7 @@ pub use shutdown::Shutdown;
 pub use snapshot::{LeaseState, LeaseStatus, Observed, PoolStatus};
 
 use crate::deadline::{self, Deadline};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::StopReason;
 use crate::events::Events;
 use crate::moment::Moment;
@@ -322,6 +322,11 @@ impl<M: Manage> Pool<M> {
     #[must_use]
     pub fn is_paused(&self) -> bool {
         self.inner.slots.lock().is_paused()
+    }
+
+    /// Why an acquisition would not begin well now: the pool is closed, paused, or its queue is full.
+    pub(crate) fn foreseen_refusal(&self, ask: Ask) -> Option<Error> {
+        refusal::foreseen(&self.inner, ask)
     }
 
     /// What the pool looks like now.

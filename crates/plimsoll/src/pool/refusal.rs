@@ -1,5 +1,6 @@
 //! The error that tells why a request got no connection: the fault by its true cause, and numbers first.
 
+use super::ask::Ask;
 use super::{Inner, LastConnect, Manage, snapshot};
 use crate::error::{Error, Outcome, Phase};
 use crate::event::Event;
@@ -8,7 +9,7 @@ use crate::moment::{Moment, in_seconds};
 use crate::rules::forecast::Forecast;
 use crate::rules::given_up::GivenUp;
 use crate::rules::refusal::Refusal;
-use crate::rules::request::Request;
+use crate::rules::request::{Priority, Request};
 use std::time::Duration;
 
 /// Makes the error of a refusal; the only place that does.
@@ -33,6 +34,31 @@ pub(super) fn error<M: Manage>(inner: &Inner<M>, request: &Request, refusal: Ref
         }
         refusal => after_a_wait(inner, request, refusal),
     }
+}
+
+/// For how long a caller that is told of a pause should stay away, at the least: how long it lasts, only its operator knows.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Why an acquisition of this work would not begin well now: the pool is closed, paused, or its queue is full. For work that
+/// had better not begin at all; an acquisition itself waits while the pool is paused.
+pub(super) fn foreseen<M: Manage>(inner: &Inner<M>, ask: Ask) -> Option<Error> {
+    let now = Moment::now();
+    let (is_closed, is_paused, full) = {
+        let slots = inner.slots.lock();
+        (slots.is_closed(), slots.is_paused(), slots.full_for(Priority::Normal, now))
+    };
+    if !is_closed && !is_paused && full.is_none() {
+        return None;
+    }
+    let request = ask.begin(&inner.plan, None);
+    if is_closed {
+        return Some(not_started(&request, Fault::PoolClosed, "was refused: the pool is closed"));
+    }
+    if is_paused {
+        let paused = "was refused at once: the pool is paused by its operator, and lends nothing";
+        return Some(not_started(&request, Fault::PoolExhausted, paused).with_retry_after(PAUSE));
+    }
+    full.map(|refusal| error(inner, &request, refusal))
 }
 
 fn not_started(request: &Request, fault: Fault, why: &str) -> Error {

@@ -36,7 +36,7 @@ impl WriteAudit {
     pub(crate) fn wrote(&self, by: &WorkName, lease: &WriteTrail, events: &Events) {
         let database = std::ptr::from_ref(self).addr();
         let (request, first) = match request_id::trail() {
-            Some((id, trail)) => (Some(id.to_string()), trail.wrote(by, database)),
+            Some((id, trail)) => (Some(id.to_string()), trail.writes.wrote(by, database)),
             None => (None, lease.wrote(by, database)),
         };
         let Some(first) = first else { return };

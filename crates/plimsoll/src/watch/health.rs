@@ -15,6 +15,8 @@ use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::{Event, POLLUTED};
 use crate::fault::Fault;
 use crate::moment::Moment;
+use crate::name::WorkName;
+use crate::pool::Ask;
 use crate::rules::circuit::BreakerState;
 use crate::wire::handshake::Opened;
 use std::sync::Arc;
@@ -61,6 +63,19 @@ impl Database {
         let is_strict = self.server.demotions.is_strict(Moment::now());
         is_strict
             .then(|| "the server takes no writes any more, and no other that does was found yet".to_owned())
+    }
+
+    /// Why work that needs the database had better not begin now: the breaker refuses calls, the pool is closed or paused, or
+    /// its queue is full. No I/O, no waiting. The error is the one that the first call would get, with
+    /// [`Error::retry_after`]; where the pool is paused, it takes the place of a wait. Work that is refused early has not
+    /// taken memory, and has not done half of what it does.
+    ///
+    /// `None` is no promise: what comes first is served first.
+    #[must_use]
+    #[track_caller]
+    pub fn refusal(&self) -> Option<Error> {
+        let work = WorkName::here();
+        self.server.breaker.refusal(&work).or_else(|| self.pool.foreseen_refusal(Ask::by(work)))
     }
 
     /// How the database is. A good answer is kept for 60 s, unless a connectivity fault or a change of the breaker makes it

@@ -1,7 +1,8 @@
 //! The one place where a statement ends, whatever way it took: answered, refused, stopped, failed, dropped by its caller,
 //! or streamed to its end. How long it took, how many rows it gave and what has become of it are known here.
 //!
-//! Whatever watches statements listens in [`Running`]'s drop: the monitor, the slow log, and a trace for `tracing`.
+//! Whatever watches statements listens in [`Running`]'s drop: the monitor, the slow log, the totals of the request, and a
+//! trace for `tracing`.
 
 use super::executor::Executor;
 use super::query::Params;
@@ -12,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::record::statement::{End, Ended};
+use crate::request_id;
 use crate::rules::outcome::Scope;
 use std::borrow::Cow;
 use std::sync::atomic::Ordering;
@@ -58,6 +60,7 @@ impl<'a> Running<'a> {
 
     fn of(executor: &Executor<'a>, text: Option<Cow<'a, str>>, given: Given<'a>) -> Self {
         let number = executor.connection.note_statement(text.as_deref());
+        request_id::count(|counters| counters.begun(executor.work));
         Running {
             connection: executor.connection,
             work: executor.work,
@@ -132,10 +135,19 @@ impl Drop for Running<'_> {
         }
         let (monitor, slow_log) = (&connection.server.monitor, &connection.server.slow_log);
         let is_traced = tracing::enabled!(target: "plimsoll", Level::TRACE);
-        if !is_traced && !monitor.is_on() && slow_log.is_off() {
+        let is_for_request = request_id::is_within();
+        if !is_for_request && !is_traced && !monitor.is_on() && slow_log.is_off() {
             return;
         }
         let took = self.began.elapsed();
+        if is_for_request {
+            let (rows, is_dropped) = match self.end {
+                End::Answered { rows } => (rows, false),
+                End::Failed { .. } => (0, false),
+                End::Dropped => (0, true),
+            };
+            request_id::count(|counters| counters.ended(took, rows, is_dropped));
+        }
         if monitor.is_on() {
             let strings = connection.link.state.strings();
             let (number, text, at) = (self.number, self.text.as_deref(), SystemTime::now());

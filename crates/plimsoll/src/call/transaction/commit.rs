@@ -10,6 +10,7 @@ use crate::call::connection::PooledConnection;
 use crate::call::statement::executor::Executor;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
+use crate::request_totals::Timed;
 use crate::rules::outcome::Scope;
 use crate::wire::transaction_status::TransactionStatus;
 use std::future::Future;
@@ -77,8 +78,10 @@ pub(super) async fn close<C: Closing>(core: &OpenTransaction) -> Result<C> {
     if link.state.status() == TransactionStatus::Failed || link.is_doomed() {
         return Err(swallowed(core, &lease, undone).await);
     }
+    let timed = Timed::begin();
     let before = link.state.mark();
     let answer = executor.run(Phase::Commit, C::send(&lease.inner().client)).await;
+    drop(timed);
     match answer {
         Ok(asked) if lease.inner().link.state.has_committed() => Ok(asked),
         Ok(_) => Err(swallowed(core, &lease, undone).await),

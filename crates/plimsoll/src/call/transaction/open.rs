@@ -15,6 +15,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
 use crate::name::WorkName;
+use crate::request_totals::Timed;
 use crate::rules::outcome::Scope;
 use crate::sql::nature;
 use crate::wire::session_state::Mark;
@@ -207,6 +208,7 @@ pub(crate) enum NotOpen {
 
 async fn send_begin(executor: &Executor<'_>, begin: &str) -> Result<Option<String>> {
     let alone = executor.at(Scope::Autocommit);
+    let _timed = Timed::begin();
     let messages = alone
         .run(Phase::Begin, executor.connection.client.simple_query(begin))
         .await

@@ -185,6 +185,12 @@ impl<C, H> Slots<C, H> {
         None
     }
 
+    /// Why a request of this priority would be refused at once for a full queue, if it came now. Nothing is counted.
+    pub(crate) fn full_for(&self, priority: Priority, now: Moment) -> Option<Refusal> {
+        let is_full = self.waiters.is_full(priority, self.obtainable(priority));
+        is_full.then(|| Refusal::QueueFull { wait: self.forecast(priority, now).map(Forecast::wait) })
+    }
+
     /// How many connections there may be that are not lent and that this priority may have: so many of those that wait
     /// are no waiters too many.
     fn obtainable(&self, priority: Priority) -> usize {

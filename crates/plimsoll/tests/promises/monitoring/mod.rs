@@ -2,6 +2,7 @@
 //! switched off. And what the slow log promises: it tells enough to act upon, and no secret.
 
 mod a_lease_tells_who_holds_it_and_what_it_does;
+mod a_request_knows_what_its_work_took;
 mod a_slow_statement_is_logged_with_its_parameters;
 mod every_acquisition_and_every_statement_is_recorded;
 mod limits_are_suggested_and_applied_only_where_asked;

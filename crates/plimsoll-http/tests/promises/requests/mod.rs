@@ -1,0 +1,10 @@
+//! What is promised of each request.
+
+mod a_body_is_read_whole_and_bounded;
+mod a_client_that_leaves_stops_its_statement;
+mod a_failure_tells_a_client_only_what_it_can_use;
+mod a_request_ends_by_its_deadline;
+mod a_request_has_one_id_everywhere;
+mod a_stream_gives_its_connection_back;
+mod each_request_is_logged_once;
+mod work_is_refused_before_its_handler_runs;
