@@ -18,7 +18,7 @@
 //! }
 //! ```
 //!
-//! [`serve`] is the accept loop: no client holds what others need, and a stop ends in time. [`layers`] is what each request
+//! [`serve()`] is the accept loop: no client holds what others need, and a stop ends in time. [`layers`] is what each request
 //! goes through:
 //!
 //! | a request .. | |
