@@ -95,7 +95,7 @@ soak:
 	PLIMSOLL_SECONDS=60 $(CARGO) nextest run -p plimsoll --no-fail-fast \
 		--test promises a_frozen_server_is_seen_within_a_second a_storm_of_cancels_leaves_no_statement_behind \
 		random_cancels_and_kills_are_no_outage
-	PLIMSOLL_RECORDS=10000000 $(CARGO) test -p plimsoll --test promises -- --nocapture \
+	PLIMSOLL_RECORDS=10000000 PLIMSOLL_STATEMENTS=500000 $(CARGO) test -p plimsoll --test promises -- --nocapture \
 		the_monitor_takes_the_same_memory_for_any_load
 	PLIMSOLL_SOAK=1 $(CARGO) test -p plimsoll --test promises no_statement_outruns_its_begin -- --nocapture
 	PLIMSOLL_RESTARTS=200 $(CARGO) nextest run -p plimsoll --no-fail-fast --test promises \

@@ -67,3 +67,33 @@ async fn and_a_hundred_thousand_kinds_of_statements_are_no_exception() {
         now.statements.kinds_forgotten
     );
 }
+
+/// As a service has it: texts that have never been seen before, run on a server. `PLIMSOLL_STATEMENTS` says how many: 12,000,
+/// and half a million in `make soak`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_are_statements_that_a_server_runs() {
+    let fresh = test_server::database().await.unwrap();
+    let db = server::database(&fresh).await;
+    let run = async |from: u64, to: u64| {
+        let mut tasks = tokio::task::JoinSet::new();
+        for task in 0..4 {
+            let db = db.clone();
+            tasks.spawn(async move {
+                for number in (from..to).filter(|number| number % 4 == task) {
+                    let lease = db.acquire().await.unwrap();
+                    lease.batch_execute(&format!("SELECT {number} AS c{number}")).await.unwrap();
+                }
+            });
+        }
+        tasks.join_all().await;
+    };
+    run(0, 6_000).await;
+    let before = resident();
+    let most = number("PLIMSOLL_STATEMENTS", 12_000);
+    run(6_000, most).await;
+    let after = resident();
+    println!("{before} kB after 6,000 statements, {after} kB after {most}");
+    assert!(after < before + 6_144, "{before} kB grew to {after} kB");
+    assert_eq!(db.snapshot().statements.executed, most);
+    assert!(db.monitor().query_performance(usize::MAX).len() <= 512);
+}
