@@ -4,7 +4,7 @@
 use crate::server::{self, bare, first};
 use plimsoll::request_id::{self, RequestId};
 use plimsoll::settings::Enforcement;
-use plimsoll::{Database, Isolation};
+use plimsoll::{Database, Isolation, Settings};
 use plimsoll_embedded::{Cluster, PgBouncer, PgBouncerVersion, PoolMode};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,6 +18,11 @@ async fn collecting() -> (Cluster, Client) {
     let watcher = bare(&cluster.url("postgres")).await;
     watcher.batch_execute(SETUP).await.unwrap();
     (cluster, watcher)
+}
+
+/// Without the question about other instances, which speaks of names too.
+fn settings(url: &str) -> Settings {
+    server::settings(url).pool_max(1).connection_budget(Enforcement::Off)
 }
 
 /// The kinds of transactions of which a program has many.
@@ -75,7 +80,7 @@ async fn assert_constant(db: &Database, watcher: &Client) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_a_direct_connection() {
     let (cluster, watcher) = collecting().await;
-    let db = Database::connect(server::settings(&cluster.url("postgres")).pool_max(1)).await.unwrap();
+    let db = Database::connect(settings(&cluster.url("postgres"))).await.unwrap();
     assert_constant(&db, &watcher).await;
 }
 
@@ -87,7 +92,7 @@ async fn behind_a_transaction_pooler(version: PgBouncerVersion) {
         .start()
         .await
         .unwrap();
-    let db = Database::connect(server::settings(&bouncer.url("postgres")).pool_max(1)).await.unwrap();
+    let db = Database::connect(settings(&bouncer.url("postgres"))).await.unwrap();
     assert_constant(&db, &watcher).await;
 }
 
@@ -95,9 +100,7 @@ async fn behind_a_transaction_pooler(version: PgBouncerVersion) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn and_where_the_snapshot_must_wait_there_are_few() {
     let (cluster, watcher) = collecting().await;
-    // The question about other instances speaks of names too.
-    let settings = server::settings(&cluster.url("postgres")).pool_max(1);
-    let db = Database::connect(settings.connection_budget(Enforcement::Off)).await.unwrap();
+    let db = Database::connect(settings(&cluster.url("postgres"))).await.unwrap();
     first(&watcher, "SELECT pg_stat_statements_reset()").await.unwrap();
     for number in 0..400_u64 {
         let left = Duration::from_millis(2_000 + number);
