@@ -80,6 +80,14 @@ pub fn instance_of(application_name: &str) -> String {
     }
 }
 
+/// A name with this end, which tells the connection from others of its program, and as much of its beginning as the server
+/// keeps.
+pub(crate) fn with_end(name: &str, end: &str) -> String {
+    let room = LONGEST.saturating_sub(end.len());
+    let kept = (0..=name.len().min(room)).rev().find_map(|length| name.get(..length));
+    format!("{}{end}", kept.unwrap_or_default())
+}
+
 /// Stands behind the instance in the name of the connection that asks the server for signs of life.
 pub(crate) const HEARTBEAT: &str = " (heartbeat)";
 

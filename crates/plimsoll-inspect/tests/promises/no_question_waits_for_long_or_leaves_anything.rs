@@ -41,7 +41,7 @@ async fn what_locks_the_catalogs_of_roles_and_databases_does_not_hold_them_up() 
     for question in [LOCK_WAITS, BLOCKING] {
         asker.simple_query(question).await.unwrap();
     }
-    // Nobody else may be kept out of this server for long, so it is one moment.
+    // Other tests use this server too, so they are kept out for one moment only.
     let locker = session(&db, None, "locker").await;
     locker.batch_execute("BEGIN; LOCK pg_authid, pg_database IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let counted = tokio::time::timeout(Duration::from_secs(2), asker.simple_query(LOCK_WAITS)).await;

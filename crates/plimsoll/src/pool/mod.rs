@@ -335,6 +335,11 @@ impl<M: Manage> Pool<M> {
         snapshot::status(&self.inner)
     }
 
+    /// The same without the leases, each of which has its statement looked up.
+    pub(crate) fn numbers(&self) -> PoolStatus {
+        snapshot::numbers(&self.inner.slots.lock())
+    }
+
     /// Closes the pool: waiters are refused, idle connections closed, lent ones waited for up to the limit; statements
     /// that still run then are stopped, and connections that are not given back are ended. It always returns.
     ///

@@ -200,8 +200,8 @@ pub(super) fn status<M: Manage>(inner: &Inner<M>) -> PoolStatus {
     status
 }
 
-/// Everything but the leases.
-fn numbers<C, H>(slots: &Slots<C, H>) -> PoolStatus {
+/// Everything but the leases, for those who look often.
+pub(super) fn numbers<C, H>(slots: &Slots<C, H>) -> PoolStatus {
     let existing = slots.total() - slots.opening();
     let (waits, totals) = (slots.waits, slots.totals);
     PoolStatus {

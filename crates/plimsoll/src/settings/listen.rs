@@ -20,6 +20,7 @@ use super::table::Plan;
 use super::value::Value;
 use super::words::{PoolerMode, TargetSessionAttrs};
 use crate::secret::Secret;
+use crate::session_name::with_end;
 
 /// The end of the application name of a listener's connection.
 const LISTENER: &str = " (listener)";
@@ -90,17 +91,6 @@ pub(super) fn resolve(given: &Settings, plan: &mut Plan, problems: &mut Vec<Prob
 }
 
 impl Plan {
-    /// The same plan, shown in `pg_stat_activity` as this part of the program. PostgreSQL keeps 63 bytes of a name, and
-    /// the end tells this connection from the others, so the beginning is shortened.
-    pub(crate) fn shown_as_part(&self, part: &str) -> Self {
-        let own = &self.application_name;
-        let kept = (0..=own.len().min(63_usize.saturating_sub(part.len())))
-            .rev()
-            .find_map(|end| own.get(..end))
-            .unwrap_or_default();
-        Plan { application_name: format!("{kept}{part}"), ..self.clone() }
-    }
-
     /// Whether listeners have a URL of their own.
     pub(crate) fn has_listen_url(&self) -> bool {
         self.listen_url.is_some()
@@ -112,7 +102,7 @@ impl Plan {
     /// `target_session_attrs` plays no part: only the server that takes the `LISTEN` will do.
     pub(crate) fn of_listener(&self) -> Vec<Plan> {
         let own = self.listen_url.as_ref().and_then(|listen| listen.plan.as_deref()).unwrap_or(self);
-        let named = own.shown_as_part(LISTENER);
+        let named = own.shown_as(with_end(own.application_name(), LISTENER));
         let of_host = |host| Plan {
             hosts: vec![host],
             target_session_attrs: TargetSessionAttrs::Any,

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 // What several promises begin with.
+mod full_server;
 mod ledger;
 mod log;
 mod looked_up;

@@ -102,8 +102,8 @@ impl Database {
         self.shutdown().await;
     }
 
-    /// [`Database::close`] with a report, in three steps. First listeners end, nothing is lent any more, and leases that are out may
-    /// finish, up to `close_timeout`. Then what still runs is stopped on the server, with confirmation (a COMMIT is let
+    /// [`Database::close`] with a report, in three steps. First listeners end, nothing is lent any more, and leases that
+    /// are out may finish, up to `close_timeout`. Then what still runs is stopped on the server, with confirmation (a COMMIT is let
     /// finish). Then connections that are still not returned are ended. Always returns, within `close_timeout` and
     /// `reclaim_timeout` together.
     ///

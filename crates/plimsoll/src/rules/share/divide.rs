@@ -14,7 +14,7 @@ const REMEMBERED: Duration = Duration::from_secs(1);
 /// One pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
-    /// Kept for this pool, whoever needs more.
+    /// Kept for this pool, also while another pool needs more.
     pub(crate) guarantee: usize,
     /// More than this it would not use.
     pub(crate) most: usize,

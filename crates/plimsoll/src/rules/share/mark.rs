@@ -10,7 +10,7 @@
 //! `pg_stat_activity` shows the name of a session to every role, and of the sessions of other roles little else. A name
 //! needs no table, no right and no clean-up: it is gone with its session, however the program ended.
 
-use crate::session_name::{LONGEST, as_instance};
+use crate::session_name::{as_instance, with_end};
 use std::fmt;
 
 pub(crate) use crate::session_name::HEARTBEAT;
@@ -36,17 +36,10 @@ pub(crate) struct Mark {
 /// The name of a heartbeat's connection; `own` is the program's application name. With a mark it is printable ASCII without
 /// quotes and backslashes.
 pub(crate) fn compose(own: &str, mark: Option<Mark>) -> String {
-    let Some(Mark { token, holds, most }) = mark else { return named(own, HEARTBEAT) };
+    let Some(Mark { token, holds, most }) = mark else { return with_end(own, HEARTBEAT) };
     let is_plain = |c: char| matches!(c, ' '..='~') && c != '\'' && c != '\\';
     let own: String = as_instance(own).chars().map(|c| if is_plain(c) { c } else { '?' }).collect();
-    named(&own, &format!(" # {holds}/{most} {token}{HEARTBEAT}"))
-}
-
-/// The name with this end, and as much of its beginning as the server keeps.
-fn named(own: &str, end: &str) -> String {
-    let room = LONGEST.saturating_sub(end.len());
-    let kept = (0..=own.len().min(room)).rev().find_map(|length| own.get(..length));
-    format!("{}{end}", kept.unwrap_or_default())
+    with_end(&own, &format!(" # {holds}/{most} {token}{HEARTBEAT}"))
 }
 
 /// Reads a name; `None` if it is no heartbeat's, or one that says nothing.

@@ -5,7 +5,7 @@
 //! as lost when the answer does not come within the same time again. After a loss there is a pause with jitter, because
 //! every listener of every program has lost its connection in the same moment; then each server is tried in turn.
 //!
-//! The connection is nobody else's: it takes no slot of the pool, and it never waits in a transaction, which would keep
+//! No other work uses the connection: it takes no slot of the pool, and it never waits in a transaction, which would keep
 //! the server from delivering anything.
 
 use super::shared::{End, Outstanding, Shared};

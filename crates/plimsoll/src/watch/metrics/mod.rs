@@ -29,6 +29,7 @@ use super::monitor::access::Monitoring;
 use crate::call::database::Database;
 use crate::call::postgres::Postgres;
 use crate::pool::Pool;
+use crate::pool::PoolStatus;
 use crate::pool::snapshot;
 use reading::Reading;
 use table::metrics;
@@ -114,9 +115,9 @@ fn publish(pool: &Pool<Postgres>) {
     facade::publish(&server.plan.pool_name(), &Reading::of(pool), &mut told);
 }
 
-/// What the sampler does each second.
-pub(super) fn tick(pool: &Pool<Postgres>) {
-    reading::look_for_exhaustion(pool, &pool.status(), &snapshot::given_up(&pool.inner));
+/// What the sampler does each second, with the pool's numbers.
+pub(super) fn tick(pool: &Pool<Postgres>, numbers: &PoolStatus) {
+    reading::look_for_exhaustion(pool, numbers, &snapshot::given_up(&pool.inner));
     #[cfg(feature = "metrics")]
     publish(pool);
 }

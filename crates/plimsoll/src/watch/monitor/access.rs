@@ -97,7 +97,7 @@ impl Monitoring<'_> {
 
     /// The pool now; kept among the latest 60 of its snapshots, of which one is taken each second anyway.
     pub fn capture_pool_snapshot(&self) -> ConnectionMetrics {
-        let metrics = metrics(self.monitor, &self.db.pool_status());
+        let metrics = metrics(self.monitor, &self.db.pool.numbers());
         if self.is_enabled() {
             self.monitor.keep(metrics.clone());
         }
@@ -115,7 +115,7 @@ impl Monitoring<'_> {
     #[must_use]
     #[doc(alias = "get_health_status")]
     pub fn health_status(&self) -> HealthStatus {
-        self.judge(&metrics(self.monitor, &self.db.pool_status()))
+        self.judge(&metrics(self.monitor, &self.db.pool.numbers()))
     }
 
     /// So many kinds of statements of which an execution was slow, the slowest on average first.

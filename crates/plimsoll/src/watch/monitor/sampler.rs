@@ -21,12 +21,13 @@ pub(crate) async fn run(pool: Weak<Inner<Postgres>>, monitor: Arc<Monitor>) {
         let now = ticks.tick().await;
         let Some(inner) = pool.upgrade() else { break };
         let pool = Pool { inner };
-        tick(&pool);
+        let numbers = pool.numbers();
+        tick(&pool, &numbers);
         if pool.is_closed() {
             break;
         }
         if monitor.is_on() {
-            monitor.keep(metrics(&monitor, &pool.status()));
+            monitor.keep(metrics(&monitor, &numbers));
         }
         drop(pool);
         if now >= keep_at {

@@ -335,7 +335,7 @@ fn what_every_test_prints_is_looked_through() {
     assert_eq!(search(None), Some(2));
 }
 
-/// The passwords of the servers that tests start are what the search looks for, and are used: nobody gets in without.
+/// The passwords of the servers that tests start are what the search looks for, and they are in use: no session begins without one.
 #[tokio::test]
 async fn and_the_servers_of_the_tests_have_passwords_that_it_would_find() {
     let fresh = test_server::database().await.unwrap();

@@ -1,45 +1,18 @@
 //! Callers of a pool for which the server has no connection left wait for one within their own limits. They are not told of
 //! it before, the breaker does not open, and the error of a limit that passes names the numbers.
 
+use crate::full_server;
 use crate::server::{self, try_bare};
 use plimsoll::settings::Enforcement;
 use plimsoll::{Database, Fault};
-use plimsoll_embedded::{Cluster, PgBouncer, PgBouncerVersion, PoolMode, test_server};
+use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode, test_server};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A server with room for five.
-async fn small() -> (Cluster, String) {
-    let cluster = Cluster::builder()
-        .setting("max_connections", "8")
-        .setting("superuser_reserved_connections", "3")
-        .setting("max_wal_senders", "0")
-        .start()
-        .await
-        .unwrap();
-    cluster.execute("postgres", "CREATE ROLE app LOGIN PASSWORD 'app'").await.unwrap();
-    let url = format!("postgres://app:app@{}:{}/postgres", cluster.host(), cluster.port());
-    (cluster, url)
-}
-
-/// Takes every connection that is left.
-async fn fill(url: &str) -> Vec<tokio_postgres::Client> {
-    let mut others = Vec::new();
-    while let Ok(other) = try_bare(url).await {
-        others.push(other);
-    }
-    others
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn longer_than_the_breaker_would_wait_and_by_every_caller() {
-    let (_cluster, url) = small().await;
-    let mut others = Vec::new();
-    server::until("the server is full", server::PATIENCE, async || {
-        others.extend(fill(&url).await);
-        others.len() == 5
-    })
-    .await;
+    let (_cluster, url) = full_server::of_five().await;
+    let others = full_server::take_all(&url).await;
     let db = Database::connect(server::settings(&url).pool_max(3)).await.expect("a handle");
     let mut waiting = tokio::task::JoinSet::new();
     for _ in 0..20 {
@@ -65,18 +38,18 @@ async fn longer_than_the_breaker_would_wait_and_by_every_caller() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn and_the_error_of_a_limit_that_passes_names_the_numbers() {
-    let (cluster, url) = small().await;
+    let (cluster, url) = full_server::of_five().await;
     let db = Database::connect(server::settings(&url).pool_max(3)).await.unwrap();
     db.query_one("SELECT 1", &[]).await.unwrap();
     server::until("it has read", server::PATIENCE, async || db.connection_budget().instances == Some(1))
         .await;
     // Its place is taken, and the heartbeat's is not.
-    let mut others = fill(&url).await;
+    let mut others = full_server::fill(&url).await;
     let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                 WHERE usename = 'app' AND application_name NOT LIKE '%(heartbeat)' AND application_name <> ''";
     server::until("it has no connection", server::PATIENCE, async || {
         cluster.execute("postgres", kill).await.unwrap();
-        others.extend(fill(&url).await);
+        others.extend(full_server::fill(&url).await);
         let pool = db.pool_status();
         others.len() >= 4 && pool.total_connections == 0
     })
@@ -103,7 +76,7 @@ async fn and_the_error_of_a_limit_that_passes_names_the_numbers() {
 /// A heartbeat that finds no connection gets one of the pool's: without it the others do not know of this instance.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_heartbeat_gets_a_connection_of_the_pool() {
-    let (cluster, url) = small().await;
+    let (cluster, url) = full_server::of_five().await;
     let db = Database::connect(server::settings(&url).pool_min(4).pool_max(4)).await.unwrap();
     server::until("it has its connections", server::PATIENCE, async || {
         db.pool_status().total_connections == 4
@@ -130,13 +103,8 @@ async fn the_heartbeat_gets_a_connection_of_the_pool() {
 /// Where the budget is off the breaker opens, as for any server that gives no connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unless_the_budget_is_off() {
-    let (_cluster, url) = small().await;
-    let mut others = Vec::new();
-    server::until("the server is full", server::PATIENCE, async || {
-        others.extend(fill(&url).await);
-        others.len() == 5
-    })
-    .await;
+    let (_cluster, url) = full_server::of_five().await;
+    let _others = full_server::take_all(&url).await;
     let settings = server::settings(&url).connection_budget(Enforcement::Off);
     let db = Database::connect(settings).await.unwrap();
     let _waiting = tokio::spawn({
@@ -160,7 +128,7 @@ async fn a_full_pooler_is_called_full_and_waited_for(version: PgBouncerVersion) 
     let url = bouncer.url(server.name());
     let db = Database::connect(server::settings(&url).pool_min(1).pool_max(3)).await.unwrap();
     db.query_one("SELECT 1", &[]).await.unwrap();
-    let mut others = fill(&url).await;
+    let mut others = full_server::fill(&url).await;
     let held = db.acquire().await.unwrap();
     let error = db.named("order").acquire_within(Duration::from_millis(600)).acquire().await.unwrap_err();
     assert!(error.to_string().contains("the server refused more"), "{error}");
@@ -175,7 +143,7 @@ async fn a_full_pooler_is_called_full_and_waited_for(version: PgBouncerVersion) 
     db.close().await;
     let mut others = Vec::new();
     server::until("the pooler is full", server::PATIENCE, async || {
-        others.extend(fill(&url).await);
+        others.extend(full_server::fill(&url).await);
         others.len() == 4
     })
     .await;

@@ -1,38 +1,18 @@
 //! A server that has no connection left is named as that, and the pool heals when there is one again.
 
+use crate::full_server;
 use crate::server::{self, bare, try_bare};
 use plimsoll::{Database, Fault, Outcome};
-use plimsoll_embedded::Cluster;
 use plimsoll_faults::Proxy;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// A server with room for five.
-async fn small() -> (Cluster, String) {
-    let cluster = Cluster::builder()
-        .setting("max_connections", "8")
-        .setting("superuser_reserved_connections", "3")
-        .setting("max_wal_senders", "0")
-        .start()
-        .await
-        .unwrap();
-    cluster.execute("postgres", "CREATE ROLE app LOGIN PASSWORD 'app'").await.unwrap();
-    let url = format!("postgres://app:app@127.0.0.1:{}/postgres", cluster.port());
-    (cluster, url)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_who_wait_for_a_full_server_do_not_storm_it() {
-    let (cluster, url) = small().await;
+    let (cluster, url) = full_server::of_five().await;
     let wire = Proxy::in_front_of((cluster.host(), cluster.port())).await.unwrap();
     let over = url.replace(&format!(":{}/", cluster.port()), &format!(":{}/", wire.port()));
-    // The session that set the server up may not have left it yet.
-    let mut others = Vec::new();
-    server::until("the server is full", server::PATIENCE, async || {
-        others.extend(try_bare(&url).await);
-        others.len() == 5
-    })
-    .await;
+    let _others = full_server::take_all(&url).await;
     let db = Database::connect(server::settings(&over).pool_max(50)).await.unwrap();
     let span = Duration::from_secs(3);
     let mut waiting = JoinSet::new();
@@ -56,7 +36,7 @@ async fn a_hundred_who_wait_for_a_full_server_do_not_storm_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pool_that_has_connections_goes_on_working_on_a_full_server() {
-    let (cluster, url) = small().await;
+    let (cluster, url) = full_server::of_five().await;
     // One for the heartbeat and two for the pool, which would like four.
     let db = Database::connect(server::settings(&url).pool_min(4).pool_max(4)).await.unwrap();
     let count = "SELECT count(*)::text AS n FROM pg_stat_activity WHERE usename = 'app'";
@@ -86,7 +66,7 @@ async fn a_pool_that_has_connections_goes_on_working_on_a_full_server() {
 
 #[tokio::test]
 async fn a_full_server_is_called_full_and_heals() {
-    let (_cluster, url) = small().await;
+    let (_cluster, url) = full_server::of_five().await;
     let settings = server::settings(&url)
         .pool_timeout(Duration::from_millis(1_500))
         .tcp_user_timeout(Duration::from_secs(1));

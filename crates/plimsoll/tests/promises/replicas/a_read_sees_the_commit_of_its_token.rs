@@ -112,7 +112,7 @@ async fn also_when_the_replica_was_restarted_and_shows_less_than_before() {
     assert_eq!(standby::ask(&replica, there).await, "0", "the replica shows less than before");
 }
 
-/// After a promotion a token of the time before goes to the primary, and a new one to whoever follows it.
+/// After a promotion a token of the time before goes to the primary, and a new one to a replica that follows it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_promotion_on_the_primary() {
     let first = standby::primary().await;
