@@ -9,7 +9,7 @@
 
 use crate::answers;
 use crate::asked::Malformed;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use plimsoll::{Error, Fault, Outcome, request_id};
 use serde_json::json;
@@ -29,7 +29,7 @@ struct Told {
     advice: Cow<'static, str>,
     outcome: Option<Outcome>,
     retry_after: Option<Duration>,
-    closes: bool,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// The code of the problem that a response tells of, in the response's extensions.
@@ -41,8 +41,8 @@ impl Problem {
     #[must_use]
     pub fn new(status: StatusCode, code: &'static str, title: impl Into<Cow<'static, str>>) -> Self {
         let advice = Cow::Borrowed("");
-        let (outcome, retry_after, closes) = (None, None, false);
-        Problem(Box::new(Told { status, code, title: title.into(), advice, outcome, retry_after, closes }))
+        let (outcome, retry_after, headers) = (None, None, Vec::new());
+        Problem(Box::new(Told { status, code, title: title.into(), advice, outcome, retry_after, headers }))
     }
 
     /// What the client should do.
@@ -56,6 +56,13 @@ impl Problem {
     #[must_use]
     pub fn retry_after(mut self, after: Duration) -> Self {
         self.0.retry_after = Some(after);
+        self
+    }
+
+    /// A header that tells how it would be right, such as `WWW-Authenticate`.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers.push((name, value));
         self
     }
 
@@ -88,9 +95,8 @@ impl Problem {
     }
 
     /// The connection is not used for another request.
-    fn and_closes(mut self) -> Self {
-        self.0.closes = true;
-        self
+    fn and_closes(self) -> Self {
+        self.header(header::CONNECTION, HeaderValue::from_static("close"))
     }
 
     /// The status.
@@ -119,6 +125,17 @@ pub(crate) fn never_began() -> Problem {
 /// The time of the request is over, and its handler was ended without a word. A COMMIT that was under way is let finish.
 pub(crate) fn was_ended() -> Problem {
     late().unsure()
+}
+
+/// There is no handle of the database yet.
+pub(crate) fn starting() -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "PL-HTTP-05",
+        "The service is starting: it has not reached its database yet.",
+    )
+    .advice("Nothing was done. Send the request again after the time in Retry-After.")
+    .retry_after(Duration::from_secs(2))
 }
 
 /// A header cannot be read.
@@ -182,7 +199,7 @@ impl std::error::Error for Problem {}
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Told { status, code, title, advice, outcome, retry_after, closes } = *self.0;
+        let Told { status, code, title, advice, outcome, retry_after, headers: more } = *self.0;
         let mut body = json!({
             "type": format!("urn:plimsoll:problem:{}", code.to_ascii_lowercase()),
             "title": title,
@@ -208,8 +225,8 @@ impl IntoResponse for Problem {
         if let Some(after) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(in_whole_seconds(after, fastrand::f64())));
         }
-        if closes {
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        for (name, value) in more {
+            headers.append(name, value);
         }
         response
     }

@@ -5,18 +5,21 @@
 //! and costs a lock. Only routes that say that they need the database are refused: a page that is served from memory is as
 //! good as before.
 
-use crate::problem::Problem;
+use crate::databases::Databases;
+use crate::problem::{self, Problem};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use plimsoll::Database;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
 
 /// Why no handler that needs the database should run now.
-pub(crate) fn refusal(db: &Database) -> Option<Problem> {
+pub(crate) fn refusal(db: Option<&Database>) -> Option<Problem> {
+    let Some(db) = db else { return Some(problem::starting()) };
     let error = db.refusal()?;
     // The pool's own events tell of refusals, at a bounded rate.
     tracing::debug!(target: "plimsoll::http", code = error.code(), "a request was refused before its handler ran: {error}");
@@ -37,13 +40,30 @@ pub(crate) fn refusal(db: &Database) -> Option<Problem> {
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct NeedsDatabase(Database);
+pub struct NeedsDatabase {
+    databases: Databases,
+    /// The first, where no name was said.
+    name: Option<Arc<str>>,
+}
 
 impl NeedsDatabase {
-    /// The route needs this database.
+    /// The route needs this database; of several, the first.
     #[must_use]
-    pub fn new(db: &Database) -> Self {
-        NeedsDatabase(db.clone())
+    pub fn new(databases: impl Into<Databases>) -> Self {
+        NeedsDatabase { databases: databases.into(), name: None }
+    }
+
+    /// The route needs the one with this name.
+    #[must_use]
+    pub fn named(databases: &Databases, name: &str) -> Self {
+        NeedsDatabase { databases: databases.clone(), name: Some(name.into()) }
+    }
+
+    fn refusal(&self) -> Option<Problem> {
+        match &self.name {
+            None => refusal(self.databases.first()),
+            Some(name) => refusal(self.databases.named(name).as_ref()),
+        }
     }
 }
 
@@ -51,7 +71,7 @@ impl<S> Layer<S> for NeedsDatabase {
     type Service = WithDatabase<S>;
 
     fn layer(&self, inner: S) -> WithDatabase<S> {
-        WithDatabase { inner, db: self.0.clone() }
+        WithDatabase { inner, needs: self.clone() }
     }
 }
 
@@ -59,7 +79,7 @@ impl<S> Layer<S> for NeedsDatabase {
 #[derive(Clone)]
 pub struct WithDatabase<S> {
     inner: S,
-    db: Database,
+    needs: NeedsDatabase,
 }
 
 impl<S> Service<Request> for WithDatabase<S>
@@ -77,7 +97,7 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        match refusal(&self.db) {
+        match self.needs.refusal() {
             None => Box::pin(self.inner.call(request)),
             Some(problem) => Box::pin(std::future::ready(Ok(problem.into_response()))),
         }

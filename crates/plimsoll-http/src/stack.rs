@@ -13,13 +13,13 @@
 
 use crate::access::Ended;
 use crate::asked::{self, Malformed};
+use crate::databases::Databases;
 use crate::in_flight::InFlight;
 use crate::options::Options;
 use crate::patience::Patience;
 use crate::{follow, id, problem, shed, upload};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use plimsoll::Database;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -51,8 +51,8 @@ use tracing::Instrument;
 /// outside these layers has no id and no deadline. Any other tower service of `http` requests and responses with axum's `Body`
 /// can be layered too; without axum's router the access log names no route.
 #[must_use]
-pub fn layers(db: &Database, options: Options) -> Layers {
-    Layers(Arc::new(Shared { db: db.clone(), margin: db.plan().deadline_margin(), options }))
+pub fn layers(databases: impl Into<Databases>, options: Options) -> Layers {
+    Layers(Arc::new(Shared { databases: databases.into(), options }))
 }
 
 /// What [`layers`] gives. Cheap to clone.
@@ -60,9 +60,15 @@ pub fn layers(db: &Database, options: Options) -> Layers {
 pub struct Layers(Arc<Shared>);
 
 struct Shared {
-    db: Database,
-    margin: Duration,
+    databases: Databases,
     options: Options,
+}
+
+impl Shared {
+    /// How long before its deadline a statement is stopped. Without a database no stream can hold a connection.
+    fn margin(&self) -> Duration {
+        self.databases.first().map(|db| db.plan().deadline_margin()).unwrap_or_default()
+    }
 }
 
 impl<S> Layer<S> for Layers {
@@ -125,7 +131,7 @@ where
         Ok(mut response) => {
             id::write(&mut response, flight.scope.id());
             flight.responded(&response);
-            Ok(follow::follow(response, flight, shared.margin))
+            Ok(follow::follow(response, flight, shared.margin()))
         }
         Err(error) => {
             flight.over(Ended::Failed);
@@ -152,7 +158,7 @@ where
     if patience.span().is_some_and(|span| span.is_zero()) {
         return Ok(problem::never_began().into_response());
     }
-    if let Some(refused) = options.needs_database.then(|| shed::refusal(&shared.db)).flatten() {
+    if let Some(refused) = options.needs_database.then(|| shed::refusal(shared.databases.first())).flatten() {
         return Ok(refused.into_response());
     }
     let work = async move {

@@ -2,12 +2,13 @@
 //! others go on.
 
 use crate::client::{Answer, get};
-use crate::service::{Service, until};
+use crate::service::{Service, serve, settings, until};
 use axum::Router;
 use axum::extract::State;
 use axum::routing;
 use plimsoll::Database;
-use plimsoll_http::{NeedsDatabase, Options, Problem};
+use plimsoll_embedded::test_server;
+use plimsoll_http::{Databases, NeedsDatabase, Options, Problem, layers};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -110,4 +111,40 @@ async fn a_server_that_stands_still_is_refused_within_its_silence() {
     assert_eq!(runs.load(Ordering::SeqCst), 1);
     proxy.heal();
     until("it is served again", async || get(at, "/work", &[]).await.status == 200).await;
+}
+
+#[tokio::test]
+async fn a_service_that_has_no_database_yet_says_so_and_serves_once_it_has() {
+    let fresh = test_server::database().await.unwrap();
+    let (databases, runs) = (Databases::new(), Runs::default());
+    let handler = |runs: &Runs| {
+        let runs = Arc::clone(runs);
+        async move || {
+            runs.fetch_add(1, Ordering::SeqCst);
+            "done"
+        }
+    };
+    let needs = Router::new().route("/all", routing::get(handler(&runs)));
+    let router = Router::new()
+        .route("/first", routing::get(handler(&runs)).layer(NeedsDatabase::new(&databases)))
+        .route("/second", routing::get(handler(&runs)).layer(NeedsDatabase::named(&databases, "second")))
+        .layer(layers(&databases, Options::default()))
+        .merge(needs.layer(layers(&databases, Options::default().needs_database())))
+        .route("/about", routing::get(async || "about"));
+    let at = serve(router).await;
+    for path in ["/first", "/second", "/all"] {
+        let answer = get(at, path, &[]).await;
+        assert_eq!((answer.status, answer.json()["code"].as_str()), (503, Some("PL-HTTP-05")), "{answer:?}");
+        assert!(!answer.header("retry-after").is_empty());
+    }
+    assert_eq!((get(at, "/about", &[]).await.body.as_str(), runs.load(Ordering::SeqCst)), ("about", 0));
+
+    let db = Database::connect(settings(&fresh).await).await.unwrap();
+    assert!(databases.add("first", &db) && !databases.add("first", &db), "a name stands for one database");
+    for (path, status) in [("/first", 200), ("/all", 200), ("/second", 503)] {
+        assert_eq!(get(at, path, &[]).await.status, status, "{path}");
+    }
+    databases.add("second", &db);
+    assert_eq!(get(at, "/second", &[]).await.body, "done");
+    db.close().await;
 }
