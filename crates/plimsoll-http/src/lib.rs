@@ -42,9 +42,11 @@ mod operators;
 mod options;
 mod patience;
 mod problem;
+pub mod report;
 pub mod serve;
 mod shed;
 mod stack;
+mod underway;
 mod upload;
 mod user;
 

@@ -6,5 +6,6 @@ mod client;
 mod log;
 mod service;
 
+mod report;
 mod requests;
 mod serve;
