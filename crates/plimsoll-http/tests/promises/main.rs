@@ -8,3 +8,4 @@ mod service;
 
 mod requests;
 mod serve;
+mod spans;

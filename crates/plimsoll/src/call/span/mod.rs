@@ -10,24 +10,24 @@
 //!
 //! Where no subscriber wants spans of level DEBUG, a call pays for a look at one atomic, and allocates nothing.
 
+mod begin;
+mod end;
+
 use super::connection::PooledConnection;
 use super::postgres::Connection;
 use super::server::Server;
 use crate::error::{Error, Result};
 use crate::moment::Moment;
 use crate::name::WorkName;
-use crate::nested;
-use crate::settings::Address;
-use crate::spans::TARGET;
 use crate::sql::operation::operation;
+use begin::{Beginning, Name};
+use end::{close, tell_failure, tell_server};
 use parking_lot::Mutex;
-use std::borrow::Cow;
 use std::future::Future;
 use std::time::Duration;
-use tracing::field::Empty;
+use tracing::Span;
 use tracing::instrument::{Instrument, Instrumented};
 use tracing::level_filters::{LevelFilter, STATIC_MAX_LEVEL};
-use tracing::{Span, field};
 
 /// The span of a piece of work, while that goes on; nothing where no subscriber wants it.
 pub(crate) struct WorkSpan(Option<Open>);
@@ -55,78 +55,6 @@ pub(crate) enum StatementSpan<'a> {
     Call(&'a WorkSpan),
 }
 
-/// What is known when a span begins.
-struct Beginning<'a> {
-    work: &'a WorkName,
-    server: &'a Server,
-    operation: Option<&'static str>,
-    name: Name,
-}
-
-/// After what a span is named.
-enum Name {
-    /// After the work, where that has a name, since it is all of the work.
-    Work,
-    /// After the operation, since it is a part of the work.
-    Operation,
-    /// After what goes on, since it is no operation of the server's.
-    Of(&'static str),
-}
-
-impl Beginning<'_> {
-    /// What a name was given for, if it was given for this.
-    fn summary(&self) -> Option<&str> {
-        self.work.name().filter(|_| matches!(self.name, Name::Work))
-    }
-
-    /// The name that is shown: the summary, else the operation and the database.
-    fn shown(&self) -> Cow<'_, str> {
-        let namespace = self.server.plan.dbname();
-        match (&self.name, self.summary(), self.operation) {
-            (Name::Of(name), ..) => Cow::Borrowed(name),
-            (_, Some(summary), _) => Cow::Borrowed(summary),
-            (_, None, Some(operation)) => Cow::Owned(format!("{operation} {namespace}")),
-            (_, None, None) => Cow::Borrowed(namespace),
-        }
-    }
-}
-
-/// Makes a span with every attribute that it may come to have.
-macro_rules! span {
-    ($beginning:expr, $name:literal, $kind:literal $(, $parent:expr)?) => {{
-        let beginning = $beginning;
-        let site = beginning.work.site();
-        let retries = Some(i64::from(nested::tries())).filter(|tries| *tries > 0);
-        tracing::debug_span!(
-            target: TARGET,
-            $(parent: $parent,)?
-            $name,
-            otel.name = &*beginning.shown(),
-            otel.kind = $kind,
-            otel.status_code = Empty,
-            otel.status_description = Empty,
-            db.system.name = "postgresql",
-            db.namespace = beginning.server.plan.dbname(),
-            db.operation.name = beginning.operation,
-            db.query.summary = beginning.summary(),
-            db.query.text = Empty,
-            db.response.returned_rows = Empty,
-            db.response.status_code = Empty,
-            error.type = Empty,
-            server.address = Empty,
-            server.port = Empty,
-            code.file.path = site.file(),
-            code.line.number = i64::from(site.line()),
-            plimsoll.work = beginning.work.name(),
-            plimsoll.wait_ms = Empty,
-            plimsoll.affected_rows = Empty,
-            plimsoll.code = Empty,
-            plimsoll.outcome = Empty,
-            plimsoll.retries = retries,
-        )
-    }};
-}
-
 /// Whether any subscriber may want these spans.
 #[inline]
 fn may_be_wanted() -> bool {
@@ -152,7 +80,7 @@ impl WorkSpan {
             return WorkSpan::NONE;
         }
         let operation = text.and_then(operation);
-        WorkSpan::of(span!(Beginning { work, server, operation, name: Name::Work }, "statement", "client"))
+        WorkSpan::of(Beginning { work, server, operation, name: Name::Work }.statement(None))
     }
 
     /// Of a transaction that waits for its connection.
@@ -162,7 +90,7 @@ impl WorkSpan {
             return WorkSpan::NONE;
         }
         let beginning = Beginning { work, server, operation: Some("TRANSACTION"), name: Name::Work };
-        WorkSpan::of(span!(beginning, "transaction", "client"))
+        WorkSpan::of(beginning.transaction())
     }
 
     /// Of a transaction on a connection that is lent already.
@@ -180,7 +108,7 @@ impl WorkSpan {
             return WorkSpan::NONE;
         }
         let beginning = Beginning { work, server, operation: None, name: Name::Of("acquire") };
-        WorkSpan::of(span!(beginning, "acquire", "internal"))
+        WorkSpan::of(beginning.acquire())
     }
 
     #[cold]
@@ -191,10 +119,7 @@ impl WorkSpan {
             SpanOf::Transaction(transaction) => transaction.get(),
             SpanOf::Caller | SpanOf::Call(_) => None,
         };
-        WorkSpan::of(match parent {
-            Some(parent) => span!(beginning, "statement", "client", &parent),
-            None => span!(beginning, "statement", "client"),
-        })
+        WorkSpan::of(beginning.statement(parent.as_ref()))
     }
 
     /// Whether there is one.
@@ -368,49 +293,6 @@ impl<'a> StatementSpan<'a> {
                 Err(error) => span.failed(error),
             }
         }
-    }
-}
-
-fn tell_server(span: &Span, connection: &Connection) {
-    let hosts = connection.server.plan.hosts();
-    let Some(host) = hosts.get(connection.session.host) else { return };
-    match (host.address(), host.socket_file()) {
-        (_, Some(file)) => drop(span.record("server.address", field::display(file.display()))),
-        (Address::Tcp(name), None) => {
-            span.record("server.address", name.as_str());
-            span.record("server.port", i64::from(host.port()));
-        }
-        (Address::Unix(_), None) => {}
-    }
-}
-
-fn close(span: &Span, outcome: &'static str) {
-    span.record("plimsoll.outcome", outcome);
-    // A layer that takes the last exit of a span for its end is told the end.
-    span.in_scope(|| ());
-}
-
-fn tell_failure(span: &Span, error: &Error) {
-    let sqlstate = error.sqlstate().map(|code| code.code());
-    if let Some(code) = sqlstate {
-        span.record("db.response.status_code", code);
-    }
-    span.record("error.type", sqlstate.unwrap_or(error.code()));
-    span.record("plimsoll.code", error.code());
-    span.record("otel.status_code", "ERROR");
-    // The cause that the table gives for the fault, and not the sentence, which may quote the server.
-    span.record("otel.status_description", error.fault().advice().cause);
-    close(span, outcome_of(error));
-}
-
-/// The outcome of work that failed, as the word of a label.
-fn outcome_of(error: &Error) -> &'static str {
-    use crate::error::Outcome;
-    match error.outcome() {
-        Outcome::NotStarted => "not_started",
-        Outcome::RolledBack => "rolled_back",
-        Outcome::Committed => "committed",
-        Outcome::Unknown => "unknown",
     }
 }
 
