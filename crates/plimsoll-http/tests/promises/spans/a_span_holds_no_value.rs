@@ -1,8 +1,9 @@
 //! A statement that fails has its SQLSTATE in its span, and nothing that was in its text or its parameters, or that the server
 //! said of them, is anywhere in what the collector gets.
 
-use super::{Receiver, TRACE, attribute, has_failed, install, named, traceparent};
+use super::{Receiver, TRACE, attribute, has_failed, named, traceparent};
 use crate::client;
+use crate::log::Log;
 use crate::service::Service;
 use axum::Router;
 use axum::extract::{Path, State};
@@ -10,6 +11,9 @@ use axum::routing::get;
 use plimsoll::{Database, Error, Fault};
 use plimsoll_http::{Options, Problem};
 use std::time::Duration;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 /// What is planted, in pieces that are whole words.
 const PARAMETER: &str = "plantedparameter";
@@ -56,7 +60,12 @@ fn holds(bytes: &[u8], word: &str) -> bool {
 #[tokio::test]
 async fn a_failing_statement_has_its_sqlstate_and_no_value() {
     let receiver = Receiver::start().await;
-    let (guard, _default) = install(receiver.options());
+    let (layer, guard) = plimsoll_http::otlp::layer(receiver.options()).unwrap();
+    let log = Log::default();
+    let writer = log.clone();
+    let shown = tracing_subscriber::fmt::layer().json().with_writer(move || writer.clone());
+    let shown = shown.with_filter(EnvFilter::new("info"));
+    let _default = tracing_subscriber::registry().with(layer).with(shown).set_default();
     let routes = |_: &Database| {
         Router::new()
             .route("/doubled/{name}", get(doubled))
@@ -70,7 +79,7 @@ async fn a_failing_statement_has_its_sqlstate_and_no_value() {
 
     let path = format!("/doubled/{PATH}?{PATH}");
     let answer = client::get(service.at, &path, &[("traceparent", &traceparent(TRACE))]).await;
-    assert_eq!(answer.status, 409, "{}", answer.body);
+    assert_eq!(answer.status, 422, "{}", answer.body);
     let spans = receiver.trace(&guard, TRACE, 4).await;
     let inserts: Vec<_> = spans.iter().filter(|span| span.name.starts_with("INSERT")).collect();
     let (first, second) = (inserts[0], inserts[1]);
@@ -88,12 +97,18 @@ async fn a_failing_statement_has_its_sqlstate_and_no_value() {
         "{second:#?}"
     );
     assert!(spans.iter().all(|span| span.events.is_empty()), "lines of the log are not given");
+    assert!(!log.at("plimsoll::slow").is_empty() && log.text().contains(PARAMETER), "{}", log.text());
 
     let trace = TRACE.replace('4', "6");
     client::get(service.at, "/raised", &[("traceparent", &traceparent(&trace))]).await;
     let spans = receiver.trace(&guard, &trace, 3).await;
-    let raised = spans.iter().find(|span| attribute(span, "db.operation.name") == "DO").unwrap();
+    let raised = named(&spans, service.db.plan().dbname());
     assert_eq!(attribute(raised, "error.type"), "ZX001");
+    assert_eq!(
+        attribute(raised, "db.operation.name"),
+        "",
+        "a text with a semicolon inside may do several things"
+    );
     let trace = TRACE.replace('4', "7");
     client::get(service.at, "/aborted", &[("traceparent", &traceparent(&trace))]).await;
     let spans = receiver.trace(&guard, &trace, 2).await;
