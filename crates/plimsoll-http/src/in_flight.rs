@@ -57,8 +57,11 @@ impl InFlight {
             http.request.method = %request.method(),
             http.route = route.as_ref().map(MatchedPath::as_str),
             http.response.status_code = Empty,
+            otel.name = Empty,
             request_id = %id,
         );
+        #[cfg(feature = "otlp")]
+        crate::otlp::request::begin(&span, request, route.as_ref().map(MatchedPath::as_str));
         let method = request.method().clone();
         let user = request.extensions().get::<User>().cloned();
         let scope = RequestScope::new(id);
@@ -112,7 +115,9 @@ impl InFlight {
             Ended::ClientLeft => CLIENT_LEFT,
             _ => 500,
         });
-        self.span.record("http.response.status_code", status);
+        self.span.record("http.response.status_code", i64::from(status));
+        #[cfg(feature = "otlp")]
+        crate::otlp::request::end(&self.span, status, ended, self.code);
         self.log.log(&AccessRecord {
             method: self.method.as_str(),
             route: self.route(),

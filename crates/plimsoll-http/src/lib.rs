@@ -29,6 +29,8 @@
 //! | that cannot be served | is refused before its handler runs, where the route needs the database: 503 with `Retry-After` |
 //! | that fails | is answered by [`Problem`]: a code, advice and the id, and nothing that a server or a driver said |
 //! | that is over | leaves one record in the access log, with what its statements took |
+//!
+//! With the feature `otlp`, the module `otlp` gives the spans of requests, transactions and statements to a collector.
 
 mod access;
 mod access_writer;
@@ -41,6 +43,8 @@ mod id;
 mod in_flight;
 mod operators;
 mod options;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 mod patience;
 mod problem;
 pub mod report;

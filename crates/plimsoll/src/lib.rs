@@ -71,6 +71,7 @@ mod said;
 pub mod secret;
 pub mod session_name;
 pub mod settings;
+pub mod spans;
 mod sql;
 mod sync;
 mod token;

@@ -7,21 +7,32 @@
 use std::future::Future;
 
 tokio::task_local! {
-    static INSIDE: ();
+    /// How often the work was tried before.
+    static INSIDE: u32;
 }
 
 /// Whether the caller is part of work that is retried as a whole.
 pub(crate) fn is_inside() -> bool {
-    INSIDE.try_with(|()| ()).is_ok()
+    INSIDE.try_with(|_| ()).is_ok()
 }
 
-/// Runs work that is retried as a whole.
-pub(crate) fn inside<F: Future>(work: F) -> impl Future<Output = F::Output> {
-    INSIDE.scope((), work)
+/// How often the work that the caller is part of was tried before.
+pub(crate) fn tries() -> u32 {
+    INSIDE.try_with(|tries| *tries).unwrap_or(0)
+}
+
+/// Runs work that is retried as a whole, and was tried so often before.
+pub(crate) fn inside<F: Future>(tries: u32, work: F) -> impl Future<Output = F::Output> {
+    INSIDE.scope(tries, work)
 }
 
 /// Carries the mark, if there is one now, into a future that another task may run.
 pub(crate) fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
-    let is_inside = is_inside();
-    async move { if is_inside { inside(work).await } else { work.await } }
+    let tries = is_inside().then(tries);
+    async move {
+        match tries {
+            Some(tries) => inside(tries, work).await,
+            None => work.await,
+        }
+    }
 }

@@ -9,3 +9,4 @@ mod service;
 mod report;
 mod requests;
 mod serve;
+mod spans;

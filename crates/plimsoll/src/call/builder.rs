@@ -9,6 +9,7 @@ use super::options::{Isolation, TransactionOptions};
 use super::postgres::Postgres;
 use super::reads::ReadOptions;
 use super::retry::{Policy, RetryWhen};
+use super::span::WorkSpan;
 use super::statement::answer::Answer;
 use super::statement::executor::{Executor, ScopeSource};
 use super::statement::fetch::{Fetch, fetch_methods};
@@ -168,7 +169,10 @@ impl<'a> Call<'a> {
     /// # Cancel safety
     /// As [`Database::acquire`].
     pub async fn acquire(self) -> Result<PooledConnection> {
-        deadline::from_start(self.within, self.lend()).await
+        let span = WorkSpan::acquire(&self.name, &self.db.server);
+        let lent = span.lent(deadline::from_start(self.within, self.lend()).await);
+        span.told(&lent, "lent");
+        lent
     }
 
     pub(super) fn ask(&self) -> Ask {
@@ -237,33 +241,48 @@ impl<'a> Call<'a> {
     ) -> impl Future<Output = Result<F::Out>> + Send + use<'a, 'q, F> {
         async move {
             let deadline = self.deadline();
-            let answer: Result<F::Answer> = if let Some(replicas) = self.replicas() {
-                Box::pin(self.fetch_read::<F>(replicas, query, params, deadline)).await
-            } else {
-                // Declared first, so that it is dropped last: by then it is known whether the server has answered.
-                let mut permit = match self.db.permit(&self.name) {
-                    Ok(permit) => permit,
-                    Err(error) => return refused(error.at(self.db.server.place.as_ref())).await,
-                };
-                let acquired = self.db.pool().acquire_until(self.ask(), deadline).await;
-                let lease = self.judged_by(&mut permit, acquired)?;
-                let checked = match CheckedQuery::on(&lease, query) {
-                    Ok(checked) => checked,
-                    Err(error) => return refused(error).await,
-                };
-                let own = if self.is_adaptive { adaptive::limit(&lease, checked.text()) } else { None };
-                if self.begin.is_plain() {
-                    let alone = ScopeSource::Known(Scope::Autocommit);
-                    let executor = Executor::on(&lease, &self.name, deadline, alone).of(checked);
-                    executor.limited(own).statement(checked, params).await
-                } else {
-                    self.begin.statement_timeout =
-                        [self.begin.statement_timeout, own].into_iter().flatten().min();
-                    let lease = self.keep(lease, permit, deadline);
-                    Box::pin(self.as_transaction(lease, checked, params)).await
-                }
+            let answer = {
+                let span = WorkSpan::call(&self.name, &self.db.server, query.text());
+                let answer = self.answer::<F>(query, params, deadline, &span).await;
+                span.told(&answer, "answered");
+                answer
             };
             self.concluded::<F>(answer, deadline, query, params).await
+        }
+    }
+
+    /// The server's answer to the statement.
+    async fn answer<F: Fetch>(
+        &mut self,
+        query: Query<'_>,
+        params: Params<'_>,
+        deadline: Option<Deadline>,
+        span: &WorkSpan,
+    ) -> Result<F::Answer> {
+        if let Some(replicas) = self.replicas() {
+            return Box::pin(self.fetch_read::<F>(replicas, query, params, deadline, span)).await;
+        }
+        // Declared first, so that it is dropped last: by then it is known whether the server has answered.
+        let mut permit = match self.db.permit(&self.name) {
+            Ok(permit) => permit,
+            Err(error) => return refused(error.at(self.db.server.place.as_ref())).await,
+        };
+        let acquired = self.db.pool().acquire_until(self.ask(), deadline).await;
+        span.waited();
+        let lease = self.judged_by(&mut permit, acquired)?;
+        let checked = match CheckedQuery::on(&lease, query) {
+            Ok(checked) => checked,
+            Err(error) => return refused(error).await,
+        };
+        let own = if self.is_adaptive { adaptive::limit(&lease, checked.text()) } else { None };
+        if self.begin.is_plain() {
+            let alone = ScopeSource::Known(Scope::Autocommit);
+            let executor = Executor::on(&lease, &self.name, deadline, alone).of(checked).called(span);
+            executor.limited(own).statement(checked, params).await
+        } else {
+            self.begin.statement_timeout = [self.begin.statement_timeout, own].into_iter().flatten().min();
+            let lease = self.keep(lease, permit, deadline);
+            Box::pin(self.as_transaction(lease, checked, params, span)).await
         }
     }
 
@@ -279,13 +298,14 @@ impl<'a> Call<'a> {
         lease: PooledConnection,
         query: CheckedQuery<'_>,
         params: Params<'_>,
+        span: &WorkSpan,
     ) -> Result<A> {
         match query {
             CheckedQuery::Text(text) if !self.begin.with_id => {
-                let executor = lease.executor().at(Scope::Autocommit).of(query);
+                let executor = lease.executor().at(Scope::Autocommit).of(query).called(span);
                 executor.transaction_of_one(text, params, &self.begin).await
             }
-            _ => transaction::of_one(lease, self.begin, query, params).await,
+            _ => transaction::of_one(lease, self.begin, query, params, span).await,
         }
     }
 
@@ -307,8 +327,9 @@ impl<'a> Call<'a> {
         Fut: Future<Output = Result<T>> + Send,
     {
         deadline::from_start(self.within, async move {
-            let lease = self.lend().await?;
-            transaction::run(lease, self.begin, work).await
+            let span = WorkSpan::transaction(&self.name, &self.db.server);
+            let lease = span.lent(self.lend().await)?;
+            transaction::run(lease, self.begin, span, work).await
         })
     }
 
@@ -348,8 +369,9 @@ impl<'a> Call<'a> {
     {
         deadline::from_start(self.within, async move {
             let once = || async {
-                let lease = self.lend().await?;
-                transaction::run(lease, self.begin, &work).await
+                let span = WorkSpan::transaction(&self.name, &self.db.server);
+                let lease = span.lent(self.lend().await)?;
+                transaction::run(lease, self.begin, span, &work).await
             };
             self.db.retries().run(&self.name, self.policy(RetryWhen::RolledBack), once).await
         })
@@ -364,8 +386,9 @@ impl<'a> Call<'a> {
     /// A transaction that was begun is rolled back.
     pub async fn begin(self) -> Result<TransactionGuard> {
         deadline::from_start(self.within, async {
-            let lease = self.lend().await?;
-            transaction::begin(lease, self.begin).await
+            let span = WorkSpan::transaction(&self.name, &self.db.server);
+            let lease = span.lent(self.lend().await)?;
+            transaction::begin(lease, self.begin, span).await
         })
         .await
     }

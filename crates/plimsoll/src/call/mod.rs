@@ -15,6 +15,7 @@
 //! | [`again`] | a statement of which nothing has run, on another connection |
 //! | [`replicas`], [`standing`] | the servers that reads may go to, and what each tells of itself |
 //! | [`reads`], [`fallback`] | how a read gets its server, and how much of the primary such reads may have |
+//! | [`span`] | the spans that all of this leaves for `tracing` |
 //! | [`cancel_handle`] | cancels the statement of a lease from another task |
 
 pub(crate) mod adaptive;
@@ -33,6 +34,7 @@ mod reads;
 pub(crate) mod replicas;
 pub(crate) mod retry;
 pub(crate) mod server;
+pub(crate) mod span;
 pub(crate) mod standing;
 pub(crate) mod statement;
 pub(crate) mod transaction;

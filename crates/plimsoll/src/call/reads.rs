@@ -15,6 +15,7 @@ use super::connection::PooledConnection;
 use super::options::Isolation;
 use super::postgres::{Postgres, report_to_breaker};
 use super::replicas::{Replica, Replicas};
+use super::span::WorkSpan;
 use super::statement::fetch::Fetch;
 use super::statement::query::{CheckedQuery, Params, Query};
 use crate::deadline::Deadline;
@@ -125,13 +126,16 @@ impl<'a> Call<'a> {
         query: Query<'_>,
         params: Params<'_>,
         deadline: Option<Deadline>,
+        span: &WorkSpan,
     ) -> Result<F::Answer> {
-        let connection = self.lend_read(replicas, deadline).await?;
+        let lent = self.lend_read(replicas, deadline).await;
+        span.waited();
+        let connection = lent?;
         let query = match CheckedQuery::on(connection.inner(), query) {
             Ok(query) => query,
             Err(error) => return refused(error).await,
         };
-        self.as_transaction(connection, query, params).await
+        self.as_transaction(connection, query, params, span).await
     }
 
     /// Lends a connection to a server that may serve this read.

@@ -113,7 +113,7 @@ impl Retries {
             return work().await.map_err(|error| once_only(error, policy));
         }
         self.budget.lock().note_call(Instant::now());
-        match nested::inside(work()).await {
+        match nested::inside(0, work()).await {
             Ok(value) => Ok(value),
             Err(error) => self.go_on(name, policy, error, work).await,
         }
@@ -155,7 +155,7 @@ impl Retries {
             self.tell(name, &error, tries.made, true);
             tries.keep(error);
             sleep(pause).await;
-            error = match nested::inside(work()).await {
+            error = match nested::inside(tries.made, work()).await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };

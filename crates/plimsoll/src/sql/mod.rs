@@ -11,6 +11,7 @@
 //! | `literal` | what is the value of a string constant or a quoted name? |
 //! | `statements` | where does a statement end? |
 //! | `nature` | what does a statement do to transactions? |
+//! | `operation` | which command is it, for certain? |
 //! | `listens` | does a text begin to listen to a channel? |
 //! | `fingerprint` | which texts differ only in their constants, and what is left without these? |
 //! | `explain` | may it be put behind EXPLAIN? |
@@ -23,6 +24,7 @@ pub(crate) mod lexer;
 pub(crate) mod listens;
 pub(crate) mod literal;
 pub(crate) mod nature;
+pub(crate) mod operation;
 pub(crate) mod residue;
 mod space;
 pub(crate) mod statements;

@@ -13,6 +13,9 @@ pub(crate) type TypedParams<'a, 'p> = &'a [(&'p (dyn ToSql + Sync), Type)];
 
 /// What is read of the server's answer to a statement.
 pub(crate) trait Answer: Send + Sized {
+    /// Its rows are rows that the statement gave, and not such as it changed.
+    const GIVES_ROWS: bool = true;
+
     /// Runs a prepared statement.
     fn prepared(
         client: &Client,
@@ -54,6 +57,8 @@ impl Answer for Vec<Row> {
 }
 
 impl Answer for u64 {
+    const GIVES_ROWS: bool = false;
+
     fn prepared(
         client: &Client,
         statement: &Statement,

@@ -2,19 +2,22 @@
 //! or streamed to its end. How long it took, how many rows it gave and what has become of it are known here.
 //!
 //! Whatever watches statements listens in [`Running`]'s drop: the monitor, the slow log, the totals of the request, and a
-//! trace for `tracing`.
+//! trace for `tracing`. Its span is told as soon as the end is known, since the error is at hand only then.
 
+use super::answer::Answer;
 use super::executor::Executor;
 use super::query::Params;
 use super::shown;
 use super::slow::Given;
 use crate::call::postgres::Connection;
+use crate::call::span::StatementSpan;
 use crate::error::{Error, Result};
 use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::record::statement::{End, Ended};
 use crate::request_id;
 use crate::rules::outcome::Scope;
+use crate::sql::fingerprint::normalise;
 use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
@@ -33,35 +36,46 @@ pub(crate) struct Running<'a> {
     pub(super) end: End,
     /// The writes on this connection before it, if it runs outside a transaction and that is looked at.
     writes_before: Option<u32>,
+    span: StatementSpan<'a>,
+    /// Its rows are rows that it gave, and not such as it changed.
+    gives_rows: bool,
 }
 
 impl<'a> Running<'a> {
     /// A statement begins on this executor, which knows its text.
     pub(crate) fn begin(executor: &Executor<'a>) -> Self {
-        Running::of(executor, executor.text.map(Cow::Borrowed), Given::Nothing)
+        Running::of(executor, executor.text.map(Cow::Borrowed), Given::Nothing, false)
     }
 
-    /// A statement with parameters begins. If it is prepared, the types of these are known from it.
-    pub(crate) fn begin_with(
+    /// A statement with parameters begins, of whose answer this is read. If it is prepared, the types of the parameters are
+    /// known from it.
+    pub(crate) fn begin_with<A: Answer>(
         executor: &Executor<'a>,
         statement: Option<&'a Statement>,
         params: Params<'a>,
     ) -> Self {
-        Running::of(executor, executor.text.map(Cow::Borrowed), Given::Params(statement, params))
+        Running::of(
+            executor,
+            executor.text.map(Cow::Borrowed),
+            Given::Params(statement, params),
+            A::GIVES_ROWS,
+        )
     }
 
-    /// A stream begins. It may outlive the text, so that is copied, if it is wanted.
-    pub(super) fn begin_stream(executor: &Executor<'a>, text: Option<&str>) -> Self {
+    /// A stream begins, of rows or of something else. It may outlive the text, so that is copied, if it is wanted.
+    pub(super) fn begin_stream(executor: &Executor<'a>, text: Option<&str>, gives_rows: bool) -> Self {
         let server = &executor.connection.server;
-        let is_wanted = server.monitor.is_on() || !server.slow_log.is_off();
+        let is_wanted =
+            server.monitor.is_on() || !server.slow_log.is_off() || StatementSpan::is_wanted(executor.span);
         let text = text.filter(|_| is_wanted).map(|text| Cow::Owned(text.to_owned()));
-        Running::of(executor, text, Given::Nothing)
+        Running::of(executor, text, Given::Nothing, gives_rows)
     }
 
-    fn of(executor: &Executor<'a>, text: Option<Cow<'a, str>>, given: Given<'a>) -> Self {
+    fn of(executor: &Executor<'a>, text: Option<Cow<'a, str>>, given: Given<'a>, gives_rows: bool) -> Self {
         let number = executor.connection.note_statement(text.as_deref());
         let began = Moment::now();
         request_id::count(|counters| counters.begun(executor.work, began));
+        let span = StatementSpan::begin(executor.span, executor.work, executor.connection, text.as_deref());
         Running {
             connection: executor.connection,
             work: executor.work,
@@ -71,6 +85,8 @@ impl<'a> Running<'a> {
             began,
             end: End::Dropped,
             writes_before: writes_before(executor),
+            span,
+            gives_rows,
         }
     }
 
@@ -100,6 +116,10 @@ impl<'a> Running<'a> {
 
     /// The same for a stream, which lives on after it has given its last row.
     pub(super) fn set_end(&mut self, rows: Result<u64, &Error>) {
+        if self.span.is_on() {
+            self.tell_span(rows.ok());
+            self.span.told(&rows);
+        }
         self.end = match rows {
             Ok(rows) => End::Answered { rows },
             Err(error) => End::Failed { fault: error.fault(), outcome: error.outcome() },
@@ -116,6 +136,18 @@ fn writes_before(executor: &Executor<'_>) -> Option<u32> {
 }
 
 impl Running<'_> {
+    /// Tells the span what the statement was. Its text is known without its constants where one like it has been recorded.
+    #[cold]
+    fn tell_span(&self, rows: Option<u64>) {
+        let (connection, text) = (self.connection, self.text.as_deref());
+        let shown = text.map(|text| match connection.server.monitor.statement(self.number) {
+            Some((_, shown)) => shown,
+            None => normalise(text, connection.link.state.strings()).text,
+        });
+        let (given, changed) = if self.gives_rows { (rows, None) } else { (None, rows) };
+        self.span.tell(shown.as_deref(), given, changed);
+    }
+
     /// Notes a write outside a transaction. Of two statements that run at once on one connection, the first to end that
     /// sees the write has made it.
     fn note_write(&self) {
@@ -133,6 +165,9 @@ impl Drop for Running<'_> {
         let connection = self.connection;
         if self.writes_before.is_some() {
             self.note_write();
+        }
+        if self.span.is_on() && matches!(self.end, End::Dropped) {
+            self.tell_span(None);
         }
         let (monitor, slow_log) = (&connection.server.monitor, &connection.server.slow_log);
         let is_traced = tracing::enabled!(target: "plimsoll", Level::TRACE);

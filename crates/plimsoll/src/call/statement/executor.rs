@@ -14,6 +14,7 @@
 use super::query::CheckedQuery;
 use crate::call::options::ServerLimit;
 use crate::call::postgres::Connection;
+use crate::call::span::{SpanOf, WorkSpan};
 use crate::deadline::Deadline;
 use crate::event::StopReason;
 use crate::moment::Moment;
@@ -55,6 +56,8 @@ pub(crate) struct Executor<'a> {
     pub(crate) server_limit: Option<ServerLimit>,
     /// Whether the work was declared to write nothing.
     pub(crate) is_read_only: bool,
+    /// Which span a statement has.
+    pub(crate) span: SpanOf<'a>,
 }
 
 impl<'a> Executor<'a> {
@@ -75,7 +78,14 @@ impl<'a> Executor<'a> {
             is_transaction_limit: false,
             server_limit: connection.server.limits.server.map(ServerLimit::own),
             is_read_only: false,
+            span: SpanOf::Caller,
         }
+    }
+
+    /// The same executor for the statement that is all of a call.
+    #[inline]
+    pub(crate) fn called(self, span: &'a WorkSpan) -> Self {
+        Executor { span: SpanOf::Call(span), ..self }
     }
 
     /// The same executor for this query.

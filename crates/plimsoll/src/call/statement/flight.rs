@@ -70,7 +70,7 @@ impl Executor<'_> {
         params: Params<'_>,
         options: &TransactionOptions,
     ) -> Result<A> {
-        let running = Running::begin_with(self, None, params);
+        let running = Running::begin_with::<A>(self, None, params);
         let result = self.as_transaction::<A>(text, params, options).await;
         running.end(&result, A::rows);
         result

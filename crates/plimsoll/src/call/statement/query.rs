@@ -36,6 +36,17 @@ pub enum Query<'a> {
     Prepared(&'a Statement),
 }
 
+impl<'a> Query<'a> {
+    /// The SQL text, unless the caller gave a prepared statement.
+    #[inline]
+    pub(crate) fn text(self) -> Option<&'a str> {
+        match self {
+            Query::Text(sql) => Some(sql),
+            Query::Prepared(_) => None,
+        }
+    }
+}
+
 impl AsQuery for str {
     fn as_query(&self) -> Query<'_> {
         Query::Text(self)

@@ -44,7 +44,7 @@ impl Executor<'_> {
         params: Params<'_>,
     ) -> Result<A> {
         let prepared = self.prepared(query);
-        let running = Running::begin_with(self, prepared.as_ref().ok(), params);
+        let running = Running::begin_with::<A>(self, prepared.as_ref().ok(), params);
         let result = match &prepared {
             Ok(statement) => {
                 // Pinned here, once: passed by value it would be copied into every future on the way, a kilobyte each.

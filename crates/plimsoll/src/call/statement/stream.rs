@@ -62,7 +62,7 @@ impl<'a> RowStream<'a> {
         params: Params<'_>,
     ) -> Result<Self> {
         let client = &executor.connection.client;
-        let running = Running::begin_stream(&executor, query.text());
+        let running = Running::begin_stream(&executor, query.text(), true);
         let (send, mut running) = running.unless_failed(plan(&executor, query).await)?;
         let opened = match send {
             SendPlan::Prepared(statement) => {
@@ -94,7 +94,7 @@ pub struct CopyOut<'a>(BoundedStream<'a, CopyOutStream>);
 
 impl<'a> CopyOut<'a> {
     pub(crate) async fn open(executor: Executor<'a>, text: CheckedText<'_>) -> Result<Self> {
-        let running = Running::begin_stream(&executor, Some(text.get()));
+        let running = Running::begin_stream(&executor, Some(text.get()), false);
         let (statement, running) = running.unless_failed(prepared(&executor, text).await)?;
         let request = executor.connection.client.copy_out(&statement);
         Ok(CopyOut(BoundedStream::new(Bounded::open(executor, running, request).await?)))
@@ -121,7 +121,7 @@ pub struct CopyIn<'a, B: Buf + Send + 'static> {
 
 impl<'a, B: Buf + Send + 'static> CopyIn<'a, B> {
     pub(crate) async fn open(executor: Executor<'a>, text: CheckedText<'_>) -> Result<Self> {
-        let running = Running::begin_stream(&executor, Some(text.get()));
+        let running = Running::begin_stream(&executor, Some(text.get()), false);
         let (statement, running) = running.unless_failed(prepared(&executor, text).await)?;
         let fed = executor.connection.link.feed();
         let request = executor.connection.client.copy_in(&statement);

@@ -41,6 +41,12 @@ pub(crate) async fn commit(core: &OpenTransaction) -> Result<()> {
 
 /// The same, with what is asked together with it.
 pub(super) async fn close<C: Closing>(core: &OpenTransaction) -> Result<C> {
+    let closed = try_to_close(core).await;
+    core.span.told(&closed, "committed");
+    closed
+}
+
+async fn try_to_close<C: Closing>(core: &OpenTransaction) -> Result<C> {
     let Some(lease) = core.take() else {
         return Err(Error::new(
             Fault::Usage,
@@ -120,6 +126,15 @@ pub(crate) async fn roll_back(core: &OpenTransaction) -> Outcome {
         end(core, &lease).await;
     }
     outcome
+}
+
+/// The error of a transaction whose code has failed: it is rolled back, and the outcome of the whole replaces that of what
+/// failed.
+pub(super) async fn undone_by(core: &OpenTransaction, error: Error) -> Error {
+    let outcome = roll_back(core).await;
+    let error = error.with_outcome(outcome);
+    core.span.failed(&error);
+    error
 }
 
 async fn end(core: &OpenTransaction, lease: &PooledConnection) {

@@ -24,7 +24,7 @@ pub(super) async fn run<A: Answer>(
         core.send(executor, &begin).await?;
         return executor.statement::<A>(query, params).await;
     };
-    let running = Running::begin_with(executor, Some(&statement), params);
+    let running = Running::begin_with::<A>(executor, Some(&statement), params);
     let result = with_begin::<A>(core, executor, &begin, &statement, params).await;
     running.end(&result, A::rows);
     result

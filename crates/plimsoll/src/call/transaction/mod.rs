@@ -27,8 +27,10 @@ mod token;
 
 use super::connection::PooledConnection;
 use super::options::TransactionOptions;
+use super::span::{SpanOf, WorkSpan};
 use super::statement::answer::Answer;
 use super::statement::end::Running;
+use super::statement::executor::Executor;
 use super::statement::fetch::{Fetch, fetch_methods};
 use super::statement::query::{AsQuery, CheckedQuery, CheckedText, Params, Query};
 use super::statement::stream::{CopyIn, CopyOut, RowStream};
@@ -54,22 +56,23 @@ pub struct Transaction {
 }
 
 /// Runs a closure in a transaction.
-pub(crate) async fn run<T, F, Fut>(lease: PooledConnection, begin: TransactionOptions, work: F) -> Result<T>
+pub(crate) async fn run<T, F, Fut>(
+    lease: PooledConnection,
+    begin: TransactionOptions,
+    span: WorkSpan,
+    work: F,
+) -> Result<T>
 where
     T: Send,
     F: FnOnce(Transaction) -> Fut + Send,
     Fut: Future<Output = Result<T>> + Send,
 {
-    let core = open(lease, begin).await?;
+    let core = open(lease, begin, span).await?;
     let ending = RollbackOnDrop(Arc::clone(&core));
-    let result = work(Transaction { core: Arc::clone(&core), level: 0 }).await;
+    let result = core.span.around(work(Transaction { core: Arc::clone(&core), level: 0 })).await;
     let ended = match result {
         Ok(value) => commit::commit(&core).await.map(|()| value),
-        Err(error) => {
-            // The outcome of the transaction replaces that of the failed statement.
-            let outcome = commit::roll_back(&core).await;
-            Err(error.with_outcome(outcome))
-        }
+        Err(error) => Err(commit::undone_by(&core, error).await),
     };
     drop(ending);
     ended
@@ -81,17 +84,23 @@ pub(crate) async fn of_one<A: Answer>(
     begin: TransactionOptions,
     query: CheckedQuery<'_>,
     params: Params<'_>,
+    span: &WorkSpan,
 ) -> Result<A> {
-    run(lease, begin, async |tx| {
+    // The call has a span already, and the transaction none of its own.
+    run(lease, begin, WorkSpan::NONE, async |tx| {
         let lease = tx.core.enter(tx.level).await?;
-        tx.run::<A>(&lease, query, params).await
+        tx.run::<A>(&lease, query, params, SpanOf::Call(span)).await
     })
     .await
 }
 
 /// Begins a transaction that is ended by hand.
-pub(crate) async fn begin(lease: PooledConnection, begin: TransactionOptions) -> Result<TransactionGuard> {
-    let core = open(lease, begin).await?;
+pub(crate) async fn begin(
+    lease: PooledConnection,
+    begin: TransactionOptions,
+    span: WorkSpan,
+) -> Result<TransactionGuard> {
+    let core = open(lease, begin, span).await?;
     Ok(TransactionGuard {
         transaction: Transaction { core: Arc::clone(&core), level: 0 },
         ending: RollbackOnDrop(core),
@@ -113,7 +122,10 @@ impl PooledConnection {
         F: FnOnce(Transaction) -> Fut + Send,
         Fut: Future<Output = Result<T>> + Send,
     {
-        run(self, TransactionOptions::default(), work)
+        async move {
+            let span = WorkSpan::transaction_on(&self);
+            run(self, TransactionOptions::default(), span, work).await
+        }
     }
 
     /// Begins a transaction on this connection that is ended by hand.
@@ -124,7 +136,8 @@ impl PooledConnection {
     /// # Cancel safety
     /// As any other statement; a transaction that was begun is rolled back.
     pub async fn begin(self) -> Result<TransactionGuard> {
-        begin(self, TransactionOptions::default()).await
+        let span = WorkSpan::transaction_on(&self);
+        begin(self, TransactionOptions::default(), span).await
     }
 }
 
@@ -170,7 +183,8 @@ impl Transaction {
                 Ok(query) => query,
                 Err(error) => return refused(error).await,
             };
-            let answer = self.run::<F::Answer>(&lease, query, params).await?;
+            let span = SpanOf::Transaction(&self.core.span);
+            let answer = self.run::<F::Answer>(&lease, query, params, span).await?;
             F::judge(answer, &self.core.work, Outcome::Unknown)
         }
     }
@@ -181,8 +195,9 @@ impl Transaction {
         lease: &PooledConnection,
         query: CheckedQuery<'_>,
         params: Params<'_>,
+        span: SpanOf<'_>,
     ) -> Result<A> {
-        let executor = self.core.executor(lease).of(query);
+        let executor = Executor { span, ..self.core.executor(lease).of(query) };
         if let Some(sql) = query.text() {
             self.core.note_ending(sql);
         }
@@ -368,6 +383,7 @@ impl TransactionGuard {
     /// Dropped, the return path rolls it back.
     pub async fn rollback(self) {
         let _rolled_back = commit::roll_back(&self.ending.0).await;
+        self.ending.0.span.ended("rolled_back");
     }
 }
 

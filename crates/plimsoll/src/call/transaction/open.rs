@@ -8,6 +8,7 @@
 use super::levels::Levels;
 use crate::call::connection::PooledConnection;
 use crate::call::options::{ServerLimit, Start, TransactionOptions};
+use crate::call::span::{SpanOf, WorkSpan};
 use crate::call::statement::executor::{Executor, ScopeSource};
 use crate::call::statement::stop::give_up;
 use crate::deadline;
@@ -50,6 +51,8 @@ pub(crate) struct OpenTransaction {
     pub(crate) levels: Levels,
     pub(crate) xid: Mutex<Option<String>>,
     pub(crate) began: Instant,
+    /// Ends with the transaction, however long its handles live.
+    pub(crate) span: WorkSpan,
 }
 
 impl OpenTransaction {
@@ -150,6 +153,7 @@ impl OpenTransaction {
             server_limit: self.server_limit,
             is_read_only: self.is_read_only,
             limit: lease.executor().limit.filter(|_| !self.is_without_limits),
+            span: SpanOf::Transaction(&self.span),
             ..lease.executor()
         }
     }
@@ -221,7 +225,11 @@ async fn send_begin(executor: &Executor<'_>, begin: &str) -> Result<Option<Strin
 }
 
 /// Opens a transaction on a lease.
-pub(crate) async fn open(lease: PooledConnection, begin: TransactionOptions) -> Result<Arc<OpenTransaction>> {
+pub(crate) async fn open(
+    lease: PooledConnection,
+    begin: TransactionOptions,
+    span: WorkSpan,
+) -> Result<Arc<OpenTransaction>> {
     let now = Instant::now();
     let own = lease.inner().server.plan.transaction_timeout().filter(|_| !begin.is_without_limits);
     let own = own.and_then(|limit| now.checked_add(limit));
@@ -251,11 +259,13 @@ pub(crate) async fn open(lease: PooledConnection, begin: TransactionOptions) -> 
         levels: Levels::default(),
         xid: Mutex::new(None),
         began: now,
+        span,
     };
     if begin.read_only {
         *core.unsent.lock() = Some(sql);
     } else {
-        let xid = core.send(&core.executor(&lease), &sql).await?;
+        let begun = core.send(&core.executor(&lease), &sql).await;
+        let xid = begun.inspect_err(|error| core.span.failed(error))?;
         *core.xid.lock() = xid.filter(|_| begin.with_id);
     }
     *core.lease.lock() = Some(Arc::new(lease));
@@ -268,5 +278,6 @@ pub(crate) struct RollbackOnDrop(pub(crate) Arc<OpenTransaction>);
 impl Drop for RollbackOnDrop {
     fn drop(&mut self) {
         drop(self.0.take());
+        self.0.span.dropped();
     }
 }

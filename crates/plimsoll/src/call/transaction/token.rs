@@ -13,6 +13,7 @@ use crate::call::builder::Call;
 use crate::call::connection::PooledConnection;
 use crate::call::options::TransactionOptions;
 use crate::call::postgres::Postgres;
+use crate::call::span::WorkSpan;
 use crate::deadline;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
@@ -94,6 +95,7 @@ fn placeless(work: &WorkName) -> Error {
 async fn run<T, F, Fut>(
     lease: PooledConnection,
     begin: TransactionOptions,
+    span: WorkSpan,
     work: F,
 ) -> Result<(T, CommitToken)>
 where
@@ -101,16 +103,12 @@ where
     F: FnOnce(Transaction) -> Fut + Send,
     Fut: Future<Output = Result<T>> + Send,
 {
-    let core = open(lease, begin).await?;
+    let core = open(lease, begin, span).await?;
     let ending = RollbackOnDrop(Arc::clone(&core));
-    let result = work(Transaction { core: Arc::clone(&core), level: 0 }).await;
+    let result = core.span.around(work(Transaction { core: Arc::clone(&core), level: 0 })).await;
     let ended = match result {
         Ok(value) => commit_with_token(&core).await.map(|token| (value, token)),
-        Err(error) => {
-            // The outcome of the transaction replaces that of the failed statement.
-            let outcome = commit::roll_back(&core).await;
-            Err(error.with_outcome(outcome))
-        }
+        Err(error) => Err(commit::undone_by(&core, error).await),
     };
     drop(ending);
     ended
@@ -137,8 +135,9 @@ impl<'a> Call<'a> {
         Fut: Future<Output = Result<T>> + Send,
     {
         deadline::from_start(self.within, async move {
-            let lease = self.lend_primary(deadline::current()).await?;
-            run(lease, self.begin, work).await
+            let span = WorkSpan::transaction(&self.name, &self.db.server);
+            let lease = span.lent(self.lend_primary(deadline::current()).await)?;
+            run(lease, self.begin, span, work).await
         })
     }
 
@@ -160,8 +159,9 @@ impl<'a> Call<'a> {
     {
         deadline::from_start(self.within, async move {
             let once = || async {
-                let lease = self.lend_primary(deadline::current()).await?;
-                run(lease, self.begin, &work).await
+                let span = WorkSpan::transaction(&self.name, &self.db.server);
+                let lease = span.lent(self.lend_primary(deadline::current()).await)?;
+                run(lease, self.begin, span, &work).await
             };
             let policy = self.policy(crate::call::retry::RetryWhen::RolledBack);
             self.db.retries().run(&self.name, policy, once).await
