@@ -42,6 +42,8 @@ mod operators;
 mod options;
 mod patience;
 mod problem;
+#[cfg(test)]
+mod reference;
 pub mod serve;
 mod shed;
 mod stack;
@@ -61,3 +63,13 @@ pub use serve::{ServeError, ServeOptions, Stopped, serve};
 pub use shed::{NeedsDatabase, WithDatabase};
 pub use stack::{Layered, Layers, layers};
 pub use user::User;
+
+/// Compiles the guides' examples with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guides/http.md")]
+pub struct Layering;
+
+/// And those of the pages for developers.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/developer.md")]
+pub struct Developing;

@@ -6,5 +6,6 @@ mod client;
 mod log;
 mod service;
 
+mod limits;
 mod requests;
 mod serve;

@@ -43,6 +43,8 @@ pub(crate) struct Service {
     pub(crate) db: Database,
     pub(crate) fresh: TestDatabase,
     pub(crate) records: Records,
+    /// The same routes and layers, to be served otherwise too.
+    pub(crate) router: Router,
 }
 
 /// Three connections at the most, none kept open for nothing.
@@ -69,8 +71,8 @@ impl Service {
         let keep =
             move |record: &AccessRecord<'_>| kept.lock().unwrap().push(serde_json::to_value(record).unwrap());
         let router = routes(&db).layer(layers(&db, options.access_log(keep))).with_state(db.clone());
-        let at = serve(router).await;
-        Service { at, db, fresh, records }
+        let at = serve(router.clone()).await;
+        Service { at, db, fresh, records, router }
     }
 
     /// How many statements with this in their text run on the server.
