@@ -13,8 +13,8 @@ const WIDTH: f64 = 1120.0;
 const NAMES: f64 = 128.0;
 const LEFT: f64 = 402.0;
 const RIGHT: f64 = 806.0;
-const KEEPERS: f64 = 838.0;
-const TOLD: f64 = 946.0;
+const KEEPERS: f64 = 834.0;
+const TOLD: f64 = 938.0;
 const TOP: f64 = 112.0;
 const ROW: f64 = 25.0;
 /// More room between two layers.

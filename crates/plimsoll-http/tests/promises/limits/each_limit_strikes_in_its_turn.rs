@@ -63,10 +63,10 @@ async fn a_statement_that_the_server_would_not_end() {
 async fn a_transaction_of_many_short_statements() {
     let change = |settings: Settings| {
         settings
-            .statement_timeout(ms(600))
-            .client_statement_timeout(ms(700))
-            .idle_in_transaction_session_timeout(ms(700))
-            .transaction_timeout(ms(900))
+            .statement_timeout(ms(1500))
+            .client_statement_timeout(ms(1600))
+            .idle_in_transaction_session_timeout(ms(1600))
+            .transaction_timeout(ms(2000))
     };
     let scene = Scene::open(patient(), change).await;
     let answer = get(scene.service.at, "/many", &[]).await;
