@@ -131,10 +131,14 @@ fn is_word(text: &str) -> bool {
 
 /// `fn name`, `struct Name`, a variant or a module.
 fn is_in(source: &str, name: &str) -> bool {
-    let kinds = ["fn", "struct", "enum", "mod", "pub"];
+    let kinds = ["fn ", "struct ", "enum ", "mod ", "pub "];
     let ends = ["(", "<", " ", ";", ":"];
-    kinds.iter().any(|kind| ends.iter().any(|end| source.contains(&format!("{kind} {name}{end}"))))
-        || [" {", ",", "("].iter().any(|end| source.contains(&format!("    {name}{end}")))
+    // One look at the source for each name: it is long.
+    source.match_indices(name).any(|(at, _)| {
+        let (before, after) = (&source[..at], &source[at + name.len()..]);
+        (kinds.iter().any(|kind| before.ends_with(kind)) && ends.iter().any(|end| after.starts_with(end)))
+            || (before.ends_with("    ") && [" {", ",", "("].iter().any(|end| after.starts_with(end)))
+    })
 }
 
 /// A target of the log, a field of a line or of an answer, or a word that is said in one.
