@@ -9,6 +9,7 @@
 #   make soak       the long parts: a minute of what must not happen, sixty thousand transactions under cancels, 200
 #                   restarts under a listener, then many seeds (SEEDS=200 SEED=1: how many, from where), then the
 #                   ledger's faults with a tenth as many
+#   make chaos      a slow statement under every time limit in turn, from the lock to the proxy in front
 #   make p0         the four tests of the database baseline, with what each one measured
 #   make tick       every command of docs/checklists, against a service that it starts; ONLY=p0 takes one page
 #   make check      format, lints, feature sets, documentation, licences
@@ -16,7 +17,8 @@
 #                   writes docs/ledger.md (SEEDS=20 SEED=1 ARGS=.., one way or one fault alone)
 #   make bench      Plimsoll beside its peers
 #   make bench-ab   the library of a commit beside the one that lies here: BASE=<commit> PAIRS=15
-#   make docs       write what is generated: docs/settings.md, docs/errors.md, docs/metrics.md and docs/monitoring
+#   make docs       write what is generated: docs/settings.md, docs/errors.md, docs/metrics.md, docs/monitoring, the drawing
+#                   and the tables of time limits, and the tables of docs/api.md
 #   make clean      remove what was built, the downloaded PostgreSQL versions included
 
 SHELL := /bin/bash
@@ -31,15 +33,19 @@ NEXTEST_FLAGS := --no-fail-fast
 ON_FAILURE := failed=1
 endif
 
-# A PgBouncer or promtool that cannot be had here (scripts/setup said so) leaves its tests out by their name, and the run
+# A PgBouncer, promtool or nginx that cannot be had here (scripts/setup said so) leaves its tests out by their name, and the run
 # says so again at its end; in CI the set-up has failed by then. Asked by the shell, since make would ask before the set-up.
-CHOOSE_TESTS := poolers=$$(scripts/setup poolers); promtool=$$(scripts/setup promtool); tests='all()'; \
+CHOOSE_TESTS := poolers=$$(scripts/setup poolers); promtool=$$(scripts/setup promtool); \
+	nginx=$$(scripts/setup nginx); tests='all()'; \
 	for version in $$poolers; do tests+=" and not test(/on_pgbouncer_$${version/./_}/)"; done; \
-	if [ -n "$$promtool" ]; then tests+=" and not test(/by_promtool/)"; fi
+	if [ -n "$$promtool" ]; then tests+=" and not test(/by_promtool/)"; fi; \
+	if [ -n "$$nginx" ]; then tests+=" and not test(/by_nginx/)"; fi
 TELL_WHAT_DID_NOT_RUN := for version in $$poolers; do \
 	echo "NOT RUN: the tests on PgBouncer $$version, which cannot be had here; nextest counts them as skipped"; done; \
 	if [ -n "$$promtool" ]; then \
-	echo "NOT RUN: the tests of alert rules by promtool, which cannot be had here; nextest counts them as skipped"; fi
+	echo "NOT RUN: the tests of alert rules by promtool, which cannot be had here; nextest counts them as skipped"; fi; \
+	if [ -n "$$nginx" ]; then \
+	echo "NOT RUN: the tests through nginx, which cannot be had here; nextest counts them as skipped"; fi
 
 # What all tests of the last run have printed holds none of the passwords that were planted.
 NO_SECRET_WAS_PRINTED := scripts/planted target/nextest/default/junit.xml
@@ -48,7 +54,7 @@ NO_SECRET_WAS_PRINTED := scripts/planted target/nextest/default/junit.xml
 LOOM_TESTS := $(wildcard crates/plimsoll/tests/loom*.rs)
 
 .DEFAULT_GOAL := test
-.PHONY: run demo test test-all soak ledger p0 tick check bench bench-ab docs clean
+.PHONY: run demo test test-all soak ledger chaos p0 tick check bench bench-ab docs clean
 
 run:
 	@scripts/setup run
@@ -111,6 +117,14 @@ ledger:
 	$(CARGO) run --release -p ledger --features peers -- --seed $(SEED) --seeds $(SEEDS) \
 		$(if $(ARGS),$(ARGS),--write docs/ledger.md)
 
+# What it runs is part of `make test` too.
+chaos:
+	@scripts/setup test
+	@failed=0; $(CHOOSE_TESTS); \
+	( set -x; $(CARGO) nextest run -p plimsoll-http --no-fail-fast -E "($$tests) and test(/^limits::/)" ) || failed=1; \
+	$(TELL_WHAT_DID_NOT_RUN); \
+	exit $$failed
+
 p0:
 	@scripts/setup run
 	$(CARGO) test -p plimsoll --test p0 -- --nocapture
@@ -149,6 +163,8 @@ docs:
 	@scripts/setup check
 	PLIMSOLL_BLESS=1 $(CARGO) test --quiet -p plimsoll --test promises -- \
 		settings_reference_is_the_table error_reference_is_the_table metrics_reference_is_the_table
+	PLIMSOLL_BLESS=1 $(CARGO) test --quiet -p plimsoll-http --lib -- reference::the_
+	PLIMSOLL_BLESS=1 $(CARGO) test --quiet -p plimsoll-http --test promises -- the_table_of_strikes_is_what_is_played
 
 clean:
 	$(CARGO) clean

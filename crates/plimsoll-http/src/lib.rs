@@ -47,6 +47,8 @@ mod options;
 pub mod otlp;
 mod patience;
 mod problem;
+#[cfg(test)]
+mod reference;
 pub mod report;
 pub mod serve;
 mod shed;
@@ -69,3 +71,13 @@ pub use serve::{ServeError, ServeOptions, Stopped, serve};
 pub use shed::{NeedsDatabase, WithDatabase};
 pub use stack::{Layered, Layers, layers};
 pub use user::User;
+
+/// Compiles the guides' examples with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guides/http.md")]
+pub struct Layering;
+
+/// And those of the pages for developers.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/developer.md")]
+pub struct Developing;

@@ -105,6 +105,12 @@ impl Problem {
         self.0.status
     }
 
+    /// Its title and its advice.
+    #[cfg(test)]
+    pub(crate) fn texts(&self) -> [&str; 2] {
+        [&self.0.title, &self.0.advice]
+    }
+
     /// The stable code.
     #[must_use]
     pub fn code(&self) -> &'static str {

@@ -49,6 +49,8 @@ pub(crate) struct Service {
     pub(crate) db: Database,
     pub(crate) fresh: TestDatabase,
     pub(crate) records: Records,
+    /// The same routes and layers, to be served otherwise too.
+    pub(crate) router: Router,
 }
 
 /// Three connections at the most, none kept open for nothing.
@@ -73,8 +75,8 @@ impl Service {
         let records = Records::default();
         let options = options.access_log(records.keeper());
         let router = routes(&db).layer(layers(&db, options)).with_state(db.clone());
-        let at = serve(router).await;
-        Service { at, db, fresh, records }
+        let at = serve(router.clone()).await;
+        Service { at, db, fresh, records, router }
     }
 
     /// How many statements with this in their text run on the server.

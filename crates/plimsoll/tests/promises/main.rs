@@ -37,4 +37,5 @@ mod transactions;
 mod guides_name_only_what_exists;
 mod no_file_reaches_below_its_floor;
 mod no_promise_is_left_out_of_its_program;
+mod the_deployment_guide_sets_what_it_says;
 mod the_facts_we_build_on_still_hold;

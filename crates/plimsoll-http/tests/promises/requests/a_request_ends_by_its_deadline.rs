@@ -120,8 +120,10 @@ async fn a_route_may_have_its_own() {
     assert!((30_000..=60_000).contains(&left.parse::<u64>().unwrap()), "{left}");
     assert_eq!(get(service.at, "/endless", &[]).await.body, "none");
     let began = Instant::now();
-    is_late(&get(service.at, "/shorter", &[]).await);
+    let shorter = get(service.at, "/shorter", &[]).await;
+    is_late(&shorter);
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert_eq!(shorter.json()["outcome"], "rolled back", "the statement itself goes by the route's deadline");
 }
 
 #[tokio::test]
