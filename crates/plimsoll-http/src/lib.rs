@@ -29,12 +29,15 @@
 //! | that cannot be served | is refused before its handler runs, where the route needs the database: 503 with `Retry-After` |
 //! | that fails | is answered by [`Problem`]: a code, advice and the id, and nothing that a server or a driver said |
 //! | that is over | leaves one record in the access log, with what its statements took |
+//!
+//! [`endpoints()`] is what the service answers about itself: `/livez`, `/readyz`, health, metrics and capacity.
 
 mod access;
 mod answers;
 mod asked;
 mod check;
 mod databases;
+mod endpoints;
 mod follow;
 mod id;
 mod in_flight;
@@ -42,6 +45,7 @@ mod operators;
 mod options;
 mod patience;
 mod problem;
+mod ready_switch;
 pub mod serve;
 mod shed;
 mod stack;
@@ -52,11 +56,15 @@ pub use access::{AccessLog, AccessRecord, Ended};
 pub use asked::{GRPC_TIMEOUT, X_REQUEST_TIMEOUT_MS};
 pub use check::{Contradictions, check};
 pub use databases::Databases;
+#[cfg(feature = "openapi")]
+pub use endpoints::openapi;
+pub use endpoints::{ComponentHealth, EndpointOptions, endpoints};
 pub use id::X_REQUEST_ID;
 pub use operators::{Operator, Operators, WeakToken, X_PLIMSOLL_ACTION};
 pub use options::Options;
 pub use patience::{RouteDeadline, WithDeadline};
 pub use problem::{Problem, ProblemCode};
+pub use ready_switch::ReadySwitch;
 pub use serve::{ServeError, ServeOptions, Stopped, serve};
 pub use shed::{NeedsDatabase, WithDatabase};
 pub use stack::{Layered, Layers, layers};
