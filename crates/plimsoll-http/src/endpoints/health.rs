@@ -39,7 +39,6 @@ pub(super) async fn health(
     if health.state == HealthState::Down {
         let unhealthy = "Database unhealthy";
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "DATABASE_UNHEALTHY", unhealthy)
-            .member("schema_version", SCHEMA_VERSION)
             .member("detail", unhealthy)
             .retry_after(Duration::from_secs(2));
         return Err(if is_operator { problem.member("reasons", health.reasons) } else { problem });

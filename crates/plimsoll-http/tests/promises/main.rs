@@ -6,5 +6,6 @@ mod client;
 mod log;
 mod service;
 
+mod endpoints;
 mod requests;
 mod serve;

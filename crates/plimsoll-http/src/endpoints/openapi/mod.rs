@@ -11,27 +11,29 @@ use crate::problem::Problem;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, header};
 use paths::{BEARER, PATHS};
-use serde_json::Value;
 use std::sync::{Arc, LazyLock};
+use utoipa::openapi::schema::{ArrayItems, Schema};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Info, OpenApi, Paths};
+use utoipa::openapi::{Info, OpenApi, Paths, RefOr};
 
 /// The description of [`endpoints`](crate::endpoints), to be merged into that of the service.
 #[must_use]
 pub fn openapi() -> OpenApi {
     let mut info = Info::new("What the service answers about itself", "1");
-    info.description = Some("Health, readiness, metrics and capacity of a service and its databases.".to_owned());
+    info.description =
+        Some("Health, readiness, metrics and capacity of a service and its databases.".to_owned());
     let mut paths = Paths::new();
     for path in &PATHS {
         paths.paths.insert(path.path.to_owned(), path.item());
     }
     let mut components = schemas::all();
+    components.schemas.values_mut().for_each(mend);
     let mut bearer = Http::new(HttpAuthScheme::Bearer);
     bearer.description = Some("An operator's token.".to_owned());
     components.add_security_scheme(BEARER, SecurityScheme::Http(bearer));
     let mut document = OpenApi::new(info, paths);
     document.components = Some(components);
-    without_links(document)
+    document
 }
 
 pub(super) async fn document(
@@ -45,24 +47,33 @@ pub(super) async fn document(
 }
 
 /// Descriptions come from the types' own, which have links that mean nothing outside the crate.
-fn without_links(document: OpenApi) -> OpenApi {
-    let Ok(mut value) = serde_json::to_value(&document) else { return document };
-    mend(&mut value);
-    serde_json::from_value(value).unwrap_or(document)
-}
-
-fn mend(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                match field {
-                    Value::String(text) if name == "description" => *text = without_link(text),
-                    field => mend(field),
-                }
+fn mend(schema: &mut RefOr<Schema>) {
+    let clean = |text: &mut Option<String>| {
+        if let Some(text) = text {
+            *text = without_link(text);
+        }
+    };
+    match schema {
+        RefOr::Ref(link) => link.description = without_link(&link.description),
+        RefOr::T(Schema::Object(object)) => {
+            clean(&mut object.description);
+            object.properties.values_mut().for_each(mend);
+        }
+        RefOr::T(Schema::Array(array)) => {
+            clean(&mut array.description);
+            if let ArrayItems::RefOrSchema(items) = &mut array.items {
+                mend(items);
             }
         }
-        Value::Array(values) => values.iter_mut().for_each(mend),
-        _ => {}
+        RefOr::T(Schema::OneOf(one_of)) => {
+            clean(&mut one_of.description);
+            one_of.items.iter_mut().for_each(mend);
+        }
+        RefOr::T(Schema::AllOf(all_of)) => {
+            clean(&mut all_of.description);
+            all_of.items.iter_mut().for_each(mend);
+        }
+        RefOr::T(_) => {}
     }
 }
 
@@ -81,7 +92,8 @@ fn without_link(text: &str) -> String {
         clean.push('`');
         clean.push_str(name);
         clean.push('`');
-        rest = after.strip_prefix('(').and_then(|link| link.split_once(')')).map_or(after, |(_, after)| after);
+        rest =
+            after.strip_prefix('(').and_then(|link| link.split_once(')')).map_or(after, |(_, after)| after);
     }
     clean + rest
 }
