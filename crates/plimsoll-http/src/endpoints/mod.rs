@@ -33,6 +33,7 @@ mod queries;
 mod ready;
 mod scrape;
 mod system;
+mod word;
 
 pub use component::ComponentHealth;
 #[cfg(feature = "openapi")]

@@ -8,6 +8,7 @@ mod schemas;
 
 use super::ask::Shared;
 use crate::problem::Problem;
+use crate::user::User;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, header};
 use paths::{BEARER, PATHS};
@@ -39,11 +40,11 @@ pub fn openapi() -> OpenApi {
 pub(super) async fn document(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
-) -> Result<([(HeaderName, &'static str); 1], &'static str), Problem> {
+) -> Result<(User, [(HeaderName, &'static str); 1], &'static str), Problem> {
     static DOCUMENT: LazyLock<String> =
         LazyLock::new(|| serde_json::to_string(&openapi()).unwrap_or_default());
-    shared.operator(&headers)?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], &DOCUMENT))
+    let operator = shared.operator(&headers)?;
+    Ok((operator, [(header::CONTENT_TYPE, "application/json")], &DOCUMENT))
 }
 
 /// Descriptions come from the types' own, which have links that mean nothing outside the crate.

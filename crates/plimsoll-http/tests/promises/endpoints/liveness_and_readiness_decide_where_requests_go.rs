@@ -50,7 +50,8 @@ async fn every_database_has_to_be_ready_or_those_that_are_named() {
         .collect();
     assert_eq!(names, [Some("reports"), Some("ui")], "{told:#}");
     assert_eq!(all.get(Who::Anyone, "/livez").await.body, "ok");
-    (ui.close().await, reports.close().await);
+    ui.close().await;
+    reports.close().await;
 }
 
 #[tokio::test]

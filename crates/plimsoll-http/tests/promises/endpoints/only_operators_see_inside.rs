@@ -2,8 +2,8 @@
 //! that anyone is told, and depends on no token.
 
 use super::site::{Site, TOKEN, Who, database};
-use crate::service::{serve, until};
-use plimsoll_http::{EndpointOptions, Operators};
+use crate::service::{Service, serve, until};
+use plimsoll_http::{EndpointOptions, Operators, Options, endpoints};
 
 const WORDS: [&str; 3] = ["/livez", "/readyz", "/api/health/database"];
 const DETAIL: [&str; 8] = [
@@ -98,8 +98,7 @@ async fn metrics_are_for_scrapers_without_a_token_where_that_is_said() {
 async fn without_the_layers_the_answers_are_the_same() {
     let (site, db, _fresh) = Site::start(EndpointOptions::default()).await;
     let operators = Operators::default().token("anna", &TOKEN.into()).unwrap();
-    let bare =
-        axum::Router::new().merge(plimsoll_http::endpoints(&db, &operators, EndpointOptions::default()));
+    let bare = axum::Router::new().merge(endpoints(&db, &operators, EndpointOptions::default()));
     let bare = Site { at: serve(bare.with_state(())).await, databases: site.databases.clone() };
     for path in WORDS {
         assert_eq!(bare.get(Who::Anyone, path).await.body, site.get(Who::Anyone, path).await.body, "{path}");
@@ -108,4 +107,20 @@ async fn without_the_layers_the_answers_are_the_same() {
         until("it answers", async || bare.get(Who::Operator, path).await.status == 200).await;
     }
     db.close().await;
+}
+
+#[tokio::test]
+async fn and_the_access_log_names_them() {
+    let service = Service::start(Options::default(), |db| {
+        let operators = Operators::default().token("anna", &TOKEN.into()).unwrap();
+        endpoints(db, &operators, EndpointOptions::default())
+    })
+    .await;
+    let site = Site { at: service.at, databases: (&service.db).into() };
+    for path in DETAIL {
+        assert_eq!(site.get(Who::Operator, path).await.status, 200, "{path}");
+        let route = path.split('?').next().unwrap();
+        assert_eq!(service.records.of(route).await["user"], "anna", "{path}");
+    }
+    service.end().await;
 }

@@ -88,5 +88,6 @@ async fn and_another_server_is_a_part_by_its_own_health() {
     let part = &told["components"]["warehouse"];
     assert_eq!(part["status"], "healthy", "{told:#}");
     assert!(part["latency_ms"].is_u64() && part["max_connections"].is_u64(), "{told:#}");
-    (db.close().await, warehouse.close().await);
+    db.close().await;
+    warehouse.close().await;
 }

@@ -64,6 +64,8 @@ async fn as_many_as_are_asked_for_and_ten_otherwise() {
         "?limit=1&limit=2",
         "?sort=",
         "?sort=Mean",
+        "?limit=%ff",
+        "?limit=1%00",
     ] {
         let answer = site.get(Who::Operator, &format!("/api/metrics/queries{query}")).await;
         assert_eq!((answer.status, answer.json()["code"].as_str()), (400, Some("QUERY_INVALID")), "{query}");
