@@ -25,7 +25,7 @@ const UNNAMED: &str = "database";
 /// let router: Router = Router::new()
 ///     .route("/devices", get(|| async {}).layer(NeedsDatabase::named(&databases, "ui")))
 ///     .layer(layers(&databases, Options::default()));
-/// # async fn later(databases: Databases) -> plimsoll::Result<()> {
+/// # async fn later(databases: Databases) -> Result<(), Box<dyn std::error::Error>> {
 /// // .. and has its databases when they can be had.
 /// databases.add("ui", &plimsoll::Database::connect(plimsoll::Settings::from_env()?).await?);
 /// # Ok(())

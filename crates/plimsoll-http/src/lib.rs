@@ -30,7 +30,8 @@
 //! | that fails | is answered by [`Problem`]: a code, advice and the id, and nothing that a server or a driver said |
 //! | that is over | leaves one record in the access log, with what its statements took |
 //!
-//! With the feature `otlp`, the module `otlp` gives the spans of requests, transactions and statements to a collector.
+//! [`endpoints()`] is what the service answers about itself: `/livez`, `/readyz`, health, metrics and capacity. With the
+//! feature `otlp`, the module `otlp` gives the spans of requests, transactions and statements to a collector.
 
 mod access;
 mod access_writer;
@@ -38,6 +39,7 @@ mod answers;
 mod asked;
 mod check;
 mod databases;
+mod endpoints;
 mod follow;
 mod id;
 mod in_flight;
@@ -47,6 +49,7 @@ mod options;
 pub mod otlp;
 mod patience;
 mod problem;
+mod ready_switch;
 #[cfg(test)]
 mod reference;
 pub mod report;
@@ -62,11 +65,15 @@ pub use access_writer::{AccessCounts, AccessWriter};
 pub use asked::{GRPC_TIMEOUT, X_REQUEST_TIMEOUT_MS};
 pub use check::{Contradictions, check};
 pub use databases::Databases;
+#[cfg(feature = "openapi")]
+pub use endpoints::openapi;
+pub use endpoints::{ComponentHealth, EndpointOptions, endpoints};
 pub use id::X_REQUEST_ID;
 pub use operators::{Operator, Operators, WeakToken, X_PLIMSOLL_ACTION};
 pub use options::Options;
 pub use patience::{RouteDeadline, WithDeadline};
 pub use problem::{Problem, ProblemCode};
+pub use ready_switch::ReadySwitch;
 pub use serve::{ServeError, ServeOptions, Stopped, serve};
 pub use shed::{NeedsDatabase, WithDatabase};
 pub use stack::{Layered, Layers, layers};

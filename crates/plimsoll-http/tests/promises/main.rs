@@ -6,6 +6,7 @@ mod client;
 mod log;
 mod service;
 
+mod endpoints;
 mod limits;
 mod report;
 mod requests;
