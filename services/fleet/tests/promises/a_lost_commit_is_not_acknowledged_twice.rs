@@ -60,6 +60,7 @@ async fn not_found_out_it_is_refused_and_stored_once_when_sent_again() {
     let answer = sending.await.unwrap();
     answer.refused(503, "OUTCOME_UNKNOWN");
     assert!(answer.retry_after.is_some());
+    assert!(answer.body["title"].as_str().unwrap().contains("send it again"), "{answer:?}");
     assert_eq!(fleet.readings().await, 2, "it had been stored, and nobody could know");
     wire.clear();
     let again = async || fleet.device.send("d1", body.as_str()).await.status == 202;
