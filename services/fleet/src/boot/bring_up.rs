@@ -122,10 +122,15 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
     Ok(BringUpResult { app_url, app_settings, demo: given.demo.clone() })
 }
 
+/// What the owner's connections are opened with.
+pub(crate) fn of_the_owner(owner: &Settings) -> Settings {
+    owner.clone().application_name("fleet-owner").pool_min(0).pool_max(2)
+}
+
 /// The owner's login, under what every session of this service stands under. Whether that can go with start-up is seen
 /// from a connection without it.
 async fn log_in(owner: &Settings) -> Result<Database> {
-    let settings = owner.clone().application_name("fleet-owner").pool_min(0).pool_max(2);
+    let settings = of_the_owner(owner);
     let plain = Database::connect(settings.clone()).await?;
     plain.ready().await?;
     if !session::takes_options(&plain) {

@@ -36,9 +36,6 @@ use tokio::task::JoinHandle;
 /// The name of an operator in the log, since there is one token for all.
 const OPERATOR: &str = "operator";
 
-/// Connections of the tables' owner while the service comes up: two, their heartbeat, and a cancel.
-const OF_THE_OWNER: usize = 4;
-
 /// What the service's own PostgreSQL has for stopping, however long the rest took.
 #[cfg(feature = "dev")]
 const LEAST: Duration = Duration::from_secs(1);
@@ -158,14 +155,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let (stopping, stopped) = watch::channel(false);
     let demo = credentials.filter(|_| config.demo);
     let given = BringUpInput { config, owner, demo, service: service.clone(), stop: stopped };
-    let (tell, stage) = watch::channel(Stage::ComingUp);
-    let bringing_up = tokio::spawn(async move {
-        let end = match bring_up::bring_up(given).await {
-            Ok(reached) => Stage::Ready(Box::new(reached)),
-            Err(error) => Stage::Failed(Arc::new(error)),
-        };
-        tell.send_replace(end);
-    });
+    let (bringing_up, stage) = begin_to_bring_up(given);
     Ok(Running {
         addr,
         service,
@@ -178,6 +168,18 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         #[cfg(feature = "dev")]
         dev_postgres,
     })
+}
+
+fn begin_to_bring_up(given: BringUpInput) -> (JoinHandle<()>, watch::Receiver<Stage>) {
+    let (tell, stage) = watch::channel(Stage::ComingUp);
+    let bringing_up = tokio::spawn(async move {
+        let end = match bring_up::bring_up(given).await {
+            Ok(reached) => Stage::Ready(Box::new(reached)),
+            Err(error) => Stage::Failed(Arc::new(error)),
+        };
+        tell.send_replace(end);
+    });
+    (bringing_up, stage)
 }
 
 /// Who is an operator: who shows the token that was said, or else that of the first hour.
@@ -202,8 +204,8 @@ fn serve_options(
     stop: &StopHandle,
 ) -> Result<ServeOptions, SettingsError> {
     let defaults = ServeOptions::default();
-    let mut spare_descriptors = defaults.spare_descriptors.saturating_add(OF_THE_OWNER);
-    for settings in Pools::settings(owner) {
+    let mut spare_descriptors = defaults.spare_descriptors;
+    for settings in Pools::settings(owner).into_iter().chain([bring_up::of_the_owner(owner)]) {
         spare_descriptors = spare_descriptors.saturating_add(descriptors_of(&settings.check()?));
     }
     let service = service.clone();

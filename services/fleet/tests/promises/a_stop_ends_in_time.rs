@@ -55,17 +55,26 @@ async fn a_grace_beyond_the_hard_stop_is_told_at_the_start() {
 async fn strangers_before_a_frozen_database_do_not_hold_it() {
     let cluster = Cluster::start().await.unwrap();
     cluster.create_database("fleet").await.unwrap();
-    let mut process = Process::start(&cluster.url("fleet"), &[]).await;
-    process.device.send("d1", READING).await.accepted();
-    let _strangers = strangers(&process).await;
-    let server = Server::attach_tree(cluster.pid().unwrap()).unwrap();
-    server.freeze().await.unwrap();
-    process.interrupt().await;
-    let (status, took) = process.ended().await;
-    server.thaw().unwrap();
-    println!("it took {took:?}");
-    // No request is under way, so neither the grace nor the hard stop is needed.
-    assert!(status.success() && took < Duration::from_secs(10), "{status} after {took:?}");
+    // Just frozen, and known to be away.
+    for (is_known, device) in [(false, "d1"), (true, "d2")] {
+        let mut process = Process::start(&cluster.url("fleet"), &[]).await;
+        process.device.send(device, READING).await.accepted();
+        let server = Server::attach_tree(cluster.pid().unwrap()).unwrap();
+        server.freeze().await.unwrap();
+        if is_known {
+            service::until("readings are refused before they are read", async || {
+                process.device.send(device, READING).await.code() == "PL-BRK-01"
+            })
+            .await;
+        }
+        let _strangers = strangers(&process).await;
+        process.interrupt().await;
+        let (status, took) = process.ended().await;
+        server.thaw().unwrap();
+        println!("it took {took:?}");
+        // No request is under way, so neither the grace nor the hard stop is needed.
+        assert!(status.success() && took < Duration::from_secs(8), "{status} after {took:?}");
+    }
 }
 
 #[tokio::test]
