@@ -32,12 +32,14 @@
 //!
 //! [`endpoints()`] is what the service answers about itself: `/livez`, `/readyz`, health, metrics and capacity. With the
 //! feature `otlp`, the module `otlp` gives the spans of requests, transactions and statements to a collector.
+//! [`Page`] and [`CursorKeys`] are for lists that are read page by page, each beginning behind the last key of the one before.
 
 mod access;
 mod access_writer;
 mod answers;
 mod asked;
 mod check;
+mod cursor;
 mod databases;
 mod endpoints;
 mod follow;
@@ -47,6 +49,7 @@ mod operators;
 mod options;
 #[cfg(feature = "otlp")]
 pub mod otlp;
+mod page;
 mod patience;
 mod problem;
 mod ready_switch;
@@ -64,6 +67,7 @@ pub use access::{AccessLog, AccessRecord, Ended};
 pub use access_writer::{AccessCounts, AccessWriter};
 pub use asked::{GRPC_TIMEOUT, X_REQUEST_TIMEOUT_MS};
 pub use check::{Contradictions, check};
+pub use cursor::{CursorKeys, CursorList, WeakCursorKey};
 pub use databases::Databases;
 #[cfg(feature = "openapi")]
 pub use endpoints::openapi;
@@ -71,6 +75,7 @@ pub use endpoints::{ComponentHealth, EndpointOptions, endpoints};
 pub use id::X_REQUEST_ID;
 pub use operators::{Operator, Operators, WeakToken, X_PLIMSOLL_ACTION};
 pub use options::Options;
+pub use page::Page;
 pub use patience::{RouteDeadline, WithDeadline};
 pub use problem::{Problem, ProblemCode};
 pub use ready_switch::ReadySwitch;

@@ -11,8 +11,8 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`refusal`], [`credentials`], [`instant`] | why something is refused, secrets, times as they are shown |
-//! | [`http`] | what every answer has in common: failures, the request's id and deadline, what a body may be |
-//! | [`tenants`] | whose everything is; the only transaction in which a tenant's rows are seen; pages of its lists |
+//! | [`http`] | what answers have in common beyond what `plimsoll_http` gives them: refusals, tokens, what a body may be |
+//! | [`tenants`] | whose everything is; the only transaction in which a tenant's rows are seen |
 //! | [`subscriptions`], [`devices`] | the count, and the registry |
 //! | [`ingest`] | from message to row |
 //! | [`pools`], [`service`] | the four pools, and what handlers share |

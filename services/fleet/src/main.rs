@@ -55,6 +55,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         () = running.stop() => {}
         // Whoever asks twice does not want to wait; what was acknowledged is stored already.
         _ = interrupted.recv() => say("fleet leaves at once"),
+        _ = terminated.recv() => say("fleet leaves at once"),
     }
     Ok(ended?)
 }

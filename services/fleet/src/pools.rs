@@ -14,6 +14,7 @@
 use plimsoll::settings::{Profile, Settings};
 use plimsoll::{Database, Result};
 use std::future::Future;
+use std::time::Duration;
 
 /// The pools, by name.
 #[derive(Clone)]
@@ -41,14 +42,25 @@ impl Pools {
         F: FnMut(Settings) -> Fut,
         Fut: Future<Output = Result<Database>>,
     {
-        let of =
-            |name: &str, profile| settings.clone().application_name(format!("fleet-{name}")).profile(profile);
+        let [ui, ingest, ops_worker, system] = Pools::settings(settings);
         Ok(Pools {
-            ui: connect(of("ui", Profile::Service)).await?,
-            ingest: connect(of("ingest", Profile::Service)).await?,
-            ops_worker: connect(of("ops_worker", Profile::Service)).await?,
-            system: connect(of("system", Profile::Probe)).await?,
+            ui: connect(ui).await?,
+            ingest: connect(ingest).await?,
+            ops_worker: connect(ops_worker).await?,
+            system: connect(system).await?,
         })
+    }
+
+    /// What each of them has, of what all have in common; in the order of [`Pools::all`].
+    #[must_use]
+    pub fn settings(common: &Settings) -> [Settings; 4] {
+        [
+            ("ui", Profile::Service),
+            ("ingest", Profile::Service),
+            ("ops_worker", Profile::Service),
+            ("system", Profile::Probe),
+        ]
+        .map(|(name, profile)| common.clone().application_name(format!("fleet-{name}")).profile(profile))
     }
 
     /// Each with its name.
@@ -62,11 +74,11 @@ impl Pools {
         ]
     }
 
-    /// Closes all of them, at once.
+    /// Closes all of them at once, within this time.
     ///
     /// # Cancel safety
     /// Dropped, the waiting stops; the pools stay closed.
-    pub async fn close(&self) {
-        futures_util::future::join_all(self.all().map(|(_, pool)| pool.close())).await;
+    pub async fn close_within(&self, within: Duration) {
+        futures_util::future::join_all(self.all().map(|(_, pool)| pool.shutdown_within(within))).await;
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Each room has an enum of its refusals. What they have in common is here: what kind of refusal it is, a code that
 //! programs may rely on, and a sentence for people. A protocol's own part of the service makes its answers from these three
-//! and from nothing else, in one place (for HTTP that is [`crate::http::problem`]); so a rule can be used by all of them.
+//! and from nothing else, in one place (for HTTP that is [`crate::http::failure`]); so a rule can be used by all of them.
 
 use plimsoll::Error;
 use std::borrow::Cow;

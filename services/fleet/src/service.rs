@@ -2,14 +2,14 @@
 //!
 //! The service answers from its first moment, and its database may come an hour later. So there is a time in which
 //! there is a [`Service`] and no [`Ready`] yet; every handler that needs the database has to say what it does then, and
-//! it refuses as [`Starting`].
+//! it refuses as [`Starting`]. Routes whose handlers do nothing else without it are refused by
+//! [`plimsoll_http::NeedsDatabase`] before that.
 
-use crate::credentials::TokenHash;
 use crate::ingest::partitions::Partitions;
 use crate::ingest::writer::Writer;
 use crate::pools::Pools;
 use crate::refusal::{Refusal, RefusalKind};
-use crate::tenants::cursor::CursorKey;
+use plimsoll_http::{CursorKeys, Databases, Operators};
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -20,7 +20,8 @@ pub struct Service(Arc<Inner>);
 
 struct Inner {
     auto_provision: bool,
-    operator: Option<TokenHash>,
+    operators: Operators,
+    databases: Databases,
     ready: OnceLock<Ready>,
 }
 
@@ -31,7 +32,7 @@ pub struct Ready {
     /// The writer of readings.
     pub writer: Writer,
     /// The key that signs cursors.
-    pub cursors: CursorKey,
+    pub cursors: CursorKeys,
     /// The days that have a partition.
     pub partitions: Partitions,
 }
@@ -55,8 +56,9 @@ impl Refusal for Starting {
 }
 
 impl Service {
-    pub(crate) fn new(auto_provision: bool, operator: Option<TokenHash>) -> Self {
-        Service(Arc::new(Inner { auto_provision, operator, ready: OnceLock::new() }))
+    pub(crate) fn new(auto_provision: bool, operators: Operators) -> Self {
+        let (databases, ready) = (Databases::new(), OnceLock::new());
+        Service(Arc::new(Inner { auto_provision, operators, databases, ready }))
     }
 
     /// What needs the database.
@@ -71,15 +73,25 @@ impl Service {
         self.0.ready.get()
     }
 
-    /// Only the first counts.
-    pub(crate) fn set_ready(&self, ready: Ready) -> bool {
-        self.0.ready.set(ready).is_ok()
+    /// Only the first counts. Requests that need the database are let in from here on.
+    pub(crate) fn set_ready(&self, ready: Ready) {
+        let pools = self.0.ready.get_or_init(|| ready).pools.clone();
+        // `system` is the first, since it is asked how the database is when the others have no connection left.
+        for (name, pool) in pools.all().into_iter().rev() {
+            self.0.databases.add(name, pool);
+        }
     }
 
-    /// What is kept of the operators' token, if there is one.
+    /// The pools by name, for what lies around the routes; none until the database has been there for the first time.
     #[must_use]
-    pub fn operator(&self) -> Option<&TokenHash> {
-        self.0.operator.as_ref()
+    pub fn databases(&self) -> &Databases {
+        &self.0.databases
+    }
+
+    /// Who is an operator.
+    #[must_use]
+    pub fn operators(&self) -> &Operators {
+        &self.0.operators
     }
 
     /// Whether a first message may register its device.

@@ -8,6 +8,7 @@ mod service;
 
 mod endpoints;
 mod limits;
+mod pages;
 mod report;
 mod requests;
 mod serve;

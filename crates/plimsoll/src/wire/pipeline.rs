@@ -6,8 +6,10 @@ use std::collections::VecDeque;
 /// What a ReadyForQuery ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reply {
-    /// Only parsing, describing or closing, which takes no time.
+    /// Only describing or closing, which takes no time.
     Light,
+    /// A text is parsed and does not run. That takes locks on the tables it names, and so waits for those who change them.
+    Parse,
     /// Something runs; sent with Execute, so a COPY may swallow its Sync.
     Execute,
     /// Something runs; a simple query.
@@ -20,7 +22,7 @@ pub(super) enum Reply {
 
 impl Reply {
     fn is_work(self) -> bool {
-        matches!(self, Reply::Execute | Reply::Query)
+        matches!(self, Reply::Parse | Reply::Execute | Reply::Query)
     }
 }
 

@@ -28,6 +28,8 @@ pub(super) struct Protocol {
     ends: bool,
     /// What was bound last rolls back to a savepoint.
     undoes: bool,
+    /// A text was sent to be parsed.
+    parses: bool,
     /// A COPY was told to fail.
     fails: bool,
     /// The last statement was a COPY; the server waits for rows, or sends them.
@@ -55,6 +57,7 @@ impl Protocol {
             executes: false,
             ends: false,
             undoes: false,
+            parses: false,
             fails: false,
             copies: false,
             completes: false,
@@ -99,6 +102,7 @@ impl Protocol {
                     .push(if effects.is_end() { Reply::End } else { Reply::Query }, effects.undoes_a_part());
             }
             b'P' => {
+                self.parses = true;
                 let (name, rest) = cstring(frame.body);
                 let (sql, _) = cstring(rest);
                 if !name.is_empty() && frame.whole && is_lookup(sql) {
@@ -174,12 +178,14 @@ impl Protocol {
             self.forget_copy(state);
         }
         let undoes = std::mem::take(&mut self.undoes);
+        let parses = std::mem::take(&mut self.parses);
         let kind = match (std::mem::take(&mut self.executes), std::mem::take(&mut self.ends)) {
             // The copy ends by itself. A cancel could come before the server has read the Sync that was sent with the
             // Execute; the server would answer that Sync then, and the driver expects that it is swallowed.
             _ if std::mem::take(&mut self.fails) => Reply::Failed,
             (true, true) => Reply::End,
             (true, false) => Reply::Execute,
+            (false, _) if parses => Reply::Parse,
             (false, _) => Reply::Light,
         };
         self.pipeline.push(kind, undoes);

@@ -16,16 +16,14 @@ use crate::ingest::partitions::{self, Partitions};
 use crate::ingest::writer::Writer;
 use crate::pools::Pools;
 use crate::service::{Ready, Service};
-use crate::tenants::cursor::CursorKey;
 use plimsoll::migrate::Initialisation;
 use plimsoll::secret::{Password, Secret};
 use plimsoll::settings::{Plan, Settings};
 use plimsoll::{Budget, Database, Error, Fault, Result};
+use plimsoll_http::CursorKeys;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Less than a request's time, so that a device hears 503 and when to come again, and not 504.
-const POOL_TIMEOUT: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -106,7 +104,7 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
     if let Some(credentials) = &given.demo {
         demo::seed(owner, credentials).await?;
     }
-    let cursors = CursorKey::new(shared_key(owner, CURSOR_KEY).await?);
+    let cursors = cursor_keys(owner).await?;
     let app_settings = app_settings(given, owner, password.clone());
     // One budget for all of them: together they count as one instance of this service.
     let budget = Budget::new();
@@ -114,7 +112,9 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
     let pools = Pools::open(&app_settings, open).await?;
     let partitions = Partitions::new(pools.ops_worker.clone());
     partitions.ensure_ahead().await?;
-    let writer = Writer::start(pools.ingest.clone(), partitions.clone());
+    // What remains of a request's time is for its other steps, so that its device hears of the batch.
+    let within = given.config.request_deadline * 4 / 5;
+    let writer = Writer::start(pools.ingest.clone(), partitions.clone(), within);
     tokio::spawn(partitions::keep_ahead(partitions.clone(), given.stop.clone()));
     let with_tenant = given.demo.is_some() && session::takes_options(owner);
     let app_url = database_url::of_role(pools.ui.plan(), password.as_ref(), with_tenant);
@@ -122,10 +122,15 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
     Ok(BringUpResult { app_url, app_settings, demo: given.demo.clone() })
 }
 
+/// What the owner's connections are opened with.
+pub(crate) fn of_the_owner(owner: &Settings) -> Settings {
+    owner.clone().application_name("fleet-owner").pool_min(0).pool_max(2)
+}
+
 /// The owner's login, under what every session of this service stands under. Whether that can go with start-up is seen
 /// from a connection without it.
 async fn log_in(owner: &Settings) -> Result<Database> {
-    let settings = owner.clone().application_name("fleet-owner").pool_min(0).pool_max(2);
+    let settings = of_the_owner(owner);
     let plain = Database::connect(settings.clone()).await?;
     plain.ready().await?;
     if !session::takes_options(&plain) {
@@ -187,12 +192,18 @@ fn app_settings(given: &BringUpInput, owner: &Database, password: Option<Secret>
         settings = settings.options(owner.plan().options());
     }
     if !given.config.pool_timeout_is_said {
-        settings = settings.pool_timeout(POOL_TIMEOUT);
+        // A part of a request's time, so that a device hears 503 and when to come again, and not 504.
+        settings = settings.pool_timeout(third(given.config.request_deadline));
     }
     match password {
         Some(password) => settings.password(password),
         None => settings,
     }
+}
+
+/// A third of it, in whole milliseconds, as settings are.
+fn third(span: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(span.as_millis() / 3).unwrap_or(u64::MAX))
 }
 
 /// Opens one of the service's pools. A password that is refused is one from before the owner's was changed.
@@ -210,6 +221,12 @@ async fn connect(
         }
         (result, _) => result,
     }
+}
+
+/// What signs cursors.
+async fn cursor_keys(owner: &Database) -> Result<CursorKeys> {
+    let key = shared_key(owner, CURSOR_KEY).await?;
+    CursorKeys::new(&key.into()).map_err(|weak| Error::abort(format!("{weak} (service_keys, {CURSOR_KEY})")))
 }
 
 /// A random key that all instances share; whoever comes first makes it.

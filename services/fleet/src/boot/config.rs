@@ -12,12 +12,18 @@
 //! | `OPERATOR_TOKEN` | made for the tenant `test` | what operators show; without one nobody is an operator |
 //! | `FLEET_ENV_FILE` | `.env.fleet` | where the tenant `test` is written down for shells; `off` for nowhere |
 //! | `FLEET_APP_PASSWORD` | made from the owner's | the password of the login role `fleet_app` |
+//! | `FLEET_REQUEST_DEADLINE` | `15s` | how long a request may take; then it is answered 504 |
+//! | `FLEET_PROXY_LIMIT` | not known | how long the proxy in front waits for an answer; a shorter one than a request has is refused |
+//! | `FLEET_GRACE` | `20s` | how long requests under way may go on once the service stops |
+//! | `FLEET_HARD_STOP` | `30s` | when the whole stop is over, whatever clients and the database do |
 
 use crate::boot::role;
 use plimsoll::secret::Secret;
-use plimsoll::settings::{Settings, SettingsError};
+use plimsoll::settings::{Limit, Settings, SettingsError};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Where the database is.
 #[derive(Clone, Debug)]
@@ -49,6 +55,14 @@ pub struct Config {
     pub app_password: Option<Secret>,
     /// Whether somebody said how long to wait for a connection; the service has a shorter default than the library.
     pub pool_timeout_is_said: bool,
+    /// How long a request may take.
+    pub request_deadline: Duration,
+    /// How long the proxy in front waits for an answer, if there is one.
+    pub proxy_limit: Option<Duration>,
+    /// How long requests under way may go on once the service stops.
+    pub grace: Duration,
+    /// When the whole stop is over.
+    pub hard_stop: Duration,
 }
 
 /// A variable that cannot be used.
@@ -74,6 +88,9 @@ pub enum ConfigError {
     #[error(transparent)]
     Database(#[from] SettingsError),
 }
+
+/// What a request may be given. A second is what the steps of the shortest one need on a busy database.
+const DEADLINES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
 
 /// Any of these says where a database is.
 const SAID: [&str; 4] = ["DATABASE_URL", "PLIMSOLL_URL", "PG_HOST", "POSTGRES_HOST"];
@@ -109,6 +126,10 @@ impl Config {
             env_file: env_file(said("FLEET_ENV_FILE")),
             app_password: said("FLEET_APP_PASSWORD").map(Secret::from),
             pool_timeout_is_said: pool_timeouts.iter().any(|name| said(name).is_some()),
+            request_deadline: deadline(said("FLEET_REQUEST_DEADLINE"))?.unwrap_or(Duration::from_secs(15)),
+            proxy_limit: time("FLEET_PROXY_LIMIT", said("FLEET_PROXY_LIMIT"))?,
+            grace: time("FLEET_GRACE", said("FLEET_GRACE"))?.unwrap_or(Duration::from_secs(20)),
+            hard_stop: time("FLEET_HARD_STOP", said("FLEET_HARD_STOP"))?.unwrap_or(Duration::from_secs(30)),
         })
     }
 }
@@ -133,6 +154,28 @@ fn listen(said: Option<String>) -> Result<SocketAddr, ConfigError> {
     let Some(value) = said else { return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))) };
     let allowed = "an address and a port, such as 127.0.0.1:8080";
     value.trim().parse().map_err(|_| ConfigError::Value { variable: "FLEET_LISTEN", value, allowed })
+}
+
+fn deadline(said: Option<String>) -> Result<Option<Duration>, ConfigError> {
+    let variable = "FLEET_REQUEST_DEADLINE";
+    match time(variable, said.clone())? {
+        Some(time) if !DEADLINES.contains(&time) => {
+            let value = said.unwrap_or_default();
+            Err(ConfigError::Value { variable, value, allowed: "1s to 10min" })
+        }
+        time => Ok(time),
+    }
+}
+
+fn time(variable: &'static str, said: Option<String>) -> Result<Option<Duration>, ConfigError> {
+    let Some(value) = said else { return Ok(None) };
+    match Limit::parse(&value) {
+        Some(Limit::After(time)) => Ok(Some(time)),
+        _ => {
+            let allowed = "a whole number and ms, s, min or h, such as 15s";
+            Err(ConfigError::Value { variable, value, allowed })
+        }
+    }
 }
 
 fn switch(variable: &'static str, said: Option<String>, otherwise: bool) -> Result<bool, ConfigError> {

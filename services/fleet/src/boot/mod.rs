@@ -14,3 +14,4 @@ mod router;
 pub mod schema;
 pub mod session;
 pub mod start;
+mod stop;

@@ -1,23 +1,30 @@
-//! Every path there is.
+//! Every path there is, and the layers around all of them.
 
-use crate::http::problem::Problem;
-use crate::http::request;
+use crate::ingest::message;
 use crate::service::Service;
 use crate::{devices, ingest, operator};
 use axum::Router;
 use axum::http::StatusCode;
-use axum::middleware;
 use axum::response::Json;
 use axum::routing::{get, post};
+use plimsoll_http::{NeedsDatabase, Options, Problem, layers};
 use serde_json::{Value, json};
+use std::time::Duration;
 
-pub(crate) fn all(service: Service) -> Router {
+/// Requests may take so long.
+pub(crate) fn all(service: Service, deadline: Duration) -> Router {
+    let databases = service.databases().clone();
+    let needs = |pool| NeedsDatabase::named(&databases, pool);
+    let readings = || post(ingest::routes::telemetry).route_layer(needs("ingest"));
+    let list = || get(devices::routes::list).route_layer(needs("ui"));
+    // No other path takes a body.
+    let options = Options::default().deadline(deadline).body_bytes(message::LARGEST);
     Router::new()
         .route("/healthz", get(alive))
-        .route("/ingest/v1/tenant/{tenant}/device/{device}/telemetry", post(ingest::routes::telemetry))
-        .route("/ingest/tenant/{tenant}/device/{device}/telemetry", post(ingest::routes::telemetry))
-        .route("/api/v1/customer/devices", get(devices::routes::list))
-        .route("/customer/devices", get(devices::routes::list))
+        .route("/ingest/v1/tenant/{tenant}/device/{device}/telemetry", readings())
+        .route("/ingest/tenant/{tenant}/device/{device}/telemetry", readings())
+        .route("/api/v1/customer/devices", list())
+        .route("/customer/devices", list())
         .route("/api/v1/operator/system/health", get(operator::routes::health))
         .route("/operator/system/health", get(operator::routes::health))
         .route("/api/v1/operator/system/capacity", get(operator::routes::capacity))
@@ -25,7 +32,7 @@ pub(crate) fn all(service: Service) -> Router {
         .route("/api/health/database", get(operator::routes::database))
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_way)
-        .layer(middleware::from_fn(request::scope))
+        .layer(layers(&databases, options))
         .with_state(service)
 }
 

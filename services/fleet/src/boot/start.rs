@@ -3,11 +3,11 @@
 //! It starts from the outside in: first the port, because one that is taken should be said before anything is made;
 //! then its own PostgreSQL, if it has one; then it answers; and then, in a task, whatever needs the database. It stops the other
 //! way round: no new requests, those under way are finished, what the queue holds is written, the pools are closed, and
-//! PostgreSQL is stopped.
+//! PostgreSQL is stopped. One limit, `FLEET_HARD_STOP`, holds for all of that.
 //!
 //! | background task | what stops it |
 //! |---|---|
-//! | the HTTP server | [`Running::stop`], within 20 s |
+//! | the HTTP server | [`Running::stop`], requests within `FLEET_GRACE` |
 //! | bringing the database up | its end; aborted by [`Running::stop`] |
 //! | the writer of readings | [`Running::stop`], after what it was given is written |
 //! | partitions ahead | [`Running::stop`] |
@@ -15,22 +15,30 @@
 use crate::boot::bring_up::{self, BringUpInput, BringUpResult};
 use crate::boot::config::{Config, Source};
 use crate::boot::demo::Credentials;
-use crate::boot::router;
-use crate::credentials::TokenHash;
+use crate::boot::{router, stop};
+use crate::pools::Pools;
 use crate::service::{Ready, Service};
+use futures_util::poll;
 use plimsoll::secret::Secret;
-use std::future::IntoFuture;
+use plimsoll::settings::{Settings, SettingsError};
+use plimsoll_http::serve::{LastWork, StopBy, StopHandle, descriptors_of};
+use plimsoll_http::{Contradictions, Operators, ServeError, ServeOptions, Stopped, WeakToken};
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// How long requests under way may take to end.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The name of an operator in the log, since there is one token for all.
+const OPERATOR: &str = "operator";
+
+/// What the service's own PostgreSQL has for stopping, however long the rest took.
+#[cfg(feature = "dev")]
+const LEAST: Duration = Duration::from_secs(1);
 
 /// Why the service could not start.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +68,16 @@ pub enum StartError {
     NoDatabase,
     /// The settings of the library.
     #[error(transparent)]
-    Settings(#[from] plimsoll::settings::SettingsError),
+    Settings(#[from] SettingsError),
+    /// Time limits that contradict each other.
+    #[error("the time limits do not fit each other: {0} (FLEET_REQUEST_DEADLINE, FLEET_PROXY_LIMIT)")]
+    Limits(#[from] Contradictions),
+    /// A token that can be guessed.
+    #[error("OPERATOR_TOKEN cannot be used: {0}")]
+    OperatorToken(#[from] WeakToken),
+    /// The HTTP server.
+    #[error("the HTTP server cannot start: {0} (grace is FLEET_GRACE, hard_stop is FLEET_HARD_STOP)")]
+    Serve(#[from] ServeError),
     /// What waiting cannot heal.
     #[error("the database cannot be used: {0}")]
     Database(String),
@@ -78,9 +95,14 @@ enum Stage {
 pub struct Running {
     addr: SocketAddr,
     service: Service,
-    stop: watch::Sender<bool>,
+    /// Stops the HTTP server.
+    stop: StopHandle,
+    /// Stops what goes on in the background.
+    stopping: watch::Sender<bool>,
     stage: watch::Receiver<Stage>,
-    server: JoinHandle<io::Result<()>>,
+    server: JoinHandle<Result<Stopped, ServeError>>,
+    /// When the whole stop is over.
+    hard_stop: Duration,
     bringing_up: JoinHandle<()>,
     #[cfg(feature = "dev")]
     dev_postgres: Option<plimsoll_embedded::Cluster>,
@@ -112,22 +134,43 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
             new.keep(&config.data).map_err(|e| folder(&config.data, e))?;
             let url = cluster.url(crate::boot::dev_postgres::DATABASE);
             dev_postgres = Some(cluster);
-            plimsoll::Settings::from_url(url)?
+            Settings::from_url(url)?
         }
         (Source::DevPostgres, _) => return Err(StartError::NoDatabase),
     };
-    let kept = credentials.as_ref().filter(|_| config.demo).map(|known| known.operator_token.as_str());
-    let operator = config.operator_token.as_ref().map(Secret::expose).or(kept).map(TokenHash::of);
-    let service = Service::new(config.auto_provision, operator);
-    let (stop, stopped) = watch::channel(false);
-    let server = axum::serve(listener, router::all(service.clone()));
-    let mut told = stopped.clone();
-    let server = server.with_graceful_shutdown(async move {
-        // An error means that the handle is gone, which is the end as well.
-        let _ = told.wait_for(|stop| *stop).await;
-    });
+    plimsoll_http::check(&owner.clone().check()?, config.request_deadline, config.proxy_limit)?;
+    let service = Service::new(config.auto_provision, operators(&config, credentials.as_ref())?);
+    let stop = StopHandle::new();
+    let hard_stop = config.hard_stop;
+    let options = serve_options(&config, &owner, &service, &stop)?;
+    let mut server = Box::pin(plimsoll_http::serve(
+        listener,
+        router::all(service.clone(), config.request_deadline),
+        options,
+    ));
+    // It checks its options when it is polled for the first time: what is wrong with them is told here.
+    if let Poll::Ready(Err(error)) = poll!(server.as_mut()) {
+        return Err(error.into());
+    }
+    let (stopping, stopped) = watch::channel(false);
     let demo = credentials.filter(|_| config.demo);
     let given = BringUpInput { config, owner, demo, service: service.clone(), stop: stopped };
+    let (bringing_up, stage) = begin_to_bring_up(given);
+    Ok(Running {
+        addr,
+        service,
+        stop,
+        stopping,
+        stage,
+        server: tokio::spawn(server),
+        hard_stop,
+        bringing_up,
+        #[cfg(feature = "dev")]
+        dev_postgres,
+    })
+}
+
+fn begin_to_bring_up(given: BringUpInput) -> (JoinHandle<()>, watch::Receiver<Stage>) {
     let (tell, stage) = watch::channel(Stage::ComingUp);
     let bringing_up = tokio::spawn(async move {
         let end = match bring_up::bring_up(given).await {
@@ -136,15 +179,45 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         };
         tell.send_replace(end);
     });
-    Ok(Running {
-        addr,
-        service,
-        stop,
-        stage,
-        server: tokio::spawn(server.into_future()),
-        bringing_up,
-        #[cfg(feature = "dev")]
-        dev_postgres,
+    (bringing_up, stage)
+}
+
+/// Who is an operator: who shows the token that was said, or else that of the first hour.
+fn operators(config: &Config, credentials: Option<&Credentials>) -> Result<Operators, WeakToken> {
+    let kept = credentials.filter(|_| config.demo).map(|known| Secret::from(known.operator_token.as_str()));
+    match config.operator_token.as_ref().or(kept.as_ref()) {
+        Some(token) => Operators::default().token(OPERATOR, token),
+        None => {
+            tracing::info!(
+                "no one is an operator, so /operator answers 401: start the service with OPERATOR_TOKEN"
+            );
+            Ok(Operators::default())
+        }
+    }
+}
+
+/// The pools come after the server, so descriptors are kept for them by what they will be.
+fn serve_options(
+    config: &Config,
+    owner: &Settings,
+    service: &Service,
+    stop: &StopHandle,
+) -> Result<ServeOptions, SettingsError> {
+    let defaults = ServeOptions::default();
+    let mut spare_descriptors = defaults.spare_descriptors;
+    for settings in Pools::settings(owner).into_iter().chain([bring_up::of_the_owner(owner)]) {
+        spare_descriptors = spare_descriptors.saturating_add(descriptors_of(&settings.check()?));
+    }
+    let service = service.clone();
+    Ok(ServeOptions {
+        // The layers have a narrower limit, and their answer has a code and the request's id.
+        body_bytes: 1 << 40,
+        grace: config.grace,
+        hard_stop: config.hard_stop,
+        spare_descriptors,
+        last_work: Some(LastWork::new(|left| stop::write_and_close(service, left))),
+        stop: StopBy::Handle(stop.clone()),
+        ..defaults
     })
 }
 
@@ -186,35 +259,33 @@ impl Running {
         }
     }
 
-    /// Stops it: finishes what was begun, writes what waits, closes the pools, and stops its own PostgreSQL.
+    /// Stops it: finishes what was begun, writes what waits, closes the pools, and stops its own PostgreSQL. All of that ends
+    /// by `FLEET_HARD_STOP`, with a second more for its own PostgreSQL.
     ///
     /// # Cancel safety
     /// Dropped, it ends with the runtime.
     pub async fn stop(self) {
-        self.stop.send_replace(true);
+        let began = Instant::now();
         self.bringing_up.abort();
-        let aborting = self.server.abort_handle();
-        match tokio::time::timeout(PATIENCE, self.server).await {
-            Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(error))) => tracing::error!("the HTTP server failed: {error}"),
-            Ok(Err(error)) => tracing::error!("the HTTP server ended badly: {error}"),
-            Err(_) => {
-                tracing::warn!(
-                    "requests were still under way after {} s; they are cut off",
-                    PATIENCE.as_secs()
-                );
-                aborting.abort();
-            }
-        }
-        if let Some(ready) = self.service.is_ready() {
-            ready.writer.stop().await;
-            ready.pools.close().await;
+        // No pool is opened any more once this has ended, so the last work sees all of them.
+        let _ = self.bringing_up.await;
+        self.stopping.send_replace(true);
+        self.stop.stop();
+        match self.server.await {
+            Ok(Ok(stopped)) => tracing::info!("the HTTP server has stopped: {stopped:?}"),
+            Ok(Err(error)) => tracing::error!("the HTTP server failed: {error}"),
+            Err(error) => tracing::error!("the HTTP server ended badly: {error}"),
         }
         #[cfg(feature = "dev")]
-        if let Some(postgres) = self.dev_postgres
-            && let Err(error) = postgres.stop().await
-        {
-            tracing::error!("the service's own PostgreSQL did not stop as it should: {error}");
+        if let Some(postgres) = self.dev_postgres {
+            let left = self.hard_stop.saturating_sub(began.elapsed()).max(LEAST);
+            match tokio::time::timeout(left, postgres.stop()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::error!("the service's own PostgreSQL did not stop as it should: {error}");
+                }
+                Err(_) => tracing::warn!("the service's own PostgreSQL did not stop in time and was killed"),
+            }
         }
     }
 }

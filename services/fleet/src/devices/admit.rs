@@ -9,7 +9,7 @@ use super::{DeviceId, SiteId, store};
 use crate::credentials::TokenHash;
 use crate::refusal::NotDone;
 use crate::tenants::{TenantId, TenantTx, transaction};
-use plimsoll::{Database, Result};
+use plimsoll::{Database, Error, Outcome, Result};
 
 /// Lets a device in whose message showed this token and says to come from this site, and registers it if this is its
 /// first message and `auto_provision` allows that. The answer is its site.
@@ -31,7 +31,7 @@ pub async fn admit(
     let decision = match admission::decide(known.as_ref(), shown, auto_provision) {
         Admission::ToBeProvisioned => {
             let site = said.cloned().unwrap_or_else(SiteId::default_site);
-            match provision(db, tenant, device, &site, shown).await? {
+            match provision(db, tenant, device, &site, shown).await.map_err(not_registered)? {
                 // From here it is a message like any other.
                 Provisioned::Made => return Ok(site),
                 Provisioned::Existed => {
@@ -51,6 +51,14 @@ pub async fn admit(
         Admission::Accepted(site) => Ok(site),
         Admission::Refused(refusal) => Err(refusal.into()),
         Admission::ToBeProvisioned => Err(AdmissionRefusal::BeingRegistered.into()),
+    }
+}
+
+/// A registration that may have been done can be asked for again, since it is done once.
+fn not_registered(error: Error) -> NotDone<AdmissionRefusal> {
+    match error.outcome() {
+        Outcome::Unknown => AdmissionRefusal::OutcomeUnknown.into(),
+        _ => error.into(),
     }
 }
 

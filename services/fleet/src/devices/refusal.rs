@@ -27,6 +27,8 @@ pub enum AdmissionRefusal {
     SiteMismatch,
     /// The device is being registered at this moment, by another message.
     BeingRegistered,
+    /// The database was lost before it said whether the device is registered.
+    OutcomeUnknown,
 }
 
 impl Refusal for AdmissionRefusal {
@@ -40,7 +42,9 @@ impl Refusal for AdmissionRefusal {
             | AdmissionRefusal::SubscriptionExpired
             | AdmissionRefusal::NoCapacity => RefusalKind::Forbidden,
             AdmissionRefusal::UnknownSite | AdmissionRefusal::SiteMismatch => RefusalKind::Malformed,
-            AdmissionRefusal::BeingRegistered => RefusalKind::NotNow(Duration::from_secs(1)),
+            AdmissionRefusal::BeingRegistered | AdmissionRefusal::OutcomeUnknown => {
+                RefusalKind::NotNow(Duration::from_secs(1))
+            }
         }
     }
 
@@ -56,6 +60,7 @@ impl Refusal for AdmissionRefusal {
             AdmissionRefusal::UnknownSite => "UNKNOWN_SITE",
             AdmissionRefusal::SiteMismatch => "SITE_MISMATCH",
             AdmissionRefusal::BeingRegistered => "BUSY",
+            AdmissionRefusal::OutcomeUnknown => "OUTCOME_UNKNOWN",
         }
     }
 
@@ -77,6 +82,9 @@ impl Refusal for AdmissionRefusal {
             AdmissionRefusal::UnknownSite => "the tenant has no site of this name",
             AdmissionRefusal::SiteMismatch => "the device is registered at another site",
             AdmissionRefusal::BeingRegistered => "the device is just being registered; send again",
+            AdmissionRefusal::OutcomeUnknown => {
+                "the database was lost before it said whether the device is registered: send again, it is not registered twice"
+            }
         };
         sentence.into()
     }

@@ -1,61 +1,39 @@
 //! The tenant's list of devices over HTTP.
 
-use super::store;
+use super::store::{self, Listed};
 use crate::http::bearer::bearer;
-use crate::http::problem::{Problem, Reply};
-use crate::service::Service;
-use crate::tenants::cursor::{self, BadCursor};
-use crate::tenants::{TenantTx, access, transaction};
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use crate::http::failure::Reply;
+use crate::service::{Ready, Service};
+use crate::tenants::{TenantId, TenantTx, access, transaction};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Json};
-use serde::Deserialize;
+use plimsoll_http::{Page, Problem, User};
 use serde_json::json;
-
-const LIST: &str = "devices";
-
-/// How much of the list, and from where.
-#[derive(Deserialize)]
-pub(crate) struct Page {
-    limit: Option<u32>,
-    after: Option<String>,
-}
 
 /// `GET /api/v1/customer/devices?limit=100&after=<cursor>`: the tenant's devices in the order of their ids, and the
 /// cursor of the next page while there is one.
 pub(crate) async fn list(
     State(service): State<Service>,
     headers: HeaderMap,
-    page: Result<Query<Page>, QueryRejection>,
-) -> Reply {
-    // Who shows nothing is told so at any time, also while the database is awaited.
+    page: Result<Page, Problem>,
+) -> Reply<(User, Reply)> {
     let token = bearer(&headers)?;
     let ready = service.ready()?;
-    let db = &ready.pools.ui;
-    let tenant = access::tenant_of(db, token).await?;
-    let limit_refused = || Problem::bad_request("BAD_LIMIT", "limit is a whole number from 1 to 1000");
-    let Query(page) = page.map_err(|_| limit_refused())?;
-    let limit = page.limit.unwrap_or(cursor::LIMIT);
-    if !cursor::LIMITS.contains(&limit) {
-        return Err(limit_refused());
-    }
-    let after = match &page.after {
-        None => String::new(),
-        Some(cursor) => ready.cursors.read(&tenant, LIST, cursor).map_err(|BadCursor| {
-            Problem::bad_request("BAD_CURSOR", "after is no cursor of this list: begin again without it")
-        })?,
-    };
-    // One more than was asked for tells whether there is a next page.
-    let wanted = i64::from(limit) + 1;
-    let call = db.named("list devices").read_only();
+    let tenant = access::tenant_of(&ready.pools.ui, token).await?;
+    Ok((User::new(tenant.as_str()), devices(ready, &tenant, page).await))
+}
+
+async fn devices(ready: &Ready, tenant: &TenantId, page: Result<Page, Problem>) -> Reply {
+    let page = page?;
+    let list = ready.cursors.list::<String>(tenant.as_str(), "devices", "device_id");
+    // Every id comes behind the empty text.
+    let after = page.after(&list)?.unwrap_or_default();
+    let wanted = page.rows_to_ask();
+    let call = ready.pools.ui.named("list devices").read_only();
     let read = async |tx: TenantTx| store::page(&tx, &after, wanted).await;
-    let mut devices = transaction::retrying(call, &tenant, read).await?;
-    let shown = usize::try_from(limit).unwrap_or(usize::MAX);
-    let is_more = devices.len() > shown;
-    devices.truncate(shown);
-    let last = devices.last().filter(|_| is_more);
-    let next = last.map(|last| ready.cursors.cursor(&tenant, LIST, &last.device_id));
+    let mut devices = transaction::retrying(call, tenant, read).await?;
+    let next = page.next(&list, &mut devices, |last: &Listed| last.device_id.clone())?;
     let rows: Vec<_> = devices
         .iter()
         .map(|device| {

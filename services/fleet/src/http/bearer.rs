@@ -1,6 +1,6 @@
-//! The token of people and of operators, as a header carries it.
+//! The token of people, as a header carries it.
 
-use super::problem::{Problem, Reply};
+use super::failure::{self, Reply};
 use crate::refusal::Proof;
 use axum::http::{HeaderMap, header};
 
@@ -12,15 +12,15 @@ const LONGEST: usize = 512;
 /// 401 with what is missing.
 pub(crate) fn bearer(headers: &HeaderMap) -> Reply<&str> {
     let Some(value) = headers.get(header::AUTHORIZATION) else {
-        return Err(Problem::token_missing(Proof::Bearer));
+        return Err(failure::token_missing(Proof::Bearer).into());
     };
     let token = value.to_str().ok().and_then(|value| {
         let (scheme, token) = value.trim().split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
     });
     let refused = || {
-        let detail = "the header Authorization does not have the form Bearer <token>";
-        Problem::token_invalid(Proof::Bearer, detail)
+        let title = "the header Authorization does not have the form Bearer <token>";
+        failure::not_proved(Proof::Bearer, "TOKEN_INVALID", title).into()
     };
     token.filter(|token| (1..=LONGEST).contains(&token.len())).ok_or_else(refused)
 }

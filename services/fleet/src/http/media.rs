@@ -4,27 +4,35 @@
 //! body that says it is XML is not read as JSON in the hope that it is. Who says nothing sends JSON, and so does `curl -d`,
 //! which says `application/x-www-form-urlencoded` of whatever it sends.
 
-use super::problem::{Problem, Reply};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use super::failure::Reply;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use plimsoll_http::Problem;
 
 /// Whether the headers promise a body that is read here.
 pub(crate) fn check(headers: &HeaderMap) -> Reply<()> {
     if headers.get_all(header::CONTENT_ENCODING).iter().any(|said| !is_identity(said)) {
-        let detail = "the body has a Content-Encoding, and none is unpacked here: send it as it is, without that header";
-        return Err(unsupported("UNSUPPORTED_CONTENT_ENCODING", detail)
-            .with_header(header::ACCEPT_ENCODING, "identity"));
+        let title = "the body has a Content-Encoding, and none is unpacked here: send it as it is, without that header";
+        let takes = (header::ACCEPT_ENCODING, "identity");
+        return Err(unsupported("UNSUPPORTED_CONTENT_ENCODING", title, takes).into());
     }
     match headers.get(header::CONTENT_TYPE) {
         Some(said) if !is_json(said) => {
-            let detail = "the body is JSON in UTF-8: send it with Content-Type: application/json";
-            Err(unsupported("UNSUPPORTED_MEDIA_TYPE", detail).with_header(header::ACCEPT, "application/json"))
+            let title = "the body is JSON in UTF-8: send it with Content-Type: application/json";
+            let takes = (header::ACCEPT, "application/json");
+            Err(unsupported("UNSUPPORTED_MEDIA_TYPE", title, takes).into())
         }
         _ => Ok(()),
     }
 }
 
-fn unsupported(code: &'static str, detail: &'static str) -> Problem {
-    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, detail)
+/// With the header that tells how it would be right.
+fn unsupported(
+    code: &'static str,
+    title: &'static str,
+    (name, value): (HeaderName, &'static str),
+) -> Problem {
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, title)
+        .header(name, HeaderValue::from_static(value))
 }
 
 fn is_identity(said: &HeaderValue) -> bool {
@@ -54,7 +62,7 @@ mod tests {
 
     fn told(name: header::HeaderName, value: &'static str) -> Option<&'static str> {
         let headers = HeaderMap::from_iter([(name, HeaderValue::from_static(value))]);
-        check(&headers).err().map(|problem| problem.code())
+        check(&headers).err().map(|failure| failure.problem().code())
     }
 
     #[test]

@@ -203,6 +203,8 @@ pub enum StoreRefusal {
     QueueFull,
     /// The service is stopping.
     Stopping,
+    /// The database was lost before it said whether the reading is stored.
+    OutcomeUnknown,
     /// The day has no partition, which is not the reading's fault.
     NoPlaceForTheDay,
     /// The operating system gives no random bytes, and so a message without a number got none.
@@ -213,7 +215,9 @@ impl Refusal for StoreRefusal {
     fn kind(&self) -> RefusalKind {
         match self {
             StoreRefusal::QueueFull => RefusalKind::NotNow(Duration::from_secs(2)),
-            StoreRefusal::Stopping => RefusalKind::NotNow(Duration::from_secs(1)),
+            StoreRefusal::Stopping | StoreRefusal::OutcomeUnknown => {
+                RefusalKind::NotNow(Duration::from_secs(1))
+            }
             StoreRefusal::NoPlaceForTheDay | StoreRefusal::NotNumbered => RefusalKind::OwnMistake,
         }
     }
@@ -222,6 +226,7 @@ impl Refusal for StoreRefusal {
         match self {
             StoreRefusal::QueueFull => "QUEUE_FULL",
             StoreRefusal::Stopping => "STOPPING",
+            StoreRefusal::OutcomeUnknown => "OUTCOME_UNKNOWN",
             StoreRefusal::NoPlaceForTheDay | StoreRefusal::NotNumbered => "INTERNAL",
         }
     }
@@ -230,6 +235,10 @@ impl Refusal for StoreRefusal {
         let sentence = match self {
             StoreRefusal::QueueFull => "more readings arrive than can be written now; send again later",
             StoreRefusal::Stopping => "the service is stopping; send again",
+            StoreRefusal::OutcomeUnknown => {
+                "the database was lost before it said whether this was stored: send it again, what was stored already is \
+                 not stored twice"
+            }
             StoreRefusal::NoPlaceForTheDay => {
                 "the service has no place for readings of this day; its log has the rest"
             }

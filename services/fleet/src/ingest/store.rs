@@ -6,7 +6,7 @@ use super::refusal::StoreRefusal;
 use crate::refusal::NotDone;
 use crate::tenants::{TenantId, TenantTx, transaction};
 use jiff::Timestamp;
-use plimsoll::{Database, Fault, Result};
+use plimsoll::{Database, Fault, Outcome, Result};
 use std::sync::Arc;
 
 const INSERT: &str = "
@@ -47,10 +47,14 @@ pub async fn insert(
 }
 
 /// Why a reading was not stored that this failure met, and others with it. That the day has no place is not the reading's
-/// fault, which would make the device throw it away.
+/// fault, which would make the device throw it away. A reading that may be stored can be sent again, since the table keeps it
+/// once.
 pub fn not_stored(error: &Arc<plimsoll::Error>) -> NotDone<StoreRefusal> {
     if is_about_partitions(error) {
         return NotDone::Refused(StoreRefusal::NoPlaceForTheDay);
+    }
+    if error.outcome() == Outcome::Unknown {
+        return NotDone::Refused(StoreRefusal::OutcomeUnknown);
     }
     NotDone::FailedForAll(Arc::clone(error))
 }

@@ -34,9 +34,6 @@ pub const QUEUE: usize = 5000;
 /// Batches that are written at a time, of the pool's ten connections.
 const LANES: usize = 4;
 
-/// The time that one batch has; less than a request's, so that the device still hears of it.
-const LONGEST: Duration = Duration::from_secs(12);
-
 struct Waiting {
     tenant: TenantId,
     reading: Reading,
@@ -69,18 +66,19 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts the writer. It ends with [`Writer::stop`], or when its handle is dropped.
+    /// Starts the writer, whose batches each have so long: less than a request, so that the device still hears of it. It ends
+    /// with [`Writer::stop`], or when its handle is dropped.
     #[must_use]
-    pub fn start(db: Database, partitions: Partitions) -> Self {
-        Writer::with_queue(db, partitions, QUEUE)
+    pub fn start(db: Database, partitions: Partitions, within: Duration) -> Self {
+        Writer::with_queue(db, partitions, within, QUEUE)
     }
 
     /// The same with room for so many readings that wait.
     #[must_use]
-    pub fn with_queue(db: Database, partitions: Partitions, room: usize) -> Self {
+    pub fn with_queue(db: Database, partitions: Partitions, within: Duration, room: usize) -> Self {
         let (queue, waiting) = mpsc::channel(room);
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(run(db, partitions, waiting, stopped));
+        let task = tokio::spawn(run(Target { db, partitions, within }, waiting, stopped));
         Writer { queue, waiting: Arc::default(), stop, task: Mutex::new(Some(task)) }
     }
 
@@ -122,12 +120,15 @@ impl Writer {
     }
 }
 
-async fn run(
+/// Where readings are written, and how long a batch may take.
+#[derive(Clone)]
+struct Target {
     db: Database,
     partitions: Partitions,
-    mut queue: mpsc::Receiver<Waiting>,
-    mut stopped: watch::Receiver<bool>,
-) {
+    within: Duration,
+}
+
+async fn run(target: Target, mut queue: mpsc::Receiver<Waiting>, mut stopped: watch::Receiver<bool>) {
     let lanes = Arc::new(Semaphore::new(LANES));
     let mut writing = JoinSet::new();
     let mut is_open = true;
@@ -156,7 +157,7 @@ async fn run(
                     Err(_) => return,
                 },
             };
-            writing.spawn(write(db.clone(), partitions.clone(), tenant, rows, lane));
+            writing.spawn(write(target.clone(), tenant, rows, lane));
         }
     }
     while writing.join_next().await.is_some() {}
@@ -171,13 +172,8 @@ fn by_tenant(batch: Vec<Waiting>) -> BTreeMap<TenantId, Vec<Waiting>> {
 }
 
 /// Writes one tenant's rows of a batch, and tells each its fate.
-async fn write(
-    db: Database,
-    partitions: Partitions,
-    tenant: TenantId,
-    rows: Vec<Waiting>,
-    _lane: OwnedSemaphorePermit,
-) {
+async fn write(target: Target, tenant: TenantId, rows: Vec<Waiting>, _lane: OwnedSemaphorePermit) {
+    let Target { db, partitions, within } = target;
     let mut parts = vec![rows];
     let all = async {
         while let Some(mut part) = parts.pop() {
@@ -197,7 +193,7 @@ async fn write(
             }
         }
     };
-    deadline::within(LONGEST, all).await;
+    deadline::within(within, all).await;
 }
 
 fn tell(part: Vec<Waiting>, fate: impl Fn() -> Result<(), NotDone<StoreRefusal>>) {

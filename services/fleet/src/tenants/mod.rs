@@ -1,7 +1,6 @@
 //! Tenants: whose everything is, and the only way to touch it.
 
 pub mod access;
-pub mod cursor;
 mod id;
 pub mod transaction;
 

@@ -84,7 +84,8 @@ async fn and_is_served_again_at_once() {
         }
         let is_during = at > frozen + NOTICED && at < thawed - Duration::from_millis(100);
         if is_during {
-            answer.refused(503, "DATABASE_AWAY");
+            // Before its handler runs.
+            answer.refused(503, "PL-BRK-01");
             assert!(took < Duration::from_millis(500), "{took:?} to an answer");
         }
     }

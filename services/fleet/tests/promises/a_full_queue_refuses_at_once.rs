@@ -4,14 +4,16 @@
 use crate::service;
 use axum::http::StatusCode;
 use fleet::devices::{DeviceId, SiteId};
-use fleet::http::problem::Problem;
+use fleet::http::failure::Failure;
 use fleet::ingest::reading::Reading;
 use fleet::ingest::writer::Writer;
 use fleet::tenants::TenantId;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinSet;
 
 const ROOM: usize = 10;
+const WITHIN: Duration = Duration::from_secs(12);
 
 fn reading(seq: i64) -> Reading {
     Reading {
@@ -27,7 +29,8 @@ fn reading(seq: i64) -> Reading {
 async fn and_is_not_lost() {
     let fleet = service::start().await;
     let ready = fleet.running.service().unwrap();
-    let writer = Arc::new(Writer::with_queue(ready.pools.ingest.clone(), ready.partitions.clone(), ROOM));
+    let writer =
+        Arc::new(Writer::with_queue(ready.pools.ingest.clone(), ready.partitions.clone(), WITHIN, ROOM));
     let tenant = TenantId::parse("test").unwrap();
     let hold = fleet.hold_writes().await;
     let mut storing = JoinSet::new();
@@ -36,7 +39,8 @@ async fn and_is_not_lost() {
         storing.spawn(async move { writer.store(tenant, reading(seq)).await });
     }
     // While nothing is written, only refusals come back, and at once.
-    let first = Problem::from(storing.join_next().await.unwrap().unwrap().unwrap_err());
+    let first = Failure::from(storing.join_next().await.unwrap().unwrap().unwrap_err());
+    let first = first.problem();
     assert_eq!((first.status(), first.code()), (StatusCode::SERVICE_UNAVAILABLE, "QUEUE_FULL"));
     hold.rollback().await;
     let (stored, refused): (Vec<_>, Vec<_>) = storing.join_all().await.into_iter().partition(Result::is_ok);
@@ -48,6 +52,6 @@ async fn and_is_not_lost() {
     );
     assert_eq!(fleet.readings().await, i64::try_from(stored.len()).unwrap());
     writer.stop().await;
-    let late = Problem::from(writer.store(tenant, reading(1)).await.unwrap_err());
-    assert_eq!(late.code(), "STOPPING");
+    let late = Failure::from(writer.store(tenant, reading(1)).await.unwrap_err());
+    assert_eq!(late.problem().code(), "STOPPING");
 }

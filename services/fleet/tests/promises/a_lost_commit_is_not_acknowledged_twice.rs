@@ -2,7 +2,7 @@
 //! the reading is there once.
 
 use crate::service::{self, Answer, Device, Fleet};
-use plimsoll::Settings;
+use plimsoll::{Database, Settings};
 use plimsoll_embedded::test_server;
 use plimsoll_faults::{Direction, Fault, Proxy, When};
 use tokio::task::JoinHandle;
@@ -60,6 +60,7 @@ async fn not_found_out_it_is_refused_and_stored_once_when_sent_again() {
     let answer = sending.await.unwrap();
     answer.refused(503, "OUTCOME_UNKNOWN");
     assert!(answer.retry_after.is_some());
+    assert!(answer.body["title"].as_str().unwrap().contains("send it again"), "{answer:?}");
     assert_eq!(fleet.readings().await, 2, "it had been stored, and nobody could know");
     wire.clear();
     let again = async || fleet.device.send("d1", body.as_str()).await.status == 202;
@@ -76,4 +77,33 @@ async fn what_did_not_happen_is_done_again_by_the_service() {
     sending.await.unwrap().accepted();
     assert_eq!(wire.struck(), 1);
     assert_eq!(fleet.readings().await, 2);
+}
+
+/// The first message of a device registers it; whether that was done is not known either.
+#[tokio::test]
+async fn nor_is_a_device_registered_twice() {
+    let (fleet, wire) = behind_a_wire().await;
+    let owner = Database::connect(Settings::from_url(fleet.database.url()).unwrap()).await.unwrap();
+    let hold = owner.begin().await.unwrap();
+    hold.batch_execute("LOCK TABLE device_registry IN SHARE MODE").await.unwrap();
+    let (device, body) = (fleet.device.clone(), reading());
+    let sending = tokio::spawn({
+        let body = body.clone();
+        async move { device.send("d1", body).await }
+    });
+    let waits = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() \
+                 AND wait_event_type = 'Lock' AND query LIKE '%INSERT INTO public.device_registry%'";
+    service::until("the registration waits", async || fleet.number(waits).await == 1).await;
+    wire.set(Fault::on_message(Direction::ToServer, b'Q', "COMMIT", When::AnswerDropped));
+    wire.add(Fault::on_message(Direction::ToServer, b'P', "pg_xact_status", When::Before));
+    hold.rollback().await;
+    let answer = sending.await.unwrap();
+    answer.refused(503, "OUTCOME_UNKNOWN");
+    assert!(answer.retry_after.is_some() && fleet.readings().await == 0);
+    wire.clear();
+    let again = async || fleet.device.send("d1", body.as_str()).await.status == 202;
+    service::until("the device's next try is accepted", again).await;
+    let counted = "SELECT sum(active_device_count) AS n FROM subscriptions";
+    assert_eq!((fleet.readings().await, fleet.number(counted).await), (1, 1));
+    assert_eq!(fleet.number("SELECT count(*) AS n FROM device_registry").await, 1);
 }

@@ -59,7 +59,7 @@ async fn a_row_that_cannot_be_stored_does_not_take_its_neighbours_along() {
     hold.rollback().await;
     while let Some(sent) = sending.join_next().await {
         let (n, answer) = sent.unwrap();
-        if n == 13 { answer.refused(422, "NOT_STORABLE") } else { drop(answer.accepted()) }
+        if n == 13 { answer.refused(422, "PL-SQL-01") } else { drop(answer.accepted()) }
     }
     assert_eq!(fleet.readings().await, 40);
 }

@@ -1,8 +1,9 @@
 //! Whatever is wrong with a message is told as problem+json with the right 4xx, and nothing of it is stored.
 
 use crate::service;
-use fleet::http::problem::Problem;
+use fleet::http::failure::Failure;
 use fleet::ingest::message::{self, Message};
+use fleet::refusal::Refusal;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -55,7 +56,8 @@ fn bad_bodies() -> Vec<(&'static str, u16, &'static str, Vec<u8>)> {
         ("an array", 400, "INVALID_MESSAGE", b"[1]".to_vec()),
         ("null", 400, "INVALID_MESSAGE", b"null".to_vec()),
         ("nothing in it", 400, "INVALID_METRICS", b"{}".to_vec()),
-        ("9 kB", 413, "PAYLOAD_TOO_LARGE", large.into_bytes()),
+        ("9 kB", 413, "PL-HTTP-02", large.into_bytes()),
+        ("3 MB", 413, "PL-HTTP-02", vec![b' '; 3_000_000]),
         ("a text", 400, "METRIC_VALUE_INVALID", metric("t", json!("25"))),
         ("null as value", 400, "METRIC_VALUE_INVALID", metric("t", json!(null))),
         ("nested", 400, "METRIC_VALUE_INVALID", metric("t", json!({ "value": 25 }))),
@@ -162,8 +164,7 @@ fn the_field_is_named() {
         (r#"{"ts": "2025-06-15T11:59:60Z", "metrics": {"t": 1}}"#, ["ts ", "leap second"]),
         (r#"{"seq": 9223372036854775808, "metrics": {"t": 1}}"#, ["seq ", "9223372036854775807"]),
     ] {
-        let problem = Problem::from(message::parse(body.as_bytes(), now()).unwrap_err());
-        let detail = problem.detail();
+        let detail = message::parse(body.as_bytes(), now()).unwrap_err().detail().into_owned();
         assert!(words.iter().all(|word| detail.contains(word)), "{body}: {detail}");
     }
 }
@@ -238,7 +239,7 @@ proptest! {
     fn no_json_makes_it_panic_and_what_it_takes_fits(body in any_json()) {
         match message::parse(body.to_string().as_bytes(), now()) {
             Ok(message) => fits(&message),
-            Err(refusal) => prop_assert!(Problem::from(refusal).status().is_client_error()),
+            Err(refusal) => prop_assert!(Failure::from(refusal).problem().status().is_client_error()),
         }
     }
 

@@ -5,15 +5,20 @@
 #[path = "../../../../crates/plimsoll/tests/promises/log.rs"]
 #[allow(dead_code, reason = "of the whole module this program takes what it needs")]
 mod log;
+mod process;
 mod service;
 
 // The promises.
+mod a_client_that_leaves_stops_its_question_and_not_its_reading;
+mod a_client_that_says_nothing_is_not_waited_for;
 mod a_frozen_database_is_a_503_and_loses_nothing;
 mod a_full_queue_refuses_at_once;
 mod a_lost_commit_is_not_acknowledged_twice;
 mod a_missing_token_is_named;
 mod a_reading_is_acknowledged_after_commit;
 mod a_reading_of_any_day_has_a_place;
+mod a_request_ends_by_the_services_deadline;
+mod a_stop_ends_in_time;
 mod a_time_beyond_every_clock_is_shown_in_lists;
 mod an_interrupt_drains_and_a_second_one_leaves_at_once;
 mod bad_input_gets_a_4xx_and_stores_nothing;
@@ -21,6 +26,7 @@ mod both_ways_to_name_a_database_are_read;
 mod device_pages_are_complete_and_cursors_are_checked;
 mod duplicates_are_stored_once;
 mod each_part_has_its_own_pool;
+mod each_request_is_logged_with_its_tenant;
 mod every_write_of_a_request_is_one_commit;
 mod it_works_behind_a_transaction_pooler;
 mod no_secret_is_logged_or_answered;

@@ -63,6 +63,10 @@ pub(crate) fn config(url: &str, folder: &Path) -> Config {
         env_file: None,
         app_password: None,
         pool_timeout_is_said: true,
+        request_deadline: Duration::from_secs(15),
+        proxy_limit: None,
+        grace: Duration::from_secs(20),
+        hard_stop: Duration::from_secs(30),
     }
 }
 
@@ -223,11 +227,11 @@ impl Answer {
         assert_eq!((self.status, self.code()), (status, code), "{self:?}");
         assert_eq!(self.kind, "application/problem+json");
         assert_eq!(self.body["status"], status);
-        for field in ["type", "title", "detail", "request_id"] {
+        for field in ["type", "title", "request_id"] {
             assert!(self.body[field].as_str().is_some_and(|text| !text.is_empty()), "{field} of {self:?}");
         }
         let text = self.body.to_string().to_lowercase();
-        for inside in ["select", "insert", "pl-", "sqlstate", "telemetry", "127.0.0.1"] {
+        for inside in ["select", "insert", "sqlstate", "telemetry", "127.0.0.1"] {
             assert!(!text.contains(inside), "{inside} in {text}");
         }
     }

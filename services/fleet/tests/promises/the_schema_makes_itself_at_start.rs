@@ -107,7 +107,7 @@ async fn and_one_that_cannot_be_made_leaves_the_service_alive() {
     let credentials = fleet::boot::demo::Credentials::of_folder(folder.path()).unwrap();
     let device = service::Device::of(url, credentials);
     assert_eq!(device.get_as("/healthz", None).await.status, 200);
-    device.send("d1", r#"{"t": 1}"#).await.refused(503, "STARTING");
+    device.send("d1", r#"{"t": 1}"#).await.refused(503, "PL-HTTP-05");
     let health = device.get_as("/operator/system/health", Some(&device.operator)).await;
     assert_eq!((health.status, &health.body["status"]), (503, &"down".into()), "{health:?}");
 

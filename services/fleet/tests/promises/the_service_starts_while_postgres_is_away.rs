@@ -30,8 +30,8 @@ async fn and_heals_when_it_comes_back() {
     let credentials = fleet::boot::demo::Credentials::of_folder(folder.path()).unwrap();
     let device = Device::of(running.url(), credentials);
     refuses_for_now(&device).await;
-    device.send("d1", READING).await.refused(503, "STARTING");
-    device.get("/api/v1/customer/devices").await.refused(503, "STARTING");
+    device.send("d1", READING).await.refused(503, "PL-HTTP-05");
+    device.get("/api/v1/customer/devices").await.refused(503, "PL-HTTP-05");
 
     cluster.start_again().await.unwrap();
     tokio::time::timeout(service::PATIENCE, running.ready()).await.unwrap().unwrap();

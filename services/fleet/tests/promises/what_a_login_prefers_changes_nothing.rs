@@ -205,7 +205,7 @@ async fn a_session_without_foreign_keys_stores_nothing() {
     let running = fleet::start(service::config(&fleet.database.url(), folder.path())).await.unwrap();
     let reached = running.ready().await.unwrap();
     let device = Device::of(running.url(), reached.demo.unwrap());
-    device.send("d1", r#"{"t": 1}"#).await.refused(500, "INTERNAL");
+    device.send("d1", r#"{"t": 1}"#).await.refused(500, "PL-TXN-05");
     assert_eq!(fleet.readings().await, 0);
 }
 
@@ -304,7 +304,7 @@ async fn a_table_in_the_place_of_a_day_is_told_and_takes_no_other_day_along() {
     let table = format!("telemetry_{}", late.strftime("%Y%m%d"));
     fleet.database.execute(&format!("CREATE TABLE {table} (LIKE telemetry)")).await.unwrap();
     let of = |time: Timestamp| format!(r#"{{"ts": "{time}", "metrics": {{"t": 1}}}}"#);
-    fleet.device.send("d1", of(late)).await.refused(500, "INTERNAL");
+    fleet.device.send("d1", of(late)).await.refused(500, "PL-TXN-04");
     fleet.device.send("d1", of(service::now())).await.accepted();
     assert_eq!(fleet.readings().await, 1);
     fleet.database.execute(&format!("DROP TABLE {table}")).await.unwrap();

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::sql::residue::Residue;
+use crate::wire::session_state::Front;
 use crate::wire::transaction_status::TransactionStatus;
 
 fn message(kind: u8, body: &[u8]) -> Vec<u8> {
@@ -43,6 +44,17 @@ fn a_statement_is_work_and_a_close_is_not() {
     assert_eq!((state.owed(), state.owed_work()), (2, 1));
     tracker.received(&message(b'Z', b"I"), &state);
     assert_eq!((state.owed(), state.owed_work()), (1, 0));
+}
+
+#[test]
+fn a_parse_is_work_since_it_waits_for_locks() {
+    let (mut tracker, state) = started();
+    let parse = [message(b'P', b"s1\0SELECT 1\0\0\0"), message(b'D', b"Ss1\0"), message(b'S', b"")].concat();
+    tracker.sent(&parse, &state);
+    assert_eq!((state.owed(), state.owed_work(), state.front()), (1, 1, Front::Work));
+    tracker.sent(&[message(b'D', b"Ss1\0"), message(b'S', b"")].concat(), &state);
+    tracker.received(&message(b'Z', b"I"), &state);
+    assert_eq!((state.owed(), state.owed_work()), (1, 0), "describing again takes no time");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use crate::server;
 use plimsoll::event::{Event, StopReason};
-use plimsoll::{Database, deadline};
+use plimsoll::{Database, Outcome, deadline};
 use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode, test_server};
 use std::pin::pin;
 use std::time::Duration;
@@ -50,6 +50,40 @@ async fn on_a_direct_connection() {
         _ => None,
     })
     .await;
+    assert_eq!(db.pool_status().opened, 1, "the connection was reclaimed, not replaced");
+}
+
+/// To parse a text takes locks on its tables, and waits for those who have them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn also_where_it_was_still_being_prepared() {
+    let fresh = test_server::database().await.unwrap();
+    fresh.execute("CREATE TABLE changing (id int)").await.unwrap();
+    let db = pool_of_one(&fresh.url()).await;
+    let other = Database::connect(server::settings(&fresh.url())).await.unwrap();
+    let hold = other.begin().await.unwrap();
+    hold.batch_execute("LOCK TABLE changing IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    for in_a_transaction in [false, true] {
+        let asked = async {
+            if in_a_transaction {
+                let tx = db.begin().await.unwrap();
+                tx.query("select id from changing where id > $1", &[&1]).await.map(drop)
+            } else {
+                db.query("select id from changing where id = $1", &[&1]).await.map(drop)
+            }
+        };
+        assert!(timeout(Duration::from_millis(300), asked).await.is_err(), "it waits for the lock");
+        let dropped = Instant::now();
+        let one: i32 = db.query_one("select 1", &[]).await.unwrap().get(0);
+        assert_eq!(one, 1);
+        assert!(dropped.elapsed() < SOON, "the next borrower waited {:?}", dropped.elapsed());
+        assert_eq!(running(&fresh, "from changing").await, "0", "it still waits on the server");
+    }
+    let late = deadline::within(Duration::from_millis(500), db.query("select max(id) from changing", &[]));
+    let began = Instant::now();
+    assert_eq!(late.await.unwrap_err().outcome(), Outcome::NotStarted);
+    assert!(began.elapsed() < SOON, "it ended {:?} after it began, with 500 ms", began.elapsed());
+    assert_eq!(running(&fresh, "from changing").await, "0", "it still waits on the server");
+    hold.rollback().await;
     assert_eq!(db.pool_status().opened, 1, "the connection was reclaimed, not replaced");
 }
 

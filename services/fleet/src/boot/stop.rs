@@ -1,0 +1,30 @@
+//! What is done last: what was taken is written, and then the pools are closed, within what is left of the time of the stop.
+
+use crate::pools::Pools;
+use crate::service::Service;
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// Writes what waits and closes the pools, within this time. Of it the pools keep what they need for stopping what still runs
+/// on the server, however long the writing takes.
+///
+/// # Cancel safety
+/// Dropped, the pools may be open still; they end with the program.
+pub(crate) async fn write_and_close(service: Service, left: Duration) {
+    let end = Instant::now() + left;
+    let Some(ready) = service.is_ready() else { return };
+    let for_writing = left.saturating_sub(reclaim_time(&ready.pools).min(left / 2));
+    if timeout(for_writing, ready.writer.stop()).await.is_err() {
+        tracing::warn!(
+            "{} readings were not written within {} ms and are given up; their devices were not told that they are stored",
+            ready.writer.waiting(),
+            for_writing.as_millis()
+        );
+    }
+    ready.pools.close_within(end.saturating_duration_since(Instant::now())).await;
+}
+
+/// The longest that a pool takes to stop what runs.
+fn reclaim_time(pools: &Pools) -> Duration {
+    pools.all().map(|(_, pool)| pool.plan().reclaim_timeout()).into_iter().max().unwrap_or_default()
+}
