@@ -29,17 +29,21 @@
 //! | that cannot be served | is refused before its handler runs, where the route needs the database: 503 with `Retry-After` |
 //! | that fails | is answered by [`Problem`]: a code, advice and the id, and nothing that a server or a driver said |
 //! | that is over | leaves one record in the access log, with what its statements took |
+//!
+//! [`Page`] and [`CursorKeys`] are for lists that are read page by page, each beginning behind the last key of the one before.
 
 mod access;
 mod answers;
 mod asked;
 mod check;
+mod cursor;
 mod databases;
 mod follow;
 mod id;
 mod in_flight;
 mod operators;
 mod options;
+mod page;
 mod patience;
 mod problem;
 pub mod serve;
@@ -51,10 +55,12 @@ mod user;
 pub use access::{AccessLog, AccessRecord, Ended};
 pub use asked::{GRPC_TIMEOUT, X_REQUEST_TIMEOUT_MS};
 pub use check::{Contradictions, check};
+pub use cursor::{CursorKeys, CursorList, WeakCursorKey};
 pub use databases::Databases;
 pub use id::X_REQUEST_ID;
 pub use operators::{Operator, Operators, WeakToken, X_PLIMSOLL_ACTION};
 pub use options::Options;
+pub use page::Page;
 pub use patience::{RouteDeadline, WithDeadline};
 pub use problem::{Problem, ProblemCode};
 pub use serve::{ServeError, ServeOptions, Stopped, serve};

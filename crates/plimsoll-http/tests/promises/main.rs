@@ -6,5 +6,6 @@ mod client;
 mod log;
 mod service;
 
+mod pages;
 mod requests;
 mod serve;

@@ -11,6 +11,7 @@
 //! huge limit would still take part in comparisons from which it should be left out. For the same reason zero is not
 //! "no limit" here, although PostgreSQL reads it so.
 
+use super::value::Value;
 use std::fmt;
 use std::time::Duration;
 
@@ -25,6 +26,20 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// Reads a limit as settings write it: a whole number and `ms`, `s`, `min` or `h`, or `off`. For a program whose own settings
+    /// are written like those of the library.
+    ///
+    /// ```
+    /// # use plimsoll::settings::Limit;
+    /// # use std::time::Duration;
+    /// assert_eq!(Limit::parse("15s"), Some(Limit::After(Duration::from_secs(15))));
+    /// assert_eq!((Limit::parse("off"), Limit::parse("15")), (Some(Limit::Off), None));
+    /// ```
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Value::read(text.trim(), Unitless::Refused)
+    }
+
     /// The limit, or `None` if there is none.
     pub fn duration(self) -> Option<Duration> {
         match self {
