@@ -84,6 +84,19 @@ impl Started {
         self.printed.lock().unwrap().join("\n")
     }
 
+    /// Runs each command that it printed: what became of it, and what it said.
+    pub(crate) async fn run_what_it_printed(&self) -> Vec<(Option<i32>, String)> {
+        let printed = self.printed();
+        let commands = printed.lines().filter_map(|line| line.find("curl").and_then(|at| line.get(at..)));
+        let mut said = Vec::new();
+        for command in commands {
+            let shell =
+                Command::new("bash").args(["-c", command]).stdin(Stdio::null()).output().await.unwrap();
+            said.push((shell.status.code(), String::from_utf8(shell.stdout).unwrap()));
+        }
+        said
+    }
+
     /// Sends it a signal, by the name that `kill` knows.
     pub(crate) async fn signal(&self, name: &str) {
         let pid = self.process.id().expect("it runs").to_string();
@@ -160,6 +173,10 @@ pub(crate) async fn until(what: &str, mut check: impl AsyncFnMut() -> bool) {
 
 /// The first column of the first row, as text.
 pub(crate) async fn first(db: &plimsoll_embedded::test_server::TestDatabase, sql: &str) -> String {
-    let rows = db.execute(sql).await.expect(sql);
-    rows.first().and_then(|row| row.values().next().cloned()).unwrap_or_default()
+    first_of(db.execute(sql).await)
+}
+
+/// The same of an answer that is there already.
+pub(crate) fn first_of(answer: plimsoll_embedded::Result<Vec<plimsoll_embedded::Row>>) -> String {
+    answer.unwrap().first().and_then(|row| row.values().next().cloned()).unwrap_or_default()
 }

@@ -24,16 +24,16 @@ SELECT c.id, c.owner, c.title, c.is_generated,
  WHERE c.id < $1
  ORDER BY c.id DESC LIMIT $2";
 
-/// A page of what has all the tags of the array `$3`. The first leads through its index, the others are looked up for each
-/// item; so let the first be the rarest.
+/// A page of what has all the tags of the array `$3`. The first leads through its index, and of each item that it finds the
+/// tags are counted; so let the first be the rarest. A count is looked up for each item, while the planner may answer
+/// `NOT EXISTS` by reading the whole table of tags into a hash first.
 pub const PAGE_OF_TAGS: &str = "
 SELECT c.id, c.owner, c.title, c.is_generated,
        ARRAY(SELECT l.tag FROM content_tag l WHERE l.content_id = c.id ORDER BY l.tag) AS tags
   FROM content_tag first JOIN content c ON c.id = first.content_id
  WHERE first.tag = ($3::text[])[1] AND first.content_id < $1
-   AND NOT EXISTS (
-       SELECT FROM unnest(($3::text[])[2:]) AS other (tag)
-        WHERE NOT EXISTS (SELECT FROM content_tag l WHERE l.content_id = first.content_id AND l.tag = other.tag))
+   AND (SELECT count(*) FROM content_tag l WHERE l.content_id = first.content_id AND l.tag = ANY ($3::text[]))
+       = (SELECT count(DISTINCT tag) FROM unnest($3::text[]) AS tag)
  ORDER BY first.content_id DESC LIMIT $2";
 
 /// One item of the list.

@@ -11,7 +11,9 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::{Json, Router, routing::get};
 use plimsoll::{Database, Settings};
-use plimsoll_http::{NeedsDatabase, Options, Problem, ServeOptions, User, check, layers, serve};
+use plimsoll_http::{
+    CursorKeys, NeedsDatabase, Options, Page, Problem, ServeOptions, User, check, layers, serve,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{env, error::Error, io, time::Duration};
@@ -32,11 +34,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Each limit lies inside the next one out, or the wrong one would strike first.
     check(db.plan(), DEADLINE, Some(PROXY))?;
 
+    // The same key on all instances, or the page that one has begun is refused by the next.
+    let keys = match env::var("CURSOR_KEY") {
+        Ok(key) => CursorKeys::new(&key.into())?,
+        Err(_) => CursorKeys::drawn_for_development()?,
+    };
     let router = Router::new()
         .route("/content/unified", get(unified).layer(NeedsDatabase::new(&db)))
         .layer(layers(&db, Options::default().deadline(DEADLINE)))
         .layer(from_fn(user_of_gateway))
-        .with_state(db.clone());
+        .with_state((db.clone(), keys));
     let listener = TcpListener::bind(env::var("LISTEN").as_deref().unwrap_or("127.0.0.1:8081")).await?;
     let url = format!("http://{}/content/unified", listener.local_addr()?);
     println!(
@@ -47,6 +54,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
   A client that hangs up:           curl -m 1 '{url}?slow=60'",
         listener.local_addr()?
     );
+    println!("\ncontent is ready");
     serve(listener, router, ServeOptions { databases: vec![db], ..ServeOptions::default() }).await?;
     Ok(())
 }
@@ -56,8 +64,6 @@ struct Asked {
     /// Separated by commas; an item must have them all.
     #[serde(default)]
     tags: String,
-    before: Option<i64>,
-    limit: Option<i64>,
     /// Seconds that the database is kept busy first. Only to try things out: a real service has no such thing.
     slow: Option<u32>,
 }
@@ -65,21 +71,22 @@ struct Asked {
 /// A page of the list. When the client leaves or the time is over, this is dropped where it waits, and what runs on the
 /// database is stopped there: nothing of that has to be written here.
 async fn unified(
-    State(db): State<Database>,
+    State((db, keys)): State<(Database, CursorKeys)>,
+    page: Page,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let Query(asked) = asked.map_err(|error| bad(error.body_text()))?;
-    let limit = asked.limit.unwrap_or(100);
-    let tags: Vec<String> = asked.tags.split(',').filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
-    if !(1..=1000).contains(&limit) || tags.len() > 10 {
-        return Err(bad("limit is 1 to 1000, and there are at most 10 tags.".to_owned()));
+    let Query(Asked { tags, slow }) = asked.map_err(|error| bad(error.body_text()))?;
+    let list = keys.list::<i64>("", "content", "id DESC").filtered_by("tags", &tags);
+    let tags: Vec<String> = tags.split(',').filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
+    if tags.len() > 10 {
+        return Err(bad("There are at most 10 tags.".to_owned()));
     }
-    if let Some(seconds) = asked.slow {
+    let before = page.after(&list)?.unwrap_or(i64::MAX);
+    if let Some(seconds) = slow {
         db.named("slow on purpose").query_one("SELECT pg_sleep($1)", &[&f64::from(seconds)]).await?;
     }
-    let items = content::page(&db, &tags, asked.before.unwrap_or(i64::MAX), limit).await?;
-    let is_full = i64::try_from(items.len()).is_ok_and(|count| count == limit);
-    let next = items.last().filter(|_| is_full).map(|last| last.id);
+    let mut items = content::page(&db, &tags, before, page.rows_to_ask()).await?;
+    let next = page.next(&list, &mut items, |item| item.id)?;
     Ok(Json(json!({ "items": items, "next": next })))
 }
 

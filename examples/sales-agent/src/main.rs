@@ -58,6 +58,7 @@ async fn bring_up(db: Database, databases: Databases) {
         sleep(Duration::from_secs(2)).await;
     }
     databases.add("sales", &db);
+    println!("\nsales-agent is ready");
 }
 
 #[derive(Deserialize)]

@@ -39,7 +39,11 @@ async fn and_the_log_says_so() {
     };
     until("the log says that the client went away", async || left().is_some()).await;
     let line = left().unwrap();
-    assert_eq!((&line["request"], &line["route"]), (&"hang-up-1".into(), &"/content/unified".into()), "{line}");
+    assert_eq!(
+        (&line["request"], &line["route"]),
+        (&"hang-up-1".into(), &"/content/unified".into()),
+        "{line}"
+    );
     assert!(line["statement"].as_str().unwrap().contains("slow on purpose"), "{line}");
     let record = || content.started.log_at("plimsoll::access").into_iter().next();
     until("the access log has it", async || record().is_some()).await;

@@ -7,7 +7,8 @@ use crate::started::until;
 #[tokio::test]
 async fn with_what_its_database_did() {
     let content = service::start().await;
-    let headers = [("X-Request-ID", "log-1"), ("X-User-Id", "u-17"), ("Authorization", "Bearer do-not-log-me")];
+    let headers =
+        [("X-Request-ID", "log-1"), ("X-User-Id", "u-17"), ("Authorization", "Bearer do-not-log-me")];
     let answer = content.started.http.get_with("/content/unified?tags=night&limit=50", &headers).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert!(answer.head.contains("x-request-id: log-1"), "{answer:?}");
@@ -18,7 +19,7 @@ async fn with_what_its_database_did() {
         ("route", "/content/unified".into()),
         ("user", serde_json::Value::from("u-17")),
         ("status", 200.into()),
-        ("rows", 50.into()),
+        ("rows", 51.into()),
         ("statements", 1.into()),
         ("retries", 0.into()),
         ("request", "log-1".into()),

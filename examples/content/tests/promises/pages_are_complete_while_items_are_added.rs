@@ -2,7 +2,6 @@
 //! them all, with all of its tags.
 
 use crate::service::{self, Content};
-use serde_json::Value;
 
 /// As many items with the tag `sea`, each with another tag as well.
 async fn add(content: &Content, count: usize) {
@@ -20,11 +19,7 @@ async fn page(content: &Content, query: &str) -> (Vec<i64>, Option<String>) {
     let answer = content.started.http.get(&format!("/content/unified?{query}")).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let items = answer.body["items"].as_array().unwrap();
-    let next = match &answer.body["next"] {
-        Value::Null => None,
-        Value::String(next) => Some(next.clone()),
-        next => Some(next.to_string()),
-    };
+    let next = answer.body["next"].as_str().map(str::to_owned);
     (items.iter().map(|item| item["id"].as_i64().unwrap()).collect(), next)
 }
 
@@ -52,7 +47,7 @@ async fn three_hundred_in_three_pages() {
     let ids: Vec<i64> = pages.concat();
     assert_eq!(ids, (min..=max).rev().collect::<Vec<_>>(), "each once, the newest first");
     assert_eq!(ids.len(), 300);
-    assert_eq!(pages.iter().filter(|page| !page.is_empty()).count(), 3);
+    assert_eq!(pages.len(), 3);
     content.end().await;
 }
 
@@ -74,7 +69,13 @@ async fn all_there_is_without_a_filter() {
 #[tokio::test]
 async fn an_item_has_all_the_tags_that_were_asked_for() {
     let content = service::start().await;
-    for (tags, every) in [("forest", 2), ("forest,night", 6), ("night,forest,portrait", 30), ("comet", 500)] {
+    for (tags, every) in [
+        ("forest", 2),
+        ("forest,night", 6),
+        ("night,forest,portrait", 30),
+        ("night,night", 3),
+        ("comet", 500),
+    ] {
         let expected: Vec<i64> = (1..=3000).filter(|id| id % every == 0).rev().collect();
         let (ids, _) = page(&content, &format!("tags={tags}&limit=1000")).await;
         let shown = expected.len().min(1000);
@@ -84,6 +85,18 @@ async fn an_item_has_all_the_tags_that_were_asked_for() {
     assert_eq!(answer.body["items"][0]["tags"], serde_json::json!(["comet", "forest", "night", "portrait"]));
     let none = content.started.http.get("/content/unified?tags=forest,unheard-of").await;
     assert_eq!((none.status, &none.body["items"]), (200, &serde_json::json!([])));
+    content.end().await;
+}
+
+#[tokio::test]
+async fn a_cursor_of_other_tags_is_refused() {
+    let content = service::start().await;
+    let (_, next) = page(&content, "tags=forest&limit=2").await;
+    let after = next.unwrap();
+    for (tags, status) in [("forest", 200), ("night", 400), ("", 400)] {
+        let answer = content.started.http.get(&format!("/content/unified?tags={tags}&after={after}")).await;
+        assert_eq!(answer.status, status, "{tags}: {answer:?}");
+    }
     content.end().await;
 }
 
