@@ -31,6 +31,7 @@
 //! | that is over | leaves one record in the access log, with what its statements took |
 //!
 //! [`Page`] and [`CursorKeys`] are for lists that are read page by page, each beginning behind the last key of the one before.
+//! [`endpoints()`] is what the service answers about itself: `/livez`, `/readyz`, health, metrics and capacity.
 
 mod access;
 mod answers;
@@ -38,6 +39,7 @@ mod asked;
 mod check;
 mod cursor;
 mod databases;
+mod endpoints;
 mod follow;
 mod id;
 mod in_flight;
@@ -46,6 +48,7 @@ mod options;
 mod page;
 mod patience;
 mod problem;
+mod ready_switch;
 pub mod serve;
 mod shed;
 mod stack;
@@ -57,12 +60,16 @@ pub use asked::{GRPC_TIMEOUT, X_REQUEST_TIMEOUT_MS};
 pub use check::{Contradictions, check};
 pub use cursor::{CursorKeys, CursorList, WeakCursorKey};
 pub use databases::Databases;
+#[cfg(feature = "openapi")]
+pub use endpoints::openapi;
+pub use endpoints::{ComponentHealth, EndpointOptions, endpoints};
 pub use id::X_REQUEST_ID;
 pub use operators::{Operator, Operators, WeakToken, X_PLIMSOLL_ACTION};
 pub use options::Options;
 pub use page::Page;
 pub use patience::{RouteDeadline, WithDeadline};
 pub use problem::{Problem, ProblemCode};
+pub use ready_switch::ReadySwitch;
 pub use serve::{ServeError, ServeOptions, Stopped, serve};
 pub use shed::{NeedsDatabase, WithDatabase};
 pub use stack::{Layered, Layers, layers};

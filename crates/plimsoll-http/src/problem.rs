@@ -12,7 +12,7 @@ use crate::asked::Malformed;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use plimsoll::{Error, Fault, Outcome, request_id};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
@@ -30,6 +30,7 @@ struct Told {
     outcome: Option<Outcome>,
     retry_after: Option<Duration>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    members: Vec<(&'static str, Value)>,
 }
 
 /// The code of the problem that a response tells of, in the response's extensions.
@@ -41,8 +42,9 @@ impl Problem {
     #[must_use]
     pub fn new(status: StatusCode, code: &'static str, title: impl Into<Cow<'static, str>>) -> Self {
         let advice = Cow::Borrowed("");
-        let (outcome, retry_after, headers) = (None, None, Vec::new());
-        Problem(Box::new(Told { status, code, title: title.into(), advice, outcome, retry_after, headers }))
+        let (outcome, retry_after, headers, members) = (None, None, Vec::new(), Vec::new());
+        let title = title.into();
+        Problem(Box::new(Told { status, code, title, advice, outcome, retry_after, headers, members }))
     }
 
     /// What the client should do.
@@ -63,6 +65,13 @@ impl Problem {
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.push((name, value));
+        self
+    }
+
+    /// A further member of the body, such as `reasons`. Those that every problem has stay what they are.
+    #[must_use]
+    pub fn member(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.0.members.push((name, value.into()));
         self
     }
 
@@ -199,7 +208,7 @@ impl std::error::Error for Problem {}
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Told { status, code, title, advice, outcome, retry_after, headers: more } = *self.0;
+        let Told { status, code, title, advice, outcome, retry_after, headers: more, members } = *self.0;
         let mut body = json!({
             "type": format!("urn:plimsoll:problem:{}", code.to_ascii_lowercase()),
             "title": title,
@@ -207,6 +216,9 @@ impl IntoResponse for Problem {
             "code": code,
         });
         if let Some(fields) = body.as_object_mut() {
+            for (name, value) in members {
+                fields.entry(name).or_insert(value);
+            }
             let mut say = |name: &str, value: String| drop(fields.insert(name.to_owned(), value.into()));
             if !advice.is_empty() {
                 say("advice", advice.into_owned());

@@ -16,7 +16,7 @@
 //! Stopping has one budget, `hard_stop`, which begins with the first signal. The port is freed, connections without a
 //! whole request are dropped, and requests have until `grace`; then what is still under way is cut, which stops its statements
 //! on the server. What is left of the budget belongs to the program's last work and to the pools. A second signal leaves
-//! at once.
+//! at once. Where something decides by `/readyz` whether requests are sent here, it can be told beforehand (`announce`).
 
 mod accept;
 mod allowance;
@@ -82,7 +82,7 @@ where
     S::Future: Send,
 {
     let sockets = options.check()?;
-    let mut told = Told::new(&options.stop)?;
+    let mut told = Told::new(&options)?;
     let seats = Seats::new();
     let mut connections = JoinSet::new();
     let acceptor = Acceptor::new(listener, service, Shared::new(&options), seats.clone(), sockets);
@@ -99,7 +99,7 @@ where
             stop::end(last_work, &options.databases, budget, began, &mut report).await;
         } => false,
     };
-    report.took = began.elapsed();
+    report.took = told.first().unwrap_or(began).elapsed();
     Ok(report)
 }
 

@@ -1,5 +1,6 @@
 //! What a server may be told, and what is checked before it starts.
 
+use crate::ready_switch::ReadySwitch;
 use crate::serve::allowance::BodyLimits;
 use crate::serve::budget::StopBudget;
 use crate::serve::patience::Patience;
@@ -10,6 +11,9 @@ use plimsoll::settings::Plan;
 use rustix::process::{Resource, getrlimit};
 use std::io;
 use std::time::Duration;
+
+/// The longest that a stop may be announced.
+const MOST_ANNOUNCE: Duration = Duration::from_secs(600);
 
 /// How [`serve`](fn@crate::serve) treats its clients, and how it stops. The defaults are for a service on the internet or
 /// behind a proxy that trusts its clients no more than this server does.
@@ -56,6 +60,12 @@ pub struct ServeOptions {
     pub http2_ping: Duration,
     /// How long it may take to give one. Default 10 s.
     pub http2_ping_timeout: Duration,
+    /// What is told that the server stops: give the same to [`EndpointOptions::ready`](crate::EndpointOptions::ready).
+    pub ready: ReadySwitch,
+    /// How long the server goes on as before after the first signal, with `/readyz` at 503, so that what sends requests here
+    /// notices and sends them elsewhere: two of its intervals. Default 0 s, at most 10 min. It comes before the budget of the
+    /// stop; a second signal ends it.
+    pub announce: Duration,
     /// How long requests may go on once the server stops. Default 20 s.
     pub grace: Duration,
     /// When the whole stop is over, pools included. Default 30 s.
@@ -84,6 +94,8 @@ impl Default for ServeOptions {
             http2_resets: 20,
             http2_ping: Duration::from_secs(20),
             http2_ping_timeout: Duration::from_secs(10),
+            ready: ReadySwitch::new(),
+            announce: Duration::ZERO,
             grace: Duration::from_secs(20),
             hard_stop: Duration::from_secs(30),
             databases: Vec::new(),
@@ -169,6 +181,14 @@ impl ServeOptions {
                 is: format!("{time:?}"),
                 allowed: "10 ms to 24 h".to_owned(),
                 advice: "choose a time that a client can keep and that a stranger cannot misuse",
+            });
+        }
+        if self.announce > MOST_ANNOUNCE {
+            return Err(ServeError::Option {
+                option: "announce",
+                is: format!("{:?}", self.announce),
+                allowed: format!("at most {MOST_ANNOUNCE:?}"),
+                advice: "two intervals of what asks /readyz are enough",
             });
         }
         if self.grace > self.hard_stop {

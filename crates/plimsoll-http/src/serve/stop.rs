@@ -1,7 +1,8 @@
 //! What stops a server, and what is left to do once its requests have ended.
 
 use crate::serve::budget::StopBudget;
-use crate::serve::options::ServeError;
+use crate::ready_switch::ReadySwitch;
+use crate::serve::options::{ServeError, ServeOptions};
 use futures_util::future::join_all;
 use plimsoll::Database;
 use plimsoll::pool::Shutdown;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// What stops a server.
 #[derive(Clone, Debug, Default)]
@@ -88,9 +89,18 @@ pub struct Stopped {
     pub took: Duration,
 }
 
+/// When the server was told to stop, and when that is done.
+pub(super) struct Told {
+    signals: Signals,
+    ready: ReadySwitch,
+    announce: Duration,
+    first: Option<Instant>,
+    is_announced: bool,
+}
+
 /// The signals, or their like, one after the other.
-pub(super) enum Told {
-    Signals(Signal, Signal),
+enum Signals {
+    OfSystem(Signal, Signal),
     /// The handle keeps its channel open.
     Handle {
         _handle: StopHandle,
@@ -100,29 +110,62 @@ pub(super) enum Told {
 }
 
 impl Told {
-    pub(super) fn new(by: &StopBy) -> Result<Self, ServeError> {
+    pub(super) fn new(options: &ServeOptions) -> Result<Self, ServeError> {
+        let (signals, ready) = (Signals::new(&options.stop)?, options.ready.clone());
+        Ok(Told { signals, ready, announce: options.announce, first: None, is_announced: false })
+    }
+
+    /// When the first signal came.
+    pub(super) fn first(&self) -> Option<Instant> {
+        self.first
+    }
+
+    /// Waits until the server has to do something: stop, once the first signal has been announced long enough or a second
+    /// one came, and then leave at once. Dropped, it misses none.
+    pub(super) async fn next(&mut self) {
+        if self.is_announced {
+            return self.signals.next().await;
+        }
+        let first = match self.first {
+            Some(first) => first,
+            None => {
+                self.signals.next().await;
+                self.ready.stopping();
+                *self.first.insert(Instant::now())
+            }
+        };
+        // The second signal is not to be missed where there is nothing to wait for.
+        if !self.announce.is_zero() {
+            let _ = timeout_at(first + self.announce, self.signals.next()).await;
+        }
+        self.is_announced = true;
+    }
+}
+
+impl Signals {
+    fn new(by: &StopBy) -> Result<Self, ServeError> {
         match by {
             StopBy::Signals => {
                 let interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
                 let terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
-                Ok(Told::Signals(interrupt, terminate))
+                Ok(Signals::OfSystem(interrupt, terminate))
             }
             StopBy::Handle(handle) => {
-                Ok(Told::Handle { _handle: handle.clone(), seen: 0, times: handle.0.subscribe() })
+                Ok(Signals::Handle { _handle: handle.clone(), seen: 0, times: handle.0.subscribe() })
             }
         }
     }
 
     /// Waits for the next. Dropped, it misses none.
-    pub(super) async fn next(&mut self) {
+    async fn next(&mut self) {
         match self {
-            Told::Signals(interrupt, terminate) => {
+            Signals::OfSystem(interrupt, terminate) => {
                 tokio::select! {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
                 }
             }
-            Told::Handle { seen, times, .. } => {
+            Signals::Handle { seen, times, .. } => {
                 let due = *seen;
                 let _ = times.wait_for(|times| *times > due).await;
                 *seen = due.saturating_add(1);

@@ -35,6 +35,7 @@ impl Times {
 
 /// A histogram as it was at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct HistogramSnapshot {
     /// The upper ends of the buckets, in seconds. Above the last there is one more bucket.

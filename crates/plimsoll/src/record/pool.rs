@@ -11,6 +11,7 @@ pub(crate) const SNAPSHOTS: usize = 60;
 
 /// The pool at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct ConnectionMetrics {
     /// When.

@@ -10,6 +10,7 @@ use std::time::Duration;
 /// It is looked at once a second, so its end is right to a second, and one that lasts for little more than a second may not
 /// be seen at all.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct LockEpisode {
     /// When the first session began to wait.
@@ -47,6 +48,7 @@ pub struct LockEpisode {
 
 /// A session that held a lock for which others waited.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct Blocker {
     /// The process id of its backend; 0 stands for a prepared transaction, which has no session.
@@ -75,6 +77,7 @@ pub struct Blocker {
 
 /// Sessions that waited for the same work.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct WaitingWork {
     /// The name of the work with the place in the source; for sessions that are not of this pool their application name.

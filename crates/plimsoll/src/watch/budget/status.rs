@@ -7,6 +7,7 @@ use serde::Serialize;
 
 /// How many connections a pool may have at this moment, and why: [`Database::connection_budget`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct BudgetStatus {
     /// Whether the budget bounds the pool; in the mode `dark` it only tells what it would do.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 /// Everything that is known of a pool at one moment: [`Database::snapshot`](crate::Database::snapshot).
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct Snapshot {
     /// Whether acquisitions and statements are recorded now. While they are not, the gauges are true all the same.
@@ -46,6 +47,7 @@ pub struct Snapshot {
 
 /// One kind of statement: all texts that differ only in their constants.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct QueryMetrics {
     /// Its fingerprint: sixteen hexadecimal digits, the same in every process.
@@ -72,6 +74,7 @@ pub struct QueryMetrics {
 
 /// How the pool is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct HealthStatus {
     /// `healthy`; `degraded` with warnings; `down` while calls are refused by the breaker or the pool is closed.
@@ -96,6 +99,7 @@ pub struct HealthStatus {
 
 /// How many connections there may be.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct PoolConfig {
     /// Those that are kept open even when nothing is asked for.
@@ -106,6 +110,7 @@ pub struct PoolConfig {
 
 /// The gauges of a pool: see [`PoolStatus`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct PoolGauges {
     /// Connections kept at the most.
@@ -122,6 +127,7 @@ pub struct PoolGauges {
 
 /// A lease that is held for longer than it should be.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct LeakWarning {
     /// For which work, with the place in the source.
@@ -146,6 +152,7 @@ pub struct LeakWarning {
 
 /// Statements since the start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct StatementTotals {
     /// All that ended.
@@ -172,6 +179,7 @@ pub struct StatementTotals {
 
 /// The circuit breaker since the start.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct BreakerTotals {
     /// `closed`, `open` or another of its states.
@@ -184,6 +192,7 @@ pub struct BreakerTotals {
 
 /// Where the time went: histograms since the start.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct Durations {
     /// Getting a connection, with the check of it.
