@@ -49,9 +49,11 @@ mod page;
 mod patience;
 mod problem;
 mod ready_switch;
+pub mod report;
 pub mod serve;
 mod shed;
 mod stack;
+mod underway;
 mod upload;
 mod user;
 

@@ -7,5 +7,6 @@ mod log;
 mod service;
 
 mod pages;
+mod report;
 mod requests;
 mod serve;
