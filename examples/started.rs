@@ -65,6 +65,11 @@ impl Started {
         Started { process, http: Client(at), printed, logged }
     }
 
+    /// What it wrote to stderr: its log, and what a signal makes it tell.
+    pub(crate) fn said(&self) -> String {
+        self.logged.lock().unwrap().join("\n")
+    }
+
     /// The lines of its log, each of which is JSON.
     pub(crate) fn log(&self) -> Vec<Value> {
         let logged = self.logged.lock().unwrap();

@@ -11,9 +11,11 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::{Json, Router, routing::get};
 use plimsoll::{Database, Settings};
+use plimsoll_http::report::{ReportOptions, on_sigusr1};
 use plimsoll_http::{
-    CursorKeys, NeedsDatabase, Options, Page, Problem, ServeOptions, User, check, layers, serve,
+    CursorKeys, EndpointOptions, NeedsDatabase, Operators, Options, Page, Problem, ServeOptions, User,
 };
+use plimsoll_http::{check, endpoints, layers, serve};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{env, error::Error, io, time::Duration};
@@ -39,22 +41,30 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Ok(key) => CursorKeys::new(&key.into())?,
         Err(_) => CursorKeys::drawn_for_development()?,
     };
+    // kill -USR1 prints what goes on, also while everything hangs.
+    let _report = on_sigusr1(&db, ReportOptions::default())?;
+    let listener = TcpListener::bind(env::var("LISTEN").as_deref().unwrap_or("127.0.0.1:8081")).await?;
+    let at = listener.local_addr()?;
+    // Who may ask for metrics: while it listens on this machine alone, whoever is on it; elsewhere an operator with a token.
+    let operators = Operators::default().or_anyone_here(at);
     let router = Router::new()
         .route("/content/unified", get(unified).layer(NeedsDatabase::new(&db)))
+        .merge(endpoints(&db, &operators, EndpointOptions::default()))
         .layer(layers(&db, Options::default().deadline(DEADLINE)))
         .layer(from_fn(user_of_gateway))
         .with_state((db.clone(), keys));
-    let listener = TcpListener::bind(env::var("LISTEN").as_deref().unwrap_or("127.0.0.1:8081")).await?;
-    let url = format!("http://{}/content/unified", listener.local_addr()?);
     println!(
-        "content listens on http://{}
+        "content listens on http://{at}
 
-  The newest, with two tags:        curl '{url}?tags=night,forest&limit=3'
-  A request that runs out of time:  curl -i -H 'X-Request-Timeout-Ms: 500' '{url}?slow=5'
-  A client that hangs up:           curl -m 1 '{url}?slow=60'",
-        listener.local_addr()?
+  The newest, with two tags:        curl 'http://{at}/content/unified?tags=night,forest&limit=3'
+  A request that runs out of time:  curl -i -H 'X-Request-Timeout-Ms: 500' 'http://{at}/content/unified?slow=5'
+  A client that hangs up:           curl -m 1 'http://{at}/content/unified?slow=60'
+  What it did to the database:      curl 'http://{at}/api/metrics/queries?limit=3'
+  And what it does now, on stderr:  kill -USR1 {}
+
+content is ready",
+        std::process::id()
     );
-    println!("\ncontent is ready");
     serve(listener, router, ServeOptions { databases: vec![db], ..ServeOptions::default() }).await?;
     Ok(())
 }

@@ -39,13 +39,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .layer(layers(&databases, Options::default()))
         .with_state(db.clone());
     let listener = TcpListener::bind(env::var("LISTEN").as_deref().unwrap_or("127.0.0.1:8083")).await?;
-    let url = format!("http://{}", listener.local_addr()?);
+    let at = listener.local_addr()?;
     println!(
-        "sales-agent listens on {url}
+        "sales-agent listens on http://{at}
 
-  Buy:                  curl -H 'Content-Type: application/json' -d '{{\"buyer_ref\": \"b-1\", \"budget_cents\": 50000}}' {url}/media-buys
-  Is the database well: curl -i {url}/health
-  The pool and breaker: curl {url}/pool"
+  Buy:                  curl -H 'Content-Type: application/json' -d '{{\"buyer_ref\": \"b-1\", \"budget_cents\": 50000}}' http://{at}/media-buys
+  Is the database well: curl -i http://{at}/health
+  The pool and breaker: curl http://{at}/pool
+"
     );
     serve(listener, router, ServeOptions { databases: vec![db], ..ServeOptions::default() }).await?;
     Ok(())
@@ -58,7 +59,7 @@ async fn bring_up(db: Database, databases: Databases) {
         sleep(Duration::from_secs(2)).await;
     }
     databases.add("sales", &db);
-    println!("\nsales-agent is ready");
+    println!("sales-agent is ready");
 }
 
 #[derive(Deserialize)]

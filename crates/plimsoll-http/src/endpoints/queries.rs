@@ -82,7 +82,9 @@ fn limit(asked: Option<&str>) -> Result<usize, Problem> {
     let Some(asked) = asked else { return Ok(USUAL) };
     let is_plain = asked.bytes().all(|byte| byte.is_ascii_digit());
     let limit = asked.parse().ok().filter(|limit| is_plain && (1..=MOST).contains(limit));
-    limit.ok_or_else(|| ask::malformed("The limit is no number from 1 to 100.", "Say ?limit=10, or leave it out."))
+    limit.ok_or_else(|| {
+        ask::malformed("The limit is no number from 1 to 100.", "Say ?limit=10, or leave it out.")
+    })
 }
 
 fn order(asked: Option<&str>) -> Result<Order, Problem> {
@@ -105,10 +107,14 @@ mod tests {
 
     #[test]
     fn a_limit_is_a_number_from_1_to_100() {
-        for (asked, told) in [(None, Some(10)), (Some("1"), Some(1)), (Some("100"), Some(100)), (Some("007"), Some(7))] {
+        for (asked, told) in
+            [(None, Some(10)), (Some("1"), Some(1)), (Some("100"), Some(100)), (Some("007"), Some(7))]
+        {
             assert_eq!(limit(asked).ok(), told, "{asked:?}");
         }
-        for asked in ["", "0", "101", "-1", "+5", "1.0", "1e1", " 5", "ten", "18446744073709551617", "\u{0661}"] {
+        for asked in
+            ["", "0", "101", "-1", "+5", "1.0", "1e1", " 5", "ten", "18446744073709551617", "\u{0661}"]
+        {
             assert_eq!(limit(Some(asked)).map_err(|problem| problem.status().as_u16()), Err(400), "{asked}");
         }
     }

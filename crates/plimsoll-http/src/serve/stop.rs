@@ -1,7 +1,7 @@
 //! What stops a server, and what is left to do once its requests have ended.
 
-use crate::serve::budget::StopBudget;
 use crate::ready_switch::ReadySwitch;
+use crate::serve::budget::StopBudget;
 use crate::serve::options::{ServeError, ServeOptions};
 use futures_util::future::join_all;
 use plimsoll::Database;

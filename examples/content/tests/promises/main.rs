@@ -15,3 +15,5 @@ mod a_request_out_of_time_is_a_504;
 mod each_request_leaves_one_line_of_json;
 mod many_clients_are_served_with_tag_filters;
 mod pages_are_complete_while_items_are_added;
+mod sigusr1_prints_what_goes_on;
+mod the_time_that_statements_take_can_be_asked;

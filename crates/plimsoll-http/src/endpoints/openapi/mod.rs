@@ -20,7 +20,8 @@ use utoipa::openapi::{Info, OpenApi, Paths};
 #[must_use]
 pub fn openapi() -> OpenApi {
     let mut info = Info::new("What the service answers about itself", "1");
-    info.description = Some("Health, readiness, metrics and capacity of a service and its databases.".to_owned());
+    info.description =
+        Some("Health, readiness, metrics and capacity of a service and its databases.".to_owned());
     let mut paths = Paths::new();
     for path in &PATHS {
         paths.paths.insert(path.path.to_owned(), path.item());
@@ -81,7 +82,8 @@ fn without_link(text: &str) -> String {
         clean.push('`');
         clean.push_str(name);
         clean.push('`');
-        rest = after.strip_prefix('(').and_then(|link| link.split_once(')')).map_or(after, |(_, after)| after);
+        rest =
+            after.strip_prefix('(').and_then(|link| link.split_once(')')).map_or(after, |(_, after)| after);
     }
     clean + rest
 }

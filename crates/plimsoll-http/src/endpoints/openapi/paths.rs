@@ -76,7 +76,11 @@ pub(super) const PATHS: [Described; 11] = [
         asks: &[],
         answers: &[
             ("200", "They should.", Body::Json("Ready")),
-            ("503", "The service is starting or stopping, or a database would not serve a call.", Body::Problem),
+            (
+                "503",
+                "The service is starting or stopping, or a database would not serve a call.",
+                Body::Problem,
+            ),
         ],
     },
     Described {
@@ -215,8 +219,12 @@ impl Ask {
 
 fn response(what: &str, body: Body) -> utoipa::openapi::Response {
     let (kind, content) = match body {
-        Body::Text(kind) => (kind, ContentBuilder::new().schema(Some(ObjectBuilder::new().schema_type(kind_of(kind))))),
-        Body::Json(name) => ("application/json", ContentBuilder::new().schema(Some(Ref::from_schema_name(name)))),
+        Body::Text(kind) => {
+            (kind, ContentBuilder::new().schema(Some(ObjectBuilder::new().schema_type(kind_of(kind)))))
+        }
+        Body::Json(name) => {
+            ("application/json", ContentBuilder::new().schema(Some(Ref::from_schema_name(name))))
+        }
         Body::Problem => {
             ("application/problem+json", ContentBuilder::new().schema(Some(Ref::from_schema_name(PROBLEM))))
         }

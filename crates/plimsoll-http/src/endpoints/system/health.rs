@@ -114,7 +114,8 @@ pub(in crate::endpoints) async fn health(
     let others = shared.components.iter().map(async |part| (part.name(), part.health().await));
     let ((state, postgres), others) = join(database(&shared), join_all(others)).await;
     let worst = others.iter().map(|(_, health)| health.state).fold(state, HealthState::max);
-    let others = others.into_iter().map(|(name, health)| (name.to_owned(), ComponentState::of(health))).collect();
+    let others =
+        others.into_iter().map(|(name, health)| (name.to_owned(), ComponentState::of(health))).collect();
     let pools = shared.databases.all();
     let told = SystemHealth {
         schema_version: SCHEMA_VERSION,
