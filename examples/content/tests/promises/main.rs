@@ -12,6 +12,7 @@ mod a_client_that_hangs_up_stops_its_query;
 mod a_newcomer_needs_nothing_else;
 mod a_page_reads_no_more_than_it_shows;
 mod a_request_out_of_time_is_a_504;
+mod an_idle_client_and_a_stop_are_given_their_time;
 mod each_request_leaves_one_line_of_json;
 mod many_clients_are_served_with_tag_filters;
 mod pages_are_complete_while_items_are_added;
