@@ -9,6 +9,7 @@
 
 use crate::answers;
 use crate::asked::Malformed;
+use crate::endpoints::SCHEMA_VERSION;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use plimsoll::{Error, Fault, Outcome, request_id};
@@ -214,6 +215,7 @@ impl IntoResponse for Problem {
             "title": title,
             "status": status.as_u16(),
             "code": code,
+            "schema_version": SCHEMA_VERSION,
         });
         if let Some(fields) = body.as_object_mut() {
             for (name, value) in members {

@@ -5,8 +5,9 @@ use super::once::Once;
 use super::options::EndpointOptions;
 use super::system::capacity::Report;
 use crate::databases::Databases;
-use crate::operators::{Operator, Operators};
+use crate::operators::Operators;
 use crate::problem::{self, Problem};
+use crate::user::User;
 use axum::extract::Query;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use parking_lot::Mutex;
@@ -45,9 +46,9 @@ impl Shared {
         Shared { databases, operators, options, components, reports: Mutex::default() }
     }
 
-    /// Who asks, where only operators may.
-    pub(super) fn operator(&self, headers: &HeaderMap) -> Result<Operator, Problem> {
-        self.operators.check(headers)
+    /// Who asks, where only operators may: for the access log.
+    pub(super) fn operator(&self, headers: &HeaderMap) -> Result<User, Problem> {
+        self.operators.check(headers).map(|operator| User::new(operator.name()))
     }
 
     /// Whether an operator asks, where anyone may. A wrong token is the same as none here.

@@ -3,6 +3,7 @@
 use super::SCHEMA_VERSION;
 use super::ask::{self, Shared};
 use crate::problem::Problem;
+use crate::user::User;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Json;
@@ -25,12 +26,15 @@ pub(super) async fn database(
     State(shared): State<Arc<Shared>>,
     uri: Uri,
     headers: HeaderMap,
-) -> Result<Json<DatabaseMetrics>, Problem> {
-    shared.operator(&headers)?;
+) -> Result<(User, Json<DatabaseMetrics>), Problem> {
+    let operator = shared.operator(&headers)?;
     let (database, db) = shared.database(&ask::query(&uri)?)?;
-    Ok(Json(DatabaseMetrics {
-        schema_version: SCHEMA_VERSION,
-        database: database.to_string(),
-        snapshot: db.snapshot(),
-    }))
+    Ok((
+        operator,
+        Json(DatabaseMetrics {
+            schema_version: SCHEMA_VERSION,
+            database: database.to_string(),
+            snapshot: db.snapshot(),
+        }),
+    ))
 }

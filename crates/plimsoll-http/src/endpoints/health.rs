@@ -6,6 +6,7 @@
 
 use super::SCHEMA_VERSION;
 use super::ask::{self, Shared};
+use super::word::Word;
 use crate::problem::Problem;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
@@ -22,7 +23,7 @@ pub(super) struct DatabaseHealth {
     /// The version of this form.
     schema_version: u32,
     /// `healthy`, or `degraded` if something is amiss.
-    status: &'static str,
+    status: Word,
     /// What is amiss; for operators, where it is `degraded`.
     #[serde(skip_serializing_if = "Option::is_none")]
     warnings: Option<Vec<String>>,
@@ -39,7 +40,6 @@ pub(super) async fn health(
     if health.state == HealthState::Down {
         let unhealthy = "Database unhealthy";
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "DATABASE_UNHEALTHY", unhealthy)
-            .member("schema_version", SCHEMA_VERSION)
             .member("detail", unhealthy)
             .retry_after(Duration::from_secs(2));
         return Err(if is_operator { problem.member("reasons", health.reasons) } else { problem });
@@ -50,7 +50,7 @@ pub(super) async fn health(
             warnings.push(warning);
         }
     }
-    let status = if warnings.is_empty() { "healthy" } else { "degraded" };
+    let status = if warnings.is_empty() { Word::Healthy } else { Word::Degraded };
     let warnings = (is_operator && !warnings.is_empty()).then_some(warnings);
     Ok(Json(DatabaseHealth { schema_version: SCHEMA_VERSION, status, warnings }))
 }

@@ -17,8 +17,8 @@
 //! *What decides where requests go depends on no token.* Where one word is for anyone, a wrong token is no error: it gets that
 //! word.
 //!
-//! *The form is promised.* Each JSON has a `schema_version`, which is raised when a field goes, is renamed or means something
-//! else. What is not answered is a [`Problem`](crate::Problem).
+//! *The form is promised.* Each JSON has a `schema_version`, which is raised with every change of its form. What
+//! is not answered is a [`Problem`](crate::Problem), which has one too.
 
 mod ask;
 mod component;
@@ -33,6 +33,7 @@ mod queries;
 mod ready;
 mod scrape;
 mod system;
+mod word;
 
 pub use component::ComponentHealth;
 #[cfg(feature = "openapi")]

@@ -3,6 +3,7 @@
 use super::SCHEMA_VERSION;
 use super::ask::{self, Shared, Which};
 use crate::problem::Problem;
+use crate::user::User;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Json;
@@ -58,8 +59,8 @@ pub(super) async fn queries(
     State(shared): State<Arc<Shared>>,
     uri: Uri,
     headers: HeaderMap,
-) -> Result<Json<Queries>, Problem> {
-    shared.operator(&headers)?;
+) -> Result<(User, Json<Queries>), Problem> {
+    let operator = shared.operator(&headers)?;
     let asked: Asked = ask::query(&uri)?;
     let limit = limit(asked.limit.as_deref())?;
     let sort = order(asked.sort.as_deref())?;
@@ -75,7 +76,7 @@ pub(super) async fn queries(
     });
     queries.truncate(limit);
     let database = name.to_string();
-    Ok(Json(Queries { schema_version: SCHEMA_VERSION, database, sort, limit, queries }))
+    Ok((operator, Json(Queries { schema_version: SCHEMA_VERSION, database, sort, limit, queries })))
 }
 
 fn limit(asked: Option<&str>) -> Result<usize, Problem> {

@@ -46,7 +46,6 @@ pub(super) async fn ready(
     reasons.dedup();
     Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "NOT_READY", "The service takes no requests now.")
         .advice("Send requests to another instance, and ask again after the time in Retry-After.")
-        .member("schema_version", SCHEMA_VERSION)
         .member("reasons", reasons)
         .retry_after(Duration::from_secs(1)))
 }

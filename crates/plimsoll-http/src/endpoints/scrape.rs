@@ -4,6 +4,7 @@
 
 use super::ask::Shared;
 use crate::problem::Problem;
+use crate::user::User;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, header};
 use plimsoll::monitor::prometheus;
@@ -15,10 +16,11 @@ pub(super) const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub(super) async fn scrape(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
-) -> Result<([(HeaderName, &'static str); 1], String), Problem> {
-    if !shared.options.is_scraped_by_anyone {
-        shared.operator(&headers)?;
-    }
+) -> Result<(Option<User>, [(HeaderName, &'static str); 1], String), Problem> {
+    let operator = match shared.options.is_scraped_by_anyone {
+        true => None,
+        false => Some(shared.operator(&headers)?),
+    };
     let all = shared.databases.all();
-    Ok(([(header::CONTENT_TYPE, TEXT)], prometheus(all.iter().map(|(_, db)| db))))
+    Ok((operator, [(header::CONTENT_TYPE, TEXT)], prometheus(all.iter().map(|(_, db)| db))))
 }

@@ -8,5 +8,6 @@ mod service;
 
 mod pages;
 mod report;
+mod endpoints;
 mod requests;
 mod serve;

@@ -8,13 +8,14 @@ mod schemas;
 
 use super::ask::Shared;
 use crate::problem::Problem;
+use crate::user::User;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, header};
 use paths::{BEARER, PATHS};
-use serde_json::Value;
 use std::sync::{Arc, LazyLock};
+use utoipa::openapi::schema::{ArrayItems, Schema};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Info, OpenApi, Paths};
+use utoipa::openapi::{Info, OpenApi, Paths, RefOr};
 
 /// The description of [`endpoints`](crate::endpoints), to be merged into that of the service.
 #[must_use]
@@ -27,43 +28,53 @@ pub fn openapi() -> OpenApi {
         paths.paths.insert(path.path.to_owned(), path.item());
     }
     let mut components = schemas::all();
+    components.schemas.values_mut().for_each(mend);
     let mut bearer = Http::new(HttpAuthScheme::Bearer);
     bearer.description = Some("An operator's token.".to_owned());
     components.add_security_scheme(BEARER, SecurityScheme::Http(bearer));
     let mut document = OpenApi::new(info, paths);
     document.components = Some(components);
-    without_links(document)
+    document
 }
 
 pub(super) async fn document(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
-) -> Result<([(HeaderName, &'static str); 1], &'static str), Problem> {
+) -> Result<(User, [(HeaderName, &'static str); 1], &'static str), Problem> {
     static DOCUMENT: LazyLock<String> =
         LazyLock::new(|| serde_json::to_string(&openapi()).unwrap_or_default());
-    shared.operator(&headers)?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], &DOCUMENT))
+    let operator = shared.operator(&headers)?;
+    Ok((operator, [(header::CONTENT_TYPE, "application/json")], &DOCUMENT))
 }
 
 /// Descriptions come from the types' own, which have links that mean nothing outside the crate.
-fn without_links(document: OpenApi) -> OpenApi {
-    let Ok(mut value) = serde_json::to_value(&document) else { return document };
-    mend(&mut value);
-    serde_json::from_value(value).unwrap_or(document)
-}
-
-fn mend(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                match field {
-                    Value::String(text) if name == "description" => *text = without_link(text),
-                    field => mend(field),
-                }
+fn mend(schema: &mut RefOr<Schema>) {
+    let clean = |text: &mut Option<String>| {
+        if let Some(text) = text {
+            *text = without_link(text);
+        }
+    };
+    match schema {
+        RefOr::Ref(link) => link.description = without_link(&link.description),
+        RefOr::T(Schema::Object(object)) => {
+            clean(&mut object.description);
+            object.properties.values_mut().for_each(mend);
+        }
+        RefOr::T(Schema::Array(array)) => {
+            clean(&mut array.description);
+            if let ArrayItems::RefOrSchema(items) = &mut array.items {
+                mend(items);
             }
         }
-        Value::Array(values) => values.iter_mut().for_each(mend),
-        _ => {}
+        RefOr::T(Schema::OneOf(one_of)) => {
+            clean(&mut one_of.description);
+            one_of.items.iter_mut().for_each(mend);
+        }
+        RefOr::T(Schema::AllOf(all_of)) => {
+            clean(&mut all_of.description);
+            all_of.items.iter_mut().for_each(mend);
+        }
+        RefOr::T(_) => {}
     }
 }
 

@@ -70,7 +70,7 @@ fn problem() -> Object {
         ("advice", Type::String, "What to do.", false),
         ("outcome", Type::String, "What became of a write.", false),
         ("request_id", Type::String, "The id of the request, for the log.", false),
-        ("schema_version", Type::Integer, "The version of the form of what stands besides.", false),
+        ("schema_version", Type::Integer, "The version of this form.", true),
     ] {
         problem = problem.property(name, text(kind, description));
         if is_required {

@@ -6,6 +6,7 @@
 use crate::endpoints::SCHEMA_VERSION;
 use crate::endpoints::ask::{self, Shared};
 use crate::problem::{Problem, never_began};
+use crate::user::User;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Json;
@@ -65,8 +66,8 @@ pub(in crate::endpoints) async fn capacity(
     State(shared): State<Arc<Shared>>,
     uri: Uri,
     headers: HeaderMap,
-) -> Result<Json<DatabaseCapacity>, Problem> {
-    shared.operator(&headers)?;
+) -> Result<(User, Json<DatabaseCapacity>), Problem> {
+    let operator = shared.operator(&headers)?;
     let (name, db) = shared.database(&ask::query(&uri)?)?;
     let once = shared.report(&name);
     let report = once.get(|| ask(&db), |report| !matches!(report, Err(Failed { is_own: true, .. })));
@@ -75,7 +76,7 @@ pub(in crate::endpoints) async fn capacity(
         // It may pass while another caller asks.
         Some(deadline) => timeout_at(deadline.instant(), report).await.map_err(|_| never_began())?,
     };
-    Ok(Json(DatabaseCapacity::of(&name, &*report.map_err(|failed| failed.problem)?)))
+    Ok((operator, Json(DatabaseCapacity::of(&name, &*report.map_err(|failed| failed.problem)?))))
 }
 
 async fn ask(db: &Database) -> Report {

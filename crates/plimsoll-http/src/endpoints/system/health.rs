@@ -7,7 +7,9 @@
 use crate::endpoints::SCHEMA_VERSION;
 use crate::endpoints::ask::{Shared, Which};
 use crate::endpoints::component::ComponentHealth;
+use crate::endpoints::word::Word;
 use crate::problem::Problem;
+use crate::user::User;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Json;
@@ -29,8 +31,8 @@ const FRESH: Duration = Duration::from_secs(1);
 pub(in crate::endpoints) struct SystemHealth {
     /// The version of this form.
     schema_version: u32,
-    /// The worst that any part says: `healthy`, `degraded` or `down`.
-    status: String,
+    /// The worst that any part says.
+    status: Word,
     /// Each part.
     components: Components,
     /// What each pool holds, by the name of its database.
@@ -52,8 +54,8 @@ pub(in crate::endpoints) struct Components {
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(in crate::endpoints) struct DatabaseState {
-    /// `healthy`, `degraded` or `down`.
-    status: String,
+    /// How it is.
+    status: Word,
     /// How long the database took to answer, in whole milliseconds.
     latency_ms: Option<u64>,
     /// Connections of all clients to this database.
@@ -70,8 +72,8 @@ pub(in crate::endpoints) struct DatabaseState {
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(in crate::endpoints) struct ComponentState {
-    /// `healthy`, `degraded` or `down`.
-    status: String,
+    /// How it is.
+    status: Word,
     /// How long it took to answer, in whole milliseconds, if that says something.
     latency_ms: Option<u64>,
     /// What is wrong, in one text, where it is down.
@@ -109,8 +111,8 @@ pub(in crate::endpoints) struct Pool {
 pub(in crate::endpoints) async fn health(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
-) -> Result<(StatusCode, Json<SystemHealth>), Problem> {
-    shared.operator(&headers)?;
+) -> Result<(StatusCode, User, Json<SystemHealth>), Problem> {
+    let operator = shared.operator(&headers)?;
     let others = shared.components.iter().map(async |part| (part.name(), part.health().await));
     let ((state, postgres), others) = join(database(&shared), join_all(others)).await;
     let worst = others.iter().map(|(_, health)| health.state).fold(state, HealthState::max);
@@ -119,12 +121,12 @@ pub(in crate::endpoints) async fn health(
     let pools = shared.databases.all();
     let told = SystemHealth {
         schema_version: SCHEMA_VERSION,
-        status: worst.to_string(),
+        status: worst.into(),
         components: Components { postgres, others },
         pools: pools.iter().map(|(name, db)| (name.to_string(), Pool::of(db))).collect(),
     };
     let status = if worst == HealthState::Down { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    Ok((status, Json(told)))
+    Ok((status, operator, Json(told)))
 }
 
 async fn database(shared: &Shared) -> (HealthState, DatabaseState) {
@@ -159,7 +161,7 @@ fn in_ms(latency: Option<Duration>) -> Option<u64> {
 impl DatabaseState {
     fn new(state: HealthState, reasons: Vec<String>) -> Self {
         let error = error(state, &reasons);
-        let status = state.to_string();
+        let status = state.into();
         DatabaseState { status, latency_ms: None, connections: None, max_connections: None, error, reasons }
     }
 
@@ -181,7 +183,7 @@ impl ComponentState {
             details.remove(taken);
         }
         let error = error(state, &reasons);
-        ComponentState { status: state.to_string(), latency_ms: in_ms(latency), error, reasons, details }
+        ComponentState { status: state.into(), latency_ms: in_ms(latency), error, reasons, details }
     }
 }
 
