@@ -85,6 +85,13 @@ impl Databases {
         self.0.all.read().clone()
     }
 
+    /// Does something while the list is locked.
+    #[cfg(test)]
+    pub(crate) fn while_locked<T>(&self, what: impl FnOnce() -> T) -> T {
+        let _locked = self.0.all.write();
+        what()
+    }
+
     /// The same, unless the list is locked for longer than this.
     pub(crate) fn all_within(&self, limit: Duration) -> Option<Vec<(Arc<str>, Database)>> {
         self.0.all.try_read_for(limit).map(|all| all.clone())

@@ -1,6 +1,6 @@
 //! The part of the report on one database: who holds connections and who waits, the breaker, retries, listeners, the share.
 
-use super::text::{LIMIT, Seen, Subject, clean, line, more, ms, span};
+use super::text::{LIMIT, Seen, Subject, clean, count, line, more, ms, span};
 use plimsoll::pool::LeaseStatus;
 use plimsoll::{
     BreakerState, BreakerStatus, PoolDiagnostics, Priority, RetryStatus, ServerDiagnostics, WaiterStatus,
@@ -53,7 +53,8 @@ fn tell_pool(text: &mut String, pool: &PoolDiagnostics, server: &ServerDiagnosti
     let why = budget.reason.as_deref().map(|why| format!(" ({})", clean(why))).unwrap_or_default();
     let share = match (budget.share, budget.instances, budget.limit) {
         (Some(share), Some(instances), Some(limit)) => {
-            format!("; {instances} instances share a limit of {limit}, the share of this one is {share}")
+            let instances = count(instances as u64, "instance shares", "instances share");
+            format!("; {instances} a limit of {limit}, and this one may have {share} of them")
         }
         _ => String::new(),
     };
@@ -120,14 +121,17 @@ fn breaker(breaker: &BreakerStatus) -> String {
     if let Some(reason) = &breaker.reason {
         let _ = write!(told, ": {}", clean(reason));
     }
-    if let Some(silent) = breaker.silent_for {
+    // The reason tells it too.
+    if let (None, Some(silent)) = (&breaker.reason, breaker.silent_for) {
         let _ = write!(told, "; the server has owed an answer for {}", span(silent));
     }
-    let _ = write!(told, "; opened {} times, {} calls refused", breaker.trips, breaker.refused);
+    let (trips, refused) = (count(breaker.trips, "time", "times"), count(breaker.refused, "call", "calls"));
+    let _ = write!(told, "; opened {trips} by itself, {refused} refused");
     told
 }
 
 fn retries(retries: &RetryStatus) -> String {
     let RetryStatus { calls, retries, refused, allowed, .. } = retries;
-    format!("{allowed} allowed now, {retries} made for {calls} calls, {refused} refused")
+    let calls = count(*calls, "call", "calls");
+    format!("{allowed} allowed now, {retries} made for {calls}, {refused} refused")
 }

@@ -81,10 +81,8 @@ fn listen(mut signals: Signals) {
     let _ = SigSet::from(Signal::SIGUSR1).thread_unblock();
     for _ in signals.forever() {
         let newest = STACK.lock().all.last().cloned();
-        if let Some(installed) = newest {
-            // A writer of the program's own may panic; that must not be the last report.
-            let _ = catch_unwind(AssertUnwindSafe(|| tell(&installed)));
-        }
+        // A writer of the program's own may panic; that must not be the last report.
+        let _ = catch_unwind(AssertUnwindSafe(move || newest.iter().for_each(|installed| tell(installed))));
     }
 }
 

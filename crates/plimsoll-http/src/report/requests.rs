@@ -35,7 +35,7 @@ pub(super) fn tell(text: &mut String, seen: &Seen, databases: &[SeenDatabase]) {
         line(
             text,
             format_args!(
-                "    {} of the lists of requests were locked; what is in them is missing",
+                "    lists of requests that were locked, so that what is in them is missing: {}",
                 seen.locked
             ),
         );
@@ -82,4 +82,25 @@ fn does(request: &Underway, waits: Option<&(&str, &WaiterStatus)>) -> String {
         let _ = write!(told, ", sends its answer {status}");
     }
     told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_read_is_said() {
+        let said = |total, unlisted, locked| {
+            let mut text = String::new();
+            tell(&mut text, &Seen { total, oldest: Vec::new(), unlisted, locked }, &[]);
+            text
+        };
+        assert_eq!(said(0, 0, 0), "requests: 0 in flight\n");
+        let partly = said(9, 2, 1);
+        assert!(partly.contains("and 7 more\n") && partly.contains("and 2 that were too many"), "{partly}");
+        assert!(
+            partly.contains("lists of requests that were locked, so that what is in them is missing: 1"),
+            "{partly}"
+        );
+    }
 }

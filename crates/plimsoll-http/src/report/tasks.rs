@@ -9,34 +9,34 @@ use super::text::{Subject, line};
 
 #[cfg(all(tokio_unstable, feature = "task-dumps", target_os = "linux"))]
 pub(super) fn tell(text: &mut String, subject: &Subject, workers: Option<&Workers>) {
-    use super::text::more;
+    use super::text::{clean, more};
     use std::sync::mpsc;
     use std::time::Duration;
 
     const PATIENCE: Duration = Duration::from_secs(2);
+    /// Of the trace of one task.
+    const MOST_LINES: usize = 40;
 
     let Some(handle) = &subject.runtime else { return };
     if workers.is_some_and(|workers| workers.without_pause > 0) {
         return line(text, format_args!("tasks: not dumped, since that needs every worker"));
     }
     let (sender, receiver) = mpsc::channel();
-    let (of, most) = (handle.clone(), subject.most);
-    let dumping = handle.spawn(async move {
-        let dump = of.dump().await;
-        let all = dump.tasks().iter();
-        let told: Vec<_> = all.clone().take(most).map(|task| (task.id(), task.trace().to_string())).collect();
-        let _ = sender.send((all.len(), told));
-    });
-    let Ok((count, told)) = receiver.recv_timeout(PATIENCE) else {
+    let of = handle.clone();
+    // It is only made there, and made readable here, since that takes longer.
+    let dumping = handle.spawn(async move { sender.send(of.dump().await) });
+    let Ok(dump) = receiver.recv_timeout(PATIENCE) else {
         dumping.abort();
         return line(text, format_args!("tasks: not dumped within {} s", PATIENCE.as_secs()));
     };
+    let (count, told) = (dump.tasks().iter().count(), dump.tasks().iter().take(subject.most));
     line(text, format_args!("tasks: {count}, where they wait"));
-    for (id, trace) in &told {
-        line(text, format_args!("  task {id}"));
-        trace.lines().for_each(|at| line(text, format_args!("    {at}")));
+    for task in told {
+        line(text, format_args!("  task {}", task.id()));
+        let trace = task.trace().to_string();
+        trace.lines().take(MOST_LINES).for_each(|at| line(text, format_args!("    {}", clean(at))));
     }
-    more(text, told.len(), count);
+    more(text, subject.most, count);
 }
 
 #[cfg(not(all(tokio_unstable, feature = "task-dumps", target_os = "linux")))]

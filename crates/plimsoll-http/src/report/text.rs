@@ -56,8 +56,9 @@ pub(super) fn report(subject: &Subject) -> String {
     }
     std::thread::sleep(WATCHED.saturating_sub(began.elapsed()));
     let workers = workers.map(runtime::Watched::end);
-    runtime::tell(&mut text, workers.as_ref());
-    threads::tell(&mut text, watched);
+    let threads = threads::Watched::end(watched);
+    runtime::tell(&mut text, workers.as_ref(), threads.as_ref().map(threads::Threads::cpu));
+    threads::tell(&mut text, threads.as_ref());
     tasks::tell(&mut text, subject, workers.as_ref());
     line(&mut text, format_args!("---- end of the report, made in {} ----", ms(began.elapsed())));
     text
@@ -99,6 +100,11 @@ pub(super) fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(if text.len() > LONGEST { kept + " .." } else { kept })
 }
 
+/// So many of something.
+pub(super) fn count(number: u64, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { several })
+}
+
 /// A span as a person says it.
 pub(super) fn span(span: Duration) -> String {
     match span.as_secs() {
@@ -125,6 +131,17 @@ mod tests {
             prop_assert!(!kept.contains(char::is_control) && kept.len() <= LONGEST + 3);
             prop_assert!(said.len() > LONGEST || kept.chars().count() == said.chars().count());
         }
+    }
+
+    #[test]
+    fn a_list_of_databases_that_is_locked_is_said_to_be_unknown() {
+        let databases = Databases::new();
+        let subject =
+            Subject { databases: databases.clone(), most: 1, statement_texts: false, runtime: None };
+        assert!(report(&subject).contains("\ndatabases: none yet\n"));
+        let said = databases.while_locked(|| std::thread::scope(|all| all.spawn(|| report(&subject)).join()));
+        let said = said.unwrap();
+        assert!(said.contains("\ndatabases: not known, their list was locked for 200 ms\n"), "{said}");
     }
 
     #[test]

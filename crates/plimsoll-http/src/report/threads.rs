@@ -69,22 +69,39 @@ fn name_and_state(stat: &str) -> Option<(String, char)> {
     Some((name.to_owned(), rest.trim_start().chars().next()?))
 }
 
-pub(super) fn tell(text: &mut String, watched: Watched) {
-    let span = watched.since.elapsed();
-    let mut kinds: BTreeMap<String, Kind> = BTreeMap::new();
-    for (id, seen) in all() {
-        let kind = kinds.entry(seen.name).or_default();
-        kind.count += 1;
-        kind.running += usize::from(seen.state == 'R');
-        kind.in_kernel += usize::from(seen.state == 'D');
-        kind.cpu += seen.cpu.saturating_sub(watched.before.get(&id).copied().unwrap_or(seen.cpu));
+/// What was seen of them.
+pub(super) struct Threads {
+    kinds: BTreeMap<String, Kind>,
+    watched: Duration,
+}
+
+impl Threads {
+    /// The CPU time of all of them.
+    pub(super) fn cpu(&self) -> Duration {
+        self.kinds.values().map(|kind| kind.cpu).sum()
     }
-    if kinds.is_empty() {
-        return;
+}
+
+impl Watched {
+    /// Nothing where the system does not tell.
+    pub(super) fn end(self) -> Option<Threads> {
+        let mut kinds: BTreeMap<String, Kind> = BTreeMap::new();
+        for (id, seen) in all() {
+            let kind = kinds.entry(seen.name).or_default();
+            kind.count += 1;
+            kind.running += usize::from(seen.state == 'R');
+            kind.in_kernel += usize::from(seen.state == 'D');
+            kind.cpu += seen.cpu.saturating_sub(self.before.get(&id).copied().unwrap_or(seen.cpu));
+        }
+        (!kinds.is_empty()).then(|| Threads { kinds, watched: self.since.elapsed() })
     }
-    let mut told: Vec<_> = kinds.iter().collect();
+}
+
+pub(super) fn tell(text: &mut String, threads: Option<&Threads>) {
+    let Some(threads) = threads else { return };
+    let mut told: Vec<_> = threads.kinds.iter().collect();
     told.sort_by_key(|(name, kind)| (std::cmp::Reverse(kind.cpu), std::cmp::Reverse(kind.count), *name));
-    line(text, format_args!("threads: CPU time in {}", ms(span)));
+    line(text, format_args!("threads: CPU time in {}", ms(threads.watched)));
     for (name, Kind { count, running, in_kernel, cpu }) in told.iter().take(MOST) {
         let asleep = count.saturating_sub(running + in_kernel);
         let (name, cpu) = (clean(name), ms(*cpu));
@@ -123,7 +140,7 @@ mod tests {
             while watched_from.elapsed() < Duration::from_millis(300) {
                 sum = std::hint::black_box(sum.wrapping_add(1));
             }
-            tell(&mut told, watched);
+            tell(&mut told, watched.end().as_ref());
             told
         });
         let told = busy.unwrap().join().unwrap();

@@ -23,7 +23,9 @@ async fn report(report: &str) -> (String, String) {
 async fn names_and_fingerprints_are_there() {
     let (report, all) = report("on").await;
     assert!(report.contains(", last statement ") && report.contains("runs-2"), "{report}");
-    for secret in ["planted", "pg_sleep", "SELECT", "select", "Bearer", "password", "PASSWORD"] {
+    for secret in
+        ["planted", "pg_sleep", "SELECT", "select", "Bearer", "password", "PASSWORD", "neverprinted"]
+    {
         assert!(!report.contains(secret), "{secret}: {report}");
     }
     assert!(!all.contains("planted"), "{all}");
