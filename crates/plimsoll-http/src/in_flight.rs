@@ -8,6 +8,7 @@
 use crate::access::{AccessLog, AccessRecord, Ended};
 use crate::patience::Patience;
 use crate::problem::ProblemCode;
+use crate::serve::BodyFate;
 use crate::user::User;
 use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
@@ -29,6 +30,7 @@ pub(crate) struct InFlight {
     method: Method,
     route: Option<MatchedPath>,
     user: Option<User>,
+    body: Option<BodyFate>,
     status: Option<u16>,
     code: Option<&'static str>,
     is_over: bool,
@@ -60,6 +62,7 @@ impl InFlight {
             method: request.method().clone(),
             route,
             user: request.extensions().get::<User>().cloned(),
+            body: request.extensions().get::<BodyFate>().cloned(),
             status: None,
             code: None,
             is_over: false,
@@ -72,8 +75,12 @@ impl InFlight {
 
     /// There is a response; its body may be still to come.
     pub(crate) fn responded(&mut self, response: &Response) {
-        self.status = Some(response.status().as_u16());
-        self.code = response.extensions().get::<ProblemCode>().map(|code| code.0);
+        let own = response.status();
+        // Of a body that was too large or too slow the server itself tells the client, in place of this response.
+        let instead = self.body.as_ref().and_then(|body| body.status_instead_of(own));
+        self.status = Some(instead.unwrap_or(own).as_u16());
+        let code = response.extensions().get::<ProblemCode>().map(|code| code.0);
+        self.code = code.filter(|_| instead.is_none());
         if let Some(user) = response.extensions().get::<User>() {
             self.user = Some(user.clone());
         }
