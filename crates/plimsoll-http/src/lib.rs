@@ -31,6 +31,7 @@
 //! | that is over | leaves one record in the access log, with what its statements took |
 
 mod access;
+mod access_writer;
 mod answers;
 mod asked;
 mod check;
@@ -47,6 +48,7 @@ mod upload;
 mod user;
 
 pub use access::{AccessLog, AccessRecord, Ended};
+pub use access_writer::{AccessCounts, AccessWriter};
 pub use asked::{GRPC_TIMEOUT, X_REQUEST_TIMEOUT_MS};
 pub use check::{Contradictions, check};
 pub use id::X_REQUEST_ID;
