@@ -1,10 +1,10 @@
 //! Plimsoll beside its peers, in one run, on one server.
 //!
 //! ```text
-//! cargo run --release -p bench -- [acquire|query|transaction|cancel|overhead|overload|outage]
+//! cargo run --release -p bench -- [acquire|query|transaction|cancel|overhead|overload|outage|http]
 //!                                 [--json] [--baseline FILE] [--rounds N] [--detail FILE] [--only NAMES] [--quick]
 //! ```
-//! Without a name all seven run. `bench ab` is another thing: two builds beside each other ([`ab`]).
+//! Without a name all run but `http`, which needs the program wrk. `bench ab` is another thing: two builds beside each other ([`ab`]).
 //!
 //! # Why the ratio and not the figure
 //!
@@ -37,6 +37,7 @@
 //! | `overhead` | one prepared statement, a connection for each task | the bare driver in a column of its own: what is left to gain |
 //! | `overload` | five times the capacity for a minute; a pile-up behind a lock | a time limit around the call |
 //! | `outage` | 200 calls a second while the server stands still, and after | a time limit around the call |
+//! | `http` | a request whose handler does nothing; 200 requests that are abandoned | bare axum is the only peer |
 //!
 //! Ours runs as it comes: deadline, lease record, call site, wire tap, verified limits. Each file says exactly what one
 //! operation is, and where a peer was given more than its default.
@@ -55,6 +56,7 @@ mod budget;
 mod caller;
 mod cancel;
 mod crowd;
+mod http;
 mod noop;
 mod options;
 mod outage;
@@ -87,6 +89,9 @@ fn run() -> Result<ExitCode> {
     if let Some((_, rest)) = arguments.split_first().filter(|(first, _)| *first == "ab") {
         let comparison = ab::Comparison::from_args(rest)?;
         return runtime()?.block_on(comparison.run());
+    }
+    if let Some((_, rest)) = arguments.split_first().filter(|(first, _)| *first == "http-server") {
+        return runtime()?.block_on(http::serve(rest)).map(|()| ExitCode::SUCCESS);
     }
     let Some(options) = Options::from_args(arguments.into_iter())? else {
         println!("{}", options::USAGE);
@@ -122,6 +127,7 @@ async fn measure(options: &Options) -> Result<Vec<Report>> {
             Bench::Overhead => overhead::run(options).await?,
             Bench::Overload => overload::run(options).await?,
             Bench::Outage => outage::run(options).await?,
+            Bench::Http => http::run(options).await?,
         };
         report.print(options.json)?;
         reports.push(report);

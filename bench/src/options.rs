@@ -5,14 +5,14 @@ use anyhow::{Result, anyhow, bail};
 use std::path::PathBuf;
 
 pub const USAGE: &str = "\
-usage: bench [acquire|query|transaction|cancel|overhead|overload|outage]... [--json] [--baseline FILE] [--rounds N]
+usage: bench [acquire|query|transaction|cancel|overhead|overload|outage|http]... [--json] [--baseline FILE] [--rounds N]
              [--detail FILE] [--only NAMES] [--quick]
 
-  without a name all seven run
+  without a name all run but http, which needs the program wrk
   --json           one JSON object a row on the standard output; everything else goes to the standard error
   --baseline FILE  fail when a ratio is more than 10 % worse than in FILE, the output of an earlier --json
-  --rounds N       rounds in each case instead of 15 (overhead: 30; overload and outage: 3, since theirs are long);
-                   query and overhead have that many with each of five sets of connections
+  --rounds N       rounds in each case instead of 15 (overhead: 30; overload, outage and http: 3, since theirs are long);
+                   query, overhead and http have that many with each of five sets of connections or processes
   --detail FILE    every further figure, as JSON lines
   --only NAMES     nobody else takes part (plimsoll, deadpool, bb8, sqlx, driver .., by commas): for a profiler or a closer look
   --quick          fewer rounds, each of them shorter: tells whether it works, not how fast it is";
@@ -33,10 +33,11 @@ pub enum Bench {
     Overhead,
     Overload,
     Outage,
+    Http,
 }
 
 impl Bench {
-    /// The one that freezes the server comes last: what it leaves behind meets nobody.
+    /// What runs unless something is named. The one that freezes the server comes last: what it leaves behind meets nobody.
     const ALL: [Bench; 7] = [
         Bench::Acquire,
         Bench::Query,
@@ -74,6 +75,7 @@ impl Options {
                 "overhead" => options.benches.push(Bench::Overhead),
                 "overload" => options.benches.push(Bench::Overload),
                 "outage" => options.benches.push(Bench::Outage),
+                "http" => options.benches.push(Bench::Http),
                 "--json" => options.json = true,
                 "--quick" => options.quick = true,
                 "--baseline" => options.baseline = Some(value()?.into()),

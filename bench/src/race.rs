@@ -161,7 +161,12 @@ impl Figures {
     /// Ours beside one of the others, round by round. Two zeros are equal; a single one makes a ratio of 0 or of
     /// infinity, of which no more can be said than that.
     pub fn against(&self, peer: &str) -> Option<Paired> {
-        let (ours, theirs) = (self.column(OURS)?, self.column(peer)?);
+        self.between(OURS, peer)
+    }
+
+    /// The same of any two.
+    pub fn between(&self, one: &str, other: &str) -> Option<Paired> {
+        let (ours, theirs) = (self.column(one)?, self.column(other)?);
         let quotients: Vec<f64> = ours
             .figures
             .iter()

@@ -162,7 +162,9 @@ impl Report {
             }
             text.push('\n');
         };
-        line("case", "unit", ["plimsoll", "deadpool", "bb8", "sqlx"], DRIVER, ["ratio", "spread"]);
+        if !self.rows.is_empty() {
+            line("case", "unit", ["plimsoll", "deadpool", "bb8", "sqlx"], DRIVER, ["ratio", "spread"]);
+        }
         for row in &self.rows {
             let cell = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), shown);
             let peers = [&shown(row.plimsoll), &cell(row.deadpool), &cell(row.bb8), &cell(row.sqlx)];

@@ -4,8 +4,9 @@
 //! there are devices. No header, no query and no body is in it.
 //!
 //! A record goes to `tracing` at the target `plimsoll::access`, which a subscriber writes as JSON or for people. A service that
-//! answers tens of thousands of requests a second gives [`Options::access_log`](crate::Options::access_log) something cheaper: a
-//! record serialises itself, and its `Display` is one line for a terminal.
+//! answers many requests gives [`Options::access_log`](crate::Options::access_log) an [`AccessWriter`](crate::AccessWriter), which
+//! costs less and makes no request wait, or something of its own: a record serialises itself, and its `Display` is one line for
+//! a terminal.
 
 use serde::{Serialize, Serializer};
 use std::fmt;

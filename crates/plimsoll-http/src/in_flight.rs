@@ -8,6 +8,7 @@
 use crate::access::{AccessLog, AccessRecord, Ended};
 use crate::patience::Patience;
 use crate::problem::ProblemCode;
+use crate::serve::BodyFate;
 use crate::underway::Listed;
 use crate::user::User;
 use axum::extract::{MatchedPath, Request};
@@ -31,6 +32,7 @@ pub(crate) struct InFlight {
     /// Among those that a report tells of. It has the route too.
     listed: Listed,
     user: Option<User>,
+    body: Option<BodyFate>,
     status: Option<u16>,
     code: Option<&'static str>,
     is_over: bool,
@@ -65,6 +67,7 @@ impl InFlight {
             listed: Listed::begin(began, method.clone(), route, user.clone(), scope.clone()),
             method,
             user,
+            body: request.extensions().get::<BodyFate>().cloned(),
             status: None,
             code: None,
             is_over: false,
@@ -77,8 +80,12 @@ impl InFlight {
 
     /// There is a response; its body may be still to come.
     pub(crate) fn responded(&mut self, response: &Response) {
-        self.status = Some(response.status().as_u16());
-        self.code = response.extensions().get::<ProblemCode>().map(|code| code.0);
+        let own = response.status();
+        // Of a body that was too large or too slow the server itself tells the client, in place of this response.
+        let instead = self.body.as_ref().and_then(|body| body.status_instead_of(own));
+        self.status = Some(instead.unwrap_or(own).as_u16());
+        let code = response.extensions().get::<ProblemCode>().map(|code| code.0);
+        self.code = code.filter(|_| instead.is_none());
         if let Some(user) = response.extensions().get::<User>() {
             self.user = Some(user.clone());
         }

@@ -34,6 +34,7 @@
 //! [`endpoints()`] is what the service answers about itself: `/livez`, `/readyz`, health, metrics and capacity.
 
 mod access;
+mod access_writer;
 mod answers;
 mod asked;
 mod check;
@@ -58,6 +59,7 @@ mod upload;
 mod user;
 
 pub use access::{AccessLog, AccessRecord, Ended};
+pub use access_writer::{AccessCounts, AccessWriter};
 pub use asked::{GRPC_TIMEOUT, X_REQUEST_TIMEOUT_MS};
 pub use check::{Contradictions, check};
 pub use cursor::{CursorKeys, CursorList, WeakCursorKey};

@@ -23,10 +23,11 @@ pub struct User(Arc<str>);
 const LONGEST: usize = 64;
 
 impl User {
-    /// The user with this id. Control characters become spaces, and of more than 64 bytes the first are kept.
+    /// The user with this id. Control characters, also those that end lines or turn the direction of a text, become spaces, and
+    /// of more than 64 bytes the first are kept.
     #[must_use]
     pub fn new(id: &str) -> Self {
-        let mut clean: String = id.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let mut clean: String = id.chars().map(|c| if controls(c) { ' ' } else { c }).collect();
         let end = (0..=LONGEST.min(clean.len())).rev().find(|at| clean.is_char_boundary(*at));
         clean.truncate(end.unwrap_or_default());
         User(clean.into())
@@ -37,6 +38,11 @@ impl User {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether a character does something to the text around it.
+fn controls(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl IntoResponseParts for User {
@@ -56,6 +62,7 @@ mod tests {
     fn what_would_break_a_line_or_fill_the_log_is_not_kept() {
         assert_eq!(User::new("u-17").as_str(), "u-17");
         assert_eq!(User::new("a\nb\u{1b}").as_str(), "a b ");
+        assert_eq!(User::new("a\u{85}b\u{2028}c\u{202e}d\u{2069}").as_str(), "a b c d ");
         assert_eq!(User::new(&"\u{fc}".repeat(100)).as_str().chars().count(), 32);
     }
 }

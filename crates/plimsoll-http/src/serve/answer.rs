@@ -89,9 +89,9 @@ where
             let Ok(()) = poll_fn(|cx| service.poll_ready(cx)).await;
             let Ok(answer) = service.call(request).await;
             // A handler that could not read the body answers with what it makes of that; the client is told why.
-            let answer = match fate.and_then(|fate| fate.end()) {
-                Some(end) if !answer.status().is_success() => refused(end, &limits, version),
-                _ => answer,
+            let answer = match fate.and_then(|fate| fate.instead_of(answer.status())) {
+                Some(end) => refused(end, &limits, version),
+                None => answer,
             };
             Ok(answer.map(|body| Sent::new(body, counted, version)))
         })

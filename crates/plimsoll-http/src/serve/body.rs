@@ -98,7 +98,18 @@ impl BodyFate {
         self.end().map(BodyEnd::status)
     }
 
-    pub(super) fn end(&self) -> Option<BodyEnd> {
+    /// What the client is told instead of this answer. Where the answer is a success it stands: its handler could do without
+    /// what is missing.
+    pub(super) fn instead_of(&self, answer: StatusCode) -> Option<BodyEnd> {
+        self.end().filter(|_| !answer.is_success())
+    }
+
+    /// The status that the client gets, where the handler's answer has this one.
+    pub(crate) fn status_instead_of(&self, answer: StatusCode) -> Option<StatusCode> {
+        self.instead_of(answer).map(BodyEnd::status)
+    }
+
+    fn end(&self) -> Option<BodyEnd> {
         match self.0.load(Ordering::Acquire) {
             1 => Some(BodyEnd::TooLarge),
             2 => Some(BodyEnd::TooSlow),

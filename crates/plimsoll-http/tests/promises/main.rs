@@ -6,8 +6,8 @@ mod client;
 mod log;
 mod service;
 
+mod endpoints;
 mod pages;
 mod report;
-mod endpoints;
 mod requests;
 mod serve;

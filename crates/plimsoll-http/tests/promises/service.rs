@@ -6,7 +6,7 @@ use axum::response::Response;
 use futures_util::{StreamExt, stream};
 use plimsoll::{Database, RowStream, Settings};
 use plimsoll_embedded::test_server::{self, TestDatabase};
-use plimsoll_http::{AccessRecord, Options, Problem, layers};
+use plimsoll_http::{AccessLog, AccessRecord, Options, Problem, layers};
 use serde_json::Value;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -24,6 +24,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 pub(crate) struct Records(Arc<Mutex<Vec<Value>>>);
 
 impl Records {
+    /// What keeps them.
+    pub(crate) fn keeper(&self) -> impl AccessLog {
+        let kept = Arc::clone(&self.0);
+        move |record: &AccessRecord<'_>| kept.lock().unwrap().push(serde_json::to_value(record).unwrap())
+    }
+
     pub(crate) fn all(&self) -> Vec<Value> {
         self.0.lock().unwrap().clone()
     }
@@ -65,10 +71,8 @@ impl Service {
         let db = Database::connect(change(settings(&fresh).await)).await.unwrap();
         has_its_heartbeat(&db, &fresh).await;
         let records = Records::default();
-        let kept = Arc::clone(&records.0);
-        let keep =
-            move |record: &AccessRecord<'_>| kept.lock().unwrap().push(serde_json::to_value(record).unwrap());
-        let router = routes(&db).layer(layers(&db, options.access_log(keep))).with_state(db.clone());
+        let options = options.access_log(records.keeper());
+        let router = routes(&db).layer(layers(&db, options)).with_state(db.clone());
         let at = serve(router).await;
         Service { at, db, fresh, records }
     }

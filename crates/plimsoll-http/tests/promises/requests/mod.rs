@@ -7,4 +7,6 @@ mod a_request_ends_by_its_deadline;
 mod a_request_has_one_id_everywhere;
 mod a_stream_gives_its_connection_back;
 mod each_request_is_logged_once;
+mod the_access_log_harms_no_request;
+mod the_log_tells_the_status_that_the_client_got;
 mod work_is_refused_before_its_handler_runs;
