@@ -144,6 +144,7 @@ check:
 	$(CARGO) check -p plimsoll --no-default-features --features tls
 	$(CARGO) check -p plimsoll --no-default-features --features metrics
 	$(CARGO) check -p plimsoll --no-default-features --features otlp
+	$(CARGO) check -p content -p exploit-intel -p sales-agent --no-default-features
 	$(CARGO) check -p plimsoll --no-default-features --features openapi
 	$(CARGO) check -p plimsoll-http
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps

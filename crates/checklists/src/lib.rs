@@ -10,13 +10,17 @@
 //! | [`expected`] | whether an output is the one that was expected |
 //! | [`nextest`] | which tests a page names, and how they went, all in one run of nextest |
 //! | [`service`] | the service that the commands talk to |
+//! | [`examples`] | the example services that some of them talk to |
+//! | [`process`] | how either is started and stopped |
 //! | [`shell`] | what one command prints |
 //! | [`verdict`] | what became of each row, and of each page |
 //! | [`readme`] | whether the README tells the counts of the pages |
 
+pub mod examples;
 pub mod expected;
 pub mod nextest;
 pub mod page;
+pub mod process;
 pub mod readme;
 pub mod service;
 pub mod shell;

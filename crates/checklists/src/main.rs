@@ -3,6 +3,7 @@
 //! `tick` runs all pages; `tick p0` those with "p0" in the name of their file, and leaves the README alone.
 
 use anyhow::{Context, Result, bail};
+use checklists::examples::Examples;
 use checklists::nextest::{Results, Selection};
 use checklists::page::{self, Check, Page};
 use checklists::service::Service;
@@ -50,8 +51,12 @@ async fn run() -> Result<bool> {
 
     let results = Results::of_a_run(&root, &selections(&pages)?).await?;
     let fleet = std::env::current_exe()?.with_file_name("fleet");
-    let service = Service::start(&fleet).await?;
-    let reports = reports(&root, pages, &results, &service).await;
+    let programs = fleet.parent().context("this program is in no folder")?;
+    let commands: Vec<&str> = checks(&pages).map(|check| check.command.as_str()).collect();
+    let (service, examples) = tokio::try_join!(Service::start(&fleet), Examples::start(programs, &commands))?;
+    let variables = [service.variables(), examples.variables()].concat();
+    let reports = reports(&root, pages, &results, variables).await;
+    examples.stop().await?;
     service.stop().await?;
 
     let failures: Vec<String> = reports.iter().flat_map(Report::failures).collect();
@@ -79,6 +84,10 @@ fn list(title: &str, lines: &[String]) {
     }
 }
 
+fn checks(pages: &[Page]) -> impl Iterator<Item = &Check> {
+    pages.iter().flat_map(|page| &page.rows).flat_map(|row| &row.checks)
+}
+
 fn selections(pages: &[Page]) -> Result<BTreeSet<Selection>> {
     let mut selections = BTreeSet::new();
     for page in pages {
@@ -95,14 +104,18 @@ fn selections(pages: &[Page]) -> Result<BTreeSet<Selection>> {
 
 /// Runs every command, several at a time, and each text once, however many rows it stands in; those that run tests are
 /// answered from what is known already.
-async fn reports(root: &Path, pages: Vec<Page>, results: &Results, service: &Service) -> Vec<Report> {
-    let checks = || pages.iter().flat_map(|page| &page.rows).flat_map(|row| &row.checks);
+async fn reports(
+    root: &Path,
+    pages: Vec<Page>,
+    results: &Results,
+    variables: Vec<(String, String)>,
+) -> Vec<Report> {
     let root: Arc<PathBuf> = Arc::new(root.to_owned());
-    let variables = Arc::new(service.variables().to_vec());
+    let variables = Arc::new(variables);
     let places = Arc::new(Semaphore::new(AT_A_TIME));
     let mut outputs = BTreeMap::new();
     let mut running = JoinSet::new();
-    for command in checks().map(|check| check.command.clone()).collect::<BTreeSet<_>>() {
+    for command in checks(&pages).map(|check| check.command.clone()).collect::<BTreeSet<_>>() {
         if let Ok(Some(selection)) = Selection::of(&command) {
             outputs.insert(command, results.told_of(&selection));
             continue;

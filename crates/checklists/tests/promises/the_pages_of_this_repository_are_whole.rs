@@ -54,7 +54,7 @@ fn the_readme_tells_their_counts() {
 /// The source of the tests that a command names, and what the name of one of them must have in it: of
 /// `--test promises a_promise::a_test` the file of the promise and `a_test`, of `--test p0` that program's own file.
 fn named(package: &str, program: &str, name: Option<&str>) -> Option<(String, Option<String>)> {
-    let tests = ["crates", "services"].map(|of| root().join(format!("{of}/{package}/tests")));
+    let tests = ["crates", "services", "examples"].map(|of| root().join(format!("{of}/{package}/tests")));
     let tests = tests.iter().find(|folder| folder.is_dir())?;
     if let Ok(text) = fs::read_to_string(tests.join(format!("{program}.rs"))) {
         return Some((text, name.map(str::to_owned)));
