@@ -92,6 +92,7 @@ pub mod monitor {
     pub use crate::record::locks::{Blocker, LockEpisode, WaitingWork};
     pub use crate::record::pool::ConnectionMetrics;
     pub use crate::record::time::Timestamp;
+    pub use plimsoll_inspect::blocking::WaitEvent;
     #[cfg(feature = "otlp")]
     pub use crate::watch::metrics::otlp;
     pub use crate::watch::metrics::{
@@ -103,6 +104,7 @@ pub mod monitor {
         table::metrics,
     };
     pub use crate::watch::monitor::access::Monitoring;
+    pub use crate::watch::monitor::pulse::{Percentiles, Pulse, WaitEvents};
     pub use crate::watch::monitor::report::{
         BreakerTotals, Durations, HealthStatus, LeakWarning, PoolConfig, PoolGauges, QueryMetrics, Snapshot,
         StatementTotals,
