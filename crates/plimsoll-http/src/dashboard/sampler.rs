@@ -50,6 +50,8 @@ struct Track {
     marks_told: u64,
     locks_told: Vec<LockEpisode>,
     cost: Duration,
+    /// A reader has come, who should not wait for the next second.
+    is_awaited: bool,
     /// The latest view, for the readers of this database.
     latest: watch::Sender<Bytes>,
 }
@@ -61,6 +63,7 @@ pub(super) struct Beginning {
     pub(super) verdict: Verdict,
     pub(super) history: Columns,
     pub(super) marks: Vec<Mark>,
+    pub(super) locks: Vec<LockEpisode>,
     pub(super) lists: Option<Lists>,
     /// `None` while there is no database.
     pub(super) latest: Option<watch::Receiver<Bytes>>,
@@ -82,6 +85,7 @@ impl Seen {
         };
         let Some(track) = track else { return Some(Beginning::without_any(self.marks.all())) };
         let marks = both(&self.marks, &track.marks);
+        track.is_awaited = true;
         let db = &track.db;
         let lists = track.lists.get_or_insert_with(|| Lists::of(db)).clone();
         Some(Beginning {
@@ -90,6 +94,7 @@ impl Seen {
             verdict: track.verdict.clone(),
             history: track.history.columns(),
             marks,
+            locks: db.monitor().lock_episodes(),
             lists: Some(lists),
             latest: Some(track.latest.subscribe()),
         })
@@ -124,7 +129,7 @@ impl Seen {
         let has_changed: Vec<bool> = tracks.iter_mut().map(|track| track.judge()).collect();
         let briefs = briefs(&tracks);
         for (track, has_changed) in tracks.iter_mut().zip(has_changed) {
-            if is_point || has_changed {
+            if is_point || has_changed || std::mem::take(&mut track.is_awaited) {
                 track.look(&briefs, &self.marks, is_point, glance / POINT);
             }
         }
@@ -166,6 +171,7 @@ impl Beginning {
             verdict: none_yet(),
             history: Columns::default(),
             marks,
+            locks: Vec::new(),
             lists: None,
             latest: None,
         }
@@ -185,6 +191,7 @@ impl Track {
             marks_told: 0,
             locks_told: Vec::new(),
             cost: Duration::ZERO,
+            is_awaited: false,
             latest: watch::Sender::new(Bytes::new()),
             db,
         };

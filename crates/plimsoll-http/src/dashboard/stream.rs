@@ -5,7 +5,7 @@
 //! when the service stops, so that a page that is left open does not delay a stop.
 
 use super::sampler::Beginning;
-use super::view::{Greeting, SCHEMA_VERSION, line, started};
+use super::view::{Greeting, SCHEMA_VERSION, line, piles, started};
 use super::{Dashboard, Problem};
 use crate::operators::Operator;
 use crate::serve::Stopping;
@@ -102,6 +102,7 @@ fn greeting(dashboard: &Dashboard, operator: &Operator, beginning: &Beginning) -
         started: started(),
         history: &beginning.history,
         marks: &beginning.marks,
+        locks: piles(&beginning.locks),
         lists: beginning.lists.as_ref(),
     })
 }

@@ -38,6 +38,7 @@ pub(super) struct Greeting<'a> {
     pub(super) started: u64,
     pub(super) history: &'a Columns,
     pub(super) marks: &'a [Mark],
+    pub(super) locks: Vec<Pile>,
     /// Kept until the next ones come.
     pub(super) lists: Option<&'a Lists>,
 }
@@ -135,7 +136,7 @@ struct Lease {
 
 /// An episode of waiting for a lock, with its sentence.
 #[derive(Serialize)]
-struct Pile {
+pub(super) struct Pile {
     told: String,
     #[serde(flatten)]
     episode: LockEpisode,
@@ -217,7 +218,7 @@ impl<'a> View<'a> {
 }
 
 /// The latest episodes, the last first.
-fn piles(episodes: &[LockEpisode]) -> Vec<Pile> {
+pub(super) fn piles(episodes: &[LockEpisode]) -> Vec<Pile> {
     let episodes = episodes.iter().rev().take(SHOWN).cloned();
     let pile = |mut episode: LockEpisode| {
         for blocker in &mut episode.blockers {

@@ -165,7 +165,7 @@ fn worth_a_look(facts: &Facts) -> Option<Found> {
             leases => format!(", and {} more", leases - 1),
         };
         let told = format!("A connection is held and not used: by {work}, for {}{others}.", span(*held));
-        return Some(found(Level::Notice, Matter::Leaking, told));
+        return Some(found(Level::Notice, Matter::Leaking, told).lasting(*held));
     }
     if facts.slow > SLOW {
         let told = format!(

@@ -6,5 +6,6 @@ mod client;
 mod log;
 mod service;
 
+mod dashboard;
 mod requests;
 mod serve;

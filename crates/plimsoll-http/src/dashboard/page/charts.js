@@ -1,9 +1,9 @@
-// The three curves over the last five minutes, with one cursor and one time axis.
+// The curves over the last minutes, with one cursor and one time axis.
 
 import { byId, choice, el, fill, setText } from "./dom.js";
 import { count, ms, rate } from "./format.js";
 
-const HEIGHT = 168;
+const HEIGHT = 150;
 const GUTTER = 44;
 const sync = uPlot.sync("time");
 
@@ -31,15 +31,23 @@ const CHARTS = [
     unit: count,
     least: 4,
     series: [
-      { label: "waiting", key: "key-hot", stroke: "accent", fill: "accent", alpha: "30" },
       { label: "idle", key: "key-3", stroke: "slate3", fill: "slate3" },
       { label: "lent", key: "key-1", stroke: "slate1", fill: "slate1" },
       { label: "at most", key: "key-2 line", stroke: "quiet", dash: [3, 3] },
     ],
     data(history) {
-      const { lent, idle, waiting, maximum } = history.columns;
-      const [one, two, three] = stacked(lent, idle, waiting);
-      return { drawn: [three, two, one, maximum], told: [waiting, idle, lent, maximum] };
+      const { lent, idle, maximum } = history.columns;
+      const [one, two] = stacked(lent, idle);
+      return { drawn: [two, one, maximum], told: [idle, lent, maximum] };
+    },
+  },
+  {
+    id: "queue",
+    unit: count,
+    least: 4,
+    series: [{ label: "waiting", key: "key-2", stroke: "slate2", fill: "slate2", alpha: "55", width: 1.5 }],
+    data(history) {
+      return { drawn: [history.columns.waiting], told: [history.columns.waiting] };
     },
   },
   {
@@ -62,9 +70,9 @@ const CHARTS = [
     unit: rate,
     least: 5,
     series: [
-      { label: "statements/s", key: "key-1 line", stroke: "slate1", width: 1.5 },
-      { label: "errors/s", key: "key-hot line", stroke: "accent", fill: "accent", alpha: "30", width: 1.5 },
-      { label: "refused/s", key: "key-hot line", stroke: "accent", dash: [4, 3], width: 1.5 },
+      { label: "statements", key: "key-1 line", stroke: "slate1", width: 1.5 },
+      { label: "errors", key: "key-hot line", stroke: "accent", fill: "accent", alpha: "30", width: 1.5 },
+      { label: "refused", key: "key-hot line", stroke: "accent", dash: [4, 3], width: 1.5 },
     ],
     data(history) {
       const { statements, errors, refused } = history.columns;
@@ -110,7 +118,7 @@ function make(chart, latest) {
   const plot = new uPlot({
     width: Math.max(200, node.clientWidth),
     height: HEIGHT,
-    padding: [6, 0, 0, 0],
+    padding: [6, 14, 0, 0],
     legend: { show: false },
     cursor: { sync: { key: sync.key, setSeries: false }, drag: { x: false, y: false }, points: { show: false }, y: false },
     scales: {
@@ -131,7 +139,6 @@ function make(chart, latest) {
     }))],
     hooks: {
       setCursor: [(plot) => tell(plot.cursor.idx)],
-      drawClear: [],
       draw: [(plot) => drawMarks(plot, latest()?.marks ?? [])],
     },
   }, [[], ...chart.series.map(() => [])], node);

@@ -13,11 +13,21 @@ export function showVerdict(verdict, now) {
   setData(byId("dot"), "level", verdict.level);
   setText(byId("sentence"), verdict.sentence);
   const since = verdict.since ? Date.parse(verdict.since) : null;
+  showActs(verdict.matter);
   setText(byId("since"), since ? `since ${clock(since)}, for ${span((now - since) / 1e3)}` : "");
   // A screen reader is told of what has changed and not of each number.
   if (told !== verdict.matter) {
     told = verdict.matter;
     setText(byId("live"), `${WORDS[verdict.level]}: ${verdict.sentence}`);
+  }
+}
+
+/** Only what would change something is offered. */
+function showActs(matter) {
+  const isHeld = matter === "paused" || matter === "isolated";
+  for (const button of byId("acts").children) {
+    const isHidden = (button.dataset.action === "resume") !== isHeld;
+    if (button.hidden !== isHidden) button.hidden = isHidden;
   }
 }
 
@@ -88,13 +98,13 @@ export function showFigures(view, history) {
   figure("lent", pool.lent, `of ${pool.maximum}`, parts.join(" · "), isFull && pool.waiting > 0);
   bar(figures.get("lent").slots, pool);
   const waits = history.last("wait");
-  figure("waiting", count(pool.waiting), "", waits ? `p95 wait ${ms(waits[1])}` : "no call in the last second", pool.waiting > 0 && isFull);
+  figure("waiting", count(pool.waiting), "", waits ? `p95 wait ${ms(waits[1])}` : "no call in the last second", pool.waiting > 0 && (isFull || breaker.state !== "closed"));
   const [statements, errors, refused] = ["statements", "errors", "refused"].map((name) => history.last(name) ?? 0);
   figure("statements", rate(statements), "", `${count(totals.statements)} since the start`);
-  figure("errors", rate(errors + refused), "", `${many(totals.failed, "failure")}, ${count(totals.refused)} refused`, errors + refused > 0);
+  figure("errors", rate(errors + refused), "", `${count(totals.failed)} failed, ${count(totals.refused)} refused`, errors + refused > 0.05 * (statements + refused));
   const server = history.last("server");
   const [number, unit] = server ? ms(server[1]).split(" ") : ["–", ""];
-  figure("p95", number, unit, server ? `p50 ${ms(server[0])} · p99 ${ms(server[2])}` : "no statement in the last second");
+  figure("p95", number, unit, server ? `p50 ${ms(server[0])} · p99 ${ms(server[2])}` : "none in the last second");
   figure("retries", count(retries.allowed), "left", `${count(retries.retries)} made, ${count(retries.refused)} refused`, retries.allowed === 0);
   figure("breaker", breaker.state, "", `${many(breaker.trips, "trip")}, ${count(breaker.refused)} refused`, breaker.state !== "closed");
 }

@@ -1,6 +1,8 @@
 // The last five minutes, a point a second, by column: what the curves and the strip are drawn from.
 
 const KEPT = 300;
+/** The time axis is never shorter, in seconds. */
+const LEAST = 60;
 const COLUMNS = ["at", "lent", "idle", "connecting", "waiting", "maximum", "calls", "statements", "errors", "refused",
   "retries", "wait", "connect", "server", "breaker"];
 
@@ -30,13 +32,14 @@ export class History {
     return this.columns[name].at(-1);
   }
 
-  /** From where to where the time axis goes, in seconds since 1970: five minutes, also where less is known. */
+  /** From where to where the time axis goes, in seconds since 1970: five minutes, or less where less is known. */
   range() {
     const end = (this.last("at") ?? Date.now()) / 1e3;
-    return [end - KEPT, end];
+    const begin = (this.columns.at[0] ?? Date.now()) / 1e3;
+    return [Math.min(end - LEAST, Math.max(begin, end - KEPT)), end];
   }
 
-  /** The times in seconds, with a hole wherever points are missing, so that no curve is drawn over what was not seen. */
+  /** The times in seconds. */
   times() {
     return this.columns.at.map((at) => at / 1e3);
   }

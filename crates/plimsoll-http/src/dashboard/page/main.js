@@ -66,7 +66,7 @@ function greet(value) {
   if (value.lists) shown.statements(value.lists);
   showVerdict(value.verdict, now());
   showMarks(marks);
-  showLocks([]);
+  showLocks(value.locks);
   showDatabases(value.databases, value.database, choose);
 }
 
