@@ -77,6 +77,8 @@ struct Dashboard {
 /// # }
 /// ```
 ///
+/// Nested so it is found at `/plimsoll`; with `Router::nest_service` also at `/plimsoll/`.
+///
 /// It shows on top what a person on call looks at first: whether the database is well, and if not why and since when. It is
 /// drawn by the files of this crate alone, asks no other server for anything, and needs no token to be loaded; data are only
 /// sent to an operator, whose token the page asks for and keeps until its tab is closed.
@@ -104,7 +106,7 @@ where
         .route("/", get(front))
         .route("/stream", get(read).layer(RouteDeadline::none()))
         .route("/actions/{action}", post(act).layer(DefaultBodyLimit::max(BODY)));
-    for file in FILES.iter().skip(1) {
+    for file in &FILES {
         let answer = async |headers: HeaderMap| file.answer(&headers);
         router = router.route(&format!("/{}", file.name), get(answer));
     }
@@ -121,20 +123,21 @@ impl Dashboard {
     }
 }
 
-/// The page. Its files lie beside it, so its address ends with a slash; where it does not, the browser is sent to the one that
-/// does, by a path that also holds behind a proxy that serves it under another name.
+/// The page. Its files lie beside it, so they are found from an address that ends with a slash. From one that does not, as that
+/// of a nested router, the browser is sent on, by a path that also holds behind a proxy that serves it under another name.
 async fn front(OriginalUri(uri): OriginalUri, headers: HeaderMap) -> Response {
-    let place = uri.path().rsplit('/').next().unwrap_or_default();
-    if !place.is_empty()
-        && let Ok(location) = HeaderValue::try_from(format!("{place}/"))
-    {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
-        response.headers_mut().insert(LOCATION, location);
-        return response;
-    }
     let [page, ..] = &FILES;
-    page.answer(&headers)
+    let place = uri.path().rsplit('/').next().unwrap_or_default();
+    let location = HeaderValue::try_from(format!("{place}/{}", page.name));
+    match location {
+        Ok(location) if !place.is_empty() => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+            response.headers_mut().insert(LOCATION, location);
+            response
+        }
+        _ => page.answer(&headers),
+    }
 }
 
 #[derive(Deserialize)]

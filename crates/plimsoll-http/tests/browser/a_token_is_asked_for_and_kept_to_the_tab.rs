@@ -8,7 +8,7 @@ use plimsoll_http::DashboardOptions;
 async fn a_wrong_one_shows_an_error_and_no_data() {
     with_browser(async |browser| {
         let scene = Scene::start(DashboardOptions::default().service("secret service")).await;
-        browser.open(&format!("http://{}/plimsoll/", scene.at)).await;
+        browser.open(&format!("http://{}/plimsoll", scene.at)).await;
         browser.until("it asks for the token", "!document.getElementById('token').hidden").await;
         assert_eq!(browser.text("#token-error").await, "", "nothing was wrong yet");
         browser.element("#token-field").await.send_keys("some-other-token-0123").await.unwrap();

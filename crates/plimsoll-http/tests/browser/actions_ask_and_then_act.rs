@@ -7,7 +7,7 @@ use plimsoll::Fault;
 use plimsoll_http::DashboardOptions;
 
 async fn log_in(browser: &Browser, scene: &Scene) {
-    browser.open(&format!("http://{}/plimsoll/", scene.at)).await;
+    browser.open(&format!("http://{}/plimsoll", scene.at)).await;
     browser.until("it asks for the token", "!document.getElementById('token').hidden").await;
     browser.element("#token-field").await.send_keys(TOKEN).await.unwrap();
     browser.click("#token-form button").await;

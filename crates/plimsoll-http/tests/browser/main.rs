@@ -68,7 +68,7 @@ async fn chromedriver() -> (Child, u16) {
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
     let port = timeout(PATIENCE, async {
         while let Some(line) = lines.next_line().await.unwrap() {
-            if let Some((_, port)) = line.rsplit_once("on port ") {
+            if let Some((_, port)) = line.rsplit_once("started successfully on port ") {
                 return port.trim_end_matches('.').parse::<u16>().unwrap();
             }
         }

@@ -13,7 +13,7 @@ async fn while_the_stream_hangs_and_no_longer() {
         let here = Operators::default().or_anyone_here(([127, 0, 0, 1], 80).into());
         let scene = Scene::start_with(DashboardOptions::default(), &here, |settings| settings).await;
         let proxy = Proxy::in_front_of(scene.at).await.unwrap();
-        browser.open(&format!("http://{}/plimsoll/", proxy.addr())).await;
+        browser.open(&format!("http://{}/plimsoll", proxy.addr())).await;
         browser.until("it is live", "document.getElementById('fresh').dataset.state === 'live'").await;
         proxy.stall_all();
         let took = browser.until("it is stale", "document.body.classList.contains('stale')").await;

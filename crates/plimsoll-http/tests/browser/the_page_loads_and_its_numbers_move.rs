@@ -61,7 +61,7 @@ async fn at_the_width_of_a_phone_nothing_is_cut_off() {
     with_browser(async |browser| {
         let scene = open_scene(DashboardOptions::default()).await;
         browser.driver.set_window_rect(0, 0, 500, 900).await.unwrap();
-        browser.open(&format!("http://{}/plimsoll/", scene.at)).await;
+        browser.open(&format!("http://{}/plimsoll", scene.at)).await;
         browser.until("it shows the database", "document.querySelector('[data-figure=breaker] .big')").await;
         // Narrower than a window of this browser can be: the page is laid out in a column of that width.
         let script = "document.documentElement.style.width = '390px'; return document.body.scrollWidth";

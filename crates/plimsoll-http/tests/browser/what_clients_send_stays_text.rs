@@ -8,6 +8,7 @@ use axum::Router;
 use plimsoll::Database;
 use plimsoll_embedded::test_server;
 use plimsoll_http::{DashboardOptions, Databases, MarkKind, Marks, Operators, dashboard};
+use std::time::Duration;
 
 const SCRIPT: &str = "<script>window.__pwned=1</script>";
 const IMAGE: &str = "<img src=x onerror=window.__pwned=2>";
@@ -37,7 +38,12 @@ async fn a_planted_script_is_shown_and_does_not_run() {
     blocker.execute("UPDATE device SET id = 2", &[]).await.unwrap();
     let waiter = tokio::spawn({
         let db = db.clone();
-        async move { db.named(format!("waits {SCRIPT}")).execute("UPDATE device SET id = 3", &[]).await }
+        // By its own limit it would not wait for long.
+        let name = format!("waits {SCRIPT}");
+        async move {
+            let call = db.named(name).lock_timeout(Duration::from_secs(60)).statement_timeout(Duration::from_secs(60));
+            call.execute("UPDATE device SET id = 3", &[]).await
+        }
     });
     until("it is known who waits", async || !db.monitor().lock_episodes().is_empty()).await;
     with_browser(async |browser| {
@@ -47,7 +53,7 @@ async fn a_planted_script_is_shown_and_does_not_run() {
             ("#version", SCRIPT.to_owned()),
             ("#databases", SCRIPT.to_owned()),
             ("#leases", format!("holds {SCRIPT}")),
-            ("#statements", sql.to_lowercase().replace("select", "select")),
+            ("#statements", sql.to_lowercase()),
             ("#locks", "<img src=x onerror".to_owned()),
             ("#locks", format!("waits {SCRIPT}")),
             ("#marks", format!("marked {SCRIPT}")),

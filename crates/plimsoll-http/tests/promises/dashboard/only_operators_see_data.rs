@@ -1,13 +1,14 @@
 //! The page may be loaded by everybody and holds nothing; what is shown on it is only sent to an operator.
 
-use super::{Lines, Scene, TOKEN, operators};
+use super::{Lines, Scene, TOKEN, operators, serve};
 use crate::client::get;
-use plimsoll_http::DashboardOptions;
+use axum::Router;
+use plimsoll_http::{DashboardOptions, dashboard};
 
 #[tokio::test]
 async fn the_page_is_open_and_empty_and_its_policy_is_strict() {
     let scene = Scene::start(DashboardOptions::default().service("secret service")).await;
-    let page = get(scene.at, "/plimsoll/", &[]).await;
+    let page = get(scene.at, "/plimsoll/index.html", &[]).await;
     assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
     assert!(!page.body.contains("secret service") && !page.body.contains("main.rs"));
     let policy = page.header("content-security-policy");
@@ -26,16 +27,24 @@ async fn the_page_is_open_and_empty_and_its_policy_is_strict() {
     assert_eq!(page.header("x-frame-options"), "DENY");
     assert_eq!(page.header("referrer-policy"), "no-referrer");
     let tag = page.header("etag").to_owned();
-    let again = get(scene.at, "/plimsoll/", &[("if-none-match", &tag)]).await;
+    let again = get(scene.at, "/plimsoll/index.html", &[("if-none-match", &tag)]).await;
     assert_eq!((again.status, again.body.as_str()), (304, ""));
     scene.end().await;
 }
 
 #[tokio::test]
-async fn its_address_ends_with_a_slash() {
+async fn it_is_found_nested_in_two_ways_and_on_a_port_of_its_own() {
     let scene = Scene::start(DashboardOptions::default()).await;
     let page = get(scene.at, "/plimsoll", &[]).await;
-    assert_eq!((page.status, page.header("location")), (308, "plimsoll/"));
+    assert_eq!((page.status, page.header("location")), (307, "plimsoll/index.html"));
+    let of = || dashboard(&scene.databases, &operators(), DashboardOptions::default());
+    let (at, stop) = serve(Router::new().nest_service("/deep/place", of())).await;
+    assert_eq!(get(at, "/deep/place", &[]).await.header("location"), "place/index.html");
+    assert!(get(at, "/deep/place/", &[]).await.body.starts_with("<!doctype html>"));
+    stop.stop();
+    let (at, stop) = serve(of()).await;
+    assert!(get(at, "/", &[]).await.body.starts_with("<!doctype html>"));
+    stop.stop();
     scene.end().await;
 }
 
