@@ -108,7 +108,9 @@ async fn main() {
     let databases = Databases::new().and("busy", &busy).and("frail", &frozen).and("idle", &idle);
     let at: std::net::SocketAddr = ([127, 0, 0, 1], port).into();
     let operators = match std::env::var("OPERATOR_TOKEN") {
-        Ok(token) => Operators::default().token("anna", &token.into()).expect("a token that cannot be guessed"),
+        Ok(token) => {
+            Operators::default().token("anna", &token.into()).expect("a token that cannot be guessed")
+        }
         Err(_) => Operators::default().or_anyone_here(at),
     };
     let options = DashboardOptions::default().service("example").version("1.4.2").marks(&marks);

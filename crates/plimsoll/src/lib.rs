@@ -92,7 +92,6 @@ pub mod monitor {
     pub use crate::record::locks::{Blocker, LockEpisode, WaitingWork};
     pub use crate::record::pool::ConnectionMetrics;
     pub use crate::record::time::Timestamp;
-    pub use plimsoll_inspect::blocking::WaitEvent;
     #[cfg(feature = "otlp")]
     pub use crate::watch::metrics::otlp;
     pub use crate::watch::metrics::{
@@ -110,6 +109,7 @@ pub mod monitor {
         StatementTotals,
     };
     pub use crate::watch::monitor::suggested::SuggestedLimit;
+    pub use plimsoll_inspect::blocking::WaitEvent;
 }
 
 pub use call::breaker::BreakerStatus;

@@ -125,7 +125,11 @@ async fn carry_out(
         Action::Pause => {
             let was_paused = db.is_paused();
             db.pause();
-            Ok(if was_paused { (false, "it was paused already") } else { (true, "nothing is lent until it is resumed") })
+            Ok(if was_paused {
+                (false, "it was paused already")
+            } else {
+                (true, "nothing is lent until it is resumed")
+            })
         }
         Action::Resume => {
             db.resume();

@@ -163,11 +163,16 @@ mod tests {
     #[test]
     fn a_percentile_lies_in_its_bucket() {
         let bounds = [0.001, 0.005, 0.01];
-        let at = |counts: &[u64], share: f64| percentile(&bounds, counts, share * counts.iter().sum::<u64>() as f64);
+        let at = |counts: &[u64], share: f64| {
+            percentile(&bounds, counts, share * counts.iter().sum::<u64>() as f64)
+        };
         assert!((at(&[10, 0, 0, 0], 0.5) - 0.5).abs() < 1e-9, "half-way into the first");
         assert!((at(&[0, 10, 0, 0], 0.5) - 3.0).abs() < 1e-9);
         assert!((at(&[90, 0, 10, 0], 0.95) - 7.5).abs() < 1e-9);
-        assert!((at(&[0, 0, 0, 4], 0.99) - 10.0).abs() < 1e-9, "above the last bound, no more than that is known");
+        assert!(
+            (at(&[0, 0, 0, 4], 0.99) - 10.0).abs() < 1e-9,
+            "above the last bound, no more than that is known"
+        );
     }
 
     proptest::proptest! {

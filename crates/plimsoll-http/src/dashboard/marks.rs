@@ -3,7 +3,7 @@
 //! Some come from the database handle's own events, some from operators' actions, and the service adds its own.
 
 use parking_lot::Mutex;
-use plimsoll::event::{Event, Hold};
+use plimsoll::event::Event;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -90,15 +90,25 @@ impl Marks {
 /// The mark of an event, if it explains anything.
 pub(super) fn of_event(event: &Event) -> Option<(MarkKind, String)> {
     let told = match event {
-        Event::BreakerOpened { reason, is_dark: false } => (MarkKind::Fault, format!("calls are refused: {reason}")),
+        Event::BreakerOpened { reason, is_dark: false } => {
+            (MarkKind::Fault, format!("calls are refused: {reason}"))
+        }
         Event::BreakerClosed { after, .. } => {
             (MarkKind::Healed, format!("the database answers again, after {:.1} s", after.as_secs_f64()))
         }
         Event::LockPileUp { told, .. } => (MarkKind::Fault, told.clone()),
-        Event::SelfDeadlock { leases } => (MarkKind::Fault, format!("each lease waits for another one: {leases}")),
-        Event::Demoted { server, reason } => (MarkKind::Fault, format!("{server} takes no writes any more: {reason}")),
-        Event::RoleChanged { server, role, .. } => (MarkKind::Note, format!("{server} has another role: {role:?}")),
-        Event::ReplicaLost { server, reason } => (MarkKind::Fault, format!("no reads go to {server}: {reason}")),
+        Event::SelfDeadlock { leases } => {
+            (MarkKind::Fault, format!("each lease waits for another one: {leases}"))
+        }
+        Event::Demoted { server, reason } => {
+            (MarkKind::Fault, format!("{server} takes no writes any more: {reason}"))
+        }
+        Event::RoleChanged { server, role, .. } => {
+            (MarkKind::Note, format!("{server} has another role: {role:?}"))
+        }
+        Event::ReplicaLost { server, reason } => {
+            (MarkKind::Fault, format!("no reads go to {server}: {reason}"))
+        }
         Event::ReplicaBack { server, .. } => (MarkKind::Healed, format!("reads go to {server} again")),
         Event::Stalled { by } => {
             (MarkKind::Fault, format!("this program stood still for {:.1} s", by.as_secs_f64()))
@@ -106,7 +116,8 @@ pub(super) fn of_event(event: &Event) -> Option<(MarkKind, String)> {
         Event::LeaseReclaimed { work, held, .. } => {
             (MarkKind::Fault, format!("a connection was taken back from {work} after {} s", held.as_secs()))
         }
-        Event::HeldLong { work, held, hold, .. } if *hold != Hold::InUse => {
+        // A slow statement is told where statements are; on a frozen server there is one on each lease.
+        Event::HeldLong { work, held, hold, .. } if hold.is_idle() => {
             (MarkKind::Note, format!("{work} has held a connection for {} s ({hold})", held.as_secs()))
         }
         Event::Migrated { applied } => (MarkKind::Deploy, format!("{applied} migrations were applied")),

@@ -65,7 +65,9 @@ fn breaker(facts: &Facts) -> Option<Found> {
         BreakerState::Open if breaker.is_frozen => found(
             Level::Trouble,
             Matter::Frozen,
-            format!("The database is frozen: it has given no answer for {told}, and calls are refused at once."),
+            format!(
+                "The database is frozen: it has given no answer for {told}, and calls are refused at once."
+            ),
         ),
         BreakerState::Open => found(
             Level::Trouble,
@@ -77,11 +79,9 @@ fn breaker(facts: &Facts) -> Option<Found> {
             Matter::Recovering,
             "The database answers again; calls are let through step by step.",
         ),
-        _ if lasts >= TOO_SILENT && breaker.is_frozen => found(
-            Level::Trouble,
-            Matter::Frozen,
-            format!("The database has given no answer for {told}."),
-        ),
+        _ if lasts >= TOO_SILENT && breaker.is_frozen => {
+            found(Level::Trouble, Matter::Frozen, format!("The database has given no answer for {told}."))
+        }
         _ => return None,
     };
     Some(found.lasting(lasts))
@@ -98,7 +98,10 @@ fn closed_or_starting(facts: &Facts) -> Option<Found> {
         (0, failures @ 1..) => Some(found(
             Level::Trouble,
             Matter::Starting,
-            format!("No connection could be opened since the start: {}.", count(failures, "attempt failed", "attempts failed")),
+            format!(
+                "No connection could be opened since the start: {}.",
+                count(failures, "attempt failed", "attempts failed")
+            ),
         )),
         _ => None,
     }
@@ -114,7 +117,11 @@ fn held_up(facts: &Facts) -> Option<Found> {
         waiting => count(waiting, "caller waits", "callers wait"),
     };
     facts.is_paused.then(|| {
-        found(Level::Notice, Matter::Paused, format!("The pool was paused by hand: nothing is lent, and {waiting}."))
+        found(
+            Level::Notice,
+            Matter::Paused,
+            format!("The pool was paused by hand: nothing is lent, and {waiting}."),
+        )
     })
 }
 
@@ -184,7 +191,11 @@ fn worth_a_look(facts: &Facts) -> Option<Found> {
 
 fn well(facts: &Facts) -> Found {
     if facts.recent.is_quiet && facts.lent == 0 {
-        return found(Level::Well, Matter::Idle, "All is well: the database would answer, and nothing is asked of it.");
+        return found(
+            Level::Well,
+            Matter::Idle,
+            "All is well: the database would answer, and nothing is asked of it.",
+        );
     }
     let told = match facts.recent.a_second {
         0 => "All is well: the database answers.".into(),

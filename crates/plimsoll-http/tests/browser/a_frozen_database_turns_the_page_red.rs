@@ -1,8 +1,8 @@
 //! A page that is open shows a frozen database within two seconds of the freeze, and that it is over.
 
 use crate::scene::serve;
-use crate::with_browser;
 use crate::service::{PATIENCE, until};
+use crate::with_browser;
 use axum::Router;
 use plimsoll::{Database, Settings, deadline};
 use plimsoll_embedded::Cluster;
@@ -43,11 +43,19 @@ async fn within_two_seconds_and_green_again_after() {
         assert!(took < Duration::from_secs(2), "{took:?}");
         assert_eq!(browser.matter().await, "frozen");
         browser
-            .until("the sentence says since when", "document.getElementById('since').textContent.startsWith('since ')")
+            .until(
+                "the sentence says since when",
+                "document.getElementById('since').textContent.startsWith('since ')",
+            )
             .await;
         let said = browser.text("#sentence").await;
         assert!(said.starts_with("The database"), "{said}");
-        browser.until("the figure says so too", "document.querySelector('[data-figure=breaker] .big').textContent === 'open'").await;
+        browser
+            .until(
+                "the figure says so too",
+                "document.querySelector('[data-figure=breaker] .big').textContent === 'open'",
+            )
+            .await;
         assert!(browser.value::<String>("return document.title").await.starts_with("■ "));
         server.thaw().unwrap();
         browser.until("it is green again", "document.body.dataset.level === 'well'").await;

@@ -18,7 +18,10 @@ async fn a_wrong_one_shows_an_error_and_no_data() {
         assert!(browser.value::<bool>("return document.getElementById('content').hidden").await);
         let page: String = browser.value("return document.documentElement.textContent").await;
         assert!(!page.contains("secret service"), "{page}");
-        assert_eq!(browser.value::<Option<String>>("return sessionStorage.getItem('plimsoll.token')").await, None);
+        assert_eq!(
+            browser.value::<Option<String>>("return sessionStorage.getItem('plimsoll.token')").await,
+            None
+        );
 
         browser.element("#token-field").await.send_keys(TOKEN).await.unwrap();
         browser.click("#token-form button").await;

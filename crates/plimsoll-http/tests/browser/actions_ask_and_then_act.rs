@@ -1,8 +1,8 @@
 //! An action on the page asks first, does nothing if it is left, and is done when it is confirmed.
 
 use crate::scene::{Scene, TOKEN};
-use crate::{Browser, with_browser};
 use crate::service::until;
+use crate::{Browser, with_browser};
 use plimsoll::Fault;
 use plimsoll_http::DashboardOptions;
 
@@ -12,6 +12,9 @@ async fn log_in(browser: &Browser, scene: &Scene) {
     browser.element("#token-field").await.send_keys(TOKEN).await.unwrap();
     browser.click("#token-form button").await;
     browser.until("it shows the database", "document.body.dataset.level === 'well'").await;
+    // That the page had to ask for a token is a failed request to the browser.
+    let complaints = browser.complaints().await;
+    assert!(complaints.iter().all(|complaint| complaint.contains("401 (Unauthorized)")), "{complaints:?}");
 }
 
 #[tokio::test]
@@ -26,7 +29,9 @@ async fn pause_and_resume() {
         assert!(!scene.db.is_paused());
         browser.click("[data-action=pause]").await;
         browser.click("#ask-yes").await;
-        browser.until("it is done", "document.getElementById('ask-outcome').textContent.startsWith('Done: ')").await;
+        browser
+            .until("it is done", "document.getElementById('ask-outcome').textContent.startsWith('Done: ')")
+            .await;
         assert!(scene.db.is_paused());
         browser.click("#ask-no").await;
         browser.until("it is shown", "document.body.dataset.matter === 'paused'").await;

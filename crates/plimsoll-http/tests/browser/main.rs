@@ -82,7 +82,8 @@ async fn chromedriver() -> (Child, u16) {
 
 fn capabilities() -> thirtyfour::ChromeCapabilities {
     let mut capabilities = DesiredCapabilities::chrome();
-    for argument in ["--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,1000"] {
+    for argument in ["--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,1000"]
+    {
         capabilities.add_arg(argument).unwrap();
     }
     // Its sandbox does not work for root, as in a container.

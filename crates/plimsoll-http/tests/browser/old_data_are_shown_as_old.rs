@@ -28,7 +28,9 @@ async fn while_the_stream_hangs_and_no_longer() {
         browser.until("it is live again", "!document.body.classList.contains('stale')").await;
         // An end is noticed by itself, and the page comes back when the service does.
         proxy.cut_all();
-        browser.until("it has connected again", "document.getElementById('fresh').dataset.state === 'live'").await;
+        browser
+            .until("it has connected again", "document.getElementById('fresh').dataset.state === 'live'")
+            .await;
         scene.end().await;
     })
     .await;

@@ -2,8 +2,8 @@
 //! never runs.
 
 use crate::scene::serve;
-use crate::with_browser;
 use crate::service::{has_its_heartbeat, settings, until};
+use crate::with_browser;
 use axum::Router;
 use plimsoll::Database;
 use plimsoll_embedded::test_server;
@@ -15,7 +15,8 @@ const IMAGE: &str = "<img src=x onerror=window.__pwned=2>";
 
 #[tokio::test]
 async fn a_planted_script_is_shown_and_does_not_run() {
-    let fresh = test_server::database_from("planted", "CREATE TABLE device (id int); INSERT INTO device VALUES (1)");
+    let fresh =
+        test_server::database_from("planted", "CREATE TABLE device (id int); INSERT INTO device VALUES (1)");
     let fresh = fresh.await.unwrap();
     let db = Database::connect(settings(&fresh).await).await.unwrap();
     has_its_heartbeat(&db, &fresh).await;
@@ -41,7 +42,10 @@ async fn a_planted_script_is_shown_and_does_not_run() {
         // By its own limit it would not wait for long.
         let name = format!("waits {SCRIPT}");
         async move {
-            let call = db.named(name).lock_timeout(Duration::from_secs(60)).statement_timeout(Duration::from_secs(60));
+            let call = db
+                .named(name)
+                .lock_timeout(Duration::from_secs(60))
+                .statement_timeout(Duration::from_secs(60));
             call.execute("UPDATE device SET id = 3", &[]).await
         }
     });

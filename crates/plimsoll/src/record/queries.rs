@@ -136,17 +136,15 @@ impl Queries {
     pub(crate) fn top(&self, limit: usize) -> Vec<(u64, Kind)> {
         let mut chosen: HashMap<u64, &Kind> = HashMap::new();
         let mut all: Vec<(&u64, &Kind)> = self.kinds.iter().collect();
-        let measures: [fn(&Kind) -> u128; 3] = [
-            |kind| kind.total.as_nanos(),
-            |kind| kind.mean().as_nanos(),
-            |kind| u128::from(kind.errors),
-        ];
+        let measures: [fn(&Kind) -> u128; 3] =
+            [|kind| kind.total.as_nanos(), |kind| kind.mean().as_nanos(), |kind| u128::from(kind.errors)];
         for measure in measures {
             all.sort_by_key(|(fingerprint, kind)| (std::cmp::Reverse(measure(kind)), **fingerprint));
             let first = all.iter().take(limit).filter(|(_, kind)| measure(kind) > 0);
             chosen.extend(first.map(|(fingerprint, kind)| (**fingerprint, *kind)));
         }
-        let mut chosen: Vec<_> = chosen.into_iter().map(|(fingerprint, kind)| (fingerprint, kind.clone())).collect();
+        let mut chosen: Vec<_> =
+            chosen.into_iter().map(|(fingerprint, kind)| (fingerprint, kind.clone())).collect();
         chosen.sort_by_key(|(fingerprint, kind)| (std::cmp::Reverse(kind.total), *fingerprint));
         chosen
     }

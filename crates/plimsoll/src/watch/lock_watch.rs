@@ -107,18 +107,20 @@ impl LockWatch {
         server: &Server,
     ) {
         match question {
-            LockQuestion::HowMany => match keep_wait_events(answer, server).and_then(|()| blocking::lock_waits(answer)) {
-                Ok(Some(0)) => {
-                    self.pause = PAUSE;
-                    server.monitor.locks.lock().observe_none(Moment::now());
+            LockQuestion::HowMany => {
+                match keep_wait_events(answer, server).and_then(|()| blocking::lock_waits(answer)) {
+                    Ok(Some(0)) => {
+                        self.pause = PAUSE;
+                        server.monitor.locks.lock().observe_none(Moment::now());
+                    }
+                    Ok(Some(_)) => {
+                        self.next = LockQuestion::Who;
+                        self.next_at = Instant::now();
+                    }
+                    Ok(None) => self.failed(question, &"the answer is empty"),
+                    Err(error) => self.failed(question, &error),
                 }
-                Ok(Some(_)) => {
-                    self.next = LockQuestion::Who;
-                    self.next_at = Instant::now();
-                }
-                Ok(None) => self.failed(question, &"the answer is empty"),
-                Err(error) => self.failed(question, &error),
-            },
+            }
             LockQuestion::Who => match Blocking::read(answer) {
                 Ok(seen) => {
                     self.pause = PAUSE;

@@ -244,7 +244,10 @@ impl Link {
         self.cancel_if(move || link.state.front() == Front::Work && link.state.settled() == answered).await
     }
 
-    async fn cancel_if(self: &Arc<Self>, is_still_wanted: impl Fn() -> bool + Send + 'static) -> Option<bool> {
+    async fn cancel_if(
+        self: &Arc<Self>,
+        is_still_wanted: impl Fn() -> bool + Send + 'static,
+    ) -> Option<bool> {
         let turn = Arc::clone(&self.cancels.permits).acquire_owned().await.ok()?;
         let mut cancel = UnderWay::new(Arc::clone(self), turn);
         // In this order: the task that gives the connection back sees one or the other.

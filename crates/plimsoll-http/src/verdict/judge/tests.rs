@@ -14,7 +14,7 @@ fn calm() -> Facts {
         maximum: 20,
         opened: 20,
         recent: Recent { a_second: 1_204, failed: 0, is_quiet: false },
-        p95_ms: 3.14,
+        p95_ms: 3.08,
         ..Facts::default()
     }
 }
@@ -38,7 +38,12 @@ fn each_state_is_told_by_its_own_sentence() {
     use Level::{Notice, Trouble, Well};
     let frozen = breaker(BreakerState::Open, true, 4_200, 4_200);
     let cases = [
-        (calm(), Well, "healthy", "All is well: 1,204 calls in the last second, 95 % of statements within 3.1 ms."),
+        (
+            calm(),
+            Well,
+            "healthy",
+            "All is well: 1,204 calls in the last second, 95 % of statements within 3.1 ms.",
+        ),
         (
             Facts { recent: Recent { is_quiet: true, ..Recent::default() }, lent: 0, ..calm() },
             Well,
@@ -75,7 +80,12 @@ fn each_state_is_told_by_its_own_sentence() {
             "isolated",
             "Calls are refused because the database was isolated by hand; resume lets them through again.",
         ),
-        (Facts { is_closed: true, ..calm() }, Trouble, "closed", "The pool is closed: nothing is lent any more."),
+        (
+            Facts { is_closed: true, ..calm() },
+            Trouble,
+            "closed",
+            "The pool is closed: nothing is lent any more.",
+        ),
         (
             Facts { opened: 0, waiting: 2, ..calm() },
             Notice,

@@ -26,13 +26,17 @@ async fn pause_isolate_and_resume_do_what_they_say() {
     lines.until("it is shown", |view| view["verdict"]["matter"] == "isolated").await;
     assert_eq!(scene.act("resume", MAIN).await.status, 200);
     assert_eq!(scene.db.breaker().state, BreakerState::Closed);
-    let told = lines.until("it is marked", |view| view["marks"].as_array().is_some_and(|all| all.len() >= 6)).await;
+    let told =
+        lines.until("it is marked", |view| view["marks"].as_array().is_some_and(|all| all.len() >= 6)).await;
     assert!(told["marks"].to_string().contains("isolate by anna: "), "{told}");
     let logged = log.at("plimsoll::operator");
     let fields: Vec<_> = logged.iter().map(|line| line["fields"].clone()).collect();
     let actions: Vec<_> = fields.iter().map(|field| field["action"].as_str().unwrap()).collect();
     assert_eq!(actions, ["pause", "pause", "resume", "isolate", "resume"]);
-    assert!(fields.iter().all(|field| field["operator"] == "anna" && field["database"] == "main"), "{fields:?}");
+    assert!(
+        fields.iter().all(|field| field["operator"] == "anna" && field["database"] == "main"),
+        "{fields:?}"
+    );
     scene.end().await;
 }
 
@@ -43,7 +47,8 @@ async fn a_statement_is_cancelled_if_it_is_still_the_one_that_was_seen() {
     let db = scene.db.clone();
     let sleeping = tokio::spawn(async move { db.named("sleeper").query("SELECT pg_sleep(60)", &[]).await });
     // A statement is prepared first, which is another request.
-    let is_seen = |lease: &serde_json::Value| lease["state"] == "active" && lease["held_ms"].as_u64() > Some(300);
+    let is_seen =
+        |lease: &serde_json::Value| lease["state"] == "active" && lease["held_ms"].as_u64() > Some(300);
     let view = lines.until("it is shown", |view| is_seen(&view["leases"][0])).await;
     let body = json!({"database": "main", "running": view["leases"][0]["running"]}).to_string();
     let answer = scene.act("cancel", &body).await;

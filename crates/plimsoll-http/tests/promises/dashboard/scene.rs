@@ -55,7 +55,8 @@ impl Scene {
 
     /// Acts as anna, by a program.
     pub(crate) async fn act(&self, action: &str, body: &str) -> Answer {
-        let headers = [("authorization", format!("Bearer {TOKEN}")), ("x-plimsoll-action", action.to_owned())];
+        let headers =
+            [("authorization", format!("Bearer {TOKEN}")), ("x-plimsoll-action", action.to_owned())];
         self.post(action, &headers, body).await
     }
 

@@ -45,7 +45,10 @@ fn broken(name: &str, text: &str) -> Vec<String> {
     let mut found: Vec<_> =
         NEVER.iter().filter(|word| text.contains(**word)).map(|word| format!("{name}: {word}")).collect();
     if name.ends_with(".html") {
-        let inline = text.split("<script").skip(1).any(|rest| !rest.starts_with(" src=\"") && !rest.contains("src=\""));
+        let inline = text
+            .split("<script")
+            .skip(1)
+            .any(|rest| !rest.starts_with(" src=\"") && !rest.contains("src=\""));
         let handlers = [" style=", " onclick=", " onload=", "<style"].iter().any(|word| text.contains(word));
         if inline || handlers {
             found.push(format!("{name}: script or style inside the page"));

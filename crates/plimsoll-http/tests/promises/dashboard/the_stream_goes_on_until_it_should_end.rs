@@ -20,15 +20,22 @@ async fn it_begins_with_what_was_and_moves_with_the_work() {
     let mut lines = Lines::of(scene.at, "/plimsoll/stream").await;
     let greeting = lines.next().await.unwrap();
     let told = |name: &str| greeting[name].clone();
-    assert_eq!((told("schema_version"), told("type"), told("database")), (json!(1), json!("greeting"), json!("main")));
-    assert_eq!((told("service"), told("version"), told("is_read_only")), (json!("fleet"), json!("1.4.2"), json!(false)));
+    assert_eq!(
+        (told("schema_version"), told("type"), told("database")),
+        (json!(1), json!("greeting"), json!("main"))
+    );
+    assert_eq!(
+        (told("service"), told("version"), told("is_read_only")),
+        (json!("fleet"), json!("1.4.2"), json!(false))
+    );
     let history = &greeting["history"];
     let points = history["at"].as_array().unwrap().len();
     assert!((2..=4).contains(&points), "{history}");
     for column in history.as_object().unwrap().values() {
         assert_eq!(column.as_array().unwrap().len(), points, "{history}");
     }
-    let texts: Vec<_> = greeting["marks"].as_array().unwrap().iter().map(|mark| mark["text"].clone()).collect();
+    let texts: Vec<_> =
+        greeting["marks"].as_array().unwrap().iter().map(|mark| mark["text"].clone()).collect();
     assert_eq!(texts, ["fleet 1.4.2 started", "a fault that was played"]);
 
     let (db, began) = (scene.db.clone(), Instant::now());
@@ -46,7 +53,8 @@ async fn it_begins_with_what_was_and_moves_with_the_work() {
     assert!(point["server"][2].as_f64() > Some(0.0) && point["calls"].as_f64() > Some(0.0), "{point}");
     let whole = lines.until("the lists come", |view| !view["lists"].is_null()).await;
     let kinds = whole["lists"]["statements"].as_array().unwrap();
-    let failing = kinds.iter().find(|kind| kind["query_template"] == "select ? / ?").expect("it is among the first");
+    let failing =
+        kinds.iter().find(|kind| kind["query_template"] == "select ? / ?").expect("it is among the first");
     assert!(failing["error_count"].as_u64() > Some(0), "{failing}");
     scene.end().await;
 }
@@ -125,7 +133,10 @@ async fn a_database_may_come_later_and_one_that_is_not_there_is_told() {
     later.add("late", &scene.db);
     let mut lines = Lines::of(at, "/stream").await;
     assert_eq!(lines.next().await.unwrap()["database"], "late");
-    assert_eq!(lines.until("a view comes", |view| view["type"] == "view").await["databases"][0]["name"], "late");
+    assert_eq!(
+        lines.until("a view comes", |view| view["type"] == "view").await["databases"][0]["name"],
+        "late"
+    );
     let none = Lines::asked(at, "/stream?database=other", Some(super::TOKEN)).await;
     assert_eq!(none.status(), 404);
     stop.stop();
@@ -148,4 +159,24 @@ async fn one_reader_too_many_is_told_when_to_come_back() {
     .await;
     drop(second);
     scene.end().await;
+}
+
+#[test]
+fn one_that_is_made_outside_a_runtime_begins_with_its_first_reader() {
+    let router: Router = dashboard(&Databases::new(), &operators(), DashboardOptions::default());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let scene = Scene::start(DashboardOptions::default()).await;
+        let (at, stop) = serve(router).await;
+        assert_eq!(Lines::of(at, "/stream").await.next().await.unwrap()["verdict"]["matter"], "starting");
+        stop.stop();
+        let databases = scene.databases.clone();
+        let made =
+            std::thread::spawn(move || dashboard(&databases, &operators(), DashboardOptions::default()));
+        let (at, stop) = serve(made.join().unwrap()).await;
+        let mut lines = Lines::of(at, "/stream").await;
+        lines.until("points come", |view| !view["point"].is_null()).await;
+        stop.stop();
+        scene.end().await;
+    });
 }
