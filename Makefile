@@ -33,19 +33,23 @@ NEXTEST_FLAGS := --no-fail-fast
 ON_FAILURE := failed=1
 endif
 
-# A PgBouncer, promtool or nginx that cannot be had here (scripts/setup said so) leaves its tests out by their name, and the run
-# says so again at its end; in CI the set-up has failed by then. Asked by the shell, since make would ask before the set-up.
+# A PgBouncer, promtool, nginx or browser that cannot be had here (scripts/setup said so) leaves its tests out by their name, and
+# the run says so again at its end; in CI the set-up has failed by then. Asked by the shell, since make would ask before the
+# set-up.
 CHOOSE_TESTS := poolers=$$(scripts/setup poolers); promtool=$$(scripts/setup promtool); \
-	nginx=$$(scripts/setup nginx); tests='all()'; \
+	nginx=$$(scripts/setup nginx); browser=$$(scripts/setup browser); tests='all()'; \
 	for version in $$poolers; do tests+=" and not test(/on_pgbouncer_$${version/./_}/)"; done; \
 	if [ -n "$$promtool" ]; then tests+=" and not test(/by_promtool/)"; fi; \
-	if [ -n "$$nginx" ]; then tests+=" and not test(/by_nginx/)"; fi
+	if [ -n "$$nginx" ]; then tests+=" and not test(/by_nginx/)"; fi; \
+	if [ -n "$$browser" ]; then tests+=" and not binary(browser)"; fi
 TELL_WHAT_DID_NOT_RUN := for version in $$poolers; do \
 	echo "NOT RUN: the tests on PgBouncer $$version, which cannot be had here; nextest counts them as skipped"; done; \
 	if [ -n "$$promtool" ]; then \
 	echo "NOT RUN: the tests of alert rules by promtool, which cannot be had here; nextest counts them as skipped"; fi; \
 	if [ -n "$$nginx" ]; then \
-	echo "NOT RUN: the tests through nginx, which cannot be had here; nextest counts them as skipped"; fi
+	echo "NOT RUN: the tests through nginx, which cannot be had here; nextest counts them as skipped"; fi; \
+	if [ -n "$$browser" ]; then \
+	echo "NOT RUN: the tests of the dashboard in a browser, which cannot be had here; nextest counts them as skipped"; fi
 
 # What all tests of the last run have printed holds none of the passwords that were planted.
 NO_SECRET_WAS_PRINTED := scripts/planted target/nextest/default/junit.xml

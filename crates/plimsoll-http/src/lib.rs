@@ -40,6 +40,7 @@ mod answers;
 mod asked;
 mod check;
 mod cursor;
+mod dashboard;
 mod databases;
 mod endpoints;
 mod follow;
@@ -62,12 +63,14 @@ mod stack;
 mod underway;
 mod upload;
 mod user;
+mod verdict;
 
 pub use access::{AccessLog, AccessRecord, Ended};
 pub use access_writer::{AccessCounts, AccessWriter};
 pub use asked::{GRPC_TIMEOUT, X_REQUEST_TIMEOUT_MS};
 pub use check::{Contradictions, check};
 pub use cursor::{CursorKeys, CursorList, WeakCursorKey};
+pub use dashboard::{DashboardOptions, MarkKind, Marks, dashboard};
 pub use databases::Databases;
 #[cfg(feature = "openapi")]
 pub use endpoints::openapi;
@@ -83,6 +86,7 @@ pub use serve::{ServeError, ServeOptions, Stopped, serve};
 pub use shed::{NeedsDatabase, WithDatabase};
 pub use stack::{Layered, Layers, layers};
 pub use user::User;
+pub use verdict::{Level, Matter, Verdict, verdict};
 
 /// Compiles the guides' examples with the documentation's.
 #[cfg(doctest)]

@@ -18,7 +18,8 @@ use std::fmt;
 use std::time::Duration;
 use tokio_postgres::SimpleQueryMessage;
 
-/// Asks how many sessions of this database wait for a lock. The answer is read by [`lock_waits`].
+/// Asks how many sessions of this database wait for a lock, and what those wait for that work. The answer is read by
+/// [`lock_waits`] and [`wait_events`].
 pub const LOCK_WAITS: &str = include_str!("sql/lock_waits.sql");
 
 /// Asks who waits for a lock in this database, and who holds it. The answer is read by [`Blocking::read`]. The limits hold
@@ -40,6 +41,36 @@ pub fn lock_waits(answer: &[SimpleQueryMessage]) -> Result<Option<u64>, Unreadab
         Some(row) => row.number("lock_waits"),
         None => Ok(None),
     }
+}
+
+/// For what active sessions wait.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WaitEvent {
+    /// The kind, in the server's words: `Lock`, `LWLock`, `IO`, `Client`, `IPC`, `Timeout`; `CPU` for those that wait for
+    /// nothing.
+    pub kind: String,
+    /// The event, in the server's words: `transactionid`, `DataFileRead`; empty for those that wait for nothing.
+    pub event: String,
+    /// How many sessions.
+    pub sessions: u64,
+}
+
+/// What the active sessions of this database wait for, by the answer to [`LOCK_WAITS`], the most frequent first and at most
+/// sixteen; the session that asked is not among them. A role without `pg_read_all_stats` sees only its own sessions.
+///
+/// # Errors
+/// The answer is not one to this question.
+pub fn wait_events(answer: &[SimpleQueryMessage]) -> Result<Vec<WaitEvent>, Unreadable> {
+    let Some(row) = rows(answer).find(|row| row.has("wait_events")) else { return Ok(Vec::new()) };
+    let text = row.text("wait_events")?.unwrap_or_default();
+    Ok(text.split(' ').filter_map(wait_event).collect())
+}
+
+/// Reads `Lock/transactionid=3`, or `=3` for sessions that wait for nothing.
+fn wait_event(text: &str) -> Option<WaitEvent> {
+    let (event, sessions) = text.rsplit_once('=')?;
+    let (kind, event) = event.split_once('/').unwrap_or(("CPU", ""));
+    Some(WaitEvent { kind: kind.to_owned(), event: event.to_owned(), sessions: sessions.parse().ok()? })
 }
 
 /// Everything that waits or blocks at one moment.

@@ -104,11 +104,13 @@ pub mod monitor {
         table::metrics,
     };
     pub use crate::watch::monitor::access::Monitoring;
+    pub use crate::watch::monitor::pulse::{Percentiles, Pulse, WaitEvents};
     pub use crate::watch::monitor::report::{
         BreakerTotals, Durations, HealthStatus, LeakWarning, PoolConfig, PoolGauges, QueryMetrics, Snapshot,
         StatementTotals,
     };
     pub use crate::watch::monitor::suggested::SuggestedLimit;
+    pub use plimsoll_inspect::blocking::WaitEvent;
 }
 
 pub use call::breaker::BreakerStatus;

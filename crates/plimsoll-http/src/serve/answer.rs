@@ -3,6 +3,7 @@
 use crate::serve::allowance::{BodyEnd, BodyLimits};
 use crate::serve::body::{BodyFate, Bounded};
 use crate::serve::seats::{Request as Counted, Seat};
+use crate::serve::stopping::Stopping;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
@@ -84,6 +85,7 @@ where
         }
         let (mut request, fate) = self.bound(request);
         request.extensions_mut().insert(ConnectInfo(self.peer));
+        request.extensions_mut().insert(Stopping::new(self.seat.seats()));
         let mut service = self.service.clone();
         Box::pin(async move {
             let Ok(()) = poll_fn(|cx| service.poll_ready(cx)).await;

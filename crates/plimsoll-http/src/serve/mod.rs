@@ -29,11 +29,13 @@ mod patience;
 mod seats;
 mod sockets;
 mod stop;
+mod stopping;
 mod wire;
 
 pub use body::BodyFate;
 pub use options::{ServeError, ServeOptions, descriptors_of};
 pub use stop::{LastWork, StopBy, StopHandle, Stopped};
+pub use stopping::Stopping;
 
 use crate::serve::accept::{Acceptor, all_end};
 use crate::serve::budget::StopBudget;
@@ -50,8 +52,8 @@ use tower_service::Service;
 
 /// Serves a router, or any service like it, over HTTP/1.1 and HTTP/2 without TLS, until it is stopped.
 ///
-/// Each request has the client's address in its extensions (`ConnectInfo<SocketAddr>`), and if it has a body, what became
-/// of that ([`BodyFate`]).
+/// Each request has the client's address in its extensions (`ConnectInfo<SocketAddr>`), whether the server stops
+/// ([`Stopping`]), and if it has a body, what became of that ([`BodyFate`]).
 ///
 /// ```no_run
 /// use axum::{Router, routing::get};

@@ -6,6 +6,7 @@ mod client;
 mod log;
 mod service;
 
+mod dashboard;
 mod endpoints;
 mod limits;
 mod pages;

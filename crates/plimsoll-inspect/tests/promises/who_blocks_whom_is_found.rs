@@ -3,7 +3,7 @@
 use crate::session::{begin, blocking_until, pid, session, session_at};
 use plimsoll_embedded::Cluster;
 use plimsoll_embedded::test_server::{self, TestDatabase};
-use plimsoll_inspect::blocking::{BLOCKING, Blocking, LOCK_WAITS, lock_waits};
+use plimsoll_inspect::blocking::{BLOCKING, Blocking, LOCK_WAITS, WaitEvent, lock_waits, wait_events};
 use std::time::Duration;
 
 async fn devices() -> TestDatabase {
@@ -278,4 +278,31 @@ async fn an_answer_to_another_question_is_an_error_or_none() {
     let told = lock_waits(&wrong).unwrap_err().to_string();
     assert_eq!(told, "the answer has no usable column `lock_waits`: \"many\"");
     assert_eq!(Blocking::read(&wrong).unwrap_err().to_string(), told);
+}
+
+#[tokio::test]
+async fn what_active_sessions_wait_for_is_told_with_their_number() {
+    let db = devices().await;
+    let asker = session(&db, None, "asker").await;
+    let asked = async || wait_events(&asker.simple_query(LOCK_WAITS).await.unwrap()).unwrap();
+    assert_eq!(asked().await, [], "the session that asks is not told of");
+    let holder = session(&db, None, "holder").await;
+    holder.batch_execute("BEGIN; UPDATE devices SET n = 1 WHERE id = 1").await.unwrap();
+    assert_eq!(asked().await, [], "a session that is idle in its transaction works on nothing");
+    let mut waiting = Vec::new();
+    for _ in 0..2 {
+        waiting.push(begin(session(&db, None, "waiter").await, "UPDATE devices SET n = 2 WHERE id = 1"));
+    }
+    let sleeping = begin(session(&db, None, "sleeper").await, "SELECT pg_sleep(1)");
+    blocking_until(&asker, "two wait", |seen| seen.lock_waits == 2).await;
+    let told = asked().await;
+    let of = |kind: &str| told.iter().filter(|one| one.kind == kind).map(|one| one.sessions).sum::<u64>();
+    assert_eq!((of("Lock"), of("Timeout")), (2, 1), "{told:?}");
+    let sleep = WaitEvent { kind: "Timeout".to_owned(), event: "PgSleep".to_owned(), sessions: 1 };
+    assert!(told.contains(&sleep), "{told:?}");
+    holder.batch_execute("COMMIT").await.unwrap();
+    for one in waiting {
+        one.await.unwrap();
+    }
+    sleeping.await.unwrap();
 }

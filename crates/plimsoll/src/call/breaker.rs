@@ -36,6 +36,9 @@ pub struct BreakerStatus {
     pub reason: Option<String>,
     /// For how long the server has owed an answer and given none on any connection.
     pub silent_for: Option<Duration>,
+    /// Whether the server keeps its connections open and answers on none of them, as one does that is frozen. Where calls are
+    /// refused and this is not so, no connection can be opened.
+    pub is_frozen: bool,
     /// How often it opened by itself.
     pub trips: u64,
     /// Calls that it refused; in the mode `dark`, calls that it would have refused.
@@ -220,6 +223,7 @@ impl CircuitBreaker {
         BreakerStatus {
             state: circuit.state(),
             open_for: opened.as_ref().map(|(since, _)| now.saturating_duration_since(*since)),
+            is_frozen: circuit.is_frozen(),
             reason: opened.map(|(_, reason)| reason.told(now)),
             silent_for: circuit.silent_since().map(|since| now.saturating_duration_since(since)),
             trips: self.trips.load(Ordering::Relaxed),

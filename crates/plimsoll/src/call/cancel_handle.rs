@@ -36,10 +36,14 @@ impl CancelHandle {
         if self.link.cancel_on(self.lease).await {
             return Ok(());
         }
-        let sentence =
-            format!("a cancel for backend {} did not reach the server in time", self.link.state.pid());
-        Err(Error::new(Fault::Unreachable, Phase::Statement, Outcome::Unknown, sentence))
+        Err(unconfirmed(self.link.state.pid()))
     }
+}
+
+/// Whether the server has acted on a cancel is not known.
+pub(crate) fn unconfirmed(pid: i32) -> Error {
+    let sentence = format!("a cancel for backend {pid} did not reach the server in time");
+    Error::new(Fault::Unreachable, Phase::Statement, Outcome::Unknown, sentence)
 }
 
 impl std::fmt::Debug for CancelHandle {

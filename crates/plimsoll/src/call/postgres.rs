@@ -268,6 +268,7 @@ impl Manage for Postgres {
             state,
             silent: link.state.silent_for(Moment::now()),
             statement: link.last_statement(),
+            answered: link.state.settled(),
         }
     }
 

@@ -40,8 +40,12 @@ impl<H: Clone> Leaks<H> {
     ) {
         let held = now.since(slot.since);
         let Some(holder) = &slot.holder else { return };
-        let seen =
-            || Seen { holder: holder.clone(), since: slot.since, observed: inner.manager.observed(handle) };
+        let seen = || Seen {
+            holder: holder.clone(),
+            slot: index,
+            since: slot.since,
+            observed: inner.manager.observed(handle),
+        };
         let is_reported = slot.is_reported;
         if !is_reported && inner.plan.leak_after().is_some_and(|after| held >= after) {
             self.reports.push(seen());

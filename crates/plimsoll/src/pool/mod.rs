@@ -45,7 +45,7 @@ pub use ask::Ask;
 pub(crate) use ask::cap;
 pub use lease::{Home, Lease};
 pub use shutdown::Shutdown;
-pub use snapshot::{LeaseState, LeaseStatus, Observed, PoolStatus};
+pub use snapshot::{LeaseState, LeaseStatus, NotARunningId, Observed, PoolStatus, RunningId};
 
 use crate::deadline::{self, Deadline};
 use crate::error::{Error, Result};
@@ -352,6 +352,11 @@ impl<M: Manage> Pool<M> {
     /// The same without the leases, each of which has its statement looked up.
     pub(crate) fn numbers(&self) -> PoolStatus {
         snapshot::numbers(&self.inner.slots.lock())
+    }
+
+    /// The connection of the lease that is meant, if that has not ended.
+    pub(crate) fn lent(&self, running: RunningId) -> Option<M::Handle> {
+        snapshot::lent(&self.inner, running)
     }
 
     /// Closes the pool: waiters are refused, idle connections closed, lent ones waited for up to the limit; statements

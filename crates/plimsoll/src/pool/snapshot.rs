@@ -7,6 +7,7 @@ use crate::rules::given_up::{GivenUp, GivenUps};
 use crate::rules::request::Holder;
 use crate::rules::slots::{SlotState, Slots};
 use std::fmt::{self, Write};
+use std::str::FromStr;
 use std::time::Duration;
 
 /// The numbers of a pool at one moment.
@@ -90,6 +91,45 @@ pub struct LeaseStatus {
     pub last_statement: Option<String>,
     /// For how long it is held.
     pub held: Duration,
+    /// Names what runs on it at this moment: see [`Database::cancel_running`](crate::Database::cancel_running).
+    pub running: RunningId,
+}
+
+/// Names what runs on one lease at one moment, whether that is a statement or nothing. Once that has ended, or the lease has,
+/// it names nothing any more, so who acts on what was seen a second ago does not hit what came after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RunningId {
+    pub(super) slot: usize,
+    /// When the lease began, as the number of a moment: no other lease of the slot began then.
+    pub(super) since: u64,
+    /// How many requests were answered on the connection.
+    pub(crate) answered: u64,
+}
+
+/// A text that names nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a running statement is named by three numbers, as in 3-81021-44")]
+pub struct NotARunningId;
+
+impl fmt::Display for RunningId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}-{}", self.slot, self.since, self.answered)
+    }
+}
+
+impl FromStr for RunningId {
+    type Err = NotARunningId;
+
+    fn from_str(text: &str) -> Result<Self, NotARunningId> {
+        let mut parts = text.split('-');
+        let mut next = || parts.next().and_then(|part| part.parse::<u64>().ok()).ok_or(NotARunningId);
+        let (slot, since, answered) = (next()?, next()?, next()?);
+        let slot = usize::try_from(slot).map_err(|_| NotARunningId)?;
+        if parts.next().is_some() {
+            return Err(NotARunningId);
+        }
+        Ok(RunningId { slot, since, answered })
+    }
 }
 
 /// What goes on on a lent connection, in PostgreSQL's own words.
@@ -148,15 +188,17 @@ pub struct Observed {
     pub(crate) silent: Duration,
     /// Stands for the text of the last statement; 0 for none.
     pub(crate) statement: u64,
+    /// How many requests were answered on it.
+    pub(crate) answered: u64,
 }
 
 /// The leases, oldest first. What a number stands for is looked up when the pool's lock is free again.
 pub(crate) fn leases<M: Manage>(inner: &Inner<M>, slots: &Slots<M::Connection, M::Handle>) -> Vec<Seen> {
-    let lent = slots.slots.iter().filter(|slot| slot.state == SlotState::Lent);
+    let lent = slots.slots.iter().enumerate().filter(|(_, slot)| slot.state == SlotState::Lent);
     let mut leases: Vec<_> = lent
-        .filter_map(|slot| {
+        .filter_map(|(index, slot)| {
             let (holder, handle) = (slot.holder.clone()?, slot.handle.as_ref()?);
-            Some(Seen { holder, since: slot.since, observed: inner.manager.observed(handle) })
+            Some(Seen { holder, slot: index, since: slot.since, observed: inner.manager.observed(handle) })
         })
         .collect();
     leases.sort_by_key(|lease| lease.since);
@@ -166,6 +208,7 @@ pub(crate) fn leases<M: Manage>(inner: &Inner<M>, slots: &Slots<M::Connection, M
 /// A lease as it is seen under the pool's lock.
 pub(crate) struct Seen {
     pub(super) holder: Holder,
+    pub(super) slot: usize,
     pub(super) since: Moment,
     pub(super) observed: Observed,
 }
@@ -183,7 +226,7 @@ impl Seen {
 
     /// The lease, with the fingerprint and the text of that statement, as far as they are known.
     pub(crate) fn with_statement(self, statement: Option<(u64, String)>, now: Moment) -> LeaseStatus {
-        let Observed { pid, state, silent, .. } = self.observed;
+        let Observed { pid, state, silent, answered, .. } = self.observed;
         let (fingerprint, last_statement) = statement.unzip();
         LeaseStatus {
             work: self.holder.name.to_string(),
@@ -194,8 +237,17 @@ impl Seen {
             fingerprint,
             last_statement,
             held: now.since(self.since),
+            running: RunningId { slot: self.slot, since: self.since.number(), answered },
         }
     }
+}
+
+/// The connection of the lease that is meant, if that has not ended.
+pub(super) fn lent<M: Manage>(inner: &Inner<M>, running: RunningId) -> Option<M::Handle> {
+    let slots = inner.slots.lock();
+    let slot = slots.slots.get(running.slot)?;
+    let is_same = slot.state == SlotState::Lent && slot.since.number() == running.since;
+    slot.handle.clone().filter(|_| is_same)
 }
 
 pub(super) fn status<M: Manage>(inner: &Inner<M>) -> PoolStatus {
@@ -303,5 +355,19 @@ pub(crate) fn span(span: Duration) -> String {
         seconds @ 1..=119 => format!("{seconds} s"),
         seconds @ 120..=7199 => format!("{} min", seconds / 60),
         seconds => format!("{} h", seconds / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_runs_is_named_by_three_numbers_and_by_nothing_else() {
+        let running = RunningId { slot: 3, since: u64::MAX, answered: 44 };
+        assert_eq!(running.to_string().parse(), Ok(running));
+        for wrong in ["", "3", "3-1", "3-1-", "3-1-2-4", "3-1-x", "-3-1-2", "3-1-18446744073709551616"] {
+            assert_eq!(wrong.parse::<RunningId>(), Err(NotARunningId), "{wrong}");
+        }
     }
 }

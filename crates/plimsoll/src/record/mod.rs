@@ -50,6 +50,7 @@ use histogram::Histogram;
 use keeper::Keeper;
 use locks::LockRecord;
 use parking_lot::Mutex;
+use plimsoll_inspect::blocking::WaitEvent;
 use pool::{ConnectionMetrics, PoolRecord};
 use queries::{Execution, Queries};
 use share::Share;
@@ -58,7 +59,7 @@ use statement::{End, Ended};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use window::Window;
 
 /// Stands for the text of a statement that the caller has prepared itself: the driver does not tell it.
@@ -77,6 +78,8 @@ pub(crate) struct Monitor {
     pub(crate) pool: Mutex<PoolRecord>,
     pub(crate) statements: Mutex<Statements>,
     pub(crate) locks: Mutex<LockRecord>,
+    /// What active sessions waited for at the last look, and when that was; at most sixteen.
+    pub(crate) wait_events: Mutex<Option<(SystemTime, Vec<WaitEvent>)>>,
     /// Makes a number of a text; a client cannot choose two texts that have one number.
     hasher: RandomState,
     pub(crate) wait: Histogram,
@@ -147,6 +150,7 @@ impl Monitor {
                 earlier: Counts::default(),
             }),
             locks: Mutex::new(LockRecord::default()),
+            wait_events: Mutex::new(None),
             hasher: RandomState::new(),
             wait: Histogram::default(),
             connect: Histogram::default(),

@@ -7,6 +7,7 @@ use super::endings::Ending;
 use super::spread::Spread;
 use crate::sql::fingerprint::Normalised;
 use lru::LruCache;
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 /// Kinds of statements that are kept, each with at most 2 kB of text.
@@ -130,6 +131,24 @@ impl Queries {
         self.left
     }
 
+    /// So many kinds by each of three measures: the time of all executions together, their mean, and how many failed. A kind
+    /// that is among the first by several is there once; the one with the most time in all comes first.
+    pub(crate) fn top(&self, limit: usize) -> Vec<(u64, Kind)> {
+        let mut chosen: HashMap<u64, &Kind> = HashMap::new();
+        let mut all: Vec<(&u64, &Kind)> = self.kinds.iter().collect();
+        let measures: [fn(&Kind) -> u128; 3] =
+            [|kind| kind.total.as_nanos(), |kind| kind.mean().as_nanos(), |kind| u128::from(kind.errors)];
+        for measure in measures {
+            all.sort_by_key(|(fingerprint, kind)| (std::cmp::Reverse(measure(kind)), **fingerprint));
+            let first = all.iter().take(limit).filter(|(_, kind)| measure(kind) > 0);
+            chosen.extend(first.map(|(fingerprint, kind)| (**fingerprint, *kind)));
+        }
+        let mut chosen: Vec<_> =
+            chosen.into_iter().map(|(fingerprint, kind)| (fingerprint, kind.clone())).collect();
+        chosen.sort_by_key(|(fingerprint, kind)| (std::cmp::Reverse(kind.total), *fingerprint));
+        chosen
+    }
+
     /// So many kinds that pass, the slowest on average first.
     pub(crate) fn slowest(&self, limit: usize, passes: impl Fn(&Kind) -> bool) -> Vec<(u64, Kind)> {
         let mut kinds: Vec<_> = self.kinds.iter().filter(|(_, kind)| passes(kind)).collect();
@@ -176,6 +195,19 @@ mod tests {
         assert_eq!(queries.slowest(1, |kind| kind.slow == 0)[0].0, 8);
         assert_eq!(queries.kind_of(2), Some((7, "select 7".to_owned())));
         assert_eq!(queries.kind_of(7), None, "that is a fingerprint and no text");
+    }
+
+    #[test]
+    fn the_top_holds_the_first_by_each_measure_once() {
+        let mut queries = Queries::new();
+        // By total: 1, 2, 3; by mean: 3, 2, 1; only 4 has failed.
+        (0..100).for_each(|_| queries.add(1, kind(1), &execution(10, false)));
+        (0..4).for_each(|_| queries.add(2, kind(2), &execution(100, false)));
+        queries.add(3, kind(3), &execution(200, false));
+        queries.add(4, kind(4), &execution(1, true));
+        let top = |limit| queries.top(limit).into_iter().map(|(kind, _)| kind).collect::<Vec<_>>();
+        assert_eq!((top(1), top(10)), (vec![1, 3, 4], vec![1, 2, 3, 4]));
+        assert!(top(0).is_empty());
     }
 
     #[test]

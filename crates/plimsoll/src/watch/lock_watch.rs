@@ -20,6 +20,7 @@ use crate::pool::Inner;
 use crate::record::locks::{LeaseName, LockEpisode, Look};
 use crate::rules::slots::SlotState;
 use crate::wire::connect::Pooler;
+use plimsoll_inspect::Unreadable;
 use plimsoll_inspect::blocking::{self, Blocking};
 use std::collections::HashMap;
 use std::sync::Weak;
@@ -106,18 +107,20 @@ impl LockWatch {
         server: &Server,
     ) {
         match question {
-            LockQuestion::HowMany => match blocking::lock_waits(answer) {
-                Ok(Some(0)) => {
-                    self.pause = PAUSE;
-                    server.monitor.locks.lock().observe_none(Moment::now());
+            LockQuestion::HowMany => {
+                match keep_wait_events(answer, server).and_then(|()| blocking::lock_waits(answer)) {
+                    Ok(Some(0)) => {
+                        self.pause = PAUSE;
+                        server.monitor.locks.lock().observe_none(Moment::now());
+                    }
+                    Ok(Some(_)) => {
+                        self.next = LockQuestion::Who;
+                        self.next_at = Instant::now();
+                    }
+                    Ok(None) => self.failed(question, &"the answer is empty"),
+                    Err(error) => self.failed(question, &error),
                 }
-                Ok(Some(_)) => {
-                    self.next = LockQuestion::Who;
-                    self.next_at = Instant::now();
-                }
-                Ok(None) => self.failed(question, &"the answer is empty"),
-                Err(error) => self.failed(question, &error),
-            },
+            }
             LockQuestion::Who => match Blocking::read(answer) {
                 Ok(seen) => {
                     self.pause = PAUSE;
@@ -159,6 +162,13 @@ impl LockWatch {
         }
         names
     }
+}
+
+/// Keeps what active sessions wait for.
+fn keep_wait_events(answer: &[SimpleQueryMessage], server: &Server) -> Result<(), Unreadable> {
+    let events = blocking::wait_events(answer)?;
+    *server.monitor.wait_events.lock() = Some((SystemTime::now(), events));
+    Ok(())
 }
 
 fn told(episode: &LockEpisode) -> Event {

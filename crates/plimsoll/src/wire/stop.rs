@@ -230,17 +230,33 @@ impl Link {
     /// # Cancel safety
     /// If this is dropped, a cancel that was sent goes on, and the next statement waits for it.
     pub(crate) async fn cancel_on(self: &Arc<Self>, lease: u64) -> bool {
-        let Ok(turn) = Arc::clone(&self.cancels.permits).acquire_owned().await else { return false };
+        let link = Arc::clone(self);
+        self.cancel_if(move || link.lease() == lease && link.state.front() == Front::Work).await.is_some()
+    }
+
+    /// Cancels the request behind which so many are answered, if it still runs and is no COMMIT or ROLLBACK. `None` if the
+    /// server has not acted on the cancel; else whether there was anything to cancel.
+    ///
+    /// # Cancel safety
+    /// As [`Link::cancel_on`].
+    pub(crate) async fn cancel_behind(self: &Arc<Self>, answered: u64) -> Option<bool> {
+        let link = Arc::clone(self);
+        self.cancel_if(move || link.state.front() == Front::Work && link.state.settled() == answered).await
+    }
+
+    async fn cancel_if(
+        self: &Arc<Self>,
+        is_still_wanted: impl Fn() -> bool + Send + 'static,
+    ) -> Option<bool> {
+        let turn = Arc::clone(&self.cancels.permits).acquire_owned().await.ok()?;
         let mut cancel = UnderWay::new(Arc::clone(self), turn);
         // In this order: the task that gives the connection back sees one or the other.
         self.cancels.owe_barrier();
-        let link = Arc::clone(self);
-        let is_still_wanted = move || link.lease() == lease && link.state.front() == Front::Work;
         if !is_still_wanted() {
             cancel.is_confirmed = true;
-            return true;
+            return Some(false);
         }
-        tokio::spawn(cancel.send(is_still_wanted)).await.unwrap_or(false)
+        tokio::spawn(cancel.send(is_still_wanted)).await.unwrap_or(false).then_some(true)
     }
 }
 

@@ -52,8 +52,8 @@ async fn service() -> Service {
         .layer(plimsoll_http::layers(&db, options))
         .layer(middleware::from_fn(traced))
         .with_state(db.clone());
-    let at = crate::service::serve(router).await;
-    Service { at, db, fresh, records }
+    let at = crate::service::serve(router.clone()).await;
+    Service { at, db, fresh, records, router }
 }
 
 #[tokio::test]

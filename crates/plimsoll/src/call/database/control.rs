@@ -2,10 +2,12 @@
 
 use super::Database;
 use crate::call::breaker::{BreakerStatus, CircuitBreaker};
+use crate::call::cancel_handle::unconfirmed;
 use crate::call::postgres::Postgres;
 use crate::call::retry::RetryStatus;
+use crate::error::Result;
 use crate::event::Event;
-use crate::pool::{Pool, PoolStatus, Shutdown};
+use crate::pool::{Pool, PoolStatus, RunningId, Shutdown};
 use crate::record::keeper;
 use crate::settings::Plan;
 use crate::wire::connect::Pooler;
@@ -91,6 +93,34 @@ impl Database {
     /// touched.
     pub fn isolate(&self) {
         self.breakers().for_each(CircuitBreaker::isolate);
+    }
+
+    /// Cancels what runs on a lease, if that is still what was seen there ([`LeaseStatus::running`]); returns when the server
+    /// has acted on it. The statement then fails with [`Fault::CancelledByOther`](crate::Fault::CancelledByOther), and the next one on the lease waits for
+    /// that. Says whether there was anything to cancel: a statement that has ended meanwhile is not confused with the one
+    /// after it. A COMMIT or ROLLBACK is not cancelled, and nothing on the connections of replicas.
+    ///
+    /// ```no_run
+    /// # async fn example(db: &plimsoll::Database) -> plimsoll::Result<()> {
+    /// if let Some(oldest) = db.pool_status().leases.first() {
+    ///     let was_running = db.cancel_running(oldest.running).await?;
+    ///     println!("{} was {}cancelled", oldest.work, if was_running { "" } else { "not " });
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Fault::Unreachable`](crate::Fault::Unreachable) if the request did not reach the server, or it did not say so within 5 s; the connection is
+    /// then not lent again.
+    ///
+    /// # Cancel safety
+    /// Dropped, a cancel that was sent is still carried out.
+    ///
+    /// [`LeaseStatus::running`]: crate::pool::LeaseStatus::running
+    pub async fn cancel_running(&self, running: RunningId) -> Result<bool> {
+        let Some(link) = self.pool.lent(running) else { return Ok(false) };
+        let pid = link.state.pid();
+        link.cancel_behind(running.answered).await.ok_or_else(|| unconfirmed(pid))
     }
 
     /// Closes the pool: waiters are refused, idle connections closed, lent ones awaited and then ended. Always returns: see

@@ -182,6 +182,15 @@ impl Circuit {
         }
     }
 
+    /// Whether answers are owed on connections that are open, and that is why calls are refused or soon will be.
+    pub(crate) fn is_frozen(&self) -> bool {
+        match &self.state {
+            CircuitState::Closed => self.owed.is_some(),
+            CircuitState::Open { reason, .. } => matches!(reason, Cause::Silent(_)),
+            CircuitState::HalfOpen { .. } | CircuitState::Isolated { .. } => false,
+        }
+    }
+
     /// Since when answers are owed and none comes on any connection.
     pub(crate) fn silent_since(&self) -> Option<Instant> {
         self.owed.or(self.failing.as_ref().map(|failing| failing.since))

@@ -61,6 +61,10 @@ impl<'a> Monitoring<'a> {
     pub(in crate::watch) fn database(&self) -> &'a Database {
         self.db
     }
+
+    pub(super) fn record(&self) -> &'a Monitor {
+        self.monitor
+    }
 }
 
 impl Monitoring<'_> {

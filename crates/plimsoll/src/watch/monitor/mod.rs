@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`access`] | how a program asks, and tells what it did itself |
 //! | [`report`] | what is given out |
+//! | [`pulse`] | what is asked for each second |
 //! | [`suggested`] | limits that would fit what statements take |
 //! | [`sampler`] | the snapshot of the pool that is taken each second |
 
 pub(crate) mod access;
+pub(crate) mod pulse;
 pub(crate) mod report;
 pub(super) mod sampler;
 pub(crate) mod suggested;

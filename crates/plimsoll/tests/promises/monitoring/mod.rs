@@ -10,6 +10,7 @@ mod monitoring_can_be_switched_off;
 mod no_secret_is_in_any_output;
 mod the_monitor_takes_the_same_memory_for_any_load;
 mod the_plan_of_a_slow_statement_is_logged_on_request;
+mod the_pulse_of_a_pool_is_its_numbers;
 mod the_totals_go_on_after_a_restart;
 mod who_waited_for_a_lock_is_known_when_it_is_over;
 mod writes_that_no_transaction_joins_are_told;

@@ -4,6 +4,7 @@ mod a_cancel_reaches_what_was_given_up_and_nothing_else;
 mod a_copy_that_nobody_feeds_ends_at_once;
 mod a_parameter_that_panics_harms_nobody_else;
 mod a_storm_of_cancels_leaves_no_statement_behind;
+mod an_operators_cancel_hits_only_what_was_seen;
 mod nothing_is_sent_with_less_time_than_the_floor;
 mod rows_and_copies_stream_under_guard;
 mod statements_are_cached_and_bounded;
