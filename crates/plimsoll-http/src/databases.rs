@@ -8,6 +8,7 @@ use parking_lot::RwLock;
 use plimsoll::Database;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// The name of a database that was given without one.
 const UNNAMED: &str = "database";
@@ -82,6 +83,18 @@ impl Databases {
     #[must_use]
     pub fn all(&self) -> Vec<(Arc<str>, Database)> {
         self.0.all.read().clone()
+    }
+
+    /// Does something while the list is locked.
+    #[cfg(test)]
+    pub(crate) fn while_locked<T>(&self, what: impl FnOnce() -> T) -> T {
+        let _locked = self.0.all.write();
+        what()
+    }
+
+    /// The same, unless the list is locked for longer than this.
+    pub(crate) fn all_within(&self, limit: Duration) -> Option<Vec<(Arc<str>, Database)>> {
+        self.0.all.try_read_for(limit).map(|all| all.clone())
     }
 }
 

@@ -8,6 +8,7 @@
 use crate::access::{AccessLog, AccessRecord, Ended};
 use crate::patience::Patience;
 use crate::problem::ProblemCode;
+use crate::underway::Listed;
 use crate::user::User;
 use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
@@ -27,7 +28,8 @@ const CLIENT_LEFT: u16 = 499;
 pub(crate) struct InFlight {
     began: Instant,
     method: Method,
-    route: Option<MatchedPath>,
+    /// Among those that a report tells of. It has the route too.
+    listed: Listed,
     user: Option<User>,
     status: Option<u16>,
     code: Option<&'static str>,
@@ -55,15 +57,18 @@ impl InFlight {
             http.response.status_code = Empty,
             request_id = %id,
         );
+        let method = request.method().clone();
+        let user = request.extensions().get::<User>().cloned();
+        let scope = RequestScope::new(id);
         InFlight {
             began,
-            method: request.method().clone(),
-            route,
-            user: request.extensions().get::<User>().cloned(),
+            listed: Listed::begin(began, method.clone(), route, user.clone(), scope.clone()),
+            method,
+            user,
             status: None,
             code: None,
             is_over: false,
-            scope: RequestScope::new(id),
+            scope,
             patience,
             span,
             log,
@@ -77,6 +82,7 @@ impl InFlight {
         if let Some(user) = response.extensions().get::<User>() {
             self.user = Some(user.clone());
         }
+        self.listed.responded(response.status().as_u16(), self.user.as_ref());
     }
 
     /// It is over, and its client has all of the answer that there is.
@@ -140,7 +146,7 @@ impl InFlight {
     }
 
     fn route(&self) -> &str {
-        self.route.as_ref().map_or("-", MatchedPath::as_str)
+        self.listed.route()
     }
 }
 

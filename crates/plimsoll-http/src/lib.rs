@@ -44,9 +44,11 @@ mod patience;
 mod problem;
 #[cfg(test)]
 mod reference;
+pub mod report;
 pub mod serve;
 mod shed;
 mod stack;
+mod underway;
 mod upload;
 mod user;
 

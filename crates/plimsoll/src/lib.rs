@@ -136,6 +136,7 @@ pub use tokio_postgres;
 pub use watch::budget::Budget;
 pub use watch::budget::status::BudgetStatus;
 pub use watch::capacity::{Capacity, TableSize};
+pub use watch::diagnostics::{Diagnostics, PoolDiagnostics, ServerDiagnostics, WaiterStatus, Waiting};
 pub use wire::connect::Pooler;
 pub use wire::link::Activity;
 #[cfg(plimsoll_loom)]

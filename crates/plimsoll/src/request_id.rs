@@ -24,6 +24,7 @@ use crate::write_trail::WriteTrail;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The longest id, in bytes: that of a UUID with its hyphens, and a little more for the prefixes of some proxies.
 pub const LONGEST: usize = 64;
@@ -66,6 +67,13 @@ impl RequestScope {
     #[must_use]
     pub fn totals(&self) -> RequestTotals {
         self.work.counters.totals()
+    }
+
+    /// The same for a reader that must not wait, such as a report on a program that hangs: none if another thread holds the
+    /// lock on it for longer than `limit`.
+    #[must_use]
+    pub fn totals_within(&self, limit: Duration) -> Option<RequestTotals> {
+        self.work.counters.totals_within(limit)
     }
 
     /// Runs work in this scope. Inside another scope this one holds.

@@ -28,6 +28,11 @@ pub struct RequestTotals {
     pub retries: u64,
     /// The work whose statement began last.
     pub last: Option<WorkName>,
+    /// How long ago that statement began.
+    pub last_ago: Option<Duration>,
+    /// Statements that have begun and not ended. One that was begun in the request's scope and is dropped outside it stays
+    /// among them.
+    pub running: u64,
 }
 
 /// The counters behind [`RequestTotals`].
@@ -39,13 +44,15 @@ pub(crate) struct RequestCounters {
     sql_nanos: AtomicU64,
     wait_nanos: AtomicU64,
     retries: AtomicU64,
-    last: Mutex<Option<WorkName>>,
+    begun: AtomicU64,
+    last: Mutex<Option<(WorkName, Moment)>>,
 }
 
 impl RequestCounters {
     /// A statement begins for this work.
-    pub(crate) fn begun(&self, work: &WorkName) {
-        *self.last.lock() = Some(work.clone());
+    pub(crate) fn begun(&self, work: &WorkName, at: Moment) {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        *self.last.lock() = Some((work.clone(), at));
     }
 
     /// A statement has ended. It gave so many rows, or was dropped.
@@ -73,15 +80,30 @@ impl RequestCounters {
 
     /// The totals now.
     pub(crate) fn totals(&self) -> RequestTotals {
+        self.with_last(self.last.lock().clone())
+    }
+
+    /// The same, unless the name of the last statement is locked for longer than this.
+    pub(crate) fn totals_within(&self, limit: Duration) -> Option<RequestTotals> {
+        let last = self.last.try_lock_for(limit)?.clone();
+        Some(self.with_last(last))
+    }
+
+    fn with_last(&self, last: Option<(WorkName, Moment)>) -> RequestTotals {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (last, at) = last.unzip();
+        // Read before the beginnings, so that none seems to have ended before it began.
+        let statements = count(&self.statements);
         RequestTotals {
-            statements: count(&self.statements),
+            statements,
+            running: count(&self.begun).saturating_sub(statements),
             dropped: count(&self.dropped),
             rows: count(&self.rows),
             sql: Duration::from_nanos(count(&self.sql_nanos)),
             waited: Duration::from_nanos(count(&self.wait_nanos)),
             retries: count(&self.retries),
-            last: self.last.lock().clone(),
+            last,
+            last_ago: at.map(Moment::elapsed),
         }
     }
 }
@@ -118,9 +140,11 @@ mod tests {
         let counters = RequestCounters::default();
         assert_eq!(counters.totals(), RequestTotals::default());
         let ms = Duration::from_millis;
-        counters.begun(&WorkName::given("first"));
+        counters.begun(&WorkName::given("first"), Moment::now());
         counters.ended(ms(3), 2, false);
-        counters.begun(&WorkName::given("second"));
+        assert_eq!(counters.totals().running, 0);
+        counters.begun(&WorkName::given("second"), Moment::now());
+        assert_eq!((counters.totals().running, counters.totals().statements), (1, 1));
         counters.ended(ms(4), 0, true);
         counters.took(ms(5));
         counters.waited(ms(6));
@@ -129,5 +153,19 @@ mod tests {
         assert_eq!((totals.statements, totals.dropped, totals.rows, totals.retries), (2, 1, 2, 1));
         assert_eq!((totals.sql, totals.waited), (ms(12), ms(6)));
         assert_eq!(totals.last.as_ref().and_then(WorkName::name), Some("second"));
+        assert!(totals.running == 0 && totals.last_ago.is_some());
+    }
+
+    #[test]
+    fn a_name_that_is_locked_is_not_waited_for() {
+        let counters = RequestCounters::default();
+        let limit = Duration::from_millis(1);
+        assert!(counters.totals_within(limit).is_some());
+        let locked = counters.last.lock();
+        assert_eq!(
+            std::thread::scope(|scope| scope.spawn(|| counters.totals_within(limit)).join().unwrap()),
+            None
+        );
+        drop(locked);
     }
 }

@@ -35,6 +35,11 @@ mod checked {
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock().unwrap()
         }
+
+        /// A model has no clock, so it waits for as long as it takes.
+        pub(crate) fn try_lock_for(&self, _limit: std::time::Duration) -> Option<MutexGuard<'_, T>> {
+            Some(self.lock())
+        }
     }
 
     /// A cell for one waker that promises what the ordinary one promises: a wake-up that comes after `register` reaches

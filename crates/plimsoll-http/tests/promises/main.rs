@@ -7,5 +7,6 @@ mod log;
 mod service;
 
 mod limits;
+mod report;
 mod requests;
 mod serve;

@@ -199,8 +199,23 @@ impl CircuitBreaker {
     }
 
     pub(crate) fn status(&self) -> BreakerStatus {
+        self.described(&self.circuit.lock())
+    }
+
+    /// The same, unless the circuit is locked for longer than this.
+    pub(crate) fn status_within(&self, limit: Duration) -> Option<BreakerStatus> {
+        self.circuit.try_lock_for(limit).map(|circuit| self.described(&circuit))
+    }
+
+    /// Does something while the circuit is locked.
+    #[cfg(test)]
+    pub(crate) fn while_locked(&self, what: impl FnOnce()) {
+        let _locked = self.circuit.lock();
+        what();
+    }
+
+    fn described(&self, circuit: &Circuit) -> BreakerStatus {
         let now = Instant::now();
-        let circuit = self.circuit.lock();
         let opened = circuit.opened();
         BreakerStatus {
             state: circuit.state(),

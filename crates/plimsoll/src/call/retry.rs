@@ -90,6 +90,18 @@ impl Retries {
         self.budget.lock().status(Instant::now())
     }
 
+    /// The same, unless the budget is locked for longer than this.
+    pub(crate) fn status_within(&self, limit: Duration) -> Option<RetryStatus> {
+        self.budget.try_lock_for(limit).map(|mut budget| budget.status(Instant::now()))
+    }
+
+    /// Does something while the budget is locked.
+    #[cfg(test)]
+    pub(crate) fn while_locked(&self, what: impl FnOnce()) {
+        let _locked = self.budget.lock();
+        what();
+    }
+
     /// Runs work until it succeeds, or may not or need not run again.
     pub(crate) async fn run<T, Fut: Future<Output = Result<T>>>(
         &self,

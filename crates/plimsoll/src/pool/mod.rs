@@ -185,6 +185,20 @@ pub(crate) enum LastConnect {
     Failed { at: Moment, fault: crate::fault::Fault, sentence: String, sqlstate: Option<String> },
 }
 
+impl LastConnect {
+    /// `last connect failed 3 s ago: ..`
+    pub(crate) fn told(&self, now: Moment) -> String {
+        let ago = |at: &Moment| snapshot::span(now.since(*at));
+        match self {
+            LastConnect::Never => "no connect has ended yet".to_owned(),
+            LastConnect::Ok(at) => format!("last connect ok {} ago", ago(at)),
+            LastConnect::Failed { at, sentence, .. } => {
+                format!("last connect failed {} ago: {sentence}", ago(at))
+            }
+        }
+    }
+}
+
 /// A pool of one kind of connection.
 pub struct Pool<M: Manage> {
     pub(crate) inner: Arc<Inner<M>>,

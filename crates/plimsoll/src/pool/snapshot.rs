@@ -1,6 +1,6 @@
 //! What the pool looks like now, as numbers and as a sentence.
 
-use super::{Inner, LastConnect, Manage};
+use super::{Inner, Manage};
 use crate::event::Hold;
 use crate::moment::Moment;
 use crate::rules::given_up::{GivenUp, GivenUps};
@@ -151,7 +151,7 @@ pub struct Observed {
 }
 
 /// The leases, oldest first. What a number stands for is looked up when the pool's lock is free again.
-fn leases<M: Manage>(inner: &Inner<M>, slots: &Slots<M::Connection, M::Handle>) -> Vec<Seen> {
+pub(crate) fn leases<M: Manage>(inner: &Inner<M>, slots: &Slots<M::Connection, M::Handle>) -> Vec<Seen> {
     let lent = slots.slots.iter().filter(|slot| slot.state == SlotState::Lent);
     let mut leases: Vec<_> = lent
         .filter_map(|slot| {
@@ -164,7 +164,7 @@ fn leases<M: Manage>(inner: &Inner<M>, slots: &Slots<M::Connection, M::Handle>) 
 }
 
 /// A lease as it is seen under the pool's lock.
-pub(super) struct Seen {
+pub(crate) struct Seen {
     pub(super) holder: Holder,
     pub(super) since: Moment,
     pub(super) observed: Observed,
@@ -172,11 +172,19 @@ pub(super) struct Seen {
 
 impl Seen {
     pub(super) fn told<M: Manage>(self, inner: &Inner<M>, now: Moment) -> LeaseStatus {
-        let Observed { pid, state, silent, statement } = self.observed;
-        let (fingerprint, last_statement) = match inner.manager.statement(statement) {
-            Some((fingerprint, text)) => (Some(fingerprint), Some(text)),
-            None => (None, None),
-        };
+        let statement = inner.manager.statement(self.observed.statement);
+        self.with_statement(statement, now)
+    }
+
+    /// The number of the statement that began last.
+    pub(crate) fn statement(&self) -> u64 {
+        self.observed.statement
+    }
+
+    /// The lease, with the fingerprint and the text of that statement, as far as they are known.
+    pub(crate) fn with_statement(self, statement: Option<(u64, String)>, now: Moment) -> LeaseStatus {
+        let Observed { pid, state, silent, .. } = self.observed;
+        let (fingerprint, last_statement) = statement.unzip();
         LeaseStatus {
             work: self.holder.name.to_string(),
             request_id: self.holder.id.map(|id| id.to_string()),
@@ -201,7 +209,7 @@ pub(super) fn status<M: Manage>(inner: &Inner<M>) -> PoolStatus {
 }
 
 /// Everything but the leases, for those who look often.
-pub(super) fn numbers<C, H>(slots: &Slots<C, H>) -> PoolStatus {
+pub(crate) fn numbers<C, H>(slots: &Slots<C, H>) -> PoolStatus {
     let existing = slots.total() - slots.opening();
     let (waits, totals) = (slots.waits, slots.totals);
     PoolStatus {
@@ -265,16 +273,8 @@ pub(super) fn sentence<M: Manage>(inner: &Inner<M>) -> String {
     if let Some((holder, since)) = slots.leases().first() {
         let _ = write!(text, ", oldest held {} by {}", span(now.since(*since)), holder.name);
     }
-    let _ = match last {
-        LastConnect::Never => write!(text, "; no connect has ended yet"),
-        LastConnect::Ok(at) => {
-            write!(text, "; last connect ok {} ago", span(now.since(at)))
-        }
-        LastConnect::Failed { at, sentence, .. } => {
-            write!(text, "; last connect failed {} ago: {sentence}", span(now.since(at)))
-        }
-    };
     drop(slots);
+    let _ = write!(text, "; {}", last.told(now));
     if let Some(told) = inner.metering.meter().and_then(|meter| meter.pile_up()) {
         let _ = write!(text, "; {told}");
     }

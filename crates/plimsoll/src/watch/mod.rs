@@ -7,6 +7,7 @@
 //! | [`read_pools`], [`replication`] | a pool for each replica, and the task that asks every server for its role and lag |
 //! | [`budget`] | the connections that instances and pools share |
 //! | [`health`], [`capacity`] | how the database is, and how full |
+//! | [`diagnostics`] | the same for a report on a program that hangs: it waits for nothing |
 //! | [`listen`] | notifications, on a connection of their own |
 //! | [`monitor`] | what went on: acquisitions, statements, leases, in bounded memory |
 //! | [`metrics`] | what is measured, for monitoring systems; alert rules |
@@ -15,6 +16,7 @@
 
 pub(crate) mod budget;
 pub(crate) mod capacity;
+pub(crate) mod diagnostics;
 mod events;
 pub(crate) mod health;
 pub(crate) mod heartbeat;

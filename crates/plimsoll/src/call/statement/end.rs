@@ -60,14 +60,15 @@ impl<'a> Running<'a> {
 
     fn of(executor: &Executor<'a>, text: Option<Cow<'a, str>>, given: Given<'a>) -> Self {
         let number = executor.connection.note_statement(text.as_deref());
-        request_id::count(|counters| counters.begun(executor.work));
+        let began = Moment::now();
+        request_id::count(|counters| counters.begun(executor.work, began));
         Running {
             connection: executor.connection,
             work: executor.work,
             text,
             given,
             number,
-            began: Moment::now(),
+            began,
             end: End::Dropped,
             writes_before: writes_before(executor),
         }

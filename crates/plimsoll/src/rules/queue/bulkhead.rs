@@ -132,7 +132,12 @@ impl<G> Bulkhead<G> {
 
     /// The tasks that stand aside.
     pub(crate) fn runners(&self) -> impl Iterator<Item = Runner> + '_ {
-        self.names.values().flat_map(|name| name.aside.runners())
+        self.requests().map(|request| request.runner)
+    }
+
+    /// The requests that stand aside, those of each name in their order.
+    pub(crate) fn requests(&self) -> impl Iterator<Item = &Request> + '_ {
+        self.names.values().flat_map(|name| name.aside.requests())
     }
 }
 

@@ -123,7 +123,12 @@ impl<G> Lane<G> {
 
     /// The tasks that wait here.
     pub(crate) fn runners(&self) -> impl Iterator<Item = Runner> + '_ {
-        self.line.iter().filter_map(Entry::request).map(|request| request.runner)
+        self.requests().map(|request| request.runner)
+    }
+
+    /// The requests that wait here, in their order.
+    pub(crate) fn requests(&self) -> impl Iterator<Item = &Request> + '_ {
+        self.line.iter().filter_map(Entry::request)
     }
 
     /// Entries that were emptied are skipped when their turn comes; this keeps them from piling up.

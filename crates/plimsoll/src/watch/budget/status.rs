@@ -1,8 +1,9 @@
 //! What a program is told of the connection budget.
 
 use crate::call::database::Database;
+use crate::rules::slots::Slots;
 use crate::rules::slots::allowance::Granted;
-use crate::settings::Enforcement;
+use crate::settings::{Enforcement, Plan};
 use serde::Serialize;
 
 /// How many connections a pool may have at this moment, and why: [`Database::connection_budget`].
@@ -39,11 +40,16 @@ impl Database {
     /// How many connections this pool may have now, and why. It asks the server nothing.
     #[must_use]
     pub fn connection_budget(&self) -> BudgetStatus {
-        let slots = self.pool.inner.slots.lock();
+        BudgetStatus::of(&self.pool.inner.slots.lock(), &self.server.plan)
+    }
+}
+
+impl BudgetStatus {
+    pub(in crate::watch) fn of<C, H>(slots: &Slots<C, H>, plan: &Plan) -> Self {
         let granted = slots.allowance.granted();
         let share = granted.and_then(|Granted { share, .. }| share);
         BudgetStatus {
-            is_enforced: self.server.plan.connection_budget() == Enforcement::On,
+            is_enforced: plan.connection_budget() == Enforcement::On,
             configured: slots.configured(),
             allowed: slots.ceiling(),
             granted: granted.map(|granted| granted.connections),

@@ -190,6 +190,11 @@ impl<G> Waiters<G> {
         self.lanes().into_iter().flat_map(Lane::runners).chain(self.bulkhead.runners())
     }
 
+    /// The requests that wait for the next connection, and after them those that stand aside.
+    pub(crate) fn requests(&self) -> impl Iterator<Item = &Request> + '_ {
+        self.lanes().into_iter().flat_map(Lane::requests).chain(self.bulkhead.requests())
+    }
+
     /// Refuses those whose time has come; gives the wakers to call once no lock is held.
     pub(crate) fn expire(&mut self, now: Moment, entangled: Option<String>) -> Vec<Waker> {
         self.refuse_where(|until| until <= now, &Refusal::TimedOut { entangled, cap: None })
