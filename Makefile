@@ -130,6 +130,8 @@ check:
 	$(CARGO) check -p plimsoll --no-default-features --features tls
 	$(CARGO) check -p plimsoll --no-default-features --features metrics
 	$(CARGO) check -p plimsoll --no-default-features --features otlp
+	$(CARGO) check -p plimsoll-http
+	$(CARGO) check -p plimsoll-http --features otlp
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 	$(CARGO) deny check bans licenses sources
 
