@@ -151,6 +151,8 @@ check:
 	$(CARGO) check -p content -p exploit-intel -p sales-agent --no-default-features
 	$(CARGO) check -p plimsoll --no-default-features --features openapi
 	$(CARGO) check -p plimsoll-http
+	$(CARGO) check -p plimsoll-http --features otlp
+	$(CARGO) check -p plimsoll-http --features task-dumps
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 	$(CARGO) deny check bans licenses sources
 

@@ -56,8 +56,9 @@ async fn a_call_that_does_not_wait_allocates_no_more_than_the_driver() {
     let settings = Settings::from_url(fresh.url().as_str()).unwrap().pool_min(1).pool_max(1).max_overflow(0);
     let db = Database::connect(settings.write_audit(Enforcement::On)).await.unwrap();
     assert!(db.monitor().is_enabled());
+    let db = &db;
     let ours = |enough| {
-        request_id::within(RequestId::random(), async {
+        request_id::within(RequestId::random(), async move {
             blocks(enough, async || {
                 let call = async { db.named("count").query_one(SQL, &[&7_i64]).await };
                 deadline::within(Duration::from_secs(5), call).await.unwrap();

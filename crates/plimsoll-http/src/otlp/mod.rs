@@ -28,7 +28,7 @@
 //! *Protocol.* OTLP over HTTP/1.1 with protobuf, plain or with TLS against the system's root certificates, without a proxy,
 //! on a new connection each time. gRPC is not spoken.
 //!
-//! *Whoever may reach the service may name a trace.* A `traceparent` decides under which trace the request is shown and
+//! *Every client may name a trace.* A `traceparent` decides under which trace the request is shown and
 //! whether it is sampled, so a proxy that faces the internet should take that header away.
 //!
 //! | file | what it holds |

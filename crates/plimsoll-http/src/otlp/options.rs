@@ -181,7 +181,7 @@ fn endpoint(
 fn header((name, value): (String, Secret)) -> Result<(HeaderName, HeaderValue), OtlpError> {
     let parsed = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value.expose()));
     let (Ok(parsed), Ok(mut value)) = parsed else { return Err(OtlpError::Header(name)) };
-    // It is printed as such by nobody who prints headers.
+    // Debug output of headers leaves its value out.
     value.set_sensitive(true);
     Ok((parsed, value))
 }

@@ -1,6 +1,6 @@
 //! The queue of spans that wait for the collector: bounded, never waited for, and counted.
 //!
-//! The SDK has a queue and a thread, and tells nobody what it dropped. So the queue is bounded here, just before it, and each
+//! The SDK has a queue and a thread, and does not tell the program what it dropped. So the queue is bounded here, just before it, and each
 //! span is counted once: given, refused by the collector, or dropped.
 
 use super::collector::Collector;

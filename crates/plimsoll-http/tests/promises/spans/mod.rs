@@ -30,34 +30,39 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// A collector on a port of its own, which keeps what it is given.
-#[derive(Clone)]
 pub(crate) struct Receiver {
     at: SocketAddr,
-    kept: Arc<Mutex<Vec<(HeaderMap, Vec<u8>)>>>,
+    received: Received,
+}
+
+/// The head and the body of a request.
+type Asked = (HeaderMap, Vec<u8>);
+
+/// What it was given, and what it answers.
+#[derive(Clone, Default)]
+struct Received {
+    kept: Arc<Mutex<Vec<Asked>>>,
     status: Arc<Mutex<StatusCode>>,
 }
 
-async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let status = *receiver.status.lock().unwrap();
+async fn receive(State(received): State<Received>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let status = *received.status.lock().unwrap();
     if status.is_success() {
-        receiver.kept.lock().unwrap().push((headers, body.to_vec()));
+        received.kept.lock().unwrap().push((headers, body.to_vec()));
     }
     status
 }
 
 impl Receiver {
     pub(crate) async fn start() -> Self {
-        let at = SocketAddr::from(([127, 0, 0, 1], 0));
-        let receiver = Receiver { at, kept: Arc::default(), status: Arc::new(Mutex::new(StatusCode::OK)) };
-        let kept = (Arc::clone(&receiver.kept), Arc::clone(&receiver.status));
-        let state = Receiver { at, kept: kept.0, status: kept.1 };
-        let at = service::serve(Router::new().route("/v1/traces", post(receive)).with_state(state)).await;
-        Receiver { at, ..receiver }
+        let received = Received::default();
+        let router = Router::new().route("/v1/traces", post(receive)).with_state(received.clone());
+        Receiver { at: service::serve(router).await, received }
     }
 
     /// Answers with this status from now on.
     pub(crate) fn answer_with(&self, status: StatusCode) {
-        *self.status.lock().unwrap() = status;
+        *self.received.status.lock().unwrap() = status;
     }
 
     pub(crate) fn options(&self) -> OtlpOptions {
@@ -70,15 +75,15 @@ impl Receiver {
 
     /// Everything that came, as it came.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        self.kept.lock().unwrap().iter().flat_map(|(_, bytes)| bytes.clone()).collect()
+        self.received.kept.lock().unwrap().iter().flat_map(|(_, bytes)| bytes.clone()).collect()
     }
 
     pub(crate) fn headers(&self) -> HeaderMap {
-        self.kept.lock().unwrap()[0].0.clone()
+        self.received.kept.lock().unwrap()[0].0.clone()
     }
 
     pub(crate) fn requests(&self) -> Vec<ExportTraceServiceRequest> {
-        let kept = self.kept.lock().unwrap();
+        let kept = self.received.kept.lock().unwrap();
         kept.iter().map(|(_, bytes)| ExportTraceServiceRequest::decode(bytes.as_slice()).unwrap()).collect()
     }
 
