@@ -47,20 +47,25 @@ async fn after_fifteen_seconds_where_nothing_else_is_said() {
 #[tokio::test]
 async fn and_leaves_no_connection_behind() {
     let content = service::start().await;
-    // Three times as many as the pool has connections, if each kept one.
+    // In all more than the pool has connections, so it would be used up if each kept one.
+    let mut late = 0;
     for _ in 0..4 {
-        let mut late = JoinSet::new();
+        let mut asking = JoinSet::new();
         for _ in 0..25 {
             let http = content.started.http;
-            let asking = async move {
-                http.get_with("/content/unified?slow=60", &[("X-Request-Timeout-Ms", "300")]).await
-            };
-            late.spawn(asking);
+            let headers = [("X-Request-Timeout-Ms", "1200")];
+            asking.spawn(async move { http.get_with("/content/unified?slow=60", &headers).await });
         }
-        for answer in late.join_all().await {
-            assert_eq!(answer.status, 504, "{answer:?}");
+        for answer in asking.join_all().await {
+            match answer.status {
+                504 => late += 1,
+                // On a busy machine it is foreseen that a connection would not come in time.
+                503 => assert_eq!(answer.body["code"], "PL-ACQ-05", "{answer:?}"),
+                _ => panic!("{answer:?}"),
+            }
         }
     }
+    assert!(late > 30, "{late}");
     content.until_sleeping(0).await;
     let idle = "SELECT count(*)::text AS n FROM pg_stat_activity WHERE datname = current_database() \
                 AND state LIKE 'idle in transaction%'";
