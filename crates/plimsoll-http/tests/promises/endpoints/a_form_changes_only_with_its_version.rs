@@ -1,7 +1,7 @@
 //! The form of the answers is kept in a file for each version of it. A change of the form without a raised version fails here,
 //! and `PLIMSOLL_BLESS=1` writes only the file of a version that has none.
 
-use super::golden::{folder, is_blessed};
+use super::golden::{folder, is_blessed, sorted};
 use super::site::{Site, Who};
 use plimsoll_http::{Databases, EndpointOptions};
 use serde_json::Value;
@@ -12,7 +12,7 @@ fn form() -> String {
     let mut document = serde_json::to_value(plimsoll_http::openapi()).unwrap();
     let mut schemas = document["components"]["schemas"].take();
     strip(&mut schemas);
-    serde_json::to_string_pretty(&schemas).unwrap() + "\n"
+    sorted(&schemas) + "\n"
 }
 
 fn strip(value: &mut Value) {

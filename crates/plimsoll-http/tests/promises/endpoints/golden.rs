@@ -66,7 +66,7 @@ fn written(path: &str, answer: &Answer) -> String {
         true => {
             let mut body = answer.json();
             hide(&mut body, "");
-            serde_json::to_string_pretty(&body).unwrap()
+            sorted(&body)
         }
         false => without_values(&answer.body),
     };
@@ -173,4 +173,21 @@ fn allow_only_what_is_named(value: &mut Value) {
         Value::Array(values) => values.iter_mut().for_each(allow_only_what_is_named),
         _ => {}
     }
+}
+
+/// As text, with the fields of every object in the order of their names: whether serde keeps another order depends on the
+/// features that other crates of the build have switched on.
+pub(super) fn sorted(value: &Value) -> String {
+    fn sort(value: &Value) -> Value {
+        match value {
+            Value::Object(fields) => {
+                let mut all: Vec<_> = fields.iter().map(|(name, value)| (name.clone(), sort(value))).collect();
+                all.sort_by(|one, other| one.0.cmp(&other.0));
+                Value::Object(all.into_iter().collect())
+            }
+            Value::Array(values) => values.iter().map(sort).collect(),
+            _ => value.clone(),
+        }
+    }
+    serde_json::to_string_pretty(&sort(value)).unwrap()
 }

@@ -1,6 +1,6 @@
 //! The description names every path that there is and no other, and says of each who may ask and how it fails.
 
-use super::golden::{folder, is_blessed};
+use super::golden::{folder, is_blessed, sorted};
 use super::site::{Site, Who};
 use plimsoll_http::{Databases, EndpointOptions};
 use serde_json::Value;
@@ -74,7 +74,7 @@ async fn and_no_other() {
     let is_link = |part: &&str| part.contains("[`") || part.contains("crate::");
     let links: Vec<&str> = answer.body.split("\",").filter(is_link).collect();
     assert!(links.is_empty(), "links of the source: {links:#?}");
-    let told = serde_json::to_string_pretty(&document).unwrap() + "\n";
+    let told = sorted(&document) + "\n";
     let file = folder().join("openapi.json");
     if is_blessed() {
         fs::write(&file, &told).unwrap();
