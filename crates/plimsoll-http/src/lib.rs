@@ -29,6 +29,9 @@
 //! | that cannot be served | is refused before its handler runs, where the route needs the database: 503 with `Retry-After` |
 //! | that fails | is answered by [`Problem`]: a code, advice and the id, and nothing that a server or a driver said |
 //! | that is over | leaves one record in the access log, with what its statements took |
+//!
+//! [`dashboard()`] is a live page on which people watch the database being survived, and act on it; [`verdict()`] says in one
+//! sentence whether it is well, and if not why and since when.
 
 mod access;
 mod answers;
