@@ -33,6 +33,8 @@
 //! [`endpoints()`] is what the service answers about itself: `/livez`, `/readyz`, health, metrics and capacity. With the
 //! feature `otlp`, the module `otlp` gives the spans of requests, transactions and statements to a collector.
 //! [`Page`] and [`CursorKeys`] are for lists that are read page by page, each beginning behind the last key of the one before.
+//! [`dashboard()`] is a live page on which people watch the database being survived, and act on it; [`verdict()`] says in one
+//! sentence whether it is well, and if not why and since when.
 
 mod access;
 mod access_writer;

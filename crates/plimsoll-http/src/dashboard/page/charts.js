@@ -7,8 +7,16 @@ const HEIGHT = 150;
 const GUTTER = 44;
 const sync = uPlot.sync("time");
 
-/** The colours of the theme as it is now; a canvas knows no variables. */
+let known = null;
+document.addEventListener("plimsoll:theme", () => { known = null; });
+
+/** The colours of the theme as it is now; a canvas knows no variables. They are asked for once, since asking lays the page out. */
 export function colours() {
+  known ??= read();
+  return known;
+}
+
+function read() {
   const style = getComputedStyle(document.documentElement);
   const of = (name) => style.getPropertyValue(`--${name}`).trim();
   return { ink: of("ink"), quiet: of("quiet"), grid: of("grid"), line: of("line"), accent: of("accent"), well: of("well"),
@@ -81,23 +89,27 @@ const CHARTS = [
   },
 ];
 
-/** Makes the charts; gives a function that draws them. */
+/**
+ * Gives a function that tells the charts what to draw, and gives the steps in which they are drawn: one chart at a time, since each
+ * takes a few milliseconds, and more when it is made.
+ */
 export function makeCharts() {
   let share = 1;
   let latest = null;
-  const charts = CHARTS.map((chart) => make(chart, () => latest));
-  const draw = () => {
-    if (latest) charts.forEach((chart) => chart.draw(latest.history, share));
-  };
+  const made = CHARTS.map(() => null);
+  const steps = CHARTS.map((chart, index) => () => {
+    made[index] ??= make(chart, () => latest);
+    made[index].draw(latest.history, share);
+  });
   choice(byId("share"), [[0, "p50"], [1, "p95"], [2, "p99"]], share, (value) => {
     share = value;
-    draw();
+    if (latest) steps.forEach((step) => step());
   });
-  new ResizeObserver(() => charts.forEach((chart) => chart.resize())).observe(document.querySelector(".charts"));
-  document.addEventListener("plimsoll:theme", () => charts.forEach((chart) => chart.plot.redraw(false)));
+  new ResizeObserver(() => made.forEach((chart) => chart?.resize())).observe(document.querySelector(".charts"));
+  document.addEventListener("plimsoll:theme", () => made.forEach((chart) => chart?.plot.redraw(false)));
   return (history, marks) => {
     latest = { history, marks };
-    draw();
+    return steps;
   };
 }
 

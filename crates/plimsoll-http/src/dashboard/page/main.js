@@ -30,6 +30,10 @@ let why = "";
 let stream = null;
 let shown = null;
 let isDue = false;
+// What came and is not drawn yet.
+let lists = null;
+let piles = null;
+let areMarksNew = false;
 
 function start(database) {
   stream?.stop();
@@ -63,42 +67,53 @@ function greet(value) {
   setText(byId("version"), value.version ?? "");
   byId("acts").hidden = value.is_read_only || !value.database;
   shown ??= { leases: makeLeases(onCancel), statements: makeStatements(), charts: makeCharts(), strip: makeStrip(colours) };
-  if (value.lists) shown.statements(value.lists);
+  [lists, piles, areMarksNew] = [value.lists ?? { statements: [], slow: [] }, value.locks, true];
   showVerdict(value.verdict, now());
-  showMarks(marks);
-  showLocks(value.locks);
   showDatabases(value.databases, value.database, choose);
 }
 
 function take(value) {
   view = value;
+  // Not with the next frame: a browser that has much to do is late with those, and this is what is waited for.
+  showVerdict(value.verdict, now());
   if (value.point) {
     ahead = value.point.at - Date.now();
     history.add(value.point);
   }
   if (value.marks) {
     marks = value.marks;
-    showMarks(marks);
+    areMarksNew = true;
   }
-  if (value.locks) showLocks(value.locks);
-  if (value.lists) shown.statements(value.lists);
+  piles = value.locks ?? piles;
+  lists = value.lists ?? lists;
 }
 
-/** Draws with the next frame, and not at all while the tab is hidden. */
+/** Draws with the next frame, and not at all while the tab is hidden; in steps, so that the page answers between them. */
 function schedule() {
   if (isDue || document.hidden) return;
   isDue = true;
-  requestAnimationFrame(() => {
-    isDue = false;
-    draw();
+  requestAnimationFrame(async () => {
+    try {
+      for (const step of [draw, ...shown.charts(history, marks), () => shown.strip(history, marks), drawLists]) {
+        step();
+        await new Promise((resolve) => setTimeout(resolve));
+      }
+    } finally {
+      isDue = false;
+    }
   });
 }
 
+/** What is far down on the page and long, and comes only now and then. */
+function drawLists() {
+  if (lists) shown.statements(lists);
+  if (piles) showLocks(piles);
+  if (areMarksNew) showMarks(marks);
+  [lists, piles, areMarksNew] = [null, null, false];
+}
+
 function draw() {
-  shown.charts(history, marks);
-  shown.strip(history, marks);
   if (!view) return;
-  showVerdict(view.verdict, now());
   showDatabases(view.databases, view.database, choose);
   showFigures(view, history);
   shown.leases(view);

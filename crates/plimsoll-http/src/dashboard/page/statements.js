@@ -5,6 +5,8 @@ import { count, ms, total } from "./format.js";
 import { table } from "./table.js";
 
 const LISTS = [["total", "by total time"], ["mean", "by mean"], ["errors", "by errors"], ["slow", "slow log"]];
+/** So many are shown; by another column there are others. */
+const SHOWN = 50;
 const SORTED = { total: "Total", mean: "Mean", errors: "Errors", slow: "Mean" };
 
 export function makeStatements() {
@@ -40,7 +42,7 @@ export function makeStatements() {
     const from = chosen === "slow" ? lists.slow : lists.statements;
     all = Math.max(1e-3, ...from.map((kind) => kind.total_duration_ms));
     const isShown = chosen === "errors" ? (kind) => kind.error_count > 0 : () => true;
-    shown.show(from.filter(isShown));
+    shown.show(from.filter(isShown), SHOWN);
   };
   choice(byId("lists"), LISTS, chosen, (value) => {
     chosen = value;

@@ -10,6 +10,7 @@ export function table(parent, { caption, columns, key, empty, rowClass }) {
   let sorted = columns.findIndex((column) => column.first);
   let isDescending = true;
   let items = [];
+  let most = Infinity;
   const none = el("p", { class: "empty" }, empty);
   const body = el("tbody");
   const heads = columns.map((column, index) => {
@@ -44,7 +45,7 @@ export function table(parent, { caption, columns, key, empty, rowClass }) {
       if (index === sorted && columns[index].sort) head.setAttribute("aria-sort", isDescending ? "descending" : "ascending");
       else head.removeAttribute("aria-sort");
     });
-    keyed(body, shown, key, make, update);
+    keyed(body, shown.slice(0, most), key, make, update);
   }
 
   function make() {
@@ -63,8 +64,10 @@ export function table(parent, { caption, columns, key, empty, rowClass }) {
   }
 
   return {
-    show(next) {
+    /** Shows these, the first `limit` of them. */
+    show(next, limit = Infinity) {
       items = next;
+      most = limit;
       draw();
     },
     /** Sorts by the column of this label, the largest first. */
