@@ -44,11 +44,11 @@ async fn and_no_other() {
         .filter_map(|line| line.trim().strip_prefix("(\"")?.split_once("\", get("))
         .map(|(path, _)| path)
         .collect();
-    let mut sorted = routes.clone();
-    sorted.sort_unstable();
+    let mut in_order = routes.clone();
+    in_order.sort_unstable();
     assert_eq!(
         paths.keys().map(String::as_str).collect::<Vec<_>>(),
-        sorted,
+        in_order,
         "the routes and the description"
     );
     assert!(routes.len() >= 11);
