@@ -2,6 +2,7 @@
 
 use plimsoll::monitor::ConnectionMetrics;
 use plimsoll::pool::{LeaseStatus, PoolStatus};
+use plimsoll::settings::Enforcement;
 use plimsoll::{BreakerState, Database};
 use std::time::{Duration, SystemTime};
 
@@ -43,11 +44,19 @@ pub(super) struct Breaker {
     pub(super) open_for: Duration,
     pub(super) silent_for: Option<Duration>,
     pub(super) is_frozen: bool,
+    /// It only counts what it would refuse.
+    pub(super) is_dark: bool,
 }
 
 impl Default for Breaker {
     fn default() -> Self {
-        Breaker { state: BreakerState::Closed, open_for: Duration::ZERO, silent_for: None, is_frozen: false }
+        Breaker {
+            state: BreakerState::Closed,
+            open_for: Duration::ZERO,
+            silent_for: None,
+            is_frozen: false,
+            is_dark: false,
+        }
     }
 }
 
@@ -91,6 +100,7 @@ impl Facts {
                 open_for: breaker.open_for.unwrap_or_default(),
                 silent_for: breaker.silent_for,
                 is_frozen: breaker.is_frozen,
+                is_dark: db.plan().breaker() != Enforcement::On,
             },
             is_paused: pool.is_paused,
             lent: pool.checked_out,

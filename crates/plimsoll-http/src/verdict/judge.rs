@@ -55,6 +55,7 @@ fn breaker(facts: &Facts) -> Option<Found> {
     let breaker = &facts.breaker;
     let lasts = breaker.open_for.max(breaker.silent_for.unwrap_or_default());
     let told = span(lasts);
+    let calls = if breaker.is_dark { "calls go on waiting for it" } else { "calls are refused at once" };
     let found = match breaker.state {
         _ if facts.is_closed => return None,
         BreakerState::Isolated => found(
@@ -65,14 +66,12 @@ fn breaker(facts: &Facts) -> Option<Found> {
         BreakerState::Open if breaker.is_frozen => found(
             Level::Trouble,
             Matter::Frozen,
-            format!(
-                "The database is frozen: it has given no answer for {told}, and calls are refused at once."
-            ),
+            format!("The database is frozen: it has given no answer for {told}, and {calls}."),
         ),
         BreakerState::Open => found(
             Level::Trouble,
             Matter::Refused,
-            format!("No connection to the database can be opened for {told}, and calls are refused at once."),
+            format!("No connection to the database can be opened for {told}, and {calls}."),
         ),
         BreakerState::HalfOpen => found(
             Level::Notice,

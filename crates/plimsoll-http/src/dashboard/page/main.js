@@ -43,8 +43,8 @@ function start(database) {
 
 function line(value) {
   if (value.schema_version !== 1) {
-    // The service was replaced by another version, and this page is of the old one.
-    location.reload();
+    stream.stop();
+    tellStatus("waiting", "the service is of another version than this page: load it again");
     return;
   }
   heardAt = performance.now();

@@ -30,7 +30,7 @@ fn pile_up(waiting: u64, lasted: u64) -> Option<PileUp> {
 
 fn breaker(state: BreakerState, is_frozen: bool, open_ms: u64, silent_ms: u64) -> Breaker {
     let silent_for = Some(Duration::from_millis(silent_ms)).filter(|silent| !silent.is_zero());
-    Breaker { state, open_for: Duration::from_millis(open_ms), silent_for, is_frozen }
+    Breaker { state, open_for: Duration::from_millis(open_ms), silent_for, is_frozen, is_dark: false }
 }
 
 #[test]
@@ -51,10 +51,16 @@ fn each_state_is_told_by_its_own_sentence() {
             "All is well: the database would answer, and nothing is asked of it.",
         ),
         (
-            Facts { breaker: frozen, ..calm() },
+            Facts { breaker: frozen.clone(), ..calm() },
             Trouble,
             "frozen",
             "The database is frozen: it has given no answer for 4.2 s, and calls are refused at once.",
+        ),
+        (
+            Facts { breaker: Breaker { is_dark: true, ..frozen }, ..calm() },
+            Trouble,
+            "frozen",
+            "The database is frozen: it has given no answer for 4.2 s, and calls go on waiting for it.",
         ),
         (
             Facts { breaker: breaker(BreakerState::Closed, true, 0, 600), ..calm() },

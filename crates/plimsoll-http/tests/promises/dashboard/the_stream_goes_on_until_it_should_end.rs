@@ -79,7 +79,8 @@ async fn a_view_has_the_shape_that_its_version_says() {
         "lease": keys(&view["leases"][0]),
         "wait_events": keys(&view["wait_events"]),
     });
-    let golden: serde_json::Value = serde_json::from_str(include_str!("stream.json")).unwrap();
+    let golden: serde_json::Value =
+        serde_json::from_str(include_str!("../../golden/dashboard_stream.json")).unwrap();
     assert_eq!(shape, golden, "{}", serde_json::to_string_pretty(&shape).unwrap());
     let text = view.to_string();
     assert!(text.contains("\\\"holds it\\\" (the_stream_goes_on") && !text.contains("a secret"), "{text}");
