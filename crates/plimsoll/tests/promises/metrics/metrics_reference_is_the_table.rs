@@ -24,8 +24,14 @@ fn what_is_in_the_repository_is_what_the_table_makes() {
             std::fs::write(&path, &made).unwrap();
         }
         let kept = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(kept == made, "docs/{file} is out of date: run this test with PLIMSOLL_BLESS=1");
+        let is_same = if file.ends_with(".json") { json(&kept) == json(&made) } else { kept == made };
+        assert!(is_same, "docs/{file} is out of date: run this test with PLIMSOLL_BLESS=1");
     }
+}
+
+/// In which order the fields of JSON are written depends on what other crates of the build ask of serde.
+fn json(text: &str) -> Option<serde_json::Value> {
+    serde_json::from_str(text).ok()
 }
 
 #[test]
