@@ -16,7 +16,6 @@
 //! | [`subscriptions`], [`devices`] | the count, and the registry |
 //! | [`ingest`] | from message to row |
 //! | [`pools`], [`service`] | the four pools, and what handlers share |
-//! | [`operator`] | health, for whoever runs the service |
 //! | [`boot`] | what was said, the login role, the schema, the first tenant, the order of starting and stopping, the paths |
 
 pub mod boot;
@@ -25,7 +24,6 @@ pub mod devices;
 pub mod http;
 pub mod ingest;
 pub mod instant;
-pub mod operator;
 pub mod pools;
 pub mod refusal;
 pub mod service;

@@ -15,14 +15,18 @@
 use crate::boot::bring_up::{self, BringUpInput, BringUpResult};
 use crate::boot::config::{Config, Source};
 use crate::boot::demo::Credentials;
-use crate::boot::{router, stop};
+use crate::boot::router::{self, RouterInput};
+use crate::boot::stop;
 use crate::pools::Pools;
 use crate::service::{Ready, Service};
 use futures_util::poll;
 use plimsoll::secret::Secret;
 use plimsoll::settings::{Settings, SettingsError};
+use plimsoll_http::report::{ReportError, ReportGuard, ReportOptions, on_sigusr1};
 use plimsoll_http::serve::{LastWork, StopBy, StopHandle, descriptors_of};
-use plimsoll_http::{Contradictions, Operators, ServeError, ServeOptions, Stopped, WeakToken};
+use plimsoll_http::{
+    Contradictions, Marks, Operators, ReadySwitch, ServeError, ServeOptions, Stopped, WeakToken,
+};
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -78,6 +82,9 @@ pub enum StartError {
     /// The HTTP server.
     #[error("the HTTP server cannot start: {0} (grace is FLEET_GRACE, hard_stop is FLEET_HARD_STOP)")]
     Serve(#[from] ServeError),
+    /// The report on SIGUSR1.
+    #[error("{0} (FLEET_SIGUSR1)")]
+    Report(#[from] ReportError),
     /// What waiting cannot heal.
     #[error("the database cannot be used: {0}")]
     Database(String),
@@ -104,6 +111,8 @@ pub struct Running {
     /// When the whole stop is over.
     hard_stop: Duration,
     bringing_up: JoinHandle<()>,
+    /// SIGUSR1 is listened for as long as this is kept.
+    _on_sigusr1: ReportGuard,
     #[cfg(feature = "dev")]
     dev_postgres: Option<plimsoll_embedded::Cluster>,
 }
@@ -140,14 +149,18 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     };
     plimsoll_http::check(&owner.clone().check()?, config.request_deadline, config.proxy_limit)?;
     let service = Service::new(config.auto_provision, operators(&config, credentials.as_ref())?);
+    let report = ReportOptions::default().enabled(config.sigusr1);
+    let on_sigusr1 = on_sigusr1(service.databases(), report)?;
     let stop = StopHandle::new();
     let hard_stop = config.hard_stop;
     let options = serve_options(&config, &owner, &service, &stop)?;
-    let mut server = Box::pin(plimsoll_http::serve(
-        listener,
-        router::all(service.clone(), config.request_deadline),
-        options,
-    ));
+    let paths = RouterInput {
+        service: service.clone(),
+        deadline: config.request_deadline,
+        ready: options.ready.clone(),
+        marks: Marks::default(),
+    };
+    let mut server = Box::pin(plimsoll_http::serve(listener, router::all(paths), options));
     // It checks its options when it is polled for the first time: what is wrong with them is told here.
     if let Poll::Ready(Err(error)) = poll!(server.as_mut()) {
         return Err(error.into());
@@ -165,6 +178,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         server: tokio::spawn(server),
         hard_stop,
         bringing_up,
+        _on_sigusr1: on_sigusr1,
         #[cfg(feature = "dev")]
         dev_postgres,
     })
@@ -182,16 +196,22 @@ fn begin_to_bring_up(given: BringUpInput) -> (JoinHandle<()>, watch::Receiver<St
     (bringing_up, stage)
 }
 
-/// Who is an operator: who shows the token that was said, or else that of the first hour.
+/// Who is an operator: who shows the token that was said, or else that of the first hour. In development, which is a database of
+/// its own and an address that only this machine reaches, its user needs none.
 fn operators(config: &Config, credentials: Option<&Credentials>) -> Result<Operators, WeakToken> {
     let kept = credentials.filter(|_| config.demo).map(|known| Secret::from(known.operator_token.as_str()));
+    let operators = match config.database {
+        Source::DevPostgres => Operators::default().or_anyone_here(config.listen),
+        Source::Given(_) => Operators::default(),
+    };
     match config.operator_token.as_ref().or(kept.as_ref()) {
-        Some(token) => Operators::default().token(OPERATOR, token),
+        Some(token) => operators.token(OPERATOR, token),
+        None if operators.is_open_here() => Ok(operators),
         None => {
             tracing::info!(
                 "no one is an operator, so /operator answers 401: start the service with OPERATOR_TOKEN"
             );
-            Ok(Operators::default())
+            Ok(operators)
         }
     }
 }
@@ -215,6 +235,7 @@ fn serve_options(
         grace: config.grace,
         hard_stop: config.hard_stop,
         spare_descriptors,
+        ready: ReadySwitch::new(),
         last_work: Some(LastWork::new(|left| stop::write_and_close(service, left))),
         stop: StopBy::Handle(stop.clone()),
         ..defaults

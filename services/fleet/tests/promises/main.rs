@@ -38,4 +38,5 @@ mod the_first_hour_works_as_printed;
 mod the_login_role_carries_its_limits;
 mod the_schema_makes_itself_at_start;
 mod the_service_starts_while_postgres_is_away;
+mod the_service_tells_how_it_is;
 mod what_a_login_prefers_changes_nothing;
