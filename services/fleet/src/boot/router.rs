@@ -1,5 +1,6 @@
 //! Every path there is, and the layers around all of them.
 
+use crate::front::{self, FrontInput};
 use crate::ingest::message;
 use crate::service::Service;
 use crate::{devices, ingest};
@@ -26,11 +27,13 @@ pub(crate) struct RouterInput {
     pub(crate) ready: ReadySwitch,
     /// What happens, for the dashboard.
     pub(crate) marks: Marks,
+    /// For the page at `/`.
+    pub(crate) front: FrontInput,
 }
 
 /// All of them.
 pub(crate) fn all(given: RouterInput) -> Router {
-    let RouterInput { service, deadline, ready, marks } = given;
+    let RouterInput { service, deadline, ready, marks, front } = given;
     let operators = service.operators().clone();
     let dashboard_options = DashboardOptions::default().service("fleet").version(VERSION).marks(&marks);
     let databases = service.databases().clone();
@@ -46,6 +49,7 @@ pub(crate) fn all(given: RouterInput) -> Router {
         .route("/api/v1/customer/devices", list())
         .route("/customer/devices", list())
         .merge(endpoints(&databases, &operators, about(&service, &ready)))
+        .merge(front::routes(front))
         .nest("/plimsoll", dashboard(&databases, &operators, dashboard_options))
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_way)

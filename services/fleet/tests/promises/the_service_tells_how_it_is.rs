@@ -43,7 +43,7 @@ async fn on_a_page_that_marks_its_start() {
     let mut stream = stream.send().await.unwrap();
     let mut greeting = String::new();
     while !greeting.contains('\n') {
-        greeting += &String::from_utf8(stream.chunk().await.unwrap().unwrap().to_vec()).unwrap();
+        greeting += std::str::from_utf8(&stream.chunk().await.unwrap().unwrap()).unwrap();
     }
     let expected = format!("fleet {} started", env!("CARGO_PKG_VERSION"));
     assert!(greeting.contains(&expected), "{greeting}");
