@@ -26,8 +26,8 @@ pub(super) struct View<'a> {
     /// Readings that were stored since the start, and in the last seconds.
     stored: u64,
     a_second: f64,
-    /// 95 % of the latest statements of readings took no longer, in milliseconds on the server and the way to it.
-    p95_ms: f64,
+    /// How long the newest readings took to be committed, in milliseconds.
+    took_ms: u64,
     verdict: Said,
     /// What a reading is sent with, where there is a tenant for the first hour.
     tenant: Option<&'static str>,
@@ -58,7 +58,8 @@ impl<'a> View<'a> {
             now: in_ms(SystemTime::now()),
             stored,
             a_second,
-            p95_ms: ready.map_or(0.0, |ready| ready.pools.ingest.monitor().pulse().server.p95),
+            took_ms: ready
+                .map_or(0, |ready| u64::try_from(ready.writer.took().as_millis()).unwrap_or(u64::MAX)),
             verdict: ready.map_or_else(Said::starting, Said::of),
             tenant: given.device_key.as_ref().map(|_| TENANT),
             device_key: given.device_key.as_deref(),

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 pub(crate) struct Breakable {
     pub(crate) running: Running,
     pub(crate) device: service::Device,
-    _folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 /// What the page is told, line by line.
@@ -28,7 +28,7 @@ impl Breakable {
         let running = fleet::start(config).await.unwrap();
         running.ready().await.unwrap();
         let device = service::Device::of(running.url(), Credentials::of_folder(folder.path()).unwrap());
-        Breakable { running, device, _folder: folder }
+        Breakable { running, device, folder }
     }
 
     /// As the page reads it: on this machine, without a token.

@@ -1,7 +1,7 @@
 // Puts the start page together: reads the stream, and draws what it tells. All of it becomes text and never markup.
 
 import { byId, setData, setText } from "/plimsoll/dom.js";
-import { clock, count, rate, span } from "/plimsoll/format.js";
+import { clock, count, ms, rate, span } from "/plimsoll/format.js";
 import { read } from "/plimsoll/stream.js";
 import * as token from "/plimsoll/token.js";
 
@@ -11,8 +11,8 @@ const STALE = 3_000;
 const DEAD = 8_000;
 /** A database that is well again for so long is back. */
 const BACK = 1_500;
-/** Slow is what takes 95 % of the latest statements longer, in milliseconds. */
-const SLOW = 250;
+/** Slow is a database that takes longer to commit a few readings, in milliseconds. */
+const SLOW = 750;
 /** In these nothing can be asked of the database. */
 const AWAY = new Set(["frozen", "refused", "demoted", "isolated", "closed"]);
 
@@ -71,7 +71,7 @@ function showVerdict(verdict, now) {
 function showFigures(view) {
   setText(byId("version"), view.version);
   setText(byId("rate"), rate(view.a_second));
-  setText(byId("stored"), `${count(view.stored)} stored since the start`);
+  setText(byId("stored"), `${count(view.stored)} since the start${view.a_second > 0 ? `; the newest took ${ms(view.took_ms)}` : ""}`);
   setText(byId("uptime"), `${view.version}, up since ${clock(view.started)}, for ${span((view.now - view.started) / 1e3)}`);
   setText(byId("database"), view.database ? `PostgreSQL ${view.database.split(" ")[0]}` : "–");
   setText(byId("reached"), view.database ? (view.play ? "the service's own, for development" : "as it was at the start") : "not reached yet");
@@ -101,7 +101,7 @@ async function showPlay(view) {
 function follow(view) {
   const { matter } = view.verdict;
   const isAway = AWAY.has(matter);
-  const isSlow = matter === "slow" || view.p95_ms >= SLOW;
+  const isSlow = matter === "slow" || (view.a_second > 0 && view.took_ms >= SLOW);
   if (!wasWell) {
     wasWell = view.verdict.level === "well";
     return;
