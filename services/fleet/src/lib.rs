@@ -15,17 +15,20 @@
 //! | [`tenants`] | whose everything is; the only transaction in which a tenant's rows are seen |
 //! | [`subscriptions`], [`devices`] | the count, and the registry |
 //! | [`ingest`] | from message to row |
+//! | `front` | the page at `/` |
+//! | `play` | in development only: breaking the database from that page, and the account of what it cost |
 //! | [`pools`], [`service`] | the four pools, and what handlers share |
-//! | [`operator`] | health, for whoever runs the service |
 //! | [`boot`] | what was said, the login role, the schema, the first tenant, the order of starting and stopping, the paths |
 
 pub mod boot;
 pub mod credentials;
 pub mod devices;
+mod front;
 pub mod http;
 pub mod ingest;
 pub mod instant;
-pub mod operator;
+#[cfg(feature = "dev")]
+mod play;
 pub mod pools;
 pub mod refusal;
 pub mod service;

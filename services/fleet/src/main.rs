@@ -45,6 +45,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         _ = terminated.recv() => return Ok(()),
     };
     say(&format!("fleet listens on {}", running.url()));
+    say(&format!("  its live page, for a browser: {}/", running.url()));
     let ended = tokio::select! {
         ended = tell_when_ready(&running, env_file) => ended,
         _ = interrupted.recv() => Ok(()),

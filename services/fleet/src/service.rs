@@ -35,6 +35,8 @@ pub struct Ready {
     pub cursors: CursorKeys,
     /// The days that have a partition.
     pub partitions: Partitions,
+    /// Of PostgreSQL, as it was when it was reached.
+    pub server_version: String,
 }
 
 /// The database has not been there since the service started.

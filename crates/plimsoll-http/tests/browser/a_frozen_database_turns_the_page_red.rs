@@ -1,8 +1,8 @@
 //! A page that is open shows a frozen database within two seconds of the freeze, and that it is over.
 
+use crate::browser::with_browser;
 use crate::scene::serve;
 use crate::service::{PATIENCE, until};
-use crate::with_browser;
 use axum::Router;
 use plimsoll::{Database, Settings, deadline};
 use plimsoll_embedded::Cluster;

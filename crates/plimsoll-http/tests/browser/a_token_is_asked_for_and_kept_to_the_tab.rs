@@ -1,7 +1,7 @@
 //! Without a token the page shows nothing and asks; a wrong one is told and shows nothing; a right one is in no URL.
 
+use crate::browser::with_browser;
 use crate::scene::{Scene, TOKEN};
-use crate::with_browser;
 use plimsoll_http::DashboardOptions;
 
 #[tokio::test]

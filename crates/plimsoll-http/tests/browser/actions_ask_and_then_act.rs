@@ -1,8 +1,8 @@
 //! An action on the page asks first, does nothing if it is left, and is done when it is confirmed.
 
+use crate::browser::{Browser, with_browser};
 use crate::scene::{Scene, TOKEN};
 use crate::service::until;
-use crate::{Browser, with_browser};
 use plimsoll::Fault;
 use plimsoll_http::DashboardOptions;
 

@@ -1,8 +1,8 @@
 //! Data that are older than three seconds are dimmed, with their age: also while the stream is open and says nothing, which looks
 //! like a database of which nothing changes.
 
+use crate::browser::with_browser;
 use crate::scene::Scene;
-use crate::with_browser;
 use plimsoll_faults::Proxy;
 use plimsoll_http::{DashboardOptions, Operators};
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! The page loads without a complaint of the browser's, shows what goes on, and its numbers move with the work.
 
+use crate::browser::{Browser, with_browser};
 use crate::scene::Scene;
 use crate::service::PATIENCE;
-use crate::{Browser, with_browser};
 use plimsoll_http::{DashboardOptions, Operators};
 use serde_json::json;
 use std::time::Instant;

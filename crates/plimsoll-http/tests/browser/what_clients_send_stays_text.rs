@@ -1,9 +1,9 @@
 //! What clients of the database have chosen (SQL, names of work, `application_name`, what a service marks) is shown as it is, and
 //! never runs.
 
+use crate::browser::with_browser;
 use crate::scene::serve;
 use crate::service::{has_its_heartbeat, settings, until};
-use crate::with_browser;
 use axum::Router;
 use plimsoll::Database;
 use plimsoll_embedded::test_server;

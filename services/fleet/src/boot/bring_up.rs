@@ -46,6 +46,11 @@ pub(crate) struct BringUpInput {
     /// The login of the tables' owner.
     pub(crate) owner: Settings,
     pub(crate) demo: Option<Credentials>,
+    /// Made-up devices send readings.
+    #[cfg(feature = "dev")]
+    pub(crate) is_played_with: bool,
+    /// The port of the database's own server, where the service goes through a proxy.
+    pub(crate) own_port: Option<u16>,
     pub(crate) service: Service,
     pub(crate) stop: watch::Receiver<bool>,
 }
@@ -103,8 +108,13 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
     make_schema(owner).await?;
     if let Some(credentials) = &given.demo {
         demo::seed(owner, credentials).await?;
+        #[cfg(feature = "dev")]
+        if given.is_played_with {
+            demo::seed_made_up(owner, credentials).await?;
+        }
     }
     let cursors = cursor_keys(owner).await?;
+    let server_version = server_version(owner).await?;
     let app_settings = app_settings(given, owner, password.clone());
     // One budget for all of them: together they count as one instance of this service.
     let budget = Budget::new();
@@ -117,8 +127,8 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
     let writer = Writer::start(pools.ingest.clone(), partitions.clone(), within);
     tokio::spawn(partitions::keep_ahead(partitions.clone(), given.stop.clone()));
     let with_tenant = given.demo.is_some() && session::takes_options(owner);
-    let app_url = database_url::of_role(pools.ui.plan(), password.as_ref(), with_tenant);
-    given.service.set_ready(Ready { pools, writer, cursors, partitions });
+    let app_url = database_url::of_role(pools.ui.plan(), given.own_port, password.as_ref(), with_tenant);
+    given.service.set_ready(Ready { pools, writer, cursors, partitions, server_version });
     Ok(BringUpResult { app_url, app_settings, demo: given.demo.clone() })
 }
 
@@ -227,6 +237,11 @@ async fn connect(
 async fn cursor_keys(owner: &Database) -> Result<CursorKeys> {
     let key = shared_key(owner, CURSOR_KEY).await?;
     CursorKeys::new(&key.into()).map_err(|weak| Error::abort(format!("{weak} (service_keys, {CURSOR_KEY})")))
+}
+
+/// As PostgreSQL names itself.
+async fn server_version(owner: &Database) -> Result<String> {
+    Ok(owner.query_one("SHOW server_version", &[]).await?.try_get(0)?)
 }
 
 /// A random key that all instances share; whoever comes first makes it.

@@ -10,6 +10,7 @@
 //! | `FLEET_DEMO` | on with a database of its own | makes the tenant `test`, and prints how to use it |
 //! | `AUTO_PROVISION` | on with a database of its own | a first message that proves the tenant's key registers its device |
 //! | `OPERATOR_TOKEN` | made for the tenant `test` | what operators show; without one nobody is an operator |
+//! | `FLEET_SIGUSR1` | `on` | SIGUSR1 prints what goes on; `off` ignores it |
 //! | `FLEET_ENV_FILE` | `.env.fleet` | where the tenant `test` is written down for shells; `off` for nowhere |
 //! | `FLEET_APP_PASSWORD` | made from the owner's | the password of the login role `fleet_app` |
 //! | `FLEET_REQUEST_DEADLINE` | `15s` | how long a request may take; then it is answered 504 |
@@ -49,6 +50,8 @@ pub struct Config {
     pub auto_provision: bool,
     /// What operators show, where it is not that of the first hour.
     pub operator_token: Option<Secret>,
+    /// Whether SIGUSR1 prints what goes on.
+    pub sigusr1: bool,
     /// Where the tenant of the first hour is written down for shells.
     pub env_file: Option<PathBuf>,
     /// The password of the service's role, where it is not made from the owner's.
@@ -123,6 +126,7 @@ impl Config {
             demo: switch("FLEET_DEMO", said("FLEET_DEMO"), is_own)?,
             auto_provision: switch("AUTO_PROVISION", said("AUTO_PROVISION"), is_own)?,
             operator_token: said("OPERATOR_TOKEN").map(Secret::from),
+            sigusr1: switch("FLEET_SIGUSR1", said("FLEET_SIGUSR1"), true)?,
             env_file: env_file(said("FLEET_ENV_FILE")),
             app_password: said("FLEET_APP_PASSWORD").map(Secret::from),
             pool_timeout_is_said: pool_timeouts.iter().any(|name| said(name).is_some()),

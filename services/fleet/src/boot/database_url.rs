@@ -8,8 +8,14 @@ use plimsoll::settings::{Address, Plan, TlsMode, TlsRoots};
 /// How to log in as the service's role; none where the server is only reached by a socket.
 ///
 /// Where nothing stands between, the first tenant's name goes with it, so that a plain `select count(*)` counts that
-/// tenant's rows. A pooler would refuse it, and lends its sessions to others.
-pub(crate) fn of_role(plan: &Plan, password: Option<&Secret>, with_tenant: bool) -> Option<String> {
+/// tenant's rows. A pooler would refuse it, and lends its sessions to others. The port is that of the plan unless it is said: a
+/// proxy of the service's own is gone with the service.
+pub(crate) fn of_role(
+    plan: &Plan,
+    port: Option<u16>,
+    password: Option<&Secret>,
+    with_tenant: bool,
+) -> Option<String> {
     let host = plan.hosts().iter().find(|host| matches!(host.address(), Address::Tcp(_)))?;
     let Address::Tcp(name) = host.address() else { return None };
     let name = if name.contains(':') { format!("[{name}]") } else { name.clone() };
@@ -26,7 +32,7 @@ pub(crate) fn of_role(plan: &Plan, password: Option<&Secret>, with_tenant: bool)
     }
     let more = if said.is_empty() { String::new() } else { format!("?{}", said.join("&")) };
     let (role, database) = (role::NAME, escaped(plan.dbname()));
-    Some(format!("postgresql://{role}{password}@{name}:{}/{database}{more}", host.port()))
+    Some(format!("postgresql://{role}{password}@{name}:{}/{database}{more}", port.unwrap_or(host.port())))
 }
 
 /// Percent-encoded, but for letters, digits and a few marks.
@@ -47,13 +53,14 @@ mod tests {
         let plan =
             Settings::from_url("postgresql://owner:o@127.0.0.1:5433/fl%20eet").unwrap().check().unwrap();
         let password = Secret::from("p@ss/w:rd 'ä%");
-        let url = of_role(&plan, Some(&password), true).unwrap();
+        let url = of_role(&plan, None, Some(&password), true).unwrap();
         assert!(url.ends_with("?options=-c%20app.tenant_id%3Dtest"), "{url}");
         let back = Settings::from_url(url).unwrap().check().unwrap();
         assert_eq!((back.user(), back.dbname(), back.hosts()[0].port()), ("fleet_app", "fl eet", 5433));
         assert_eq!(back.options(), "-c app.tenant_id=test");
         let Some(plimsoll::secret::Password::Fixed(read)) = back.password() else { panic!("no password") };
         assert_eq!(read.expose(), password.expose());
-        assert!(of_role(&plan, None, false).unwrap().ends_with("@127.0.0.1:5433/fl%20eet"));
+        assert!(of_role(&plan, None, None, false).unwrap().ends_with("@127.0.0.1:5433/fl%20eet"));
+        assert!(of_role(&plan, Some(5999), None, false).unwrap().ends_with("@127.0.0.1:5999/fl%20eet"));
     }
 }

@@ -87,7 +87,17 @@ impl Credentials {
 /// # Cancel safety
 /// All or nothing.
 pub async fn seed(owner: &Database, credentials: &Credentials) -> Result<()> {
-    let tenant = TenantId::parse(TENANT).ok_or_else(|| Error::abort("the demo tenant's name is none"))?;
+    seed_named(owner, TENANT, credentials).await
+}
+
+/// The same for the made-up devices of the start page, which have a tenant of their own and show the same key.
+#[cfg(feature = "dev")]
+pub(crate) async fn seed_made_up(owner: &Database, credentials: &Credentials) -> Result<()> {
+    seed_named(owner, crate::play::TENANT, credentials).await
+}
+
+async fn seed_named(owner: &Database, tenant: &str, credentials: &Credentials) -> Result<()> {
+    let tenant = TenantId::parse(tenant).ok_or_else(|| Error::abort("the demo tenant's name is none"))?;
     let (key, token) =
         (TokenHash::of(&credentials.provisioning_key).hex(), TokenHash::of(&credentials.access_token).hex());
     let call = owner.named("seed the first tenant");

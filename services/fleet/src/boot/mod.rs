@@ -6,11 +6,12 @@ pub mod config;
 mod database_url;
 pub mod demo;
 #[cfg(feature = "dev")]
-mod dev_postgres;
+pub(crate) mod dev_postgres;
 pub mod env_file;
+mod origin;
 mod private_file;
 pub mod role;
-mod router;
+pub(crate) mod router;
 pub mod schema;
 pub mod session;
 pub mod start;

@@ -1,18 +1,41 @@
 //! Every path there is, and the layers around all of them.
 
+use crate::front::{self, FrontInput};
 use crate::ingest::message;
 use crate::service::Service;
-use crate::{devices, ingest, operator};
+use crate::{devices, ingest};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Json;
 use axum::routing::{get, post};
-use plimsoll_http::{NeedsDatabase, Options, Problem, layers};
+use plimsoll_http::{
+    DashboardOptions, EndpointOptions, Marks, NeedsDatabase, Options, Problem, ReadySwitch, dashboard,
+    endpoints, layers,
+};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Requests may take so long.
-pub(crate) fn all(service: Service, deadline: Duration) -> Router {
+/// Of the service, as its pages show it.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What the paths need to know.
+pub(crate) struct RouterInput {
+    pub(crate) service: Service,
+    /// Requests may take so long.
+    pub(crate) deadline: Duration,
+    /// Turned when the service stops.
+    pub(crate) ready: ReadySwitch,
+    /// What happens, for the dashboard.
+    pub(crate) marks: Marks,
+    /// For the page at `/`.
+    pub(crate) front: FrontInput,
+}
+
+/// All of them.
+pub(crate) fn all(given: RouterInput) -> Router {
+    let RouterInput { service, deadline, ready, marks, front } = given;
+    let operators = service.operators().clone();
+    let dashboard_options = DashboardOptions::default().service("fleet").version(VERSION).marks(&marks);
     let databases = service.databases().clone();
     let needs = |pool| NeedsDatabase::named(&databases, pool);
     let readings = || post(ingest::routes::telemetry).route_layer(needs("ingest"));
@@ -25,18 +48,28 @@ pub(crate) fn all(service: Service, deadline: Duration) -> Router {
         .route("/ingest/tenant/{tenant}/device/{device}/telemetry", readings())
         .route("/api/v1/customer/devices", list())
         .route("/customer/devices", list())
-        .route("/api/v1/operator/system/health", get(operator::routes::health))
-        .route("/operator/system/health", get(operator::routes::health))
-        .route("/api/v1/operator/system/capacity", get(operator::routes::capacity))
-        .route("/operator/system/capacity", get(operator::routes::capacity))
-        .route("/api/health/database", get(operator::routes::database))
+        .merge(endpoints(&databases, &operators, about(&service, &ready)))
+        .merge(front::routes(front))
+        .nest("/plimsoll", dashboard(&databases, &operators, dashboard_options))
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_way)
         .layer(layers(&databases, options))
         .with_state(service)
 }
 
-/// Whether the process answers. The database has no part in it: to restart a service because its database is away helps
+/// What the service says about itself. Health is asked through the pool of which no work takes; without the two that work is
+/// done with, no request should come here.
+fn about(service: &Service, ready: &ReadySwitch) -> EndpointOptions {
+    let service = service.clone();
+    let ingest = move || std::future::ready(ingest::health::of(&service));
+    EndpointOptions::default()
+        .asks("system")
+        .ready_with(["ui", "ingest"])
+        .ready(ready)
+        .component("ingest", ingest)
+}
+
+/// Whether the process answers, as `/livez` tells it, in JSON. The database has no part in it: to restart a service because its database is away helps
 /// nobody.
 async fn alive() -> Json<Value> {
     Json(json!({ "status": "alive" }))

@@ -11,23 +11,32 @@
 //! | bringing the database up | its end; aborted by [`Running::stop`] |
 //! | the writer of readings | [`Running::stop`], after what it was given is written |
 //! | partitions ahead | [`Running::stop`] |
+//! | made-up devices (development) | [`Running::stop`] |
+//! | a fault that is played (development) | its own end; ended by [`Running::stop`] |
 
 use crate::boot::bring_up::{self, BringUpInput, BringUpResult};
 use crate::boot::config::{Config, Source};
 use crate::boot::demo::Credentials;
-use crate::boot::{router, stop};
+use crate::boot::origin::{Origin, kept_credentials};
+use crate::boot::router::{self, RouterInput};
+use crate::boot::stop;
+use crate::front::FrontInput;
 use crate::pools::Pools;
 use crate::service::{Ready, Service};
 use futures_util::poll;
 use plimsoll::secret::Secret;
 use plimsoll::settings::{Settings, SettingsError};
+use plimsoll_http::report::{ReportError, ReportGuard, ReportOptions, on_sigusr1};
 use plimsoll_http::serve::{LastWork, StopBy, StopHandle, descriptors_of};
-use plimsoll_http::{Contradictions, Operators, ServeError, ServeOptions, Stopped, WeakToken};
+use plimsoll_http::{
+    Contradictions, Marks, Operators, ReadySwitch, ServeError, ServeOptions, Stopped, WeakToken,
+};
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::task::Poll;
+#[cfg(feature = "dev")]
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -63,6 +72,10 @@ pub enum StartError {
     #[cfg(feature = "dev")]
     #[error("the service's own PostgreSQL did not start: {0}")]
     DevPostgres(#[from] plimsoll_embedded::Error),
+    /// What lies between the service and its own PostgreSQL, so that it can be broken.
+    #[cfg(feature = "dev")]
+    #[error("the proxy in front of the service's own PostgreSQL did not start: {0}")]
+    Proxy(io::Error),
     /// It was built without a PostgreSQL of its own, and was told of no other.
     #[error("no database was named: set DATABASE_URL=postgresql://owner:password@host:5432/fleet")]
     NoDatabase,
@@ -78,6 +91,9 @@ pub enum StartError {
     /// The HTTP server.
     #[error("the HTTP server cannot start: {0} (grace is FLEET_GRACE, hard_stop is FLEET_HARD_STOP)")]
     Serve(#[from] ServeError),
+    /// The report on SIGUSR1.
+    #[error("{0} (FLEET_SIGUSR1)")]
+    Report(#[from] ReportError),
     /// What waiting cannot heal.
     #[error("the database cannot be used: {0}")]
     Database(String),
@@ -102,10 +118,15 @@ pub struct Running {
     stage: watch::Receiver<Stage>,
     server: JoinHandle<Result<Stopped, ServeError>>,
     /// When the whole stop is over.
+    #[cfg(feature = "dev")]
     hard_stop: Duration,
     bringing_up: JoinHandle<()>,
+    /// SIGUSR1 is listened for as long as this is kept.
+    _on_sigusr1: ReportGuard,
     #[cfg(feature = "dev")]
-    dev_postgres: Option<plimsoll_embedded::Cluster>,
+    dev_postgres: Option<Arc<plimsoll_embedded::Cluster>>,
+    #[cfg(feature = "dev")]
+    play: Option<Arc<crate::play::Play>>,
 }
 
 /// Starts the service. It answers when this returns; [`Running::ready`] tells when its database does.
@@ -118,43 +139,47 @@ pub struct Running {
 pub async fn start(config: Config) -> Result<Running, StartError> {
     let listener = TcpListener::bind(config.listen).await.map_err(|error| refused(config.listen, &error))?;
     let addr = listener.local_addr().map_err(|error| refused(config.listen, &error))?;
-    let needs_folder = config.demo || matches!(config.database, Source::DevPostgres);
-    let credentials = match needs_folder {
-        true => Some(Credentials::of_folder(&config.data).map_err(|e| folder(&config.data, e))?),
-        false => None,
-    };
-    #[cfg(feature = "dev")]
-    let mut dev_postgres = None;
-    let owner = match (&config.database, &credentials) {
-        (Source::Given(settings), _) => (**settings).clone(),
-        #[cfg(feature = "dev")]
-        (Source::DevPostgres, Some(known)) => {
-            let cluster = crate::boot::dev_postgres::start(&config.data, known).await?;
-            let new = Credentials { postgres_port: Some(cluster.port()), ..known.clone() };
-            new.keep(&config.data).map_err(|e| folder(&config.data, e))?;
-            let url = cluster.url(crate::boot::dev_postgres::DATABASE);
-            dev_postgres = Some(cluster);
-            Settings::from_url(url)?
-        }
-        (Source::DevPostgres, _) => return Err(StartError::NoDatabase),
-    };
+    let credentials = kept_credentials(&config)?;
+    let marks = Marks::default();
+    let origin = Origin::find(&config, credentials.as_ref(), &marks).await?;
+    let owner = origin.owner.clone();
     plimsoll_http::check(&owner.clone().check()?, config.request_deadline, config.proxy_limit)?;
     let service = Service::new(config.auto_provision, operators(&config, credentials.as_ref())?);
+    let report = ReportOptions::default().enabled(config.sigusr1);
+    let on_sigusr1 = on_sigusr1(service.databases(), report)?;
     let stop = StopHandle::new();
+    #[cfg(feature = "dev")]
     let hard_stop = config.hard_stop;
     let options = serve_options(&config, &owner, &service, &stop)?;
-    let mut server = Box::pin(plimsoll_http::serve(
-        listener,
-        router::all(service.clone(), config.request_deadline),
-        options,
-    ));
+    let demo = credentials.filter(|_| config.demo);
+    let paths = RouterInput {
+        deadline: config.request_deadline,
+        ready: options.ready.clone(),
+        marks,
+        front: front(&service, demo.as_ref(), &origin),
+        service: service.clone(),
+    };
+    let mut server = Box::pin(plimsoll_http::serve(listener, router::all(paths), options));
     // It checks its options when it is polled for the first time: what is wrong with them is told here.
     if let Poll::Ready(Err(error)) = poll!(server.as_mut()) {
         return Err(error.into());
     }
     let (stopping, stopped) = watch::channel(false);
-    let demo = credentials.filter(|_| config.demo);
-    let given = BringUpInput { config, owner, demo, service: service.clone(), stop: stopped };
+    #[cfg(feature = "dev")]
+    if let (Some(play), Some(demo)) = (&origin.play, &demo) {
+        let key = demo.provisioning_key.clone();
+        tokio::spawn(crate::play::run(Arc::clone(play), addr, key, stopped.clone()));
+    }
+    let given = BringUpInput {
+        config,
+        owner,
+        demo,
+        #[cfg(feature = "dev")]
+        is_played_with: origin.play.is_some(),
+        own_port: origin.own_port,
+        service: service.clone(),
+        stop: stopped,
+    };
     let (bringing_up, stage) = begin_to_bring_up(given);
     Ok(Running {
         addr,
@@ -163,10 +188,14 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         stopping,
         stage,
         server: tokio::spawn(server),
+        #[cfg(feature = "dev")]
         hard_stop,
         bringing_up,
+        _on_sigusr1: on_sigusr1,
         #[cfg(feature = "dev")]
-        dev_postgres,
+        dev_postgres: origin.cluster,
+        #[cfg(feature = "dev")]
+        play: origin.play,
     })
 }
 
@@ -182,16 +211,35 @@ fn begin_to_bring_up(given: BringUpInput) -> (JoinHandle<()>, watch::Receiver<St
     (bringing_up, stage)
 }
 
-/// Who is an operator: who shows the token that was said, or else that of the first hour.
+/// What the page at `/` is made of. The first tenant's key is on it only in development.
+fn front(service: &Service, demo: Option<&Credentials>, origin: &Origin) -> FrontInput {
+    let is_open = service.operators().is_open_here();
+    // Without the feature there is nothing that could be broken.
+    let _ = origin;
+    FrontInput {
+        service: service.clone(),
+        device_key: demo.filter(|_| is_open).map(|demo| demo.provisioning_key.clone()),
+        #[cfg(feature = "dev")]
+        play: origin.play.clone(),
+    }
+}
+
+/// Who is an operator: who shows the token that was said, or else that of the first hour. In development, which is a database of
+/// its own and an address that only this machine reaches, its user needs none.
 fn operators(config: &Config, credentials: Option<&Credentials>) -> Result<Operators, WeakToken> {
     let kept = credentials.filter(|_| config.demo).map(|known| Secret::from(known.operator_token.as_str()));
+    let operators = match config.database {
+        Source::DevPostgres => Operators::default().or_anyone_here(config.listen),
+        Source::Given(_) => Operators::default(),
+    };
     match config.operator_token.as_ref().or(kept.as_ref()) {
-        Some(token) => Operators::default().token(OPERATOR, token),
+        Some(token) => operators.token(OPERATOR, token),
+        None if operators.is_open_here() => Ok(operators),
         None => {
             tracing::info!(
                 "no one is an operator, so /operator answers 401: start the service with OPERATOR_TOKEN"
             );
-            Ok(Operators::default())
+            Ok(operators)
         }
     }
 }
@@ -215,6 +263,7 @@ fn serve_options(
         grace: config.grace,
         hard_stop: config.hard_stop,
         spare_descriptors,
+        ready: ReadySwitch::new(),
         last_work: Some(LastWork::new(|left| stop::write_and_close(service, left))),
         stop: StopBy::Handle(stop.clone()),
         ..defaults
@@ -265,7 +314,13 @@ impl Running {
     /// # Cancel safety
     /// Dropped, it ends with the runtime.
     pub async fn stop(self) {
+        #[cfg(feature = "dev")]
         let began = Instant::now();
+        #[cfg(feature = "dev")]
+        if let Some(play) = &self.play {
+            // What is to be written needs a database that is not broken.
+            play.stop().await;
+        }
         self.bringing_up.abort();
         // No pool is opened any more once this has ended, so the last work sees all of them.
         let _ = self.bringing_up.await;
@@ -279,7 +334,7 @@ impl Running {
         #[cfg(feature = "dev")]
         if let Some(postgres) = self.dev_postgres {
             let left = self.hard_stop.saturating_sub(began.elapsed()).max(LEAST);
-            match tokio::time::timeout(left, postgres.stop()).await {
+            match tokio::time::timeout(left, postgres.stop_mode(plimsoll_embedded::StopMode::Fast)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
                     tracing::error!("the service's own PostgreSQL did not stop as it should: {error}");
@@ -303,6 +358,6 @@ fn refused(addr: SocketAddr, error: &io::Error) -> StartError {
     StartError::Listen { addr, why }
 }
 
-fn folder(folder: &Path, source: io::Error) -> StartError {
+pub(super) fn folder(folder: &Path, source: io::Error) -> StartError {
     StartError::Folder { folder: folder.display().to_string(), source }
 }

@@ -1,6 +1,7 @@
 //! Ingest: from what a device sent to a row that has been committed.
 
 mod fields;
+pub(crate) mod health;
 pub mod message;
 mod number;
 pub mod partitions;

@@ -19,9 +19,9 @@ use crate::refusal::NotDone;
 use crate::tenants::TenantId;
 use plimsoll::{Database, deadline};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -61,6 +61,7 @@ impl Drop for Counted {
 pub struct Writer {
     queue: mpsc::Sender<Waiting>,
     waiting: Arc<AtomicUsize>,
+    done: Arc<Done>,
     stop: watch::Sender<bool>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
@@ -78,8 +79,10 @@ impl Writer {
     pub fn with_queue(db: Database, partitions: Partitions, within: Duration, room: usize) -> Self {
         let (queue, waiting) = mpsc::channel(room);
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(run(Target { db, partitions, within }, waiting, stopped));
-        Writer { queue, waiting: Arc::default(), stop, task: Mutex::new(Some(task)) }
+        let done = Arc::<Done>::default();
+        let target = Target { db, partitions, within, done: Arc::clone(&done) };
+        let task = tokio::spawn(run(target, waiting, stopped));
+        Writer { queue, waiting: Arc::default(), done, stop, task: Mutex::new(Some(task)) }
     }
 
     /// Puts a reading into the queue and waits until the COMMIT that holds it has been answered.
@@ -105,6 +108,18 @@ impl Writer {
         self.waiting.load(Ordering::Relaxed)
     }
 
+    /// Readings that were acknowledged since the start, one that was sent twice counted twice.
+    #[must_use]
+    pub fn stored(&self) -> u64 {
+        self.done.stored.load(Ordering::Relaxed)
+    }
+
+    /// How long the newest batch took, from its first statement until its COMMIT was answered; zero before the first.
+    #[must_use]
+    pub fn took(&self) -> Duration {
+        Duration::from_millis(self.done.took_ms.load(Ordering::Relaxed))
+    }
+
     /// Takes nothing more, writes what waits, and ends.
     ///
     /// # Cancel safety
@@ -126,6 +141,21 @@ struct Target {
     db: Database,
     partitions: Partitions,
     within: Duration,
+    done: Arc<Done>,
+}
+
+/// What was written.
+#[derive(Default)]
+struct Done {
+    stored: AtomicU64,
+    took_ms: AtomicU64,
+}
+
+impl Done {
+    fn one_more_batch(&self, rows: usize, took: Duration) {
+        self.stored.fetch_add(u64::try_from(rows).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.took_ms.store(u64::try_from(took.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
 }
 
 async fn run(target: Target, mut queue: mpsc::Receiver<Waiting>, mut stopped: watch::Receiver<bool>) {
@@ -173,13 +203,17 @@ fn by_tenant(batch: Vec<Waiting>) -> BTreeMap<TenantId, Vec<Waiting>> {
 
 /// Writes one tenant's rows of a batch, and tells each its fate.
 async fn write(target: Target, tenant: TenantId, rows: Vec<Waiting>, _lane: OwnedSemaphorePermit) {
-    let Target { db, partitions, within } = target;
+    let Target { db, partitions, within, done } = target;
+    let began = Instant::now();
     let mut parts = vec![rows];
     let all = async {
         while let Some(mut part) = parts.pop() {
             let readings: Vec<&Reading> = part.iter().map(|waiting| &waiting.reading).collect();
             match store::insert(&db, &partitions, &tenant, &readings).await {
-                Ok(()) => tell(part, || Ok(())),
+                Ok(()) => {
+                    done.one_more_batch(part.len(), began.elapsed());
+                    tell(part, || Ok(()));
+                }
                 Err(error) if part.len() > 1 && store::is_about_a_row(&error) => {
                     let half = part.split_off(part.len() / 2);
                     parts.push(half);

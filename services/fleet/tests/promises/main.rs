@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 // What several promises begin with. What is logged is read as the library's own tests read it.
+mod breaking;
 #[path = "../../../../crates/plimsoll/tests/promises/log.rs"]
 #[allow(dead_code, reason = "of the whole module this program takes what it needs")]
 mod log;
@@ -11,6 +12,7 @@ mod service;
 // The promises.
 mod a_client_that_leaves_stops_its_question_and_not_its_reading;
 mod a_client_that_says_nothing_is_not_waited_for;
+mod a_database_that_is_broken_from_the_page_loses_nothing;
 mod a_frozen_database_is_a_503_and_loses_nothing;
 mod a_full_queue_refuses_at_once;
 mod a_lost_commit_is_not_acknowledged_twice;
@@ -38,4 +40,6 @@ mod the_first_hour_works_as_printed;
 mod the_login_role_carries_its_limits;
 mod the_schema_makes_itself_at_start;
 mod the_service_starts_while_postgres_is_away;
+mod the_service_tells_how_it_is;
+mod the_start_page_tells_what_runs;
 mod what_a_login_prefers_changes_nothing;

@@ -60,6 +60,7 @@ pub(crate) fn config(url: &str, folder: &Path) -> Config {
         demo: true,
         auto_provision: true,
         operator_token: None,
+        sigusr1: false,
         env_file: None,
         app_password: None,
         pool_timeout_is_said: true,
