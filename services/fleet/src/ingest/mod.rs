@@ -3,7 +3,9 @@
 mod fields;
 pub mod message;
 mod number;
+pub mod pace;
 pub mod partitions;
+pub mod queue;
 pub mod reading;
 pub mod refusal;
 pub mod routes;

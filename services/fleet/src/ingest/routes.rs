@@ -6,6 +6,7 @@
 
 use super::message;
 use super::reading::{self, Reading};
+use super::store::Fate;
 use crate::credentials::TokenHash;
 use crate::devices::DeviceId;
 use crate::devices::admit::admit;
@@ -44,8 +45,11 @@ pub(crate) async fn telemetry(
 }
 
 async fn store(ready: &Ready, tenant: TenantId, reading: Reading) -> Reply {
-    let told = json!({ "status": "accepted", "device_id": reading.device.as_str(), "seq": reading.seq });
-    ready.writer.store(tenant, reading).await?;
+    let mut told = json!({ "status": "accepted", "device_id": reading.device.as_str(), "seq": reading.seq });
+    let is_duplicate = ready.writer.store(tenant, reading).await? == Fate::Duplicate;
+    if let (true, Some(told)) = (is_duplicate, told.as_object_mut()) {
+        told.insert("duplicate".to_owned(), true.into());
+    }
     Ok((StatusCode::ACCEPTED, Json(told)).into_response())
 }
 

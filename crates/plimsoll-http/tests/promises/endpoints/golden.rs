@@ -181,7 +181,8 @@ pub(super) fn sorted(value: &Value) -> String {
     fn sort(value: &Value) -> Value {
         match value {
             Value::Object(fields) => {
-                let mut all: Vec<_> = fields.iter().map(|(name, value)| (name.clone(), sort(value))).collect();
+                let mut all: Vec<_> =
+                    fields.iter().map(|(name, value)| (name.clone(), sort(value))).collect();
                 all.sort_by(|one, other| one.0.cmp(&other.0));
                 Value::Object(all.into_iter().collect())
             }
