@@ -31,6 +31,8 @@ pub enum RefusalKind {
     Forbidden,
     /// Not now; it is worth asking again after this long.
     NotNow(Duration),
+    /// The client asks too often; it is worth asking again after this long.
+    TooOften(Duration),
     /// Something else is there already.
     Conflict,
     /// The time was over, and nothing was done; it may be sent again.

@@ -6,6 +6,7 @@
 //! [`plimsoll_http::NeedsDatabase`] before that.
 
 use crate::ingest::partitions::Partitions;
+use crate::ingest::rate::RateLimiter;
 use crate::ingest::writer::Writer;
 use crate::pools::Pools;
 use crate::refusal::{Refusal, RefusalKind};
@@ -21,6 +22,7 @@ pub struct Service(Arc<Inner>);
 struct Inner {
     auto_provision: bool,
     operators: Operators,
+    rate: RateLimiter,
     databases: Databases,
     ready: OnceLock<Ready>,
 }
@@ -56,9 +58,9 @@ impl Refusal for Starting {
 }
 
 impl Service {
-    pub(crate) fn new(auto_provision: bool, operators: Operators) -> Self {
+    pub(crate) fn new(auto_provision: bool, operators: Operators, rate: RateLimiter) -> Self {
         let (databases, ready) = (Databases::new(), OnceLock::new());
-        Service(Arc::new(Inner { auto_provision, operators, databases, ready }))
+        Service(Arc::new(Inner { auto_provision, operators, rate, databases, ready }))
     }
 
     /// What needs the database.
@@ -92,6 +94,12 @@ impl Service {
     #[must_use]
     pub fn operators(&self) -> &Operators {
         &self.0.operators
+    }
+
+    /// How often devices may send.
+    #[must_use]
+    pub fn rate(&self) -> &RateLimiter {
+        &self.0.rate
     }
 
     /// Whether a first message may register its device.

@@ -8,6 +8,7 @@ pub mod demo;
 #[cfg(feature = "dev")]
 mod dev_postgres;
 pub mod env_file;
+pub mod ingest_config;
 mod private_file;
 pub mod role;
 mod router;

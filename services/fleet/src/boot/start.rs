@@ -16,6 +16,7 @@ use crate::boot::bring_up::{self, BringUpInput, BringUpResult};
 use crate::boot::config::{Config, Source};
 use crate::boot::demo::Credentials;
 use crate::boot::{router, stop};
+use crate::ingest::rate::RateLimiter;
 use crate::pools::Pools;
 use crate::service::{Ready, Service};
 use futures_util::poll;
@@ -139,7 +140,11 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         (Source::DevPostgres, _) => return Err(StartError::NoDatabase),
     };
     plimsoll_http::check(&owner.clone().check()?, config.request_deadline, config.proxy_limit)?;
-    let service = Service::new(config.auto_provision, operators(&config, credentials.as_ref())?);
+    let service = Service::new(
+        config.auto_provision,
+        operators(&config, credentials.as_ref())?,
+        RateLimiter::new(config.ingest.rate),
+    );
     let stop = StopHandle::new();
     let hard_stop = config.hard_stop;
     let options = serve_options(&config, &owner, &service, &stop)?;
@@ -232,6 +237,12 @@ impl Running {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
+    }
+
+    /// What handlers share, from the first moment on.
+    #[must_use]
+    pub fn shared(&self) -> &Service {
+        &self.service
     }
 
     /// What handlers share, once the database has been there.

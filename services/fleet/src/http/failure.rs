@@ -65,6 +65,9 @@ impl<R: Refusal> From<R> for Failure {
             RefusalKind::NotNow(after) => {
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, title).retry_after(after)
             }
+            RefusalKind::TooOften(after) => {
+                Problem::new(StatusCode::TOO_MANY_REQUESTS, code, title).retry_after(after)
+            }
             RefusalKind::Conflict => Problem::new(StatusCode::CONFLICT, code, title),
             RefusalKind::Late => Problem::new(StatusCode::GATEWAY_TIMEOUT, code, title)
                 .retry_after(Duration::from_secs(1))

@@ -1,11 +1,13 @@
 //! Ingest: from what a device sent to a row that has been committed.
 
 mod fields;
+pub mod intake;
 pub mod message;
 mod number;
 pub mod pace;
 pub mod partitions;
 pub mod queue;
+pub mod rate;
 pub mod reading;
 pub mod refusal;
 pub mod routes;

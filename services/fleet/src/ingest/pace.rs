@@ -2,8 +2,8 @@
 //!
 //! A batch has a time of its own and one for each row: `t = a + b n`. Both are found from the last batches, by least squares in
 //! which an older batch counts less. From that follow
-//! - the largest batch: one that is written within the aim. It at most doubles when a full batch was quick, and halves when one
-//!   ran out of time, so that no step rests on a guess;
+//! - the largest batch: one that is written within the aim. It at most doubles when a full batch was quick, and halves when a
+//!   full one was slow or any ran out of time, so that no step rests on a guess;
 //! - the expected wait: the batches that lie ahead, shared by the lanes.
 
 use std::time::Duration;
@@ -13,6 +13,9 @@ const FADES_TO: f64 = 0.8;
 
 /// What a batch may have at first.
 const FIRST: usize = 64;
+
+/// What it may have even where batches are slow: a database that is slow with small ones is slower with more of them.
+const LEAST: usize = 16;
 
 /// The pace of the lanes.
 #[derive(Clone, Debug)]
@@ -50,8 +53,8 @@ impl Pace {
     /// A batch of so many rows was written in this time.
     pub fn wrote(&mut self, rows: usize, took: Duration) {
         self.learn(rows, took);
-        if took > self.aim {
-            self.shrink(rows);
+        if took > self.aim && rows >= self.limit / 2 {
+            self.limit = self.limit.min((self.limit / 2).max(LEAST.min(self.most)));
         } else if rows >= self.limit && took < self.aim / 2 {
             self.limit = (self.limit * 2).min(self.most);
         }
@@ -60,7 +63,7 @@ impl Pace {
     /// A batch of so many rows was given up after this time.
     pub fn ran_out(&mut self, rows: usize, after: Duration) {
         self.learn(rows, after);
-        self.shrink(rows);
+        self.limit = (rows.min(self.limit) / 2).max(1);
     }
 
     fn learn(&mut self, rows: usize, took: Duration) {
@@ -76,14 +79,17 @@ impl Pace {
         };
     }
 
-    fn shrink(&mut self, rows: usize) {
-        self.limit = (rows.min(self.limit) / 2).max(1);
-    }
-
     /// The most rows of the next batch.
     #[must_use]
     pub fn batch(&self) -> usize {
         self.limit
+    }
+
+    /// Whether one who comes behind so many rows has to expect a longer wait than this. One that goes with the next round of
+    /// the lanes has not: that a few small batches were slow tells too little about a large one.
+    #[must_use]
+    pub fn is_longer(&self, ahead: usize, longest: Duration) -> bool {
+        ahead >= self.limit.saturating_mul(self.lanes) && self.wait(ahead) > longest
     }
 
     /// How long one waits who comes behind so many rows. Nothing is known before the first batch.
@@ -142,7 +148,7 @@ mod tests {
         assert_eq!(settled(3_000, 20).batch(), 500, "a quick database gets the largest");
         let slow = settled(3_000, 20_000).batch();
         assert!((12..=50).contains(&slow), "{slow} rows at 20 ms each within a second");
-        assert_eq!(settled(3_000_000, 0).batch(), 1, "it does not become none");
+        assert_eq!(settled(3_000_000, 0).batch(), LEAST, "more and smaller ones would be slower still");
     }
 
     #[test]
@@ -154,11 +160,27 @@ mod tests {
         }
         pace.wrote(2, takes(2, 3_000, 20));
         assert_eq!(pace.batch(), 62, "a small batch proves nothing about large ones");
+        pace.wrote(2, Duration::from_secs(2));
+        assert_eq!(pace.batch(), 62, "nor does a small one that is slow");
+        for _ in 0..9 {
+            pace.ran_out(pace.batch(), Duration::from_secs(4));
+        }
+        assert_eq!(pace.batch(), 1, "it does not become none");
     }
 
     #[test]
     fn nothing_is_refused_before_something_is_known() {
         assert_eq!(Pace::new(4, 500, AIM).wait(5_000), Duration::ZERO);
+    }
+
+    #[test]
+    fn who_goes_with_the_next_round_is_not_refused_for_a_slow_start() {
+        let mut pace = Pace::new(4, 500, AIM);
+        pace.wrote(1, Duration::from_millis(100));
+        pace.wrote(3, Duration::from_secs(2));
+        assert!(!pace.is_longer(200, AIM));
+        assert!(pace.is_longer(2_000, AIM));
+        assert!(!settled(3_000, 20).is_longer(5_000, AIM), "a quick database has room for all of them");
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl Desk {
             return Err(StoreRefusal::Stopping);
         }
         let ahead = state.queue.ahead_of(&tenant, state.pace.batch());
-        if state.pace.wait(ahead) > self.longest {
+        if state.pace.is_longer(ahead, self.longest) {
             return Err(StoreRefusal::QueueFull);
         }
         let (ticket, gone) = match state.queue.enter(&tenant, waiting) {

@@ -11,6 +11,7 @@ mod service;
 // The promises.
 mod a_client_that_leaves_stops_its_question_and_not_its_reading;
 mod a_client_that_says_nothing_is_not_waited_for;
+mod a_device_sends_as_often_as_it_may;
 mod a_frozen_database_is_a_503_and_loses_nothing;
 mod a_full_queue_refuses_at_once;
 mod a_lost_commit_is_not_acknowledged_twice;

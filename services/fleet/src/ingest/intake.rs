@@ -1,0 +1,128 @@
+//! A message comes in, by whatever protocol: one path from its bytes to what became of it.
+//!
+//! The order is from cheap to dear: the message itself, how often its device sends; only then is the database asked who the
+//! device is, and only after all that is anything written. A protocol finds out who is named and what was shown, and
+//! translates what comes back.
+
+use super::message;
+use super::rate::RateLimited;
+use super::reading::{self, Reading};
+use super::refusal::{MessageRefusal, StoreRefusal};
+use super::store::Fate;
+use crate::credentials::TokenHash;
+use crate::devices::DeviceId;
+use crate::devices::admit::admit;
+use crate::devices::refusal::AdmissionRefusal;
+use crate::refusal::{NotDone, Refusal, RefusalKind};
+use crate::service::{Service, Starting};
+use crate::tenants::TenantId;
+use std::borrow::Cow;
+
+/// A message as it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming<'a> {
+    /// Whose device it says it is from.
+    pub tenant: &'a TenantId,
+    /// Which device it says it is from.
+    pub device: &'a DeviceId,
+    /// What it showed to prove that.
+    pub shown: &'a TokenHash,
+    /// The message.
+    pub body: &'a [u8],
+}
+
+/// A reading that is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its number: the device's own, or the one that it was given.
+    pub seq: i64,
+    /// Whether it was stored before.
+    pub is_duplicate: bool,
+}
+
+/// What became of a message.
+#[derive(Debug)]
+pub struct Taken {
+    /// Whether its sender has proved to be who it says.
+    pub is_proved: bool,
+    /// Whether it is stored.
+    pub result: Result<Accepted, NotDone<IngestRefusal>>,
+}
+
+/// Why a message is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IngestRefusal {
+    /// The database has not been there since the service started.
+    Starting(Starting),
+    /// The message is wrong.
+    Message(MessageRefusal),
+    /// Its device sends too often.
+    Rate(RateLimited),
+    /// Its device may not send.
+    Admission(AdmissionRefusal),
+    /// It could not be stored.
+    Store(StoreRefusal),
+}
+
+impl IngestRefusal {
+    fn of(&self) -> &dyn Refusal {
+        match self {
+            IngestRefusal::Starting(refusal) => refusal,
+            IngestRefusal::Message(refusal) => refusal,
+            IngestRefusal::Rate(refusal) => refusal,
+            IngestRefusal::Admission(refusal) => refusal,
+            IngestRefusal::Store(refusal) => refusal,
+        }
+    }
+}
+
+impl Refusal for IngestRefusal {
+    fn kind(&self) -> RefusalKind {
+        self.of().kind()
+    }
+
+    fn code(&self) -> &'static str {
+        self.of().code()
+    }
+
+    fn detail(&self) -> Cow<'static, str> {
+        self.of().detail()
+    }
+}
+
+/// Takes a message in, and returns after the COMMIT that holds its reading.
+///
+/// # Cancel safety
+/// Dropped, it may be stored if it was being written by then, and its device may have been registered.
+pub async fn take(service: &Service, incoming: Incoming<'_>) -> Taken {
+    let mut is_proved = false;
+    let result = steps(service, incoming, &mut is_proved).await;
+    Taken { is_proved, result }
+}
+
+async fn steps(
+    service: &Service,
+    incoming: Incoming<'_>,
+    is_proved: &mut bool,
+) -> Result<Accepted, NotDone<IngestRefusal>> {
+    let Incoming { tenant, device, shown, body } = incoming;
+    let now = reading::time_of_arrival();
+    let message = message::parse(body, now).map_err(IngestRefusal::Message)?;
+    let is_charged = service.rate().charge_known(tenant, device, shown).map_err(|limited| {
+        *is_proved = true;
+        IngestRefusal::Rate(limited)
+    })?;
+    let ready = service.ready().map_err(IngestRefusal::Starting)?;
+    let (db, said, may_register) = (&ready.pools.ingest, message.site.as_ref(), service.auto_provision());
+    let admitted = admit(db, tenant, device, shown, said, may_register).await;
+    let site = admitted.map_err(|why| why.map(IngestRefusal::Admission))?;
+    *is_proved = true;
+    if !is_charged {
+        service.rate().charge_proved(tenant, device, shown).map_err(IngestRefusal::Rate)?;
+    }
+    let reading = Reading::of(message, device.clone(), site, now).map_err(IngestRefusal::Store)?;
+    let seq = reading.seq;
+    let stored = ready.writer.store(tenant.clone(), reading).await;
+    let fate = stored.map_err(|why| why.map(IngestRefusal::Store))?;
+    Ok(Accepted { seq, is_duplicate: fate == Fate::Duplicate })
+}
