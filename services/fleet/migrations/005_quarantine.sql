@@ -16,6 +16,7 @@ CREATE TABLE quarantine_events (
     envelope_version text NOT NULL DEFAULT '1',
     PRIMARY KEY (tenant_id, event_id)
 );
+CREATE INDEX quarantine_events_by_time ON quarantine_events (tenant_id, ingested_at);
 ALTER TABLE quarantine_events ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY quarantine_events_own ON quarantine_events
     USING (tenant_id = (SELECT current_setting('app.tenant_id', true)));

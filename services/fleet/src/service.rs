@@ -5,7 +5,9 @@
 //! it refuses as [`Starting`]. Routes whose handlers do nothing else without it are refused by
 //! [`plimsoll_http::NeedsDatabase`] before that.
 
+use crate::boot::ingest_config::IngestConfig;
 use crate::ingest::partitions::Partitions;
+use crate::ingest::quarantine::Quarantine;
 use crate::ingest::rate::RateLimiter;
 use crate::ingest::writer::Writer;
 use crate::pools::Pools;
@@ -23,6 +25,7 @@ struct Inner {
     auto_provision: bool,
     operators: Operators,
     rate: RateLimiter,
+    quarantine: Quarantine,
     databases: Databases,
     ready: OnceLock<Ready>,
 }
@@ -58,9 +61,10 @@ impl Refusal for Starting {
 }
 
 impl Service {
-    pub(crate) fn new(auto_provision: bool, operators: Operators, rate: RateLimiter) -> Self {
+    pub(crate) fn new(auto_provision: bool, operators: Operators, ingest: &IngestConfig) -> Self {
+        let (rate, quarantine) = (RateLimiter::new(ingest.rate), Quarantine::new(ingest.store_rejects));
         let (databases, ready) = (Databases::new(), OnceLock::new());
-        Service(Arc::new(Inner { auto_provision, operators, rate, databases, ready }))
+        Service(Arc::new(Inner { auto_provision, operators, rate, quarantine, databases, ready }))
     }
 
     /// What needs the database.
@@ -100,6 +104,12 @@ impl Service {
     #[must_use]
     pub fn rate(&self) -> &RateLimiter {
         &self.0.rate
+    }
+
+    /// What was not taken.
+    #[must_use]
+    pub fn quarantine(&self) -> &Quarantine {
+        &self.0.quarantine
     }
 
     /// Whether a first message may register its device.

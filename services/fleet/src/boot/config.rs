@@ -183,7 +183,11 @@ fn time(variable: &'static str, said: Option<String>) -> Result<Option<Duration>
     }
 }
 
-fn switch(variable: &'static str, said: Option<String>, otherwise: bool) -> Result<bool, ConfigError> {
+pub(super) fn switch(
+    variable: &'static str,
+    said: Option<String>,
+    otherwise: bool,
+) -> Result<bool, ConfigError> {
     let Some(value) = said else { return Ok(otherwise) };
     match value.trim().to_ascii_lowercase().as_str() {
         "1" | "on" | "true" | "yes" => Ok(true),

@@ -6,8 +6,9 @@
 //! | `FLEET_RATE_LIMIT_BURST` | `20` | messages of one device at once |
 //! | `BUCKET_TTL_SECONDS` | `3600` | how long is remembered how often a device sent that sends no more |
 //! | `BUCKET_CLEANUP_INTERVAL` | `300` | how many seconds lie between two times at which what is too old is forgotten |
+//! | `STORE_REJECTS` | on | keeps messages that are refused for good, beside counting them; one in conflict with a stored reading is kept always |
 
-use crate::boot::config::ConfigError;
+use crate::boot::config::{ConfigError, switch};
 use crate::ingest::rate::buckets::BucketSettings;
 use std::time::Duration;
 
@@ -15,10 +16,18 @@ const WHOLE: &str = "a whole number from 1 to 1000000";
 const SECONDS: &str = "a whole number of seconds from 1 to 86400";
 
 /// How readings are taken in.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct IngestConfig {
     /// How often a device may send.
     pub rate: BucketSettings,
+    /// Whether messages that are refused are kept, beside being counted.
+    pub store_rejects: bool,
+}
+
+impl Default for IngestConfig {
+    fn default() -> Self {
+        IngestConfig { rate: BucketSettings::default(), store_rejects: true }
+    }
 }
 
 impl IngestConfig {
@@ -37,7 +46,8 @@ impl IngestConfig {
         if let Some(seconds) = number("BUCKET_CLEANUP_INTERVAL", SECONDS, 86_400)? {
             rate.cleanup = Duration::from_secs(seconds.into());
         }
-        Ok(IngestConfig { rate })
+        let store_rejects = switch("STORE_REJECTS", said("STORE_REJECTS"), true)?;
+        Ok(IngestConfig { rate, store_rejects })
     }
 }
 
@@ -69,6 +79,8 @@ mod tests {
         assert_eq!(read("FLEET_RATE_LIMIT_RPS", "10").unwrap().rate.rate.to_string(), "10");
         assert_eq!(read("FLEET_RATE_LIMIT_BURST", " 50 ").unwrap().rate.burst.to_string(), "50");
         assert_eq!(read("BUCKET_TTL_SECONDS", "60").unwrap().rate.ttl, Duration::from_secs(60));
+        assert!(IngestConfig::read(|_| None).unwrap().store_rejects);
+        assert!(!read("STORE_REJECTS", "off").unwrap().store_rejects);
         assert_eq!(read("BUCKET_CLEANUP_INTERVAL", "1").unwrap().rate.cleanup, Duration::from_secs(1));
     }
 

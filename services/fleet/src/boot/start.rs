@@ -16,7 +16,6 @@ use crate::boot::bring_up::{self, BringUpInput, BringUpResult};
 use crate::boot::config::{Config, Source};
 use crate::boot::demo::Credentials;
 use crate::boot::{router, stop};
-use crate::ingest::rate::RateLimiter;
 use crate::pools::Pools;
 use crate::service::{Ready, Service};
 use futures_util::poll;
@@ -140,11 +139,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         (Source::DevPostgres, _) => return Err(StartError::NoDatabase),
     };
     plimsoll_http::check(&owner.clone().check()?, config.request_deadline, config.proxy_limit)?;
-    let service = Service::new(
-        config.auto_provision,
-        operators(&config, credentials.as_ref())?,
-        RateLimiter::new(config.ingest.rate),
-    );
+    let operators = operators(&config, credentials.as_ref())?;
+    let service = Service::new(config.auto_provision, operators, &config.ingest);
     let stop = StopHandle::new();
     let hard_stop = config.hard_stop;
     let options = serve_options(&config, &owner, &service, &stop)?;

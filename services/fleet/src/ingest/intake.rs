@@ -1,10 +1,11 @@
 //! A message comes in, by whatever protocol: one path from its bytes to what became of it.
 //!
-//! The order is from cheap to dear: the message itself, how often its device sends; only then is the database asked who the
+//! The order is from cheap to dear: how often its device sends, the message itself; only then is the database asked who the
 //! device is, and only after all that is anything written. A protocol finds out who is named and what was shown, and
-//! translates what comes back.
+//! translates what comes back. What is refused for good, and would be refused again, is noted in quarantine.
 
 use super::message;
+use super::quarantine::Rejected;
 use super::rate::RateLimited;
 use super::reading::{self, Reading};
 use super::refusal::{MessageRefusal, StoreRefusal};
@@ -97,7 +98,27 @@ impl Refusal for IngestRefusal {
 pub async fn take(service: &Service, incoming: Incoming<'_>) -> Taken {
     let mut is_proved = false;
     let result = steps(service, incoming, &mut is_proved).await;
+    match &result {
+        Ok(_) => service.quarantine().exists(incoming.tenant),
+        Err(NotDone::Refused(refusal)) => note(service, incoming, refusal, is_proved),
+        // It is sent again.
+        Err(NotDone::Failed(_) | NotDone::FailedForAll(_)) => {}
+    }
     Taken { is_proved, result }
+}
+
+fn note(service: &Service, incoming: Incoming<'_>, refusal: &IngestRefusal, is_proved: bool) {
+    let Incoming { tenant, device, body, .. } = incoming;
+    let is_final = !matches!(
+        refusal.kind(),
+        RefusalKind::NotNow(_) | RefusalKind::Late | RefusalKind::Unsure | RefusalKind::OwnMistake
+    );
+    if is_final {
+        let (reason, is_kept) =
+            (refusal.code(), matches!(refusal, IngestRefusal::Store(StoreRefusal::Conflict)));
+        let rejected = Rejected { tenant, device, reason, body, is_proved, is_kept };
+        service.quarantine().note(rejected, reading::time_of_arrival());
+    }
 }
 
 async fn steps(
@@ -107,16 +128,23 @@ async fn steps(
 ) -> Result<Accepted, NotDone<IngestRefusal>> {
     let Incoming { tenant, device, shown, body } = incoming;
     let now = reading::time_of_arrival();
-    let message = message::parse(body, now).map_err(IngestRefusal::Message)?;
     let is_charged = service.rate().charge_known(tenant, device, shown).map_err(|limited| {
         *is_proved = true;
         IngestRefusal::Rate(limited)
     })?;
+    *is_proved = is_charged;
+    let message = message::parse(body, now).map_err(IngestRefusal::Message)?;
     let ready = service.ready().map_err(IngestRefusal::Starting)?;
     let (db, said, may_register) = (&ready.pools.ingest, message.site.as_ref(), service.auto_provision());
     let admitted = admit(db, tenant, device, shown, said, may_register).await;
+    // Every other refusal comes after the proof; of a failure of the database nothing is known.
+    *is_proved = is_charged
+        || match &admitted {
+            Ok(_) => true,
+            Err(NotDone::Refused(refusal)) => *refusal != AdmissionRefusal::NotProved,
+            Err(_) => false,
+        };
     let site = admitted.map_err(|why| why.map(IngestRefusal::Admission))?;
-    *is_proved = true;
     if !is_charged {
         service.rate().charge_proved(tenant, device, shown).map_err(IngestRefusal::Rate)?;
     }

@@ -6,6 +6,7 @@ pub mod message;
 mod number;
 pub mod pace;
 pub mod partitions;
+pub mod quarantine;
 pub mod queue;
 pub mod rate;
 pub mod reading;

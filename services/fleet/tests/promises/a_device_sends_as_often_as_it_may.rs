@@ -36,6 +36,17 @@ async fn and_one_more_is_told_when_to_come_again() {
     assert_eq!(fleet.readings().await, 6);
 }
 
+/// What is no message costs as well.
+#[tokio::test]
+async fn whatever_it_sends() {
+    let fleet = start(|_| {}).await;
+    fleet.device.send("d1", r#"{"t": 1}"#).await.accepted();
+    for _ in 0..4 {
+        fleet.device.send("d1", "{").await.refused(400, "INVALID_JSON");
+    }
+    fleet.device.send("d1", "{").await.refused(429, "RATE_LIMITED");
+}
+
 #[tokio::test]
 async fn after_the_time_it_sends_again() {
     let fleet = start(|settings| (settings.rate, settings.burst) = (2.0, 1.0)).await;
@@ -57,7 +68,6 @@ async fn a_stranger_takes_nothing_from_it() {
         stranger.send(&format!("forged{n}"), r#"{"t": 1}"#).await.refused(401, "TOKEN_INVALID");
         let other = format!("/ingest/tenant/forged{n}/device/d1/telemetry");
         stranger.send_to(&other, Some("x"), r#"{"t": 1}"#).await.refused(401, "TOKEN_INVALID");
-        fleet.device.send("d1", "{").await.refused(400, "INVALID_JSON");
     }
     assert_eq!(rate.buckets(), 1, "none is remembered that proved nothing");
     for _ in 0..4 {

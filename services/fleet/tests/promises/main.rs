@@ -41,4 +41,5 @@ mod the_schema_makes_itself_at_start;
 mod the_service_starts_while_postgres_is_away;
 mod what_a_login_prefers_changes_nothing;
 mod what_an_answer_says_is_so;
+mod what_is_not_taken_is_counted_and_kept;
 mod what_was_told_not_stored_is_not_stored;
