@@ -6,18 +6,21 @@
 
 use super::message;
 use super::quarantine::Rejected;
-use super::rate::RateLimited;
+use super::rate::buckets::BucketKey;
+use super::rate::{self, RateLimited};
 use super::reading::{self, Reading};
 use super::refusal::{MessageRefusal, StoreRefusal};
 use super::store::Fate;
 use crate::credentials::TokenHash;
-use crate::devices::DeviceId;
 use crate::devices::admit::admit;
 use crate::devices::refusal::AdmissionRefusal;
+use crate::devices::{DeviceId, SiteId};
 use crate::refusal::{NotDone, Refusal, RefusalKind};
 use crate::service::{Service, Starting};
 use crate::tenants::TenantId;
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 /// A message as it came.
 #[derive(Clone, Copy, Debug)]
@@ -91,13 +94,33 @@ impl Refusal for IngestRefusal {
     }
 }
 
+/// The devices that were let in within one request, with their sites: its other messages of them need not ask again.
+#[derive(Debug, Default)]
+pub(super) struct Admitted(Mutex<HashMap<BucketKey, SiteId>>);
+
+impl Admitted {
+    fn site(&self, Incoming { tenant, device, shown, .. }: Incoming<'_>) -> Option<SiteId> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&rate::key(tenant, device, shown)).cloned()
+    }
+
+    fn keep(&self, Incoming { tenant, device, shown, .. }: Incoming<'_>, site: &SiteId) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(rate::key(tenant, device, shown)).or_insert_with(|| site.clone());
+    }
+}
+
 /// Takes a message in, and returns after the COMMIT that holds its reading.
 ///
 /// # Cancel safety
 /// Dropped, it may be stored if it was being written by then, and its device may have been registered.
 pub async fn take(service: &Service, incoming: Incoming<'_>) -> Taken {
+    take_known(service, incoming, &Admitted::default()).await
+}
+
+/// The same for one of several messages of a request.
+pub(super) async fn take_known(service: &Service, incoming: Incoming<'_>, admitted: &Admitted) -> Taken {
     let mut is_proved = false;
-    let result = steps(service, incoming, &mut is_proved).await;
+    let result = steps(service, incoming, admitted, &mut is_proved).await;
     match &result {
         Ok(_) => service.quarantine().exists(incoming.tenant),
         Err(NotDone::Refused(refusal)) => note(service, incoming, refusal, is_proved),
@@ -124,6 +147,7 @@ fn note(service: &Service, incoming: Incoming<'_>, refusal: &IngestRefusal, is_p
 async fn steps(
     service: &Service,
     incoming: Incoming<'_>,
+    known: &Admitted,
     is_proved: &mut bool,
 ) -> Result<Accepted, NotDone<IngestRefusal>> {
     let Incoming { tenant, device, shown, body } = incoming;
@@ -136,7 +160,11 @@ async fn steps(
     let message = message::parse(body, now).map_err(IngestRefusal::Message)?;
     let ready = service.ready().map_err(IngestRefusal::Starting)?;
     let (db, said, may_register) = (&ready.pools.ingest, message.site.as_ref(), service.auto_provision());
-    let admitted = admit(db, tenant, device, shown, said, may_register).await;
+    let admitted = match known.site(incoming) {
+        Some(site) if said.is_none_or(|said| *said == site) => Ok(site),
+        Some(_) => Err(AdmissionRefusal::SiteMismatch.into()),
+        None => admit(db, tenant, device, shown, said, may_register).await,
+    };
     // Every other refusal comes after the proof; of a failure of the database nothing is known.
     *is_proved = is_charged
         || match &admitted {
@@ -145,6 +173,7 @@ async fn steps(
             Err(_) => false,
         };
     let site = admitted.map_err(|why| why.map(IngestRefusal::Admission))?;
+    known.keep(incoming, &site);
     if !is_charged {
         service.rate().charge_proved(tenant, device, shown).map_err(IngestRefusal::Rate)?;
     }

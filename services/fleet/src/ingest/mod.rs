@@ -1,5 +1,6 @@
 //! Ingest: from what a device sent to a row that has been committed.
 
+pub(crate) mod batch;
 mod fields;
 pub mod intake;
 pub mod message;

@@ -58,7 +58,8 @@ fn ids(path: Result<Path<(String, String)>, PathRejection>) -> Result<(TenantId,
     Ok((tenant, device))
 }
 
-fn token(headers: &HeaderMap) -> Result<TokenHash, Problem> {
+/// The hash of the token that the headers show.
+pub(super) fn token(headers: &HeaderMap) -> Result<TokenHash, Problem> {
     let shown = headers.get(TOKEN).map(|value| value.to_str().unwrap_or_default());
     let token = shown.filter(|token| !token.is_empty());
     token.map(TokenHash::of).ok_or_else(|| failure::token_missing(Proof::ProvisionToken))

@@ -9,6 +9,7 @@ mod process;
 mod service;
 
 // The promises.
+mod a_batch_has_an_answer_for_each_message;
 mod a_client_that_leaves_stops_its_question_and_not_its_reading;
 mod a_client_that_says_nothing_is_not_waited_for;
 mod a_device_sends_as_often_as_it_may;

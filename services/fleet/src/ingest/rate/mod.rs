@@ -93,7 +93,8 @@ impl RateLimiter {
     }
 }
 
-fn key(tenant: &TenantId, device: &DeviceId, shown: &TokenHash) -> BucketKey {
+/// What a device that has shown this is found by.
+pub(super) fn key(tenant: &TenantId, device: &DeviceId, shown: &TokenHash) -> BucketKey {
     BucketKey { tenant: tenant.clone(), device: device.clone(), proof: shown.bytes() }
 }
 
