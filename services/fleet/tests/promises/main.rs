@@ -40,6 +40,7 @@ mod the_first_hour_works_as_printed;
 mod the_login_role_carries_its_limits;
 mod the_schema_makes_itself_at_start;
 mod the_service_starts_while_postgres_is_away;
+mod under_overload_it_works_at_its_capacity;
 mod what_a_login_prefers_changes_nothing;
 mod what_an_answer_says_is_so;
 mod what_is_not_taken_is_counted_and_kept;
