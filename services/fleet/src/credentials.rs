@@ -22,6 +22,12 @@ impl TokenHash {
         TokenHash(Sha256::digest(token.as_bytes()).into())
     }
 
+    /// The hash itself, for tables in memory.
+    #[must_use]
+    pub fn bytes(&self) -> [u8; 32] {
+        self.0
+    }
+
     /// As it is kept in the database: 64 hex digits.
     #[must_use]
     pub fn hex(&self) -> String {

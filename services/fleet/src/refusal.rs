@@ -31,6 +31,14 @@ pub enum RefusalKind {
     Forbidden,
     /// Not now; it is worth asking again after this long.
     NotNow(Duration),
+    /// The client asks too often; it is worth asking again after this long.
+    TooOften(Duration),
+    /// Something else is there already.
+    Conflict,
+    /// The time was over, and nothing was done; it may be sent again.
+    Late,
+    /// It may have been done, and to do it twice is not the same as once.
+    Unsure,
     /// The service made a mistake; its log has the rest.
     OwnMistake,
 }
@@ -56,6 +64,17 @@ pub enum NotDone<R> {
     Failed(Error),
     /// The database failed for several clients at once, and the log has been told.
     FailedForAll(Arc<Error>),
+}
+
+impl<R> NotDone<R> {
+    /// The same with another refusal, for a room that hands on another's.
+    pub fn map<S>(self, of: impl FnOnce(R) -> S) -> NotDone<S> {
+        match self {
+            NotDone::Refused(refusal) => NotDone::Refused(of(refusal)),
+            NotDone::Failed(error) => NotDone::Failed(error),
+            NotDone::FailedForAll(error) => NotDone::FailedForAll(error),
+        }
+    }
 }
 
 impl<R> From<Error> for NotDone<R> {

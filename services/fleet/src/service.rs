@@ -5,7 +5,10 @@
 //! it refuses as [`Starting`]. Routes whose handlers do nothing else without it are refused by
 //! [`plimsoll_http::NeedsDatabase`] before that.
 
+use crate::boot::ingest_config::IngestConfig;
 use crate::ingest::partitions::Partitions;
+use crate::ingest::quarantine::Quarantine;
+use crate::ingest::rate::RateLimiter;
 use crate::ingest::writer::Writer;
 use crate::pools::Pools;
 use crate::refusal::{Refusal, RefusalKind};
@@ -21,6 +24,8 @@ pub struct Service(Arc<Inner>);
 struct Inner {
     auto_provision: bool,
     operators: Operators,
+    rate: RateLimiter,
+    quarantine: Quarantine,
     databases: Databases,
     ready: OnceLock<Ready>,
 }
@@ -58,9 +63,10 @@ impl Refusal for Starting {
 }
 
 impl Service {
-    pub(crate) fn new(auto_provision: bool, operators: Operators) -> Self {
+    pub(crate) fn new(auto_provision: bool, operators: Operators, ingest: &IngestConfig) -> Self {
+        let (rate, quarantine) = (RateLimiter::new(ingest.rate), Quarantine::new(ingest.store_rejects));
         let (databases, ready) = (Databases::new(), OnceLock::new());
-        Service(Arc::new(Inner { auto_provision, operators, databases, ready }))
+        Service(Arc::new(Inner { auto_provision, operators, rate, quarantine, databases, ready }))
     }
 
     /// What needs the database.
@@ -94,6 +100,18 @@ impl Service {
     #[must_use]
     pub fn operators(&self) -> &Operators {
         &self.0.operators
+    }
+
+    /// How often devices may send.
+    #[must_use]
+    pub fn rate(&self) -> &RateLimiter {
+        &self.0.rate
+    }
+
+    /// What was not taken.
+    #[must_use]
+    pub fn quarantine(&self) -> &Quarantine {
+        &self.0.quarantine
     }
 
     /// Whether a first message may register its device.

@@ -13,6 +13,7 @@ use crate::boot::schema::{MIGRATIONS, SENTINEL};
 use crate::boot::{database_url, session};
 use crate::credentials;
 use crate::ingest::partitions::{self, Partitions};
+use crate::ingest::quarantine;
 use crate::ingest::writer::Writer;
 use crate::pools::Pools;
 use crate::service::{Ready, Service};
@@ -126,6 +127,9 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
     let within = given.config.request_deadline * 4 / 5;
     let writer = Writer::start(pools.ingest.clone(), partitions.clone(), within);
     tokio::spawn(partitions::keep_ahead(partitions.clone(), given.stop.clone()));
+    let writing =
+        quarantine::keep_writing(given.service.clone(), pools.ops_worker.clone(), given.stop.clone());
+    tokio::spawn(writing);
     let with_tenant = given.demo.is_some() && session::takes_options(owner);
     let app_url = database_url::of_role(pools.ui.plan(), given.own_port, password.as_ref(), with_tenant);
     given.service.set_ready(Ready { pools, writer, cursors, partitions, server_version });

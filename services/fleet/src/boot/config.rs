@@ -1,7 +1,8 @@
 //! What the service was told, read once at the beginning.
 //!
 //! Where the database is, and every limit of its pools, is said in the library's own variables (`DATABASE_URL`, or
-//! `PG_HOST` and its like, and `PLIMSOLL_*`). The few below are the service's own.
+//! `PG_HOST` and its like, and `PLIMSOLL_*`). The few below are the service's own, and so are those
+//! about readings, which are in [`IngestConfig`]'s module.
 //!
 //! | variable | default | what it says |
 //! |---|---|---|
@@ -18,6 +19,7 @@
 //! | `FLEET_GRACE` | `20s` | how long requests under way may go on once the service stops |
 //! | `FLEET_HARD_STOP` | `30s` | when the whole stop is over, whatever clients and the database do |
 
+use crate::boot::ingest_config::IngestConfig;
 use crate::boot::role;
 use plimsoll::secret::Secret;
 use plimsoll::settings::{Limit, Settings, SettingsError};
@@ -58,6 +60,8 @@ pub struct Config {
     pub app_password: Option<Secret>,
     /// Whether somebody said how long to wait for a connection; the service has a shorter default than the library.
     pub pool_timeout_is_said: bool,
+    /// How readings are taken in.
+    pub ingest: IngestConfig,
     /// How long a request may take.
     pub request_deadline: Duration,
     /// How long the proxy in front waits for an answer, if there is one.
@@ -130,6 +134,7 @@ impl Config {
             env_file: env_file(said("FLEET_ENV_FILE")),
             app_password: said("FLEET_APP_PASSWORD").map(Secret::from),
             pool_timeout_is_said: pool_timeouts.iter().any(|name| said(name).is_some()),
+            ingest: IngestConfig::read(said)?,
             request_deadline: deadline(said("FLEET_REQUEST_DEADLINE"))?.unwrap_or(Duration::from_secs(15)),
             proxy_limit: time("FLEET_PROXY_LIMIT", said("FLEET_PROXY_LIMIT"))?,
             grace: time("FLEET_GRACE", said("FLEET_GRACE"))?.unwrap_or(Duration::from_secs(20)),
@@ -182,7 +187,11 @@ fn time(variable: &'static str, said: Option<String>) -> Result<Option<Duration>
     }
 }
 
-fn switch(variable: &'static str, said: Option<String>, otherwise: bool) -> Result<bool, ConfigError> {
+pub(super) fn switch(
+    variable: &'static str,
+    said: Option<String>,
+    otherwise: bool,
+) -> Result<bool, ConfigError> {
     let Some(value) = said else { return Ok(otherwise) };
     match value.trim().to_ascii_lowercase().as_str() {
         "1" | "on" | "true" | "yes" => Ok(true),

@@ -8,6 +8,7 @@ pub mod demo;
 #[cfg(feature = "dev")]
 pub(crate) mod dev_postgres;
 pub mod env_file;
+pub mod ingest_config;
 mod origin;
 mod private_file;
 pub mod role;

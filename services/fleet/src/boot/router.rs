@@ -1,7 +1,7 @@
 //! Every path there is, and the layers around all of them.
 
 use crate::front::{self, FrontInput};
-use crate::ingest::message;
+use crate::ingest::{batch, message};
 use crate::service::Service;
 use crate::{devices, ingest};
 use axum::Router;
@@ -42,6 +42,11 @@ pub(crate) fn all(given: RouterInput) -> Router {
     let list = || get(devices::routes::list).route_layer(needs("ui"));
     // No other path takes a body.
     let options = Options::default().deadline(deadline).body_bytes(message::LARGEST);
+    let of_batches = Options::default().deadline(deadline).body_bytes(batch::LARGEST);
+    let batches = Router::new()
+        .route("/ingest/v1/batch", post(batch::batch).route_layer(needs("ingest")))
+        .method_not_allowed_fallback(not_this_way)
+        .layer(layers(&databases, of_batches));
     Router::new()
         .route("/healthz", get(alive))
         .route("/ingest/v1/tenant/{tenant}/device/{device}/telemetry", readings())
@@ -54,6 +59,7 @@ pub(crate) fn all(given: RouterInput) -> Router {
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_way)
         .layer(layers(&databases, options))
+        .merge(batches)
         .with_state(service)
 }
 

@@ -144,7 +144,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let origin = Origin::find(&config, credentials.as_ref(), &marks).await?;
     let owner = origin.owner.clone();
     plimsoll_http::check(&owner.clone().check()?, config.request_deadline, config.proxy_limit)?;
-    let service = Service::new(config.auto_provision, operators(&config, credentials.as_ref())?);
+    let operators = operators(&config, credentials.as_ref())?;
+    let service = Service::new(config.auto_provision, operators, &config.ingest);
     let report = ReportOptions::default().enabled(config.sigusr1);
     let on_sigusr1 = on_sigusr1(service.databases(), report)?;
     let stop = StopHandle::new();
@@ -281,6 +282,12 @@ impl Running {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
+    }
+
+    /// What handlers share, from the first moment on.
+    #[must_use]
+    pub fn shared(&self) -> &Service {
+        &self.service
     }
 
     /// What handlers share, once the database has been there.

@@ -1,4 +1,4 @@
-//! What is done last: what was taken is written, and then the pools are closed, within what is left of the time of the stop.
+//! What is done last: what was taken is written, what was not is counted, and then the pools are closed, within what is left of the time of the stop.
 
 use crate::pools::Pools;
 use crate::service::Service;
@@ -20,6 +20,11 @@ pub(crate) async fn write_and_close(service: Service, left: Duration) {
             ready.writer.waiting(),
             for_writing.as_millis()
         );
+    }
+    // What was not taken is worth a part of what is left, and no more.
+    let for_quarantine = end.saturating_duration_since(Instant::now()) / 4;
+    if timeout(for_quarantine, service.quarantine().write(&ready.pools.ops_worker)).await.is_err() {
+        tracing::warn!("what was not taken last could not be counted in time");
     }
     ready.pools.close_within(end.saturating_duration_since(Instant::now())).await;
 }

@@ -4,9 +4,10 @@
 use crate::refusal::{NotDone, Proof, Refusal, RefusalKind};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use plimsoll::Error;
+use plimsoll::{Error, Outcome};
 use plimsoll_http::Problem;
 use std::borrow::Cow;
+use std::time::Duration;
 
 /// What a handler gives back.
 pub type Reply<T = Response> = Result<T, Failure>;
@@ -64,6 +65,15 @@ impl<R: Refusal> From<R> for Failure {
             RefusalKind::NotNow(after) => {
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, title).retry_after(after)
             }
+            RefusalKind::TooOften(after) => {
+                Problem::new(StatusCode::TOO_MANY_REQUESTS, code, title).retry_after(after)
+            }
+            RefusalKind::Conflict => Problem::new(StatusCode::CONFLICT, code, title),
+            RefusalKind::Late => Problem::new(StatusCode::GATEWAY_TIMEOUT, code, title)
+                .retry_after(Duration::from_secs(1))
+                .member("outcome", Outcome::NotStarted.to_string()),
+            RefusalKind::Unsure => Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, title)
+                .member("outcome", Outcome::Unknown.to_string()),
             RefusalKind::OwnMistake => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, code, title),
         })
     }

@@ -1,10 +1,16 @@
 //! Ingest: from what a device sent to a row that has been committed.
 
+pub(crate) mod batch;
 mod fields;
 pub(crate) mod health;
+pub mod intake;
 pub mod message;
 mod number;
+pub mod pace;
 pub mod partitions;
+pub mod quarantine;
+pub mod queue;
+pub mod rate;
 pub mod reading;
 pub mod refusal;
 pub mod routes;

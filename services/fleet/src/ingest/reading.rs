@@ -18,6 +18,8 @@ pub struct Reading {
     pub site: SiteId,
     /// What: a JSON object.
     pub metrics: String,
+    /// Whether the device said when it was: sent again, it is then the same reading. Without that, it is another one.
+    pub is_repeatable: bool,
 }
 
 impl Reading {
@@ -37,8 +39,14 @@ impl Reading {
             (None, Some(_)) => 0,
             (None, None) => own_seq()?,
         };
-        let time = message.time.unwrap_or(now);
-        Ok(Reading { device, time, seq, site, metrics: message.metrics })
+        let (time, is_repeatable) = (message.time.unwrap_or(now), message.time.is_some());
+        Ok(Reading { device, time, seq, site, metrics: message.metrics, is_repeatable })
+    }
+
+    /// What makes it this reading, within its tenant.
+    #[must_use]
+    pub fn identity(&self) -> (&str, Timestamp, i64) {
+        (self.device.as_str(), self.time, self.seq)
     }
 }
 

@@ -201,14 +201,31 @@ impl Misfit {
 pub enum StoreRefusal {
     /// More readings arrive than can be written.
     QueueFull,
+    /// The time of the request was over while it still waited; it was taken out of the queue.
+    NotInTime,
     /// The service is stopping.
     Stopping,
-    /// The database was lost before it said whether the reading is stored.
+    /// A reading of the same device, time and number is stored, and says something else.
+    Conflict,
+    /// The database was lost before it said whether the reading is stored. Sent again, it is the same reading.
     OutcomeUnknown,
+    /// The same of a reading that has no time of its own, and would be another one if it were sent again.
+    OutcomeUnknownOnce,
     /// The day has no partition, which is not the reading's fault.
     NoPlaceForTheDay,
     /// The operating system gives no random bytes, and so a message without a number got none.
     NotNumbered,
+}
+
+impl StoreRefusal {
+    /// The same as it is told of a reading that is, or is not, the same when it is sent again.
+    #[must_use]
+    pub fn told_of(self, is_repeatable: bool) -> Self {
+        match self {
+            StoreRefusal::OutcomeUnknown if !is_repeatable => StoreRefusal::OutcomeUnknownOnce,
+            refusal => refusal,
+        }
+    }
 }
 
 impl Refusal for StoreRefusal {
@@ -218,6 +235,9 @@ impl Refusal for StoreRefusal {
             StoreRefusal::Stopping | StoreRefusal::OutcomeUnknown => {
                 RefusalKind::NotNow(Duration::from_secs(1))
             }
+            StoreRefusal::NotInTime => RefusalKind::Late,
+            StoreRefusal::Conflict => RefusalKind::Conflict,
+            StoreRefusal::OutcomeUnknownOnce => RefusalKind::Unsure,
             StoreRefusal::NoPlaceForTheDay | StoreRefusal::NotNumbered => RefusalKind::OwnMistake,
         }
     }
@@ -225,19 +245,34 @@ impl Refusal for StoreRefusal {
     fn code(&self) -> &'static str {
         match self {
             StoreRefusal::QueueFull => "QUEUE_FULL",
+            StoreRefusal::NotInTime => "NOT_IN_TIME",
             StoreRefusal::Stopping => "STOPPING",
-            StoreRefusal::OutcomeUnknown => "OUTCOME_UNKNOWN",
+            StoreRefusal::Conflict => "READING_CONFLICT",
+            StoreRefusal::OutcomeUnknown | StoreRefusal::OutcomeUnknownOnce => "OUTCOME_UNKNOWN",
             StoreRefusal::NoPlaceForTheDay | StoreRefusal::NotNumbered => "INTERNAL",
         }
     }
 
     fn detail(&self) -> Cow<'static, str> {
         let sentence = match self {
-            StoreRefusal::QueueFull => "more readings arrive than can be written now; send again later",
-            StoreRefusal::Stopping => "the service is stopping; send again",
+            StoreRefusal::QueueFull => {
+                "more readings arrive than can be written now; it is not stored: send again later"
+            }
+            StoreRefusal::NotInTime => {
+                "the time of this request was over before the reading was written; it is not stored: send it again"
+            }
+            StoreRefusal::Stopping => "the service is stopping; it is not stored: send again",
+            StoreRefusal::Conflict => {
+                "another reading of this device with the same ts and seq is stored, and its metrics differ: it stays as it is, \
+                 and this one was put into quarantine; give each reading a ts or a seq of its own"
+            }
             StoreRefusal::OutcomeUnknown => {
                 "the database was lost before it said whether this was stored: send it again, what was stored already is \
                  not stored twice"
+            }
+            StoreRefusal::OutcomeUnknownOnce => {
+                "the database was lost before it said whether this was stored. The message has no ts of its own: sent \
+                 again, it may be stored twice. A reading with a ts is stored once, however often it is sent"
             }
             StoreRefusal::NoPlaceForTheDay => {
                 "the service has no place for readings of this day; its log has the rest"

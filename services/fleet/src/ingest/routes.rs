@@ -1,24 +1,21 @@
 //! `POST /ingest/v1/tenant/{t}/device/{d}/telemetry`: a device's reading over HTTP.
 //!
 //! The body is in memory already, and not longer than a message. From there the order is from cheap to dear: the form of the
-//! ids, the token's presence, what the headers say of the body, the message; only then is the database asked who the device
-//! is, and only after all that is anything written. 202 means that the transaction which holds the reading has committed.
+//! ids, the token's presence, what the headers say of the body; what comes then is [`intake`]'s. 202 means that the transaction which holds the reading has committed.
 
-use super::message;
-use super::reading::{self, Reading};
+use super::intake::{self, Accepted, Incoming};
 use crate::credentials::TokenHash;
 use crate::devices::DeviceId;
-use crate::devices::admit::admit;
 use crate::http::failure::{self, Reply};
 use crate::http::media;
 use crate::refusal::Proof;
-use crate::service::{Ready, Service};
+use crate::service::Service;
 use crate::tenants::TenantId;
 use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Json};
+use axum::response::{IntoResponse, Json, Response};
 use plimsoll_http::{Problem, User};
 use serde_json::json;
 
@@ -30,23 +27,23 @@ pub(crate) async fn telemetry(
     path: Result<Path<(String, String)>, PathRejection>,
     headers: HeaderMap,
     body: Bytes,
-) -> Reply<(User, Reply)> {
+) -> Reply<(Option<User>, Reply)> {
     let (tenant, device) = ids(path)?;
     let shown = token(&headers)?;
     media::check(&headers)?;
-    let now = reading::time_of_arrival();
-    let message = message::parse(&body, now)?;
-    let ready = service.ready()?;
-    let (db, said, may_register) = (&ready.pools.ingest, message.site.as_ref(), service.auto_provision());
-    let site = admit(db, &tenant, &device, &shown, said, may_register).await?;
-    let reading = Reading::of(message, device, site, now)?;
-    Ok((User::new(tenant.as_str()), store(ready, tenant, reading).await))
+    let incoming = Incoming { tenant: &tenant, device: &device, shown: &shown, body: &body };
+    let taken = intake::take(&service, incoming).await;
+    // Only what was proved is told to the log.
+    let user = taken.is_proved.then(|| User::new(tenant.as_str()));
+    Ok((user, taken.result.map(|accepted| told(&device, accepted)).map_err(Into::into)))
 }
 
-async fn store(ready: &Ready, tenant: TenantId, reading: Reading) -> Reply {
-    let told = json!({ "status": "accepted", "device_id": reading.device.as_str(), "seq": reading.seq });
-    ready.writer.store(tenant, reading).await?;
-    Ok((StatusCode::ACCEPTED, Json(told)).into_response())
+fn told(device: &DeviceId, Accepted { seq, is_duplicate }: Accepted) -> Response {
+    let mut told = json!({ "status": "accepted", "device_id": device.as_str(), "seq": seq });
+    if let (true, Some(told)) = (is_duplicate, told.as_object_mut()) {
+        told.insert("duplicate".to_owned(), true.into());
+    }
+    (StatusCode::ACCEPTED, Json(told)).into_response()
 }
 
 fn ids(path: Result<Path<(String, String)>, PathRejection>) -> Result<(TenantId, DeviceId), Problem> {
@@ -61,7 +58,8 @@ fn ids(path: Result<Path<(String, String)>, PathRejection>) -> Result<(TenantId,
     Ok((tenant, device))
 }
 
-fn token(headers: &HeaderMap) -> Result<TokenHash, Problem> {
+/// The hash of the token that the headers show.
+pub(super) fn token(headers: &HeaderMap) -> Result<TokenHash, Problem> {
     let shown = headers.get(TOKEN).map(|value| value.to_str().unwrap_or_default());
     let token = shown.filter(|token| !token.is_empty());
     token.map(TokenHash::of).ok_or_else(|| failure::token_missing(Proof::ProvisionToken))

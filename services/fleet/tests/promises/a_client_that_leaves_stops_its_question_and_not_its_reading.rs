@@ -1,5 +1,5 @@
-//! Who asks and leaves stops its statement on the server. Who sends a reading and leaves does not: others may be in the same
-//! batch, and the reading is stored as if its client were there.
+//! Who asks and leaves stops its statement on the server. Who sends a reading and leaves while it is written does not:
+//! others may be in the same batch, and the reading is stored as if its client were there.
 
 use crate::process;
 use crate::service::{self, Fleet};

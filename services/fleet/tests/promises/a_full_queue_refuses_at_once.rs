@@ -22,6 +22,7 @@ fn reading(seq: i64) -> Reading {
         seq,
         site: SiteId::default_site(),
         metrics: r#"{"t":1}"#.to_owned(),
+        is_repeatable: true,
     }
 }
 

@@ -68,6 +68,22 @@ async fn not_found_out_it_is_refused_and_stored_once_when_sent_again() {
     assert_eq!(fleet.readings().await, 2);
 }
 
+/// Sent again, it would be another reading; so it is not told to come again, and why is said.
+#[tokio::test]
+async fn a_reading_without_a_time_is_not_told_to_come_again() {
+    let (fleet, wire) = behind_a_wire().await;
+    fleet.device.send("d1", r#"{"t": 0}"#).await.accepted();
+    let break_wire = || {
+        wire.set(Fault::on_message(Direction::ToServer, b'Q', "COMMIT", When::AnswerDropped));
+        wire.add(Fault::on_message(Direction::ToServer, b'P', "pg_xact_status", When::Before));
+    };
+    let answer = send_held(&fleet, r#"{"t": 1}"#, break_wire).await.await.unwrap();
+    answer.refused(503, "OUTCOME_UNKNOWN");
+    assert_eq!((answer.retry_after, &answer.body["outcome"]), (None, &"unknown".into()), "{answer:?}");
+    assert!(answer.body["title"].as_str().unwrap().contains("may be stored twice"), "{answer:?}");
+    wire.clear();
+}
+
 #[tokio::test]
 async fn what_did_not_happen_is_done_again_by_the_service() {
     let (fleet, wire) = behind_a_wire().await;

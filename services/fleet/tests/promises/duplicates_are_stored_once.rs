@@ -18,7 +18,7 @@ async fn sent_again_it_is_accepted_and_stored_once() {
     }
     assert_eq!(fleet.readings().await, 1);
     // The first that came stays, also against one that claims to be the same and says something else.
-    fleet.device.send("d1", first.replace(r#""t":1"#, r#""t":2"#)).await.accepted();
+    fleet.device.send("d1", first.replace(r#""t":1"#, r#""t":2"#)).await.refused(409, "READING_CONFLICT");
     assert_eq!(fleet.number("SELECT count(*) AS n FROM telemetry WHERE metrics = '{\"t\":1}'").await, 1);
     // Another device, another number, another time: other readings.
     fleet.device.send("d2", &first).await.accepted();

@@ -10,9 +10,11 @@ mod process;
 mod service;
 
 // The promises.
+mod a_batch_has_an_answer_for_each_message;
 mod a_client_that_leaves_stops_its_question_and_not_its_reading;
 mod a_client_that_says_nothing_is_not_waited_for;
 mod a_database_that_is_broken_from_the_page_loses_nothing;
+mod a_device_sends_as_often_as_it_may;
 mod a_frozen_database_is_a_503_and_loses_nothing;
 mod a_full_queue_refuses_at_once;
 mod a_lost_commit_is_not_acknowledged_twice;
@@ -42,4 +44,8 @@ mod the_schema_makes_itself_at_start;
 mod the_service_starts_while_postgres_is_away;
 mod the_service_tells_how_it_is;
 mod the_start_page_tells_what_runs;
+mod under_overload_it_works_at_its_capacity;
 mod what_a_login_prefers_changes_nothing;
+mod what_an_answer_says_is_so;
+mod what_is_not_taken_is_counted_and_kept;
+mod what_was_told_not_stored_is_not_stored;

@@ -121,6 +121,7 @@ impl Process {
             .env("FLEET_DEMO", "on")
             .env("FLEET_ENV_FILE", "off")
             .env("AUTO_PROVISION", "1")
+            .env("FLEET_RATE_LIMIT_BURST", "1000")
             .env("PLIMSOLL_POOL_TIMEOUT", "14s");
         command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
     }

@@ -2,6 +2,7 @@
 
 use fleet::boot::bring_up::BringUpResult;
 use fleet::boot::demo::Credentials;
+use fleet::boot::ingest_config::IngestConfig;
 use fleet::{Config, Running, Source};
 use jiff::Timestamp;
 use plimsoll::{Database, Settings, TransactionGuard};
@@ -64,11 +65,19 @@ pub(crate) fn config(url: &str, folder: &Path) -> Config {
         env_file: None,
         app_password: None,
         pool_timeout_is_said: true,
+        // What the tests send at once is more than a device may.
+        ingest: without_limit(),
         request_deadline: Duration::from_secs(15),
         proxy_limit: None,
         grace: Duration::from_secs(20),
         hard_stop: Duration::from_secs(30),
     }
+}
+
+fn without_limit() -> IngestConfig {
+    let mut ingest = IngestConfig::default();
+    (ingest.rate.rate, ingest.rate.burst) = (1e6, 1e6);
+    ingest
 }
 
 /// A service on a fresh database, ready.

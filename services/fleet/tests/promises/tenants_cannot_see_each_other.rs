@@ -5,7 +5,7 @@ use crate::service::{self, Fleet};
 use fleet::tenants::{TenantId, TenantTx, transaction};
 use plimsoll::{Database, Fault};
 
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 9] = [
     "tenants",
     "sites",
     "tenant_access_tokens",
@@ -13,6 +13,8 @@ const TABLES: [&str; 7] = [
     "device_registry",
     "subscription_event_log",
     "telemetry",
+    "quarantine_events",
+    "quarantine_counters_minute",
 ];
 
 /// Two tenants, each with a row in every table.
@@ -24,7 +26,10 @@ async fn two_tenants() -> (Fleet, Database) {
         INSERT INTO sites (tenant_id, site_id, name) VALUES ('other', 'default', 'd');
         INSERT INTO tenant_access_tokens VALUES ('other', encode(sha256('other.token'), 'hex'), 'l');
         INSERT INTO subscriptions (tenant_id, subscription_id, subscription_type, device_limit, term_end)
-        VALUES ('other', 'SUB-20250101-00001', 'MAIN', 5, now() + interval '1 year')";
+        VALUES ('other', 'SUB-20250101-00001', 'MAIN', 5, now() + interval '1 year');
+        INSERT INTO quarantine_events (tenant_id, device_id, msg_type, reason, payload)
+        VALUES ('test', 'd1', 'telemetry', 'INVALID_JSON', '{'), ('other', 'd1', 'telemetry', 'INVALID_JSON', '{');
+        INSERT INTO quarantine_counters_minute VALUES ('test', now(), 'INVALID_JSON', 1), ('other', now(), 'INVALID_JSON', 1)";
     fleet.database.execute(other).await.unwrap();
     let path = "/ingest/tenant/other/device/o1/telemetry";
     fleet.device.send_to(path, Some("key"), r#"{"t": 1}"#).await.accepted();
