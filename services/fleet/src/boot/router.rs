@@ -16,15 +16,14 @@ pub(crate) fn all(service: Service, deadline: Duration) -> Router {
     let databases = service.databases().clone();
     let needs = |pool| NeedsDatabase::named(&databases, pool);
     let readings = || post(ingest::routes::telemetry).route_layer(needs("ingest"));
-    let list = || get(devices::routes::list).route_layer(needs("ui"));
-    // No other path takes a body.
+    let uploads = devices::routes::uploads(&databases, deadline);
+    // No other path but those takes a longer body.
     let options = Options::default().deadline(deadline).body_bytes(message::LARGEST);
     Router::new()
         .route("/healthz", get(alive))
         .route("/ingest/v1/tenant/{tenant}/device/{device}/telemetry", readings())
         .route("/ingest/tenant/{tenant}/device/{device}/telemetry", readings())
-        .route("/api/v1/customer/devices", list())
-        .route("/customer/devices", list())
+        .merge(devices::routes::all(&databases))
         .route("/api/v1/operator/system/health", get(operator::routes::health))
         .route("/operator/system/health", get(operator::routes::health))
         .route("/api/v1/operator/system/capacity", get(operator::routes::capacity))
@@ -33,6 +32,7 @@ pub(crate) fn all(service: Service, deadline: Duration) -> Router {
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_way)
         .layer(layers(&databases, options))
+        .merge(uploads)
         .with_state(service)
 }
 

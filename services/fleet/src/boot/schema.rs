@@ -11,4 +11,5 @@ pub static MIGRATIONS: Migrations = plimsoll::migrations!(
     "migrations/002_devices.sql",
     "migrations/003_telemetry.sql",
     "migrations/004_partition_bounds.sql",
+    "migrations/007_registry.sql",
 );

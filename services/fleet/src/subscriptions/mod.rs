@@ -1,3 +1,4 @@
-//! Subscriptions: how many devices a tenant may have, and how many it has.
+//! Subscriptions: how many devices a tenant may have, how many it has, and until when.
 
 pub mod store;
+pub mod subscription;
