@@ -16,6 +16,7 @@ use crate::ingest::partitions::{self, Partitions};
 use crate::ingest::writer::Writer;
 use crate::pools::Pools;
 use crate::service::{Ready, Service};
+use crate::subscriptions::terms;
 use plimsoll::migrate::Initialisation;
 use plimsoll::secret::{Password, Secret};
 use plimsoll::settings::{Plan, Settings};
@@ -116,6 +117,7 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
     let within = given.config.request_deadline * 4 / 5;
     let writer = Writer::start(pools.ingest.clone(), partitions.clone(), within);
     tokio::spawn(partitions::keep_ahead(partitions.clone(), given.stop.clone()));
+    tokio::spawn(terms::keep(pools.ops_worker.clone(), given.stop.clone()));
     let with_tenant = given.demo.is_some() && session::takes_options(owner);
     let app_url = database_url::of_role(pools.ui.plan(), password.as_ref(), with_tenant);
     given.service.set_ready(Ready { pools, writer, cursors, partitions });

@@ -2,7 +2,7 @@
 
 use crate::ingest::message;
 use crate::service::Service;
-use crate::{devices, ingest, operator};
+use crate::{devices, ingest, operator, subscriptions};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Json;
@@ -24,6 +24,7 @@ pub(crate) fn all(service: Service, deadline: Duration) -> Router {
         .route("/ingest/v1/tenant/{tenant}/device/{device}/telemetry", readings())
         .route("/ingest/tenant/{tenant}/device/{device}/telemetry", readings())
         .merge(devices::routes::all(&databases))
+        .merge(subscriptions::routes::all(&databases))
         .route("/api/v1/operator/system/health", get(operator::routes::health))
         .route("/operator/system/health", get(operator::routes::health))
         .route("/api/v1/operator/system/capacity", get(operator::routes::capacity))

@@ -52,6 +52,18 @@ impl Actor {
     pub fn tenant(id: &str) -> Self {
         Actor { kind: "tenant", id: id.to_owned() }
     }
+
+    /// What kind of actor: `service` or `tenant`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// Which one.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
 }
 
 /// What the event log tells.
@@ -114,11 +126,17 @@ pub enum Wanted {
 /// # Cancel safety
 /// The lock goes with the transaction.
 pub async fn with_room(tx: &TenantTx, named: Option<&str>) -> Result<Wanted> {
-    let Some(row) = tx.query_opt(WITH_ROOM, &[&tx.tenant(), &named]).await? else {
-        return Ok(if named.is_some() { Wanted::NotThere } else { Wanted::Full });
-    };
-    let has_room: bool = row.try_get(1)?;
-    Ok(if has_room { Wanted::Room(Room { subscription: row.try_get(0)? }) } else { Wanted::Full })
+    // The one with room may be full once its lock is had. Another may still have some, which a second look sees.
+    let looks = if named.is_none() { 2 } else { 1 };
+    for _ in 0..looks {
+        let Some(row) = tx.query_opt(WITH_ROOM, &[&tx.tenant(), &named]).await? else {
+            return Ok(if named.is_some() { Wanted::NotThere } else { Wanted::Full });
+        };
+        if row.try_get(1)? {
+            return Ok(Wanted::Room(Room { subscription: row.try_get(0)? }));
+        }
+    }
+    Ok(Wanted::Full)
 }
 
 /// Counts one more device, and writes down which.

@@ -73,7 +73,7 @@ async fn choose(fleet: &Fleet, boundary: u32) {
 }
 
 /// Every row of every table of the tenants', as text.
-async fn state(fleet: &Fleet) -> Vec<(String, String)> {
+pub(crate) async fn state(fleet: &Fleet) -> Vec<(String, String)> {
     let sql = "SELECT c.oid::regclass::text AS name FROM pg_class c
                JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
                WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relnamespace = 'public'::regnamespace

@@ -4,6 +4,7 @@
 use crate::asking::{Ask, all_at_once, created, delete, text, with_status};
 use crate::boundaries;
 use crate::service::{self, Device, Fleet};
+use plimsoll::{Database, Settings};
 use reqwest::Method;
 
 const COUNT: &str = "SELECT active_device_count AS n FROM subscriptions";
@@ -94,6 +95,36 @@ async fn one_without_a_subscription_leaves_the_count_alone() {
     assert_eq!(delete(&fleet, "/customer/devices/free").await.status, 200);
     assert_eq!((fleet.number(COUNT).await, fleet.number(REMOVED).await), (1, 1));
     assert_eq!(status(&fleet, "free").await, "DELETED");
+}
+
+/// While a delete waits for the subscription, the device is moved to another: that one is given its place back.
+#[tokio::test]
+async fn one_that_is_moved_meanwhile_is_counted_where_it_is() {
+    let fleet = service::start().await;
+    created(&fleet, "d1").await;
+    let other =
+        "INSERT INTO subscriptions (tenant_id, subscription_id, subscription_type, device_limit, term_end,
+                                            active_device_count)
+                 VALUES ('test', 'SUB-20250101-00009', 'MAIN', 5, now() + interval '1 year', 3)";
+    fleet.database.execute(other).await.unwrap();
+    let owner = Database::connect(Settings::from_url(fleet.database.url()).unwrap()).await.unwrap();
+    let hold = owner.begin().await.unwrap();
+    hold.batch_execute("SELECT FROM subscriptions WHERE subscription_id <> 'SUB-20250101-00009' FOR UPDATE")
+        .await
+        .unwrap();
+    let deleting = tokio::spawn(Ask::new(&fleet, Method::DELETE, "/customer/devices/d1").send());
+    let waits = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database()
+                 AND wait_event_type = 'Lock' AND query LIKE '%public.subscriptions%'";
+    service::until("the delete waits", async || fleet.number(waits).await == 1).await;
+    let moves = "UPDATE device_registry SET subscription_id = 'SUB-20250101-00009';
+                 UPDATE subscriptions SET active_device_count = 0 WHERE subscription_id <> 'SUB-20250101-00009'";
+    hold.batch_execute(moves).await.unwrap();
+    hold.commit().await.unwrap();
+    assert_eq!(deleting.await.unwrap().status, 200);
+    let counts =
+        "SELECT string_agg(active_device_count::text, ' ' ORDER BY subscription_id) AS s FROM subscriptions";
+    assert_eq!(text(&fleet, counts).await, "2 0");
+    assert_eq!(fleet.number(REMOVED).await, 1);
 }
 
 /// A constraint that fails in the second or the third write, as the document has it.
