@@ -4,6 +4,11 @@
 use crate::asking::{Ask, created, delete, patch, post};
 use crate::boundaries::{all_or_nothing, install};
 use crate::service::{self, Answer};
+use fleet::credentials::TokenHash;
+use fleet::devices::provision::{Provisioned, provision};
+use fleet::devices::{DeviceId, SiteId};
+use fleet::subscriptions::terms;
+use fleet::tenants::TenantId;
 use reqwest::Method;
 use serde_json::json;
 
@@ -47,4 +52,29 @@ async fn of_devices() {
     let import = async || Ask::new(&fleet, Method::POST, "/customer/devices/import").body(file).send().await;
     let is_imported = |answer: &Answer| answer.body["imported"] == 1;
     assert_eq!(all_or_nothing(&fleet, "a row of a file", is_imported, import).await, 15);
+}
+
+/// A first message's registration, below HTTP: the reading that came with it is a write of its own.
+#[tokio::test]
+async fn of_first_messages() {
+    let fleet = service::start().await;
+    install(&fleet).await;
+    let db = fleet.running.service().unwrap().pools.ingest.clone();
+    let (tenant, device) = (TenantId::parse("test").unwrap(), DeviceId::parse("new").unwrap());
+    let (site, key) = (SiteId::default_site(), TokenHash::of("key"));
+    let register = async || provision(&db, &tenant, &device, &site, &key).await.ok();
+    let is_made = |done: &Option<Provisioned>| *done == Some(Provisioned::Made);
+    assert_eq!(all_or_nothing(&fleet, "auto-provision", is_made, register).await, 9);
+}
+
+/// What the background turns, with the event that tells of it.
+#[tokio::test]
+async fn of_subscriptions_whose_end_has_come() {
+    let fleet = service::start().await;
+    let past = "UPDATE subscriptions SET term_start = now() - interval '2 days', term_end = now() - interval '1 day'";
+    fleet.database.execute(past).await.unwrap();
+    install(&fleet).await;
+    let db = fleet.running.service().unwrap().pools.ops_worker.clone();
+    let turn = async || terms::advance(&db).await.unwrap();
+    assert_eq!(all_or_nothing(&fleet, "turn", |turned| *turned == 1, turn).await, 6);
 }

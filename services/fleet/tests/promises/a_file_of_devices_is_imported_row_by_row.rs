@@ -143,7 +143,7 @@ async fn rows_that_were_not_reached_are_told() {
     let fleet = service::start().await;
     let hold = fleet.database.execute(
         "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
-        $$ BEGIN PERFORM pg_sleep(13); RETURN NULL; END $$;
+        $$ BEGIN PERFORM pg_sleep(12); RETURN NULL; END $$;
         CREATE TRIGGER slow AFTER INSERT ON device_registry FOR EACH STATEMENT EXECUTE FUNCTION slow()",
     );
     hold.await.unwrap();

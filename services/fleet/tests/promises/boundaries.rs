@@ -3,7 +3,8 @@
 //! Triggers on every table of the tenants' count each write before and after it, and once more at COMMIT, by a sequence, which
 //! no rollback takes back; at the chosen number they raise.
 
-use crate::service::{Answer, Fleet};
+use crate::service::Fleet;
+use std::fmt::Debug;
 
 const INSTALL: &str = "
     CREATE SCHEMA faults;
@@ -42,11 +43,11 @@ pub(crate) async fn install(fleet: &Fleet) {
 
 /// Runs an operation with a fault at its first boundary, then at its second, until it passes all of them. After each fault the
 /// tables are what they were before; after the last try they are not. Gives the number of boundaries.
-pub(crate) async fn all_or_nothing(
+pub(crate) async fn all_or_nothing<T: Debug>(
     fleet: &Fleet,
     what: &str,
-    is_done: impl Fn(&Answer) -> bool,
-    operation: impl AsyncFn() -> Answer,
+    is_done: impl Fn(&T) -> bool,
+    operation: impl AsyncFn() -> T,
 ) -> u32 {
     let before = state(fleet).await;
     for boundary in 1..=MOST {
