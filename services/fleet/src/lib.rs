@@ -10,7 +10,7 @@
 //! # The map
 //! | room | what is in it |
 //! |---|---|
-//! | [`refusal`], [`credentials`], [`instant`] | why something is refused, secrets, times as they are shown |
+//! | [`refusal`], [`affected`], [`credentials`], [`instant`] | why something is refused, how many rows were touched, secrets, times as they are shown |
 //! | [`http`] | what answers have in common beyond what `plimsoll_http` gives them: refusals, tokens, what a body may be |
 //! | [`tenants`] | whose everything is; the only transaction in which a tenant's rows are seen |
 //! | [`subscriptions`], [`devices`] | the count, and the registry |
@@ -20,7 +20,9 @@
 //! | [`pools`], [`service`] | the four pools, and what handlers share |
 //! | [`boot`] | what was said, the login role, the schema, the first tenant, the order of starting and stopping, the paths |
 
+pub mod affected;
 pub mod boot;
+mod caller;
 pub mod credentials;
 pub mod devices;
 mod front;

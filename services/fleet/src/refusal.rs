@@ -29,12 +29,14 @@ pub enum RefusalKind {
     NotProved(Proof),
     /// The client is known, and may not do this.
     Forbidden,
+    /// What the request is about is not there, or is another tenant's, which is told in the same words.
+    NotFound,
+    /// It contradicts what is there already.
+    Conflict,
     /// Not now; it is worth asking again after this long.
     NotNow(Duration),
     /// The client asks too often; it is worth asking again after this long.
     TooOften(Duration),
-    /// Something else is there already.
-    Conflict,
     /// The time was over, and nothing was done; it may be sent again.
     Late,
     /// It may have been done, and to do it twice is not the same as once.

@@ -17,6 +17,7 @@ use crate::ingest::quarantine;
 use crate::ingest::writer::Writer;
 use crate::pools::Pools;
 use crate::service::{Ready, Service};
+use crate::subscriptions::terms;
 use plimsoll::migrate::Initialisation;
 use plimsoll::secret::{Password, Secret};
 use plimsoll::settings::{Plan, Settings};
@@ -130,6 +131,7 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
     let writing =
         quarantine::keep_writing(given.service.clone(), pools.ops_worker.clone(), given.stop.clone());
     tokio::spawn(writing);
+    tokio::spawn(terms::keep(pools.ops_worker.clone(), given.stop.clone()));
     let with_tenant = given.demo.is_some() && session::takes_options(owner);
     let app_url = database_url::of_role(pools.ui.plan(), given.own_port, password.as_ref(), with_tenant);
     given.service.set_ready(Ready { pools, writer, cursors, partitions, server_version });

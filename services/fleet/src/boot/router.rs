@@ -3,7 +3,7 @@
 use crate::front::{self, FrontInput};
 use crate::ingest::{batch, message};
 use crate::service::Service;
-use crate::{devices, ingest};
+use crate::{devices, ingest, subscriptions};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Json;
@@ -39,8 +39,8 @@ pub(crate) fn all(given: RouterInput) -> Router {
     let databases = service.databases().clone();
     let needs = |pool| NeedsDatabase::named(&databases, pool);
     let readings = || post(ingest::routes::telemetry).route_layer(needs("ingest"));
-    let list = || get(devices::routes::list).route_layer(needs("ui"));
-    // No other path takes a body.
+    let uploads = devices::routes::uploads(&databases, deadline);
+    // No other path but those takes a longer body.
     let options = Options::default().deadline(deadline).body_bytes(message::LARGEST);
     let of_batches = Options::default().deadline(deadline).body_bytes(batch::LARGEST);
     let batches = Router::new()
@@ -51,8 +51,8 @@ pub(crate) fn all(given: RouterInput) -> Router {
         .route("/healthz", get(alive))
         .route("/ingest/v1/tenant/{tenant}/device/{device}/telemetry", readings())
         .route("/ingest/tenant/{tenant}/device/{device}/telemetry", readings())
-        .route("/api/v1/customer/devices", list())
-        .route("/customer/devices", list())
+        .merge(devices::routes::all(&databases))
+        .merge(subscriptions::routes::all(&databases))
         .merge(endpoints(&databases, &operators, about(&service, &ready)))
         .merge(front::routes(front))
         .nest("/plimsoll", dashboard(&databases, &operators, dashboard_options))
@@ -60,6 +60,7 @@ pub(crate) fn all(given: RouterInput) -> Router {
         .method_not_allowed_fallback(not_this_way)
         .layer(layers(&databases, options))
         .merge(batches)
+        .merge(uploads)
         .with_state(service)
 }
 

@@ -12,4 +12,6 @@ pub static MIGRATIONS: Migrations = plimsoll::migrations!(
     "migrations/003_telemetry.sql",
     "migrations/004_partition_bounds.sql",
     "migrations/005_quarantine.sql",
+    "migrations/007_registry.sql",
+    "migrations/008_renewal.sql",
 );

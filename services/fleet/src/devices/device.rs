@@ -113,4 +113,10 @@ impl DeviceStatus {
             | DeviceStatus::Deleted => false,
         }
     }
+
+    /// Whether a device in this state counts against its subscription: it was not put aside, and is not gone.
+    #[must_use]
+    pub fn is_counted(self) -> bool {
+        !matches!(self, DeviceStatus::Inactive | DeviceStatus::Deleted)
+    }
 }
