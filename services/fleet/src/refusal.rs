@@ -29,6 +29,10 @@ pub enum RefusalKind {
     NotProved(Proof),
     /// The client is known, and may not do this.
     Forbidden,
+    /// What the request is about is not there, or is another tenant's, which is told in the same words.
+    NotFound,
+    /// It contradicts what is there already.
+    Conflict,
     /// Not now; it is worth asking again after this long.
     NotNow(Duration),
     /// The service made a mistake; its log has the rest.

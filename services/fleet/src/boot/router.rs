@@ -1,5 +1,6 @@
 //! Every path there is, and the layers around all of them.
 
+use crate::boot::alert_paths;
 use crate::ingest::message;
 use crate::service::Service;
 use crate::{devices, ingest, operator};
@@ -17,7 +18,7 @@ pub(crate) fn all(service: Service, deadline: Duration) -> Router {
     let needs = |pool| NeedsDatabase::named(&databases, pool);
     let readings = || post(ingest::routes::telemetry).route_layer(needs("ingest"));
     let list = || get(devices::routes::list).route_layer(needs("ui"));
-    // No other path takes a body.
+    // No path takes a longer body.
     let options = Options::default().deadline(deadline).body_bytes(message::LARGEST);
     Router::new()
         .route("/healthz", get(alive))
@@ -30,6 +31,7 @@ pub(crate) fn all(service: Service, deadline: Duration) -> Router {
         .route("/api/v1/operator/system/capacity", get(operator::routes::capacity))
         .route("/operator/system/capacity", get(operator::routes::capacity))
         .route("/api/health/database", get(operator::routes::database))
+        .merge(alert_paths::all(&needs("ui")))
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_way)
         .layer(layers(&databases, options))

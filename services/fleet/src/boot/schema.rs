@@ -11,4 +11,6 @@ pub static MIGRATIONS: Migrations = plimsoll::migrations!(
     "migrations/002_devices.sql",
     "migrations/003_telemetry.sql",
     "migrations/004_partition_bounds.sql",
+    "migrations/009_oncall.sql",
+    "migrations/010_escalation.sql",
 );

@@ -61,6 +61,8 @@ impl<R: Refusal> From<R> for Failure {
             RefusalKind::TooLarge => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, code, title),
             RefusalKind::NotProved(proof) => not_proved(proof, code, title),
             RefusalKind::Forbidden => Problem::new(StatusCode::FORBIDDEN, code, title),
+            RefusalKind::NotFound => Problem::new(StatusCode::NOT_FOUND, code, title),
+            RefusalKind::Conflict => Problem::new(StatusCode::CONFLICT, code, title),
             RefusalKind::NotNow(after) => {
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, title).retry_after(after)
             }

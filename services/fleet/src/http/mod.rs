@@ -2,5 +2,7 @@
 //! which token was shown, and what a body may be. It knows none of the rooms that answer.
 
 pub(crate) mod bearer;
+pub(crate) mod body;
 pub mod failure;
 pub(crate) mod media;
+pub(crate) mod path;

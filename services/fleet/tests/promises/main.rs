@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 // What several promises begin with. What is logged is read as the library's own tests read it.
+mod asks;
 #[path = "../../../../crates/plimsoll/tests/promises/log.rs"]
 #[allow(dead_code, reason = "of the whole module this program takes what it needs")]
 mod log;
@@ -19,8 +20,10 @@ mod a_reading_is_acknowledged_after_commit;
 mod a_reading_of_any_day_has_a_place;
 mod a_request_ends_by_the_services_deadline;
 mod a_stop_ends_in_time;
+mod a_tenant_has_one_default_policy;
 mod a_time_beyond_every_clock_is_shown_in_lists;
 mod an_interrupt_drains_and_a_second_one_leaves_at_once;
+mod another_tenants_alerts_and_rotas_are_not_there;
 mod bad_input_gets_a_4xx_and_stores_nothing;
 mod both_ways_to_name_a_database_are_read;
 mod device_pages_are_complete_and_cursors_are_checked;
@@ -32,6 +35,7 @@ mod it_works_behind_a_transaction_pooler;
 mod no_secret_is_logged_or_answered;
 mod one_hundred_first_messages_make_one_device;
 mod only_plain_json_is_read;
+mod policies_and_schedules_are_written_whole_or_not_at_all;
 mod sql_and_code_have_one_list_of_states;
 mod tenants_cannot_see_each_other;
 mod the_first_hour_works_as_printed;
@@ -39,3 +43,4 @@ mod the_login_role_carries_its_limits;
 mod the_schema_makes_itself_at_start;
 mod the_service_starts_while_postgres_is_away;
 mod what_a_login_prefers_changes_nothing;
+mod who_is_on_call_is_told;
