@@ -17,11 +17,13 @@
 //! | [`subscriptions`], [`devices`] | the count, and the registry |
 //! | [`ingest`] | from message to row |
 //! | [`oncall`], [`escalation`] | who is on call; who is told of an alert, and who next |
+//! | [`alerts`], [`integrations`] | what is wrong with a fleet; where that is told |
 //! | [`pools`], [`service`] | the four pools, and what handlers share |
 //! | [`operator`] | health, for whoever runs the service |
 //! | [`boot`] | what was said, the login role, the schema, the first tenant, the order of starting and stopping, the paths |
 
 pub mod affected;
+pub mod alerts;
 pub mod boot;
 mod caller;
 pub mod credentials;
@@ -31,6 +33,7 @@ pub mod foreign_key;
 pub mod http;
 pub mod ingest;
 pub mod instant;
+pub mod integrations;
 pub mod oncall;
 pub mod operator;
 pub mod pools;

@@ -1,9 +1,9 @@
-//! The paths of escalation and on-call, each with `/api/v1` and without.
+//! The paths of alerts, escalation, on-call and integrations, each with `/api/v1` and without.
 
 use crate::service::Service;
-use crate::{escalation, oncall};
+use crate::{alerts, escalation, integrations, oncall};
 use axum::Router;
-use axum::routing::{MethodRouter, delete, get};
+use axum::routing::{MethodRouter, delete, get, patch};
 use plimsoll_http::NeedsDatabase;
 
 /// All of them; none does anything without the database.
@@ -18,6 +18,11 @@ pub(crate) fn all(needs: &NeedsDatabase) -> Router<Service> {
         let one = get(oncall::routes::get).put(oncall::routes::update);
         one.delete(oncall::routes::delete)
     };
+    let routes = || get(integrations::routes::list).post(integrations::routes::create);
+    let route = || {
+        let one = get(integrations::routes::get).put(integrations::routes::update);
+        one.delete(integrations::routes::delete)
+    };
     let overrides = || get(oncall::routes::overrides).post(oncall::routes::add_override);
     let paths: Vec<(&str, MethodRouter<Service>)> = vec![
         ("/customer/escalation-policies", policies()),
@@ -28,6 +33,13 @@ pub(crate) fn all(needs: &NeedsDatabase) -> Router<Service> {
         ("/customer/oncall/schedules/{id}/timeline", get(oncall::routes::timeline)),
         ("/customer/oncall/schedules/{id}/overrides", overrides()),
         ("/customer/oncall/schedules/{id}/overrides/{override}", delete(oncall::routes::delete_override)),
+        ("/customer/alerts", get(alerts::routes::list)),
+        ("/customer/alerts/{id}", get(alerts::routes::get)),
+        ("/customer/alerts/{id}/acknowledge", patch(alerts::routes::acknowledge)),
+        ("/customer/alerts/{id}/close", patch(alerts::routes::close)),
+        ("/customer/alerts/{id}/silence", patch(alerts::routes::silence)),
+        ("/customer/integration-routes", routes()),
+        ("/customer/integration-routes/{id}", route()),
     ];
     paths.into_iter().fold(Router::new(), |router, (path, method)| {
         let method = method.route_layer(needs.clone());

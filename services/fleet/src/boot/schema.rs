@@ -13,4 +13,6 @@ pub static MIGRATIONS: Migrations = plimsoll::migrations!(
     "migrations/004_partition_bounds.sql",
     "migrations/009_oncall.sql",
     "migrations/010_escalation.sql",
+    "migrations/011_alerts.sql",
+    "migrations/012_integration_routes_severities.sql",
 );

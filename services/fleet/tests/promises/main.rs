@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 // What several promises begin with. What is logged is read as the library's own tests read it.
+mod alerts;
 mod asks;
 #[path = "../../../../crates/plimsoll/tests/promises/log.rs"]
 #[allow(dead_code, reason = "of the whole module this program takes what it needs")]
@@ -22,6 +23,7 @@ mod a_request_ends_by_the_services_deadline;
 mod a_stop_ends_in_time;
 mod a_tenant_has_one_default_policy;
 mod a_time_beyond_every_clock_is_shown_in_lists;
+mod an_alert_is_addressed_by_its_id_and_its_tenant;
 mod an_interrupt_drains_and_a_second_one_leaves_at_once;
 mod another_tenants_alerts_and_rotas_are_not_there;
 mod bad_input_gets_a_4xx_and_stores_nothing;
@@ -31,6 +33,7 @@ mod duplicates_are_stored_once;
 mod each_part_has_its_own_pool;
 mod each_request_is_logged_with_its_tenant;
 mod every_write_of_a_request_is_one_commit;
+mod integration_routes_name_their_severities;
 mod it_works_behind_a_transaction_pooler;
 mod no_secret_is_logged_or_answered;
 mod one_hundred_first_messages_make_one_device;
