@@ -12,6 +12,7 @@ use crate::boot::role;
 use crate::boot::schema::{MIGRATIONS, SENTINEL};
 use crate::boot::{database_url, session};
 use crate::credentials;
+use crate::escalation::tick;
 use crate::ingest::partitions::{self, Partitions};
 use crate::ingest::writer::Writer;
 use crate::pools::Pools;
@@ -116,6 +117,7 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
     let within = given.config.request_deadline * 4 / 5;
     let writer = Writer::start(pools.ingest.clone(), partitions.clone(), within);
     tokio::spawn(partitions::keep_ahead(partitions.clone(), given.stop.clone()));
+    tokio::spawn(tick::keep_going(pools.ops_worker.clone(), given.stop.clone()));
     let with_tenant = given.demo.is_some() && session::takes_options(owner);
     let app_url = database_url::of_role(pools.ui.plan(), password.as_ref(), with_tenant);
     given.service.set_ready(Ready { pools, writer, cursors, partitions });

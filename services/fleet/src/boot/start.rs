@@ -11,6 +11,7 @@
 //! | bringing the database up | its end; aborted by [`Running::stop`] |
 //! | the writer of readings | [`Running::stop`], after what it was given is written |
 //! | partitions ahead | [`Running::stop`] |
+//! | escalation of alerts that are due | [`Running::stop`] |
 
 use crate::boot::bring_up::{self, BringUpInput, BringUpResult};
 use crate::boot::config::{Config, Source};

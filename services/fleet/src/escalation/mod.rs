@@ -4,3 +4,4 @@ pub mod policy;
 pub mod refusal;
 pub mod routes;
 pub mod store;
+pub mod tick;

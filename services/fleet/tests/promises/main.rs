@@ -37,6 +37,7 @@ mod integration_routes_name_their_severities;
 mod it_works_behind_a_transaction_pooler;
 mod no_secret_is_logged_or_answered;
 mod one_hundred_first_messages_make_one_device;
+mod one_page_for_each_step_of_an_escalation;
 mod only_plain_json_is_read;
 mod policies_and_schedules_are_written_whole_or_not_at_all;
 mod sql_and_code_have_one_list_of_states;
