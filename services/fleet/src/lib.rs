@@ -11,24 +11,32 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`refusal`], [`affected`], [`credentials`], [`instant`] | why something is refused, how many rows were touched, secrets, times as they are shown |
+//! | [`text`], [`foreign_key`] | texts as people write them, references that do not hold |
 //! | [`http`] | what answers have in common beyond what `plimsoll_http` gives them: refusals, tokens, what a body may be |
 //! | [`tenants`] | whose everything is; the only transaction in which a tenant's rows are seen |
 //! | [`subscriptions`], [`devices`] | the count, and the registry |
 //! | [`ingest`] | from message to row |
+//! | [`oncall`], [`escalation`] | who is on call; who is told of an alert, and who next |
+//! | [`alerts`], [`integrations`] | what is wrong with a fleet; where that is told |
 //! | `front` | the page at `/` |
 //! | `play` | in development only: breaking the database from that page, and the account of what it cost |
 //! | [`pools`], [`service`] | the four pools, and what handlers share |
 //! | [`boot`] | what was said, the login role, the schema, the first tenant, the order of starting and stopping, the paths |
 
 pub mod affected;
+pub mod alerts;
 pub mod boot;
 mod caller;
 pub mod credentials;
 pub mod devices;
+pub mod escalation;
+pub mod foreign_key;
 mod front;
 pub mod http;
 pub mod ingest;
 pub mod instant;
+pub mod integrations;
+pub mod oncall;
 #[cfg(feature = "dev")]
 mod play;
 pub mod pools;
@@ -36,6 +44,7 @@ pub mod refusal;
 pub mod service;
 pub mod subscriptions;
 pub mod tenants;
+pub mod text;
 
 pub use boot::config::{Config, Source};
 pub use boot::start::{Running, StartError, start};

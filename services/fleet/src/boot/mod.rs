@@ -1,6 +1,7 @@
 //! How the service starts and stops: what it was told, its login role, its schema, its first tenant, and the paths that
 //! it answers.
 
+mod alert_paths;
 pub mod bring_up;
 pub mod config;
 mod database_url;

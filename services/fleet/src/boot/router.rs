@@ -1,5 +1,6 @@
 //! Every path there is, and the layers around all of them.
 
+use crate::boot::alert_paths;
 use crate::front::{self, FrontInput};
 use crate::ingest::{batch, message};
 use crate::service::Service;
@@ -53,6 +54,7 @@ pub(crate) fn all(given: RouterInput) -> Router {
         .route("/ingest/tenant/{tenant}/device/{device}/telemetry", readings())
         .merge(devices::routes::all(&databases))
         .merge(subscriptions::routes::all(&databases))
+        .merge(alert_paths::all(&needs("ui")))
         .merge(endpoints(&databases, &operators, about(&service, &ready)))
         .merge(front::routes(front))
         .nest("/plimsoll", dashboard(&databases, &operators, dashboard_options))

@@ -14,4 +14,8 @@ pub static MIGRATIONS: Migrations = plimsoll::migrations!(
     "migrations/005_quarantine.sql",
     "migrations/007_registry.sql",
     "migrations/008_renewal.sql",
+    "migrations/009_oncall.sql",
+    "migrations/010_escalation.sql",
+    "migrations/011_alerts.sql",
+    "migrations/012_integration_routes_severities.sql",
 );

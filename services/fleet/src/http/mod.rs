@@ -5,3 +5,4 @@ pub(crate) mod bearer;
 pub(crate) mod body;
 pub mod failure;
 pub(crate) mod media;
+pub(crate) mod path;

@@ -170,7 +170,14 @@ impl Writer {
         let done = Arc::<Done>::default();
         let target = Target { db, partitions, within, desk: Arc::clone(&desk), done: Arc::clone(&done) };
         let task = tokio::spawn(run(target, stopped));
-        Writer { desk, waiting: Arc::default(), done, patience: within / 6, stop, task: Mutex::new(Some(task)) }
+        Writer {
+            desk,
+            waiting: Arc::default(),
+            done,
+            patience: within / 6,
+            stop,
+            task: Mutex::new(Some(task)),
+        }
     }
 
     /// Puts a reading into the queue and waits until the COMMIT that holds it has been answered, or until it is certain that

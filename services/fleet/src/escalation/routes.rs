@@ -1,0 +1,154 @@
+//! Escalation policies over HTTP: `/api/v1/customer/escalation-policies` and the same without `/api/v1`.
+
+use super::policy::{Level, PolicyBody};
+use super::refusal::PolicyRefusal;
+use super::store::{self, Stored};
+use crate::affected::{self, NothingThere};
+use crate::caller::Caller;
+use crate::foreign_key;
+use crate::http::failure::Reply;
+use crate::http::{body, path};
+use crate::refusal::NotDone;
+use crate::service::Service;
+use crate::tenants::{TenantTx, transaction};
+use axum::body::Bytes;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Json};
+use plimsoll::Error;
+use plimsoll_http::{Page, Problem, User};
+use serde_json::{Value, json};
+
+type Id = Result<Path<String>, PathRejection>;
+
+/// The only reference that what is written here can break is that to a schedule.
+fn refused(error: Error) -> NotDone<PolicyRefusal> {
+    match foreign_key::is_broken(&error) {
+        true => NotDone::Refused(PolicyRefusal::UnknownSchedule),
+        false => NotDone::Failed(error),
+    }
+}
+
+/// `POST`: 201 with the policy.
+pub(crate) async fn create(
+    State(service): State<Service>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Reply<(User, Reply)> {
+    let caller = Caller::of(&service, &headers).await?;
+    let (ready, tenant) = (caller.ready, &caller.tenant);
+    let reply = async {
+        let draft = body::json::<PolicyBody>(&headers, &body)?.checked()?;
+        let work = async |tx: TenantTx| {
+            let id = store::create(&tx, &draft).await?;
+            store::get(&tx, id).await
+        };
+        let call = ready.pools.ui.named("create escalation policy").resolvable();
+        let made = transaction::retrying(call, tenant, work).await;
+        let made = made.map_err(refused)?.ok_or(NothingThere)?;
+        Ok((StatusCode::CREATED, Json(policy(&made))).into_response())
+    };
+    Ok((caller.user(), reply.await))
+}
+
+/// `GET`: a page of the tenant's policies with their levels.
+pub(crate) async fn list(
+    State(service): State<Service>,
+    headers: HeaderMap,
+    page: Result<Page, Problem>,
+) -> Reply<(User, Reply)> {
+    let caller = Caller::of(&service, &headers).await?;
+    let (ready, tenant) = (caller.ready, &caller.tenant);
+    let reply = async {
+        let page = page?;
+        let list = ready.cursors.list::<i64>(tenant.as_str(), "escalation policies", "policy_id");
+        let (after, wanted) = (page.after(&list)?.unwrap_or_default(), page.rows_to_ask());
+        let call = ready.pools.ui.named("list escalation policies").read_only();
+        let read = async |tx: TenantTx| store::page(&tx, after, wanted).await;
+        let mut found = transaction::retrying(call, tenant, read).await?;
+        let next = page.next(&list, &mut found, |last| last.id)?;
+        let rows: Vec<_> = found.iter().map(policy).collect();
+        Ok(Json(json!({ "policies": rows, "next": next })).into_response())
+    };
+    Ok((caller.user(), reply.await))
+}
+
+/// `GET {id}`: one policy with its levels.
+pub(crate) async fn get(State(service): State<Service>, headers: HeaderMap, id: Id) -> Reply<(User, Reply)> {
+    let caller = Caller::of(&service, &headers).await?;
+    let (ready, tenant) = (caller.ready, &caller.tenant);
+    let reply = async {
+        let id = path::number(&path::parts(id)?)?;
+        let call = ready.pools.ui.named("get escalation policy").read_only();
+        let read = async |tx: TenantTx| store::get(&tx, id).await;
+        let found = transaction::retrying(call, tenant, read).await?.ok_or(NothingThere)?;
+        Ok(Json(policy(&found)).into_response())
+    };
+    Ok((caller.user(), reply.await))
+}
+
+/// `PUT {id}`: the policy anew; levels of which nothing is said stay, and so does whether it is the default.
+pub(crate) async fn update(
+    State(service): State<Service>,
+    headers: HeaderMap,
+    id: Id,
+    body: Bytes,
+) -> Reply<(User, Reply)> {
+    let caller = Caller::of(&service, &headers).await?;
+    let (ready, tenant) = (caller.ready, &caller.tenant);
+    let reply = async {
+        let id = path::number(&path::parts(id)?)?;
+        let draft = body::json::<PolicyBody>(&headers, &body)?.checked()?;
+        let work = async |tx: TenantTx| {
+            let changed = store::update(&tx, id, &draft).await?;
+            Ok((changed, store::get(&tx, id).await?))
+        };
+        let call = ready.pools.ui.named("update escalation policy").resolvable();
+        let (changed, made) = transaction::retrying(call, tenant, work).await.map_err(refused)?;
+        affected::any(changed)?;
+        Ok(Json(policy(&made.ok_or(NothingThere)?)).into_response())
+    };
+    Ok((caller.user(), reply.await))
+}
+
+/// `DELETE {id}`: 204. Alerts that follow it are not escalated any further.
+pub(crate) async fn delete(
+    State(service): State<Service>,
+    headers: HeaderMap,
+    id: Id,
+) -> Reply<(User, Reply)> {
+    let caller = Caller::of(&service, &headers).await?;
+    let (ready, tenant) = (caller.ready, &caller.tenant);
+    let reply = async {
+        let id = path::number(&path::parts(id)?)?;
+        let work = async |tx: TenantTx| store::delete(&tx, id).await;
+        let call = ready.pools.ui.named("delete escalation policy").resolvable();
+        affected::any(transaction::retrying(call, tenant, work).await?)?;
+        Ok(StatusCode::NO_CONTENT.into_response())
+    };
+    Ok((caller.user(), reply.await))
+}
+
+fn policy(one: &Stored) -> Value {
+    let levels: Vec<_> = one.levels.iter().map(level).collect();
+    json!({
+        "policy_id": one.id,
+        "name": one.name,
+        "description": one.description,
+        "is_default": one.is_default,
+        "levels": levels,
+        "created_at": one.created_at.to_string(),
+        "updated_at": one.updated_at.to_string(),
+    })
+}
+
+fn level(one: &Level) -> Value {
+    json!({
+        "level_number": one.number,
+        "delay_minutes": one.delay_minutes,
+        "notify_email": one.email,
+        "notify_webhook": one.webhook,
+        "oncall_schedule_id": one.schedule,
+    })
+}

@@ -1,0 +1,151 @@
+//! Routes over HTTP: `/api/v1/customer/integration-routes` and the same without `/api/v1`.
+
+use super::refusal::RouteRefusal;
+use super::route::{RouteBody, Uuid};
+use super::store::{self, Stored};
+use crate::affected::{self, NothingThere};
+use crate::caller::Caller;
+use crate::foreign_key;
+use crate::http::failure::{Failure, Reply};
+use crate::http::{body, path};
+use crate::refusal::NotDone;
+use crate::service::Service;
+use crate::tenants::{TenantTx, transaction};
+use axum::body::Bytes;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Json};
+use plimsoll::Error;
+use plimsoll_http::{Page, Problem, User};
+use serde_json::{Value, json};
+
+type Id = Result<Path<String>, PathRejection>;
+
+/// Before all others.
+const FIRST: &str = "00000000-0000-0000-0000-000000000000";
+
+fn id(path: Id) -> Reply<Uuid> {
+    Uuid::parse(&path::parts(path)?).ok_or(RouteRefusal::BadId.into())
+}
+
+fn refused(error: Error) -> Failure {
+    match foreign_key::is_broken(&error) {
+        true => NotDone::Refused(RouteRefusal::UnknownIntegration).into(),
+        false => error.into(),
+    }
+}
+
+/// `POST`: 201 with the route.
+pub(crate) async fn create(
+    State(service): State<Service>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Reply<(User, Reply)> {
+    let caller = Caller::of(&service, &headers).await?;
+    let (ready, tenant) = (caller.ready, &caller.tenant);
+    let reply = async {
+        let draft = body::json::<RouteBody>(&headers, &body)?.checked()?;
+        let work = async |tx: TenantTx| store::create(&tx, &draft).await;
+        let call = ready.pools.ui.named("create integration route").resolvable();
+        let made = transaction::retrying(call, tenant, work).await.map_err(refused)?;
+        Ok((StatusCode::CREATED, Json(route(&made))).into_response())
+    };
+    Ok((caller.user(), reply.await))
+}
+
+/// `GET`: a page of the tenant's routes.
+pub(crate) async fn list(
+    State(service): State<Service>,
+    headers: HeaderMap,
+    page: Result<Page, Problem>,
+) -> Reply<(User, Reply)> {
+    let caller = Caller::of(&service, &headers).await?;
+    let (ready, tenant) = (caller.ready, &caller.tenant);
+    let reply = async {
+        let page = page?;
+        let list = ready.cursors.list::<String>(tenant.as_str(), "integration routes", "route_id");
+        let after = page.after(&list)?.unwrap_or_else(|| FIRST.to_owned());
+        let (after, wanted) = (Uuid::parse(&after).ok_or(RouteRefusal::BadId)?, page.rows_to_ask());
+        let call = ready.pools.ui.named("list integration routes").read_only();
+        let read = async |tx: TenantTx| store::page(&tx, &after, wanted).await;
+        let mut found = transaction::retrying(call, tenant, read).await?;
+        let next = page.next(&list, &mut found, |last| last.id.clone())?;
+        let rows: Vec<_> = found.iter().map(route).collect();
+        Ok(Json(json!({ "routes": rows, "next": next })).into_response())
+    };
+    Ok((caller.user(), reply.await))
+}
+
+/// `GET {id}`: one route.
+pub(crate) async fn get(
+    State(service): State<Service>,
+    headers: HeaderMap,
+    path: Id,
+) -> Reply<(User, Reply)> {
+    let caller = Caller::of(&service, &headers).await?;
+    let (ready, tenant) = (caller.ready, &caller.tenant);
+    let reply = async {
+        let id = id(path)?;
+        let call = ready.pools.ui.named("get integration route").read_only();
+        let read = async |tx: TenantTx| store::get(&tx, &id).await;
+        let found = transaction::retrying(call, tenant, read).await?.ok_or(NothingThere)?;
+        Ok(Json(route(&found)).into_response())
+    };
+    Ok((caller.user(), reply.await))
+}
+
+/// `PUT {id}`: the route anew; what is not said has its default again.
+pub(crate) async fn update(
+    State(service): State<Service>,
+    headers: HeaderMap,
+    path: Id,
+    body: Bytes,
+) -> Reply<(User, Reply)> {
+    let caller = Caller::of(&service, &headers).await?;
+    let (ready, tenant) = (caller.ready, &caller.tenant);
+    let reply = async {
+        let id = id(path)?;
+        let draft = body::json::<RouteBody>(&headers, &body)?.checked()?;
+        let work = async |tx: TenantTx| store::update(&tx, &id, &draft).await;
+        let call = ready.pools.ui.named("update integration route").resolvable();
+        let made = transaction::retrying(call, tenant, work).await.map_err(refused)?.ok_or(NothingThere)?;
+        Ok(Json(route(&made)).into_response())
+    };
+    Ok((caller.user(), reply.await))
+}
+
+/// `DELETE {id}`: 204.
+pub(crate) async fn delete(
+    State(service): State<Service>,
+    headers: HeaderMap,
+    path: Id,
+) -> Reply<(User, Reply)> {
+    let caller = Caller::of(&service, &headers).await?;
+    let (ready, tenant) = (caller.ready, &caller.tenant);
+    let reply = async {
+        let id = id(path)?;
+        let work = async |tx: TenantTx| store::delete(&tx, &id).await;
+        let call = ready.pools.ui.named("delete integration route").resolvable();
+        affected::any(transaction::retrying(call, tenant, work).await?)?;
+        Ok(StatusCode::NO_CONTENT.into_response())
+    };
+    Ok((caller.user(), reply.await))
+}
+
+fn route(one: &Stored) -> Value {
+    json!({
+        "route_id": one.id,
+        "integration_id": one.integration,
+        "name": one.name,
+        "enabled": one.enabled,
+        "severities": one.severities,
+        "alert_types": one.alert_types,
+        "site_ids": one.site_ids,
+        "device_prefixes": one.device_prefixes,
+        "deliver_on": one.deliver_on,
+        "priority": one.priority,
+        "created_at": one.created_at.to_string(),
+        "updated_at": one.updated_at.to_string(),
+    })
+}
