@@ -167,7 +167,7 @@ impl Writer {
         let desk = Arc::new(Desk { state: Mutex::new(state), bell: Notify::new(), longest: within / 16 });
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(run(Target { db, partitions, within, desk: Arc::clone(&desk) }, stopped));
-        Writer { desk, waiting: Arc::default(), patience: within / 6, stop, task: Mutex::new(Some(task)) }
+        Writer { desk, waiting: Arc::default(), patience: within / 2, stop, task: Mutex::new(Some(task)) }
     }
 
     /// Puts a reading into the queue and waits until the COMMIT that holds it has been answered, or until it is certain that
