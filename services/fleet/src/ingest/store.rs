@@ -12,7 +12,7 @@ use crate::refusal::{NotDone, Refusal};
 use crate::tenants::{TenantId, TenantTx, transaction};
 use jiff::Timestamp;
 use plimsoll::tokio_postgres::types::ToSql;
-use plimsoll::{Database, Error, Fault, Outcome, Result};
+use plimsoll::{Database, Error, Fault, Outcome, Priority, Result};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -123,7 +123,8 @@ async fn insert_rows(db: &Database, tenant: &TenantId, readings: &[&Reading]) ->
     // one batch, the first that came stays the first.
     rows.sort_by(|(_, a), (_, b)| a.identity().cmp(&b.identity()));
     let sorted: Vec<&Reading> = rows.iter().map(|(_, reading)| *reading).collect();
-    let call = db.named("store readings").resolvable();
+    // Readings that were let in come before the question who else may come in: a crowd at the door must not keep them waiting.
+    let call = db.named("store readings").resolvable().priority(Priority::High);
     let write = async |tx: TenantTx| insert_sorted(&tx, &sorted).await;
     let fates = transaction::retrying(call, tenant, write).await?;
     let mut told = vec![Fate::Stored; readings.len()];

@@ -174,7 +174,7 @@ impl Writer {
             desk,
             waiting: Arc::default(),
             done,
-            patience: within / 6,
+            patience: within / 2,
             stop,
             task: Mutex::new(Some(task)),
         }

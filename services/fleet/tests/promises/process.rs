@@ -34,6 +34,7 @@ impl Process {
         command
             .env("FLEET_LISTEN", "127.0.0.1:0")
             .env("FLEET_DEMO", "on")
+            .env("FLEET_RATE_LIMIT_BURST", "1000")
             .env("FLEET_ENV_FILE", "off")
             .env("AUTO_PROVISION", "on")
             .env("RUST_LOG", "warn")
