@@ -169,10 +169,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     }
     let (stopping, stopped) = watch::channel(false);
     #[cfg(feature = "dev")]
-    if let (Some(play), Some(demo)) = (&origin.play, &demo) {
-        let key = demo.provisioning_key.clone();
-        tokio::spawn(crate::play::run(Arc::clone(play), addr, key, stopped.clone()));
-    }
+    begin_to_play(&origin, demo.as_ref(), addr, &stopped);
     let given = BringUpInput {
         config,
         owner,
@@ -200,6 +197,20 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         #[cfg(feature = "dev")]
         play: origin.play,
     })
+}
+
+/// Made-up devices, where the database may be broken from the page.
+#[cfg(feature = "dev")]
+fn begin_to_play(
+    origin: &Origin,
+    demo: Option<&Credentials>,
+    addr: SocketAddr,
+    stopped: &watch::Receiver<bool>,
+) {
+    if let (Some(play), Some(demo)) = (&origin.play, demo) {
+        let key = demo.provisioning_key.clone();
+        tokio::spawn(crate::play::run(Arc::clone(play), addr, key, stopped.clone()));
+    }
 }
 
 fn begin_to_bring_up(given: BringUpInput) -> (JoinHandle<()>, watch::Receiver<Stage>) {
