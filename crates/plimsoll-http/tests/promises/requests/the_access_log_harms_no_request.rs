@@ -89,9 +89,12 @@ async fn a_reader_that_hangs() {
     .await;
     let lines = parsed(&text.lock().unwrap());
     let told: Vec<_> = lines.iter().filter(|line| line.get("dropped").is_some()).collect();
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert_eq!(told[0]["dropped"], counts.dropped, "the log tells how many are missing");
-    assert!(told[0]["since"].as_str().unwrap() < told[0]["timestamp"].as_str().unwrap(), "{told:?}");
+    // One line, or two: the buffer may have been full for a moment before the pipe was.
+    let dropped = told.iter().map(|line| line["dropped"].as_u64().unwrap()).sum::<u64>();
+    assert_eq!(dropped, counts.dropped, "the log tells how many are missing: {told:?}");
+    for line in &told {
+        assert!(line["since"].as_str().unwrap() < line["timestamp"].as_str().unwrap(), "{told:?}");
+    }
     let ids = ids(&lines);
     assert_eq!(ids.len() as u64, after.written);
     assert!(ids.is_sorted() && ids.first() == Some(&0) && ids.last() == Some(&MANY), "{ids:?}");
