@@ -24,10 +24,7 @@ type Id = Result<Path<String>, PathRejection>;
 
 /// The only reference that what is written here can break is that to a schedule.
 fn refused(error: Error) -> NotDone<PolicyRefusal> {
-    match foreign_key::is_broken(&error) {
-        true => NotDone::Refused(PolicyRefusal::UnknownSchedule),
-        false => NotDone::Failed(error),
-    }
+    foreign_key::refused(error, PolicyRefusal::UnknownSchedule)
 }
 
 /// `POST`: 201 with the policy.

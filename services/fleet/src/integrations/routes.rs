@@ -6,7 +6,7 @@ use super::store::{self, Stored};
 use crate::affected::{self, NothingThere};
 use crate::caller::Caller;
 use crate::foreign_key;
-use crate::http::failure::{Failure, Reply};
+use crate::http::failure::Reply;
 use crate::http::{body, path};
 use crate::refusal::NotDone;
 use crate::service::Service;
@@ -29,11 +29,9 @@ fn id(path: Id) -> Reply<Uuid> {
     Uuid::parse(&path::parts(path)?).ok_or(RouteRefusal::BadId.into())
 }
 
-fn refused(error: Error) -> Failure {
-    match foreign_key::is_broken(&error) {
-        true => NotDone::Refused(RouteRefusal::UnknownIntegration).into(),
-        false => error.into(),
-    }
+/// The only reference that what is written here can break is that to an integration.
+fn refused(error: Error) -> NotDone<RouteRefusal> {
+    foreign_key::refused(error, RouteRefusal::UnknownIntegration)
 }
 
 /// `POST`: 201 with the route.

@@ -9,7 +9,6 @@ use crate::caller::Caller;
 use crate::foreign_key;
 use crate::http::failure::{self, Reply};
 use crate::http::{body, path};
-use crate::refusal::NotDone;
 use crate::service::Service;
 use crate::tenants::{TenantTx, transaction};
 use axum::body::Bytes;
@@ -122,10 +121,7 @@ pub(crate) async fn delete(
         let work = async |tx: TenantTx| store::delete(&tx, id).await;
         let deleted =
             transaction::retrying(ready.pools.ui.named("delete schedule").resolvable(), tenant, work).await;
-        let deleted = deleted.map_err(|error| match foreign_key::is_broken(&error) {
-            true => NotDone::Refused(ScheduleRefusal::InUse),
-            false => NotDone::Failed(error),
-        })?;
+        let deleted = deleted.map_err(|error| foreign_key::refused(error, ScheduleRefusal::InUse))?;
         affected::any(deleted)?;
         Ok(StatusCode::NO_CONTENT.into_response())
     };

@@ -1,6 +1,6 @@
 //! A tenant has one default escalation policy, whoever says at the same moment which it is; the table keeps that by itself.
 
-use crate::asks::{OTHER, ask, ask_as, other_tenant};
+use crate::asking::{OTHER, ask, ask_as, other_tenant};
 use crate::service;
 use fleet::tenants::{TenantId, TenantTx, transaction};
 use plimsoll::Database;

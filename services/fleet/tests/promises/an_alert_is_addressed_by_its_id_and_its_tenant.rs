@@ -1,7 +1,7 @@
 //! An alert is one row, found by its `id` and its tenant in whatever is done with it, and shown as `alert_id`.
 
 use crate::alerts::{cause, open};
-use crate::asks::{OTHER, ask, ask_as, content, other_tenant};
+use crate::asking::{OTHER, ask, ask_as, content, other_tenant};
 use crate::service;
 use fleet::alerts::Severity;
 use fleet::alerts::alert::{AlertStatus, AlertType};

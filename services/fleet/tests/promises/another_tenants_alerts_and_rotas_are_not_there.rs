@@ -1,7 +1,7 @@
 //! With another tenant's token there is nothing of what this tenant has made: each path answers as for what does not exist,
 //! and nothing is changed.
 
-use crate::asks::{OTHER, ask, ask_as, content, other_tenant};
+use crate::asking::{OTHER, ask, ask_as, content, other_tenant};
 use crate::service;
 use serde_json::json;
 

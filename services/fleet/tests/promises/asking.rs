@@ -1,17 +1,20 @@
-//! A tenant's person who asks a service for something with any method.
+//! A tenant's person who asks a service for something with any method, and a second tenant to compare with.
 
-use crate::service::{Answer, Fleet};
+use crate::service::{Answer, Device, Fleet};
 use reqwest::Method;
 use serde_json::Value;
 use std::future::Future;
 use tokio::task::JoinSet;
+
+/// The access token of [`other_tenant`].
+pub(crate) const OTHER: &str = "other.token";
 
 /// A request of the tenant's, to be sent; cheap to make again.
 #[derive(Clone)]
 pub(crate) struct Ask {
     http: reqwest::Client,
     url: String,
-    token: String,
+    token: Option<String>,
     method: Method,
     headers: Vec<(&'static str, String)>,
     body: Option<String>,
@@ -19,11 +22,15 @@ pub(crate) struct Ask {
 
 impl Ask {
     pub(crate) fn new(fleet: &Fleet, method: Method, path: &str) -> Ask {
-        let device = &fleet.device;
+        Ask::at(&fleet.device, method, path)
+    }
+
+    /// The same of the service that this device knows.
+    fn at(device: &Device, method: Method, path: &str) -> Ask {
         Ask {
             http: device.http.clone(),
             url: format!("{}{path}", device.url),
-            token: device.token.clone(),
+            token: Some(device.token.clone()),
             method,
             headers: Vec::new(),
             body: None,
@@ -36,7 +43,7 @@ impl Ask {
     }
 
     pub(crate) fn token(self, token: &str) -> Ask {
-        Ask { token: token.to_owned(), ..self }
+        Ask { token: Some(token.to_owned()), ..self }
     }
 
     pub(crate) fn body(self, body: impl Into<String>) -> Ask {
@@ -44,7 +51,10 @@ impl Ask {
     }
 
     pub(crate) async fn send(self) -> Answer {
-        let mut request = self.http.request(self.method, &self.url).bearer_auth(&self.token);
+        let mut request = self.http.request(self.method, &self.url);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
         for (name, value) in &self.headers {
             request = request.header(*name, value);
         }
@@ -53,6 +63,27 @@ impl Ask {
         }
         Answer::of(request.send().await.unwrap()).await
     }
+}
+
+/// Asks as the first tenant.
+pub(crate) async fn ask(device: &Device, method: &str, path: &str, body: Option<Value>) -> Answer {
+    ask_as(device, Some(&device.token), method, path, body.map(|body| body.to_string())).await
+}
+
+/// Asks with this token, and with this text as the body.
+pub(crate) async fn ask_as(
+    device: &Device,
+    token: Option<&str>,
+    method: &str,
+    path: &str,
+    body: Option<String>,
+) -> Answer {
+    let ask = Ask { token: token.map(str::to_owned), ..Ask::at(device, method.parse().unwrap(), path) };
+    let ask = match body {
+        Some(body) => ask.header("Content-Type", "application/json").body(body),
+        None => ask,
+    };
+    ask.send().await
 }
 
 pub(crate) async fn delete(fleet: &Fleet, path: &str) -> Answer {
@@ -91,4 +122,25 @@ pub(crate) fn with_status(answers: &[Answer], status: u16) -> usize {
 pub(crate) async fn text(fleet: &Fleet, sql: &str) -> String {
     let rows = fleet.database.execute(sql).await.unwrap();
     rows[0].get("s").cloned().unwrap_or_default()
+}
+
+/// Makes a tenant `other` with a token of its own.
+pub(crate) async fn other_tenant(fleet: &Fleet) {
+    let sql = "
+        INSERT INTO tenants (tenant_id, name) VALUES ('other', 'o');
+        INSERT INTO sites (tenant_id, site_id, name) VALUES ('other', 'default', 'd');
+        INSERT INTO tenant_access_tokens VALUES ('other', encode(sha256('other.token'), 'hex'), 'l')";
+    fleet.database.execute(sql).await.unwrap();
+}
+
+/// Everything that is in these tables, as one text.
+pub(crate) async fn content(fleet: &Fleet, tables: &[&str]) -> String {
+    let mut content = String::new();
+    for table in tables {
+        let sql = format!(
+            "SELECT coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '') AS rows FROM {table} t"
+        );
+        content.push_str(&format!("{table}:\n{}\n", fleet.database.execute(&sql).await.unwrap()[0]["rows"]));
+    }
+    content
 }

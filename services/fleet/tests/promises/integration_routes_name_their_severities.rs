@@ -2,7 +2,7 @@
 //! list once, leaves what people have chosen since, and may run again. Whether a route was there to be deleted is told by the
 //! number of its rows.
 
-use crate::asks::{OTHER, ask, ask_as, content, other_tenant};
+use crate::asking::{OTHER, ask, ask_as, content, other_tenant};
 use crate::service::{self, Fleet};
 use serde_json::{Value, json};
 

@@ -4,7 +4,6 @@
 // What several promises begin with. What is logged is read as the library's own tests read it.
 mod alerts;
 mod asking;
-mod asks;
 mod boundaries;
 mod breaking;
 #[path = "../../../../crates/plimsoll/tests/promises/log.rs"]

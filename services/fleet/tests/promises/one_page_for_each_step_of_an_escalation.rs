@@ -2,7 +2,7 @@
 //! moment. What is to be told is written with the step, or neither is.
 
 use crate::alerts::{cause, open};
-use crate::asks::{ask, other_tenant};
+use crate::asking::{ask, other_tenant};
 use crate::service::{self, Fleet};
 use fleet::alerts::Severity;
 use fleet::escalation::tick;

@@ -1,7 +1,7 @@
 //! An escalation policy is written with all of its levels, and a schedule with all of its layers, or nothing is changed:
 //! whichever of the statements fails, and whether the server refuses it or the connection is lost.
 
-use crate::asks::{ask, content};
+use crate::asking::{ask, content};
 use crate::service::{self, Answer, Fleet};
 use plimsoll::settings::Enforcement;
 use plimsoll::{Database, Settings};

@@ -1,7 +1,7 @@
 //! `/current` tells who is on call and until when: by weeks, by time zones, with hour 0 and Sunday as they were said, and by
 //! those who stand in.
 
-use crate::asks::ask;
+use crate::asking::ask;
 use crate::service::{self, Answer, Fleet};
 use serde_json::{Value, json};
 
