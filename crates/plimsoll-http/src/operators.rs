@@ -30,7 +30,7 @@ const LONGEST: usize = 512;
 /// What a proxy adds to what it sends on.
 const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
 
-/// Who is an operator. Nobody is, until a token is said. Cheap to clone.
+/// Who is an operator. There is none until a token is given. Cheap to clone.
 ///
 /// ```
 /// use plimsoll::secret::Secret;

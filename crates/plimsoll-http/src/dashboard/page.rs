@@ -1,4 +1,4 @@
-//! The page itself: a few files of this crate, which hold no data and ask nobody but the service.
+//! The page itself: a few files of this crate, which hold no data and ask only the service.
 //!
 //! What a database's clients have chosen (statements, application names, ids of requests) is shown on it, so it must not be
 //! able to run what it shows. The page writes text only, and its Content-Security-Policy lets no script run that is not one of

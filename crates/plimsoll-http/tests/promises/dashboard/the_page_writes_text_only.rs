@@ -1,4 +1,4 @@
-//! The page's own scripts write text and never markup, ask nobody but the service, and are few and small.
+//! The page's own scripts write text and never markup, ask only the service, and are few and small.
 
 use super::Scene;
 use crate::client::get;
