@@ -12,7 +12,7 @@
 #   make chaos      a slow statement under every time limit in turn, from the lock to the proxy in front
 #   make p0         the four tests of the database baseline, with what each one measured
 #   make tick       every command of docs/checklists, against a service that it starts; ONLY=p0 takes one page
-#   make check      format, lints, feature sets, documentation, licences
+#   make check      format, lints, feature sets, documentation, licences, the manifests of Kubernetes
 #   make ledger     what callers were told beside what is stored, under every fault, through Plimsoll, deadpool and sqlx:
 #                   writes docs/ledger.md (SEEDS=20 SEED=1 ARGS=.., one way or one fault alone)
 #   make bench      Plimsoll beside its peers
@@ -155,6 +155,9 @@ check:
 	$(CARGO) check -p plimsoll-http --features task-dumps
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 	$(CARGO) deny check bans licenses sources
+	@if [ -x target/kubernetes-validate/bin/kubernetes-validate ]; then ( set -x; \
+		target/kubernetes-validate/bin/kubernetes-validate --strict --quiet deploy/kubernetes/*.yaml ) || exit 1; \
+	else echo "NOT RUN: the check of deploy/kubernetes, whose program cannot be had here"; fi
 
 # PgBouncer takes part, which only the tests' set-up brings. ARGS="query --json" runs less, and prints otherwise.
 bench:

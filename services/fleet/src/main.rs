@@ -1,7 +1,8 @@
 //! Starts the service, tells how to use it, and ends when it is told to.
 
+use clap::{Parser, Subcommand};
 use fleet::boot::bring_up::BringUpResult;
-use fleet::boot::{demo, env_file};
+use fleet::boot::{demo, env_file, prepare};
 use fleet::{Config, Running};
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
@@ -10,8 +11,26 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+/// An IoT fleet service on PostgreSQL. What it is told, it reads from variables; docs/guides/fleet.md lists them.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts the service; the same as no command.
+    Serve,
+    /// Makes or updates the role and the schema, with the owner's login in DATABASE_URL, and ends. The service then needs only
+    /// its own role: FLEET_MIGRATE=off.
+    Migrate,
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
+    let command = Arguments::parse().command;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     // The driver writes the texts of statements and their parameters at DEBUG, passwords and readings among them.
     let filter = match "tokio_postgres=warn".parse() {
@@ -24,7 +43,11 @@ async fn main() -> ExitCode {
         .with_writer(io::stderr)
         .with_ansi(is_read_by_a_person)
         .init();
-    match run().await {
+    let done = match command {
+        Some(Command::Migrate) => migrate().await,
+        Some(Command::Serve) | None => run().await,
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // If nobody reads it any more, the status still tells.
@@ -32,6 +55,11 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+async fn migrate() -> Result<(), Box<dyn Error>> {
+    say(&prepare::prepare(&Config::from_env()?).await?);
+    Ok(())
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {

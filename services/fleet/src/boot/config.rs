@@ -13,6 +13,7 @@
 //! | `OPERATOR_TOKEN` | made for the tenant `test` | what operators show; without one nobody is an operator |
 //! | `FLEET_SIGUSR1` | `on` | SIGUSR1 prints what goes on; `off` ignores it |
 //! | `FLEET_ENV_FILE` | `.env.fleet` | where the tenant `test` is written down for shells; `off` for nowhere |
+//! | `FLEET_MIGRATE` | `on` | `off` starts on a schema that `fleet migrate` has made; `DATABASE_URL` then names the role `fleet_app`, and no owner's login is needed |
 //! | `FLEET_APP_PASSWORD` | made from the owner's | the password of the login role `fleet_app` |
 //! | `FLEET_REQUEST_DEADLINE` | `15s` | how long a request may take; then it is answered 504 |
 //! | `FLEET_PROXY_LIMIT` | not known | how long the proxy in front waits for an answer; a shorter one than a request has is refused |
@@ -56,6 +57,8 @@ pub struct Config {
     pub sigusr1: bool,
     /// Where the tenant of the first hour is written down for shells.
     pub env_file: Option<PathBuf>,
+    /// Whether the service makes its role and its schema, as the owner of the tables; otherwise it logs in as its own role.
+    pub migrate: bool,
     /// The password of the service's role, where it is not made from the owner's.
     pub app_password: Option<Secret>,
     /// Whether somebody said how long to wait for a connection; the service has a shorter default than the library.
@@ -91,6 +94,9 @@ pub enum ConfigError {
          owner (or, if DATABASE_URL was read from .env.fleet into this shell: unset DATABASE_URL)"
     )]
     OwnRole(&'static str),
+    /// The service may not do what the owner's login is for, and that is what it was told to do.
+    #[error("FLEET_MIGRATE=off means that the service does nothing that needs the owner of the tables; {0}")]
+    WithoutOwner(String),
     /// Those of the library, all of them at once.
     #[error(transparent)]
     Database(#[from] SettingsError),
@@ -117,13 +123,17 @@ impl Config {
     /// As [`Config::from_env`].
     pub fn from_env_with(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let said = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        let migrate = switch("FLEET_MIGRATE", said("FLEET_MIGRATE"), true)?;
         let database = match SAID.iter().any(|name| said(name).is_some()) {
-            true => Source::Given(Box::new(of_an_owner(Settings::from_env_with(&variable)?)?)),
-            false => Source::DevPostgres,
+            true => Source::Given(Box::new(of_the_login(Settings::from_env_with(&variable)?, migrate)?)),
+            false if migrate => Source::DevPostgres,
+            false => {
+                return Err(without_owner("name the database, with the login fleet_app, in DATABASE_URL"));
+            }
         };
         let is_own = matches!(database, Source::DevPostgres);
         let pool_timeouts = ["PLIMSOLL_POOL_TIMEOUT", "DATABASE_POOL_TIMEOUT"];
-        Ok(Config {
+        let config = Config {
             listen: listen(said("FLEET_LISTEN"))?,
             data: said("FLEET_DATA").unwrap_or_else(|| "data".to_owned()).into(),
             database,
@@ -132,6 +142,7 @@ impl Config {
             operator_token: said("OPERATOR_TOKEN").map(Secret::from),
             sigusr1: switch("FLEET_SIGUSR1", said("FLEET_SIGUSR1"), true)?,
             env_file: env_file(said("FLEET_ENV_FILE")),
+            migrate,
             app_password: said("FLEET_APP_PASSWORD").map(Secret::from),
             pool_timeout_is_said: pool_timeouts.iter().any(|name| said(name).is_some()),
             ingest: IngestConfig::read(said)?,
@@ -139,14 +150,42 @@ impl Config {
             proxy_limit: time("FLEET_PROXY_LIMIT", said("FLEET_PROXY_LIMIT"))?,
             grace: time("FLEET_GRACE", said("FLEET_GRACE"))?.unwrap_or(Duration::from_secs(20)),
             hard_stop: time("FLEET_HARD_STOP", said("FLEET_HARD_STOP"))?.unwrap_or(Duration::from_secs(30)),
-        })
+        };
+        config.fits_together()
     }
 }
 
-/// Settings that cannot be used at all are refused later, with all that is wrong with them.
-fn of_an_owner(settings: Settings) -> Result<Settings, ConfigError> {
+impl Config {
+    fn fits_together(self) -> Result<Self, ConfigError> {
+        if self.migrate {
+            return Ok(self);
+        }
+        if self.demo {
+            return Err(without_owner("FLEET_DEMO=on makes a tenant: say it to `fleet migrate`"));
+        }
+        match self.app_password {
+            Some(_) => Err(without_owner(
+                "the password of fleet_app is that of DATABASE_URL, so unset FLEET_APP_PASSWORD",
+            )),
+            None => Ok(self),
+        }
+    }
+}
+
+fn without_owner(what_to_do: impl Into<String>) -> ConfigError {
+    ConfigError::WithoutOwner(what_to_do.into())
+}
+
+/// The login is the owner's where the schema is made, and the service's own where it is not. Settings that cannot be used at all
+/// are refused later, with all that is wrong with them.
+fn of_the_login(settings: Settings, migrate: bool) -> Result<Settings, ConfigError> {
     match settings.clone().check() {
-        Ok(plan) if plan.user() == role::NAME => Err(ConfigError::OwnRole(role::NAME)),
+        Ok(plan) if migrate && plan.user() == role::NAME => Err(ConfigError::OwnRole(role::NAME)),
+        Ok(plan) if !migrate && plan.user() != role::NAME => Err(without_owner(format!(
+            "DATABASE_URL has the login {}, and has to have {}",
+            plan.user(),
+            role::NAME
+        ))),
         _ => Ok(settings),
     }
 }

@@ -11,6 +11,8 @@ pub(crate) mod dev_postgres;
 pub mod env_file;
 pub mod ingest_config;
 mod origin;
+pub mod prepare;
+mod prepared;
 mod private_file;
 pub mod role;
 pub(crate) mod router;

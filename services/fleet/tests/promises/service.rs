@@ -63,6 +63,7 @@ pub(crate) fn config(url: &str, folder: &Path) -> Config {
         operator_token: None,
         sigusr1: false,
         env_file: None,
+        migrate: true,
         app_password: None,
         pool_timeout_is_said: true,
         // What the tests send at once is more than a device may.
