@@ -15,7 +15,9 @@
 //! | [`http`] | what answers have in common beyond what `plimsoll_http` gives them: refusals, tokens, what a body may be |
 //! | [`tenants`] | whose everything is; the only transaction in which a tenant's rows are seen |
 //! | [`subscriptions`], [`devices`] | the count, and the registry |
+//! | `sites` | where devices are, and what was counted there |
 //! | [`ingest`] | from message to row |
+//! | [`hygiene`] | the work of the night: past days, statistics, the overview of sites |
 //! | [`oncall`], [`escalation`] | who is on call; who is told of an alert, and who next |
 //! | [`alerts`], [`integrations`] | what is wrong with a fleet; where that is told |
 //! | `front` | the page at `/` |
@@ -33,6 +35,7 @@ pub mod escalation;
 pub mod foreign_key;
 mod front;
 pub mod http;
+pub mod hygiene;
 pub mod ingest;
 pub mod instant;
 pub mod integrations;
@@ -42,6 +45,7 @@ mod play;
 pub mod pools;
 pub mod refusal;
 pub mod service;
+mod sites;
 pub mod subscriptions;
 pub mod tenants;
 pub mod text;

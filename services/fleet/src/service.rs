@@ -6,6 +6,7 @@
 //! [`plimsoll_http::NeedsDatabase`] before that.
 
 use crate::boot::ingest_config::IngestConfig;
+use crate::hygiene::Imports;
 use crate::ingest::partitions::Partitions;
 use crate::ingest::quarantine::Quarantine;
 use crate::ingest::rate::RateLimiter;
@@ -38,6 +39,8 @@ pub struct Ready {
     pub writer: Writer,
     /// The key that signs cursors.
     pub cursors: CursorKeys,
+    /// Told of imports, after which statistics are renewed.
+    pub imports: Imports,
     /// The days that have a partition.
     pub partitions: Partitions,
     /// Of PostgreSQL, as it was when it was reached.

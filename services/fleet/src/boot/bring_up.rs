@@ -14,6 +14,7 @@ use crate::boot::schema::{MIGRATIONS, SENTINEL};
 use crate::boot::{database_url, session};
 use crate::credentials;
 use crate::escalation::tick;
+use crate::hygiene::{self, Imports};
 use crate::ingest::partitions::{self, Partitions};
 use crate::ingest::quarantine;
 use crate::ingest::writer::Writer;
@@ -139,10 +140,19 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
     tokio::spawn(writing);
     tokio::spawn(terms::keep(pools.ops_worker.clone(), given.stop.clone()));
     tokio::spawn(tick::keep_going(pools.ops_worker.clone(), given.stop.clone()));
+    let imports = Imports::default();
+    keep_clean(given, &app_settings, imports.clone());
     let with_tenant = given.demo.is_some() && session::takes_options(owner);
     let app_url = database_url::of_role(pools.ui.plan(), given.own_port, password.as_ref(), with_tenant);
-    given.service.set_ready(Ready { pools, writer, cursors, partitions, server_version });
+    given.service.set_ready(Ready { pools, writer, cursors, imports, partitions, server_version });
     Ok(BringUpResult { app_url, app_settings, demo: given.demo.clone() })
+}
+
+/// Starts the work of the night. By the time of its first connection the password is the one that holds.
+fn keep_clean(given: &BringUpInput, app_settings: &Settings, imports: Imports) {
+    let settings = hygiene::keep::settings(app_settings);
+    let open = move || Database::connect(settings.clone());
+    tokio::spawn(hygiene::keep::keep(open, imports, given.config.night_hour, given.stop.clone()));
 }
 
 /// What the owner's connections are opened with.

@@ -19,6 +19,7 @@
 //! | `FLEET_PROXY_LIMIT` | not known | how long the proxy in front waits for an answer; a shorter one than a request has is refused |
 //! | `FLEET_GRACE` | `20s` | how long requests under way may go on once the service stops |
 //! | `FLEET_HARD_STOP` | `30s` | when the whole stop is over, whatever clients and the database do |
+//! | `FLEET_NIGHT_HOUR` | `2` | the hour of UTC, 0 to 23, from which past readings are dropped and the overview of sites is worked out |
 
 use crate::boot::ingest_config::IngestConfig;
 use crate::boot::role;
@@ -73,6 +74,8 @@ pub struct Config {
     pub grace: Duration,
     /// When the whole stop is over.
     pub hard_stop: Duration,
+    /// The hour of UTC at which the work of the night begins.
+    pub night_hour: i8,
 }
 
 /// A variable that cannot be used.
@@ -150,6 +153,7 @@ impl Config {
             proxy_limit: time("FLEET_PROXY_LIMIT", said("FLEET_PROXY_LIMIT"))?,
             grace: time("FLEET_GRACE", said("FLEET_GRACE"))?.unwrap_or(Duration::from_secs(20)),
             hard_stop: time("FLEET_HARD_STOP", said("FLEET_HARD_STOP"))?.unwrap_or(Duration::from_secs(30)),
+            night_hour: hour(said("FLEET_NIGHT_HOUR"))?.unwrap_or(2),
         };
         config.fits_together()
     }
@@ -212,6 +216,18 @@ fn deadline(said: Option<String>) -> Result<Option<Duration>, ConfigError> {
             Err(ConfigError::Value { variable, value, allowed: "1s to 10min" })
         }
         time => Ok(time),
+    }
+}
+
+fn hour(said: Option<String>) -> Result<Option<i8>, ConfigError> {
+    let Some(value) = said else { return Ok(None) };
+    match value.trim().parse() {
+        Ok(hour) if (0..24).contains(&hour) => Ok(Some(hour)),
+        _ => Err(ConfigError::Value {
+            variable: "FLEET_NIGHT_HOUR",
+            value,
+            allowed: "an hour of UTC from 0 to 23",
+        }),
     }
 }
 

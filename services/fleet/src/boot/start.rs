@@ -13,6 +13,7 @@
 //! | partitions ahead | [`Running::stop`] |
 //! | escalation of alerts that are due | [`Running::stop`] |
 //! | subscriptions whose end has come | [`Running::stop`] |
+//! | the work of the night | [`Running::stop`] |
 //! | made-up devices (development) | [`Running::stop`] |
 //! | a fault that is played (development) | its own end; ended by [`Running::stop`] |
 

@@ -96,6 +96,14 @@ async fn behind_a_pooler_without_the_owners_login() {
     let device = Device::of(process.device.url.clone(), Credentials::of_folder(folder.path()).unwrap());
     device.send("d1", r#"{"t": 1}"#).await.accepted();
     assert_eq!(device.get("/customer/devices").await.body["devices"][0]["device_id"], "d1");
+    // The owner is bound by the policies too; for the overview of the sites it sees all tenants' rows.
+    for statement in [
+        "SET ROLE fleet_app; SELECT public.refresh_site_overview()",
+        "SELECT sum(devices) AS n FROM site_overview",
+    ] {
+        let rows = server.execute("fleet", statement).await.unwrap();
+        assert!(statement.starts_with("SET") || rows[0]["n"] == "1", "{rows:?}");
+    }
 }
 
 /// Lines that say something, as words.

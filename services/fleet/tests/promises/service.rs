@@ -72,6 +72,7 @@ pub(crate) fn config(url: &str, folder: &Path) -> Config {
         proxy_limit: None,
         grace: Duration::from_secs(20),
         hard_stop: Duration::from_secs(30),
+        night_hour: 2,
     }
 }
 
