@@ -6,6 +6,7 @@
 //! [`plimsoll_http::NeedsDatabase`] before that.
 
 use crate::boot::ingest_config::IngestConfig;
+use crate::devices::state::StateLimits;
 use crate::hygiene::Imports;
 use crate::ingest::partitions::Partitions;
 use crate::ingest::quarantine::Quarantine;
@@ -45,6 +46,8 @@ pub struct Ready {
     pub partitions: Partitions,
     /// Of PostgreSQL, as it was when it was reached.
     pub server_version: String,
+    /// How long a device may be silent.
+    pub state_limits: StateLimits,
 }
 
 /// The database has not been there since the service started.

@@ -13,6 +13,7 @@ use crate::boot::role;
 use crate::boot::schema::{MIGRATIONS, SENTINEL};
 use crate::boot::{database_url, session};
 use crate::credentials;
+use crate::devices::state::noting;
 use crate::escalation::tick;
 use crate::hygiene::{self, Imports};
 use crate::ingest::partitions::{self, Partitions};
@@ -139,12 +140,23 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
         quarantine::keep_writing(given.service.clone(), pools.ops_worker.clone(), given.stop.clone());
     tokio::spawn(writing);
     tokio::spawn(terms::keep(pools.ops_worker.clone(), given.stop.clone()));
-    tokio::spawn(tick::keep_going(pools.ops_worker.clone(), given.stop.clone()));
     let imports = Imports::default();
     keep_clean(given, &app_settings, imports.clone());
+    let every = given.config.escalation_every;
+    tokio::spawn(tick::keep_going(pools.ops_worker.clone(), every, given.stop.clone()));
+    let state = given.config.device_state;
+    tokio::spawn(noting::keep_noting(pools.ops_worker.clone(), state, given.stop.clone()));
     let with_tenant = given.demo.is_some() && session::takes_options(owner);
     let app_url = database_url::of_role(pools.ui.plan(), given.own_port, password.as_ref(), with_tenant);
-    given.service.set_ready(Ready { pools, writer, cursors, imports, partitions, server_version });
+    given.service.set_ready(Ready {
+        pools,
+        writer,
+        cursors,
+        imports,
+        partitions,
+        server_version,
+        state_limits: state.limits,
+    });
     Ok(BringUpResult { app_url, app_settings, demo: given.demo.clone() })
 }
 

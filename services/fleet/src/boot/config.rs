@@ -2,7 +2,7 @@
 //!
 //! Where the database is, and every limit of its pools, is said in the library's own variables (`DATABASE_URL`, or
 //! `PG_HOST` and its like, and `PLIMSOLL_*`). The few below are the service's own, and so are those
-//! about readings, which are in [`IngestConfig`]'s module.
+//! about readings, which are in [`IngestConfig`]'s module, and those about devices' states, in [`state_config`]'s.
 //!
 //! | variable | default | what it says |
 //! |---|---|---|
@@ -17,12 +17,14 @@
 //! | `FLEET_APP_PASSWORD` | made from the owner's | the password of the login role `fleet_app` |
 //! | `FLEET_REQUEST_DEADLINE` | `15s` | how long a request may take; then it is answered 504 |
 //! | `FLEET_PROXY_LIMIT` | not known | how long the proxy in front waits for an answer; a shorter one than a request has is refused |
+//! | `FLEET_ESCALATION_EVERY` | `5s` | how often each instance looks for alerts whose next level is due |
 //! | `FLEET_GRACE` | `20s` | how long requests under way may go on once the service stops |
 //! | `FLEET_HARD_STOP` | `30s` | when the whole stop is over, whatever clients and the database do |
 //! | `FLEET_NIGHT_HOUR` | `2` | the hour of UTC, 0 to 23, from which past readings are dropped and the overview of sites is worked out |
 
 use crate::boot::ingest_config::IngestConfig;
-use crate::boot::role;
+use crate::boot::{role, state_config};
+use crate::devices::state::StateSettings;
 use plimsoll::secret::Secret;
 use plimsoll::settings::{Limit, Settings, SettingsError};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -66,6 +68,10 @@ pub struct Config {
     pub pool_timeout_is_said: bool,
     /// How readings are taken in.
     pub ingest: IngestConfig,
+    /// When a device is there.
+    pub device_state: StateSettings,
+    /// How often it is looked for alerts that are due.
+    pub escalation_every: Duration,
     /// How long a request may take.
     pub request_deadline: Duration,
     /// How long the proxy in front waits for an answer, if there is one.
@@ -149,6 +155,9 @@ impl Config {
             app_password: said("FLEET_APP_PASSWORD").map(Secret::from),
             pool_timeout_is_said: pool_timeouts.iter().any(|name| said(name).is_some()),
             ingest: IngestConfig::read(said)?,
+            device_state: state_config::read(said)?,
+            escalation_every: time("FLEET_ESCALATION_EVERY", said("FLEET_ESCALATION_EVERY"))?
+                .unwrap_or(Duration::from_secs(5)),
             request_deadline: deadline(said("FLEET_REQUEST_DEADLINE"))?.unwrap_or(Duration::from_secs(15)),
             proxy_limit: time("FLEET_PROXY_LIMIT", said("FLEET_PROXY_LIMIT"))?,
             grace: time("FLEET_GRACE", said("FLEET_GRACE"))?.unwrap_or(Duration::from_secs(20)),
@@ -231,7 +240,7 @@ fn hour(said: Option<String>) -> Result<Option<i8>, ConfigError> {
     }
 }
 
-fn time(variable: &'static str, said: Option<String>) -> Result<Option<Duration>, ConfigError> {
+pub(super) fn time(variable: &'static str, said: Option<String>) -> Result<Option<Duration>, ConfigError> {
     let Some(value) = said else { return Ok(None) };
     match Limit::parse(&value) {
         Some(Limit::After(time)) => Ok(Some(time)),

@@ -19,4 +19,5 @@ pub(crate) mod router;
 pub mod schema;
 pub mod session;
 pub mod start;
+mod state_config;
 mod stop;

@@ -40,6 +40,7 @@ pub(crate) fn all(given: RouterInput) -> Router {
     let databases = service.databases().clone();
     let needs = |pool| NeedsDatabase::named(&databases, pool);
     let readings = || post(ingest::routes::telemetry).route_layer(needs("ingest"));
+    let heartbeats = || post(ingest::routes::heartbeat).route_layer(needs("ingest"));
     let uploads = devices::routes::uploads(&databases, deadline);
     // No other path but those takes a longer body.
     let options = Options::default().deadline(deadline).body_bytes(message::LARGEST);
@@ -52,6 +53,8 @@ pub(crate) fn all(given: RouterInput) -> Router {
         .route("/healthz", get(alive))
         .route("/ingest/v1/tenant/{tenant}/device/{device}/telemetry", readings())
         .route("/ingest/tenant/{tenant}/device/{device}/telemetry", readings())
+        .route("/ingest/v1/tenant/{tenant}/device/{device}/heartbeat", heartbeats())
+        .route("/ingest/tenant/{tenant}/device/{device}/heartbeat", heartbeats())
         .merge(devices::routes::all(&databases))
         .merge(subscriptions::routes::all(&databases))
         .merge(sites::routes(&databases))

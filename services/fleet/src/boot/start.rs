@@ -12,6 +12,7 @@
 //! | the writer of readings | [`Running::stop`], after what it was given is written |
 //! | partitions ahead | [`Running::stop`] |
 //! | escalation of alerts that are due | [`Running::stop`] |
+//! | changes of devices' states are noted | [`Running::stop`] |
 //! | subscriptions whose end has come | [`Running::stop`] |
 //! | the work of the night | [`Running::stop`] |
 //! | made-up devices (development) | [`Running::stop`] |

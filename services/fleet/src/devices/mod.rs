@@ -13,6 +13,7 @@ pub mod register;
 pub mod registry_refusal;
 pub mod retire;
 pub mod routes;
+pub mod state;
 pub mod store;
 pub mod tokens;
 

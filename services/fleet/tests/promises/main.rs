@@ -14,11 +14,13 @@ mod service;
 
 // The promises.
 mod a_batch_has_an_answer_for_each_message;
+mod a_change_of_state_is_noted_once_with_its_time;
 mod a_client_that_leaves_stops_its_question_and_not_its_reading;
 mod a_client_that_says_nothing_is_not_waited_for;
 mod a_database_that_is_broken_from_the_page_loses_nothing;
 mod a_device_is_registered_shown_and_changed_by_its_tenant;
 mod a_device_sends_as_often_as_it_may;
+mod a_devices_state_follows_from_when_it_was_heard_of;
 mod a_fault_at_any_boundary_leaves_all_or_nothing;
 mod a_file_of_devices_is_imported_row_by_row;
 mod a_frozen_database_is_a_503_and_loses_nothing;
@@ -35,6 +37,7 @@ mod a_subscription_whose_end_has_come_is_turned_once;
 mod a_tenant_has_one_default_policy;
 mod a_time_beyond_every_clock_is_shown_in_lists;
 mod an_alert_is_addressed_by_its_id_and_its_tenant;
+mod an_instance_that_is_killed_loses_nothing;
 mod an_interrupt_drains_and_a_second_one_leaves_at_once;
 mod another_tenants_alerts_and_rotas_are_not_there;
 mod another_tenants_device_is_like_none;

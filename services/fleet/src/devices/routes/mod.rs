@@ -5,6 +5,7 @@
 //! | `GET /customer/devices` | a page of the list |
 //! | `POST /customer/devices` | registers one: 201 with its token, which is told this once |
 //! | `POST /customer/devices/import` | registers those of a CSV file |
+//! | `GET /customer/devices/summary` | how many there are in each state |
 //! | `GET`, `PATCH`, `DELETE /customer/devices/{id}` | shows, changes, deletes |
 //! | `PATCH /customer/devices/{id}/decommission` | puts aside |
 //! | `DELETE /customer/devices/{id}/tags/{tag}` | takes one tag away |
@@ -38,6 +39,7 @@ pub(crate) fn all(databases: &Databases) -> Router<Service> {
         let path = |rest: &str| format!("{prefix}/customer/devices{rest}");
         router = router
             .route(&path(""), get(show::page).post(change::create).route_layer(needs()))
+            .route(&path("/summary"), get(show::summary).route_layer(needs()))
             .route(
                 &path("/{device}"),
                 get(show::one).patch(change::update).delete(change::delete).route_layer(needs()),
