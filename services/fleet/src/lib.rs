@@ -13,6 +13,7 @@
 //! | [`refusal`], [`affected`], [`credentials`], [`instant`] | why something is refused, how many rows were touched, secrets, times as they are shown |
 //! | [`text`], [`foreign_key`] | texts as people write them, references that do not hold |
 //! | [`http`] | what answers have in common beyond what `plimsoll_http` gives them: refusals, tokens, what a body may be |
+//! | [`identity`] | signed tokens of an identity provider, roles, what was revoked |
 //! | [`tenants`] | whose everything is; the only transaction in which a tenant's rows are seen |
 //! | [`subscriptions`], [`devices`] | the count, and the registry |
 //! | [`ingest`] | from message to row |
@@ -33,6 +34,7 @@ pub mod escalation;
 pub mod foreign_key;
 mod front;
 pub mod http;
+pub mod identity;
 pub mod ingest;
 pub mod instant;
 pub mod integrations;

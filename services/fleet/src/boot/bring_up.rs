@@ -13,6 +13,7 @@ use crate::boot::schema::{MIGRATIONS, SENTINEL};
 use crate::boot::{database_url, session};
 use crate::credentials;
 use crate::escalation::tick;
+use crate::identity::revocations;
 use crate::ingest::partitions::{self, Partitions};
 use crate::ingest::quarantine;
 use crate::ingest::writer::Writer;
@@ -134,6 +135,10 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
     tokio::spawn(writing);
     tokio::spawn(terms::keep(pools.ops_worker.clone(), given.stop.clone()));
     tokio::spawn(tick::keep_going(pools.ops_worker.clone(), given.stop.clone()));
+    if given.service.identity().is_on() {
+        let identity = given.service.identity().clone();
+        tokio::spawn(revocations::keep(identity, pools.ops_worker.clone(), given.stop.clone()));
+    }
     let with_tenant = given.demo.is_some() && session::takes_options(owner);
     let app_url = database_url::of_role(pools.ui.plan(), given.own_port, password.as_ref(), with_tenant);
     given.service.set_ready(Ready { pools, writer, cursors, partitions, server_version });

@@ -2,7 +2,7 @@
 //!
 //! Where the database is, and every limit of its pools, is said in the library's own variables (`DATABASE_URL`, or
 //! `PG_HOST` and its like, and `PLIMSOLL_*`). The few below are the service's own, and so are those
-//! about readings, which are in [`IngestConfig`]'s module.
+//! about readings, which are in [`IngestConfig`]'s module, and about signed tokens, which are in [`IdentityConfig`]'s.
 //!
 //! | variable | default | what it says |
 //! |---|---|---|
@@ -21,6 +21,7 @@
 
 use crate::boot::ingest_config::IngestConfig;
 use crate::boot::role;
+use crate::identity::config::IdentityConfig;
 use plimsoll::secret::Secret;
 use plimsoll::settings::{Limit, Settings, SettingsError};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -62,6 +63,8 @@ pub struct Config {
     pub pool_timeout_is_said: bool,
     /// How readings are taken in.
     pub ingest: IngestConfig,
+    /// Which signed tokens are accepted.
+    pub identity: IdentityConfig,
     /// How long a request may take.
     pub request_deadline: Duration,
     /// How long the proxy in front waits for an answer, if there is one.
@@ -135,6 +138,7 @@ impl Config {
             app_password: said("FLEET_APP_PASSWORD").map(Secret::from),
             pool_timeout_is_said: pool_timeouts.iter().any(|name| said(name).is_some()),
             ingest: IngestConfig::read(said)?,
+            identity: IdentityConfig::read(said)?,
             request_deadline: deadline(said("FLEET_REQUEST_DEADLINE"))?.unwrap_or(Duration::from_secs(15)),
             proxy_limit: time("FLEET_PROXY_LIMIT", said("FLEET_PROXY_LIMIT"))?,
             grace: time("FLEET_GRACE", said("FLEET_GRACE"))?.unwrap_or(Duration::from_secs(20)),

@@ -11,6 +11,7 @@
 
 use crate::boot::demo::{Credentials, TENANT};
 use crate::boot::private_file;
+use crate::identity::development;
 use std::fmt::Write;
 use std::io;
 use std::path::Path;
@@ -25,10 +26,16 @@ pub fn write(
     database: Option<&str>,
     credentials: &Credentials,
 ) -> io::Result<()> {
-    private_file::write(path, &text(service, database, credentials))
+    let tokens = development::tokens(credentials).map_err(io::Error::other)?;
+    private_file::write(path, &text(service, database, credentials, &tokens))
 }
 
-fn text(service: &str, database: Option<&str>, credentials: &Credentials) -> String {
+fn text(
+    service: &str,
+    database: Option<&str>,
+    credentials: &Credentials,
+    tokens: &development::Tokens,
+) -> String {
     let mut text = String::from(
         "# Written by fleet each time it starts; changes are lost. To use it: set -a; . ./.env.fleet; set +a\n",
     );
@@ -52,6 +59,12 @@ fn text(service: &str, database: Option<&str>, credentials: &Credentials) -> Str
         "OPERATOR_TOKEN",
         &credentials.operator_token,
     );
+    say(
+        "The same as signed tokens, good for a day from the start. A person's:",
+        "TENANT_JWT",
+        &tokens.tenant,
+    );
+    say("An operator's:", "OPERATOR_JWT", &tokens.operator);
     text
 }
 
@@ -72,6 +85,7 @@ mod tests {
             provisioning_key: odd.to_owned(),
             access_token: "test.a".to_owned(),
             operator_token: "operator".to_owned(),
+            jwt_key: development::new_key().unwrap(),
             postgres_port: None,
         };
         let folder = tempfile::tempdir().unwrap();
@@ -81,7 +95,7 @@ mod tests {
                 .unwrap();
         }
         for shell in ["bash", "sh"] {
-            let script = "set -a; . \"$0\"; set +a; printenv DEVICE_KEY DATABASE_URL";
+            let script = "set -a; . \"$0\"; set +a; printenv DEVICE_KEY DATABASE_URL; test -n \"$TENANT_JWT$OPERATOR_JWT\"";
             let read = Command::new(shell).arg("-c").arg(script).arg(&file).output().unwrap();
             let expected = format!("{odd}\npostgresql://a@b/c?options=-c%20d%3De\n");
             assert_eq!(String::from_utf8_lossy(&read.stdout), expected, "{shell}");

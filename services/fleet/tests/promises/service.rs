@@ -67,6 +67,7 @@ pub(crate) fn config(url: &str, folder: &Path) -> Config {
         pool_timeout_is_said: true,
         // What the tests send at once is more than a device may.
         ingest: without_limit(),
+        identity: Default::default(),
         request_deadline: Duration::from_secs(15),
         proxy_limit: None,
         grace: Duration::from_secs(20),
