@@ -11,7 +11,7 @@
 
 use crate::boot::demo::{Credentials, TENANT};
 use crate::boot::private_file;
-use crate::identity::development;
+use crate::identity::development::Tokens;
 use std::fmt::Write;
 use std::io;
 use std::path::Path;
@@ -25,17 +25,12 @@ pub fn write(
     service: &str,
     database: Option<&str>,
     credentials: &Credentials,
+    tokens: Option<&Tokens>,
 ) -> io::Result<()> {
-    let tokens = development::tokens(credentials).map_err(io::Error::other)?;
-    private_file::write(path, &text(service, database, credentials, &tokens))
+    private_file::write(path, &text(service, database, credentials, tokens))
 }
 
-fn text(
-    service: &str,
-    database: Option<&str>,
-    credentials: &Credentials,
-    tokens: &development::Tokens,
-) -> String {
+fn text(service: &str, database: Option<&str>, credentials: &Credentials, tokens: Option<&Tokens>) -> String {
     let mut text = String::from(
         "# Written by fleet each time it starts; changes are lost. To use it: set -a; . ./.env.fleet; set +a\n",
     );
@@ -59,12 +54,10 @@ fn text(
         "OPERATOR_TOKEN",
         &credentials.operator_token,
     );
-    say(
-        "The same as signed tokens, good for a day from the start. A person's:",
-        "TENANT_JWT",
-        &tokens.tenant,
-    );
-    say("An operator's:", "OPERATOR_JWT", &tokens.operator);
+    if let Some(tokens) = tokens {
+        say("A person's, signed, good for a day from the start:", "TENANT_JWT", &tokens.tenant);
+        say("An operator's, signed:", "OPERATOR_JWT", &tokens.operator);
+    }
     text
 }
 
@@ -76,6 +69,7 @@ fn quoted(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::development;
     use std::process::Command;
 
     #[test]
@@ -88,11 +82,12 @@ mod tests {
             jwt_key: development::new_key().unwrap(),
             postgres_port: None,
         };
+        let tokens = development::tokens(&credentials).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(".env.fleet");
         for _ in 0..2 {
-            write(&file, "http://127.0.0.1:1", Some("postgresql://a@b/c?options=-c%20d%3De"), &credentials)
-                .unwrap();
+            let database = Some("postgresql://a@b/c?options=-c%20d%3De");
+            write(&file, "http://127.0.0.1:1", database, &credentials, Some(&tokens)).unwrap();
         }
         for shell in ["bash", "sh"] {
             let script = "set -a; . \"$0\"; set +a; printenv DEVICE_KEY DATABASE_URL; test -n \"$TENANT_JWT$OPERATOR_JWT\"";

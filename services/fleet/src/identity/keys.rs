@@ -3,6 +3,8 @@
 //! A key is for one algorithm, whatever a token says: a public RSA key that is taken as the secret of an HMAC is known to
 //! everyone. So a set of keys that came over the network never holds a secret, and the algorithm is found out from the key.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
@@ -60,9 +62,10 @@ impl KeySet {
             (Algorithm::EdDSA, DecodingKey::from_ed_pem(text)),
         ];
         let found = kinds.into_iter().find_map(|(algorithm, key)| Some((algorithm, key.ok()?)));
-        let (algorithm, key) =
-            found.ok_or(BadKeys("it holds no public key in PEM for RS256, ES256 or EdDSA"))?;
-        Ok(KeySet(vec![Key { id: None, algorithm, key }]))
+        // As a JWK it is looked at as those of a provider are.
+        let jwk = found.and_then(|(algorithm, key)| Jwk::from_decoding_key(&key, Some(algorithm)).ok());
+        let key = jwk.as_ref().and_then(of_jwk);
+        Ok(KeySet(vec![key.ok_or(BadKeys("it holds no public key in PEM for RS256, ES256 or EdDSA"))?]))
     }
 
     /// A secret that the issuer has too, for HS256.
@@ -108,7 +111,7 @@ fn of_jwk(jwk: &Jwk) -> Option<Key> {
     let is_for_signatures = matches!(common.public_key_use, None | Some(PublicKeyUse::Signature));
     let verifies = common.key_operations.as_ref().is_none_or(|all| all.contains(&KeyOperations::Verify));
     let algorithm = match &jwk.algorithm {
-        AlgorithmParameters::RSA(_) => Algorithm::RS256,
+        AlgorithmParameters::RSA(key) if is_long(&key.n) => Algorithm::RS256,
         AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => Algorithm::ES256,
         AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => Algorithm::EdDSA,
         _ => return None,
@@ -117,6 +120,11 @@ fn of_jwk(jwk: &Jwk) -> Option<Key> {
     let key = DecodingKey::from_jwk(jwk).ok()?;
     let id = common.key_id.clone();
     (is_for_signatures && verifies && said).then_some(Key { id, algorithm, key })
+}
+
+/// RSA keys of fewer than 2048 bits verify nothing here.
+fn is_long(modulus: &str) -> bool {
+    URL_SAFE_NO_PAD.decode(modulus).is_ok_and(|bytes| bytes.len() >= 256)
 }
 
 #[cfg(test)]
@@ -149,6 +157,8 @@ mod tests {
             assert!(set(json!([other, 7, good])).is_ok());
         }
         assert!(set(json!([{ "kty": "oct", "k": "c2VjcmV0", "kid": "a", "alg": "HS256" }])).is_err());
+        let rsa = |bytes: usize| json!({ "kty": "RSA", "n": URL_SAFE_NO_PAD.encode(vec![0xbf; bytes]), "e": "AQAB" });
+        assert!(set(json!([rsa(256)])).is_ok() && set(json!([rsa(128)])).is_err());
         for bad in ["", "{}", "[]", "{\"keys\": 1}", "<html>"] {
             assert!(KeySet::of_jwks(bad.as_bytes()).is_err(), "{bad}");
         }

@@ -82,6 +82,12 @@ impl Identity {
         Ok(Identity(Arc::new(Inner { accepts, revoked: OperatorRevocations::default() })))
     }
 
+    /// Whether the tokens of the first hour are accepted, since no provider was named.
+    #[must_use]
+    pub fn is_of_the_first_hour(&self) -> bool {
+        self.0.accepts.as_ref().is_some_and(|accepts| accepts.rules.issuer == development::ISSUER)
+    }
+
     /// Whether any signed token is accepted.
     pub(crate) fn is_on(&self) -> bool {
         self.0.accepts.is_some()

@@ -53,7 +53,8 @@ async fn and_known_keys_go_on_while_it_is_away() {
     until("a look has failed", async || fleet.device.get_as(PATH, Some(&token)).await.status == 503).await;
     let answer = fleet.device.get_as(PATH, Some(&token)).await;
     answer.refused(503, "TOKEN_KEYS_AWAY");
-    assert!(answer.retry_after.is_some_and(|after| (1..=10).contains(&after)), "{answer:?}");
+    // The cooldown at the most, and some of its own so that not all come back together.
+    assert!(answer.retry_after.is_some_and(|after| (1..=20).contains(&after)), "{answer:?}");
     assert_eq!(fleet.device.get_as(PATH, Some(&known.token(json!({})))).await.status, 200);
     assert_eq!(fleet.device.get(PATH).await.status, 200, "those of the service's own need no provider");
 }

@@ -169,12 +169,14 @@ async fn with_a_secret_only_where_one_was_said() {
 #[tokio::test]
 async fn by_a_key_in_a_file() {
     let folder = tempfile::tempdir().unwrap();
-    let ed = Signer::new("ed", Algorithm::EdDSA);
-    let x = URL_SAFE_NO_PAD.decode(ed.jwk()["x"].as_str().unwrap()).unwrap();
-    let der = [&[0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0][..], &x].concat();
-    let pem = base64::engine::general_purpose::STANDARD.encode(der);
-    let pem = format!("-----BEGIN PUBLIC KEY-----\n{pem}\n-----END PUBLIC KEY-----\n");
-    for (name, text) in [("key.pem", pem), ("keys.json", json!({ "keys": [ed.jwk()] }).to_string())] {
+    let [rsa, ed, ec] = [Algorithm::RS256, Algorithm::EdDSA, Algorithm::ES256].map(|of| Signer::new("a", of));
+    let set = json!({ "keys": [ed.jwk()] }).to_string();
+    for (name, text, signer) in [
+        ("rsa.pem", rsa.pem.clone(), &rsa),
+        ("ed.pem", ed.pem.clone(), &ed),
+        ("ec.pem", ec.pem.clone(), &ec),
+        ("keys.json", set, &ed),
+    ] {
         let file = folder.path().join(name);
         std::fs::write(&file, text).unwrap();
         let fleet = service::start_with(|config| {
@@ -182,8 +184,8 @@ async fn by_a_key_in_a_file() {
             config.identity.names = Some((ISSUER.to_owned(), AUDIENCE.to_owned()));
         })
         .await;
-        assert_eq!(fleet.device.get_as(PATH, Some(&ed.token(json!({})))).await.status, 200, "{name}");
-        let other = Signer::new("ed", Algorithm::EdDSA).token(json!({}));
+        assert_eq!(fleet.device.get_as(PATH, Some(&signer.token(json!({})))).await.status, 200, "{name}");
+        let other = Signer::new("a", signer.header().alg).token(json!({}));
         fleet.device.get_as(PATH, Some(&other)).await.refused(401, "TOKEN_SIGNATURE");
     }
     for (name, text) in

@@ -1,10 +1,10 @@
 //! An identity provider: keys of its own, tokens that it signs, and an HTTP server with its public keys.
 
 use crate::service::{self, Fleet};
-use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RsaKeyPair};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use fleet::Config;
@@ -27,29 +27,38 @@ pub(crate) struct Signer {
     pub(crate) id: &'static str,
     algorithm: Algorithm,
     key: EncodingKey,
+    /// The public key, as files have it.
+    pub(crate) pem: String,
 }
 
 impl Signer {
     pub(crate) fn new(id: &'static str, algorithm: Algorithm) -> Signer {
         let random = SystemRandom::new();
-        let key = match algorithm {
+        let (key, public) = match algorithm {
             Algorithm::EdDSA => {
                 let made = URL_SAFE_NO_PAD.decode(development::new_key().unwrap()).unwrap();
-                EncodingKey::from_ed_der(&made)
+                let key = EncodingKey::from_ed_der(&made);
+                let jwk = serde_json::to_value(Jwk::from_encoding_key(&key, algorithm).unwrap()).unwrap();
+                let x = URL_SAFE_NO_PAD.decode(jwk["x"].as_str().unwrap()).unwrap();
+                let head = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
+                (key, [&head[..], &x].concat())
             }
             Algorithm::ES256 => {
                 let made = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
-                EncodingKey::from_ec_der(made.as_ref())
+                let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, made.as_ref()).unwrap();
+                (EncodingKey::from_ec_der(made.as_ref()), spki(pair.public_key()))
             }
             _ => {
                 let made = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
                 let der: Pkcs8V1Der<'_> = made.as_der().unwrap();
                 let text = STANDARD.encode(der.as_ref());
                 let pem = format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n");
-                EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap()
+                (EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap(), spki(made.public_key()))
             }
         };
-        Signer { id, algorithm, key }
+        let text = STANDARD.encode(public);
+        let pem = format!("-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n");
+        Signer { id, algorithm, key, pem }
     }
 
     /// The public key, as a set of keys has it.
@@ -72,6 +81,10 @@ impl Signer {
     pub(crate) fn token_as(&self, header: &Header, change: Value) -> String {
         jsonwebtoken::encode(header, &claims(change), &self.key).unwrap()
     }
+}
+
+fn spki(key: &impl AsDer<PublicKeyX509Der<'static>>) -> Vec<u8> {
+    key.as_der().unwrap().as_ref().to_vec()
 }
 
 /// What a good token says, changed by this.
