@@ -13,6 +13,7 @@
 //! | [`refusal`], [`affected`], [`credentials`], [`instant`] | why something is refused, how many rows were touched, secrets, times as they are shown |
 //! | [`text`], [`foreign_key`] | texts as people write them, references that do not hold |
 //! | [`http`] | what answers have in common beyond what `plimsoll_http` gives them: refusals, tokens, what a body may be |
+//! | [`identity`] | signed tokens of an identity provider, roles, what was revoked |
 //! | [`tenants`] | whose everything is; the only transaction in which a tenant's rows are seen |
 //! | [`subscriptions`], [`devices`] | the count, and the registry |
 //! | `sites` | where devices are, and what was counted there |
@@ -36,6 +37,7 @@ pub mod foreign_key;
 mod front;
 pub mod http;
 pub mod hygiene;
+pub mod identity;
 pub mod ingest;
 pub mod instant;
 pub mod integrations;

@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 use fleet::boot::bring_up::BringUpResult;
 use fleet::boot::{demo, env_file, prepare};
+use fleet::identity::development::{self, Tokens};
 use fleet::{Config, Running};
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
@@ -101,7 +102,8 @@ async fn tell_when_ready(running: &Running, env_file: Option<PathBuf>) -> Result
 fn keep(file: &Path, running: &Running, reached: &BringUpResult) -> bool {
     let Some(credentials) = &reached.demo else { return false };
     let url = reached.app_url.as_deref();
-    match env_file::write(file, &running.url(), url, credentials) {
+    let tokens = signed_tokens(running, reached);
+    match env_file::write(file, &running.url(), url, credentials, tokens.as_ref()) {
         Ok(()) => true,
         Err(error) => {
             tracing::warn!("{} could not be written: {error}", file.display());
@@ -110,17 +112,28 @@ fn keep(file: &Path, running: &Running, reached: &BringUpResult) -> bool {
     }
 }
 
+/// Those of the first hour, where no identity provider was named.
+fn signed_tokens(running: &Running, reached: &BringUpResult) -> Option<Tokens> {
+    let is_of_the_first_hour = running.shared().identity().is_of_the_first_hour();
+    let credentials = reached.demo.as_ref().filter(|_| is_of_the_first_hour)?;
+    development::tokens(credentials).ok()
+}
+
 fn welcome(running: &Running, reached: &BringUpResult, env_file: Option<&Path>) -> String {
     let url = running.url();
     let mut text = String::from("fleet is ready\n");
     let Some(credentials) = &reached.demo else { return text };
+    let signed = signed_tokens(running, reached).map(|tokens| {
+        format!("    signed token      {}\n    an operator's     {}\n", tokens.tenant, tokens.operator)
+    });
+    let signed = signed.unwrap_or_default();
     let (tenant, key, token) = (demo::TENANT, &credentials.provisioning_key, &credentials.access_token);
     text += &format!(
         "
   Tenant {tenant}, made for the first hour:
     provisioning key  {key}
     access token      {token}
-
+{signed}
   Send a reading; the first one registers the device:
     curl -i -H 'X-Provision-Token: {key}' -d '{{\"temperature\": 25}}' {url}/ingest/v1/tenant/{tenant}/device/d1/telemetry
 

@@ -8,6 +8,7 @@
 use crate::boot::ingest_config::IngestConfig;
 use crate::devices::state::StateLimits;
 use crate::hygiene::Imports;
+use crate::identity::Identity;
 use crate::ingest::partitions::Partitions;
 use crate::ingest::quarantine::Quarantine;
 use crate::ingest::rate::RateLimiter;
@@ -26,6 +27,7 @@ pub struct Service(Arc<Inner>);
 struct Inner {
     auto_provision: bool,
     operators: Operators,
+    identity: Identity,
     rate: RateLimiter,
     quarantine: Quarantine,
     databases: Databases,
@@ -69,10 +71,15 @@ impl Refusal for Starting {
 }
 
 impl Service {
-    pub(crate) fn new(auto_provision: bool, operators: Operators, ingest: &IngestConfig) -> Self {
+    pub(crate) fn new(
+        auto_provision: bool,
+        operators: Operators,
+        identity: Identity,
+        ingest: &IngestConfig,
+    ) -> Self {
         let (rate, quarantine) = (RateLimiter::new(ingest.rate), Quarantine::new(ingest.store_rejects));
         let (databases, ready) = (Databases::new(), OnceLock::new());
-        Service(Arc::new(Inner { auto_provision, operators, rate, quarantine, databases, ready }))
+        Service(Arc::new(Inner { auto_provision, operators, identity, rate, quarantine, databases, ready }))
     }
 
     /// What needs the database.
@@ -106,6 +113,12 @@ impl Service {
     #[must_use]
     pub fn operators(&self) -> &Operators {
         &self.0.operators
+    }
+
+    /// Which signed tokens are accepted.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.0.identity
     }
 
     /// How often devices may send.

@@ -16,6 +16,7 @@ use crate::credentials;
 use crate::devices::state::noting;
 use crate::escalation::tick;
 use crate::hygiene::{self, Imports};
+use crate::identity::revocations;
 use crate::ingest::partitions::{self, Partitions};
 use crate::ingest::quarantine;
 use crate::ingest::writer::Writer;
@@ -146,6 +147,10 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
     tokio::spawn(tick::keep_going(pools.ops_worker.clone(), every, given.stop.clone()));
     let state = given.config.device_state;
     tokio::spawn(noting::keep_noting(pools.ops_worker.clone(), state, given.stop.clone()));
+    if given.service.identity().is_on() {
+        let identity = given.service.identity().clone();
+        tokio::spawn(revocations::keep(identity, pools.ops_worker.clone(), given.stop.clone()));
+    }
     let with_tenant = given.demo.is_some() && session::takes_options(owner);
     let app_url = database_url::of_role(pools.ui.plan(), given.own_port, password.as_ref(), with_tenant);
     given.service.set_ready(Ready {

@@ -2,7 +2,8 @@
 //!
 //! Where the database is, and every limit of its pools, is said in the library's own variables (`DATABASE_URL`, or
 //! `PG_HOST` and its like, and `PLIMSOLL_*`). The few below are the service's own, and so are those
-//! about readings, which are in [`IngestConfig`]'s module, and those about devices' states, in [`state_config`]'s.
+//! about readings, which are in [`IngestConfig`]'s module, about devices' states, in [`state_config`]'s, and about signed tokens, in
+//! [`IdentityConfig`]'s.
 //!
 //! | variable | default | what it says |
 //! |---|---|---|
@@ -25,6 +26,7 @@
 use crate::boot::ingest_config::IngestConfig;
 use crate::boot::{role, state_config};
 use crate::devices::state::StateSettings;
+use crate::identity::config::IdentityConfig;
 use plimsoll::secret::Secret;
 use plimsoll::settings::{Limit, Settings, SettingsError};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -72,6 +74,8 @@ pub struct Config {
     pub device_state: StateSettings,
     /// How often it is looked for alerts that are due.
     pub escalation_every: Duration,
+    /// Which signed tokens are accepted.
+    pub identity: IdentityConfig,
     /// How long a request may take.
     pub request_deadline: Duration,
     /// How long the proxy in front waits for an answer, if there is one.
@@ -158,6 +162,7 @@ impl Config {
             device_state: state_config::read(said)?,
             escalation_every: time("FLEET_ESCALATION_EVERY", said("FLEET_ESCALATION_EVERY"))?
                 .unwrap_or(Duration::from_secs(5)),
+            identity: IdentityConfig::read(said)?,
             request_deadline: deadline(said("FLEET_REQUEST_DEADLINE"))?.unwrap_or(Duration::from_secs(15)),
             proxy_limit: time("FLEET_PROXY_LIMIT", said("FLEET_PROXY_LIMIT"))?,
             grace: time("FLEET_GRACE", said("FLEET_GRACE"))?.unwrap_or(Duration::from_secs(20)),

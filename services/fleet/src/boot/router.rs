@@ -4,9 +4,10 @@ use crate::boot::alert_paths;
 use crate::front::{self, FrontInput};
 use crate::ingest::{batch, message};
 use crate::service::Service;
-use crate::{devices, ingest, sites, subscriptions};
+use crate::{devices, identity, ingest, sites, subscriptions};
 use axum::Router;
 use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Json;
 use axum::routing::{get, post};
 use plimsoll_http::{
@@ -59,14 +60,17 @@ pub(crate) fn all(given: RouterInput) -> Router {
         .merge(subscriptions::routes::all(&databases))
         .merge(sites::routes(&databases))
         .merge(alert_paths::all(&needs("ui")))
+        .merge(identity::routes::all(&databases))
         .merge(endpoints(&databases, &operators, about(&service, &ready)))
         .merge(front::routes(front))
         .nest("/plimsoll", dashboard(&databases, &operators, dashboard_options))
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_way)
+        .layer(from_fn_with_state(service.clone(), identity::route::keys_first))
         .layer(layers(&databases, options))
         .merge(batches)
         .merge(uploads)
+        .layer(from_fn(identity::route::remember))
         .with_state(service)
 }
 

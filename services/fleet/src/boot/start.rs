@@ -11,6 +11,7 @@
 //! | bringing the database up | its end; aborted by [`Running::stop`] |
 //! | the writer of readings | [`Running::stop`], after what it was given is written |
 //! | partitions ahead | [`Running::stop`] |
+//! | the list of revoked tokens of operators | [`Running::stop`] |
 //! | escalation of alerts that are due | [`Running::stop`] |
 //! | changes of devices' states are noted | [`Running::stop`] |
 //! | subscriptions whose end has come | [`Running::stop`] |
@@ -25,6 +26,7 @@ use crate::boot::origin::{Origin, kept_credentials};
 use crate::boot::router::{self, RouterInput};
 use crate::boot::stop;
 use crate::front::FrontInput;
+use crate::identity::{self, Identity, IdentityError};
 use crate::pools::Pools;
 use crate::service::{Ready, Service};
 use futures_util::poll;
@@ -92,6 +94,9 @@ pub enum StartError {
     /// A token that can be guessed.
     #[error("OPERATOR_TOKEN cannot be used: {0}")]
     OperatorToken(#[from] WeakToken),
+    /// What is said of the identity provider.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The HTTP server.
     #[error("the HTTP server cannot start: {0} (grace is FLEET_GRACE, hard_stop is FLEET_HARD_STOP)")]
     Serve(#[from] ServeError),
@@ -148,8 +153,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let origin = Origin::find(&config, credentials.as_ref(), &marks).await?;
     let owner = origin.owner.clone();
     plimsoll_http::check(&owner.clone().check()?, config.request_deadline, config.proxy_limit)?;
-    let operators = operators(&config, credentials.as_ref())?;
-    let service = Service::new(config.auto_provision, operators, &config.ingest);
+    let identity = Identity::new(&config.identity, credentials.as_ref().filter(|_| config.demo))?;
+    let operators = operators(&config, credentials.as_ref(), &identity)?;
+    let service = Service::new(config.auto_provision, operators, identity, &config.ingest);
     let report = ReportOptions::default().enabled(config.sigusr1);
     let on_sigusr1 = on_sigusr1(service.databases(), report)?;
     let stop = StopHandle::new();
@@ -240,17 +246,23 @@ fn front(service: &Service, demo: Option<&Credentials>, origin: &Origin) -> Fron
     }
 }
 
-/// Who is an operator: who shows the token that was said, or else that of the first hour. In development, which is a database of
+/// Who is an operator: who shows the token that was said, or else that of the first hour, or a signed one. In development, which is a database of
 /// its own and an address that only this machine reaches, its user needs none.
-fn operators(config: &Config, credentials: Option<&Credentials>) -> Result<Operators, WeakToken> {
+fn operators(
+    config: &Config,
+    credentials: Option<&Credentials>,
+    identity: &Identity,
+) -> Result<Operators, WeakToken> {
     let kept = credentials.filter(|_| config.demo).map(|known| Secret::from(known.operator_token.as_str()));
     let operators = match config.database {
         Source::DevPostgres => Operators::default().or_anyone_here(config.listen),
         Source::Given(_) => Operators::default(),
     };
+    let signed = identity.clone();
+    let operators = operators.or_verified_by(move |token| identity::operators::operator(&signed, token));
     match config.operator_token.as_ref().or(kept.as_ref()) {
         Some(token) => operators.token(OPERATOR, token),
-        None if operators.is_open_here() => Ok(operators),
+        None if operators.is_open_here() || identity.is_on() => Ok(operators),
         None => {
             tracing::info!(
                 "no one is an operator, so /operator answers 401: start the service with OPERATOR_TOKEN"

@@ -152,7 +152,9 @@ fn with_every_variable_in_the_guide() {
     let mut names: Vec<String> = names.filter(|name| name.ends_with("config.rs")).collect();
     // The service's own first, then those that are named after what they are about.
     names.sort_by_key(|name| (name.len(), name.clone()));
-    let code: String = names.iter().map(|name| file(&format!("services/fleet/src/boot/{name}"))).collect();
+    let mut paths: Vec<String> = names.iter().map(|name| format!("boot/{name}")).collect();
+    paths.push("identity/config.rs".to_owned());
+    let code: String = paths.iter().map(|path| file(&format!("services/fleet/src/{path}"))).collect();
     let rows: Vec<&str> = code
         .lines()
         .filter_map(|line| line.strip_prefix("//! "))

@@ -76,6 +76,7 @@ pub(crate) fn config(url: &str, folder: &Path) -> Config {
         },
         // Tests look by themselves, and count what they find.
         escalation_every: Duration::from_secs(3600),
+        identity: Default::default(),
         request_deadline: Duration::from_secs(15),
         proxy_limit: None,
         grace: Duration::from_secs(20),
