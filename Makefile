@@ -7,8 +7,8 @@
 #   make test       every test; FAIL_FAST=1 stops at the first failure
 #   make test-all   the same on the installed PostgreSQL, and on those of 15, 17 and 18 that it is not
 #   make soak       the long parts: a minute of what must not happen, sixty thousand transactions under cancels, 200
-#                   restarts under a listener, a minute of overload on the fleet, then many seeds (SEEDS=200 SEED=1: how many, from where), then the
-#                   ledger's faults with a tenth as many
+#                   restarts under a listener, a minute of overload on the fleet, then many seeds (SEEDS=200 SEED=1: how
+#                   many, from where), then the ledger's faults with a tenth as many
 #   make chaos      a slow statement under every time limit in turn, from the lock to the proxy in front
 #   make p0         the four tests of the database baseline, with what each one measured
 #   make tick       every command of docs/checklists, against a service that it starts; ONLY=p0 takes one page

@@ -17,8 +17,12 @@ const DEVICES: i64 = 16;
 /// How soon the other instance has taken over.
 const TAKEN_OVER: Duration = Duration::from_secs(10);
 
-const VARIABLES: [(&str, &str); 2] =
-    [("FLEET_RATE_LIMIT_RPS", "1000000"), ("FLEET_RATE_LIMIT_BURST", "1000000")];
+const VARIABLES: [(&str, &str); 3] = [
+    ("FLEET_RATE_LIMIT_RPS", "1000000"),
+    ("FLEET_RATE_LIMIT_BURST", "1000000"),
+    // The first one waits where it was stopped until it is killed.
+    ("PLIMSOLL_LOCK_TIMEOUT", "25s"),
+];
 
 const DUE: &str = "
     INSERT INTO escalation_policies (tenant_id, name, is_default) VALUES ('test', 'p', true);
@@ -103,6 +107,7 @@ async fn and_the_other_goes_on_with_its_work() {
     service::until("both are busy", async || by(0) > 200 && by(1) > 200).await;
     assert_eq!(number(&database, "SELECT count(*) AS n FROM escalation_outbox").await, 0);
 
+    assert_eq!(number(&database, held).await, 1, "the first is still at it");
     first.child.start_kill().unwrap();
     first.child.wait().await.unwrap();
     let killed = Instant::now();
