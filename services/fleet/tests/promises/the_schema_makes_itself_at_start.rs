@@ -88,7 +88,8 @@ async fn and_what_a_newer_program_brings_is_added() {
     let applied = service::number(&database, "SELECT count(*) AS n FROM plimsoll_migrations").await;
     let last = service::number(&database, "SELECT max(version) AS n FROM plimsoll_migrations").await;
     let older = format!(
-        "DELETE FROM plimsoll_migrations WHERE version = {last}; ALTER TABLE integration_routes DROP COLUMN severities"
+        "DELETE FROM plimsoll_migrations WHERE version = {last}; DROP TABLE token_revocations;
+         DROP FUNCTION tell_of_revocations; ALTER TABLE tenant_access_tokens DROP COLUMN role"
     );
     database.execute(&older).await.unwrap();
     let mut newer = Program::start(&database, folder.path());
