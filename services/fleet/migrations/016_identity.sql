@@ -29,7 +29,7 @@ CREATE POLICY token_revocations_of_operators ON token_revocations
     USING (tenant_id IS NULL AND (SELECT current_setting('app.work', true)) = 'operator revocations');
 GRANT SELECT, INSERT, DELETE ON token_revocations TO fleet_app;
 
--- Told by the table, so that a revocation by hand is heard as well.
+-- Told by the table, so that a revocation by hand is heard as well. Of a tenant's the database is asked each time.
 CREATE FUNCTION tell_of_revocations() RETURNS trigger
 LANGUAGE plpgsql SET search_path = '' AS $$
 BEGIN
@@ -37,5 +37,5 @@ BEGIN
     RETURN NULL;
 END
 $$;
-CREATE TRIGGER token_revocations_told AFTER INSERT OR UPDATE OR DELETE ON token_revocations
-    FOR EACH STATEMENT EXECUTE FUNCTION tell_of_revocations();
+CREATE TRIGGER token_revocations_told AFTER INSERT OR UPDATE ON token_revocations
+    FOR EACH ROW WHEN (NEW.tenant_id IS NULL) EXECUTE FUNCTION tell_of_revocations();

@@ -149,7 +149,7 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
     tokio::spawn(noting::keep_noting(pools.ops_worker.clone(), state, given.stop.clone()));
     if given.service.identity().is_on() {
         let identity = given.service.identity().clone();
-        tokio::spawn(revocations::keep(identity, pools.ops_worker.clone(), given.stop.clone()));
+        tokio::spawn(revocations::hear(identity, pools.system.clone(), given.stop.clone()));
     }
     let with_tenant = given.demo.is_some() && session::takes_options(owner);
     let app_url = database_url::of_role(pools.ui.plan(), given.own_port, password.as_ref(), with_tenant);

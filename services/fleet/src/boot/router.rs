@@ -66,7 +66,7 @@ pub(crate) fn all(given: RouterInput) -> Router {
         .nest("/plimsoll", dashboard(&databases, &operators, dashboard_options))
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_way)
-        .layer(from_fn_with_state(service.clone(), identity::route::keys_first))
+        .layer(from_fn_with_state(service.clone(), identity::route::operators_first))
         .layer(layers(&databases, options))
         .merge(batches)
         .merge(uploads)

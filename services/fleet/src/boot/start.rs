@@ -11,7 +11,7 @@
 //! | bringing the database up | its end; aborted by [`Running::stop`] |
 //! | the writer of readings | [`Running::stop`], after what it was given is written |
 //! | partitions ahead | [`Running::stop`] |
-//! | the list of revoked tokens of operators | [`Running::stop`] |
+//! | hearing which tokens of operators are revoked | [`Running::stop`] |
 //! | escalation of alerts that are due | [`Running::stop`] |
 //! | changes of devices' states are noted | [`Running::stop`] |
 //! | subscriptions whose end has come | [`Running::stop`] |

@@ -29,7 +29,7 @@ pub struct IdentityConfig {
     /// A file with a public key.
     pub key_file: Option<PathBuf>,
     /// The secret for HS256.
-    pub hs256_secret: Option<Secret>,
+    pub hs256_key: Option<Secret>,
     /// The issuer and the audience that every token must name.
     pub names: Option<(String, String)>,
     /// Tokens that are good for longer are refused.
@@ -41,7 +41,7 @@ impl Default for IdentityConfig {
         IdentityConfig {
             jwks_url: None,
             key_file: None,
-            hs256_secret: None,
+            hs256_key: None,
             names: None,
             longest_life: DEFAULT_LIFE,
         }
@@ -52,7 +52,7 @@ impl IdentityConfig {
     /// Whether a key was named.
     #[must_use]
     pub fn has_keys(&self) -> bool {
-        self.jwks_url.is_some() || self.key_file.is_some() || self.hs256_secret.is_some()
+        self.jwks_url.is_some() || self.key_file.is_some() || self.hs256_key.is_some()
     }
 
     /// What the variables say.
@@ -64,7 +64,7 @@ impl IdentityConfig {
         let read = IdentityConfig {
             jwks_url: said("FLEET_JWKS_URL").map(jwks_url).transpose()?,
             key_file: said("FLEET_JWT_KEY").map(PathBuf::from),
-            hs256_secret: said("FLEET_JWT_HS256_SECRET").map(secret).transpose()?,
+            hs256_key: said("FLEET_JWT_HS256_SECRET").map(secret).transpose()?,
             names,
             longest_life: said("FLEET_JWT_LIFE").map_or(Ok(DEFAULT_LIFE), life)?,
         };

@@ -68,8 +68,11 @@ mod tests {
             assert!(guide.contains(&format!("`{word}`")), "the guide does not tell of {word}");
         }
         let roles = guide.split("## Roles").nth(1).unwrap().split("Operators have").next().unwrap();
-        let rows = roles.lines().filter(|line| line.starts_with("| `"));
+        let rows = roles.lines().filter(|line| line.starts_with("| `\""));
         let named = rows.flat_map(|line| line.split('|').nth(1).unwrap().split('`').skip(1).step_by(2));
-        assert_eq!(named.map(|name| Role::parse(name).map(drop)).collect::<Vec<_>>(), [Some(()); 8]);
+        assert_eq!(
+            named.map(|name| Role::parse(name.trim_matches('"')).map(drop)).collect::<Vec<_>>(),
+            [Some(()); 8]
+        );
     }
 }

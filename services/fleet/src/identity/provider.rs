@@ -151,7 +151,7 @@ fn local_keys(config: &IdentityConfig) -> Result<KeySet, IdentityError> {
         let text = fs::read(file).map_err(|error| told(error.to_string()))?;
         keys = keys.and(KeySet::of_file(&text).map_err(|bad| told(bad.to_string()))?);
     }
-    if let Some(secret) = &config.hs256_secret {
+    if let Some(secret) = &config.hs256_key {
         keys = keys.and(KeySet::of_secret(secret.expose().as_bytes())?);
     }
     Ok(keys)

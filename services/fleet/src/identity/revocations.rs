@@ -2,17 +2,16 @@
 //!
 //! Of a tenant's tokens the database is asked with each request, in the same question that asks for the tenant
 //! ([`crate::tenants::access`]): what was revoked by any instance counts from the next request on. Those of operators are judged
-//! without the database, from a list that each instance keeps. It is read anew when another instance tells of a change (LISTEN),
-//! and every [`TTL`] in any case, which holds also where nothing can be heard, such as behind a transaction pooler. While the
-//! database is away the last list counts for [`GOOD_FOR`]; then, and before the first one, no signed token of an operator is
-//! accepted, and those who are on call show the service's own.
+//! from a list that each instance keeps. It is read when such a token is shown, if the list is older than [`TTL`] or another
+//! instance has told of a change (LISTEN); the [`TTL`] holds also where nothing can be heard, such as behind a transaction pooler.
+//! While the database is away the last list counts for [`GOOD_FOR`]; then, and before the first one, no signed token of an operator
+//! is accepted, and those who are on call show the service's own.
 
 use super::claims::Claims;
 use super::provider::Identity;
 use crate::affected::NothingThere;
 use crate::refusal::{NotDone, Refusal, RefusalKind};
 use crate::tenants::{TenantId, TenantTx, transaction};
-use plimsoll::listen::{Listener, Message};
 use plimsoll::{Database, Error, Result, Transaction};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -22,10 +21,13 @@ use tokio::sync::watch;
 
 const CHANNEL: &str = "token_revocations";
 
-/// The list is never older while the database answers.
+/// A list that is older is read anew.
 pub(crate) const TTL: Duration = Duration::from_secs(5);
 
-/// While it does not, the last list counts for so long.
+/// An operator waits no longer for the list, and for so long after it could not be read no one asks again.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// While the database is away, the last list counts for so long.
 const GOOD_FOR: Duration = Duration::from_secs(900);
 
 /// After listening has failed, it is tried again.
@@ -145,10 +147,28 @@ pub(crate) async fn revoke(
 
 /// What is known of the revoked tokens of operators. Cheap to clone.
 #[derive(Clone, Default)]
-pub(crate) struct OperatorRevocations(Arc<RwLock<Option<List>>>);
+pub(crate) struct OperatorRevocations(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    known: RwLock<Known>,
+    /// Held by the one who reads; who waits for it has what was read.
+    reading: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Known {
+    list: Option<List>,
+    /// How often a change was heard of.
+    heard: u64,
+    /// When the list was asked for last, whatever came of it.
+    tried_at: Option<Instant>,
+}
 
 struct List {
     read_at: Instant,
+    /// As it was when the list was asked for.
+    heard: u64,
     tokens: HashSet<String>,
     /// Before when what they were given does not count, in seconds.
     subjects: HashMap<String, f64>,
@@ -160,23 +180,57 @@ struct List {
 pub(crate) enum Revoked {
     Yes,
     No,
-    /// The database was not asked lately.
+    /// The database was not asked lately, or has told of a change that could not be read yet.
     NotKnown,
 }
 
 impl OperatorRevocations {
     /// Whether this token was revoked, at this time.
     pub(crate) fn judge(&self, claims: &Claims, now: Instant) -> Revoked {
-        let list = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let good = |list: &&List| now.saturating_duration_since(list.read_at) <= GOOD_FOR;
-        let Some(list) = list.as_ref().filter(good) else { return Revoked::NotKnown };
+        let known = self.0.known.read().unwrap_or_else(PoisonError::into_inner);
+        let is_good = |list: &&List| {
+            list.heard == known.heard && now.saturating_duration_since(list.read_at) <= GOOD_FOR
+        };
+        let Some(list) = known.list.as_ref().filter(is_good) else { return Revoked::NotKnown };
         let by_id = claims.id.as_ref().is_some_and(|id| list.tokens.contains(id));
         let not_before = list.subjects.get(&claims.subject).copied().unwrap_or_default().max(list.everyone);
         if by_id || claims.issued_at < not_before { Revoked::Yes } else { Revoked::No }
     }
 
+    /// Reads the list anew if it is older than [`TTL`] or a change was heard of. It is waited for [`WAIT`] and no longer: then what is
+    /// known decides.
+    ///
+    /// # Cancel safety
+    /// Dropped, the list is as it was.
+    pub(crate) async fn refresh(&self, db: &Database) {
+        let read = async {
+            let _one = self.0.reading.lock().await;
+            if let Some(heard) = self.begin(Instant::now())
+                && let Err(error) = self.read(db, heard).await
+            {
+                tracing::warn!("the revoked tokens of operators cannot be read: {error}");
+            }
+        };
+        // What it could not do in time the next request tries again.
+        let _ = tokio::time::timeout(WAIT, read).await;
+    }
+
+    /// Whether the list is to be read at this time; if so, how often a change was heard of until now.
+    fn begin(&self, now: Instant) -> Option<u64> {
+        let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
+        let since = |then: Instant| now.saturating_duration_since(then);
+        let is_fresh = |list: &List| list.heard == known.heard && since(list.read_at) < TTL;
+        let has_failed = known.tried_at.is_some_and(|tried| since(tried) < WAIT)
+            && known.list.as_ref().is_none_or(|list| Some(list.read_at) < known.tried_at);
+        if known.list.as_ref().is_some_and(is_fresh) || has_failed {
+            return None;
+        }
+        known.tried_at = Some(now);
+        Some(known.heard)
+    }
+
     /// Reads them all.
-    async fn read(&self, db: &Database) -> Result<()> {
+    async fn read(&self, db: &Database, heard: u64) -> Result<()> {
         let read_at = Instant::now();
         let work = async |tx: Transaction| {
             tx.query_one(BECOME, &[]).await?;
@@ -186,7 +240,8 @@ impl OperatorRevocations {
         if i64::try_from(rows.len()).unwrap_or(i64::MAX) > MOST {
             return Err(Error::abort("there are more than 10,000 revocations of operators' tokens"));
         }
-        let mut list = List { read_at, tokens: HashSet::new(), subjects: HashMap::new(), everyone: 0.0 };
+        let (tokens, subjects) = (HashSet::new(), HashMap::new());
+        let mut list = List { read_at, heard, tokens, subjects, everyone: 0.0 };
         for row in rows {
             let (token, subject, not_before): (Option<String>, Option<String>, f64) =
                 (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
@@ -201,57 +256,83 @@ impl OperatorRevocations {
                 (None, None) => list.everyone = list.everyone.max(not_before),
             }
         }
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(list);
+        self.0.known.write().unwrap_or_else(PoisonError::into_inner).list = Some(list);
         Ok(())
+    }
+
+    fn has_changed(&self) {
+        let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.heard = known.heard.wrapping_add(1);
     }
 }
 
-/// Keeps the list until `stop` is raised; a background task of the service.
-pub(crate) async fn keep(identity: Identity, db: Database, mut stop: watch::Receiver<bool>) {
+/// Hears of changes until `stop` is raised; a background task of the service. It reads nothing itself.
+pub(crate) async fn hear(identity: Identity, db: Database, mut stop: watch::Receiver<bool>) {
     tokio::select! {
         _ = stop.wait_for(|stop| *stop) => {}
-        () = keep_reading(identity.revoked(), &db) => {}
+        () = keep_hearing(identity.revoked(), &db) => {}
     }
 }
 
 /// Ends when the pool is closed.
-async fn keep_reading(revoked: &OperatorRevocations, db: &Database) {
-    let mut listener = None;
-    let mut listen_at = Instant::now();
-    let mut fails = false;
+async fn keep_hearing(revoked: &OperatorRevocations, db: &Database) {
+    let mut is_told = false;
     loop {
-        if listener.is_none() && Instant::now() >= listen_at {
-            listen_at = Instant::now() + LISTEN_AGAIN;
-            match db.listen([CHANNEL]).await {
-                Ok(new) => listener = Some(new),
-                Err(error) => tracing::info!(
-                    "what other instances revoke is not heard, and looked for every {TTL:?} instead: {error}"
-                ),
-            }
+        let error = match listen(revoked, db).await {
+            Ok(()) => return,
+            Err(error) => error,
+        };
+        // Behind a transaction pooler it fails each time.
+        if !is_told {
+            is_told = true;
+            tracing::info!(
+                "what other instances revoke is not heard, and looked for every {TTL:?} instead: {error}"
+            );
         }
-        let read = revoked.read(db).await;
-        match &read {
-            Err(error) if !fails => tracing::warn!("the revoked tokens of operators cannot be read: {error}"),
-            _ => {}
-        }
-        fails = read.is_err();
-        tokio::select! {
-            () = tokio::time::sleep(TTL) => {}
-            heard = next(listener.as_mut()) => match heard {
-                Ok(Some(_)) => {}
-                Ok(None) => return,
-                Err(error) => {
-                    tracing::info!("what other instances revoke is not heard any more: {error}");
-                    listener = None;
-                }
-            },
-        }
+        tokio::time::sleep(LISTEN_AGAIN).await;
     }
 }
 
-async fn next(listener: Option<&mut Listener>) -> Result<Option<Message>> {
-    match listener {
-        Some(listener) => listener.recv().await,
-        None => std::future::pending().await,
+async fn listen(revoked: &OperatorRevocations, db: &Database) -> Result<()> {
+    let mut listener = db.listen([CHANNEL]).await?;
+    // A gap is a change as well: what was told in it was not heard.
+    while listener.recv().await?.is_some() {
+        revoked.has_changed();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claims() -> Claims {
+        let raw =
+            serde_json::json!({ "sub": "olga", "iat": 100, "exp": 200, "iss": "i", "roles": ["operator"] });
+        Claims::of(serde_json::from_value(raw).unwrap(), 150.0, Duration::from_secs(1000)).unwrap()
+    }
+
+    fn list(read_at: Instant, heard: u64, everyone: f64) -> List {
+        List { read_at, heard, tokens: HashSet::new(), subjects: HashMap::new(), everyone }
+    }
+
+    #[test]
+    fn a_list_counts_while_it_is_known_to_be_right() {
+        let (revoked, now) = (OperatorRevocations::default(), Instant::now());
+        assert_eq!(revoked.judge(&claims(), now), Revoked::NotKnown, "none was read");
+        assert_eq!(revoked.begin(now), Some(0));
+        assert_eq!(revoked.begin(now), None, "who failed just now does not try again");
+        assert_eq!(revoked.begin(now + WAIT), Some(0));
+        revoked.0.known.write().unwrap().list = Some(list(now + WAIT, 0, 0.0));
+        let at = |after: Duration| revoked.judge(&claims(), now + WAIT + after);
+        assert_eq!((at(TTL), at(GOOD_FOR)), (Revoked::No, Revoked::No));
+        assert_eq!(at(GOOD_FOR + WAIT), Revoked::NotKnown);
+        assert_eq!(revoked.begin(now + WAIT * 2), None, "it is fresh");
+        revoked.has_changed();
+        assert_eq!(at(WAIT), Revoked::NotKnown, "a change was heard of that was not read");
+        assert_eq!(revoked.begin(now + WAIT * 2), Some(1));
+        revoked.0.known.write().unwrap().list = Some(list(now + WAIT * 2, 1, 101.0));
+        assert_eq!(at(WAIT), Revoked::Yes);
+        assert_eq!(revoked.begin(now + WAIT * 2 + TTL), Some(1), "it is old");
     }
 }

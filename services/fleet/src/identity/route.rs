@@ -3,6 +3,7 @@
 
 use super::permissions;
 use super::roles::EVERYTHING;
+use super::verify::is_signed;
 use crate::http::bearer;
 use crate::service::Service;
 use axum::extract::{MatchedPath, Request, State};
@@ -35,11 +36,24 @@ pub(crate) fn permission() -> &'static str {
     ASKED.try_with(of).unwrap_or(EVERYTHING)
 }
 
-/// A layer around what operators ask for as well, whose tokens are judged without waiting: here the keys of an identity provider
-/// are fetched before that, where the token needs one that is not known yet.
-pub(crate) async fn keys_first(State(service): State<Service>, request: Request, next: Next) -> Response {
-    if let Ok(token) = bearer::bearer(request.headers()) {
-        service.identity().prepare(token).await;
+/// A layer around what operators ask for as well, whose tokens are judged without waiting: what that needs is had before. It is the
+/// keys of an identity provider, where the token needs one that is not known yet, and for an operator's which tokens were revoked.
+/// Both have limits of their own.
+pub(crate) async fn operators_first(
+    State(service): State<Service>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_a_tenants = request.uri().path().contains("/customer/");
+    if !is_a_tenants && let Ok(token) = bearer::bearer(request.headers()) {
+        let identity = service.identity();
+        identity.prepare(token).await;
+        if let Some(ready) = service.is_ready()
+            && is_signed(token)
+            && identity.claims(token).is_ok_and(|claims| claims.operator.is_some())
+        {
+            identity.revoked().refresh(&ready.pools.system).await;
+        }
     }
     next.run(request).await
 }

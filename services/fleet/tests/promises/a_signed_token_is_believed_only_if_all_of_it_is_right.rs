@@ -152,7 +152,7 @@ async fn with_a_secret_only_where_one_was_said() {
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &identity::claims(json!({})), &key).unwrap()
     };
     let fleet = service::start_with(|config| {
-        config.identity.hs256_secret = Some(SECRET.into());
+        config.identity.hs256_key = Some(SECRET.into());
         config.identity.names = Some((ISSUER.to_owned(), AUDIENCE.to_owned()));
     })
     .await;

@@ -87,7 +87,9 @@ async fn and_what_a_newer_program_brings_is_added() {
     // As an older program left it.
     let applied = service::number(&database, "SELECT count(*) AS n FROM plimsoll_migrations").await;
     let last = service::number(&database, "SELECT max(version) AS n FROM plimsoll_migrations").await;
-    let older = format!("DELETE FROM plimsoll_migrations WHERE version = {last}; DROP TABLE device_state");
+    let older = format!(
+        "DELETE FROM plimsoll_migrations WHERE version = {last}; REVOKE SELECT ON service_keys FROM fleet_app"
+    );
     database.execute(&older).await.unwrap();
     let mut newer = Program::start(&database, folder.path());
     let log = newer.logged_up_to("Database schema initialized successfully").await;
