@@ -15,7 +15,7 @@
 //! | [`http`] | what answers have in common beyond what `plimsoll_http` gives them: refusals, tokens, what a body may be |
 //! | [`tenants`] | whose everything is; the only transaction in which a tenant's rows are seen |
 //! | [`subscriptions`], [`devices`] | the count, and the registry |
-//! | [`ingest`] | from message to row |
+//! | [`ingest`], [`telemetry`] | from message to row, and from row to page, chart and file |
 //! | [`oncall`], [`escalation`] | who is on call; who is told of an alert, and who next |
 //! | [`alerts`], [`integrations`] | what is wrong with a fleet; where that is told |
 //! | `front` | the page at `/` |
@@ -43,6 +43,7 @@ pub mod pools;
 pub mod refusal;
 pub mod service;
 pub mod subscriptions;
+pub mod telemetry;
 pub mod tenants;
 pub mod text;
 

@@ -4,7 +4,7 @@ use crate::boot::alert_paths;
 use crate::front::{self, FrontInput};
 use crate::ingest::{batch, message};
 use crate::service::Service;
-use crate::{devices, ingest, subscriptions};
+use crate::{devices, ingest, subscriptions, telemetry};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Json;
@@ -54,6 +54,7 @@ pub(crate) fn all(given: RouterInput) -> Router {
         .route("/ingest/tenant/{tenant}/device/{device}/telemetry", readings())
         .merge(devices::routes::all(&databases))
         .merge(subscriptions::routes::all(&databases))
+        .merge(telemetry::routes::all(&databases))
         .merge(alert_paths::all(&needs("ui")))
         .merge(endpoints(&databases, &operators, about(&service, &ready)))
         .merge(front::routes(front))

@@ -14,6 +14,7 @@ pub mod registry_refusal;
 pub mod retire;
 pub mod routes;
 pub mod store;
+pub mod tags;
 pub mod tokens;
 
 pub use device::{DeviceId, DeviceStatus, SiteId};
