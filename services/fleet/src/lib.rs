@@ -18,6 +18,7 @@
 //! | [`ingest`], [`telemetry`] | from message to row, and from row to page, chart and file |
 //! | [`oncall`], [`escalation`] | who is on call; who is told of an alert, and who next |
 //! | [`alerts`], [`integrations`] | what is wrong with a fleet; where that is told |
+//! | [`operator`], [`audit`] | what operators see and do of all tenants; the record of who did what |
 //! | `front` | the page at `/` |
 //! | `play` | in development only: breaking the database from that page, and the account of what it cost |
 //! | [`pools`], [`service`] | the four pools, and what handlers share |
@@ -25,6 +26,7 @@
 
 pub mod affected;
 pub mod alerts;
+pub mod audit;
 pub mod boot;
 mod caller;
 pub mod credentials;
@@ -37,6 +39,7 @@ pub mod ingest;
 pub mod instant;
 pub mod integrations;
 pub mod oncall;
+pub mod operator;
 #[cfg(feature = "dev")]
 mod play;
 pub mod pools;

@@ -10,6 +10,7 @@ use crate::ingest::partitions::Partitions;
 use crate::ingest::quarantine::Quarantine;
 use crate::ingest::rate::RateLimiter;
 use crate::ingest::writer::Writer;
+use crate::operator::history::History;
 use crate::pools::Pools;
 use crate::refusal::{Refusal, RefusalKind};
 use plimsoll_http::{CursorKeys, Databases, Operators};
@@ -27,6 +28,7 @@ struct Inner {
     rate: RateLimiter,
     quarantine: Quarantine,
     databases: Databases,
+    history: History,
     ready: OnceLock<Ready>,
 }
 
@@ -65,8 +67,8 @@ impl Refusal for Starting {
 impl Service {
     pub(crate) fn new(auto_provision: bool, operators: Operators, ingest: &IngestConfig) -> Self {
         let (rate, quarantine) = (RateLimiter::new(ingest.rate), Quarantine::new(ingest.store_rejects));
-        let (databases, ready) = (Databases::new(), OnceLock::new());
-        Service(Arc::new(Inner { auto_provision, operators, rate, quarantine, databases, ready }))
+        let (databases, history, ready) = (Databases::new(), History::default(), OnceLock::new());
+        Service(Arc::new(Inner { auto_provision, operators, rate, quarantine, databases, history, ready }))
     }
 
     /// What needs the database.
@@ -100,6 +102,12 @@ impl Service {
     #[must_use]
     pub fn operators(&self) -> &Operators {
         &self.0.operators
+    }
+
+    /// What the pools have been doing.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.0.history
     }
 
     /// How often devices may send.

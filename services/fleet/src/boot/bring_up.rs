@@ -6,6 +6,7 @@
 //! service with the reason, since a service that tries for ever looks like one that works. A schema that cannot be made is
 //! told in the log and tried again, so that an operator can put it right while the service answers 503.
 
+use crate::audit::forget;
 use crate::boot::config::Config;
 use crate::boot::demo::{self, Credentials};
 use crate::boot::role;
@@ -16,6 +17,7 @@ use crate::escalation::tick;
 use crate::ingest::partitions::{self, Partitions};
 use crate::ingest::quarantine;
 use crate::ingest::writer::Writer;
+use crate::operator::history;
 use crate::pools::Pools;
 use crate::service::{Ready, Service};
 use crate::subscriptions::terms;
@@ -134,6 +136,8 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
     tokio::spawn(writing);
     tokio::spawn(terms::keep(pools.ops_worker.clone(), given.stop.clone()));
     tokio::spawn(tick::keep_going(pools.ops_worker.clone(), given.stop.clone()));
+    tokio::spawn(forget::run(pools.ops_worker.clone(), given.stop.clone()));
+    tokio::spawn(history::run(given.service.clone(), given.stop.clone()));
     let with_tenant = given.demo.is_some() && session::takes_options(owner);
     let app_url = database_url::of_role(pools.ui.plan(), given.own_port, password.as_ref(), with_tenant);
     given.service.set_ready(Ready { pools, writer, cursors, partitions, server_version });

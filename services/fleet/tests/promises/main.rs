@@ -9,6 +9,7 @@ mod breaking;
 #[path = "../../../../crates/plimsoll/tests/promises/log.rs"]
 #[allow(dead_code, reason = "of the whole module this program takes what it needs")]
 mod log;
+mod operating;
 mod process;
 mod service;
 
@@ -37,6 +38,7 @@ mod a_tenant_has_one_default_policy;
 mod a_time_beyond_every_clock_is_shown_in_lists;
 mod an_alert_is_addressed_by_its_id_and_its_tenant;
 mod an_interrupt_drains_and_a_second_one_leaves_at_once;
+mod an_operators_transaction_sees_what_it_may_and_no_more;
 mod another_tenants_alerts_and_rotas_are_not_there;
 mod another_tenants_device_is_like_none;
 mod bad_input_gets_a_4xx_and_stores_nothing;
@@ -52,7 +54,11 @@ mod it_works_behind_a_transaction_pooler;
 mod no_secret_is_logged_or_answered;
 mod one_hundred_first_messages_make_one_device;
 mod one_page_for_each_step_of_an_escalation;
+mod only_operators_pass_the_operators_plane;
 mod only_plain_json_is_read;
+mod operators_are_told_how_the_service_does;
+mod operators_make_and_change_subscriptions;
+mod operators_make_suspend_and_delete_tenants;
 mod policies_and_schedules_are_written_whole_or_not_at_all;
 mod readings_are_read_by_range_page_and_bucket;
 mod sql_and_code_have_one_list_of_states;
@@ -70,4 +76,5 @@ mod what_a_login_prefers_changes_nothing;
 mod what_an_answer_says_is_so;
 mod what_is_not_taken_is_counted_and_kept;
 mod what_was_told_not_stored_is_not_stored;
+mod who_did_what_is_on_record;
 mod who_is_on_call_is_told;
