@@ -215,10 +215,10 @@ pub async fn create(tx: &OperatorTx, draft: &Draft) -> Done<Value> {
         Some(status) if status == "DELETED" => return Ok(Err(OperatorRefusal::TenantDeleted)),
         Some(_) => {}
     }
-    if let Some(parent) = &draft.parent {
-        if let Err(refusal) = check_parent(tx, tenant, parent).await? {
-            return Ok(Err(refusal));
-        }
+    if let Some(parent) = &draft.parent
+        && let Err(refusal) = check_parent(tx, tenant, parent).await?
+    {
+        return Ok(Err(refusal));
     }
     // The tenant's row is locked, so no other takes the same number.
     let row = tx.query_one(NEXT_ID, &[&tenant]).await?;
