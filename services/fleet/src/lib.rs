@@ -17,10 +17,11 @@
 //! | [`tenants`] | whose everything is; the only transaction in which a tenant's rows are seen |
 //! | [`subscriptions`], [`devices`] | the count, and the registry |
 //! | `sites` | where devices are, and what was counted there |
-//! | [`ingest`] | from message to row |
+//! | [`ingest`], [`telemetry`] | from message to row, and from row to page, chart and file |
 //! | [`hygiene`] | the work of the night: past days, statistics, the overview of sites |
 //! | [`oncall`], [`escalation`] | who is on call; who is told of an alert, and who next |
 //! | [`alerts`], [`integrations`] | what is wrong with a fleet; where that is told |
+//! | [`operator`], [`audit`] | what operators see and do of all tenants; the record of who did what |
 //! | `front` | the page at `/` |
 //! | `play` | in development only: breaking the database from that page, and the account of what it cost |
 //! | [`pools`], [`service`] | the four pools, and what handlers share |
@@ -28,6 +29,7 @@
 
 pub mod affected;
 pub mod alerts;
+pub mod audit;
 pub mod boot;
 mod caller;
 pub mod credentials;
@@ -42,6 +44,7 @@ pub mod ingest;
 pub mod instant;
 pub mod integrations;
 pub mod oncall;
+pub mod operator;
 #[cfg(feature = "dev")]
 mod play;
 pub mod pools;
@@ -49,6 +52,7 @@ pub mod refusal;
 pub mod service;
 mod sites;
 pub mod subscriptions;
+pub mod telemetry;
 pub mod tenants;
 pub mod text;
 

@@ -13,6 +13,7 @@ use crate::ingest::partitions::Partitions;
 use crate::ingest::quarantine::Quarantine;
 use crate::ingest::rate::RateLimiter;
 use crate::ingest::writer::Writer;
+use crate::operator::history::History;
 use crate::pools::Pools;
 use crate::refusal::{Refusal, RefusalKind};
 use plimsoll_http::{CursorKeys, Databases, Operators};
@@ -31,6 +32,7 @@ struct Inner {
     rate: RateLimiter,
     quarantine: Quarantine,
     databases: Databases,
+    history: History,
     ready: OnceLock<Ready>,
 }
 
@@ -78,8 +80,10 @@ impl Service {
         ingest: &IngestConfig,
     ) -> Self {
         let (rate, quarantine) = (RateLimiter::new(ingest.rate), Quarantine::new(ingest.store_rejects));
-        let (databases, ready) = (Databases::new(), OnceLock::new());
-        Service(Arc::new(Inner { auto_provision, operators, identity, rate, quarantine, databases, ready }))
+        let (databases, history, ready) = (Databases::new(), History::default(), OnceLock::new());
+        let inner =
+            Inner { auto_provision, operators, identity, rate, quarantine, databases, history, ready };
+        Service(Arc::new(inner))
     }
 
     /// What needs the database.
@@ -119,6 +123,12 @@ impl Service {
     #[must_use]
     pub fn identity(&self) -> &Identity {
         &self.0.identity
+    }
+
+    /// What the pools have been doing.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.0.history
     }
 
     /// How often devices may send.

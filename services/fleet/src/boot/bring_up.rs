@@ -6,6 +6,7 @@
 //! service with the reason, since a service that tries for ever looks like one that works. A schema that cannot be made is
 //! told in the log and tried again, so that an operator can put it right while the service answers 503.
 
+use crate::audit::forget;
 use crate::boot::config::Config;
 use crate::boot::demo::{self, Credentials};
 use crate::boot::prepared;
@@ -20,6 +21,7 @@ use crate::identity::revocations;
 use crate::ingest::partitions::{self, Partitions};
 use crate::ingest::quarantine;
 use crate::ingest::writer::Writer;
+use crate::operator::history;
 use crate::pools::Pools;
 use crate::service::{Ready, Service};
 use crate::subscriptions::terms;
@@ -151,6 +153,8 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
         let identity = given.service.identity().clone();
         tokio::spawn(revocations::hear(identity, pools.system.clone(), given.stop.clone()));
     }
+    tokio::spawn(forget::run(pools.ops_worker.clone(), given.stop.clone()));
+    tokio::spawn(history::run(given.service.clone(), given.stop.clone()));
     let with_tenant = given.demo.is_some() && session::takes_options(owner);
     let app_url = database_url::of_role(pools.ui.plan(), given.own_port, password.as_ref(), with_tenant);
     given.service.set_ready(Ready {

@@ -1,10 +1,11 @@
 //! Every path there is, and the layers around all of them.
 
+use crate::audit;
 use crate::boot::alert_paths;
 use crate::front::{self, FrontInput};
 use crate::ingest::{batch, message};
 use crate::service::Service;
-use crate::{devices, identity, ingest, sites, subscriptions};
+use crate::{devices, identity, ingest, operator, sites, subscriptions, telemetry};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -42,7 +43,7 @@ pub(crate) fn all(given: RouterInput) -> Router {
     let needs = |pool| NeedsDatabase::named(&databases, pool);
     let readings = || post(ingest::routes::telemetry).route_layer(needs("ingest"));
     let heartbeats = || post(ingest::routes::heartbeat).route_layer(needs("ingest"));
-    let uploads = devices::routes::uploads(&databases, deadline);
+    let uploads = devices::routes::uploads(&databases, deadline).layer(from_fn(audit::origin::of_a_person));
     // No other path but those takes a longer body.
     let options = Options::default().deadline(deadline).body_bytes(message::LARGEST);
     let of_batches = Options::default().deadline(deadline).body_bytes(batch::LARGEST);
@@ -50,17 +51,23 @@ pub(crate) fn all(given: RouterInput) -> Router {
         .route("/ingest/v1/batch", post(batch::batch).route_layer(needs("ingest")))
         .method_not_allowed_fallback(not_this_way)
         .layer(layers(&databases, of_batches));
+    let of_people = Router::new()
+        .merge(devices::routes::all(&databases))
+        .merge(subscriptions::routes::all(&databases))
+        .merge(telemetry::routes::all(&databases))
+        .merge(sites::routes(&databases))
+        .merge(identity::routes::all(&databases))
+        .merge(alert_paths::all(&needs("ui")))
+        .merge(audit::routes::all(&databases))
+        .merge(operator::routes::all(&databases))
+        .layer(from_fn(audit::origin::of_a_person));
     Router::new()
         .route("/healthz", get(alive))
         .route("/ingest/v1/tenant/{tenant}/device/{device}/telemetry", readings())
         .route("/ingest/tenant/{tenant}/device/{device}/telemetry", readings())
         .route("/ingest/v1/tenant/{tenant}/device/{device}/heartbeat", heartbeats())
         .route("/ingest/tenant/{tenant}/device/{device}/heartbeat", heartbeats())
-        .merge(devices::routes::all(&databases))
-        .merge(subscriptions::routes::all(&databases))
-        .merge(sites::routes(&databases))
-        .merge(alert_paths::all(&needs("ui")))
-        .merge(identity::routes::all(&databases))
+        .merge(of_people)
         .merge(endpoints(&databases, &operators, about(&service, &ready)))
         .merge(front::routes(front))
         .nest("/plimsoll", dashboard(&databases, &operators, dashboard_options))

@@ -15,6 +15,7 @@ pub mod retire;
 pub mod routes;
 pub mod state;
 pub mod store;
+pub mod tags;
 pub mod tokens;
 
 pub use device::{DeviceId, DeviceStatus, SiteId};

@@ -8,6 +8,7 @@
 //! | `GET /customer/devices/summary` | how many there are in each state |
 //! | `GET`, `PATCH`, `DELETE /customer/devices/{id}` | shows, changes, deletes |
 //! | `PATCH /customer/devices/{id}/decommission` | puts aside |
+//! | `GET`, `PUT`, `POST /customer/devices/{id}/tags` | its tags: shows, puts all anew, adds |
 //! | `DELETE /customer/devices/{id}/tags/{tag}` | takes one tag away |
 //! | `GET /customer/devices/{id}/tokens` | what it was given |
 //! | `POST /customer/devices/{id}/tokens/rotate` | a new token; those before do not count any more |
@@ -16,6 +17,7 @@
 mod change;
 mod import;
 mod show;
+mod tags;
 mod tokens;
 
 use super::registry_refusal::RegistryRefusal;
@@ -45,6 +47,10 @@ pub(crate) fn all(databases: &Databases) -> Router<Service> {
                 get(show::one).patch(change::update).delete(change::delete).route_layer(needs()),
             )
             .route(&path("/{device}/decommission"), patch(change::decommission).route_layer(needs()))
+            .route(
+                &path("/{device}/tags"),
+                get(tags::read).put(tags::replace).post(tags::add).route_layer(needs()),
+            )
             .route(&path("/{device}/tags/{tag}"), delete(change::remove_tag).route_layer(needs()))
             .route(&path("/{device}/tokens"), get(tokens::list).route_layer(needs()))
             .route(&path("/{device}/tokens/rotate"), post(tokens::rotate).route_layer(needs()))
