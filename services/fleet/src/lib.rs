@@ -18,6 +18,7 @@
 //! | [`ingest`] | from message to row |
 //! | [`oncall`], [`escalation`] | who is on call; who is told of an alert, and who next |
 //! | [`alerts`], [`integrations`] | what is wrong with a fleet; where that is told |
+//! | [`delivery`] | sending it there, and what became of it |
 //! | `front` | the page at `/` |
 //! | `play` | in development only: breaking the database from that page, and the account of what it cost |
 //! | [`pools`], [`service`] | the four pools, and what handlers share |
@@ -28,6 +29,7 @@ pub mod alerts;
 pub mod boot;
 mod caller;
 pub mod credentials;
+pub mod delivery;
 pub mod devices;
 pub mod escalation;
 pub mod foreign_key;

@@ -6,6 +6,7 @@
 //! [`plimsoll_http::NeedsDatabase`] before that.
 
 use crate::boot::ingest_config::IngestConfig;
+use crate::delivery::sender::Sender;
 use crate::ingest::partitions::Partitions;
 use crate::ingest::quarantine::Quarantine;
 use crate::ingest::rate::RateLimiter;
@@ -36,6 +37,8 @@ pub struct Ready {
     pub pools: Pools,
     /// The writer of readings.
     pub writer: Writer,
+    /// What sends messages.
+    pub sender: Sender,
     /// The key that signs cursors.
     pub cursors: CursorKeys,
     /// The days that have a partition.

@@ -12,6 +12,7 @@ use crate::boot::role;
 use crate::boot::schema::{MIGRATIONS, SENTINEL};
 use crate::boot::{database_url, session};
 use crate::credentials;
+use crate::delivery::sender::{self, Sender};
 use crate::escalation::tick;
 use crate::ingest::partitions::{self, Partitions};
 use crate::ingest::quarantine;
@@ -55,6 +56,7 @@ pub(crate) struct BringUpInput {
     /// The port of the database's own server, where the service goes through a proxy.
     pub(crate) own_port: Option<u16>,
     pub(crate) service: Service,
+    pub(crate) sender: Sender,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
@@ -134,9 +136,11 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
     tokio::spawn(writing);
     tokio::spawn(terms::keep(pools.ops_worker.clone(), given.stop.clone()));
     tokio::spawn(tick::keep_going(pools.ops_worker.clone(), given.stop.clone()));
+    let sender = given.sender.clone();
+    tokio::spawn(sender::run(sender.clone(), pools.ops_worker.clone(), given.stop.clone()));
     let with_tenant = given.demo.is_some() && session::takes_options(owner);
     let app_url = database_url::of_role(pools.ui.plan(), given.own_port, password.as_ref(), with_tenant);
-    given.service.set_ready(Ready { pools, writer, cursors, partitions, server_version });
+    given.service.set_ready(Ready { pools, writer, sender, cursors, partitions, server_version });
     Ok(BringUpResult { app_url, app_settings, demo: given.demo.clone() })
 }
 

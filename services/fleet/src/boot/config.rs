@@ -2,7 +2,7 @@
 //!
 //! Where the database is, and every limit of its pools, is said in the library's own variables (`DATABASE_URL`, or
 //! `PG_HOST` and its like, and `PLIMSOLL_*`). The few below are the service's own, and so are those
-//! about readings, which are in [`IngestConfig`]'s module.
+//! about readings, which are in [`IngestConfig`]'s module, and about messages, in [`DeliveryConfig`]'s.
 //!
 //! | variable | default | what it says |
 //! |---|---|---|
@@ -19,8 +19,10 @@
 //! | `FLEET_GRACE` | `20s` | how long requests under way may go on once the service stops |
 //! | `FLEET_HARD_STOP` | `30s` | when the whole stop is over, whatever clients and the database do |
 
+use crate::boot::delivery_config::DeliveryConfig;
 use crate::boot::ingest_config::IngestConfig;
 use crate::boot::role;
+use crate::delivery::mail::MailError;
 use plimsoll::secret::Secret;
 use plimsoll::settings::{Limit, Settings, SettingsError};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -62,6 +64,8 @@ pub struct Config {
     pub pool_timeout_is_said: bool,
     /// How readings are taken in.
     pub ingest: IngestConfig,
+    /// How alerts are told to the outside.
+    pub delivery: DeliveryConfig,
     /// How long a request may take.
     pub request_deadline: Duration,
     /// How long the proxy in front waits for an answer, if there is one.
@@ -91,6 +95,9 @@ pub enum ConfigError {
          owner (or, if DATABASE_URL was read from .env.fleet into this shell: unset DATABASE_URL)"
     )]
     OwnRole(&'static str),
+    /// The relay for mail.
+    #[error(transparent)]
+    Mail(#[from] MailError),
     /// Those of the library, all of them at once.
     #[error(transparent)]
     Database(#[from] SettingsError),
@@ -135,6 +142,7 @@ impl Config {
             app_password: said("FLEET_APP_PASSWORD").map(Secret::from),
             pool_timeout_is_said: pool_timeouts.iter().any(|name| said(name).is_some()),
             ingest: IngestConfig::read(said)?,
+            delivery: DeliveryConfig::read(said)?,
             request_deadline: deadline(said("FLEET_REQUEST_DEADLINE"))?.unwrap_or(Duration::from_secs(15)),
             proxy_limit: time("FLEET_PROXY_LIMIT", said("FLEET_PROXY_LIMIT"))?,
             grace: time("FLEET_GRACE", said("FLEET_GRACE"))?.unwrap_or(Duration::from_secs(20)),

@@ -18,4 +18,5 @@ pub static MIGRATIONS: Migrations = plimsoll::migrations!(
     "migrations/010_escalation.sql",
     "migrations/011_alerts.sql",
     "migrations/012_integration_routes_severities.sql",
+    "migrations/014_rules_and_delivery.sql",
 );

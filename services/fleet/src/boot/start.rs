@@ -12,6 +12,7 @@
 //! | the writer of readings | [`Running::stop`], after what it was given is written |
 //! | partitions ahead | [`Running::stop`] |
 //! | escalation of alerts that are due | [`Running::stop`] |
+//! | sending messages | [`Running::stop`]; what is being sent is waited for |
 //! | subscriptions whose end has come | [`Running::stop`] |
 //! | made-up devices (development) | [`Running::stop`] |
 //! | a fault that is played (development) | its own end; ended by [`Running::stop`] |
@@ -22,6 +23,7 @@ use crate::boot::demo::Credentials;
 use crate::boot::origin::{Origin, kept_credentials};
 use crate::boot::router::{self, RouterInput};
 use crate::boot::stop;
+use crate::delivery::mail::MailError;
 use crate::front::FrontInput;
 use crate::pools::Pools;
 use crate::service::{Ready, Service};
@@ -90,6 +92,9 @@ pub enum StartError {
     /// A token that can be guessed.
     #[error("OPERATOR_TOKEN cannot be used: {0}")]
     OperatorToken(#[from] WeakToken),
+    /// The relay for mail.
+    #[error(transparent)]
+    Mail(#[from] MailError),
     /// The HTTP server.
     #[error("the HTTP server cannot start: {0} (grace is FLEET_GRACE, hard_stop is FLEET_HARD_STOP)")]
     Serve(#[from] ServeError),
@@ -171,6 +176,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     #[cfg(feature = "dev")]
     begin_to_play(&origin, demo.as_ref(), addr, &stopped);
     let given = BringUpInput {
+        sender: config.delivery.sender()?,
         config,
         owner,
         demo,

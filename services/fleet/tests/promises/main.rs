@@ -6,10 +6,12 @@ mod alerts;
 mod asking;
 mod boundaries;
 mod breaking;
+mod deliveries;
 #[path = "../../../../crates/plimsoll/tests/promises/log.rs"]
 #[allow(dead_code, reason = "of the whole module this program takes what it needs")]
 mod log;
 mod process;
+mod receiver;
 mod service;
 
 // The promises.
@@ -25,6 +27,7 @@ mod a_frozen_database_is_a_503_and_loses_nothing;
 mod a_full_queue_refuses_at_once;
 mod a_list_of_devices_is_one_statement_whatever_is_on_it;
 mod a_lost_commit_is_not_acknowledged_twice;
+mod a_message_is_sent_until_it_is_taken;
 mod a_missing_token_is_named;
 mod a_new_token_takes_the_place_of_the_old_one_at_once;
 mod a_reading_is_acknowledged_after_commit;
@@ -34,7 +37,9 @@ mod a_stop_ends_in_time;
 mod a_subscription_whose_end_has_come_is_turned_once;
 mod a_tenant_has_one_default_policy;
 mod a_time_beyond_every_clock_is_shown_in_lists;
+mod a_webhook_reaches_no_inner_network;
 mod an_alert_is_addressed_by_its_id_and_its_tenant;
+mod an_alert_is_told_where_its_routes_say;
 mod an_interrupt_drains_and_a_second_one_leaves_at_once;
 mod another_tenants_alerts_and_rotas_are_not_there;
 mod another_tenants_device_is_like_none;
@@ -47,7 +52,9 @@ mod each_part_has_its_own_pool;
 mod each_request_is_logged_with_its_tenant;
 mod every_write_of_a_request_is_one_commit;
 mod integration_routes_name_their_severities;
+mod integrations_keep_their_secret;
 mod it_works_behind_a_transaction_pooler;
+mod mail_goes_through_the_relay;
 mod no_secret_is_logged_or_answered;
 mod one_hundred_first_messages_make_one_device;
 mod one_page_for_each_step_of_an_escalation;

@@ -1,6 +1,7 @@
 //! A fleet service in this process, on a database of its own, and a device to talk to it.
 
 use fleet::boot::bring_up::BringUpResult;
+use fleet::boot::delivery_config::DeliveryConfig;
 use fleet::boot::demo::Credentials;
 use fleet::boot::ingest_config::IngestConfig;
 use fleet::{Config, Running, Source};
@@ -67,6 +68,7 @@ pub(crate) fn config(url: &str, folder: &Path) -> Config {
         pool_timeout_is_said: true,
         // What the tests send at once is more than a device may.
         ingest: without_limit(),
+        delivery: DeliveryConfig::default(),
         request_deadline: Duration::from_secs(15),
         proxy_limit: None,
         grace: Duration::from_secs(20),
