@@ -18,6 +18,7 @@
 //! | [`ingest`] | from message to row |
 //! | [`oncall`], [`escalation`] | who is on call; who is told of an alert, and who next |
 //! | [`alerts`], [`integrations`] | what is wrong with a fleet; where that is told |
+//! | [`alert_rules`] | when an alert is opened and closed by itself |
 //! | [`delivery`] | sending it there, and what became of it |
 //! | `front` | the page at `/` |
 //! | `play` | in development only: breaking the database from that page, and the account of what it cost |
@@ -25,6 +26,7 @@
 //! | [`boot`] | what was said, the login role, the schema, the first tenant, the order of starting and stopping, the paths |
 
 pub mod affected;
+pub mod alert_rules;
 pub mod alerts;
 pub mod boot;
 mod caller;

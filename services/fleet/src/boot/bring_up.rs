@@ -6,6 +6,7 @@
 //! service with the reason, since a service that tries for ever looks like one that works. A schema that cannot be made is
 //! told in the log and tried again, so that an operator can put it right while the service answers 503.
 
+use crate::alert_rules::{evaluate, silence};
 use crate::boot::config::Config;
 use crate::boot::demo::{self, Credentials};
 use crate::boot::role;
@@ -136,6 +137,8 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
     tokio::spawn(writing);
     tokio::spawn(terms::keep(pools.ops_worker.clone(), given.stop.clone()));
     tokio::spawn(tick::keep_going(pools.ops_worker.clone(), given.stop.clone()));
+    tokio::spawn(evaluate::run(pools.ops_worker.clone(), given.stop.clone()));
+    tokio::spawn(silence::run(pools.ops_worker.clone(), given.stop.clone()));
     let sender = given.sender.clone();
     tokio::spawn(sender::run(sender.clone(), pools.ops_worker.clone(), given.stop.clone()));
     let with_tenant = given.demo.is_some() && session::takes_options(owner);

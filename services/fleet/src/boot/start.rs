@@ -12,6 +12,7 @@
 //! | the writer of readings | [`Running::stop`], after what it was given is written |
 //! | partitions ahead | [`Running::stop`] |
 //! | escalation of alerts that are due | [`Running::stop`] |
+//! | rules about readings and about silence | [`Running::stop`] |
 //! | sending messages | [`Running::stop`]; what is being sent is waited for |
 //! | subscriptions whose end has come | [`Running::stop`] |
 //! | made-up devices (development) | [`Running::stop`] |

@@ -12,6 +12,7 @@ mod deliveries;
 mod log;
 mod process;
 mod receiver;
+mod rules;
 mod service;
 
 // The promises.
@@ -30,9 +31,12 @@ mod a_lost_commit_is_not_acknowledged_twice;
 mod a_message_is_sent_until_it_is_taken;
 mod a_missing_token_is_named;
 mod a_new_token_takes_the_place_of_the_old_one_at_once;
+mod a_reading_beyond_its_limit_opens_one_alert;
 mod a_reading_is_acknowledged_after_commit;
 mod a_reading_of_any_day_has_a_place;
 mod a_request_ends_by_the_services_deadline;
+mod a_rule_is_kept_as_it_was_written;
+mod a_silent_device_is_told_once;
 mod a_stop_ends_in_time;
 mod a_subscription_whose_end_has_come_is_turned_once;
 mod a_tenant_has_one_default_policy;
