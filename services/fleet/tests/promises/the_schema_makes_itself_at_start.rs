@@ -88,7 +88,10 @@ async fn and_what_a_newer_program_brings_is_added() {
     let applied = service::number(&database, "SELECT count(*) AS n FROM plimsoll_migrations").await;
     let last = service::number(&database, "SELECT max(version) AS n FROM plimsoll_migrations").await;
     let older = format!(
-        "DELETE FROM plimsoll_migrations WHERE version = {last}; ALTER TABLE integration_routes DROP COLUMN severities"
+        "DELETE FROM plimsoll_migrations WHERE version = {last};
+         DROP FUNCTION device_last_heard, tenants_with_silence_rules, tenants_with_rule_work, tenants_with_deliveries;
+         DROP TABLE alert_rule_work, alert_rule_state, alert_rules, delivery_attempts, delivery_jobs;
+         ALTER TABLE fleet_alert DROP COLUMN rule_id; ALTER TABLE integrations DROP COLUMN secret"
     );
     database.execute(&older).await.unwrap();
     let mut newer = Program::start(&database, folder.path());
