@@ -6,6 +6,7 @@
 //! [`plimsoll_http::NeedsDatabase`] before that.
 
 use crate::boot::ingest_config::IngestConfig;
+use crate::delivery::sender::Sender;
 use crate::devices::state::StateLimits;
 use crate::hygiene::Imports;
 use crate::identity::Identity;
@@ -42,6 +43,8 @@ pub struct Ready {
     pub pools: Pools,
     /// The writer of readings.
     pub writer: Writer,
+    /// What sends messages.
+    pub sender: Sender,
     /// The key that signs cursors.
     pub cursors: CursorKeys,
     /// Told of imports, after which statistics are renewed.

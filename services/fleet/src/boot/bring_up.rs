@@ -6,6 +6,7 @@
 //! service with the reason, since a service that tries for ever looks like one that works. A schema that cannot be made is
 //! told in the log and tried again, so that an operator can put it right while the service answers 503.
 
+use crate::alert_rules::{evaluate, silence};
 use crate::audit::forget;
 use crate::boot::config::Config;
 use crate::boot::demo::{self, Credentials};
@@ -14,6 +15,7 @@ use crate::boot::role;
 use crate::boot::schema::{MIGRATIONS, SENTINEL};
 use crate::boot::{database_url, session};
 use crate::credentials;
+use crate::delivery::sender::{self, Sender};
 use crate::devices::state::noting;
 use crate::escalation::tick;
 use crate::hygiene::{self, Imports};
@@ -61,6 +63,7 @@ pub(crate) struct BringUpInput {
     /// The port of the database's own server, where the service goes through a proxy.
     pub(crate) own_port: Option<u16>,
     pub(crate) service: Service,
+    pub(crate) sender: Sender,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
@@ -155,11 +158,16 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
     }
     tokio::spawn(forget::run(pools.ops_worker.clone(), given.stop.clone()));
     tokio::spawn(history::run(given.service.clone(), given.stop.clone()));
+    tokio::spawn(evaluate::run(pools.ops_worker.clone(), given.stop.clone()));
+    tokio::spawn(silence::run(pools.ops_worker.clone(), given.stop.clone()));
+    let sender = given.sender.clone();
+    tokio::spawn(sender::run(sender.clone(), pools.ops_worker.clone(), given.stop.clone()));
     let with_tenant = given.demo.is_some() && session::takes_options(owner);
     let app_url = database_url::of_role(pools.ui.plan(), given.own_port, password.as_ref(), with_tenant);
     given.service.set_ready(Ready {
         pools,
         writer,
+        sender,
         cursors,
         imports,
         partitions,

@@ -5,6 +5,7 @@ mod alert_paths;
 pub mod bring_up;
 pub mod config;
 mod database_url;
+pub mod delivery_config;
 pub mod demo;
 #[cfg(feature = "dev")]
 pub(crate) mod dev_postgres;

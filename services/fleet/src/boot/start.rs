@@ -14,6 +14,8 @@
 //! | hearing which tokens of operators are revoked | [`Running::stop`] |
 //! | escalation of alerts that are due | [`Running::stop`] |
 //! | changes of devices' states are noted | [`Running::stop`] |
+//! | rules about readings and about silence | [`Running::stop`] |
+//! | sending messages | [`Running::stop`]; what is being sent is waited for |
 //! | subscriptions whose end has come | [`Running::stop`] |
 //! | the work of the night | [`Running::stop`] |
 //! | made-up devices (development) | [`Running::stop`] |
@@ -25,6 +27,7 @@ use crate::boot::demo::Credentials;
 use crate::boot::origin::{Origin, kept_credentials};
 use crate::boot::router::{self, RouterInput};
 use crate::boot::stop;
+use crate::delivery::mail::MailError;
 use crate::front::FrontInput;
 use crate::identity::{self, Identity, IdentityError};
 use crate::pools::Pools;
@@ -97,6 +100,9 @@ pub enum StartError {
     /// What is said of the identity provider.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The relay for mail.
+    #[error(transparent)]
+    Mail(#[from] MailError),
     /// The HTTP server.
     #[error("the HTTP server cannot start: {0} (grace is FLEET_GRACE, hard_stop is FLEET_HARD_STOP)")]
     Serve(#[from] ServeError),
@@ -179,6 +185,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     #[cfg(feature = "dev")]
     begin_to_play(&origin, demo.as_ref(), addr, &stopped);
     let given = BringUpInput {
+        sender: config.delivery.sender()?,
         config,
         owner,
         demo,

@@ -21,6 +21,11 @@ pub(crate) async fn write_and_close(service: Service, left: Duration) {
             for_writing.as_millis()
         );
     }
+    // What is being sent: each that is not settled is sent again by another instance.
+    let for_sending = end.saturating_duration_since(Instant::now()) / 2;
+    if timeout(for_sending, ready.sender.finished()).await.is_err() {
+        tracing::warn!("messages were still being sent; they are sent again when their lease is over");
+    }
     // What was not taken is worth a part of what is left, and no more.
     let for_quarantine = end.saturating_duration_since(Instant::now()) / 4;
     if timeout(for_quarantine, service.quarantine().write(&ready.pools.ops_worker)).await.is_err() {
