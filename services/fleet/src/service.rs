@@ -6,6 +6,7 @@
 //! [`plimsoll_http::NeedsDatabase`] before that.
 
 use crate::boot::ingest_config::IngestConfig;
+use crate::ingest::mqtt::standing::Standing;
 use crate::ingest::partitions::Partitions;
 use crate::ingest::quarantine::Quarantine;
 use crate::ingest::rate::RateLimiter;
@@ -26,6 +27,7 @@ struct Inner {
     operators: Operators,
     rate: RateLimiter,
     quarantine: Quarantine,
+    mqtt: Standing,
     databases: Databases,
     ready: OnceLock<Ready>,
 }
@@ -66,7 +68,8 @@ impl Service {
     pub(crate) fn new(auto_provision: bool, operators: Operators, ingest: &IngestConfig) -> Self {
         let (rate, quarantine) = (RateLimiter::new(ingest.rate), Quarantine::new(ingest.store_rejects));
         let (databases, ready) = (Databases::new(), OnceLock::new());
-        Service(Arc::new(Inner { auto_provision, operators, rate, quarantine, databases, ready }))
+        let mqtt = Standing::default();
+        Service(Arc::new(Inner { auto_provision, operators, rate, quarantine, mqtt, databases, ready }))
     }
 
     /// What needs the database.
@@ -112,6 +115,12 @@ impl Service {
     #[must_use]
     pub fn quarantine(&self) -> &Quarantine {
         &self.0.quarantine
+    }
+
+    /// How it stands with the broker.
+    #[must_use]
+    pub fn mqtt(&self) -> &Standing {
+        &self.0.mqtt
     }
 
     /// Whether a first message may register its device.

@@ -2,7 +2,7 @@
 //!
 //! Where the database is, and every limit of its pools, is said in the library's own variables (`DATABASE_URL`, or
 //! `PG_HOST` and its like, and `PLIMSOLL_*`). The few below are the service's own, and so are those
-//! about readings, which are in [`IngestConfig`]'s module.
+//! about readings, which are in [`IngestConfig`]'s module, and about the broker, which are in [`MqttConfig`]'s.
 //!
 //! | variable | default | what it says |
 //! |---|---|---|
@@ -20,6 +20,7 @@
 //! | `FLEET_HARD_STOP` | `30s` | when the whole stop is over, whatever clients and the database do |
 
 use crate::boot::ingest_config::IngestConfig;
+use crate::boot::mqtt_config::MqttConfig;
 use crate::boot::role;
 use plimsoll::secret::Secret;
 use plimsoll::settings::{Limit, Settings, SettingsError};
@@ -62,6 +63,8 @@ pub struct Config {
     pub pool_timeout_is_said: bool,
     /// How readings are taken in.
     pub ingest: IngestConfig,
+    /// The broker between the devices and the service.
+    pub mqtt: MqttConfig,
     /// How long a request may take.
     pub request_deadline: Duration,
     /// How long the proxy in front waits for an answer, if there is one.
@@ -85,6 +88,12 @@ pub enum ConfigError {
         /// What it may say.
         allowed: &'static str,
     },
+    /// Where the broker is. What was said is not repeated, since there may be a password in it.
+    #[error(
+        "FLEET_MQTT_URL cannot be used: {0}; allowed is mqtt://user:password@host:1883, mqtts:// for TLS, or off (what is \
+         special in a user or password is written as %xx)"
+    )]
+    Broker(String),
     /// The login of the service's own pools was named for the owner's.
     #[error(
         "the database is named with the login {0}, which is that of the service's own pools; name the login of the tables' \
@@ -135,6 +144,7 @@ impl Config {
             app_password: said("FLEET_APP_PASSWORD").map(Secret::from),
             pool_timeout_is_said: pool_timeouts.iter().any(|name| said(name).is_some()),
             ingest: IngestConfig::read(said)?,
+            mqtt: MqttConfig::read(said, is_own)?,
             request_deadline: deadline(said("FLEET_REQUEST_DEADLINE"))?.unwrap_or(Duration::from_secs(15)),
             proxy_limit: time("FLEET_PROXY_LIMIT", said("FLEET_PROXY_LIMIT"))?,
             grace: time("FLEET_GRACE", said("FLEET_GRACE"))?.unwrap_or(Duration::from_secs(20)),

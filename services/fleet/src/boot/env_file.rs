@@ -23,12 +23,13 @@ pub fn write(
     path: &Path,
     service: &str,
     database: Option<&str>,
+    broker: Option<&str>,
     credentials: &Credentials,
 ) -> io::Result<()> {
-    private_file::write(path, &text(service, database, credentials))
+    private_file::write(path, &text(service, database, broker, credentials))
 }
 
-fn text(service: &str, database: Option<&str>, credentials: &Credentials) -> String {
+fn text(service: &str, database: Option<&str>, broker: Option<&str>, credentials: &Credentials) -> String {
     let mut text = String::from(
         "# Written by fleet each time it starts; changes are lost. To use it: set -a; . ./.env.fleet; set +a\n",
     );
@@ -39,6 +40,9 @@ fn text(service: &str, database: Option<&str>, credentials: &Credentials) -> Str
     if let Some(database) = database {
         let about = "The database as the service sees it, and of that the rows of this tenant.";
         say(about, "DATABASE_URL", database);
+    }
+    if let Some(broker) = broker {
+        say("The broker, for devices: mosquitto_pub -q 1 -L \"$MQTT_URL/tenant/..\"", "MQTT_URL", broker);
     }
     say("The tenant.", "TENANT_ID", TENANT);
     say(
@@ -77,13 +81,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(".env.fleet");
         for _ in 0..2 {
-            write(&file, "http://127.0.0.1:1", Some("postgresql://a@b/c?options=-c%20d%3De"), &credentials)
-                .unwrap();
+            let database = Some("postgresql://a@b/c?options=-c%20d%3De");
+            write(&file, "http://127.0.0.1:1", database, Some("mqtt://a:b@c:1"), &credentials).unwrap();
         }
         for shell in ["bash", "sh"] {
-            let script = "set -a; . \"$0\"; set +a; printenv DEVICE_KEY DATABASE_URL";
+            let script = "set -a; . \"$0\"; set +a; printenv DEVICE_KEY DATABASE_URL MQTT_URL";
             let read = Command::new(shell).arg("-c").arg(script).arg(&file).output().unwrap();
-            let expected = format!("{odd}\npostgresql://a@b/c?options=-c%20d%3De\n");
+            let expected = format!("{odd}\npostgresql://a@b/c?options=-c%20d%3De\nmqtt://a:b@c:1\n");
             assert_eq!(String::from_utf8_lossy(&read.stdout), expected, "{shell}");
         }
         #[cfg(unix)]

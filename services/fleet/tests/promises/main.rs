@@ -9,6 +9,7 @@ mod breaking;
 #[path = "../../../../crates/plimsoll/tests/promises/log.rs"]
 #[allow(dead_code, reason = "of the whole module this program takes what it needs")]
 mod log;
+mod mqtt;
 mod process;
 mod service;
 
@@ -29,7 +30,10 @@ mod a_missing_token_is_named;
 mod a_new_token_takes_the_place_of_the_old_one_at_once;
 mod a_reading_is_acknowledged_after_commit;
 mod a_reading_of_any_day_has_a_place;
+mod a_reading_over_mqtt_is_told_after_its_commit;
+mod a_refusal_over_mqtt_is_that_of_http;
 mod a_request_ends_by_the_services_deadline;
+mod a_slow_database_bounds_what_comes_from_the_broker;
 mod a_stop_ends_in_time;
 mod a_subscription_whose_end_has_come_is_turned_once;
 mod a_tenant_has_one_default_policy;
@@ -55,6 +59,7 @@ mod only_plain_json_is_read;
 mod policies_and_schedules_are_written_whole_or_not_at_all;
 mod sql_and_code_have_one_list_of_states;
 mod tenants_cannot_see_each_other;
+mod the_brokers_certificate_is_verified;
 mod the_first_hour_works_as_printed;
 mod the_login_role_carries_its_limits;
 mod the_schema_makes_itself_at_start;
@@ -65,6 +70,7 @@ mod two_renewals_are_one;
 mod under_overload_it_works_at_its_capacity;
 mod what_a_login_prefers_changes_nothing;
 mod what_an_answer_says_is_so;
+mod what_is_no_json_or_no_text_goes_no_further;
 mod what_is_not_taken_is_counted_and_kept;
 mod what_was_told_not_stored_is_not_stored;
 mod who_is_on_call_is_told;

@@ -3,6 +3,7 @@
 use fleet::boot::bring_up::BringUpResult;
 use fleet::boot::demo::Credentials;
 use fleet::boot::ingest_config::IngestConfig;
+use fleet::boot::mqtt_config::{BrokerSource, MqttConfig};
 use fleet::{Config, Running, Source};
 use jiff::Timestamp;
 use plimsoll::{Database, Settings, TransactionGuard};
@@ -67,6 +68,7 @@ pub(crate) fn config(url: &str, folder: &Path) -> Config {
         pool_timeout_is_said: true,
         // What the tests send at once is more than a device may.
         ingest: without_limit(),
+        mqtt: MqttConfig::of(BrokerSource::Off),
         request_deadline: Duration::from_secs(15),
         proxy_limit: None,
         grace: Duration::from_secs(20),
