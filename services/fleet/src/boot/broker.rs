@@ -81,7 +81,6 @@ impl Broker {
     }
 
     #[cfg(not(feature = "dev"))]
-    #[expect(clippy::unused_async, reason = "with the feature it waits")]
     async fn own() -> Self {
         tracing::info!("MQTT is off: name a broker with FLEET_MQTT_URL");
         Broker::default()

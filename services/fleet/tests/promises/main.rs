@@ -47,6 +47,7 @@ mod both_ways_to_name_a_database_are_read;
 mod deleting_a_device_is_all_or_nothing_and_counts_once;
 mod device_pages_are_complete_and_cursors_are_checked;
 mod duplicates_are_stored_once;
+mod each_acknowledged_reading_is_stored_once_whatever_is_killed;
 mod each_part_has_its_own_pool;
 mod each_request_is_logged_with_its_tenant;
 mod every_write_of_a_request_is_one_commit;
