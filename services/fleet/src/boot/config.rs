@@ -3,7 +3,7 @@
 //! Where the database is, and every limit of its pools, is said in the library's own variables (`DATABASE_URL`, or
 //! `PG_HOST` and its like, and `PLIMSOLL_*`). The few below are the service's own, and so are those
 //! about readings, which are in [`IngestConfig`]'s module, about devices' states, in [`state_config`]'s, about signed tokens, in
-//! [`IdentityConfig`]'s, and about messages, in [`DeliveryConfig`]'s.
+//! [`IdentityConfig`]'s, about messages, in [`DeliveryConfig`]'s, and about the broker, in [`MqttConfig`]'s.
 //!
 //! | variable | default | what it says |
 //! |---|---|---|
@@ -25,6 +25,7 @@
 
 use crate::boot::delivery_config::DeliveryConfig;
 use crate::boot::ingest_config::IngestConfig;
+use crate::boot::mqtt_config::MqttConfig;
 use crate::boot::{role, state_config};
 use crate::delivery::mail::MailError;
 use crate::devices::state::StateSettings;
@@ -80,6 +81,8 @@ pub struct Config {
     pub identity: IdentityConfig,
     /// How alerts are told to the outside.
     pub delivery: DeliveryConfig,
+    /// The broker between the devices and the service.
+    pub mqtt: MqttConfig,
     /// How long a request may take.
     pub request_deadline: Duration,
     /// How long the proxy in front waits for an answer, if there is one.
@@ -105,6 +108,12 @@ pub enum ConfigError {
         /// What it may say.
         allowed: &'static str,
     },
+    /// Where the broker is. What was said is not repeated, since there may be a password in it.
+    #[error(
+        "FLEET_MQTT_URL cannot be used: {0}; allowed is mqtt://user:password@host:1883, mqtts:// for TLS, or off (what is \
+         special in a user or password is written as %xx)"
+    )]
+    Broker(String),
     /// The login of the service's own pools was named for the owner's.
     #[error(
         "the database is named with the login {0}, which is that of the service's own pools; name the login of the tables' \
@@ -171,6 +180,7 @@ impl Config {
                 .unwrap_or(Duration::from_secs(5)),
             identity: IdentityConfig::read(said)?,
             delivery: DeliveryConfig::read(said)?,
+            mqtt: MqttConfig::read(said, is_own)?,
             request_deadline: deadline(said("FLEET_REQUEST_DEADLINE"))?.unwrap_or(Duration::from_secs(15)),
             proxy_limit: time("FLEET_PROXY_LIMIT", said("FLEET_PROXY_LIMIT"))?,
             grace: time("FLEET_GRACE", said("FLEET_GRACE"))?.unwrap_or(Duration::from_secs(20)),

@@ -3,6 +3,7 @@
 
 mod alert_paths;
 pub mod bring_up;
+mod broker;
 pub mod config;
 mod database_url;
 pub mod delivery_config;
@@ -11,6 +12,7 @@ pub mod demo;
 pub(crate) mod dev_postgres;
 pub mod env_file;
 pub mod ingest_config;
+pub mod mqtt_config;
 mod origin;
 pub mod prepare;
 mod prepared;

@@ -1,7 +1,7 @@
 //! The order in which the service starts and stops.
 //!
 //! It starts from the outside in: first the port, because one that is taken should be said before anything is made;
-//! then its own PostgreSQL, if it has one; then it answers; and then, in a task, whatever needs the database. It stops the other
+//! then its own PostgreSQL and its own broker, if it has them; then it answers; and then, in a task, whatever needs the database. It stops the other
 //! way round: no new requests, those under way are finished, what the queue holds is written, the pools are closed, and
 //! PostgreSQL is stopped. One limit, `FLEET_HARD_STOP`, holds for all of that.
 //!
@@ -9,6 +9,7 @@
 //! |---|---|
 //! | the HTTP server | [`Running::stop`], requests within `FLEET_GRACE` |
 //! | bringing the database up | its end; aborted by [`Running::stop`] |
+//! | the door to the broker | [`Running::stop`], after what is under way is done with |
 //! | the writer of readings | [`Running::stop`], after what it was given is written |
 //! | partitions ahead | [`Running::stop`] |
 //! | hearing which tokens of operators are revoked | [`Running::stop`] |
@@ -22,6 +23,7 @@
 //! | a fault that is played (development) | its own end; ended by [`Running::stop`] |
 
 use crate::boot::bring_up::{self, BringUpInput, BringUpResult};
+use crate::boot::broker::Broker;
 use crate::boot::config::{Config, Source};
 use crate::boot::demo::Credentials;
 use crate::boot::origin::{Origin, kept_credentials};
@@ -91,6 +93,9 @@ pub enum StartError {
     /// The settings of the library.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// The broker's certificates.
+    #[error("the broker cannot be spoken to: {0}")]
+    Broker(String),
     /// Time limits that contradict each other.
     #[error("the time limits do not fit each other: {0} (FLEET_REQUEST_DEADLINE, FLEET_PROXY_LIMIT)")]
     Limits(#[from] Contradictions),
@@ -136,6 +141,7 @@ pub struct Running {
     #[cfg(feature = "dev")]
     hard_stop: Duration,
     bringing_up: JoinHandle<()>,
+    broker: Broker,
     /// SIGUSR1 is listened for as long as this is kept.
     _on_sigusr1: ReportGuard,
     #[cfg(feature = "dev")]
@@ -162,6 +168,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let identity = Identity::new(&config.identity, credentials.as_ref().filter(|_| config.demo))?;
     let operators = operators(&config, credentials.as_ref(), &identity)?;
     let service = Service::new(config.auto_provision, operators, identity, &config.ingest);
+    let (stopping, stopped) = watch::channel(false);
+    let broker = Broker::open(&config, &service, addr, &stopped).await?;
     let report = ReportOptions::default().enabled(config.sigusr1);
     let on_sigusr1 = on_sigusr1(service.databases(), report)?;
     let stop = StopHandle::new();
@@ -181,7 +189,6 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     if let Poll::Ready(Err(error)) = poll!(server.as_mut()) {
         return Err(error.into());
     }
-    let (stopping, stopped) = watch::channel(false);
     #[cfg(feature = "dev")]
     begin_to_play(&origin, demo.as_ref(), addr, &stopped);
     let given = BringUpInput {
@@ -206,6 +213,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         #[cfg(feature = "dev")]
         hard_stop,
         bringing_up,
+        broker,
         _on_sigusr1: on_sigusr1,
         #[cfg(feature = "dev")]
         dev_postgres: origin.cluster,
@@ -318,6 +326,12 @@ impl Running {
         format!("http://{}", self.addr)
     }
 
+    /// `mqtt://user:password@host:port` of the broker that was started with it, if one was.
+    #[must_use]
+    pub fn broker_url(&self) -> Option<String> {
+        self.broker.own_url()
+    }
+
     /// What handlers share, from the first moment on.
     #[must_use]
     pub fn shared(&self) -> &Service {
@@ -372,6 +386,7 @@ impl Running {
             Ok(Err(error)) => tracing::error!("the HTTP server failed: {error}"),
             Err(error) => tracing::error!("the HTTP server ended badly: {error}"),
         }
+        self.broker.stop().await;
         #[cfg(feature = "dev")]
         if let Some(postgres) = self.dev_postgres {
             let left = self.hard_stop.saturating_sub(began.elapsed()).max(LEAST);

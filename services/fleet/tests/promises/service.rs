@@ -4,6 +4,7 @@ use fleet::boot::bring_up::BringUpResult;
 use fleet::boot::delivery_config::DeliveryConfig;
 use fleet::boot::demo::Credentials;
 use fleet::boot::ingest_config::IngestConfig;
+use fleet::boot::mqtt_config::{BrokerSource, MqttConfig};
 use fleet::devices::state::{StateLimits, StateSettings};
 use fleet::{Config, Running, Source};
 use jiff::Timestamp;
@@ -79,6 +80,7 @@ pub(crate) fn config(url: &str, folder: &Path) -> Config {
         escalation_every: Duration::from_secs(3600),
         identity: Default::default(),
         delivery: DeliveryConfig::default(),
+        mqtt: MqttConfig::of(BrokerSource::Off),
         request_deadline: Duration::from_secs(15),
         proxy_limit: None,
         grace: Duration::from_secs(20),
