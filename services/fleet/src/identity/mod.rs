@@ -20,7 +20,7 @@ pub mod development;
 pub(crate) mod jwks;
 pub(crate) mod keys;
 pub(crate) mod operators;
-pub(crate) mod permissions;
+pub mod permissions;
 pub(crate) mod provider;
 pub mod refusal;
 pub(crate) mod revocations;

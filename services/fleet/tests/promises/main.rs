@@ -17,6 +17,7 @@ mod process;
 mod receiver;
 mod rules;
 mod service;
+mod things;
 
 // The promises.
 mod a_batch_has_an_answer_for_each_message;
@@ -77,6 +78,7 @@ mod integrations_keep_their_secret;
 mod it_is_set_up_from_the_deployment_files;
 mod it_works_behind_a_transaction_pooler;
 mod mail_goes_through_the_relay;
+mod no_route_shows_or_changes_what_is_anothers;
 mod no_secret_is_logged_or_answered;
 mod one_hundred_first_messages_make_one_device;
 mod one_page_for_each_step_of_an_escalation;

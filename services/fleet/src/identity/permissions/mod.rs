@@ -69,6 +69,11 @@ const TABLE: &[(Method, &str, &str)] = &[
     (Method::GET, "/customer/audit-log", "audit.read"),
 ];
 
+/// Every path of the tenants', without `/api/v1`, with its method. Each parameter is `{}`.
+pub fn paths() -> impl Iterator<Item = (&'static Method, &'static str)> {
+    TABLE.iter().map(|(method, path, _)| (method, *path))
+}
+
 /// What a request needs of its caller. `path` is that of the router, with its parameters in braces.
 pub(crate) fn of(method: &Method, path: &str) -> &'static str {
     row(method, path).unwrap_or(EVERYTHING)
