@@ -18,7 +18,7 @@
 //! | [`ingest`] | from message to row |
 //! | [`oncall`], [`escalation`] | who is on call; who is told of an alert, and who next |
 //! | [`alerts`], [`integrations`] | what is wrong with a fleet; where that is told |
-//! | `front` | the page at `/` |
+//! | `front`, `console` | the page at `/`; the pages of a tenant's people and of operators |
 //! | `play` | in development only: breaking the database from that page, and the account of what it cost |
 //! | [`pools`], [`service`] | the four pools, and what handlers share |
 //! | [`boot`] | what was said, the login role, the schema, the first tenant, the order of starting and stopping, the paths |
@@ -27,6 +27,7 @@ pub mod affected;
 pub mod alerts;
 pub mod boot;
 mod caller;
+mod console;
 pub mod credentials;
 pub mod devices;
 pub mod escalation;

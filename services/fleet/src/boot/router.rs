@@ -1,6 +1,7 @@
 //! Every path there is, and the layers around all of them.
 
 use crate::boot::alert_paths;
+use crate::console::{self, FirstTenant};
 use crate::front::{self, FrontInput};
 use crate::ingest::{batch, message};
 use crate::service::Service;
@@ -30,11 +31,13 @@ pub(crate) struct RouterInput {
     pub(crate) marks: Marks,
     /// For the page at `/`.
     pub(crate) front: FrontInput,
+    /// For the console, in development.
+    pub(crate) first_tenant: FirstTenant,
 }
 
 /// All of them.
 pub(crate) fn all(given: RouterInput) -> Router {
-    let RouterInput { service, deadline, ready, marks, front } = given;
+    let RouterInput { service, deadline, ready, marks, front, first_tenant } = given;
     let operators = service.operators().clone();
     let dashboard_options = DashboardOptions::default().service("fleet").version(VERSION).marks(&marks);
     let databases = service.databases().clone();
@@ -57,12 +60,14 @@ pub(crate) fn all(given: RouterInput) -> Router {
         .merge(alert_paths::all(&needs("ui")))
         .merge(endpoints(&databases, &operators, about(&service, &ready)))
         .merge(front::routes(front))
+        .merge(console::all(&databases, first_tenant))
         .nest("/plimsoll", dashboard(&databases, &operators, dashboard_options))
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_way)
         .layer(layers(&databases, options))
         .merge(batches)
         .merge(uploads)
+        .merge(console::pulse(&service))
         .with_state(service)
 }
 

@@ -18,10 +18,11 @@
 
 use crate::boot::bring_up::{self, BringUpInput, BringUpResult};
 use crate::boot::config::{Config, Source};
-use crate::boot::demo::Credentials;
+use crate::boot::demo::{Credentials, TENANT};
 use crate::boot::origin::{Origin, kept_credentials};
 use crate::boot::router::{self, RouterInput};
 use crate::boot::stop;
+use crate::console::FirstTenant;
 use crate::front::FrontInput;
 use crate::pools::Pools;
 use crate::service::{Ready, Service};
@@ -160,6 +161,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         ready: options.ready.clone(),
         marks,
         front: front(&service, demo.as_ref(), &origin),
+        first_tenant: first_tenant(&service, demo.as_ref()),
         service: service.clone(),
     };
     let mut server = Box::pin(plimsoll_http::serve(listener, router::all(paths), options));
@@ -236,6 +238,12 @@ fn front(service: &Service, demo: Option<&Credentials>, origin: &Origin) -> Fron
         #[cfg(feature = "dev")]
         play: origin.play.clone(),
     }
+}
+
+/// How the first tenant's console is entered; only in development.
+fn first_tenant(service: &Service, demo: Option<&Credentials>) -> FirstTenant {
+    let known = demo.filter(|_| service.operators().is_open_here());
+    FirstTenant::new(TENANT, known.map(|demo| demo.access_token.clone()))
 }
 
 /// Who is an operator: who shows the token that was said, or else that of the first hour. In development, which is a database of
