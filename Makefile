@@ -7,18 +7,18 @@
 #   make test       every test; FAIL_FAST=1 stops at the first failure
 #   make test-all   the same on the installed PostgreSQL, and on those of 15, 17 and 18 that it is not
 #   make soak       the long parts: a minute of what must not happen, sixty thousand transactions under cancels, 200
-#                   restarts under a listener, then many seeds (SEEDS=200 SEED=1: how many, from where), then the
-#                   ledger's faults with a tenth as many
+#                   restarts under a listener, a minute of overload on the fleet, then many seeds (SEEDS=200 SEED=1: how
+#                   many, from where), then the ledger's faults with a tenth as many
 #   make chaos      a slow statement under every time limit in turn, from the lock to the proxy in front
 #   make p0         the four tests of the database baseline, with what each one measured
 #   make tick       every command of docs/checklists, against a service that it starts; ONLY=p0 takes one page
-#   make check      format, lints, feature sets, documentation, licences
+#   make check      format, lints, feature sets, documentation, licences, the manifests of Kubernetes
 #   make ledger     what callers were told beside what is stored, under every fault, through Plimsoll, deadpool and sqlx:
 #                   writes docs/ledger.md (SEEDS=20 SEED=1 ARGS=.., one way or one fault alone)
 #   make bench      Plimsoll beside its peers
 #   make bench-ab   the library of a commit beside the one that lies here: BASE=<commit> PAIRS=15
 #   make docs       write what is generated: docs/settings.md, docs/errors.md, docs/metrics.md, docs/monitoring, the drawing
-#                   and the tables of time limits, and the tables of docs/api.md
+#                   and the tables of time limits, the tables of docs/api.md, and the variables in docs/guides/fleet.md
 #   make clean      remove what was built, the downloaded PostgreSQL versions included
 
 SHELL := /bin/bash
@@ -110,6 +110,8 @@ soak:
 	PLIMSOLL_SOAK=1 $(CARGO) test -p plimsoll --test promises no_statement_outruns_its_begin -- --nocapture
 	PLIMSOLL_RESTARTS=200 $(CARGO) nextest run -p plimsoll --no-fail-fast --test promises \
 		a_listener_misses_nothing_without_a_gap
+	PLIMSOLL_SECONDS=60 $(CARGO) nextest run -p fleet --no-fail-fast --success-output final --test promises \
+		under_overload_it_works_at_its_capacity
 	PLIMSOLL_SEEDS=$(SEEDS) PLIMSOLL_SEED=$(SEED) $(CARGO) test -p plimsoll --test promises -- --nocapture \
 		--test-threads=1 a_shutdown_at_any_moment_loses_nothing nothing_acknowledged_is_lost_or_doubled
 	$(CARGO) run --release -p ledger -- --ours --seed $(SEED) --seeds $$(( ($(SEEDS) + 9) / 10 ))
@@ -155,6 +157,9 @@ check:
 	$(CARGO) check -p plimsoll-http --features task-dumps
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 	$(CARGO) deny check bans licenses sources
+	@if [ -x target/kubernetes-validate/bin/kubernetes-validate ]; then ( set -x; \
+		target/kubernetes-validate/bin/kubernetes-validate --strict --quiet deploy/kubernetes/*.yaml ) || exit 1; \
+	else echo "NOT RUN: the check of deploy/kubernetes, whose program cannot be had here"; fi
 
 # PgBouncer takes part, which only the tests' set-up brings. ARGS="query --json" runs less, and prints otherwise.
 bench:
@@ -174,6 +179,7 @@ docs:
 		settings_reference_is_the_table error_reference_is_the_table metrics_reference_is_the_table
 	PLIMSOLL_BLESS=1 $(CARGO) test --quiet -p plimsoll-http --lib -- reference::the_
 	PLIMSOLL_BLESS=1 $(CARGO) test --quiet -p plimsoll-http --test promises -- the_table_of_strikes_is_what_is_played
+	PLIMSOLL_BLESS=1 $(CARGO) test --quiet -p fleet --test promises -- with_every_variable_in_the_guide
 
 clean:
 	$(CARGO) clean

@@ -1,10 +1,12 @@
 //! Plimsoll beside its peers, in one run, on one server.
 //!
 //! ```text
-//! cargo run --release -p bench -- [acquire|query|transaction|cancel|overhead|overload|outage|http]
+//! cargo run --release -p bench -- [acquire|query|transaction|cancel|overhead|overload|outage|http|ingest]
 //!                                 [--json] [--baseline FILE] [--rounds N] [--detail FILE] [--only NAMES] [--quick]
 //! ```
-//! Without a name all run but `http`, which needs the program wrk. `bench ab` is another thing: two builds beside each other ([`ab`]).
+//! Without a name all run but `http`, which needs the program wrk, and `ingest`, which is about the service `fleet`. Two others are
+//! another thing: `bench ab`, two builds beside each other ([`ab`]), and `bench list`, a load on a list of devices
+//! ([`service::list`]).
 //!
 //! # Why the ratio and not the figure
 //!
@@ -38,6 +40,7 @@
 //! | `overload` | five times the capacity for a minute; a pile-up behind a lock | a time limit around the call |
 //! | `outage` | 200 calls a second while the server stands still, and after | a time limit around the call |
 //! | `http` | a request whose handler does nothing; 200 requests that are abandoned | bare axum is the only peer |
+//! | `ingest` | readings of 256 clients, acknowledged after commit | a commit for each message; a loop of the bare driver |
 //!
 //! Ours runs as it comes: deadline, lease record, call site, wire tap, verified limits. Each file says exactly what one
 //! operation is, and where a peer was given more than its default.
@@ -67,6 +70,7 @@ mod pgbench;
 mod query;
 mod race;
 mod report;
+mod service;
 mod transaction;
 
 use anyhow::Result;
@@ -89,6 +93,9 @@ fn run() -> Result<ExitCode> {
     if let Some((_, rest)) = arguments.split_first().filter(|(first, _)| *first == "ab") {
         let comparison = ab::Comparison::from_args(rest)?;
         return runtime()?.block_on(comparison.run());
+    }
+    if let Some((_, rest)) = arguments.split_first().filter(|(first, _)| *first == "list") {
+        return runtime()?.block_on(service::list::run(rest));
     }
     if let Some((_, rest)) = arguments.split_first().filter(|(first, _)| *first == "http-server") {
         return runtime()?.block_on(http::serve(rest)).map(|()| ExitCode::SUCCESS);
@@ -128,6 +135,7 @@ async fn measure(options: &Options) -> Result<Vec<Report>> {
             Bench::Overload => overload::run(options).await?,
             Bench::Outage => outage::run(options).await?,
             Bench::Http => http::run(options).await?,
+            Bench::Ingest => service::ingest::run(options).await?,
         };
         report.print(options.json)?;
         reports.push(report);

@@ -5,10 +5,10 @@ use anyhow::{Result, anyhow, bail};
 use std::path::PathBuf;
 
 pub const USAGE: &str = "\
-usage: bench [acquire|query|transaction|cancel|overhead|overload|outage|http]... [--json] [--baseline FILE] [--rounds N]
+usage: bench [acquire|query|transaction|cancel|overhead|overload|outage|http|ingest]... [--json] [--baseline FILE] [--rounds N]
              [--detail FILE] [--only NAMES] [--quick]
 
-  without a name all run but http, which needs the program wrk
+  without a name all run but http, which needs the program wrk, and ingest, which is about the service fleet
   --json           one JSON object a row on the standard output; everything else goes to the standard error
   --baseline FILE  fail when a ratio is more than 10 % worse than in FILE, the output of an earlier --json
   --rounds N       rounds in each case instead of 15 (overhead: 30; overload, outage and http: 3, since theirs are long);
@@ -34,6 +34,7 @@ pub enum Bench {
     Overload,
     Outage,
     Http,
+    Ingest,
 }
 
 impl Bench {
@@ -76,6 +77,7 @@ impl Options {
                 "overload" => options.benches.push(Bench::Overload),
                 "outage" => options.benches.push(Bench::Outage),
                 "http" => options.benches.push(Bench::Http),
+                "ingest" => options.benches.push(Bench::Ingest),
                 "--json" => options.json = true,
                 "--quick" => options.quick = true,
                 "--baseline" => options.baseline = Some(value()?.into()),

@@ -96,6 +96,24 @@ impl Report {
         });
     }
 
+    /// Adds a row of one beside another that is no peer: its median stands where ours does, and the ratio is to the other.
+    pub fn row_between(&mut self, case: &str, unit: &str, figures: &Figures, one: &str, other: &str) {
+        let Some(median) = figures.median(one) else { return };
+        let paired = figures.between(one, other);
+        self.rows.push(Row {
+            bench: self.bench.to_owned(),
+            case: case.to_owned(),
+            unit: unit.to_owned(),
+            plimsoll: rounded(median),
+            deadpool: None,
+            bb8: None,
+            sqlx: None,
+            driver: None,
+            ratio_to_best_peer: paired.map(|paired| rounded(paired.ratio)),
+            spread: rounded(paired.map_or(0.0, |paired| paired.spread)),
+        });
+    }
+
     /// Adds a figure that has no column.
     pub fn further(&mut self, case: &str, what: impl Into<String>, value: f64, unit: &'static str) {
         let (what, value) = (what.into(), rounded(value));

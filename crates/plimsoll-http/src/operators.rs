@@ -5,6 +5,9 @@
 //! about how much of a guess was right. A token comes in the header `Authorization`, and never in a URL, which proxies and
 //! browsers write down.
 //!
+//! A service that knows other tokens, such as the signed ones of an identity provider, gives a function that says whose they are
+//! ([`Operators::or_verified_by`]).
+//!
 //! On a developer's own machine no token need be shown, if the service says so and listens on loopback. That is not yet the
 //! developer asking: a page that a browser has open can send requests to loopback addresses (and, if its name resolves to one,
 //! read the answers), and a proxy on the same machine sends on those of strangers. So there a request is only taken whose `Host`
@@ -25,8 +28,10 @@ pub const X_PLIMSOLL_ACTION: HeaderName = HeaderName::from_static("x-plimsoll-ac
 
 /// The shortest token, in bytes.
 const SHORTEST: usize = 16;
-/// The longest that is looked at, in bytes.
+/// The longest of its own, in bytes.
 const LONGEST: usize = 512;
+/// The longest that is shown to the service's own function, in bytes.
+const LONGEST_VERIFIED: usize = 8192;
 /// What a proxy adds to what it sends on.
 const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
 
@@ -46,8 +51,12 @@ const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-host"
 #[derive(Clone, Default)]
 pub struct Operators {
     tokens: Arc<[Token]>,
+    verify: Option<Verify>,
     anyone_here: bool,
 }
+
+/// Says whose a token is that the service knows by other means.
+type Verify = Arc<dyn Fn(&str) -> Result<Option<Operator>, Problem> + Send + Sync>;
 
 #[derive(Clone)]
 struct Token {
@@ -57,13 +66,34 @@ struct Token {
 
 /// An operator, by the name that goes with the token: what an action is logged with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operator(Arc<str>);
+pub struct Operator {
+    name: Arc<str>,
+    may_act: bool,
+}
 
 impl Operator {
+    /// An operator who may look and act, for [`Operators::or_verified_by`].
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Operator { name: name.into(), may_act: true }
+    }
+
+    /// The same, who may only look: [`Operators::check_action`] refuses.
+    #[must_use]
+    pub fn only_looks(self) -> Self {
+        Operator { may_act: false, ..self }
+    }
+
     /// The name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.0
+        &self.name
+    }
+
+    /// Whether this operator may act and not only look.
+    #[must_use]
+    pub fn may_act(&self) -> bool {
+        self.may_act
     }
 }
 
@@ -89,6 +119,18 @@ impl Operators {
         Ok(self)
     }
 
+    /// Tokens of other kinds are the service's own to judge, by this function: it is asked for each token (of at most 8 KiB) that
+    /// is none of those given here. `None` is for a token that is of no kind it knows, and a problem is what the client is told.
+    /// It must not wait: an operator is answered while everything else hangs.
+    #[must_use]
+    pub fn or_verified_by<F>(mut self, verify: F) -> Self
+    where
+        F: Fn(&str) -> Result<Option<Operator>, Problem> + Send + Sync + 'static,
+    {
+        self.verify = Some(Arc::new(verify));
+        self
+    }
+
     /// On a loopback address, requests of this machine need no token: for development. On any other this changes nothing.
     #[must_use]
     pub fn or_anyone_here(mut self, listens: SocketAddr) -> Self {
@@ -109,7 +151,7 @@ impl Operators {
     pub fn check(&self, headers: &HeaderMap) -> Result<Operator, Problem> {
         match headers.get(header::AUTHORIZATION) {
             Some(shown) => self.of_token(shown),
-            None if self.anyone_here => is_from_here(headers).map(|()| Operator("local".into())),
+            None if self.anyone_here => is_from_here(headers).map(|()| Operator::new("local")),
             None => Err(unproved(
                 "OPERATOR_TOKEN_MISSING",
                 "This is for operators.",
@@ -126,6 +168,13 @@ impl Operators {
     /// As [`Operators::check`], and 403.
     pub fn check_action(&self, headers: &HeaderMap) -> Result<Operator, Problem> {
         let operator = self.check(headers)?;
+        if !operator.may_act {
+            return Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "OPERATOR_ONLY_LOOKS",
+                "This operator may look and not act.",
+            ));
+        }
         if !headers.contains_key(X_PLIMSOLL_ACTION) {
             return Err(foreign("A request that acts carries the header X-Plimsoll-Action."));
         }
@@ -141,6 +190,17 @@ impl Operators {
         let challenge = "Bearer realm=\"operators\", error=\"invalid_token\"";
         let other = || unproved("OPERATOR_TOKEN_INVALID", "This is no operator's token.", challenge);
         let token = bearer(shown).ok_or_else(|| other().advice("Send Authorization: Bearer <token>."))?;
+        if let Some(operator) = self.of_given(token) {
+            return Ok(operator);
+        }
+        let verified = self.verify.as_ref().map_or(Ok(None), |verify| verify(token))?;
+        verified.ok_or_else(other)
+    }
+
+    fn of_given(&self, token: &str) -> Option<Operator> {
+        if token.len() > LONGEST {
+            return None;
+        }
         let shown = hash(token);
         // Each is compared, so that the time does not tell which one it was.
         let mut found = None;
@@ -150,14 +210,18 @@ impl Operators {
                 found = Some(&token.owner);
             }
         }
-        found.map(|owner| Operator(Arc::clone(owner))).ok_or_else(other)
+        found.map(|owner| Operator { name: Arc::clone(owner), may_act: true })
     }
 }
 
 impl fmt::Debug for Operators {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let owners: Vec<_> = self.tokens.iter().map(|token| &token.owner).collect();
-        f.debug_struct("Operators").field("owners", &owners).field("anyone_here", &self.anyone_here).finish()
+        f.debug_struct("Operators")
+            .field("owners", &owners)
+            .field("verifies", &self.verify.is_some())
+            .field("anyone_here", &self.anyone_here)
+            .finish()
     }
 }
 
@@ -169,7 +233,7 @@ fn hash(token: &str) -> [u8; 32] {
 fn bearer(value: &HeaderValue) -> Option<&str> {
     let (scheme, token) = value.to_str().ok()?.trim().split_once(' ')?;
     let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && (1..=LONGEST).contains(&token.len())).then_some(token)
+    (scheme.eq_ignore_ascii_case("bearer") && (1..=LONGEST_VERIFIED).contains(&token.len())).then_some(token)
 }
 
 /// Whether a request without a token is one of this machine's user.
@@ -318,6 +382,33 @@ mod tests {
         {
             assert!(!told(&[("x-plimsoll-action", "pause"), ("origin", origin)]), "{origin}");
         }
+    }
+
+    #[test]
+    fn other_tokens_are_the_services_to_judge() {
+        let judge = |token: &str| match token {
+            "signed of carl" => Ok(Some(Operator::new("carl"))),
+            "signed of dora" => Ok(Some(Operator::new("dora").only_looks())),
+            "signed, too old" => Err(Problem::new(StatusCode::UNAUTHORIZED, "TOKEN_EXPIRED", "It is over.")),
+            _ => Ok(None),
+        };
+        let both = operators().or_verified_by(judge);
+        let shown = |token: &str| told(&both, &[("authorization", &format!("Bearer {token}"))]);
+        assert_eq!(shown("signed of carl"), Ok("carl".to_owned()));
+        assert_eq!(shown("signed of dora"), Ok("dora".to_owned()));
+        assert_eq!(shown(TOKEN), Ok("anna".to_owned()), "those given here are good as before");
+        assert_eq!(shown("signed, too old"), Err((401, "TOKEN_EXPIRED")));
+        for other in ["signed of no one".to_owned(), "x".repeat(8192), "x".repeat(8193)] {
+            assert_eq!(shown(&other), Err((401, "OPERATOR_TOKEN_INVALID")));
+        }
+        let acts = |token: &str| {
+            let bearer = format!("Bearer {token}");
+            let pairs = [("authorization", bearer.as_str()), ("x-plimsoll-action", "pause")];
+            both.check_action(&headers(&pairs)).map(|_| ()).map_err(|problem| problem.code())
+        };
+        assert_eq!(acts("signed of carl"), Ok(()));
+        assert_eq!(acts(TOKEN), Ok(()));
+        assert_eq!(acts("signed of dora"), Err("OPERATOR_ONLY_LOOKS"));
     }
 
     #[test]

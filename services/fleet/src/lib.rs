@@ -13,11 +13,15 @@
 //! | [`refusal`], [`affected`], [`credentials`], [`instant`] | why something is refused, how many rows were touched, secrets, times as they are shown |
 //! | [`text`], [`foreign_key`] | texts as people write them, references that do not hold |
 //! | [`http`] | what answers have in common beyond what `plimsoll_http` gives them: refusals, tokens, what a body may be |
+//! | [`identity`] | signed tokens of an identity provider, roles, what was revoked |
 //! | [`tenants`] | whose everything is; the only transaction in which a tenant's rows are seen |
 //! | [`subscriptions`], [`devices`] | the count, and the registry |
-//! | [`ingest`] | from message to row |
+//! | `sites` | where devices are, and what was counted there |
+//! | [`ingest`], [`telemetry`] | from message to row, and from row to page, chart and file |
+//! | [`hygiene`] | the work of the night: past days, statistics, the overview of sites |
 //! | [`oncall`], [`escalation`] | who is on call; who is told of an alert, and who next |
 //! | [`alerts`], [`integrations`] | what is wrong with a fleet; where that is told |
+//! | [`operator`], [`audit`] | what operators see and do of all tenants; the record of who did what |
 //! | `front`, `console` | the page at `/`; the pages of a tenant's people and of operators |
 //! | `play` | in development only: breaking the database from that page, and the account of what it cost |
 //! | [`pools`], [`service`] | the four pools, and what handlers share |
@@ -25,6 +29,7 @@
 
 pub mod affected;
 pub mod alerts;
+pub mod audit;
 pub mod boot;
 mod caller;
 mod console;
@@ -34,16 +39,21 @@ pub mod escalation;
 pub mod foreign_key;
 mod front;
 pub mod http;
+pub mod hygiene;
+pub mod identity;
 pub mod ingest;
 pub mod instant;
 pub mod integrations;
 pub mod oncall;
+pub mod operator;
 #[cfg(feature = "dev")]
 mod play;
 pub mod pools;
 pub mod refusal;
 pub mod service;
+mod sites;
 pub mod subscriptions;
+pub mod telemetry;
 pub mod tenants;
 pub mod text;
 

@@ -1,7 +1,9 @@
 //! Starts the service, tells how to use it, and ends when it is told to.
 
+use clap::{Parser, Subcommand};
 use fleet::boot::bring_up::BringUpResult;
-use fleet::boot::{demo, env_file};
+use fleet::boot::{demo, env_file, prepare};
+use fleet::identity::development::{self, Tokens};
 use fleet::{Config, Running};
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
@@ -10,8 +12,26 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+/// An IoT fleet service on PostgreSQL. What it is told, it reads from variables; docs/guides/fleet.md lists them.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts the service; the same as no command.
+    Serve,
+    /// Makes or updates the role and the schema, with the owner's login in DATABASE_URL, and ends. The service then needs only
+    /// its own role: FLEET_MIGRATE=off.
+    Migrate,
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
+    let command = Arguments::parse().command;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     // The driver writes the texts of statements and their parameters at DEBUG, passwords and readings among them.
     let filter = match "tokio_postgres=warn".parse() {
@@ -24,7 +44,11 @@ async fn main() -> ExitCode {
         .with_writer(io::stderr)
         .with_ansi(is_read_by_a_person)
         .init();
-    match run().await {
+    let done = match command {
+        Some(Command::Migrate) => migrate().await,
+        Some(Command::Serve) | None => run().await,
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // If nobody reads it any more, the status still tells.
@@ -32,6 +56,11 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+async fn migrate() -> Result<(), Box<dyn Error>> {
+    say(&prepare::prepare(&Config::from_env()?).await?);
+    Ok(())
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
@@ -73,7 +102,8 @@ async fn tell_when_ready(running: &Running, env_file: Option<PathBuf>) -> Result
 fn keep(file: &Path, running: &Running, reached: &BringUpResult) -> bool {
     let Some(credentials) = &reached.demo else { return false };
     let url = reached.app_url.as_deref();
-    match env_file::write(file, &running.url(), url, credentials) {
+    let tokens = signed_tokens(running, reached);
+    match env_file::write(file, &running.url(), url, credentials, tokens.as_ref()) {
         Ok(()) => true,
         Err(error) => {
             tracing::warn!("{} could not be written: {error}", file.display());
@@ -82,17 +112,28 @@ fn keep(file: &Path, running: &Running, reached: &BringUpResult) -> bool {
     }
 }
 
+/// Those of the first hour, where no identity provider was named.
+fn signed_tokens(running: &Running, reached: &BringUpResult) -> Option<Tokens> {
+    let is_of_the_first_hour = running.shared().identity().is_of_the_first_hour();
+    let credentials = reached.demo.as_ref().filter(|_| is_of_the_first_hour)?;
+    development::tokens(credentials).ok()
+}
+
 fn welcome(running: &Running, reached: &BringUpResult, env_file: Option<&Path>) -> String {
     let url = running.url();
     let mut text = String::from("fleet is ready\n");
     let Some(credentials) = &reached.demo else { return text };
+    let signed = signed_tokens(running, reached).map(|tokens| {
+        format!("    signed token      {}\n    an operator's     {}\n", tokens.tenant, tokens.operator)
+    });
+    let signed = signed.unwrap_or_default();
     let (tenant, key, token) = (demo::TENANT, &credentials.provisioning_key, &credentials.access_token);
     text += &format!(
         "
   Tenant {tenant}, made for the first hour:
     provisioning key  {key}
     access token      {token}
-
+{signed}
   Send a reading; the first one registers the device:
     curl -i -H 'X-Provision-Token: {key}' -d '{{\"temperature\": 25}}' {url}/ingest/v1/tenant/{tenant}/device/d1/telemetry
 

@@ -6,10 +6,14 @@
 //! [`plimsoll_http::NeedsDatabase`] before that.
 
 use crate::boot::ingest_config::IngestConfig;
+use crate::devices::state::StateLimits;
+use crate::hygiene::Imports;
+use crate::identity::Identity;
 use crate::ingest::partitions::Partitions;
 use crate::ingest::quarantine::Quarantine;
 use crate::ingest::rate::RateLimiter;
 use crate::ingest::writer::Writer;
+use crate::operator::history::History;
 use crate::pools::Pools;
 use crate::refusal::{Refusal, RefusalKind};
 use plimsoll_http::{CursorKeys, Databases, Operators};
@@ -24,9 +28,11 @@ pub struct Service(Arc<Inner>);
 struct Inner {
     auto_provision: bool,
     operators: Operators,
+    identity: Identity,
     rate: RateLimiter,
     quarantine: Quarantine,
     databases: Databases,
+    history: History,
     ready: OnceLock<Ready>,
 }
 
@@ -38,10 +44,14 @@ pub struct Ready {
     pub writer: Writer,
     /// The key that signs cursors.
     pub cursors: CursorKeys,
+    /// Told of imports, after which statistics are renewed.
+    pub imports: Imports,
     /// The days that have a partition.
     pub partitions: Partitions,
     /// Of PostgreSQL, as it was when it was reached.
     pub server_version: String,
+    /// How long a device may be silent.
+    pub state_limits: StateLimits,
 }
 
 /// The database has not been there since the service started.
@@ -63,10 +73,17 @@ impl Refusal for Starting {
 }
 
 impl Service {
-    pub(crate) fn new(auto_provision: bool, operators: Operators, ingest: &IngestConfig) -> Self {
+    pub(crate) fn new(
+        auto_provision: bool,
+        operators: Operators,
+        identity: Identity,
+        ingest: &IngestConfig,
+    ) -> Self {
         let (rate, quarantine) = (RateLimiter::new(ingest.rate), Quarantine::new(ingest.store_rejects));
-        let (databases, ready) = (Databases::new(), OnceLock::new());
-        Service(Arc::new(Inner { auto_provision, operators, rate, quarantine, databases, ready }))
+        let (databases, history, ready) = (Databases::new(), History::default(), OnceLock::new());
+        let inner =
+            Inner { auto_provision, operators, identity, rate, quarantine, databases, history, ready };
+        Service(Arc::new(inner))
     }
 
     /// What needs the database.
@@ -100,6 +117,18 @@ impl Service {
     #[must_use]
     pub fn operators(&self) -> &Operators {
         &self.0.operators
+    }
+
+    /// Which signed tokens are accepted.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.0.identity
+    }
+
+    /// What the pools have been doing.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.0.history
     }
 
     /// How often devices may send.

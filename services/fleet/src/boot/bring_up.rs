@@ -6,16 +6,22 @@
 //! service with the reason, since a service that tries for ever looks like one that works. A schema that cannot be made is
 //! told in the log and tried again, so that an operator can put it right while the service answers 503.
 
+use crate::audit::forget;
 use crate::boot::config::Config;
 use crate::boot::demo::{self, Credentials};
+use crate::boot::prepared;
 use crate::boot::role;
 use crate::boot::schema::{MIGRATIONS, SENTINEL};
 use crate::boot::{database_url, session};
 use crate::credentials;
+use crate::devices::state::noting;
 use crate::escalation::tick;
+use crate::hygiene::{self, Imports};
+use crate::identity::revocations;
 use crate::ingest::partitions::{self, Partitions};
 use crate::ingest::quarantine;
 use crate::ingest::writer::Writer;
+use crate::operator::history;
 use crate::pools::Pools;
 use crate::service::{Ready, Service};
 use crate::subscriptions::terms;
@@ -107,8 +113,12 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
     };
     owner.ready().await?;
     let password = app_password(&given.config, owner.plan());
-    role::ensure(owner, password.as_ref().map(Secret::expose)).await?;
-    make_schema(owner).await?;
+    if given.config.migrate {
+        role::ensure(owner, password.as_ref().map(Secret::expose)).await?;
+        make_schema(owner).await?;
+    } else if !prepared::is_there(owner).await? {
+        return Err(Stop::Later(None));
+    }
     if let Some(credentials) = &given.demo {
         demo::seed(owner, credentials).await?;
         #[cfg(feature = "dev")]
@@ -133,11 +143,37 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
         quarantine::keep_writing(given.service.clone(), pools.ops_worker.clone(), given.stop.clone());
     tokio::spawn(writing);
     tokio::spawn(terms::keep(pools.ops_worker.clone(), given.stop.clone()));
-    tokio::spawn(tick::keep_going(pools.ops_worker.clone(), given.stop.clone()));
+    let imports = Imports::default();
+    keep_clean(given, &app_settings, imports.clone());
+    let every = given.config.escalation_every;
+    tokio::spawn(tick::keep_going(pools.ops_worker.clone(), every, given.stop.clone()));
+    let state = given.config.device_state;
+    tokio::spawn(noting::keep_noting(pools.ops_worker.clone(), state, given.stop.clone()));
+    if given.service.identity().is_on() {
+        let identity = given.service.identity().clone();
+        tokio::spawn(revocations::hear(identity, pools.system.clone(), given.stop.clone()));
+    }
+    tokio::spawn(forget::run(pools.ops_worker.clone(), given.stop.clone()));
+    tokio::spawn(history::run(given.service.clone(), given.stop.clone()));
     let with_tenant = given.demo.is_some() && session::takes_options(owner);
     let app_url = database_url::of_role(pools.ui.plan(), given.own_port, password.as_ref(), with_tenant);
-    given.service.set_ready(Ready { pools, writer, cursors, partitions, server_version });
+    given.service.set_ready(Ready {
+        pools,
+        writer,
+        cursors,
+        imports,
+        partitions,
+        server_version,
+        state_limits: state.limits,
+    });
     Ok(BringUpResult { app_url, app_settings, demo: given.demo.clone() })
+}
+
+/// Starts the work of the night. By the time of its first connection the password is the one that holds.
+fn keep_clean(given: &BringUpInput, app_settings: &Settings, imports: Imports) {
+    let settings = hygiene::keep::settings(app_settings);
+    let open = move || Database::connect(settings.clone());
+    tokio::spawn(hygiene::keep::keep(open, imports, given.config.night_hour, given.stop.clone()));
 }
 
 /// What the owner's connections are opened with.
@@ -147,7 +183,7 @@ pub(crate) fn of_the_owner(owner: &Settings) -> Settings {
 
 /// The owner's login, under what every session of this service stands under. Whether that can go with start-up is seen
 /// from a connection without it.
-async fn log_in(owner: &Settings) -> Result<Database> {
+pub(super) async fn log_in(owner: &Settings) -> Result<Database> {
     let settings = of_the_owner(owner);
     let plain = Database::connect(settings.clone()).await?;
     plain.ready().await?;
@@ -192,8 +228,12 @@ fn may_heal(error: &Error) -> bool {
         )
 }
 
-/// The password of the service's role: said, or made from the owner's. Where the owner needs none, neither does it.
-fn app_password(config: &Config, owner: &Plan) -> Option<Secret> {
+/// The password of the service's role: said, or made from the owner's. Where the owner needs none, neither does it. Without the
+/// owner's login it is the one of the settings, which stay as they are.
+pub(super) fn app_password(config: &Config, owner: &Plan) -> Option<Secret> {
+    if !config.migrate {
+        return None;
+    }
     let owners = match owner.password() {
         Some(Password::Fixed(password)) => Some(password),
         _ => None,
@@ -242,7 +282,7 @@ async fn connect(
 }
 
 /// What signs cursors.
-async fn cursor_keys(owner: &Database) -> Result<CursorKeys> {
+pub(super) async fn cursor_keys(owner: &Database) -> Result<CursorKeys> {
     let key = shared_key(owner, CURSOR_KEY).await?;
     CursorKeys::new(&key.into()).map_err(|weak| Error::abort(format!("{weak} (service_keys, {CURSOR_KEY})")))
 }
@@ -252,10 +292,14 @@ async fn server_version(owner: &Database) -> Result<String> {
     Ok(owner.query_one("SHOW server_version", &[]).await?.try_get(0)?)
 }
 
-/// A random key that all instances share; whoever comes first makes it.
-async fn shared_key(owner: &Database, name: &str) -> Result<String> {
+/// A random key that all instances share. The first one that has the owner's login makes it; the service's role only reads.
+async fn shared_key(db: &Database, name: &str) -> Result<String> {
+    let find = "SELECT key FROM public.service_keys WHERE name = $1";
+    if let Some(row) = db.query_opt(find, &[&name]).await? {
+        return Ok(row.try_get(0)?);
+    }
     let new = credentials::new_token().map_err(|problem| Error::abort(problem.to_string()))?;
     let keep = "INSERT INTO public.service_keys (name, key) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-    owner.execute(keep, &[&name, &new]).await?;
-    Ok(owner.query_one("SELECT key FROM public.service_keys WHERE name = $1", &[&name]).await?.try_get(0)?)
+    db.execute(keep, &[&name, &new]).await?;
+    Ok(db.query_one(find, &[&name]).await?.try_get(0)?)
 }

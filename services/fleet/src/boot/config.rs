@@ -2,7 +2,8 @@
 //!
 //! Where the database is, and every limit of its pools, is said in the library's own variables (`DATABASE_URL`, or
 //! `PG_HOST` and its like, and `PLIMSOLL_*`). The few below are the service's own, and so are those
-//! about readings, which are in [`IngestConfig`]'s module.
+//! about readings, which are in [`IngestConfig`]'s module, about devices' states, in [`state_config`]'s, and about signed tokens, in
+//! [`IdentityConfig`]'s.
 //!
 //! | variable | default | what it says |
 //! |---|---|---|
@@ -13,14 +14,19 @@
 //! | `OPERATOR_TOKEN` | made for the tenant `test` | what operators show; without one nobody is an operator |
 //! | `FLEET_SIGUSR1` | `on` | SIGUSR1 prints what goes on; `off` ignores it |
 //! | `FLEET_ENV_FILE` | `.env.fleet` | where the tenant `test` is written down for shells; `off` for nowhere |
+//! | `FLEET_MIGRATE` | `on` | `off` starts on a schema that `fleet migrate` has made; `DATABASE_URL` then names the role `fleet_app`, and no owner's login is needed |
 //! | `FLEET_APP_PASSWORD` | made from the owner's | the password of the login role `fleet_app` |
 //! | `FLEET_REQUEST_DEADLINE` | `15s` | how long a request may take; then it is answered 504 |
 //! | `FLEET_PROXY_LIMIT` | not known | how long the proxy in front waits for an answer; a shorter one than a request has is refused |
+//! | `FLEET_ESCALATION_EVERY` | `5s` | how often each instance looks for alerts whose next level is due |
 //! | `FLEET_GRACE` | `20s` | how long requests under way may go on once the service stops |
 //! | `FLEET_HARD_STOP` | `30s` | when the whole stop is over, whatever clients and the database do |
+//! | `FLEET_NIGHT_HOUR` | `2` | the hour of UTC, 0 to 23, from which past readings are dropped and the overview of sites is worked out |
 
 use crate::boot::ingest_config::IngestConfig;
-use crate::boot::role;
+use crate::boot::{role, state_config};
+use crate::devices::state::StateSettings;
+use crate::identity::config::IdentityConfig;
 use plimsoll::secret::Secret;
 use plimsoll::settings::{Limit, Settings, SettingsError};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -56,12 +62,20 @@ pub struct Config {
     pub sigusr1: bool,
     /// Where the tenant of the first hour is written down for shells.
     pub env_file: Option<PathBuf>,
+    /// Whether the service makes its role and its schema, as the owner of the tables; otherwise it logs in as its own role.
+    pub migrate: bool,
     /// The password of the service's role, where it is not made from the owner's.
     pub app_password: Option<Secret>,
     /// Whether somebody said how long to wait for a connection; the service has a shorter default than the library.
     pub pool_timeout_is_said: bool,
     /// How readings are taken in.
     pub ingest: IngestConfig,
+    /// When a device is there.
+    pub device_state: StateSettings,
+    /// How often it is looked for alerts that are due.
+    pub escalation_every: Duration,
+    /// Which signed tokens are accepted.
+    pub identity: IdentityConfig,
     /// How long a request may take.
     pub request_deadline: Duration,
     /// How long the proxy in front waits for an answer, if there is one.
@@ -70,6 +84,8 @@ pub struct Config {
     pub grace: Duration,
     /// When the whole stop is over.
     pub hard_stop: Duration,
+    /// The hour of UTC at which the work of the night begins.
+    pub night_hour: i8,
 }
 
 /// A variable that cannot be used.
@@ -91,6 +107,9 @@ pub enum ConfigError {
          owner (or, if DATABASE_URL was read from .env.fleet into this shell: unset DATABASE_URL)"
     )]
     OwnRole(&'static str),
+    /// The service may not do what the owner's login is for, and that is what it was told to do.
+    #[error("FLEET_MIGRATE=off means that the service does nothing that needs the owner of the tables; {0}")]
+    WithoutOwner(String),
     /// Those of the library, all of them at once.
     #[error(transparent)]
     Database(#[from] SettingsError),
@@ -117,13 +136,17 @@ impl Config {
     /// As [`Config::from_env`].
     pub fn from_env_with(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let said = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        let migrate = switch("FLEET_MIGRATE", said("FLEET_MIGRATE"), true)?;
         let database = match SAID.iter().any(|name| said(name).is_some()) {
-            true => Source::Given(Box::new(of_an_owner(Settings::from_env_with(&variable)?)?)),
-            false => Source::DevPostgres,
+            true => Source::Given(Box::new(of_the_login(Settings::from_env_with(&variable)?, migrate)?)),
+            false if migrate => Source::DevPostgres,
+            false => {
+                return Err(without_owner("name the database, with the login fleet_app, in DATABASE_URL"));
+            }
         };
         let is_own = matches!(database, Source::DevPostgres);
         let pool_timeouts = ["PLIMSOLL_POOL_TIMEOUT", "DATABASE_POOL_TIMEOUT"];
-        Ok(Config {
+        let config = Config {
             listen: listen(said("FLEET_LISTEN"))?,
             data: said("FLEET_DATA").unwrap_or_else(|| "data".to_owned()).into(),
             database,
@@ -132,21 +155,55 @@ impl Config {
             operator_token: said("OPERATOR_TOKEN").map(Secret::from),
             sigusr1: switch("FLEET_SIGUSR1", said("FLEET_SIGUSR1"), true)?,
             env_file: env_file(said("FLEET_ENV_FILE")),
+            migrate,
             app_password: said("FLEET_APP_PASSWORD").map(Secret::from),
             pool_timeout_is_said: pool_timeouts.iter().any(|name| said(name).is_some()),
             ingest: IngestConfig::read(said)?,
+            device_state: state_config::read(said)?,
+            escalation_every: time("FLEET_ESCALATION_EVERY", said("FLEET_ESCALATION_EVERY"))?
+                .unwrap_or(Duration::from_secs(5)),
+            identity: IdentityConfig::read(said)?,
             request_deadline: deadline(said("FLEET_REQUEST_DEADLINE"))?.unwrap_or(Duration::from_secs(15)),
             proxy_limit: time("FLEET_PROXY_LIMIT", said("FLEET_PROXY_LIMIT"))?,
             grace: time("FLEET_GRACE", said("FLEET_GRACE"))?.unwrap_or(Duration::from_secs(20)),
             hard_stop: time("FLEET_HARD_STOP", said("FLEET_HARD_STOP"))?.unwrap_or(Duration::from_secs(30)),
-        })
+            night_hour: hour(said("FLEET_NIGHT_HOUR"))?.unwrap_or(2),
+        };
+        config.fits_together()
     }
 }
 
-/// Settings that cannot be used at all are refused later, with all that is wrong with them.
-fn of_an_owner(settings: Settings) -> Result<Settings, ConfigError> {
+impl Config {
+    fn fits_together(self) -> Result<Self, ConfigError> {
+        if self.migrate {
+            return Ok(self);
+        }
+        if self.demo {
+            return Err(without_owner("FLEET_DEMO=on makes a tenant: say it to `fleet migrate`"));
+        }
+        match self.app_password {
+            Some(_) => Err(without_owner(
+                "the password of fleet_app is that of DATABASE_URL, so unset FLEET_APP_PASSWORD",
+            )),
+            None => Ok(self),
+        }
+    }
+}
+
+fn without_owner(what_to_do: impl Into<String>) -> ConfigError {
+    ConfigError::WithoutOwner(what_to_do.into())
+}
+
+/// The login is the owner's where the schema is made, and the service's own where it is not. Settings that cannot be used at all
+/// are refused later, with all that is wrong with them.
+fn of_the_login(settings: Settings, migrate: bool) -> Result<Settings, ConfigError> {
     match settings.clone().check() {
-        Ok(plan) if plan.user() == role::NAME => Err(ConfigError::OwnRole(role::NAME)),
+        Ok(plan) if migrate && plan.user() == role::NAME => Err(ConfigError::OwnRole(role::NAME)),
+        Ok(plan) if !migrate && plan.user() != role::NAME => Err(without_owner(format!(
+            "DATABASE_URL has the login {}, and has to have {}",
+            plan.user(),
+            role::NAME
+        ))),
         _ => Ok(settings),
     }
 }
@@ -176,7 +233,19 @@ fn deadline(said: Option<String>) -> Result<Option<Duration>, ConfigError> {
     }
 }
 
-fn time(variable: &'static str, said: Option<String>) -> Result<Option<Duration>, ConfigError> {
+fn hour(said: Option<String>) -> Result<Option<i8>, ConfigError> {
+    let Some(value) = said else { return Ok(None) };
+    match value.trim().parse() {
+        Ok(hour) if (0..24).contains(&hour) => Ok(Some(hour)),
+        _ => Err(ConfigError::Value {
+            variable: "FLEET_NIGHT_HOUR",
+            value,
+            allowed: "an hour of UTC from 0 to 23",
+        }),
+    }
+}
+
+pub(super) fn time(variable: &'static str, said: Option<String>) -> Result<Option<Duration>, ConfigError> {
     let Some(value) = said else { return Ok(None) };
     match Limit::parse(&value) {
         Some(Limit::After(time)) => Ok(Some(time)),

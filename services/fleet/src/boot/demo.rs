@@ -6,6 +6,7 @@
 
 use crate::boot::private_file;
 use crate::credentials::{TokenHash, new_token};
+use crate::identity::development;
 use crate::tenants::{TenantId, TenantTx, transaction};
 use plimsoll::{Database, Error, Result};
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,9 @@ pub struct Credentials {
     /// What operators show: `Authorization: Bearer`.
     #[serde(default)]
     pub operator_token: String,
+    /// The private key of signed tokens, in PKCS#8.
+    #[serde(default)]
+    pub jwt_key: String,
     /// The port of the service's own PostgreSQL, so that it is found there the next time too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres_port: Option<u16>,
@@ -48,9 +52,15 @@ impl Credentials {
                         format!("{} cannot be read ({problem}): correct or delete it", file.display()),
                     )
                 })?;
-                // A file from before there were operators.
+                // A file from before there were operators, or signed tokens.
+                let is_older = kept.operator_token.is_empty() || kept.jwt_key.is_empty();
                 if kept.operator_token.is_empty() {
                     kept.operator_token = new_token().map_err(io::Error::other)?;
+                }
+                if kept.jwt_key.is_empty() {
+                    kept.jwt_key = development::new_key().map_err(io::Error::other)?;
+                }
+                if is_older {
                     kept.keep(folder)?;
                 }
                 Ok(kept)
@@ -60,6 +70,7 @@ impl Credentials {
                     provisioning_key: new_token().map_err(io::Error::other)?,
                     access_token: format!("{TENANT}.{}", new_token().map_err(io::Error::other)?),
                     operator_token: new_token().map_err(io::Error::other)?,
+                    jwt_key: development::new_key().map_err(io::Error::other)?,
                     postgres_port: None,
                 };
                 new.keep(folder)?;

@@ -11,6 +11,7 @@
 
 use crate::boot::demo::{Credentials, TENANT};
 use crate::boot::private_file;
+use crate::identity::development::Tokens;
 use std::fmt::Write;
 use std::io;
 use std::path::Path;
@@ -24,11 +25,12 @@ pub fn write(
     service: &str,
     database: Option<&str>,
     credentials: &Credentials,
+    tokens: Option<&Tokens>,
 ) -> io::Result<()> {
-    private_file::write(path, &text(service, database, credentials))
+    private_file::write(path, &text(service, database, credentials, tokens))
 }
 
-fn text(service: &str, database: Option<&str>, credentials: &Credentials) -> String {
+fn text(service: &str, database: Option<&str>, credentials: &Credentials, tokens: Option<&Tokens>) -> String {
     let mut text = String::from(
         "# Written by fleet each time it starts; changes are lost. To use it: set -a; . ./.env.fleet; set +a\n",
     );
@@ -52,6 +54,10 @@ fn text(service: &str, database: Option<&str>, credentials: &Credentials) -> Str
         "OPERATOR_TOKEN",
         &credentials.operator_token,
     );
+    if let Some(tokens) = tokens {
+        say("A person's, signed, good for a day from the start:", "TENANT_JWT", &tokens.tenant);
+        say("An operator's, signed:", "OPERATOR_JWT", &tokens.operator);
+    }
     text
 }
 
@@ -63,6 +69,7 @@ fn quoted(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::development;
     use std::process::Command;
 
     #[test]
@@ -72,16 +79,18 @@ mod tests {
             provisioning_key: odd.to_owned(),
             access_token: "test.a".to_owned(),
             operator_token: "operator".to_owned(),
+            jwt_key: development::new_key().unwrap(),
             postgres_port: None,
         };
+        let tokens = development::tokens(&credentials).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(".env.fleet");
         for _ in 0..2 {
-            write(&file, "http://127.0.0.1:1", Some("postgresql://a@b/c?options=-c%20d%3De"), &credentials)
-                .unwrap();
+            let database = Some("postgresql://a@b/c?options=-c%20d%3De");
+            write(&file, "http://127.0.0.1:1", database, &credentials, Some(&tokens)).unwrap();
         }
         for shell in ["bash", "sh"] {
-            let script = "set -a; . \"$0\"; set +a; printenv DEVICE_KEY DATABASE_URL";
+            let script = "set -a; . \"$0\"; set +a; printenv DEVICE_KEY DATABASE_URL; test -n \"$TENANT_JWT$OPERATOR_JWT\"";
             let read = Command::new(shell).arg("-c").arg(script).arg(&file).output().unwrap();
             let expected = format!("{odd}\npostgresql://a@b/c?options=-c%20d%3De\n");
             assert_eq!(String::from_utf8_lossy(&read.stdout), expected, "{shell}");

@@ -4,6 +4,9 @@
 //! on the role: a pool says them to its own sessions, but whoever else logs in as this role (a person with `psql`, a
 //! script at night) is held by them too.
 //!
+//! Beside it there is a role as which no one logs in, that of operators (see [`crate::operator`]). The login may take it for a
+//! transaction and has none of its rights otherwise: it does not inherit.
+//!
 //! A role belongs to the whole server, not to one database of it: several instances, and several fleets, may come to set
 //! it up at the same moment. Nothing is changed that is right already, and a collision is tried again.
 
@@ -12,6 +15,9 @@ use std::time::Duration;
 
 /// The role's name.
 pub const NAME: &str = "fleet_app";
+
+/// The role that an operator's transaction takes.
+pub const OPERATORS: &str = "fleet_operator";
 
 /// What each of its sessions carries.
 pub const LIMITS: [(&str, &str); 4] = [
@@ -27,8 +33,15 @@ pub const TRANSACTION_LIMIT: (&str, &str) = ("transaction_timeout", "1min");
 const KNOWS: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_settings WHERE name = $1)";
 
 const LOOK: &str = "
-    SELECT rolcanlogin AND NOT rolsuper AND NOT rolbypassrls, coalesce(rolconfig, '{}')
+    SELECT rolcanlogin AND NOT rolsuper AND NOT rolbypassrls AND NOT rolinherit, coalesce(rolconfig, '{}')
     FROM pg_catalog.pg_roles WHERE rolname = $1";
+
+const LOOK_AT_OPERATORS: &str = "
+    SELECT NOT rolcanlogin AND NOT rolsuper AND NOT rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = $1";
+
+/// Whether the first may take the second, and whether it has its rights without taking it.
+const LOOK_AT_MEMBERSHIP: &str = "
+    SELECT pg_catalog.pg_has_role($1, $2, 'MEMBER'), pg_catalog.pg_has_role($1, $2, 'USAGE')";
 
 const TRIES: u32 = 40;
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
@@ -44,7 +57,7 @@ pub async fn ensure(owner: &Database, password: Option<&str>) -> Result<()> {
     let mut tried = 0;
     loop {
         tried += 1;
-        match set_right(owner, password).await {
+        match set_all_right(owner, password).await {
             Err(error) if tried < TRIES && is_collision(&error) => pause().await,
             result => return result,
         }
@@ -56,15 +69,45 @@ async fn pause() {
     tokio::time::sleep(LONGEST_PAUSE.mul_f64(fastrand::f64())).await;
 }
 
+async fn set_all_right(owner: &Database, password: Option<&str>) -> Result<()> {
+    set_right(owner, password).await?;
+    set_operators_right(owner).await
+}
+
+/// The login does not inherit by now, and so it does not from this membership.
+async fn set_operators_right(owner: &Database) -> Result<()> {
+    let is_plain = owner.query_opt(LOOK_AT_OPERATORS, &[&OPERATORS]).await?;
+    match is_plain.map(|row| row.try_get::<_, bool>(0)).transpose()? {
+        Some(true) => {}
+        Some(false) => {
+            owner.execute(&format!("ALTER ROLE {OPERATORS} NOLOGIN NOSUPERUSER NOBYPASSRLS"), &[]).await?;
+        }
+        None => {
+            owner.execute(&format!("CREATE ROLE {OPERATORS} NOLOGIN NOSUPERUSER NOBYPASSRLS"), &[]).await?;
+        }
+    }
+    let row = owner.query_one(LOOK_AT_MEMBERSHIP, &[&NAME, &OPERATORS]).await?;
+    let (is_member, inherits): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+    if inherits {
+        owner.execute(&format!("REVOKE {OPERATORS} FROM {NAME}"), &[]).await?;
+    }
+    if inherits || !is_member {
+        owner.execute(&format!("GRANT {OPERATORS} TO {NAME}"), &[]).await?;
+    }
+    Ok(())
+}
+
 async fn set_right(owner: &Database, password: Option<&str>) -> Result<()> {
     let Some(row) = owner.query_opt(LOOK, &[&NAME]).await? else {
         let password = password.map(in_sql).unwrap_or_default();
-        owner.execute(&format!("CREATE ROLE {NAME} LOGIN NOSUPERUSER NOBYPASSRLS{password}"), &[]).await?;
+        owner
+            .execute(&format!("CREATE ROLE {NAME} LOGIN NOSUPERUSER NOBYPASSRLS NOINHERIT{password}"), &[])
+            .await?;
         return set_limits(owner, &[]).await;
     };
     let is_plain: bool = row.try_get(0)?;
     if !is_plain {
-        owner.execute(&format!("ALTER ROLE {NAME} LOGIN NOSUPERUSER NOBYPASSRLS"), &[]).await?;
+        owner.execute(&format!("ALTER ROLE {NAME} LOGIN NOSUPERUSER NOBYPASSRLS NOINHERIT"), &[]).await?;
     }
     set_limits(owner, &row.try_get::<_, Vec<String>>(1)?).await
 }

@@ -1,13 +1,15 @@
 //! Every path there is, and the layers around all of them.
 
+use crate::audit;
 use crate::boot::alert_paths;
 use crate::console::{self, FirstTenant};
 use crate::front::{self, FrontInput};
 use crate::ingest::{batch, message};
 use crate::service::Service;
-use crate::{devices, ingest, subscriptions};
+use crate::{devices, identity, ingest, operator, sites, subscriptions, telemetry};
 use axum::Router;
 use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Json;
 use axum::routing::{get, post};
 use plimsoll_http::{
@@ -43,7 +45,8 @@ pub(crate) fn all(given: RouterInput) -> Router {
     let databases = service.databases().clone();
     let needs = |pool| NeedsDatabase::named(&databases, pool);
     let readings = || post(ingest::routes::telemetry).route_layer(needs("ingest"));
-    let uploads = devices::routes::uploads(&databases, deadline);
+    let heartbeats = || post(ingest::routes::heartbeat).route_layer(needs("ingest"));
+    let uploads = devices::routes::uploads(&databases, deadline).layer(from_fn(audit::origin::of_a_person));
     // No other path but those takes a longer body.
     let options = Options::default().deadline(deadline).body_bytes(message::LARGEST);
     let of_batches = Options::default().deadline(deadline).body_bytes(batch::LARGEST);
@@ -51,23 +54,35 @@ pub(crate) fn all(given: RouterInput) -> Router {
         .route("/ingest/v1/batch", post(batch::batch).route_layer(needs("ingest")))
         .method_not_allowed_fallback(not_this_way)
         .layer(layers(&databases, of_batches));
+    let of_people = Router::new()
+        .merge(devices::routes::all(&databases))
+        .merge(subscriptions::routes::all(&databases))
+        .merge(telemetry::routes::all(&databases))
+        .merge(sites::routes(&databases))
+        .merge(identity::routes::all(&databases))
+        .merge(alert_paths::all(&needs("ui")))
+        .merge(audit::routes::all(&databases))
+        .merge(operator::routes::all(&databases))
+        .layer(from_fn(audit::origin::of_a_person));
     Router::new()
         .route("/healthz", get(alive))
         .route("/ingest/v1/tenant/{tenant}/device/{device}/telemetry", readings())
         .route("/ingest/tenant/{tenant}/device/{device}/telemetry", readings())
-        .merge(devices::routes::all(&databases))
-        .merge(subscriptions::routes::all(&databases))
-        .merge(alert_paths::all(&needs("ui")))
+        .route("/ingest/v1/tenant/{tenant}/device/{device}/heartbeat", heartbeats())
+        .route("/ingest/tenant/{tenant}/device/{device}/heartbeat", heartbeats())
+        .merge(of_people)
         .merge(endpoints(&databases, &operators, about(&service, &ready)))
         .merge(front::routes(front))
         .merge(console::all(&databases, first_tenant))
         .nest("/plimsoll", dashboard(&databases, &operators, dashboard_options))
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_way)
+        .layer(from_fn_with_state(service.clone(), identity::route::operators_first))
         .layer(layers(&databases, options))
         .merge(batches)
         .merge(uploads)
         .merge(console::pulse(&service))
+        .layer(from_fn(identity::route::remember))
         .with_state(service)
 }
 

@@ -18,4 +18,9 @@ pub static MIGRATIONS: Migrations = plimsoll::migrations!(
     "migrations/010_escalation.sql",
     "migrations/011_alerts.sql",
     "migrations/012_integration_routes_severities.sql",
+    "migrations/013_device_state.sql",
+    "migrations/015_operators.sql",
+    "migrations/016_identity.sql",
+    "migrations/017_hygiene.sql",
+    "migrations/018_start_without_the_owner.sql",
 );

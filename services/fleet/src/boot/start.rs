@@ -11,19 +11,23 @@
 //! | bringing the database up | its end; aborted by [`Running::stop`] |
 //! | the writer of readings | [`Running::stop`], after what it was given is written |
 //! | partitions ahead | [`Running::stop`] |
+//! | hearing which tokens of operators are revoked | [`Running::stop`] |
 //! | escalation of alerts that are due | [`Running::stop`] |
+//! | changes of devices' states are noted | [`Running::stop`] |
 //! | subscriptions whose end has come | [`Running::stop`] |
+//! | the work of the night | [`Running::stop`] |
 //! | made-up devices (development) | [`Running::stop`] |
 //! | a fault that is played (development) | its own end; ended by [`Running::stop`] |
 
 use crate::boot::bring_up::{self, BringUpInput, BringUpResult};
 use crate::boot::config::{Config, Source};
-use crate::boot::demo::{Credentials, TENANT};
+use crate::boot::demo::Credentials;
 use crate::boot::origin::{Origin, kept_credentials};
 use crate::boot::router::{self, RouterInput};
 use crate::boot::stop;
 use crate::console::FirstTenant;
 use crate::front::FrontInput;
+use crate::identity::{self, Identity, IdentityError};
 use crate::pools::Pools;
 use crate::service::{Ready, Service};
 use futures_util::poll;
@@ -91,6 +95,9 @@ pub enum StartError {
     /// A token that can be guessed.
     #[error("OPERATOR_TOKEN cannot be used: {0}")]
     OperatorToken(#[from] WeakToken),
+    /// What is said of the identity provider.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The HTTP server.
     #[error("the HTTP server cannot start: {0} (grace is FLEET_GRACE, hard_stop is FLEET_HARD_STOP)")]
     Serve(#[from] ServeError),
@@ -147,8 +154,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let origin = Origin::find(&config, credentials.as_ref(), &marks).await?;
     let owner = origin.owner.clone();
     plimsoll_http::check(&owner.clone().check()?, config.request_deadline, config.proxy_limit)?;
-    let operators = operators(&config, credentials.as_ref())?;
-    let service = Service::new(config.auto_provision, operators, &config.ingest);
+    let identity = Identity::new(&config.identity, credentials.as_ref().filter(|_| config.demo))?;
+    let operators = operators(&config, credentials.as_ref(), &identity)?;
+    let service = Service::new(config.auto_provision, operators, identity, &config.ingest);
     let report = ReportOptions::default().enabled(config.sigusr1);
     let on_sigusr1 = on_sigusr1(service.databases(), report)?;
     let stop = StopHandle::new();
@@ -161,7 +169,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         ready: options.ready.clone(),
         marks,
         front: front(&service, demo.as_ref(), &origin),
-        first_tenant: first_tenant(&service, demo.as_ref()),
+        first_tenant: FirstTenant::of(service.operators(), demo.as_ref()),
         service: service.clone(),
     };
     let mut server = Box::pin(plimsoll_http::serve(listener, router::all(paths), options));
@@ -240,23 +248,23 @@ fn front(service: &Service, demo: Option<&Credentials>, origin: &Origin) -> Fron
     }
 }
 
-/// How the first tenant's console is entered; only in development.
-fn first_tenant(service: &Service, demo: Option<&Credentials>) -> FirstTenant {
-    let known = demo.filter(|_| service.operators().is_open_here());
-    FirstTenant::new(TENANT, known.map(|demo| demo.access_token.clone()))
-}
-
-/// Who is an operator: who shows the token that was said, or else that of the first hour. In development, which is a database of
+/// Who is an operator: who shows the token that was said, or else that of the first hour, or a signed one. In development, which is a database of
 /// its own and an address that only this machine reaches, its user needs none.
-fn operators(config: &Config, credentials: Option<&Credentials>) -> Result<Operators, WeakToken> {
+fn operators(
+    config: &Config,
+    credentials: Option<&Credentials>,
+    identity: &Identity,
+) -> Result<Operators, WeakToken> {
     let kept = credentials.filter(|_| config.demo).map(|known| Secret::from(known.operator_token.as_str()));
     let operators = match config.database {
         Source::DevPostgres => Operators::default().or_anyone_here(config.listen),
         Source::Given(_) => Operators::default(),
     };
+    let signed = identity.clone();
+    let operators = operators.or_verified_by(move |token| identity::operators::operator(&signed, token));
     match config.operator_token.as_ref().or(kept.as_ref()) {
         Some(token) => operators.token(OPERATOR, token),
-        None if operators.is_open_here() => Ok(operators),
+        None if operators.is_open_here() || identity.is_on() => Ok(operators),
         None => {
             tracing::info!(
                 "no one is an operator, so /operator answers 401: start the service with OPERATOR_TOKEN"

@@ -5,6 +5,7 @@
 //! | here | the paths |
 //! | [`pulse`], [`speed`] | whether the database is there and how fast it is, for a page that asks each second |
 //! | [`overview`] | what a tenant's page shows first |
+//! | [`newest`] | the newest readings of the devices on a page |
 //! | [`inflow`] | what the operators' page shows first |
 //! | [`page`] | the pages' own files, in the folder of that name |
 //!
@@ -17,11 +18,13 @@
 //! pulse alone, keeps what it last knew, and says from when that is.
 
 mod inflow;
+mod newest;
 mod overview;
 mod page;
 mod pulse;
 mod speed;
 
+use crate::boot::demo::{Credentials, TENANT};
 use crate::service::Service;
 use axum::body::Body;
 use axum::extract::State;
@@ -30,7 +33,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{Json, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
-use plimsoll_http::{AccessRecord, Databases, NeedsDatabase, Options, Problem, layers};
+use plimsoll_http::{AccessRecord, Databases, NeedsDatabase, Operators, Options, Problem, layers};
 use pulse::Pulse;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -40,13 +43,16 @@ use std::time::Duration;
 pub(crate) struct FirstTenant(Option<(&'static str, String)>);
 
 impl FirstTenant {
-    pub(crate) fn new(tenant: &'static str, token: Option<String>) -> Self {
-        FirstTenant(token.map(|token| (tenant, token)))
+    /// Where this machine's user needs no token to be an operator either.
+    pub(crate) fn of(operators: &Operators, demo: Option<&Credentials>) -> Self {
+        let known = demo.filter(|_| operators.is_open_here());
+        FirstTenant(known.map(|demo| (TENANT, demo.access_token.clone())))
     }
 }
 
 /// The pages, and what the first of them shows.
 pub(crate) fn all(databases: &Databases, first: FirstTenant) -> Router<Service> {
+    let newest = || get(newest::newest).route_layer(NeedsDatabase::named(databases, "ui"));
     let overview = || get(overview::overview).route_layer(NeedsDatabase::named(databases, "ui"));
     let mut router = Router::new()
         .route("/console", get(async |headers: HeaderMap| page::TENANT.answer(&headers)))
@@ -56,6 +62,8 @@ pub(crate) fn all(databases: &Databases, first: FirstTenant) -> Router<Service> 
         .route("/console/first-tenant", get(first_tenant).layer(Extension(first)))
         .route("/operator/system/ingest", get(inflow::inflow))
         .route("/api/v1/operator/system/ingest", get(inflow::inflow))
+        .route("/customer/last-readings", newest())
+        .route("/api/v1/customer/last-readings", newest())
         .route("/customer/overview", overview())
         .route("/api/v1/customer/overview", overview());
     for file in &page::FILES {

@@ -13,7 +13,9 @@ pub mod register;
 pub mod registry_refusal;
 pub mod retire;
 pub mod routes;
+pub mod state;
 pub mod store;
+pub mod tags;
 pub mod tokens;
 
 pub use device::{DeviceId, DeviceStatus, SiteId};

@@ -14,8 +14,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How often it is looked for what is due.
-const EVERY: Duration = Duration::from_secs(60);
 /// The most tenants that are looked at in one round of asking.
 const MOST_TENANTS: i32 = 200;
 /// The most alerts that are claimed in one transaction.
@@ -161,8 +159,9 @@ async fn responder(
     Ok(who)
 }
 
-/// Escalates what is due, once a minute, until `stop` is raised; a background task of the service.
-pub(crate) async fn keep_going(db: Database, mut stop: watch::Receiver<bool>) {
+/// Escalates what is due, so often, until `stop` is raised; a background task of the service. What an instance that was killed had
+/// begun is due as before, and any other takes it at its own next look.
+pub(crate) async fn keep_going(db: Database, every: Duration, mut stop: watch::Receiver<bool>) {
     loop {
         let done = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
@@ -174,12 +173,12 @@ pub(crate) async fn keep_going(db: Database, mut stop: watch::Receiver<bool>) {
             }
             Ok(_) => {}
             Err(error) => {
-                tracing::error!("what is due could not be escalated, it is tried again in a minute: {error}")
+                tracing::error!("what is due could not be escalated, it is tried again in {every:?}: {error}")
             }
         }
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
-            () = tokio::time::sleep(EVERY) => {}
+            () = tokio::time::sleep(every) => {}
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The token of people, as a header carries it.
 
 use super::failure::{self, Reply};
+use crate::identity::refusal::TokenRefusal;
+use crate::identity::verify::LONGEST;
 use crate::refusal::Proof;
 use axum::http::{HeaderMap, header};
-
-const LONGEST: usize = 512;
 
 /// The token of `Authorization: Bearer <token>`.
 ///
@@ -18,9 +18,10 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Reply<&str> {
         let (scheme, token) = value.trim().split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
     });
-    let refused = || {
+    let refused = || -> failure::Failure {
         let title = "the header Authorization does not have the form Bearer <token>";
         failure::not_proved(Proof::Bearer, "TOKEN_INVALID", title).into()
     };
-    token.filter(|token| (1..=LONGEST).contains(&token.len())).ok_or_else(refused)
+    let token = token.filter(|token| !token.is_empty()).ok_or_else(refused)?;
+    if token.len() > LONGEST { Err(TokenRefusal::TooLong.into()) } else { Ok(token) }
 }

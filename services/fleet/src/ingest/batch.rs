@@ -9,6 +9,7 @@
 
 use super::fields::Fields;
 use super::intake::{self, Accepted, Admitted, Incoming, Taken};
+use super::reading::Kind;
 use crate::credentials::TokenHash;
 use crate::devices::DeviceId;
 use crate::http::failure::{self, Failure, Reply};
@@ -44,6 +45,7 @@ struct Named {
     tenant: TenantId,
     device: DeviceId,
     shown: TokenHash,
+    kind: Kind,
     body: String,
 }
 
@@ -108,9 +110,13 @@ fn read(message: &RawValue, header: Option<&TokenHash>) -> Result<Named, (Value,
     let tenant = text("tenant_id").and_then(|id| TenantId::parse(&id));
     let tenant =
         tenant.ok_or_else(|| of_device(refused("INVALID_TENANT_ID", "tenant_id is no tenant's id")))?;
-    if fields.contains_key("msg_type") && text("msg_type").as_deref() != Some("telemetry") {
-        return Err(of_device(refused("INVALID_MSG_TYPE", "msg_type is \"telemetry\"")));
-    }
+    let kind = match fields.contains_key("msg_type") {
+        false => Some(Kind::Telemetry),
+        true => text("msg_type").and_then(|kind| Kind::parse(&kind)),
+    };
+    let kind = kind.ok_or_else(|| {
+        of_device(refused("INVALID_MSG_TYPE", "msg_type is \"telemetry\" or \"heartbeat\""))
+    })?;
     let own = text("provision_token").filter(|token| !token.is_empty()).map(|token| TokenHash::of(&token));
     let shown =
         own.or(header.copied()).ok_or_else(|| of_device(failure::token_missing(Proof::ProvisionToken)))?;
@@ -121,7 +127,7 @@ fn read(message: &RawValue, header: Option<&TokenHash>) -> Result<Named, (Value,
         let _ = write!(body, "{separator}{}:{}", Value::from(name.as_str()), value.get());
     }
     body.push('}');
-    Ok(Named { tenant, device, shown, body })
+    Ok(Named { tenant, device, shown, kind, body })
 }
 
 /// First one message of each device, so that the database is asked about it; then all the others, which the writer takes
@@ -154,7 +160,7 @@ async fn take_one<'a>(
     (index, named): &'a (usize, Named),
     admitted: &Admitted,
 ) -> (usize, &'a DeviceId, Taken) {
-    (*index, &named.device, intake::take_known(service, named.incoming(), admitted).await)
+    (*index, &named.device, intake::take_known(service, named.incoming(), named.kind, admitted).await)
 }
 
 fn answer(told: &BTreeMap<usize, Told>) -> Response {

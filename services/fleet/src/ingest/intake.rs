@@ -8,7 +8,7 @@ use super::message;
 use super::quarantine::Rejected;
 use super::rate::buckets::BucketKey;
 use super::rate::{self, RateLimited};
-use super::reading::{self, Reading};
+use super::reading::{self, Kind, Reading};
 use super::refusal::{MessageRefusal, StoreRefusal};
 use super::store::Fate;
 use crate::credentials::TokenHash;
@@ -114,23 +114,36 @@ impl Admitted {
 /// # Cancel safety
 /// Dropped, it may be stored if it was being written by then, and its device may have been registered.
 pub async fn take(service: &Service, incoming: Incoming<'_>) -> Taken {
-    take_known(service, incoming, &Admitted::default()).await
+    take_known(service, incoming, Kind::Telemetry, &Admitted::default()).await
+}
+
+/// Takes a heartbeat in, and returns after the COMMIT that notes it.
+///
+/// # Cancel safety
+/// As [`take`].
+pub async fn take_heartbeat(service: &Service, incoming: Incoming<'_>) -> Taken {
+    take_known(service, incoming, Kind::Heartbeat, &Admitted::default()).await
 }
 
 /// The same for one of several messages of a request.
-pub(super) async fn take_known(service: &Service, incoming: Incoming<'_>, admitted: &Admitted) -> Taken {
+pub(super) async fn take_known(
+    service: &Service,
+    incoming: Incoming<'_>,
+    kind: Kind,
+    admitted: &Admitted,
+) -> Taken {
     let mut is_proved = false;
-    let result = steps(service, incoming, admitted, &mut is_proved).await;
+    let result = steps(service, incoming, kind, admitted, &mut is_proved).await;
     match &result {
         Ok(_) => service.quarantine().exists(incoming.tenant),
-        Err(NotDone::Refused(refusal)) => note(service, incoming, refusal, is_proved),
+        Err(NotDone::Refused(refusal)) => note(service, incoming, kind, refusal, is_proved),
         // It is sent again.
         Err(NotDone::Failed(_) | NotDone::FailedForAll(_)) => {}
     }
     Taken { is_proved, result }
 }
 
-fn note(service: &Service, incoming: Incoming<'_>, refusal: &IngestRefusal, is_proved: bool) {
+fn note(service: &Service, incoming: Incoming<'_>, kind: Kind, refusal: &IngestRefusal, is_proved: bool) {
     let Incoming { tenant, device, body, .. } = incoming;
     let is_final = !matches!(
         refusal.kind(),
@@ -139,7 +152,7 @@ fn note(service: &Service, incoming: Incoming<'_>, refusal: &IngestRefusal, is_p
     if is_final {
         let (reason, is_kept) =
             (refusal.code(), matches!(refusal, IngestRefusal::Store(StoreRefusal::Conflict)));
-        let rejected = Rejected { tenant, device, reason, body, is_proved, is_kept };
+        let rejected = Rejected { tenant, device, kind, reason, body, is_proved, is_kept };
         service.quarantine().note(rejected, reading::time_of_arrival());
     }
 }
@@ -147,6 +160,7 @@ fn note(service: &Service, incoming: Incoming<'_>, refusal: &IngestRefusal, is_p
 async fn steps(
     service: &Service,
     incoming: Incoming<'_>,
+    kind: Kind,
     known: &Admitted,
     is_proved: &mut bool,
 ) -> Result<Accepted, NotDone<IngestRefusal>> {
@@ -157,7 +171,11 @@ async fn steps(
         IngestRefusal::Rate(limited)
     })?;
     *is_proved = is_charged;
-    let message = message::parse(body, now).map_err(IngestRefusal::Message)?;
+    let message = match kind {
+        Kind::Telemetry => message::parse(body, now),
+        Kind::Heartbeat => message::parse_heartbeat(body, now),
+    };
+    let message = message.map_err(IngestRefusal::Message)?;
     let ready = service.ready().map_err(IngestRefusal::Starting)?;
     let (db, said, may_register) = (&ready.pools.ingest, message.site.as_ref(), service.auto_provision());
     let admitted = match known.site(incoming) {
@@ -177,7 +195,10 @@ async fn steps(
     if !is_charged {
         service.rate().charge_proved(tenant, device, shown).map_err(IngestRefusal::Rate)?;
     }
-    let reading = Reading::of(message, device.clone(), site, now).map_err(IngestRefusal::Store)?;
+    let reading = match kind {
+        Kind::Telemetry => Reading::of(message, device.clone(), site, now).map_err(IngestRefusal::Store)?,
+        Kind::Heartbeat => Reading::heartbeat(message, device.clone(), site, now),
+    };
     let seq = reading.seq;
     let stored = ready.writer.store(tenant.clone(), reading).await;
     let fate = stored.map_err(|why| why.map(IngestRefusal::Store))?;

@@ -64,6 +64,34 @@ pub fn parse(body: &[u8], now: Timestamp) -> Result<Message, MessageRefusal> {
     Ok(Message { time, seq, site, metrics: metrics(&held)? })
 }
 
+/// Reads a heartbeat that arrived at `now`: nothing at all, or an envelope without metrics.
+///
+/// # Errors
+/// What is wrong with it. Metrics are: they would not be stored.
+pub fn parse_heartbeat(body: &[u8], now: Timestamp) -> Result<Message, MessageRefusal> {
+    if body.len() > LARGEST {
+        return Err(MessageRefusal::TooLarge);
+    }
+    let body = if body.iter().all(u8::is_ascii_whitespace) { b"{}" } else { body };
+    let Fields(fields) = Fields::read(body)?;
+    let field = |name: &str| fields.get(name).copied();
+    version(field("version"))?;
+    let is_empty = |metrics: &RawValue| {
+        Fields::read(metrics.get().as_bytes()).is_ok_and(|Fields(metrics)| metrics.is_empty())
+    };
+    if field("metrics").is_some_and(|metrics| !is_empty(metrics))
+        || fields.keys().any(|name| !ENVELOPE.contains(&name.as_str()))
+    {
+        return Err(MessageRefusal::HeartbeatWithMore);
+    }
+    Ok(Message {
+        time: field("ts").map(|ts| time(ts, now)).transpose()?,
+        seq: field("seq").map(seq).transpose()?,
+        site: field("site_id").map(site).transpose()?,
+        metrics: "{}".to_owned(),
+    })
+}
+
 fn version(version: Option<&RawValue>) -> Result<(), MessageRefusal> {
     match version.map(text) {
         None => Ok(()),
@@ -149,6 +177,33 @@ mod tests {
         let message = read(r#"{"temperature":25,"door":true}"#).unwrap();
         assert_eq!((message.time, message.seq, message.site), (None, None, None));
         assert_eq!(message.metrics, r#"{"door":true,"temperature":25}"#);
+    }
+
+    #[test]
+    fn a_heartbeat_holds_nothing_that_would_be_stored() {
+        let heartbeat =
+            |text: &str| parse_heartbeat(text.as_bytes(), now()).map_err(|refusal| refusal.code());
+        for empty in ["", " \n", "{}", r#"{"version":"1","metrics":{}}"#] {
+            assert_eq!(
+                heartbeat(empty).map(|message| (message.time, message.seq)),
+                Ok((None, None)),
+                "{empty}"
+            );
+        }
+        let said = heartbeat(r#"{"ts":"2025-06-15T11:00:00Z","seq":7,"site_id":"a"}"#).unwrap();
+        assert_eq!((said.time.is_some(), said.seq, said.site), (true, Some(7), SiteId::parse("a")));
+        for (wrong, code) in [
+            (r#"{"battery":3}"#, "HEARTBEAT_WITH_MORE"),
+            (r#"{"metrics":{"t":1}}"#, "HEARTBEAT_WITH_MORE"),
+            (r#"{"metrics":1}"#, "HEARTBEAT_WITH_MORE"),
+            (r#"{"version":"2"}"#, "UNSUPPORTED_ENVELOPE_VERSION"),
+            (r#"{"seq":-1}"#, "INVALID_SEQ"),
+            ("[]", "INVALID_MESSAGE"),
+            ("beat", "INVALID_JSON"),
+        ] {
+            assert_eq!(heartbeat(wrong).unwrap_err(), code, "{wrong}");
+        }
+        assert_eq!(heartbeat(&" ".repeat(LARGEST + 1)).unwrap_err(), "PAYLOAD_TOO_LARGE");
     }
 
     #[test]

@@ -1,13 +1,41 @@
-//! A reading as it is stored, and how it is made from a message.
+//! What a message becomes: a reading as it is stored, or a heartbeat, of which only the time is kept.
 
 use super::message::Message;
 use super::refusal::StoreRefusal;
 use crate::devices::{DeviceId, SiteId};
 use jiff::Timestamp;
 
+/// What a message is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It holds what was measured.
+    Telemetry,
+    /// It says that its device is there.
+    Heartbeat,
+}
+
+impl Kind {
+    /// As paths, batches and tables write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Telemetry => "telemetry",
+            Kind::Heartbeat => "heartbeat",
+        }
+    }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Kind::Telemetry, Kind::Heartbeat].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
 /// A reading as it is stored.
 #[derive(Clone, Debug)]
 pub struct Reading {
+    /// What for. A heartbeat has no metrics, and no row among the readings.
+    pub kind: Kind,
     /// Whose.
     pub device: DeviceId,
     /// When.
@@ -40,7 +68,23 @@ impl Reading {
             (None, None) => own_seq()?,
         };
         let (time, is_repeatable) = (message.time.unwrap_or(now), message.time.is_some());
-        Ok(Reading { device, time, seq, site, metrics: message.metrics, is_repeatable })
+        Ok(Reading {
+            kind: Kind::Telemetry,
+            device,
+            time,
+            seq,
+            site,
+            metrics: message.metrics,
+            is_repeatable,
+        })
+    }
+
+    /// What is noted of a heartbeat of this device that arrived at `now`. Sent again, it says the same again.
+    #[must_use]
+    pub fn heartbeat(message: Message, device: DeviceId, site: SiteId, now: Timestamp) -> Self {
+        let (time, seq) = (message.time.unwrap_or(now), message.seq.unwrap_or_default());
+        let metrics = message.metrics;
+        Reading { kind: Kind::Heartbeat, device, time, seq, site, metrics, is_repeatable: true }
     }
 
     /// What makes it this reading, within its tenant.

@@ -33,6 +33,8 @@ pub enum MessageRefusal {
     NoMetricsObject,
     /// There is no metric in it.
     NoMetrics,
+    /// A heartbeat holds what would not be stored.
+    HeartbeatWithMore,
     /// There are more metrics than one message may have.
     TooManyMetrics,
     /// The name of a metric is too long.
@@ -63,6 +65,7 @@ impl Refusal for MessageRefusal {
             MessageRefusal::InvalidSeq => "INVALID_SEQ",
             MessageRefusal::InvalidSite => "INVALID_SITE_ID",
             MessageRefusal::NoMetricsObject | MessageRefusal::NoMetrics => "INVALID_METRICS",
+            MessageRefusal::HeartbeatWithMore => "HEARTBEAT_WITH_MORE",
             MessageRefusal::TooManyMetrics => "TOO_MANY_METRICS",
             MessageRefusal::MetricNameTooLong => "METRIC_KEY_TOO_LONG",
             MessageRefusal::InvalidMetricName => "METRIC_KEY_INVALID",
@@ -89,6 +92,10 @@ impl Refusal for MessageRefusal {
             MessageRefusal::InvalidSite => "site_id is a text of 1 to 128 characters".into(),
             MessageRefusal::NoMetricsObject => "an envelope holds an object named metrics".into(),
             MessageRefusal::NoMetrics => "the message holds no metric".into(),
+            MessageRefusal::HeartbeatWithMore => {
+                "a heartbeat holds version, ts, seq and site_id at most; send what was measured as a reading"
+                    .into()
+            }
             MessageRefusal::TooManyMetrics => "a message holds 50 metrics at most".into(),
             MessageRefusal::MetricNameTooLong => "a metric's name has 128 characters at most".into(),
             MessageRefusal::InvalidMetricName => {

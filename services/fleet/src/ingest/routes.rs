@@ -1,9 +1,10 @@
-//! `POST /ingest/v1/tenant/{t}/device/{d}/telemetry`: a device's reading over HTTP.
+//! `POST /ingest/v1/tenant/{t}/device/{d}/telemetry`: a device's reading over HTTP; `/heartbeat`: that it is there.
 //!
 //! The body is in memory already, and not longer than a message. From there the order is from cheap to dear: the form of the
 //! ids, the token's presence, what the headers say of the body; what comes then is [`intake`]'s. 202 means that the transaction which holds the reading has committed.
 
 use super::intake::{self, Accepted, Incoming};
+use super::reading::Kind;
 use crate::credentials::TokenHash;
 use crate::devices::DeviceId;
 use crate::http::failure::{self, Reply};
@@ -28,11 +29,34 @@ pub(crate) async fn telemetry(
     headers: HeaderMap,
     body: Bytes,
 ) -> Reply<(Option<User>, Reply)> {
+    take(&service, path, &headers, &body, Kind::Telemetry).await
+}
+
+/// Takes a heartbeat; its body may be empty.
+pub(crate) async fn heartbeat(
+    State(service): State<Service>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Reply<(Option<User>, Reply)> {
+    take(&service, path, &headers, &body, Kind::Heartbeat).await
+}
+
+async fn take(
+    service: &Service,
+    path: Result<Path<(String, String)>, PathRejection>,
+    headers: &HeaderMap,
+    body: &[u8],
+    kind: Kind,
+) -> Reply<(Option<User>, Reply)> {
     let (tenant, device) = ids(path)?;
-    let shown = token(&headers)?;
-    media::check(&headers)?;
-    let incoming = Incoming { tenant: &tenant, device: &device, shown: &shown, body: &body };
-    let taken = intake::take(&service, incoming).await;
+    let shown = token(headers)?;
+    media::check(headers)?;
+    let incoming = Incoming { tenant: &tenant, device: &device, shown: &shown, body };
+    let taken = match kind {
+        Kind::Telemetry => intake::take(service, incoming).await,
+        Kind::Heartbeat => intake::take_heartbeat(service, incoming).await,
+    };
     // Only what was proved is told to the log.
     let user = taken.is_proved.then(|| User::new(tenant.as_str()));
     Ok((user, taken.result.map(|accepted| told(&device, accepted)).map_err(Into::into)))

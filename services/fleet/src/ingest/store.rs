@@ -6,8 +6,9 @@
 //! it says: that is the registry's, and a device may have moved before it sends again.
 
 use super::partitions::{self, Partitions};
-use super::reading::Reading;
+use super::reading::{Kind, Reading};
 use super::refusal::StoreRefusal;
+use crate::devices::state;
 use crate::refusal::{NotDone, Refusal};
 use crate::tenants::{TenantId, TenantTx, transaction};
 use jiff::Timestamp;
@@ -53,7 +54,8 @@ pub enum Fate {
 }
 
 /// Stores these readings of one tenant, all or none, and returns after COMMIT with the fate of each, in their order. Those that
-/// were stored before are left as they are.
+/// were stored before are left as they are. Heartbeats have no row; of their devices, as of all others, it is noted that they were
+/// heard of.
 ///
 /// The transaction asks for its id at the beginning, so that a COMMIT whose answer is lost can be looked up; and it is
 /// run again by itself when it was rolled back for certain.
@@ -69,7 +71,7 @@ pub async fn insert(
     tenant: &TenantId,
     readings: &[&Reading],
 ) -> Result<Vec<Fate>> {
-    let days = partitions::days(readings.iter().map(|reading| reading.time));
+    let days = partitions::days(rows_of(readings).map(|(_, reading)| reading.time));
     partitions.ensure(days.clone()).await?;
     match insert_rows(db, tenant, readings).await {
         // "no partition of relation found for row": one was dropped since it was seen.
@@ -117,15 +119,24 @@ fn is_about_partitions(error: &plimsoll::Error) -> bool {
     error.as_db_error().is_some_and(|said| said.code().code() == "23514" && said.constraint().is_none())
 }
 
+/// Those that have a row, with their places.
+fn rows_of<'a>(readings: &[&'a Reading]) -> impl Iterator<Item = (usize, &'a Reading)> {
+    readings.iter().copied().enumerate().filter(|(_, reading)| reading.kind == Kind::Telemetry)
+}
+
 async fn insert_rows(db: &Database, tenant: &TenantId, readings: &[&Reading]) -> Result<Vec<Fate>> {
-    let mut rows: Vec<(usize, &Reading)> = readings.iter().copied().enumerate().collect();
+    let mut rows: Vec<(usize, &Reading)> = rows_of(readings).collect();
     // Two batches that hold the same readings wait for each other; in one order, they do so without a deadlock. Of two in
     // one batch, the first that came stays the first.
     rows.sort_by(|(_, a), (_, b)| a.identity().cmp(&b.identity()));
     let sorted: Vec<&Reading> = rows.iter().map(|(_, reading)| *reading).collect();
     // Readings that were let in come before the question who else may come in: a crowd at the door must not keep them waiting.
     let call = db.named("store readings").resolvable().priority(Priority::High);
-    let write = async |tx: TenantTx| insert_sorted(&tx, &sorted).await;
+    let write = async |tx: TenantTx| {
+        let fates = if sorted.is_empty() { Vec::new() } else { insert_sorted(&tx, &sorted).await? };
+        state::store::heard_of(&tx, readings).await?;
+        Ok(fates)
+    };
     let fates = transaction::retrying(call, tenant, write).await?;
     let mut told = vec![Fate::Stored; readings.len()];
     for ((place, _), fate) in rows.into_iter().zip(fates) {

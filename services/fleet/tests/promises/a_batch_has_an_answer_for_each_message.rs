@@ -53,7 +53,7 @@ async fn in_its_order_and_by_the_rules_of_one_alone() {
         message("d2", 2),
         with("tenant_id", json!(7)),
         with("metrics", json!({ "t": "warm" })),
-        with("msg_type", json!("heartbeat")),
+        with("msg_type", json!("alarm")),
         with("provision_token", json!("x".repeat(43))),
         with("site_id", json!("elsewhere")),
         "no object",

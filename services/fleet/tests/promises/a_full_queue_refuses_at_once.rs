@@ -5,7 +5,7 @@ use crate::service;
 use axum::http::StatusCode;
 use fleet::devices::{DeviceId, SiteId};
 use fleet::http::failure::Failure;
-use fleet::ingest::reading::Reading;
+use fleet::ingest::reading::{Kind, Reading};
 use fleet::ingest::writer::Writer;
 use fleet::tenants::TenantId;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ const WITHIN: Duration = Duration::from_secs(12);
 
 fn reading(seq: i64) -> Reading {
     Reading {
+        kind: Kind::Telemetry,
         device: DeviceId::parse("d1").unwrap(),
         time: jiff::Timestamp::now(),
         seq,

@@ -3,6 +3,7 @@
 
 use crate::service::{self, Device};
 use fleet::boot::demo::Credentials;
+use fleet::identity::development;
 use plimsoll_embedded::test_server;
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -55,8 +56,18 @@ async fn with_everything_logged_that_can_be() {
     tokio::spawn(async move { while let Ok(Some(_)) = said.next_line().await {} });
     let credentials = Credentials::of_folder(folder.path()).unwrap();
     secrets.extend([credentials.provisioning_key.clone(), credentials.access_token.clone()]);
+    let tokens = development::tokens(&credentials).unwrap();
+    secrets.extend([credentials.jwt_key.clone(), tokens.tenant.clone(), tokens.operator.clone()]);
+    // A signature alone is a secret as well: the rest of a token can be guessed.
+    let signature = |token: &str| token.rsplit('.').next().unwrap().to_owned();
+    secrets.extend([signature(&tokens.tenant), signature(&tokens.operator)]);
     let device = Device::of(url.unwrap(), credentials);
-    let answers = everything(&device).await;
+    let mut answers = everything(&device).await;
+    for token in [tokens.tenant.clone(), tokens.operator.clone(), format!("{}x", tokens.tenant)] {
+        for path in ["/customer/devices", "/operator/system/health"] {
+            answers += &format!("{:#?}", device.get_as(path, Some(&token)).await);
+        }
+    }
 
     let pid = process.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().await.unwrap().success());

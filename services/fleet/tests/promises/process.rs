@@ -3,6 +3,7 @@
 use crate::service::{self, Device};
 use fleet::boot::demo::Credentials;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -12,24 +13,34 @@ use tokio::process::{Child, Command};
 pub(crate) struct Process {
     pub(crate) child: Child,
     pub(crate) device: Device,
-    _folder: TempDir,
+    folder: Arc<TempDir>,
 }
 
 impl Process {
     /// Starts it on this database, with these variables, and waits until it is ready.
     pub(crate) async fn start(database: &str, variables: &[(&str, &str)]) -> Self {
-        Process::start_as(Command::new(env!("CARGO_BIN_EXE_fleet")), database, variables).await
+        Process::start_as(Command::new(env!("CARGO_BIN_EXE_fleet")), database, variables, folder()).await
+    }
+
+    /// Starts another instance of the same service on the same database.
+    pub(crate) async fn start_beside(&self, database: &str, variables: &[(&str, &str)]) -> Self {
+        let folder = Arc::clone(&self.folder);
+        Process::start_as(Command::new(env!("CARGO_BIN_EXE_fleet")), database, variables, folder).await
     }
 
     /// The same where no more than so many descriptors are to be had.
     pub(crate) async fn start_with_descriptors(count: u32, database: &str) -> Self {
         let mut command = Command::new("bash");
         command.arg("-c").arg(format!("ulimit -n {count}; exec {}", env!("CARGO_BIN_EXE_fleet")));
-        Process::start_as(command, database, &[]).await
+        Process::start_as(command, database, &[], folder()).await
     }
 
-    async fn start_as(mut command: Command, database: &str, variables: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+    async fn start_as(
+        mut command: Command,
+        database: &str,
+        variables: &[(&str, &str)],
+        folder: Arc<TempDir>,
+    ) -> Self {
         command.env("DATABASE_URL", database).env("FLEET_DATA", folder.path());
         command
             .env("FLEET_LISTEN", "127.0.0.1:0")
@@ -56,7 +67,7 @@ impl Process {
         // Read on, or the last words would find nobody and the next but one would block.
         tokio::spawn(async move { while let Ok(Some(_)) = said.next_line().await {} });
         let device = Device::of(url.unwrap(), Credentials::of_folder(folder.path()).unwrap());
-        Process { child, device, _folder: folder }
+        Process { child, device, folder }
     }
 
     pub(crate) async fn interrupt(&self) {
@@ -75,6 +86,10 @@ impl Process {
     pub(crate) async fn connect(&self) -> TcpStream {
         connect(&self.device).await
     }
+}
+
+fn folder() -> Arc<TempDir> {
+    Arc::new(tempfile::tempdir().unwrap())
 }
 
 /// A socket to a service.

@@ -3,6 +3,7 @@
 use fleet::boot::bring_up::BringUpResult;
 use fleet::boot::demo::Credentials;
 use fleet::boot::ingest_config::IngestConfig;
+use fleet::devices::state::{StateLimits, StateSettings};
 use fleet::{Config, Running, Source};
 use jiff::Timestamp;
 use plimsoll::{Database, Settings, TransactionGuard};
@@ -63,14 +64,24 @@ pub(crate) fn config(url: &str, folder: &Path) -> Config {
         operator_token: None,
         sigusr1: false,
         env_file: None,
+        migrate: true,
         app_password: None,
         pool_timeout_is_said: true,
         // What the tests send at once is more than a device may.
         ingest: without_limit(),
+        // No device changes its state by itself while a test compares tables.
+        device_state: StateSettings {
+            limits: StateLimits { online: Duration::from_secs(3600), stale: Duration::from_secs(7200) },
+            ..StateSettings::default()
+        },
+        // Tests look by themselves, and count what they find.
+        escalation_every: Duration::from_secs(3600),
+        identity: Default::default(),
         request_deadline: Duration::from_secs(15),
         proxy_limit: None,
         grace: Duration::from_secs(20),
         hard_stop: Duration::from_secs(30),
+        night_hour: 2,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::service::{self, Fleet};
 use fleet::tenants::{TenantId, TenantTx, transaction};
 use plimsoll::{Database, Fault};
 
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "tenants",
     "sites",
     "tenant_access_tokens",
@@ -15,6 +15,7 @@ const TABLES: [&str; 9] = [
     "telemetry",
     "quarantine_events",
     "quarantine_counters_minute",
+    "token_revocations",
 ];
 
 /// Two tenants, each with a row in every table.
@@ -29,6 +30,8 @@ async fn two_tenants() -> (Fleet, Database) {
         VALUES ('other', 'SUB-20250101-00001', 'MAIN', 5, now() + interval '1 year');
         INSERT INTO quarantine_events (tenant_id, device_id, msg_type, reason, payload)
         VALUES ('test', 'd1', 'telemetry', 'INVALID_JSON', '{'), ('other', 'd1', 'telemetry', 'INVALID_JSON', '{');
+        INSERT INTO token_revocations (tenant_id, jti, until, created_by)
+        SELECT tenant, 'j1', now() + interval '1 day', 'o' FROM unnest(ARRAY['test', 'other', NULL]) AS tenant;
         INSERT INTO quarantine_counters_minute VALUES ('test', now(), 'INVALID_JSON', 1), ('other', now(), 'INVALID_JSON', 1)";
     fleet.database.execute(other).await.unwrap();
     let path = "/ingest/tenant/other/device/o1/telemetry";

@@ -101,12 +101,16 @@ async fn each_printed_command_does_what_it_says_and_a_restart_keeps_it() {
 }
 
 /// What the file gives to a shell that reads it, and to everything that is started there.
-const WITH_THE_FILE: [&str; 5] = [
+const WITH_THE_FILE: [&str; 7] = [
     "set -eu -a; . \"$FILE\"; set +a",
     "curl -sf -H \"X-Provision-Token: $DEVICE_KEY\" -H 'Content-Type: application/json' -d '{\"t\": 1}' \
      \"$FLEET_URL/ingest/v1/tenant/$TENANT_ID/device/d7/telemetry\"; echo",
     "curl -sf -H \"Authorization: Bearer $TENANT_TOKEN\" \"$FLEET_URL/api/v1/customer/devices\"; echo",
     "curl -sf -H \"Authorization: Bearer $OPERATOR_TOKEN\" \"$FLEET_URL/operator/system/health\"; echo",
+    "curl -sf -H \"Authorization: Bearer $TENANT_JWT\" \"$FLEET_URL/api/v1/customer/devices\"; echo",
+    // Which tokens were revoked is known a moment after the start.
+    "curl -sf --retry 20 --retry-max-time 20 -H \"Authorization: Bearer $OPERATOR_JWT\" \
+     \"$FLEET_URL/operator/system/health\"; echo",
     "psql \"$DATABASE_URL\" -X -A -t -c 'select count(*) from telemetry'",
 ];
 
@@ -121,10 +125,11 @@ async fn and_the_file_for_shells_says_the_same() {
     commands.extend(WITH_THE_FILE.map(str::to_owned));
     let said = service.run(&commands).await;
     let lines: Vec<_> = said.lines().collect();
-    let [sent, listed, health, count] = lines[..] else { panic!("{said}") };
+    let [sent, listed, health, signed, of_operator, count] = lines[..] else { panic!("{said}") };
     assert!(sent.contains("accepted"), "{sent}");
     assert!(listed.contains("\"d7\""), "{listed}");
     assert!(health.contains("\"healthy\"") && health.contains("ops_worker"), "{health}");
+    assert!(signed == listed && of_operator.contains("\"healthy\""), "{signed} {of_operator}");
     assert_eq!(count, "1", "as the service's role, which row-level security binds");
 
     // In a database that was made here nobody puts a temporary table in front of a real one.

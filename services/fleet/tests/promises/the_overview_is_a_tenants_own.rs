@@ -122,3 +122,32 @@ async fn at_the_same_cost_however_much_there_is() {
     assert_eq!(cost().await, of_one);
     assert_eq!(overview(&fleet).await["oncall"].as_array().unwrap().len(), 41);
 }
+
+#[tokio::test]
+async fn and_the_newest_readings_are_those_of_its_devices() {
+    let fleet = service::start().await;
+    other_tenant(&fleet).await;
+    for (device, seq, value) in [("a", 1, "1"), ("a", 2, "0.10000000000000000001"), ("b", 7, "2.50")] {
+        let ts = format!("2026-01-01T00:00:0{seq}Z");
+        let body = format!(r#"{{"ts": "{ts}", "seq": {seq}, "metrics": {{"t": {value}}}}}"#);
+        fleet.device.send(device, body).await.accepted();
+    }
+    let path = "/api/v1/customer/last-readings?devices=b,a,a,never";
+    let raw = fleet.device.http.get(format!("{}{path}", fleet.device.url)).bearer_auth(&fleet.device.token);
+    let text = raw.send().await.unwrap().text().await.unwrap();
+    assert!(
+        text.contains(r#""t": 0.10000000000000000001"#) || text.contains(r#""t":0.10000000000000000001"#),
+        "{text}"
+    );
+    let told: Value = serde_json::from_str(&text).unwrap();
+    let of =
+        |place: usize| (told["readings"][place]["device_id"].clone(), told["readings"][place]["seq"].clone());
+    assert_eq!((of(0), of(1)), ((json!("a"), json!(2)), (json!("b"), json!(7))));
+    assert_eq!(told["readings"].as_array().unwrap().len(), 2, "one that never sent has none");
+    let foreign = fleet.device.get_as(path, Some(OTHER)).await;
+    assert_eq!((foreign.status, &foreign.body["readings"]), (200, &json!([])));
+    let many: Vec<String> = (0..51).map(|number| format!("d{number}")).collect();
+    for wrong in ["", "?devices=", "?devices=a,", "?devices=a%20b", &format!("?devices={}", many.join(","))] {
+        fleet.device.get(&format!("/customer/last-readings{wrong}")).await.refused(400, "BAD_DEVICES");
+    }
+}

@@ -3,6 +3,10 @@
 //! the service goes on: it answers, and is ready once somebody has put it right.
 
 use crate::service;
+use fleet::boot::role;
+use fleet::boot::schema::MIGRATIONS;
+use plimsoll::migrate::Migrations;
+use plimsoll::{Database, Settings};
 use plimsoll_embedded::test_server::{self, TestDatabase};
 use std::path::Path;
 use std::process::Stdio;
@@ -80,17 +84,23 @@ async fn once_and_then_never_again() {
     second.ready().await;
 }
 
+/// With all files but the last.
+async fn as_an_older_program_left_it(database: &TestDatabase, last: i64) {
+    let folder = tempfile::tempdir().unwrap();
+    for file in MIGRATIONS.files().unwrap().into_iter().filter(|file| file.version != last) {
+        std::fs::write(folder.path().join(&file.file), file.sql.as_bytes()).unwrap();
+    }
+    let owner = Database::connect(Settings::from_url(database.url()).unwrap()).await.unwrap();
+    role::ensure(&owner, None).await.unwrap();
+    owner.migrate(&Migrations::from_folder(folder.path())).await.unwrap();
+}
+
 #[tokio::test]
 async fn and_what_a_newer_program_brings_is_added() {
     let (database, folder) = (test_server::database().await.unwrap(), tempfile::tempdir().unwrap());
-    Program::start(&database, folder.path()).ready().await;
-    // As an older program left it.
-    let applied = service::number(&database, "SELECT count(*) AS n FROM plimsoll_migrations").await;
-    let last = service::number(&database, "SELECT max(version) AS n FROM plimsoll_migrations").await;
-    let older = format!(
-        "DELETE FROM plimsoll_migrations WHERE version = {last}; ALTER TABLE integration_routes DROP COLUMN severities"
-    );
-    database.execute(&older).await.unwrap();
+    let files = MIGRATIONS.files().unwrap();
+    let (applied, last) = (files.len(), files.iter().map(|file| file.version).max().unwrap());
+    as_an_older_program_left_it(&database, last).await;
     let mut newer = Program::start(&database, folder.path());
     let log = newer.logged_up_to("Database schema initialized successfully").await;
     assert!(has(&log, " INFO ", &format!("1 of {applied} files are not applied yet")), "{log:?}");

@@ -6,9 +6,10 @@ import { canAsk } from "./pulse.js";
 
 /**
  * Keeps a list fresh. `path` with `query`, whose answer has the rows at `rows`; `keyOf(row)` names a row; a page has `size` rows,
- * and at most `most` can be asked for at once. `show(rows, hasMore)` draws it.
+ * and at most `most` can be asked for at once. `show(rows, hasMore)` draws it. `more(answer, signal)`
+ * may put something to an answer before it is shown.
  */
-export function keepPages({ path, query = {}, rows, keyOf, size = 50, most = 200, every, show, onFail }) {
+export function keepPages({ path, query = {}, rows, keyOf, size = 50, most = 200, every, show, onFail, more = (answer) => answer }) {
   let all = [];
   let next = null;
   let isReading = false;
@@ -17,7 +18,10 @@ export function keepPages({ path, query = {}, rows, keyOf, size = 50, most = 200
     key: withQuery(path, query),
     every,
     onFail,
-    read: (signal) => ask(withQuery(path, { ...query, limit: Math.min(most, Math.max(size, all.length)) }), { signal }),
+    async read(signal) {
+      const limit = Math.min(most, Math.max(size, all.length));
+      return more(await ask(withQuery(path, { ...query, limit }), { signal }), signal);
+    },
     show(answer) {
       const read = answer[rows];
       const names = new Set(read.map(keyOf));
@@ -42,7 +46,7 @@ export function keepPages({ path, query = {}, rows, keyOf, size = 50, most = 200
       if (next === null || isReading || !canAsk()) return;
       isReading = true;
       try {
-        const answer = await ask(withQuery(path, { ...query, limit: size, after: next }));
+        const answer = await more(await ask(withQuery(path, { ...query, limit: size, after: next })));
         const names = new Set(all.map(keyOf));
         all = [...all, ...answer[rows].filter((row) => !names.has(keyOf(row)))];
         next = answer.next ?? null;

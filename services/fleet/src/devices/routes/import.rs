@@ -34,6 +34,9 @@ async fn imported(caller: &Caller<'_>, headers: &HeaderMap, file: &[u8], within:
     let rows = import::parse(file)?;
     let actor = Actor::tenant(caller.tenant.as_str());
     let results = import::import(&caller.ready.pools.ui, &caller.tenant, rows, within, &actor).await;
+    if results.iter().any(|result| result.done.is_ok()) {
+        caller.ready.imports.done();
+    }
     let total = results.len();
     let imported = results.iter().filter(|result| result.done.is_ok()).count();
     let results: Vec<Value> = results.into_iter().map(of_row).collect();

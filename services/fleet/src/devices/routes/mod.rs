@@ -5,8 +5,10 @@
 //! | `GET /customer/devices` | a page of the list |
 //! | `POST /customer/devices` | registers one: 201 with its token, which is told this once |
 //! | `POST /customer/devices/import` | registers those of a CSV file |
+//! | `GET /customer/devices/summary` | how many there are in each state |
 //! | `GET`, `PATCH`, `DELETE /customer/devices/{id}` | shows, changes, deletes |
 //! | `PATCH /customer/devices/{id}/decommission` | puts aside |
+//! | `GET`, `PUT`, `POST /customer/devices/{id}/tags` | its tags: shows, puts all anew, adds |
 //! | `DELETE /customer/devices/{id}/tags/{tag}` | takes one tag away |
 //! | `GET /customer/devices/{id}/tokens` | what it was given |
 //! | `POST /customer/devices/{id}/tokens/rotate` | a new token; those before do not count any more |
@@ -15,6 +17,7 @@
 mod change;
 mod import;
 mod show;
+mod tags;
 mod tokens;
 
 use super::registry_refusal::RegistryRefusal;
@@ -38,11 +41,16 @@ pub(crate) fn all(databases: &Databases) -> Router<Service> {
         let path = |rest: &str| format!("{prefix}/customer/devices{rest}");
         router = router
             .route(&path(""), get(show::page).post(change::create).route_layer(needs()))
+            .route(&path("/summary"), get(show::summary).route_layer(needs()))
             .route(
                 &path("/{device}"),
                 get(show::one).patch(change::update).delete(change::delete).route_layer(needs()),
             )
             .route(&path("/{device}/decommission"), patch(change::decommission).route_layer(needs()))
+            .route(
+                &path("/{device}/tags"),
+                get(tags::read).put(tags::replace).post(tags::add).route_layer(needs()),
+            )
             .route(&path("/{device}/tags/{tag}"), delete(change::remove_tag).route_layer(needs()))
             .route(&path("/{device}/tokens"), get(tokens::list).route_layer(needs()))
             .route(&path("/{device}/tokens/rotate"), post(tokens::rotate).route_layer(needs()))

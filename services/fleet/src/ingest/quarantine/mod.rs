@@ -12,6 +12,7 @@
 
 pub mod rows;
 
+use super::reading::Kind;
 use crate::devices::DeviceId;
 use crate::tenants::TenantId;
 use jiff::Timestamp;
@@ -40,6 +41,8 @@ pub struct Rejected<'a> {
     pub tenant: &'a TenantId,
     /// Which device.
     pub device: &'a DeviceId,
+    /// What the message was for.
+    pub kind: Kind,
     /// The code of the refusal.
     pub reason: &'static str,
     /// The message.
@@ -55,6 +58,8 @@ pub struct Rejected<'a> {
 pub struct Kept {
     /// Which device it is from.
     pub device: DeviceId,
+    /// What it was for.
+    pub kind: Kind,
     /// Why it was not taken.
     pub reason: &'static str,
     /// When it came.
@@ -107,7 +112,7 @@ impl Quarantine {
 
     /// Notes a message that was not taken.
     pub(crate) fn note(&self, rejected: Rejected<'_>, at: Timestamp) {
-        let Rejected { tenant, device, reason, body, is_proved, is_kept } = rejected;
+        let Rejected { tenant, device, kind, reason, body, is_proved, is_kept } = rejected;
         let mut state = self.state();
         if is_proved {
             state.known.insert(tenant.clone());
@@ -123,7 +128,7 @@ impl Quarantine {
             return;
         }
         if noted.kept.len() < MOST_OF_TENANT && waiting < MOST {
-            noted.kept.push(Kept { device: device.clone(), reason, at, payload: text(body) });
+            noted.kept.push(Kept { device: device.clone(), kind, reason, at, payload: text(body) });
             state.waiting += 1;
         } else {
             state.not_kept += 1;
@@ -218,8 +223,15 @@ mod tests {
 
     fn note(quarantine: &Quarantine, name: &str, reason: &'static str, is_proved: bool, second: i64) {
         let (tenant, device) = (tenant(name), DeviceId::parse("d1").unwrap());
-        let rejected =
-            Rejected { tenant: &tenant, device: &device, reason, body: b"{\0", is_proved, is_kept: false };
+        let rejected = Rejected {
+            tenant: &tenant,
+            device: &device,
+            kind: Kind::Telemetry,
+            reason,
+            body: b"{\0",
+            is_proved,
+            is_kept: false,
+        };
         quarantine.note(rejected, Timestamp::from_second(second).unwrap());
     }
 

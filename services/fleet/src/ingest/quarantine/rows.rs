@@ -19,8 +19,7 @@ const COUNT: &str = "
 
 const KEEP: &str = "
     INSERT INTO public.quarantine_events (tenant_id, ingested_at, device_id, msg_type, reason, payload)
-    SELECT $1, r.at, r.device_id, 'telemetry', r.reason, r.payload
-    FROM unnest($2::timestamptz[], $3::text[], $4::text[], $5::text[]) AS r (at, device_id, reason, payload)";
+    SELECT $1, r.* FROM unnest($2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[]) AS r";
 
 /// Older than a week, or older than the newest so many.
 const PRUNE: &str = "
@@ -55,9 +54,10 @@ async fn write_in(tx: &TenantTx, noted: &Noted) -> Result<()> {
     if !noted.kept.is_empty() {
         let times: Vec<Timestamp> = noted.kept.iter().map(|kept| kept.at).collect();
         let devices: Vec<&str> = noted.kept.iter().map(|kept| kept.device.as_str()).collect();
+        let kinds: Vec<&str> = noted.kept.iter().map(|kept| kept.kind.as_str()).collect();
         let reasons: Vec<&str> = noted.kept.iter().map(|kept| kept.reason).collect();
         let payloads: Vec<&str> = noted.kept.iter().map(|kept| kept.payload.as_str()).collect();
-        let values: [&(dyn ToSql + Sync); 5] = [&tx.tenant(), &times, &devices, &reasons, &payloads];
+        let values: [&(dyn ToSql + Sync); 6] = [&tx.tenant(), &times, &devices, &kinds, &reasons, &payloads];
         tx.execute(KEEP, &values).await?;
     }
     tx.execute(PRUNE, &[&tx.tenant(), &MOST]).await?;

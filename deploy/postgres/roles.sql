@@ -1,0 +1,28 @@
+-- Once, by an administrator of the server, before `fleet migrate` runs: the owner of the tables, and the service's database.
+--
+--   psql -v owner_password="$OWNER_PASSWORD" -f roles.sql postgres://postgres@db/postgres
+--
+-- The service's own role, fleet_app, is made by `fleet migrate` with its limits; for that the owner may make roles. Where it must
+-- not, make fleet_app here (the lines at the end) and take CREATEROLE away.
+
+CREATE ROLE fleet_owner LOGIN NOSUPERUSER NOBYPASSRLS CREATEROLE PASSWORD :'owner_password';
+CREATE DATABASE fleet OWNER fleet_owner;
+
+\connect fleet
+
+-- Only the owner makes tables here, and only who is named connects.
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+GRANT CREATE ON SCHEMA public TO fleet_owner;
+REVOKE CONNECT ON DATABASE fleet FROM PUBLIC;
+
+-- Made early, so that it may connect; `fleet migrate` gives it its limits and its password (FLEET_APP_PASSWORD).
+CREATE ROLE fleet_app LOGIN NOSUPERUSER NOBYPASSRLS;
+GRANT CONNECT ON DATABASE fleet TO fleet_app;
+GRANT fleet_app TO fleet_owner WITH ADMIN OPTION;
+
+-- Limits for whatever logs in to this database. The service's role has the same and its sessions state them.
+ALTER DATABASE fleet SET idle_in_transaction_session_timeout = '30s';
+ALTER DATABASE fleet SET lock_timeout = '5s';
+
+-- What took how long: the operators' pages read it where it is there.
+CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
