@@ -51,7 +51,7 @@ async fn from_the_overview_to_one_device() {
 
         browser.click("#view tbody a").await;
         browser.until("its metrics are drawn", "document.querySelectorAll('svg .band, svg .point').length >= 2").await;
-        browser.until("its readings are there", "document.getElementById('view').textContent.includes('temperature 21.5, humidity 40')").await;
+        browser.until("its readings are there", "document.getElementById('view').textContent.includes('humidity 40, temperature 21.5')").await;
         let told: String = browser.value("return [...document.querySelectorAll('svg')].map((one) => one.ariaLabel).join('; ')").await;
         assert!(told.contains("temperature: at last") && told.contains("between 21.5 and 23.5"), "{told}");
 
@@ -60,7 +60,7 @@ async fn from_the_overview_to_one_device() {
         browser.click("#ask-yes").await;
         browser.until("the token is shown", "document.getElementById('secret')").await;
         let secret = browser.text("#secret").await;
-        let sent = fleet.device.send_to("/ingest/tenant/test/device/pump-007/telemetry", Some(&secret), r#"{"seq": 9, "t": 1}"#);
+        let sent = fleet.device.send_to("/ingest/tenant/test/device/pump-007/telemetry", Some(&secret), r#"{"seq": 9, "metrics": {"t": 1}}"#);
         sent.await.accepted();
         let kept = "return JSON.stringify([location.href, ...Object.values(sessionStorage), ...Object.values(localStorage)])";
         assert!(!browser.value::<String>(kept).await.contains(&secret), "it is kept nowhere");

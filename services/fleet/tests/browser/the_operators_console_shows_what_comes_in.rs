@@ -9,7 +9,7 @@ use crate::service;
 async fn and_nothing_to_a_tenants_token() {
     let fleet = service::start().await;
     for seq in 1..4 {
-        fleet.device.send("d1", format!(r#"{{"seq": {seq}, "t": 1}}"#)).await.accepted();
+        fleet.device.send("d1", format!(r#"{{"seq": {seq}, "metrics": {{"t": 1}}}}"#)).await.accepted();
     }
     fleet.device.send("d1", "{ not json").await.refused(400, "INVALID_JSON");
     let counted = "SELECT count(*) AS n FROM quarantine_events";

@@ -16,10 +16,12 @@ const SCRIPT: &str = "<script>window.pwned=1</script>";
 async fn on_each_view() {
     let fleet = service::start().await;
     let device = json!({ "device_id": "d1", "name": IMAGE, "notes": SCRIPT, "tags": [IMAGE, SCRIPT] });
-    assert_eq!(post(&fleet, "/customer/devices", &device).await.status, 201);
+    let made = post(&fleet, "/customer/devices", &device).await;
+    let token = made.body["provision_token"].as_str().unwrap();
     let metrics = json!({ "metrics": { IMAGE: 1.5, SCRIPT: 2 } });
-    fleet.device.send("d1", metrics.to_string()).await.accepted();
-    fleet.device.send("d1", SCRIPT).await.refused(400, "INVALID_JSON");
+    let path = "/ingest/tenant/test/device/d1/telemetry";
+    fleet.device.send_to(path, Some(token), metrics.to_string()).await.accepted();
+    fleet.device.send_to(path, Some(token), SCRIPT).await.refused(400, "INVALID_JSON");
     open(&fleet, "test", &cause(IMAGE, Severity::High)).await;
     let schedule = json!({ "name": IMAGE, "description": SCRIPT, "layers": [{ "rotation": "daily", "responders": [SCRIPT] }] });
     assert_eq!(post(&fleet, "/customer/oncall/schedules", &schedule).await.status, 201);

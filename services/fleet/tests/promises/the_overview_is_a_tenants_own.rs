@@ -128,7 +128,7 @@ async fn and_the_newest_readings_are_those_of_its_devices() {
     let fleet = service::start().await;
     other_tenant(&fleet).await;
     for (device, seq, value) in [("a", 1, "1"), ("a", 2, "0.10000000000000000001"), ("b", 7, "2.50")] {
-        let ts = format!("2026-01-01T00:00:0{seq}Z");
+        let ts = service::now() + jiff::SignedDuration::from_secs(seq);
         let body = format!(r#"{{"ts": "{ts}", "seq": {seq}, "metrics": {{"t": {value}}}}}"#);
         fleet.device.send(device, body).await.accepted();
     }
