@@ -1,8 +1,8 @@
 # The commands of this repository. Each first lets scripts/setup install what is missing; it says nothing when
 # nothing is.
 #
-#   make run        start the fleet service on a database of its own (or on DATABASE_URL); what a shell needs to use it
-#                   is written to .env.fleet
+#   make run        start the fleet service on a database of its own (or on DATABASE_URL) and with a broker of its own
+#                   (or at FLEET_MQTT_URL); what a shell needs to use it is written to .env.fleet
 #   make demo       sixty seconds beside a plain pool: freeze, kill and cut a private server and look on
 #   make test       every test; FAIL_FAST=1 stops at the first failure
 #   make test-all   the same on the installed PostgreSQL, and on those of 15, 17 and 18 that it is not
@@ -33,15 +33,16 @@ NEXTEST_FLAGS := --no-fail-fast
 ON_FAILURE := failed=1
 endif
 
-# A PgBouncer, promtool, nginx or browser that cannot be had here (scripts/setup said so) leaves its tests out by their name, and
+# A PgBouncer, promtool, nginx, browser or broker that cannot be had here (scripts/setup said so) leaves its tests out by their name, and
 # the run says so again at its end; in CI the set-up has failed by then. Asked by the shell, since make would ask before the
 # set-up.
 CHOOSE_TESTS := poolers=$$(scripts/setup poolers); promtool=$$(scripts/setup promtool); \
-	nginx=$$(scripts/setup nginx); browser=$$(scripts/setup browser); tests='all()'; \
+	nginx=$$(scripts/setup nginx); browser=$$(scripts/setup browser); broker=$$(scripts/setup broker); tests='all()'; \
 	for version in $$poolers; do tests+=" and not test(/on_pgbouncer_$${version/./_}/)"; done; \
 	if [ -n "$$promtool" ]; then tests+=" and not test(/by_promtool/)"; fi; \
 	if [ -n "$$nginx" ]; then tests+=" and not test(/by_nginx/)"; fi; \
-	if [ -n "$$browser" ]; then tests+=" and not binary(browser)"; fi
+	if [ -n "$$browser" ]; then tests+=" and not binary(browser)"; fi; \
+	if [ -n "$$broker" ]; then tests+=" and not test(/by_mosquitto/)"; fi
 TELL_WHAT_DID_NOT_RUN := for version in $$poolers; do \
 	echo "NOT RUN: the tests on PgBouncer $$version, which cannot be had here; nextest counts them as skipped"; done; \
 	if [ -n "$$promtool" ]; then \
@@ -49,7 +50,9 @@ TELL_WHAT_DID_NOT_RUN := for version in $$poolers; do \
 	if [ -n "$$nginx" ]; then \
 	echo "NOT RUN: the tests through nginx, which cannot be had here; nextest counts them as skipped"; fi; \
 	if [ -n "$$browser" ]; then \
-	echo "NOT RUN: the tests of the dashboard in a browser, which cannot be had here; nextest counts them as skipped"; fi
+	echo "NOT RUN: the tests of the dashboard in a browser, which cannot be had here; nextest counts them as skipped"; fi; \
+	if [ -n "$$broker" ]; then \
+	echo "NOT RUN: the tests of MQTT through Mosquitto, which cannot be had here; nextest counts them as skipped"; fi
 
 # What all tests of the last run have printed holds none of the passwords that were planted.
 NO_SECRET_WAS_PRINTED := scripts/planted target/nextest/default/junit.xml
@@ -112,6 +115,7 @@ soak:
 		a_listener_misses_nothing_without_a_gap
 	PLIMSOLL_SECONDS=60 $(CARGO) nextest run -p fleet --no-fail-fast --success-output final --test promises \
 		under_overload_it_works_at_its_capacity
+	PLIMSOLL_READINGS=5000000 $(CARGO) nextest run -p fleet --test promises hot_paths_are_answered_by_indexes
 	PLIMSOLL_SEEDS=$(SEEDS) PLIMSOLL_SEED=$(SEED) $(CARGO) test -p plimsoll --test promises -- --nocapture \
 		--test-threads=1 a_shutdown_at_any_moment_loses_nothing nothing_acknowledged_is_lost_or_doubled
 	$(CARGO) run --release -p ledger -- --ours --seed $(SEED) --seeds $$(( ($(SEEDS) + 9) / 10 ))

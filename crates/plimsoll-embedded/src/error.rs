@@ -39,6 +39,18 @@ pub enum Error {
         install: String,
     },
 
+    /// No `mosquitto` was found.
+    #[error(
+        "found no Mosquitto on this machine: looked in {}. Install it with `{install}`, or point PLIMSOLL_MOSQUITTO at the \
+         program", looked_in.join(", ")
+    )]
+    NoMosquitto {
+        /// The places, in the order in which they were searched.
+        looked_in: Vec<String>,
+        /// The command which installs it on this system.
+        install: String,
+    },
+
     /// No `pgbouncer` of the kind that was asked for was found.
     #[error(
         "found no PgBouncer like {version} on this machine: looked in {}{}. In this repository `scripts/setup test` \
@@ -178,7 +190,7 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// A program (initdb, pg_ctl, pgbouncer) ran and failed.
+    /// A program (initdb, pg_ctl, pgbouncer, mosquitto) ran and failed.
     #[error("{doing} failed{}; its last words were:\n{log}", because(.hint))]
     Failed {
         /// What was being done.

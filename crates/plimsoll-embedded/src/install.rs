@@ -5,6 +5,7 @@
 pub(crate) enum Package {
     Server,
     PgBouncer,
+    Mosquitto,
 }
 
 /// The command for this machine, read from `/etc/os-release` (or the operating system's own name).
@@ -20,21 +21,30 @@ fn line_for(os: &str, os_release: &str, package: Package, version: Option<u32>) 
     match (family, package) {
         (Family::Debian, Package::Server) => format!("apt-get install -y postgresql{dash}"),
         (Family::Debian, Package::PgBouncer) => "apt-get install -y pgbouncer".into(),
+        (Family::Debian, Package::Mosquitto) => "apt-get install -y mosquitto".into(),
         (Family::Fedora, Package::Server) => format!("dnf install -y postgresql{joined}-server"),
         (Family::Fedora, Package::PgBouncer) => "dnf install -y pgbouncer".into(),
+        (Family::Fedora, Package::Mosquitto) => "dnf install -y mosquitto".into(),
         (Family::Arch, Package::Server) => "pacman -S --noconfirm postgresql".into(),
         (Family::Arch, Package::PgBouncer) => "pacman -S --noconfirm pgbouncer".into(),
+        (Family::Arch, Package::Mosquitto) => "pacman -S --noconfirm mosquitto".into(),
         (Family::Alpine, Package::Server) => format!("apk add postgresql{joined} postgresql{joined}-contrib"),
         (Family::Alpine, Package::PgBouncer) => "apk add pgbouncer".into(),
+        (Family::Alpine, Package::Mosquitto) => "apk add mosquitto".into(),
         (Family::Suse, Package::Server) => format!("zypper install -y postgresql{joined}-server"),
         (Family::Suse, Package::PgBouncer) => "zypper install -y pgbouncer".into(),
+        (Family::Suse, Package::Mosquitto) => "zypper install -y mosquitto".into(),
         (Family::Mac, Package::Server) => format!("brew install postgresql@{}", version.unwrap_or(17)),
         (Family::Mac, Package::PgBouncer) => "brew install pgbouncer".into(),
+        (Family::Mac, Package::Mosquitto) => "brew install mosquitto".into(),
         (Family::Other, Package::Server) => {
             "your package manager (the package is often called postgresql-server)".into()
         }
         (Family::Other, Package::PgBouncer) => {
             "your package manager (the package is called pgbouncer)".into()
+        }
+        (Family::Other, Package::Mosquitto) => {
+            "your package manager (the package is called mosquitto)".into()
         }
     }
 }

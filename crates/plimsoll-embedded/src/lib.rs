@@ -1,4 +1,4 @@
-//! A private PostgreSQL, and PgBouncer, for development and tests: made in under a second from the programs that the
+//! A private PostgreSQL, PgBouncer and Mosquitto, for development and tests: made in under a second from the programs that the
 //! machine already has, and gone without a trace when the one who asked for it is gone.
 //!
 //! ```no_run
@@ -34,7 +34,7 @@
 //! # Which server
 //!
 //! See [`Binaries::find`]; in short: `PLIMSOLL_PG_BIN` (a folder), else `PATH`, `pg_config`, and the folders of the
-//! distributions; `PLIMSOLL_PG_VERSION` picks a major version, and `PLIMSOLL_PGBOUNCER` names the pooler.
+//! distributions; `PLIMSOLL_PG_VERSION` picks a major version; `PLIMSOLL_PGBOUNCER` names the pooler and `PLIMSOLL_MOSQUITTO` the broker.
 //! `PLIMSOLL_PGBOUNCER_VERSION` (or [`PgBouncerBuilder::version`]) picks among the installed pooler and those unpacked
 //! under `PLIMSOLL_PGBOUNCER_FOLDER`.
 
@@ -44,6 +44,7 @@ mod error;
 mod file_lock;
 mod folder;
 mod install;
+mod mosquitto;
 mod pgbouncer;
 mod pgbouncer_version;
 mod port;
@@ -58,6 +59,7 @@ mod watchdog;
 pub use binaries::Binaries;
 pub use cluster::{Auth, Cluster, ClusterBuilder, StopMode};
 pub use error::{Error, Result};
+pub use mosquitto::{Mosquitto, MosquittoBuilder};
 pub use pgbouncer::{PgBouncer, PgBouncerBuilder, PoolMode, Upstream};
 pub use pgbouncer_version::PgBouncerVersion;
 pub use sql::Row;

@@ -62,8 +62,9 @@ cd /
 rm -rf "$4" || { sleep 1; rm -rf "$4"; }
 "#;
 
-/// Arguments: file with the process id, folder to remove. PgBouncer keeps nothing, so it can be ended without ceremony.
-const KILL_PGBOUNCER: &str = r#"
+/// Arguments: file with the process id, folder to remove. What PgBouncer and Mosquitto keep goes with their folder, so they can
+/// be ended without ceremony.
+const KILL_DAEMON: &str = r#"
 pid_file=$1 folder=$2
 word=; read -r word
 if [ "$word" != stopped ]; then
@@ -112,13 +113,14 @@ impl Watchdog {
         Self::spawn(shell, may_run)
     }
 
-    pub(crate) fn over_pgbouncer(
+    /// The same for a program that writes its process id to a file once it runs.
+    pub(crate) fn over_daemon(
         pid_file: &Path,
         folder: &Path,
         run_as: &RunAs,
         starting: Starting,
     ) -> Result<Self> {
-        let mut shell = shell(&[STOP_SERVER, KILL_PGBOUNCER].concat(), run_as, folder);
+        let mut shell = shell(&[STOP_SERVER, KILL_DAEMON].concat(), run_as, folder);
         shell.arg(pid_file).arg(folder);
         let pid_file = pid_file.to_owned();
         Self::spawn(shell, move || starting.is_set() || pid_file.exists())

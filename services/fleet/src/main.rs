@@ -103,7 +103,8 @@ fn keep(file: &Path, running: &Running, reached: &BringUpResult) -> bool {
     let Some(credentials) = &reached.demo else { return false };
     let url = reached.app_url.as_deref();
     let tokens = signed_tokens(running, reached);
-    match env_file::write(file, &running.url(), url, credentials, tokens.as_ref()) {
+    let broker = running.broker_url();
+    match env_file::write(file, &running.url(), url, broker.as_deref(), credentials, tokens.as_ref()) {
         Ok(()) => true,
         Err(error) => {
             tracing::warn!("{} could not be written: {error}", file.display());
@@ -141,6 +142,16 @@ fn welcome(running: &Running, reached: &BringUpResult, env_file: Option<&Path>) 
     curl -i -H 'Authorization: Bearer {token}' {url}/api/v1/customer/devices
 "
     );
+    if let Some(broker) = running.broker_url() {
+        let topics = format!("{broker}/tenant/{tenant}/device/d1");
+        text += &format!(
+            "
+  The same over MQTT; what becomes of it is told on the topic that ends with ack:
+    mosquitto_sub -C 1 -W 10 -L '{topics}/ack' & sleep 1
+    mosquitto_pub -q 1 -L '{topics}/telemetry' -m '{{\"provision_token\": \"{key}\", \"temperature\": 25}}'
+"
+        );
+    }
     if let Some(url) = &reached.app_url {
         text += &format!(
             "

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `ui` | 2 to 10 | what people ask for over HTTP: their token, the registry of devices, subscriptions |
 //! | `ingest` | 2 to 10 | readings: who sends, registering a new device, the batches |
-//! | `ops_worker` | 2 to 10 | the background: partitions of the days to come, and of the days that a late reading needs; subscriptions whose end has come; escalation; changes of devices' states |
+//! | `ops_worker` | 2 to 10 | the background: partitions of the days to come, and of the days that a late reading needs; subscriptions whose end has come; escalation; changes of devices' states; rules; what is sent of alerts |
 //! | `system` | 1 to 5 | health: it is asked when the others have nothing left |
 //!
 //! The sizes are wishes: `PLIMSOLL_POOL_MIN` and `PLIMSOLL_POOL_MAX` are stronger, and then hold for each of them. All

@@ -6,9 +6,11 @@
 //! [`plimsoll_http::NeedsDatabase`] before that.
 
 use crate::boot::ingest_config::IngestConfig;
+use crate::delivery::sender::Sender;
 use crate::devices::state::StateLimits;
 use crate::hygiene::Imports;
 use crate::identity::Identity;
+use crate::ingest::mqtt::standing::Standing;
 use crate::ingest::partitions::Partitions;
 use crate::ingest::quarantine::Quarantine;
 use crate::ingest::rate::RateLimiter;
@@ -31,6 +33,7 @@ struct Inner {
     identity: Identity,
     rate: RateLimiter,
     quarantine: Quarantine,
+    mqtt: Standing,
     databases: Databases,
     history: History,
     ready: OnceLock<Ready>,
@@ -42,6 +45,8 @@ pub struct Ready {
     pub pools: Pools,
     /// The writer of readings.
     pub writer: Writer,
+    /// What sends messages.
+    pub sender: Sender,
     /// The key that signs cursors.
     pub cursors: CursorKeys,
     /// Told of imports, after which statistics are renewed.
@@ -81,9 +86,18 @@ impl Service {
     ) -> Self {
         let (rate, quarantine) = (RateLimiter::new(ingest.rate), Quarantine::new(ingest.store_rejects));
         let (databases, history, ready) = (Databases::new(), History::default(), OnceLock::new());
-        let inner =
-            Inner { auto_provision, operators, identity, rate, quarantine, databases, history, ready };
-        Service(Arc::new(inner))
+        let mqtt = Standing::default();
+        Service(Arc::new(Inner {
+            auto_provision,
+            operators,
+            identity,
+            rate,
+            quarantine,
+            mqtt,
+            databases,
+            history,
+            ready,
+        }))
     }
 
     /// What needs the database.
@@ -141,6 +155,12 @@ impl Service {
     #[must_use]
     pub fn quarantine(&self) -> &Quarantine {
         &self.0.quarantine
+    }
+
+    /// How it stands with the broker.
+    #[must_use]
+    pub fn mqtt(&self) -> &Standing {
+        &self.0.mqtt
     }
 
     /// Whether a first message may register its device.

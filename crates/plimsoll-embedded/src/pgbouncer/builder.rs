@@ -63,7 +63,7 @@ impl PgBouncerBuilder {
         let temporary = folder::temporary("pgb", false, &run_as)?;
         let folder = temporary.path().to_owned();
         let starting = Starting::default();
-        let _watchdog = Watchdog::over_pgbouncer(&folder.join("pid"), &folder, &run_as, starting.clone())?;
+        let _watchdog = Watchdog::over_daemon(&folder.join("pid"), &folder, &run_as, starting.clone())?;
         let _watched_from_now_on = temporary.keep();
         let mut bouncer = PgBouncer {
             program,

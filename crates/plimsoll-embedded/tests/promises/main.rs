@@ -1,6 +1,7 @@
 //! What `plimsoll-embedded` promises: a module for each promise, named as a sentence.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod a_broker_keeps_its_sessions;
 mod a_cluster_stops_when_its_owner_is_killed;
 mod a_kept_data_folder_keeps_its_rows;
 mod a_standby_follows_its_primary;

@@ -1,6 +1,7 @@
 //! The words about alerts: what they can be about, and the states they can be in.
 
 use super::Severity;
+use serde_json::Value;
 
 /// The state of an alert. The table has the same list in a CHECK; a test compares them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,4 +96,8 @@ pub struct Cause {
     pub summary: String,
     /// The policy that it follows; the tenant's default without.
     pub policy: Option<i64>,
+    /// The rule that has found it, if one has.
+    pub rule: Option<i64>,
+    /// Whatever else there is: a JSON object.
+    pub details: Value,
 }

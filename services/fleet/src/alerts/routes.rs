@@ -173,7 +173,7 @@ pub(crate) async fn silence(
 }
 
 /// The column is `id`; who reads answers knows it as `alert_id`.
-fn alert(one: &Stored) -> Value {
+pub(crate) fn alert(one: &Stored) -> Value {
     let text = |time: &Option<StoredInstant>| time.map(|time| time.to_string());
     let details: Option<Value> = serde_json::from_str(&one.details).ok();
     json!({
@@ -181,6 +181,7 @@ fn alert(one: &Stored) -> Value {
         "site_id": one.site,
         "device_id": one.device,
         "alert_type": one.kind,
+        "rule_id": one.rule,
         "fingerprint": one.fingerprint,
         "status": one.status,
         "severity": one.severity.number(),

@@ -1,7 +1,7 @@
 //! The paths of alerts, escalation, on-call and integrations, each with `/api/v1` and without.
 
 use crate::service::Service;
-use crate::{alerts, escalation, integrations, oncall};
+use crate::{alert_rules, alerts, delivery, escalation, integrations, oncall};
 use axum::Router;
 use axum::routing::{MethodRouter, delete, get, patch};
 use plimsoll_http::NeedsDatabase;
@@ -23,6 +23,17 @@ pub(crate) fn all(needs: &NeedsDatabase) -> Router<Service> {
         let one = get(integrations::routes::get).put(integrations::routes::update);
         one.delete(integrations::routes::delete)
     };
+    let rules = || get(alert_rules::routes::list).post(alert_rules::routes::create);
+    let rule = || {
+        let one = get(alert_rules::routes::get).put(alert_rules::routes::update);
+        one.delete(alert_rules::routes::delete)
+    };
+    let places =
+        || get(integrations::integration_routes::list).post(integrations::integration_routes::create);
+    let place = || {
+        let one = get(integrations::integration_routes::get).put(integrations::integration_routes::update);
+        one.delete(integrations::integration_routes::delete)
+    };
     let overrides = || get(oncall::routes::overrides).post(oncall::routes::add_override);
     let paths: Vec<(&str, MethodRouter<Service>)> = vec![
         ("/customer/escalation-policies", policies()),
@@ -40,6 +51,11 @@ pub(crate) fn all(needs: &NeedsDatabase) -> Router<Service> {
         ("/customer/alerts/{id}/silence", patch(alerts::routes::silence)),
         ("/customer/integration-routes", routes()),
         ("/customer/integration-routes/{id}", route()),
+        ("/customer/integrations", places()),
+        ("/customer/integrations/{id}", place()),
+        ("/customer/alert-rules", rules()),
+        ("/customer/alert-rules/{id}", rule()),
+        ("/customer/deliveries", get(delivery::routes::list)),
     ];
     paths.into_iter().fold(Router::new(), |router, (path, method)| {
         let method = method.route_layer(needs.clone());

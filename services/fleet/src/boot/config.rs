@@ -2,8 +2,8 @@
 //!
 //! Where the database is, and every limit of its pools, is said in the library's own variables (`DATABASE_URL`, or
 //! `PG_HOST` and its like, and `PLIMSOLL_*`). The few below are the service's own, and so are those
-//! about readings, which are in [`IngestConfig`]'s module, about devices' states, in [`state_config`]'s, and about signed tokens, in
-//! [`IdentityConfig`]'s.
+//! about readings, which are in [`IngestConfig`]'s module, about devices' states, in [`state_config`]'s, about signed tokens, in
+//! [`IdentityConfig`]'s, about messages, in [`DeliveryConfig`]'s, and about the broker, in [`MqttConfig`]'s.
 //!
 //! | variable | default | what it says |
 //! |---|---|---|
@@ -23,8 +23,11 @@
 //! | `FLEET_HARD_STOP` | `30s` | when the whole stop is over, whatever clients and the database do |
 //! | `FLEET_NIGHT_HOUR` | `2` | the hour of UTC, 0 to 23, from which past readings are dropped and the overview of sites is worked out |
 
+use crate::boot::delivery_config::DeliveryConfig;
 use crate::boot::ingest_config::IngestConfig;
+use crate::boot::mqtt_config::MqttConfig;
 use crate::boot::{role, state_config};
+use crate::delivery::mail::MailError;
 use crate::devices::state::StateSettings;
 use crate::identity::config::IdentityConfig;
 use plimsoll::secret::Secret;
@@ -76,6 +79,10 @@ pub struct Config {
     pub escalation_every: Duration,
     /// Which signed tokens are accepted.
     pub identity: IdentityConfig,
+    /// How alerts are told to the outside.
+    pub delivery: DeliveryConfig,
+    /// The broker between the devices and the service.
+    pub mqtt: MqttConfig,
     /// How long a request may take.
     pub request_deadline: Duration,
     /// How long the proxy in front waits for an answer, if there is one.
@@ -101,6 +108,12 @@ pub enum ConfigError {
         /// What it may say.
         allowed: &'static str,
     },
+    /// Where the broker is. What was said is not repeated, since there may be a password in it.
+    #[error(
+        "FLEET_MQTT_URL cannot be used: {0}; allowed is mqtt://user:password@host:1883, mqtts:// for TLS, or off (what is \
+         special in a user or password is written as %xx)"
+    )]
+    Broker(String),
     /// The login of the service's own pools was named for the owner's.
     #[error(
         "the database is named with the login {0}, which is that of the service's own pools; name the login of the tables' \
@@ -110,6 +123,9 @@ pub enum ConfigError {
     /// The service may not do what the owner's login is for, and that is what it was told to do.
     #[error("FLEET_MIGRATE=off means that the service does nothing that needs the owner of the tables; {0}")]
     WithoutOwner(String),
+    /// The relay for mail.
+    #[error(transparent)]
+    Mail(#[from] MailError),
     /// Those of the library, all of them at once.
     #[error(transparent)]
     Database(#[from] SettingsError),
@@ -163,6 +179,8 @@ impl Config {
             escalation_every: time("FLEET_ESCALATION_EVERY", said("FLEET_ESCALATION_EVERY"))?
                 .unwrap_or(Duration::from_secs(5)),
             identity: IdentityConfig::read(said)?,
+            delivery: DeliveryConfig::read(said)?,
+            mqtt: MqttConfig::read(said, is_own)?,
             request_deadline: deadline(said("FLEET_REQUEST_DEADLINE"))?.unwrap_or(Duration::from_secs(15)),
             proxy_limit: time("FLEET_PROXY_LIMIT", said("FLEET_PROXY_LIMIT"))?,
             grace: time("FLEET_GRACE", said("FLEET_GRACE"))?.unwrap_or(Duration::from_secs(20)),

@@ -24,13 +24,20 @@ pub fn write(
     path: &Path,
     service: &str,
     database: Option<&str>,
+    broker: Option<&str>,
     credentials: &Credentials,
     tokens: Option<&Tokens>,
 ) -> io::Result<()> {
-    private_file::write(path, &text(service, database, credentials, tokens))
+    private_file::write(path, &text(service, database, broker, credentials, tokens))
 }
 
-fn text(service: &str, database: Option<&str>, credentials: &Credentials, tokens: Option<&Tokens>) -> String {
+fn text(
+    service: &str,
+    database: Option<&str>,
+    broker: Option<&str>,
+    credentials: &Credentials,
+    tokens: Option<&Tokens>,
+) -> String {
     let mut text = String::from(
         "# Written by fleet each time it starts; changes are lost. To use it: set -a; . ./.env.fleet; set +a\n",
     );
@@ -41,6 +48,9 @@ fn text(service: &str, database: Option<&str>, credentials: &Credentials, tokens
     if let Some(database) = database {
         let about = "The database as the service sees it, and of that the rows of this tenant.";
         say(about, "DATABASE_URL", database);
+    }
+    if let Some(broker) = broker {
+        say("The broker, for devices: mosquitto_pub -q 1 -L \"$MQTT_URL/tenant/..\"", "MQTT_URL", broker);
     }
     say("The tenant.", "TENANT_ID", TENANT);
     say(
@@ -87,12 +97,13 @@ mod tests {
         let file = folder.path().join(".env.fleet");
         for _ in 0..2 {
             let database = Some("postgresql://a@b/c?options=-c%20d%3De");
-            write(&file, "http://127.0.0.1:1", database, &credentials, Some(&tokens)).unwrap();
+            let broker = Some("mqtt://a:b@c:1");
+            write(&file, "http://127.0.0.1:1", database, broker, &credentials, Some(&tokens)).unwrap();
         }
         for shell in ["bash", "sh"] {
-            let script = "set -a; . \"$0\"; set +a; printenv DEVICE_KEY DATABASE_URL; test -n \"$TENANT_JWT$OPERATOR_JWT\"";
+            let script = "set -a; . \"$0\"; set +a; printenv DEVICE_KEY DATABASE_URL MQTT_URL; test -n \"$TENANT_JWT$OPERATOR_JWT\"";
             let read = Command::new(shell).arg("-c").arg(script).arg(&file).output().unwrap();
-            let expected = format!("{odd}\npostgresql://a@b/c?options=-c%20d%3De\n");
+            let expected = format!("{odd}\npostgresql://a@b/c?options=-c%20d%3De\nmqtt://a:b@c:1\n");
             assert_eq!(String::from_utf8_lossy(&read.stdout), expected, "{shell}");
         }
         #[cfg(unix)]

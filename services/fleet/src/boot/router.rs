@@ -89,13 +89,17 @@ pub(crate) fn all(given: RouterInput) -> Router {
 /// What the service says about itself. Health is asked through the pool of which no work takes; without the two that work is
 /// done with, no request should come here.
 fn about(service: &Service, ready: &ReadySwitch) -> EndpointOptions {
-    let service = service.clone();
-    let ingest = move || std::future::ready(ingest::health::of(&service));
-    EndpointOptions::default()
+    let (of_ingest, of_mqtt) = (service.clone(), service.clone());
+    let ingest = move || std::future::ready(ingest::health::of(&of_ingest));
+    let options = EndpointOptions::default()
         .asks("system")
         .ready_with(["ui", "ingest"])
         .ready(ready)
-        .component("ingest", ingest)
+        .component("ingest", ingest);
+    match service.mqtt().is_on() {
+        true => options.component("mqtt", move || std::future::ready(of_mqtt.mqtt().health())),
+        false => options,
+    }
 }
 
 /// Whether the process answers, as `/livez` tells it, in JSON. The database has no part in it: to restart a service because its database is away helps

@@ -19,6 +19,7 @@ pub static MIGRATIONS: Migrations = plimsoll::migrations!(
     "migrations/011_alerts.sql",
     "migrations/012_integration_routes_severities.sql",
     "migrations/013_device_state.sql",
+    "migrations/014_rules_and_delivery.sql",
     "migrations/015_operators.sql",
     "migrations/016_identity.sql",
     "migrations/017_hygiene.sql",

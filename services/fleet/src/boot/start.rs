@@ -1,43 +1,31 @@
 //! The order in which the service starts and stops.
 //!
 //! It starts from the outside in: first the port, because one that is taken should be said before anything is made;
-//! then its own PostgreSQL, if it has one; then it answers; and then, in a task, whatever needs the database. It stops the other
+//! then its own PostgreSQL and its own broker, if it has them; then it answers; and then, in a task, whatever needs the database. It stops the other
 //! way round: no new requests, those under way are finished, what the queue holds is written, the pools are closed, and
 //! PostgreSQL is stopped. One limit, `FLEET_HARD_STOP`, holds for all of that.
 //!
-//! | background task | what stops it |
-//! |---|---|
-//! | the HTTP server | [`Running::stop`], requests within `FLEET_GRACE` |
-//! | bringing the database up | its end; aborted by [`Running::stop`] |
-//! | the writer of readings | [`Running::stop`], after what it was given is written |
-//! | partitions ahead | [`Running::stop`] |
-//! | hearing which tokens of operators are revoked | [`Running::stop`] |
-//! | escalation of alerts that are due | [`Running::stop`] |
-//! | changes of devices' states are noted | [`Running::stop`] |
-//! | subscriptions whose end has come | [`Running::stop`] |
-//! | the work of the night | [`Running::stop`] |
-//! | made-up devices (development) | [`Running::stop`] |
-//! | a fault that is played (development) | its own end; ended by [`Running::stop`] |
+//! What goes on in the background until it stops: `background`.
 
 use crate::boot::bring_up::{self, BringUpInput, BringUpResult};
+use crate::boot::broker::Broker;
 use crate::boot::config::{Config, Source};
 use crate::boot::demo::Credentials;
 use crate::boot::origin::{Origin, kept_credentials};
 use crate::boot::router::{self, RouterInput};
+pub use crate::boot::start_error::StartError;
 use crate::boot::stop;
 use crate::console::FirstTenant;
 use crate::front::FrontInput;
-use crate::identity::{self, Identity, IdentityError};
+use crate::identity::{self, Identity};
 use crate::pools::Pools;
 use crate::service::{Ready, Service};
 use futures_util::poll;
 use plimsoll::secret::Secret;
 use plimsoll::settings::{Settings, SettingsError};
-use plimsoll_http::report::{ReportError, ReportGuard, ReportOptions, on_sigusr1};
+use plimsoll_http::report::{ReportGuard, ReportOptions, on_sigusr1};
 use plimsoll_http::serve::{LastWork, StopBy, StopHandle, descriptors_of};
-use plimsoll_http::{
-    Contradictions, Marks, Operators, ReadySwitch, ServeError, ServeOptions, Stopped, WeakToken,
-};
+use plimsoll_http::{Marks, Operators, ReadySwitch, ServeError, ServeOptions, Stopped, WeakToken};
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -55,59 +43,6 @@ const OPERATOR: &str = "operator";
 /// What the service's own PostgreSQL has for stopping, however long the rest took.
 #[cfg(feature = "dev")]
 const LEAST: Duration = Duration::from_secs(1);
-
-/// Why the service could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The port is taken, or not ours to take.
-    #[error("cannot listen on {addr}: {why}")]
-    Listen {
-        /// Where.
-        addr: SocketAddr,
-        /// Why, and what to do.
-        why: String,
-    },
-    /// The secrets of the first tenant.
-    #[error("the folder {folder} cannot be used: {source}")]
-    Folder {
-        /// Which.
-        folder: String,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Its own PostgreSQL.
-    #[cfg(feature = "dev")]
-    #[error("the service's own PostgreSQL did not start: {0}")]
-    DevPostgres(#[from] plimsoll_embedded::Error),
-    /// What lies between the service and its own PostgreSQL, so that it can be broken.
-    #[cfg(feature = "dev")]
-    #[error("the proxy in front of the service's own PostgreSQL did not start: {0}")]
-    Proxy(io::Error),
-    /// It was built without a PostgreSQL of its own, and was told of no other.
-    #[error("no database was named: set DATABASE_URL=postgresql://owner:password@host:5432/fleet")]
-    NoDatabase,
-    /// The settings of the library.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    /// Time limits that contradict each other.
-    #[error("the time limits do not fit each other: {0} (FLEET_REQUEST_DEADLINE, FLEET_PROXY_LIMIT)")]
-    Limits(#[from] Contradictions),
-    /// A token that can be guessed.
-    #[error("OPERATOR_TOKEN cannot be used: {0}")]
-    OperatorToken(#[from] WeakToken),
-    /// What is said of the identity provider.
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    /// The HTTP server.
-    #[error("the HTTP server cannot start: {0} (grace is FLEET_GRACE, hard_stop is FLEET_HARD_STOP)")]
-    Serve(#[from] ServeError),
-    /// The report on SIGUSR1.
-    #[error("{0} (FLEET_SIGUSR1)")]
-    Report(#[from] ReportError),
-    /// What waiting cannot heal.
-    #[error("the database cannot be used: {0}")]
-    Database(String),
-}
 
 /// How far it has come.
 #[derive(Clone)]
@@ -131,6 +66,7 @@ pub struct Running {
     #[cfg(feature = "dev")]
     hard_stop: Duration,
     bringing_up: JoinHandle<()>,
+    broker: Broker,
     /// SIGUSR1 is listened for as long as this is kept.
     _on_sigusr1: ReportGuard,
     #[cfg(feature = "dev")]
@@ -157,6 +93,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let identity = Identity::new(&config.identity, credentials.as_ref().filter(|_| config.demo))?;
     let operators = operators(&config, credentials.as_ref(), &identity)?;
     let service = Service::new(config.auto_provision, operators, identity, &config.ingest);
+    let (stopping, stopped) = watch::channel(false);
+    let broker = Broker::open(&config, &service, addr, &stopped).await?;
     let report = ReportOptions::default().enabled(config.sigusr1);
     let on_sigusr1 = on_sigusr1(service.databases(), report)?;
     let stop = StopHandle::new();
@@ -177,10 +115,10 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     if let Poll::Ready(Err(error)) = poll!(server.as_mut()) {
         return Err(error.into());
     }
-    let (stopping, stopped) = watch::channel(false);
     #[cfg(feature = "dev")]
     begin_to_play(&origin, demo.as_ref(), addr, &stopped);
     let given = BringUpInput {
+        sender: config.delivery.sender()?,
         config,
         owner,
         demo,
@@ -201,6 +139,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         #[cfg(feature = "dev")]
         hard_stop,
         bringing_up,
+        broker,
         _on_sigusr1: on_sigusr1,
         #[cfg(feature = "dev")]
         dev_postgres: origin.cluster,
@@ -313,6 +252,12 @@ impl Running {
         format!("http://{}", self.addr)
     }
 
+    /// `mqtt://user:password@host:port` of the broker that was started with it, if one was.
+    #[must_use]
+    pub fn broker_url(&self) -> Option<String> {
+        self.broker.own_url()
+    }
+
     /// What handlers share, from the first moment on.
     #[must_use]
     pub fn shared(&self) -> &Service {
@@ -367,6 +312,7 @@ impl Running {
             Ok(Err(error)) => tracing::error!("the HTTP server failed: {error}"),
             Err(error) => tracing::error!("the HTTP server ended badly: {error}"),
         }
+        self.broker.stop().await;
         #[cfg(feature = "dev")]
         if let Some(postgres) = self.dev_postgres {
             let left = self.hard_stop.saturating_sub(began.elapsed()).max(LEAST);

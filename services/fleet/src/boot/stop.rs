@@ -1,4 +1,4 @@
-//! What is done last: what was taken is written, what was not is counted, and then the pools are closed, within what is left of the time of the stop.
+//! What is done last: what is under way from the broker is waited for, what was taken is written, what was not is counted, and then the pools are closed, within what is left of the time of the stop.
 
 use crate::pools::Pools;
 use crate::service::Service;
@@ -12,6 +12,10 @@ use tokio::time::{Instant, timeout};
 /// Dropped, the pools may be open still; they end with the program.
 pub(crate) async fn write_and_close(service: Service, left: Duration) {
     let end = Instant::now() + left;
+    // What came from the broker and is under way is written with the rest.
+    if timeout(left / 4, service.mqtt().ended()).await.is_err() {
+        tracing::warn!("messages from the broker are given up that were under way; it sends them again");
+    }
     let Some(ready) = service.is_ready() else { return };
     let for_writing = left.saturating_sub(reclaim_time(&ready.pools).min(left / 2));
     if timeout(for_writing, ready.writer.stop()).await.is_err() {
@@ -20,6 +24,11 @@ pub(crate) async fn write_and_close(service: Service, left: Duration) {
             ready.writer.waiting(),
             for_writing.as_millis()
         );
+    }
+    // What is being sent: each that is not settled is sent again by another instance.
+    let for_sending = end.saturating_duration_since(Instant::now()) / 2;
+    if timeout(for_sending, ready.sender.finished()).await.is_err() {
+        tracing::warn!("messages were still being sent; they are sent again when their lease is over");
     }
     // What was not taken is worth a part of what is left, and no more.
     let for_quarantine = end.saturating_duration_since(Instant::now()) / 4;

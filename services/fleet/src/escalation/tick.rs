@@ -2,13 +2,15 @@
 //!
 //! Any number of instances do this at once. A step is one transaction: the alerts are claimed (`FOR UPDATE SKIP LOCKED`), moved
 //! to their next level and given the time at which the one after it is due, and what is to be told is written beside that, with
-//! who is on call at that moment. An instance that comes meanwhile passes over what is claimed, and one that comes later finds
+//! who is on call at that moment, and the messages of it ([`crate::delivery`]). An instance that comes meanwhile passes over what is claimed, and one that comes later finds
 //! it due at another time. Nothing is sent in here: a connection is not held while somebody else's server answers, and what was
 //! sent before a rollback cannot be taken back.
 
+use crate::delivery::enqueue::{self, Step};
 use crate::oncall;
 use crate::tenants::{TenantId, TenantTx, transaction};
 use jiff::Timestamp;
+use plimsoll::tokio_postgres::Row;
 use plimsoll::{Database, Error, Result};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -48,7 +50,8 @@ const TELL: &str = "
     INSERT INTO public.escalation_outbox (tenant_id, alert_id, policy_id, level_number, notify_email, notify_webhook,
                                           oncall_schedule_id, responder)
     SELECT $1, told.* FROM unnest($2::bigint[], $3::bigint[], $4::integer[], $5::text[], $6::text[], $7::bigint[],
-                                  $8::text[]) AS told";
+                                  $8::text[]) AS told
+    RETURNING outbox_id, alert_id, level_number, notify_email, notify_webhook, responder";
 
 /// What one look has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -138,9 +141,21 @@ pub async fn step(tx: &TenantTx) -> Result<Escalated> {
         let Told { alerts, policies, levels, mails, webhooks, schedules, responders } = &told;
         let told: [&(dyn plimsoll::tokio_postgres::types::ToSql + Sync); 8] =
             [&tx.tenant(), alerts, policies, levels, mails, webhooks, schedules, responders];
-        tx.execute(TELL, &told).await?;
+        let steps = tx.query(TELL, &told).await?.iter().map(told_step).collect::<Result<Vec<_>>>()?;
+        enqueue::of_steps(tx, &steps).await?;
     }
     Ok(Escalated { due: rows.len(), told: told.alerts.len() })
+}
+
+fn told_step(row: &Row) -> Result<Step> {
+    Ok(Step {
+        id: row.try_get(0)?,
+        alert: row.try_get(1)?,
+        level: row.try_get(2)?,
+        email: row.try_get(3)?,
+        webhook: row.try_get(4)?,
+        responder: row.try_get(5)?,
+    })
 }
 
 /// Who is on call now; each schedule is read once.

@@ -26,7 +26,6 @@ use plimsoll_http::Problem;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
-use std::fmt::Write;
 use std::time::Duration;
 
 /// The biggest body that is read: of a hundred of the biggest messages.
@@ -38,7 +37,7 @@ const MOST: usize = 100;
 const AT_ONCE: usize = 8;
 
 /// What names a message, and is no part of what its device says.
-const NAMES: [&str; 4] = ["tenant_id", "device_id", "provision_token", "msg_type"];
+pub(super) const NAMES: [&str; 4] = ["tenant_id", "device_id", "provision_token", "msg_type"];
 
 /// One of the messages, as far as it could be read.
 struct Named {
@@ -99,10 +98,10 @@ fn messages(body: &[u8]) -> Reply<Vec<&RawValue>> {
 fn read(message: &RawValue, header: Option<&TokenHash>) -> Result<Named, (Value, Problem)> {
     let nothing = |problem| (Value::Null, problem);
     let refused = |code, title: &'static str| failure::bad_request(code, title);
-    let Fields(fields) = Fields::read(message.get().as_bytes()).map_err(|_| {
+    let fields = Fields::read(message.get().as_bytes()).map_err(|_| {
         nothing(refused("INVALID_MESSAGE", "a message is an object without a field that is there twice"))
     })?;
-    let text = |name: &str| fields.get(name).and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+    let text = |name: &str| fields.text(name);
     let device = text("device_id").and_then(|id| DeviceId::parse(&id));
     let device =
         device.ok_or_else(|| nothing(refused("INVALID_DEVICE_ID", "device_id is no device's id")))?;
@@ -110,7 +109,7 @@ fn read(message: &RawValue, header: Option<&TokenHash>) -> Result<Named, (Value,
     let tenant = text("tenant_id").and_then(|id| TenantId::parse(&id));
     let tenant =
         tenant.ok_or_else(|| of_device(refused("INVALID_TENANT_ID", "tenant_id is no tenant's id")))?;
-    let kind = match fields.contains_key("msg_type") {
+    let kind = match fields.0.contains_key("msg_type") {
         false => Some(Kind::Telemetry),
         true => text("msg_type").and_then(|kind| Kind::parse(&kind)),
     };
@@ -120,13 +119,7 @@ fn read(message: &RawValue, header: Option<&TokenHash>) -> Result<Named, (Value,
     let own = text("provision_token").filter(|token| !token.is_empty()).map(|token| TokenHash::of(&token));
     let shown =
         own.or(header.copied()).ok_or_else(|| of_device(failure::token_missing(Proof::ProvisionToken)))?;
-    let mut body = String::from("{");
-    for (name, value) in fields.iter().filter(|(name, _)| !NAMES.contains(&name.as_str())) {
-        let separator = if body.len() > 1 { "," } else { "" };
-        // Writing to a String cannot fail.
-        let _ = write!(body, "{separator}{}:{}", Value::from(name.as_str()), value.get());
-    }
-    body.push('}');
+    let body = fields.without(&NAMES);
     Ok(Named { tenant, device, shown, kind, body })
 }
 

@@ -6,7 +6,7 @@
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// An object's fields by name, in the order of the names.
 #[derive(Debug, Default)]
@@ -35,6 +35,23 @@ impl<'a> Fields<'a> {
             },
             _ => NotRead::NoJson(without_a_number(text)),
         })
+    }
+
+    /// The object as JSON again, without the fields of these names.
+    pub(super) fn without(&self, names: &[&str]) -> String {
+        let mut text = String::from("{");
+        for (name, value) in self.0.iter().filter(|(name, _)| !names.contains(&name.as_str())) {
+            let separator = if text.len() > 1 { "," } else { "" };
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{separator}{}:{}", serde_json::Value::from(name.as_str()), value.get());
+        }
+        text.push('}');
+        text
+    }
+
+    /// The value of the field of this name, where it is a text.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        serde_json::from_str(self.0.get(name)?.get()).ok()
     }
 
     /// An object is asked for, and so what is none is seen at its first letter; the rest of it may be no JSON at all.

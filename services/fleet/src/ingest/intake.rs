@@ -96,33 +96,38 @@ impl Refusal for IngestRefusal {
 
 /// The devices that were let in within one request, with their sites: its other messages of them need not ask again.
 #[derive(Debug, Default)]
-pub(super) struct Admitted(Mutex<HashMap<BucketKey, SiteId>>);
+pub(super) struct Admitted {
+    sites: Mutex<HashMap<BucketKey, SiteId>>,
+    /// The messages were charged to their devices before.
+    are_charged: bool,
+}
 
 impl Admitted {
     fn site(&self, Incoming { tenant, device, shown, .. }: Incoming<'_>) -> Option<SiteId> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&rate::key(tenant, device, shown)).cloned()
+        self.sites
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&rate::key(tenant, device, shown))
+            .cloned()
     }
 
     fn keep(&self, Incoming { tenant, device, shown, .. }: Incoming<'_>, site: &SiteId) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
         known.entry(rate::key(tenant, device, shown)).or_insert_with(|| site.clone());
     }
 }
 
-/// Takes a message in, and returns after the COMMIT that holds its reading.
+/// Takes a message in, and returns after the COMMIT that holds its reading, or that notes its heartbeat.
 ///
 /// # Cancel safety
 /// Dropped, it may be stored if it was being written by then, and its device may have been registered.
-pub async fn take(service: &Service, incoming: Incoming<'_>) -> Taken {
-    take_known(service, incoming, Kind::Telemetry, &Admitted::default()).await
+pub async fn take(service: &Service, incoming: Incoming<'_>, kind: Kind) -> Taken {
+    take_known(service, incoming, kind, &Admitted::default()).await
 }
 
-/// Takes a heartbeat in, and returns after the COMMIT that notes it.
-///
-/// # Cancel safety
-/// As [`take`].
-pub async fn take_heartbeat(service: &Service, incoming: Incoming<'_>) -> Taken {
-    take_known(service, incoming, Kind::Heartbeat, &Admitted::default()).await
+/// The same for a message that was not taken because of something that passes: its device is not charged a second time.
+pub(super) async fn take_again(service: &Service, incoming: Incoming<'_>, kind: Kind) -> Taken {
+    take_known(service, incoming, kind, &Admitted { are_charged: true, ..Admitted::default() }).await
 }
 
 /// The same for one of several messages of a request.
@@ -166,10 +171,11 @@ async fn steps(
 ) -> Result<Accepted, NotDone<IngestRefusal>> {
     let Incoming { tenant, device, shown, body } = incoming;
     let now = reading::time_of_arrival();
-    let is_charged = service.rate().charge_known(tenant, device, shown).map_err(|limited| {
-        *is_proved = true;
-        IngestRefusal::Rate(limited)
-    })?;
+    let is_charged = !known.are_charged
+        && service.rate().charge_known(tenant, device, shown).map_err(|limited| {
+            *is_proved = true;
+            IngestRefusal::Rate(limited)
+        })?;
     *is_proved = is_charged;
     let message = match kind {
         Kind::Telemetry => message::parse(body, now),
@@ -192,7 +198,7 @@ async fn steps(
         };
     let site = admitted.map_err(|why| why.map(IngestRefusal::Admission))?;
     known.keep(incoming, &site);
-    if !is_charged {
+    if !is_charged && !known.are_charged {
         service.rate().charge_proved(tenant, device, shown).map_err(IngestRefusal::Rate)?;
     }
     let reading = match kind {

@@ -5,6 +5,7 @@ mod fields;
 pub(crate) mod health;
 pub mod intake;
 pub mod message;
+pub mod mqtt;
 mod number;
 pub mod pace;
 pub mod partitions;

@@ -53,10 +53,7 @@ async fn take(
     let shown = token(headers)?;
     media::check(headers)?;
     let incoming = Incoming { tenant: &tenant, device: &device, shown: &shown, body };
-    let taken = match kind {
-        Kind::Telemetry => intake::take(service, incoming).await,
-        Kind::Heartbeat => intake::take_heartbeat(service, incoming).await,
-    };
+    let taken = intake::take(service, incoming, kind).await;
     // Only what was proved is told to the log.
     let user = taken.is_proved.then(|| User::new(tenant.as_str()));
     Ok((user, taken.result.map(|accepted| told(&device, accepted)).map_err(Into::into)))

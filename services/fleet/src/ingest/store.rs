@@ -17,13 +17,23 @@ use plimsoll::{Database, Error, Fault, Outcome, Priority, Result};
 use std::collections::HashSet;
 use std::sync::Arc;
 
+/// What is stored is noted for the tenant's rules in the same statement, so that both are committed or neither is
+/// ([`crate::alert_rules`]).
 const INSERT: &str = "
-    INSERT INTO public.telemetry (tenant_id, device_id, time, seq, site_id, msg_type, metrics)
-    SELECT $1, r.device_id, r.time, r.seq, r.site_id, 'telemetry', r.metrics::jsonb
-    FROM unnest($2::text[], $3::timestamptz[], $4::bigint[], $5::text[], $6::text[])
-         AS r (device_id, time, seq, site_id, metrics)
-    ON CONFLICT DO NOTHING
-    RETURNING device_id, time, seq";
+    WITH stored AS (
+        INSERT INTO public.telemetry (tenant_id, device_id, time, seq, site_id, msg_type, metrics)
+        SELECT $1, r.device_id, r.time, r.seq, r.site_id, 'telemetry', r.metrics::jsonb
+        FROM unnest($2::text[], $3::timestamptz[], $4::bigint[], $5::text[], $6::text[])
+             AS r (device_id, time, seq, site_id, metrics)
+        ON CONFLICT DO NOTHING
+        RETURNING device_id, time, seq
+    ), noted AS (
+        INSERT INTO public.alert_rule_work (tenant_id, devices, times, seqs)
+        SELECT $1, array_agg(device_id), array_agg(time), array_agg(seq) FROM stored
+        WHERE EXISTS (SELECT FROM public.alert_rules WHERE tenant_id = $1 AND kind = 'THRESHOLD' AND enabled)
+        HAVING count(*) > 0
+    )
+    SELECT device_id, time, seq FROM stored";
 
 /// A statement of its own, so that it sees what another transaction has committed meanwhile; the INSERT has waited for that.
 /// Two values of jsonb are the same whatever the order of their keys, and so are `1` and `1.0`.

@@ -1,4 +1,4 @@
-//! Why a route to an integration is refused.
+//! Why an integration, or a route to one, is refused.
 
 use crate::refusal::{Refusal, RefusalKind};
 use std::borrow::Cow;
@@ -36,6 +36,35 @@ impl Refusal for RouteRefusal {
             RouteRefusal::UnknownIntegration => {
                 "integration_id names no integration of this tenant; nothing was changed".into()
             }
+        }
+    }
+}
+
+/// Why an integration is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IntegrationRefusal {
+    /// The id in the path is no UUID.
+    BadId,
+    /// A field says what cannot be.
+    Invalid(&'static str),
+}
+
+impl Refusal for IntegrationRefusal {
+    fn kind(&self) -> RefusalKind {
+        RefusalKind::Malformed
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            IntegrationRefusal::BadId => "INVALID_ID",
+            IntegrationRefusal::Invalid(_) => "INVALID_INTEGRATION",
+        }
+    }
+
+    fn detail(&self) -> Cow<'static, str> {
+        match self {
+            IntegrationRefusal::BadId => RouteRefusal::BadId.detail(),
+            IntegrationRefusal::Invalid(why) => (*why).into(),
         }
     }
 }

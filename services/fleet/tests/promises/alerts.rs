@@ -15,6 +15,8 @@ pub(crate) fn cause(fingerprint: &str, severity: Severity) -> Cause {
         device: Some("d1".to_owned()),
         summary: format!("{fingerprint} is not heard of"),
         policy: None,
+        rule: None,
+        details: serde_json::json!({}),
     }
 }
 

@@ -22,7 +22,7 @@ fn finer(fraction: &str) -> String {
     format!("{}.{fraction}Z", service::now().strftime("%Y-%m-%dT%H:%M:%S"))
 }
 
-fn bad_bodies() -> Vec<(&'static str, u16, &'static str, Vec<u8>)> {
+pub(crate) fn bad_bodies() -> Vec<(&'static str, u16, &'static str, Vec<u8>)> {
     let many: serde_json::Map<_, _> = (0..51).map(|n| (format!("m{n}"), json!(n))).collect();
     let large = format!(r#"{{"t": {}}}"#, " ".repeat(9_000));
     let with = |name: &str, value: Value| envelope(|body| body[name] = value).into_bytes();

@@ -1,8 +1,10 @@
 //! A fleet service in this process, on a database of its own, and a device to talk to it.
 
 use fleet::boot::bring_up::BringUpResult;
+use fleet::boot::delivery_config::DeliveryConfig;
 use fleet::boot::demo::Credentials;
 use fleet::boot::ingest_config::IngestConfig;
+use fleet::boot::mqtt_config::{BrokerSource, MqttConfig};
 use fleet::devices::state::{StateLimits, StateSettings};
 use fleet::{Config, Running, Source};
 use jiff::Timestamp;
@@ -77,6 +79,8 @@ pub(crate) fn config(url: &str, folder: &Path) -> Config {
         // Tests look by themselves, and count what they find.
         escalation_every: Duration::from_secs(3600),
         identity: Default::default(),
+        delivery: DeliveryConfig::default(),
+        mqtt: MqttConfig::of(BrokerSource::Off),
         request_deadline: Duration::from_secs(15),
         proxy_limit: None,
         grace: Duration::from_secs(20),

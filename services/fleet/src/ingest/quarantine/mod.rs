@@ -135,6 +135,19 @@ impl Quarantine {
         }
     }
 
+    /// Counts a message of which no more is known than whose it says it is, if that.
+    pub(crate) fn count(&self, tenant: Option<&TenantId>, reason: &'static str, at: Timestamp) {
+        let mut state = self.state();
+        match tenant.filter(|tenant| state.known.contains(*tenant)) {
+            Some(tenant) => {
+                let minute = at.as_second().div_euclid(60) * 60;
+                let noted = state.noted.entry(tenant.clone()).or_default();
+                *noted.counts.entry((minute, reason)).or_default() += 1;
+            }
+            None => state.strangers += 1,
+        }
+    }
+
     /// Messages that named a tenant which no message has proved to exist.
     #[must_use]
     pub fn strangers(&self) -> u64 {
