@@ -15,6 +15,7 @@ use crate::boot::origin::{Origin, kept_credentials};
 use crate::boot::router::{self, RouterInput};
 pub use crate::boot::start_error::StartError;
 use crate::boot::stop;
+use crate::console::FirstTenant;
 use crate::front::FrontInput;
 use crate::identity::{self, Identity};
 use crate::pools::Pools;
@@ -106,6 +107,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         ready: options.ready.clone(),
         marks,
         front: front(&service, demo.as_ref(), &origin),
+        first_tenant: FirstTenant::of(service.operators(), demo.as_ref()),
         service: service.clone(),
     };
     let mut server = Box::pin(plimsoll_http::serve(listener, router::all(paths), options));
