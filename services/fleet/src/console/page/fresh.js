@@ -41,88 +41,109 @@ export function failure() {
   return [...active].find((one) => one.problem)?.problem ?? null;
 }
 
-/**
- * Shows what `read(signal)` gives, again and again: `show(data, at)`. `key` names the question. `onFail(problem)` is told when it is in
- * vain, and ends it by giving true. Where `every` is null it is read once, and when the database is back, and when `again()` is called. What the service knows (`isKnown`) without
- * its database is asked for also while that is away.
- */
-export function keepFresh({ key, read, show, every = USUAL, isKnown = false, onFail }) {
-  const one = { at: null, problem: null, again, stop };
-  let timer = 0;
-  let control = null;
-  let failures = 0;
-  let isOver = false;
+/** Something that is shown and kept fresh. */
+class Fresh {
+  /** From when what is shown is, and why it could not be read anew. */
+  at = null;
+  problem = null;
+  #asked;
+  #timer = 0;
+  #control = null;
+  #failures = 0;
+  #isOver = false;
 
-  const isWorthWhile = () => (isKnown ? health().state !== "unreachable" : canAsk());
-
-  function again() {
-    failures = 0;
-    run();
+  constructor(asked) {
+    this.#asked = { ...asked, every: asked.every === undefined ? USUAL : asked.every };
+    active.add(this);
+    document.addEventListener("console:health", this.#onHealth);
+    document.addEventListener("visibilitychange", this.#onVisible);
+    const before = known.get(asked.key);
+    if (before) {
+      this.at = before.at;
+      asked.show(before.data, before.at);
+    }
   }
 
-  function stop() {
-    isOver = true;
-    clearTimeout(timer);
-    control?.abort();
-    active.delete(one);
-    document.removeEventListener("console:health", onHealth);
-    document.removeEventListener("visibilitychange", onVisible);
+  /** Reads it now. */
+  again = () => {
+    this.#failures = 0;
+    return this.#run();
+  };
+
+  stop = () => {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    this.#control?.abort();
+    active.delete(this);
+    document.removeEventListener("console:health", this.#onHealth);
+    document.removeEventListener("visibilitychange", this.#onVisible);
+  };
+
+  #isWorthWhile() {
+    return this.#asked.isKnown ? health().state !== "unreachable" : canAsk();
   }
 
-  function onHealth({ detail }) {
+  #onHealth = ({ detail }) => {
     // What is out would wait for a database that is away, and be of before.
-    if (!isWorthWhile()) control?.abort();
+    if (!this.#isWorthWhile()) this.#control?.abort();
     // All pages together must not come in one moment.
-    else if (detail.was.state !== "unknown" && detail.was.state !== "slow") later(Math.random() * 250);
+    else if (detail.was.state !== "unknown" && detail.was.state !== "slow") this.#later(Math.random() * 250);
+  };
+
+  #onVisible = () => {
+    const isWanted = this.#asked.every !== null || this.at === null;
+    if (!document.hidden && !this.#control && isWanted) this.#later(Math.max(0, 1_000 - (Date.now() - (this.at ?? 0))));
+  };
+
+  #later(pause) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(this.again, pause);
   }
 
-  function onVisible() {
-    if (!document.hidden && !control && (every !== null || one.at === null)) later(Math.max(0, 1_000 - (Date.now() - (one.at ?? 0))));
-  }
-
-  function later(pause) {
-    clearTimeout(timer);
-    timer = setTimeout(again, pause);
-  }
-
-  async function run() {
-    clearTimeout(timer);
-    if (isOver || document.hidden || !isWorthWhile()) return;
-    control?.abort();
+  async #run() {
+    clearTimeout(this.#timer);
+    if (this.#isOver || document.hidden || !this.#isWorthWhile()) return;
+    this.#control?.abort();
     const mine = new AbortController();
-    control = mine;
-    let pause = health().state === "slow" ? 2 * every : every;
-    let isInVain = false;
+    const isMine = () => !this.#isOver && this.#control === mine && !mine.signal.aborted;
+    this.#control = mine;
+    let pause = this.#asked.every === null ? null : this.#asked.every * (health().state === "slow" ? 2 : 1);
     try {
-      const data = await read(mine.signal);
-      if (isOver || control !== mine) return;
-      [one.at, one.problem, failures] = [Date.now(), null, 0];
-      remember(key, data, one.at);
-      show(data, one.at);
+      const data = await this.#asked.read(mine.signal);
+      if (isMine()) this.#take(data);
     } catch (problem) {
-      if (isOver || control !== mine || mine.signal.aborted) return;
-      failures += 1;
-      one.problem = problem;
-      isInVain = true;
-      pause = Math.max(problem.retryAfter ?? 0, Math.min(LONGEST, (USUAL / 2) * 2 ** failures));
-      if (onFail?.(problem)) stop();
-      else if (!("status" in problem)) throw problem;
+      if (isMine()) pause = this.#fail(problem);
     } finally {
-      if (control === mine) {
-        control = null;
-        if (!isOver && (every !== null || isInVain)) timer = setTimeout(run, pause * (0.9 + Math.random() * 0.2));
+      if (this.#control === mine) {
+        this.#control = null;
+        if (!this.#isOver && pause !== null) this.#timer = setTimeout(() => this.#run(), pause * (0.9 + Math.random() * 0.2));
       }
     }
   }
 
-  active.add(one);
-  document.addEventListener("console:health", onHealth);
-  document.addEventListener("visibilitychange", onVisible);
-  const before = known.get(key);
-  if (before) {
-    one.at = before.at;
-    show(before.data, before.at);
+  #take(data) {
+    [this.at, this.problem, this.#failures] = [Date.now(), null, 0];
+    remember(this.#asked.key, data, this.at);
+    this.#asked.show(data, this.at);
   }
-  run();
-  return one;
+
+  /** Gives the pause before it is asked again. */
+  #fail(problem) {
+    this.#failures += 1;
+    this.problem = problem;
+    if (this.#asked.onFail?.(problem)) this.stop();
+    else if (!("status" in problem)) throw problem;
+    return Math.max(problem.retryAfter ?? 0, Math.min(LONGEST, (USUAL / 2) * 2 ** this.#failures));
+  }
+}
+
+/**
+ * Shows what `asked.read(signal)` gives, again and again: `show(data, at)`. `key` names the question. `onFail(problem)` is told when it
+ * is in vain, and ends it by giving true. Where `every` is null it is read once, and when the database is back, and when `again()` is
+ * called. What the service knows without its database (`isKnown`) is asked for also while that is away.
+ */
+export function keepFresh(asked) {
+  const fresh = new Fresh(asked);
+  fresh.again();
+  return fresh;
 }

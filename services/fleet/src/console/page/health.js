@@ -29,7 +29,7 @@ async function read(signal) {
 
 function details(part) {
   const told = [part.error, ...(part.reasons ?? [])].filter(Boolean);
-  const numbers = Object.entries(part).filter(([name, value]) => typeof value === "number" && name !== "latency_ms");
+  const numbers = Object.entries(part).filter(([name, value]) => typeof value === "number" && name !== "latency_ms" && (value > 0 || name === "waiting"));
   if (part.latency_ms !== null && part.latency_ms !== undefined) told.push(`answers in ${part.latency_ms} ms`);
   told.push(...numbers.map(([name, value]) => `${name.replaceAll("_", " ")} ${count(value)}`));
   return told.join("; ");
