@@ -74,7 +74,8 @@ async fn an_alert_is_acknowledged_silenced_and_closed() {
         tab_to(browser, "#ask-yes").await;
         key(browser, Key::Enter).await;
         browser.until("none is open", "document.getElementById('view').textContent.includes('No alert is open')").await;
-        assert_eq!(fleet.number("SELECT count(*) AS n FROM fleet_alert WHERE id = 1 AND status = 'CLOSED'").await, 1);
+        let closed = "SELECT count(*) AS n FROM fleet_alert WHERE id = 1 AND status = 'CLOSED'";
+        service::until("the alert is closed", async || fleet.number(closed).await == 1).await;
         assert_eq!(browser.complaints().await, [""; 0]);
     })
     .await;

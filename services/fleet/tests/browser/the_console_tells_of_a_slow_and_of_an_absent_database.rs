@@ -132,7 +132,7 @@ async fn keep_sending(device: Device, name: String, until: Instant) -> Vec<Strin
             if Instant::now() > until {
                 return acknowledged;
             }
-            let answer = device.send(&name, body.clone()).await;
+            let Some(answer) = device.try_send(&name, body.clone()).await else { continue };
             if answer.status == 202 {
                 acknowledged.push(format!("{name} {seq}"));
                 break;
