@@ -29,7 +29,7 @@ enum Command {
     /// Makes or updates the role and the schema, with the owner's login in DATABASE_URL, and ends. The service then needs only
     /// its own role: FLEET_MIGRATE=off.
     Migrate,
-    Simulate(SimulateArguments),
+    Simulate(Box<SimulateArguments>),
 }
 
 #[tokio::main]
@@ -49,7 +49,7 @@ async fn main() -> ExitCode {
         .init();
     let done = match command {
         Some(Command::Migrate) => migrate().await,
-        Some(Command::Simulate(arguments)) => return command::run(arguments).await,
+        Some(Command::Simulate(arguments)) => return command::run(*arguments).await,
         Some(Command::Serve) | None => run().await,
     };
     match done {

@@ -40,8 +40,8 @@ pub(crate) async fn set(tx: &TenantTx) -> Result<()> {
     let schedule = read::<ScheduleBody>(json!({
         "name": "Plant watch", "description": "made for the first hour",
         "layers": [
-            { "layer_order": 0, "rotation": "daily", "handoff_hour": 8, "responders": ["Ada", "Grace", "Hedy"] },
-            { "layer_order": 1, "rotation": "weekly", "responders": ["Margaret", "Radia"] },
+            { "layer_order": 0, "rotation": "daily", "handoff_hour": 8, "responders": ["ada@plant.example", "grace@plant.example", "hedy@plant.example"] },
+            { "layer_order": 1, "rotation": "weekly", "responders": ["margaret@plant.example", "radia@plant.example"] },
         ],
     }))?;
     let schedule = schedules::create(tx, &schedule.checked().map_err(wrong)?).await?;

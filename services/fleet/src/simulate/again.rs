@@ -40,6 +40,8 @@ impl Told {
         match status {
             202 => Told::Acknowledged,
             408 | 425 | 429 | 500..=599 => Told::Again { why, after },
+            // Others work on the same (409), or whatever else passes: who says when to come again means it.
+            400..=499 if after.is_some() => Told::Again { why, after },
             // 202 is the only word for "stored": whatever answers otherwise may not even be the service.
             _ => Told::Refused { why },
         }
@@ -70,6 +72,8 @@ mod tests {
             let after = Some(Duration::from_secs(2));
             assert_eq!(Told::of_status(status, after), Told::Again { why: status.to_string(), after });
         }
+        let after = Some(Duration::from_secs(1));
+        assert_eq!(Told::of_status(409, after), Told::Again { why: "409".to_owned(), after });
         for status in [200, 204, 301, 400, 401, 403, 404, 409, 413, 415, 422] {
             assert_eq!(Told::of_status(status, None), Told::Refused { why: status.to_string() });
         }
