@@ -26,6 +26,7 @@
 //! | [`delivery`] | sending it there, and what became of it |
 //! | `front`, `console` | the page at `/`; the pages of a tenant's people and of operators |
 //! | `play` | in development only: breaking the database from that page, and the account of what it cost |
+//! | [`simulate`] | a made-up fleet, against any service or, in development, against this one |
 //! | [`pools`], [`service`] | the four pools, and what handlers share |
 //! | [`boot`] | what was said, the login role, the schema, the first tenant, the order of starting and stopping, the paths |
 
@@ -55,6 +56,7 @@ mod play;
 pub mod pools;
 pub mod refusal;
 pub mod service;
+pub mod simulate;
 mod sites;
 pub mod subscriptions;
 pub mod telemetry;

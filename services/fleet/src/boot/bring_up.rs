@@ -41,6 +41,8 @@ pub struct BringUpResult {
     pub app_settings: Settings,
     /// The secrets of the first tenant, where there is one.
     pub demo: Option<Credentials>,
+    /// What people of the tenant show whose devices are made up, where there is one.
+    pub made_up_token: Option<String>,
 }
 
 /// What has to be known for it.
@@ -146,7 +148,18 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
         server_version,
         state_limits: given.config.device_state.limits,
     });
-    Ok(BringUpResult { app_url, app_settings, demo: given.demo.clone() })
+    let made_up_token = made_up_token(given);
+    Ok(BringUpResult { app_url, app_settings, demo: given.demo.clone(), made_up_token })
+}
+
+#[cfg(feature = "dev")]
+fn made_up_token(given: &BringUpInput) -> Option<String> {
+    given.demo.as_ref().filter(|_| given.is_played_with).map(Credentials::made_up_token)
+}
+
+#[cfg(not(feature = "dev"))]
+fn made_up_token(_: &BringUpInput) -> Option<String> {
+    None
 }
 
 /// What the owner's connections are opened with.

@@ -116,7 +116,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         return Err(error.into());
     }
     #[cfg(feature = "dev")]
-    begin_to_play(&origin, demo.as_ref(), addr, &stopped);
+    begin_to_play(&origin, demo.as_ref(), (addr, broker.own_url()), &stopped);
     let given = BringUpInput {
         sender: config.delivery.sender()?,
         config,
@@ -153,12 +153,11 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
 fn begin_to_play(
     origin: &Origin,
     demo: Option<&Credentials>,
-    addr: SocketAddr,
+    (addr, broker): (SocketAddr, Option<String>),
     stopped: &watch::Receiver<bool>,
 ) {
     if let (Some(play), Some(demo)) = (&origin.play, demo) {
-        let key = demo.provisioning_key.clone();
-        tokio::spawn(crate::play::run(Arc::clone(play), addr, key, stopped.clone()));
+        tokio::spawn(crate::play::run(Arc::clone(play), addr, broker, demo.clone(), stopped.clone()));
     }
 }
 

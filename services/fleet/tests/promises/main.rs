@@ -17,6 +17,7 @@ mod process;
 mod receiver;
 mod rules;
 mod service;
+mod simulating;
 
 // The promises.
 mod a_batch_has_an_answer_for_each_message;
@@ -48,6 +49,8 @@ mod a_role_may_do_what_its_bundle_says;
 mod a_rule_is_kept_as_it_was_written;
 mod a_signed_token_is_believed_only_if_all_of_it_is_right;
 mod a_silent_device_is_told_once;
+mod a_simulated_fleet_keeps_its_rate_whatever_the_database_does;
+mod a_simulation_says_what_was_not_acknowledged;
 mod a_slow_database_bounds_what_comes_from_the_broker;
 mod a_stop_ends_in_time;
 mod a_subscription_whose_end_has_come_is_turned_once;
@@ -94,6 +97,7 @@ mod the_brokers_certificate_is_verified;
 mod the_consoles_are_files_of_their_own;
 mod the_first_hour_works_as_printed;
 mod the_login_role_carries_its_limits;
+mod the_made_up_fleet_lives;
 mod the_night_keeps_the_database_clean;
 mod the_overview_is_a_tenants_own;
 mod the_pulse_is_told_while_the_database_is_away;

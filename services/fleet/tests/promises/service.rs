@@ -10,7 +10,7 @@ use fleet::{Config, Running, Source};
 use jiff::Timestamp;
 use plimsoll::{Database, Settings, TransactionGuard};
 use plimsoll_embedded::test_server::{self, TestDatabase};
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, Response};
 use serde_json::Value;
 use std::future::Future;
 use std::path::Path;
@@ -185,30 +185,17 @@ impl Device {
             .await
     }
 
-    /// The same; none where the connection ended first, as one that was idle may.
-    pub(crate) async fn try_send(&self, device: &str, body: String) -> Option<Answer> {
-        let path = format!("/ingest/tenant/test/device/{device}/telemetry");
-        match self.post(&path, Some(&self.key), body).send().await {
-            Ok(response) => Some(Answer::of(response).await),
-            Err(_) => None,
-        }
-    }
-
     pub(crate) async fn send_to(
         &self,
         path: &str,
         token: Option<&str>,
         body: impl Into<reqwest::Body>,
     ) -> Answer {
-        Answer::of(self.post(path, token, body).send().await.unwrap()).await
-    }
-
-    fn post(&self, path: &str, token: Option<&str>, body: impl Into<reqwest::Body>) -> RequestBuilder {
-        let request = self.http.post(format!("{}{path}", self.url)).body(body);
-        match token {
-            Some(token) => request.header("X-Provision-Token", token),
-            None => request,
+        let mut request = self.http.post(format!("{}{path}", self.url)).body(body);
+        if let Some(token) = token {
+            request = request.header("X-Provision-Token", token);
         }
+        Answer::of(request.send().await.unwrap()).await
     }
 
     /// Sends a body with the tenant's key under these headers.
