@@ -115,6 +115,7 @@ soak:
 		a_listener_misses_nothing_without_a_gap
 	PLIMSOLL_SECONDS=60 $(CARGO) nextest run -p fleet --no-fail-fast --success-output final --test promises \
 		under_overload_it_works_at_its_capacity
+	PLIMSOLL_READINGS=5000000 $(CARGO) nextest run -p fleet --test promises hot_paths_are_answered_by_indexes
 	PLIMSOLL_SEEDS=$(SEEDS) PLIMSOLL_SEED=$(SEED) $(CARGO) test -p plimsoll --test promises -- --nocapture \
 		--test-threads=1 a_shutdown_at_any_moment_loses_nothing nothing_acknowledged_is_lost_or_doubled
 	$(CARGO) run --release -p ledger -- --ours --seed $(SEED) --seeds $$(( ($(SEEDS) + 9) / 10 ))

@@ -2,8 +2,7 @@
 --
 --   psql -v owner_password="$OWNER_PASSWORD" -f roles.sql postgres://postgres@db/postgres
 --
--- The service's own role, fleet_app, is made by `fleet migrate` with its limits; for that the owner may make roles. Where it must
--- not, make fleet_app here (the lines at the end) and take CREATEROLE away.
+-- The owner may alter the two roles of the service, which takes CREATEROLE.
 
 CREATE ROLE fleet_owner LOGIN NOSUPERUSER NOBYPASSRLS CREATEROLE PASSWORD :'owner_password';
 CREATE DATABASE fleet OWNER fleet_owner;
@@ -15,10 +14,13 @@ REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT CREATE ON SCHEMA public TO fleet_owner;
 REVOKE CONNECT ON DATABASE fleet FROM PUBLIC;
 
--- Made early, so that it may connect; `fleet migrate` gives it its limits and its password (FLEET_APP_PASSWORD).
-CREATE ROLE fleet_app LOGIN NOSUPERUSER NOBYPASSRLS;
+-- The service logs in as fleet_app, and takes fleet_operator for the transactions of operators: it does not inherit, so it has none
+-- of that role's rights otherwise. `fleet migrate` gives it its limits and its password (FLEET_APP_PASSWORD).
+CREATE ROLE fleet_app LOGIN NOSUPERUSER NOBYPASSRLS NOINHERIT;
+CREATE ROLE fleet_operator NOLOGIN NOSUPERUSER NOBYPASSRLS;
 GRANT CONNECT ON DATABASE fleet TO fleet_app;
-GRANT fleet_app TO fleet_owner WITH ADMIN OPTION;
+GRANT fleet_operator TO fleet_app;
+GRANT fleet_app, fleet_operator TO fleet_owner WITH ADMIN OPTION;
 
 -- Limits for whatever logs in to this database. The service's role has the same and its sessions state them.
 ALTER DATABASE fleet SET idle_in_transaction_session_timeout = '30s';

@@ -24,8 +24,9 @@
 //! | [`operator`], [`audit`] | what operators see and do of all tenants; the record of who did what |
 //! | [`alert_rules`] | when an alert is opened and closed by itself |
 //! | [`delivery`] | sending it there, and what became of it |
-//! | `front` | the page at `/` |
+//! | `front`, `console` | the page at `/`; the pages of a tenant's people and of operators |
 //! | `play` | in development only: breaking the database from that page, and the account of what it cost |
+//! | [`simulate`] | a made-up fleet, against any service or, in development, against this one |
 //! | [`pools`], [`service`] | the four pools, and what handlers share |
 //! | [`boot`] | what was said, the login role, the schema, the first tenant, the order of starting and stopping, the paths |
 
@@ -35,6 +36,7 @@ pub mod alerts;
 pub mod audit;
 pub mod boot;
 mod caller;
+mod console;
 pub mod credentials;
 pub mod delivery;
 pub mod devices;
@@ -54,6 +56,7 @@ mod play;
 pub mod pools;
 pub mod refusal;
 pub mod service;
+pub mod simulate;
 mod sites;
 pub mod subscriptions;
 pub mod telemetry;

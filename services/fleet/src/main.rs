@@ -4,6 +4,8 @@ use clap::{Parser, Subcommand};
 use fleet::boot::bring_up::BringUpResult;
 use fleet::boot::{demo, env_file, prepare};
 use fleet::identity::development::{self, Tokens};
+use fleet::simulate::command;
+use fleet::simulate::options::SimulateArguments;
 use fleet::{Config, Running};
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
@@ -27,6 +29,7 @@ enum Command {
     /// Makes or updates the role and the schema, with the owner's login in DATABASE_URL, and ends. The service then needs only
     /// its own role: FLEET_MIGRATE=off.
     Migrate,
+    Simulate(Box<SimulateArguments>),
 }
 
 #[tokio::main]
@@ -46,6 +49,7 @@ async fn main() -> ExitCode {
         .init();
     let done = match command {
         Some(Command::Migrate) => migrate().await,
+        Some(Command::Simulate(arguments)) => return command::run(*arguments).await,
         Some(Command::Serve) | None => run().await,
     };
     match done {
@@ -122,7 +126,7 @@ fn signed_tokens(running: &Running, reached: &BringUpResult) -> Option<Tokens> {
 
 fn welcome(running: &Running, reached: &BringUpResult, env_file: Option<&Path>) -> String {
     let url = running.url();
-    let mut text = String::from("fleet is ready\n");
+    let mut text = format!("fleet is ready\n{}", pages(&url, reached));
     let Some(credentials) = &reached.demo else { return text };
     let signed = signed_tokens(running, reached).map(|tokens| {
         format!("    signed token      {}\n    an operator's     {}\n", tokens.tenant, tokens.operator)
@@ -170,6 +174,29 @@ fn welcome(running: &Running, reached: &BringUpResult, env_file: Option<&Path>) 
   All of these are in {file}, and the operators' token with them; in another shell:
     set -a; . {file}; set +a
     curl -i -H \"Authorization: Bearer $OPERATOR_TOKEN\" \"$FLEET_URL/operator/system/health\"
+"
+        );
+    }
+    text
+}
+
+/// What there is to look at.
+fn pages(url: &str, reached: &BringUpResult) -> String {
+    let mut text = format!(
+        "
+  To look at in a browser:
+    start page        {url}/
+    console           {url}/console
+    dashboard         {url}/plimsoll
+"
+    );
+    if let Some(token) = &reached.made_up_token {
+        text += &format!(
+            "
+  A made-up fleet sends readings over HTTP, and over MQTT where there is a broker. Its console asks for this token:
+    {token}
+  Devices of the tenant test besides, from another shell in this folder:
+    cargo run -p fleet -- simulate
 "
         );
     }

@@ -3,6 +3,7 @@
 //! materialised view would save.
 
 use crate::service;
+use crate::started::until;
 use plimsoll_embedded::test_server::TestDatabase;
 use std::fmt::Write;
 
@@ -27,7 +28,15 @@ async fn plan(database: &TestDatabase, page: &str, before: i64, tags: &str) -> (
 #[tokio::test]
 async fn the_hot_filter_is_answered_by_an_index_that_covers_it() {
     let content = service::start().await;
-    content.database.execute("VACUUM (ANALYZE) content, content_tag").await.unwrap();
+    // Other databases of the same server have transactions, which may hold up what VACUUM can mark.
+    until("the index need not look into the table", async || {
+        content.database.execute("VACUUM (ANALYZE) content, content_tag").await.unwrap();
+        !plan(&content.database, content::PAGE_OF_TAGS, i64::MAX, "{night}")
+            .await
+            .0
+            .contains("Heap Fetches: 1")
+    })
+    .await;
     for tags in ["{night}", "{comet}", "{night,forest}"] {
         let (plan, _) = plan(&content.database, content::PAGE_OF_TAGS, i64::MAX, tags).await;
         assert!(plan.contains("Index Only Scan Backward using content_tag_pkey"), "{tags}: {plan}");

@@ -6,8 +6,7 @@
 //! service with the reason, since a service that tries for ever looks like one that works. A schema that cannot be made is
 //! told in the log and tried again, so that an operator can put it right while the service answers 503.
 
-use crate::alert_rules::{evaluate, silence};
-use crate::audit::forget;
+use crate::boot::background;
 use crate::boot::config::Config;
 use crate::boot::demo::{self, Credentials};
 use crate::boot::prepared;
@@ -15,18 +14,11 @@ use crate::boot::role;
 use crate::boot::schema::{MIGRATIONS, SENTINEL};
 use crate::boot::{database_url, session};
 use crate::credentials;
-use crate::delivery::sender::{self, Sender};
-use crate::devices::state::noting;
-use crate::escalation::tick;
-use crate::hygiene::{self, Imports};
-use crate::identity::revocations;
-use crate::ingest::partitions::{self, Partitions};
-use crate::ingest::quarantine;
+use crate::delivery::sender::Sender;
+use crate::ingest::partitions::Partitions;
 use crate::ingest::writer::Writer;
-use crate::operator::history;
 use crate::pools::Pools;
 use crate::service::{Ready, Service};
-use crate::subscriptions::terms;
 use plimsoll::migrate::Initialisation;
 use plimsoll::secret::{Password, Secret};
 use plimsoll::settings::{Plan, Settings};
@@ -49,6 +41,8 @@ pub struct BringUpResult {
     pub app_settings: Settings,
     /// The secrets of the first tenant, where there is one.
     pub demo: Option<Credentials>,
+    /// What people of the tenant show whose devices are made up, where there is one.
+    pub made_up_token: Option<String>,
 }
 
 /// What has to be known for it.
@@ -141,47 +135,31 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
     // What remains of a request's time is for its other steps, so that its device hears of the batch.
     let within = given.config.request_deadline * 4 / 5;
     let writer = Writer::start(pools.ingest.clone(), partitions.clone(), within);
-    tokio::spawn(partitions::keep_ahead(partitions.clone(), given.stop.clone()));
-    let writing =
-        quarantine::keep_writing(given.service.clone(), pools.ops_worker.clone(), given.stop.clone());
-    tokio::spawn(writing);
-    tokio::spawn(terms::keep(pools.ops_worker.clone(), given.stop.clone()));
-    let imports = Imports::default();
-    keep_clean(given, &app_settings, imports.clone());
-    let every = given.config.escalation_every;
-    tokio::spawn(tick::keep_going(pools.ops_worker.clone(), every, given.stop.clone()));
-    let state = given.config.device_state;
-    tokio::spawn(noting::keep_noting(pools.ops_worker.clone(), state, given.stop.clone()));
-    if given.service.identity().is_on() {
-        let identity = given.service.identity().clone();
-        tokio::spawn(revocations::hear(identity, pools.system.clone(), given.stop.clone()));
-    }
-    tokio::spawn(forget::run(pools.ops_worker.clone(), given.stop.clone()));
-    tokio::spawn(history::run(given.service.clone(), given.stop.clone()));
-    tokio::spawn(evaluate::run(pools.ops_worker.clone(), given.stop.clone()));
-    tokio::spawn(silence::run(pools.ops_worker.clone(), given.stop.clone()));
-    let sender = given.sender.clone();
-    tokio::spawn(sender::run(sender.clone(), pools.ops_worker.clone(), given.stop.clone()));
+    let imports = background::begin(given, &app_settings, &pools, &partitions);
     let with_tenant = given.demo.is_some() && session::takes_options(owner);
     let app_url = database_url::of_role(pools.ui.plan(), given.own_port, password.as_ref(), with_tenant);
     given.service.set_ready(Ready {
         pools,
         writer,
-        sender,
+        sender: given.sender.clone(),
         cursors,
         imports,
         partitions,
         server_version,
-        state_limits: state.limits,
+        state_limits: given.config.device_state.limits,
     });
-    Ok(BringUpResult { app_url, app_settings, demo: given.demo.clone() })
+    let made_up_token = made_up_token(given);
+    Ok(BringUpResult { app_url, app_settings, demo: given.demo.clone(), made_up_token })
 }
 
-/// Starts the work of the night. By the time of its first connection the password is the one that holds.
-fn keep_clean(given: &BringUpInput, app_settings: &Settings, imports: Imports) {
-    let settings = hygiene::keep::settings(app_settings);
-    let open = move || Database::connect(settings.clone());
-    tokio::spawn(hygiene::keep::keep(open, imports, given.config.night_hour, given.stop.clone()));
+#[cfg(feature = "dev")]
+fn made_up_token(given: &BringUpInput) -> Option<String> {
+    given.demo.as_ref().filter(|_| given.is_played_with).map(Credentials::made_up_token)
+}
+
+#[cfg(not(feature = "dev"))]
+fn made_up_token(_: &BringUpInput) -> Option<String> {
+    None
 }
 
 /// What the owner's connections are opened with.

@@ -80,6 +80,15 @@ impl Credentials {
         }
     }
 
+    /// What people of the made-up tenant show, in development: the same secret under the other tenant's name.
+    #[cfg(feature = "dev")]
+    #[must_use]
+    pub fn made_up_token(&self) -> String {
+        let secret =
+            self.access_token.split_once('.').map_or(self.access_token.as_str(), |(_, secret)| secret);
+        format!("{}.{secret}", crate::play::TENANT)
+    }
+
     /// Writes them down, for the owner's eyes only; whole or not at all.
     ///
     /// # Errors
@@ -98,25 +107,28 @@ impl Credentials {
 /// # Cancel safety
 /// All or nothing.
 pub async fn seed(owner: &Database, credentials: &Credentials) -> Result<()> {
-    seed_named(owner, TENANT, credentials).await
+    let work = async |tx: TenantTx| seed_tenant(&tx, credentials, &credentials.access_token).await;
+    transaction::retrying(owner.named("seed the first tenant"), &id(TENANT)?, work).await
 }
 
-/// The same for the made-up devices of the start page, which have a tenant of their own and show the same key.
+/// The same for the made-up devices of the start page, which have a tenant of their own and show the same key; and what their
+/// console shows.
 #[cfg(feature = "dev")]
 pub(crate) async fn seed_made_up(owner: &Database, credentials: &Credentials) -> Result<()> {
-    seed_named(owner, crate::play::TENANT, credentials).await
+    let token = credentials.made_up_token();
+    let work = async |tx: TenantTx| {
+        seed_tenant(&tx, credentials, &token).await?;
+        crate::play::scene::set(&tx).await
+    };
+    transaction::retrying(owner.named("seed the made-up tenant"), &id(crate::play::TENANT)?, work).await
 }
 
-async fn seed_named(owner: &Database, tenant: &str, credentials: &Credentials) -> Result<()> {
-    let tenant = TenantId::parse(tenant).ok_or_else(|| Error::abort("the demo tenant's name is none"))?;
-    let (key, token) =
-        (TokenHash::of(&credentials.provisioning_key).hex(), TokenHash::of(&credentials.access_token).hex());
-    let call = owner.named("seed the first tenant");
-    let work = async |tx: TenantTx| seed_tenant(&tx, &key, &token).await;
-    transaction::retrying(call, &tenant, work).await
+fn id(tenant: &str) -> Result<TenantId> {
+    TenantId::parse(tenant).ok_or_else(|| Error::abort("the demo tenant's name is none"))
 }
 
-async fn seed_tenant(tx: &TenantTx, key: &str, token: &str) -> Result<()> {
+async fn seed_tenant(tx: &TenantTx, credentials: &Credentials, token: &str) -> Result<()> {
+    let (key, token) = (TokenHash::of(&credentials.provisioning_key).hex(), TokenHash::of(token).hex());
     tx.advisory_lock(("seed", tx.tenant())).await?;
     tx.execute(
         "INSERT INTO public.tenants (tenant_id, name, provision_key_hash) VALUES ($1, 'The first tenant', $2)

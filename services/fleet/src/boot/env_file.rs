@@ -12,7 +12,9 @@
 use crate::boot::demo::{Credentials, TENANT};
 use crate::boot::private_file;
 use crate::identity::development::Tokens;
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -29,6 +31,16 @@ pub fn write(
     tokens: Option<&Tokens>,
 ) -> io::Result<()> {
     private_file::write(path, &text(service, database, broker, credentials, tokens))
+}
+
+/// Reads what [`write`] has written: the values by their names.
+///
+/// # Errors
+/// As any reading.
+pub fn read(path: &Path) -> io::Result<BTreeMap<String, String>> {
+    let text = fs::read_to_string(path)?;
+    let pairs = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
+    Ok(pairs.map(|(name, word)| (name.trim().to_owned(), unquoted(word.trim()))).collect())
 }
 
 fn text(
@@ -76,6 +88,19 @@ fn quoted(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }
 
+/// What a shell makes of such a word.
+fn unquoted(word: &str) -> String {
+    let (mut text, mut is_quoted, mut characters) = (String::new(), false, word.chars());
+    while let Some(character) = characters.next() {
+        match character {
+            '\'' => is_quoted = !is_quoted,
+            '\\' if !is_quoted => text.extend(characters.next()),
+            other => text.push(other),
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +136,9 @@ mod tests {
             use std::os::unix::fs::PermissionsExt;
             assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         }
+        let read = read(&file).unwrap();
+        assert_eq!((read["DEVICE_KEY"].as_str(), read["FLEET_URL"].as_str()), (odd, "http://127.0.0.1:1"));
+        assert_eq!(read["MQTT_URL"], "mqtt://a:b@c:1");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
     }
 }

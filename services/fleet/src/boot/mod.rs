@@ -2,6 +2,7 @@
 //! it answers.
 
 mod alert_paths;
+mod background;
 pub mod bring_up;
 mod broker;
 pub mod config;
@@ -22,5 +23,6 @@ pub(crate) mod router;
 pub mod schema;
 pub mod session;
 pub mod start;
+mod start_error;
 mod state_config;
 mod stop;

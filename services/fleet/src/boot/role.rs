@@ -33,7 +33,7 @@ pub const TRANSACTION_LIMIT: (&str, &str) = ("transaction_timeout", "1min");
 const KNOWS: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_settings WHERE name = $1)";
 
 const LOOK: &str = "
-    SELECT rolcanlogin AND NOT rolsuper AND NOT rolbypassrls AND NOT rolinherit, coalesce(rolconfig, '{}')
+    SELECT NOT rolsuper AND NOT rolbypassrls, rolcanlogin AND NOT rolinherit, coalesce(rolconfig, '{}')
     FROM pg_catalog.pg_roles WHERE rolname = $1";
 
 const LOOK_AT_OPERATORS: &str = "
@@ -105,11 +105,15 @@ async fn set_right(owner: &Database, password: Option<&str>) -> Result<()> {
             .await?;
         return set_limits(owner, &[]).await;
     };
-    let is_plain: bool = row.try_get(0)?;
-    if !is_plain {
-        owner.execute(&format!("ALTER ROLE {NAME} LOGIN NOSUPERUSER NOBYPASSRLS NOINHERIT"), &[]).await?;
+    let (is_bound, is_login): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+    // Only a superuser may speak of the first two, also to take them away.
+    if !is_bound {
+        owner.execute(&format!("ALTER ROLE {NAME} NOSUPERUSER NOBYPASSRLS"), &[]).await?;
     }
-    set_limits(owner, &row.try_get::<_, Vec<String>>(1)?).await
+    if !is_login {
+        owner.execute(&format!("ALTER ROLE {NAME} LOGIN NOINHERIT"), &[]).await?;
+    }
+    set_limits(owner, &row.try_get::<_, Vec<String>>(2)?).await
 }
 
 async fn set_limits(owner: &Database, present: &[String]) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use crate::audit;
 use crate::boot::alert_paths;
+use crate::console::{self, FirstTenant};
 use crate::front::{self, FrontInput};
 use crate::ingest::{batch, message};
 use crate::service::Service;
@@ -32,11 +33,13 @@ pub(crate) struct RouterInput {
     pub(crate) marks: Marks,
     /// For the page at `/`.
     pub(crate) front: FrontInput,
+    /// For the console, in development.
+    pub(crate) first_tenant: FirstTenant,
 }
 
 /// All of them.
 pub(crate) fn all(given: RouterInput) -> Router {
-    let RouterInput { service, deadline, ready, marks, front } = given;
+    let RouterInput { service, deadline, ready, marks, front, first_tenant } = given;
     let operators = service.operators().clone();
     let dashboard_options = DashboardOptions::default().service("fleet").version(VERSION).marks(&marks);
     let databases = service.databases().clone();
@@ -70,6 +73,7 @@ pub(crate) fn all(given: RouterInput) -> Router {
         .merge(of_people)
         .merge(endpoints(&databases, &operators, about(&service, &ready)))
         .merge(front::routes(front))
+        .merge(console::all(&databases, first_tenant))
         .nest("/plimsoll", dashboard(&databases, &operators, dashboard_options))
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_way)
@@ -77,6 +81,7 @@ pub(crate) fn all(given: RouterInput) -> Router {
         .layer(layers(&databases, options))
         .merge(batches)
         .merge(uploads)
+        .merge(console::pulse(&service))
         .layer(from_fn(identity::route::remember))
         .with_state(service)
 }

@@ -5,22 +5,7 @@
 //! way round: no new requests, those under way are finished, what the queue holds is written, the pools are closed, and
 //! PostgreSQL is stopped. One limit, `FLEET_HARD_STOP`, holds for all of that.
 //!
-//! | background task | what stops it |
-//! |---|---|
-//! | the HTTP server | [`Running::stop`], requests within `FLEET_GRACE` |
-//! | bringing the database up | its end; aborted by [`Running::stop`] |
-//! | the door to the broker | [`Running::stop`], after what is under way is done with |
-//! | the writer of readings | [`Running::stop`], after what it was given is written |
-//! | partitions ahead | [`Running::stop`] |
-//! | hearing which tokens of operators are revoked | [`Running::stop`] |
-//! | escalation of alerts that are due | [`Running::stop`] |
-//! | changes of devices' states are noted | [`Running::stop`] |
-//! | rules about readings and about silence | [`Running::stop`] |
-//! | sending messages | [`Running::stop`]; what is being sent is waited for |
-//! | subscriptions whose end has come | [`Running::stop`] |
-//! | the work of the night | [`Running::stop`] |
-//! | made-up devices (development) | [`Running::stop`] |
-//! | a fault that is played (development) | its own end; ended by [`Running::stop`] |
+//! What goes on in the background until it stops: `background`.
 
 use crate::boot::bring_up::{self, BringUpInput, BringUpResult};
 use crate::boot::broker::Broker;
@@ -28,20 +13,19 @@ use crate::boot::config::{Config, Source};
 use crate::boot::demo::Credentials;
 use crate::boot::origin::{Origin, kept_credentials};
 use crate::boot::router::{self, RouterInput};
+pub use crate::boot::start_error::StartError;
 use crate::boot::stop;
-use crate::delivery::mail::MailError;
+use crate::console::FirstTenant;
 use crate::front::FrontInput;
-use crate::identity::{self, Identity, IdentityError};
+use crate::identity::{self, Identity};
 use crate::pools::Pools;
 use crate::service::{Ready, Service};
 use futures_util::poll;
 use plimsoll::secret::Secret;
 use plimsoll::settings::{Settings, SettingsError};
-use plimsoll_http::report::{ReportError, ReportGuard, ReportOptions, on_sigusr1};
+use plimsoll_http::report::{ReportGuard, ReportOptions, on_sigusr1};
 use plimsoll_http::serve::{LastWork, StopBy, StopHandle, descriptors_of};
-use plimsoll_http::{
-    Contradictions, Marks, Operators, ReadySwitch, ServeError, ServeOptions, Stopped, WeakToken,
-};
+use plimsoll_http::{Marks, Operators, ReadySwitch, ServeError, ServeOptions, Stopped, WeakToken};
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -59,65 +43,6 @@ const OPERATOR: &str = "operator";
 /// What the service's own PostgreSQL has for stopping, however long the rest took.
 #[cfg(feature = "dev")]
 const LEAST: Duration = Duration::from_secs(1);
-
-/// Why the service could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The port is taken, or not ours to take.
-    #[error("cannot listen on {addr}: {why}")]
-    Listen {
-        /// Where.
-        addr: SocketAddr,
-        /// Why, and what to do.
-        why: String,
-    },
-    /// The secrets of the first tenant.
-    #[error("the folder {folder} cannot be used: {source}")]
-    Folder {
-        /// Which.
-        folder: String,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Its own PostgreSQL.
-    #[cfg(feature = "dev")]
-    #[error("the service's own PostgreSQL did not start: {0}")]
-    DevPostgres(#[from] plimsoll_embedded::Error),
-    /// What lies between the service and its own PostgreSQL, so that it can be broken.
-    #[cfg(feature = "dev")]
-    #[error("the proxy in front of the service's own PostgreSQL did not start: {0}")]
-    Proxy(io::Error),
-    /// It was built without a PostgreSQL of its own, and was told of no other.
-    #[error("no database was named: set DATABASE_URL=postgresql://owner:password@host:5432/fleet")]
-    NoDatabase,
-    /// The settings of the library.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    /// The broker's certificates.
-    #[error("the broker cannot be spoken to: {0}")]
-    Broker(String),
-    /// Time limits that contradict each other.
-    #[error("the time limits do not fit each other: {0} (FLEET_REQUEST_DEADLINE, FLEET_PROXY_LIMIT)")]
-    Limits(#[from] Contradictions),
-    /// A token that can be guessed.
-    #[error("OPERATOR_TOKEN cannot be used: {0}")]
-    OperatorToken(#[from] WeakToken),
-    /// What is said of the identity provider.
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    /// The relay for mail.
-    #[error(transparent)]
-    Mail(#[from] MailError),
-    /// The HTTP server.
-    #[error("the HTTP server cannot start: {0} (grace is FLEET_GRACE, hard_stop is FLEET_HARD_STOP)")]
-    Serve(#[from] ServeError),
-    /// The report on SIGUSR1.
-    #[error("{0} (FLEET_SIGUSR1)")]
-    Report(#[from] ReportError),
-    /// What waiting cannot heal.
-    #[error("the database cannot be used: {0}")]
-    Database(String),
-}
 
 /// How far it has come.
 #[derive(Clone)]
@@ -182,6 +107,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         ready: options.ready.clone(),
         marks,
         front: front(&service, demo.as_ref(), &origin),
+        first_tenant: FirstTenant::of(service.operators(), demo.as_ref()),
         service: service.clone(),
     };
     let mut server = Box::pin(plimsoll_http::serve(listener, router::all(paths), options));
@@ -190,7 +116,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         return Err(error.into());
     }
     #[cfg(feature = "dev")]
-    begin_to_play(&origin, demo.as_ref(), addr, &stopped);
+    begin_to_play(&origin, demo.as_ref(), (addr, broker.own_url()), &stopped);
     let given = BringUpInput {
         sender: config.delivery.sender()?,
         config,
@@ -227,12 +153,11 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
 fn begin_to_play(
     origin: &Origin,
     demo: Option<&Credentials>,
-    addr: SocketAddr,
+    (addr, broker): (SocketAddr, Option<String>),
     stopped: &watch::Receiver<bool>,
 ) {
     if let (Some(play), Some(demo)) = (&origin.play, demo) {
-        let key = demo.provisioning_key.clone();
-        tokio::spawn(crate::play::run(Arc::clone(play), addr, key, stopped.clone()));
+        tokio::spawn(crate::play::run(Arc::clone(play), addr, broker, demo.clone(), stopped.clone()));
     }
 }
 

@@ -70,11 +70,11 @@ where
     let places = Arc::new(Semaphore::new(READERS));
     let front = Arc::new(Front { given, started: SystemTime::now(), places });
     let mut router = Router::new()
-        .route("/", get(async || page::FRONT.answer()))
+        .route("/", get(async |headers: HeaderMap| page::FRONT.answer(&headers)))
         .route("/stream", get(read).layer(RouteDeadline::none()));
-    for file in page::FILES {
-        router =
-            router.route(&format!("/front/{}", file.name), get(move || std::future::ready(file.answer())));
+    for file in &page::FILES {
+        let answer = async |headers: HeaderMap| file.answer(&headers);
+        router = router.route(&format!("/front/{}", file.name), get(answer));
     }
     router.with_state(front).merge(buttons)
 }
@@ -83,7 +83,7 @@ where
 fn buttons<S: Clone + Send + Sync + 'static>(given: &FrontInput) -> Router<S> {
     match &given.play {
         Some(play) => crate::play::routes(play, given.service.operators())
-            .route("/front/play.js", get(async || page::PLAY.answer())),
+            .route("/front/play.js", get(async |headers: HeaderMap| page::PLAY.answer(&headers))),
         None => Router::new(),
     }
 }

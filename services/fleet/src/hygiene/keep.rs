@@ -19,7 +19,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// The server counts what a session has changed once that has been idle for ten seconds.
-const AFTER_IMPORT: Duration = Duration::from_secs(12);
+const AFTER_IMPORT: Duration = Duration::from_secs(11);
+const LOOKS: usize = 3;
 
 /// Told of imports, so that statistics are renewed after them. Cheap to clone.
 #[derive(Clone, Default)]
@@ -57,12 +58,7 @@ where
             () = tokio::time::sleep(pause) => false,
             () = imports.0.notified() => true,
         };
-        let work = async {
-            if after_import {
-                tokio::time::sleep(AFTER_IMPORT).await;
-            }
-            round(&open, after_import, hour).await;
-        };
+        let work = round(&open, after_import, hour);
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
             () = work => {}
@@ -85,13 +81,7 @@ where
         }
     };
     if after_import {
-        match renew_statistics(&db).await {
-            Ok(tables) if tables.is_empty() => {}
-            Ok(tables) => {
-                tracing::info!("the planner's statistics were renewed after an import: {}", tables.join(", "))
-            }
-            Err(error) => tracing::warn!("statistics could not be renewed after an import: {error}"),
-        }
+        after_an_import(&db).await;
     }
     for work in Work::ALL {
         match if_due(&db, work, Timestamp::now(), hour).await {
@@ -106,4 +96,19 @@ where
         }
     }
     db.close().await;
+}
+
+/// Looks a few times, until much has changed by the server's count.
+async fn after_an_import(db: &Database) {
+    for _ in 0..LOOKS {
+        tokio::time::sleep(AFTER_IMPORT).await;
+        match renew_statistics(db).await {
+            Ok(tables) if tables.is_empty() => {}
+            Ok(tables) => {
+                let tables = tables.join(", ");
+                return tracing::info!("the planner's statistics were renewed after an import: {tables}");
+            }
+            Err(error) => return tracing::warn!("statistics could not be renewed after an import: {error}"),
+        }
+    }
 }

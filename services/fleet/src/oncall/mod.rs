@@ -1,5 +1,6 @@
 //! Who is on call: the rule of rotation, and schedules as people write them.
 
+pub mod board;
 pub mod refusal;
 pub mod rotation;
 pub mod routes;

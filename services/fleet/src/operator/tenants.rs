@@ -22,25 +22,36 @@ const FIRST_SITE: &str = "
 const FIRST_TOKEN: &str = "
     INSERT INTO public.tenant_access_tokens (tenant_id, token_hash, label) VALUES ($1, $2, 'first')";
 
-const PAGE: &str = "
-    SELECT tenant_id, name, status, created_at, updated_at, deleted_at FROM public.tenants
-    WHERE tenant_id > $1 AND ($2::text IS NULL OR status = $2)
-      AND ($3::text IS NULL OR strpos(lower(tenant_id || ' ' || name), lower($3)) > 0)
-    ORDER BY tenant_id LIMIT $4";
+/// The numbers of the tenant in the row `t`, in the order of [`stats`].
+macro_rules! stats {
+    () => {
+        "(SELECT count(*) FROM public.device_registry d WHERE d.tenant_id = t.tenant_id AND d.status <> 'DELETED'),
+         (SELECT count(*) FROM public.device_registry d WHERE d.tenant_id = t.tenant_id AND d.status = 'ACTIVE'),
+         (SELECT count(*) FROM public.subscriptions s
+          WHERE s.tenant_id = t.tenant_id AND s.status IN ('TRIAL', 'ACTIVE', 'GRACE')),
+         (SELECT coalesce(sum(s.device_limit), 0)::bigint FROM public.subscriptions s
+          WHERE s.tenant_id = t.tenant_id AND s.status IN ('TRIAL', 'ACTIVE', 'GRACE')),
+         (SELECT count(*) FROM public.fleet_alert a
+          WHERE a.tenant_id = t.tenant_id AND a.status IN ('OPEN', 'ACKNOWLEDGED')),
+         (SELECT coalesce(sum(q.cnt), 0)::bigint FROM public.quarantine_counters_minute q
+          WHERE q.tenant_id = t.tenant_id AND q.bucket_minute >= now() - interval '24 hours')"
+    };
+}
 
-const ONE: &str = "
-    SELECT tenant_id, name, status, created_at, updated_at, deleted_at FROM public.tenants WHERE tenant_id = $1";
+const PAGE: &str = concat!(
+    "SELECT t.tenant_id, t.name, t.status, t.created_at, t.updated_at, t.deleted_at, ",
+    stats!(),
+    " FROM (SELECT tenant_id, name, status, created_at, updated_at, deleted_at FROM public.tenants
+      WHERE tenant_id > $1 AND ($2::text IS NULL OR status = $2)
+        AND ($3::text IS NULL OR strpos(lower(tenant_id || ' ' || name), lower($3)) > 0)
+      ORDER BY tenant_id LIMIT $4) AS t ORDER BY t.tenant_id"
+);
 
-const STATS: &str = "
-    SELECT (SELECT count(*) FROM public.device_registry WHERE tenant_id = $1 AND status <> 'DELETED'),
-           (SELECT count(*) FROM public.device_registry WHERE tenant_id = $1 AND status = 'ACTIVE'),
-           (SELECT count(*) FROM public.subscriptions
-            WHERE tenant_id = $1 AND status IN ('TRIAL', 'ACTIVE', 'GRACE')),
-           (SELECT coalesce(sum(device_limit), 0)::bigint FROM public.subscriptions
-            WHERE tenant_id = $1 AND status IN ('TRIAL', 'ACTIVE', 'GRACE')),
-           (SELECT count(*) FROM public.fleet_alert WHERE tenant_id = $1 AND status IN ('OPEN', 'ACKNOWLEDGED')),
-           (SELECT coalesce(sum(cnt), 0)::bigint FROM public.quarantine_counters_minute
-            WHERE tenant_id = $1 AND bucket_minute >= now() - interval '24 hours')";
+const ONE: &str = concat!(
+    "SELECT t.tenant_id, t.name, t.status, t.created_at, t.updated_at, t.deleted_at, ",
+    stats!(),
+    " FROM public.tenants t WHERE t.tenant_id = $1"
+);
 
 /// What is written of the tenant's meanwhile refers to this row, and does not wait.
 const LOCK: &str = "SELECT status FROM public.tenants WHERE tenant_id = $1 FOR NO KEY UPDATE";
@@ -70,7 +81,8 @@ pub async fn create(tx: &OperatorTx, draft: &Draft, key_hash: &str, token_hash: 
     Ok(Ok(()))
 }
 
-/// Up to `limit` tenants whose ids come after `after`, in order, of this state and with this text in their id or name.
+/// Up to `limit` tenants with their numbers, whose ids come after `after`, in order, of this state and with this text in their id
+/// or name.
 ///
 /// # Errors
 /// As any statement's.
@@ -99,21 +111,7 @@ pub async fn one(tx: &OperatorTx, tenant: &str) -> Done<Value> {
     let Some(row) = tx.query_opt(ONE, &[&tenant]).await? else {
         return Ok(Err(OperatorRefusal::TenantNotFound));
     };
-    let mut told = shown(&row)?;
-    let row = tx.query_one(STATS, &[&tenant]).await?;
-    let number = |place: usize| row.try_get::<_, i64>(place);
-    let stats = json!({
-        "devices": number(0)?,
-        "devices_active": number(1)?,
-        "subscriptions": number(2)?,
-        "device_limit": number(3)?,
-        "alerts_open": number(4)?,
-        "not_taken_24h": number(5)?,
-    });
-    if let Some(fields) = told.as_object_mut() {
-        fields.insert("stats".to_owned(), stats);
-    }
-    Ok(Ok(told))
+    shown(&row).map(Ok)
 }
 
 /// Changes a tenant, and shows it as it is then.
@@ -147,5 +145,18 @@ fn shown(row: &Row) -> Result<Value> {
         "created_at": time(3)?.map(|time| time.to_string()),
         "updated_at": time(4)?.map(|time| time.to_string()),
         "deleted_at": time(5)?.map(|time| time.to_string()),
+        "stats": stats(row)?,
+    }))
+}
+
+fn stats(row: &Row) -> Result<Value> {
+    let number = |place: usize| row.try_get::<_, i64>(place);
+    Ok(json!({
+        "devices": number(6)?,
+        "devices_active": number(7)?,
+        "subscriptions": number(8)?,
+        "device_limit": number(9)?,
+        "alerts_open": number(10)?,
+        "not_taken_24h": number(11)?,
     }))
 }

@@ -77,10 +77,11 @@ impl Ledger {
         }
     }
 
-    /// The number of a device's next reading, which is made now.
-    pub(super) fn make(&mut self, device: usize, now: Timestamp) -> Option<i64> {
+    /// The number of a device's next reading, which was made then: perhaps long before it is sent.
+    pub(super) fn make(&mut self, device: usize, made: Timestamp) -> Option<i64> {
         let account = self.accounts.get_mut(device)?;
-        account.on_its_way = Some(now);
+        account.on_its_way = Some(made);
+        self.since = self.since.min(earlier(made, MARGIN));
         account.first.checked_add_unsigned(account.acknowledged)
     }
 
@@ -218,6 +219,21 @@ mod tests {
         ledger.acknowledged(0);
         let third = ledger.question();
         ledger.answered(&third, &found(1, 1), at(402));
+        assert_eq!(ledger.tally(), tally(11, 11, 0, 0));
+    }
+
+    #[test]
+    fn what_a_device_kept_for_long_is_looked_for_where_it_was_made() {
+        let mut ledger = after(10);
+        let question = ledger.question();
+        ledger.answered(&question, &found(10, 10), at(400));
+        assert_eq!(ledger.question().since, at(399));
+        // Made while the service stood still, and sent only now.
+        ledger.make(0, at(350));
+        ledger.acknowledged(0);
+        let question = ledger.question();
+        assert_eq!((question.since, question.devices[0].1), (at(349), 1));
+        ledger.answered(&question, &found(1, 1), at(402));
         assert_eq!(ledger.tally(), tally(11, 11, 0, 0));
     }
 

@@ -3,7 +3,8 @@
 //! | file | what is in it |
 //! |---|---|
 //! | [`breakage`] | what can be done to the database, for how long, and how it ends |
-//! | [`load`], [`client`] | the made-up devices, and how they speak to the service |
+//! | [`fleet`] | the made-up devices: those of `fleet simulate`, at this service |
+//! | [`scene`] | what their tenant has beside them: sites, rules, who is on call |
 //! | [`ledger`] | what was acknowledged, against what is in the table; pure |
 //! | [`witness`] | asks the table, past everything that is broken |
 //! | [`routes`] | the buttons, over HTTP |
@@ -13,15 +14,16 @@
 //! for a database that somebody else looks after, or on an address that other machines reach.
 
 mod breakage;
-mod client;
+mod fleet;
 mod ledger;
-mod load;
 mod routes;
+pub(crate) mod scene;
 mod witness;
 
-pub(crate) use load::{TENANT, run};
+pub(crate) use fleet::{TENANT, run};
 pub(crate) use routes::routes;
 
+use crate::simulate::figures::Figures;
 use breakage::{Breakage, UnderWay};
 use ledger::{Ledger, Tally};
 use parking_lot::Mutex;
@@ -31,7 +33,7 @@ use plimsoll_http::Marks;
 use serde::Serialize;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -45,9 +47,9 @@ pub(crate) struct Play {
     is_stopping: AtomicBool,
     ledger: Mutex<Ledger>,
     checked: Mutex<Option<Instant>>,
-    /// Devices whose last attempt was not acknowledged.
-    sending_again: AtomicUsize,
-    /// How many look at the page: devices send only while someone does, so that a service that is left alone stays idle.
+    /// What came of the readings.
+    figures: Arc<Figures>,
+    /// How many look at the page: devices send much while someone does, and little otherwise.
     readers: watch::Sender<usize>,
 }
 
@@ -85,9 +87,9 @@ impl Play {
             marks: marks.clone(),
             under_way: Mutex::default(),
             is_stopping: AtomicBool::new(false),
-            ledger: Mutex::new(Ledger::new(load::DEVICES, jiff::Timestamp::now())),
+            ledger: Mutex::new(Ledger::new(fleet::DEVICES, jiff::Timestamp::now())),
             checked: Mutex::default(),
-            sending_again: AtomicUsize::new(0),
+            figures: Arc::default(),
             readers: watch::Sender::new(0),
         }))
     }
@@ -110,7 +112,7 @@ impl Play {
         PlayView {
             tally: self.ledger.lock().tally(),
             checked_ms: checked.map(|at| in_ms(now.saturating_duration_since(at))),
-            sending_again: self.sending_again.load(Ordering::Relaxed),
+            sending_again: self.figures.sending_again(),
             breakage: self.under_way.lock().as_ref().map(|under_way| BreakageView {
                 name: under_way.breakage,
                 left_ms: in_ms(under_way.ends.saturating_duration_since(now)),

@@ -1,8 +1,8 @@
 //! Asks the table what is in it, as another than the service: past the proxy, past the pools, and as a role that sees every row.
 
 use super::Play;
+use super::fleet::{TENANT, name};
 use super::ledger::{Found, Question};
-use super::load::{TENANT, name};
 use crate::boot::dev_postgres::DATABASE;
 use jiff::Timestamp;
 use std::fmt::Write;
@@ -12,19 +12,20 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 /// This often.
 const EVERY: Duration = Duration::from_millis(500);
+/// While no one looks: what was found right is not asked about again, so the question stays short.
+const IN_QUIET: Duration = Duration::from_secs(60);
 /// A server that does not answer by then is asked another time.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// Asks for as long as someone looks.
+/// Asks for as long as the service runs, and often while someone looks.
 pub(super) async fn watch(play: Arc<Play>) {
     let mut readers = play.readers.subscribe();
     let mut every = interval(EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         every.tick().await;
-        if readers.wait_for(|readers| *readers > 0).await.is_err() {
-            return;
-        }
+        // Either someone looks, or the time is over.
+        let _ = timeout(IN_QUIET, readers.wait_for(|readers| *readers > 0)).await;
         if !play.is_server_away() {
             ask(&play).await;
         }

@@ -15,11 +15,9 @@ async fn let_time_pass(fleet: &Fleet) {
         UPDATE device_registry SET created_at = created_at - interval '2 min';
         UPDATE fleet_alert SET created_at = created_at - interval '2 min';
         UPDATE alert_rules SET updated_at = updated_at - interval '2 min';
-        DO $$ BEGIN
-            IF to_regclass('device_state') IS NOT NULL THEN
-                EXECUTE 'UPDATE device_state SET last_seen_at = last_seen_at - interval ''2 min''';
-            END IF;
-        END $$";
+        UPDATE device_state SET last_seen_at = last_seen_at - interval '2 min',
+            last_telemetry_at = last_telemetry_at - interval '2 min',
+            last_heartbeat_at = last_heartbeat_at - interval '2 min'";
     fleet.database.execute(sql).await.unwrap();
 }
 

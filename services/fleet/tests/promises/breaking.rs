@@ -2,7 +2,7 @@
 
 use crate::service::{self, PATIENCE};
 use fleet::boot::demo::Credentials;
-use fleet::{Running, Source};
+use fleet::{Config, Running, Source};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -21,10 +21,16 @@ pub(crate) struct Stream {
 
 impl Breakable {
     pub(crate) async fn start() -> Self {
+        Breakable::start_with(|_| {}).await
+    }
+
+    /// The same, with a configuration that `change` has changed.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = service::config("postgresql://nobody@127.0.0.1/none", folder.path());
         config.database = Source::DevPostgres;
         config.pool_timeout_is_said = false;
+        change(&mut config);
         let running = fleet::start(config).await.unwrap();
         running.ready().await.unwrap();
         let device = service::Device::of(running.url(), Credentials::of_folder(folder.path()).unwrap());

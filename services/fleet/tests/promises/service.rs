@@ -74,7 +74,7 @@ pub(crate) fn config(url: &str, folder: &Path) -> Config {
         // No device changes its state by itself while a test compares tables.
         device_state: StateSettings {
             limits: StateLimits { online: Duration::from_secs(3600), stale: Duration::from_secs(7200) },
-            ..StateSettings::default()
+            poll: Duration::from_secs(3600),
         },
         // Tests look by themselves, and count what they find.
         escalation_every: Duration::from_secs(3600),

@@ -1,14 +1,16 @@
-// The operator's token: asked for where it is needed, kept until the tab is closed, and sent in a header only.
+// The token: asked for where it is needed, kept until the tab is closed, and sent in a header only. On these pages it is an
+// operator's; a page of another service that asks for another one says under which name that is kept.
 
 import { byId, setText } from "./dom.js";
 
-const KEY = "plimsoll.token";
+const KEY = document.body.dataset.tokenKey ?? "plimsoll.token";
 
 export function known() {
   try { return sessionStorage.getItem(KEY); } catch { return null; }
 }
 
-function keep(token) {
+/** Keeps it, in this tab. */
+export function keep(token) {
   try { sessionStorage.setItem(KEY, token); } catch { /* then it is asked for again after a reload */ }
 }
 

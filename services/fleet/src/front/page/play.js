@@ -35,7 +35,7 @@ export function makePlay(place, token) {
   const problem = el("p", { class: "error", role: "alert", hidden: true });
   place.replaceChildren(el("section", { class: "panel play", "aria-labelledby": "play-title" },
     el("div", { class: "panel-head" }, el("h2", { id: "play-title" }, "Break the database, and look what it costs")),
-    el("p", { class: "about quiet" }, "Five made-up devices send a reading each quarter of a second while this page is open, and send it again until it is acknowledged. Each button breaks the service's own PostgreSQL for some seconds; pressed again, it ends that."),
+    el("p", { class: "about quiet" }, "Twelve made-up devices send twenty readings a second in all while this page is open, over HTTP and, where there is a broker, over MQTT. Each keeps a reading until it is acknowledged, and sends it again until then. Each button breaks the service's own PostgreSQL for some seconds; pressed again, it ends that."),
     el("div", { class: "faults" }, ...[...buttons.values()].map(({ button }) => button)),
     problem,
     el("dl", { class: "account" }, ...[...figures.values()].map(({ node }) => node)),

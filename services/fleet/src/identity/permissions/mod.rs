@@ -24,6 +24,8 @@ const TABLE: &[(Method, &str, &str)] = &[
     (Method::DELETE, "/customer/devices/{}/tokens/{}", "devices.tokens.revoke"),
     (Method::GET, "/customer/devices/{}/telemetry", "telemetry.read"),
     (Method::GET, "/customer/devices/{}/telemetry/export", "telemetry.read"),
+    (Method::GET, "/customer/last-readings", "telemetry.read"),
+    (Method::GET, "/customer/overview", "alerts.read"),
     (Method::GET, "/customer/alerts", "alerts.read"),
     (Method::GET, "/customer/alerts/{}", "alerts.read"),
     (Method::PATCH, "/customer/alerts/{}/acknowledge", "alerts.acknowledge"),

@@ -77,7 +77,7 @@ impl DoorOptions {
 }
 
 /// TLS with the one provider of this workspace, trusting these authorities, or those of the system.
-fn encryption(authorities: Option<&Path>) -> Result<ClientConfig, String> {
+pub(crate) fn encryption(authorities: Option<&Path>) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore::empty();
     match authorities {
         None => {
