@@ -90,26 +90,19 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let origin = Origin::find(&config, credentials.as_ref(), &marks).await?;
     let owner = origin.owner.clone();
     plimsoll_http::check(&owner.clone().check()?, config.request_deadline, config.proxy_limit)?;
-    let identity = Identity::new(&config.identity, credentials.as_ref().filter(|_| config.demo))?;
-    let operators = operators(&config, credentials.as_ref(), &identity)?;
-    let service = Service::new(config.auto_provision, operators, identity, &config.ingest);
+    let service = service_of(&config, credentials.as_ref())?;
     let (stopping, stopped) = watch::channel(false);
     let broker = Broker::open(&config, &service, addr, &stopped).await?;
-    let report = ReportOptions::default().enabled(config.sigusr1);
-    let on_sigusr1 = on_sigusr1(service.databases(), report)?;
+    let on_sigusr1 = on_sigusr1(service.databases(), ReportOptions::default().enabled(config.sigusr1))?;
     let stop = StopHandle::new();
     #[cfg(feature = "dev")]
     let hard_stop = config.hard_stop;
     let options = serve_options(&config, &owner, &service, &stop)?;
     let demo = credentials.filter(|_| config.demo);
-    let paths = RouterInput {
-        deadline: config.request_deadline,
-        ready: options.ready.clone(),
-        marks,
-        front: front(&service, demo.as_ref(), &origin),
-        first_tenant: FirstTenant::of(service.operators(), demo.as_ref()),
-        service: service.clone(),
-    };
+    let ready = options.ready.clone();
+    let (deadline, front) = (config.request_deadline, front(&service, demo.as_ref(), &origin));
+    let first_tenant = FirstTenant::of(service.operators(), demo.as_ref());
+    let paths = RouterInput { deadline, ready, marks, front, first_tenant, service: service.clone() };
     let mut server = Box::pin(plimsoll_http::serve(listener, router::all(paths), options));
     // It checks its options when it is polled for the first time: what is wrong with them is told here.
     if let Poll::Ready(Err(error)) = poll!(server.as_mut()) {
@@ -171,6 +164,13 @@ fn begin_to_bring_up(given: BringUpInput) -> (JoinHandle<()>, watch::Receiver<St
         tell.send_replace(end);
     });
     (bringing_up, stage)
+}
+
+/// What handlers share from the first moment.
+fn service_of(config: &Config, credentials: Option<&Credentials>) -> Result<Service, StartError> {
+    let identity = Identity::new(&config.identity, credentials.filter(|_| config.demo))?;
+    let operators = operators(config, credentials, &identity)?;
+    Ok(Service::new(config.auto_provision, operators, identity, &config.ingest))
 }
 
 /// What the page at `/` is made of. The first tenant's key is on it only in development.
