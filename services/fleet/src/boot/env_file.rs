@@ -33,7 +33,7 @@ pub fn write(
     private_file::write(path, &text(service, database, broker, credentials, tokens))
 }
 
-/// Reads what [`write`] has written: the values by their names.
+/// Reads what [`write()`] has written: the values by their names.
 ///
 /// # Errors
 /// As any reading.

@@ -1,5 +1,5 @@
 //! The operators' plane over HTTP, each path with and without `/api/v1`; what is answered about the machine is in
-//! [`system`](super::system).
+//! [`system`].
 //!
 //! | method and path | |
 //! |---|---|
