@@ -40,6 +40,7 @@
 
 mod binaries;
 mod cluster;
+mod daemon;
 mod error;
 mod file_lock;
 mod folder;

@@ -26,6 +26,13 @@ pub struct Page {
 }
 
 impl Page {
+    /// A page of a list that has limits of its own, from what it has read out of the query: so many rows at the most, behind this
+    /// cursor.
+    #[must_use]
+    pub fn asked(limit: u32, after: Option<String>) -> Self {
+        Page { limit, after }
+    }
+
     /// How many rows it has at the most.
     #[must_use]
     pub fn limit(&self) -> u32 {

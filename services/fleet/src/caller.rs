@@ -5,9 +5,11 @@ use crate::http::failure::Reply;
 use crate::identity::refusal::PermissionMissing;
 use crate::identity::{roles, route};
 use crate::service::{Ready, Service};
-use crate::tenants::{TenantId, access};
+use crate::tenants::{TenantId, TenantTx, access, transaction};
 use axum::http::HeaderMap;
+use plimsoll::Result;
 use plimsoll_http::User;
+use std::future::Future;
 
 /// A person of a tenant, whose token was accepted, and what the service has for the answer.
 pub(crate) struct Caller<'a> {
@@ -33,6 +35,67 @@ impl<'a> Caller<'a> {
             return Err(PermissionMissing(needed).into());
         }
         Ok(Caller { ready, tenant: known.tenant })
+    }
+
+    /// What the work with this person answers, and the name for the access log: all of a tenant's routes end so.
+    ///
+    /// # Errors
+    /// As [`Caller::of`]; what the work fails with is an answer of this person's.
+    ///
+    /// # Cancel safety
+    /// As the work's.
+    pub(crate) async fn answers<F, Fut>(
+        service: &'a Service,
+        headers: &HeaderMap,
+        work: F,
+    ) -> Reply<(User, Reply)>
+    where
+        F: FnOnce(Caller<'a>) -> Fut,
+        Fut: Future<Output = Reply>,
+    {
+        let caller = Caller::of(service, headers).await?;
+        let user = caller.user();
+        Ok((user, work(caller).await))
+    }
+
+    /// Reads in a transaction of the tenant's, on the pool of what people ask for.
+    ///
+    /// # Errors
+    /// As [`transaction::retrying`].
+    ///
+    /// # Cancel safety
+    /// Only reads.
+    pub(crate) fn read<T, F, Fut>(
+        &self,
+        name: &'static str,
+        work: F,
+    ) -> impl Future<Output = Result<T>> + Send + use<'a, T, F, Fut>
+    where
+        T: Send,
+        F: Fn(TenantTx) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T>> + Send,
+    {
+        transaction::retrying(self.ready.pools.ui.named(name).read_only(), &self.tenant, work)
+    }
+
+    /// Writes in one. A COMMIT whose answer is lost is resolved.
+    ///
+    /// # Errors
+    /// As [`transaction::retrying`].
+    ///
+    /// # Cancel safety
+    /// As [`transaction::retrying`].
+    pub(crate) fn write<T, F, Fut>(
+        &self,
+        name: &'static str,
+        work: F,
+    ) -> impl Future<Output = Result<T>> + Send + use<'a, T, F, Fut>
+    where
+        T: Send,
+        F: Fn(TenantTx) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T>> + Send,
+    {
+        transaction::retrying(self.ready.pools.ui.named(name).resolvable(), &self.tenant, work)
     }
 
     /// As the access log names it.

@@ -1,15 +1,11 @@
 //! What a Mosquitto should be like, and the order in which one comes to be.
 
 use super::configuration;
-use super::handle::Mosquitto;
+use super::handle::{KIND, Mosquitto};
 use super::program;
+use crate::daemon::Daemon;
 use crate::error::Result;
-use crate::root::RunAs;
-use crate::watchdog::{Starting, Watchdog};
-use crate::{folder, port, secret};
-
-/// How often another port is tried when somebody else was quicker.
-const PORT_TRIES: usize = 10;
+use crate::secret;
 
 /// Says what a [`Mosquitto`] should be like.
 #[derive(Clone, Debug, Default)]
@@ -27,28 +23,16 @@ impl MosquittoBuilder {
     /// Starts it and waits until it takes connections. Dropped before it is done, it leaves nothing behind.
     pub async fn start(self) -> Result<Mosquitto> {
         let program = program::find()?;
-        let run_as = RunAs::choose(None)?;
-        let temporary = folder::temporary("mqtt", false, &run_as)?;
-        let folder = temporary.path().to_owned();
-        let starting = Starting::default();
-        let _watchdog = Watchdog::over_daemon(&folder.join("pid"), &folder, &run_as, starting.clone())?;
-        let _watched_from_now_on = temporary.keep();
-        let password = secret::random()?;
-        let mut broker = Mosquitto { program, run_as, folder, port: 0, password, starting, _watchdog };
+        let daemon = Daemon::new(&KIND, program)?;
+        let mut broker = Mosquitto { daemon, password: secret::random()? };
         let mut tries = 0;
         loop {
-            broker.port = port::free()?;
-            configuration::write(
-                &self.settings,
-                &broker.program,
-                &broker.folder,
-                broker.port,
-                &broker.password,
-                &broker.run_as,
-            )?;
+            broker.daemon.take_port()?;
+            let Daemon { program, folder, port, run_as, .. } = &broker.daemon;
+            configuration::write(&self.settings, program, folder, *port, &broker.password, run_as)?;
             tries += 1;
             match broker.run().await {
-                Err(error) if error.is_port_taken() && tries < PORT_TRIES => {}
+                Err(error) if Daemon::tries_another_port(&error, tries) => {}
                 result => return result.map(|()| broker),
             }
         }

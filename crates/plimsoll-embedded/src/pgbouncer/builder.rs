@@ -1,17 +1,12 @@
 //! What a PgBouncer should be like, and the order in which one comes to be.
 
-use super::handle::PgBouncer;
+use super::handle::{KIND, PgBouncer};
 use super::ini::{self, Ini, PoolMode};
 use super::program;
 use super::upstream::Upstream;
+use crate::daemon::Daemon;
 use crate::error::Result;
 use crate::pgbouncer_version::PgBouncerVersion;
-use crate::root::RunAs;
-use crate::watchdog::{Starting, Watchdog};
-use crate::{folder, port};
-
-/// How often another port is tried when somebody else was quicker.
-const PORT_TRIES: usize = 10;
 
 /// Says what a [`PgBouncer`] should be like.
 #[derive(Clone, Debug)]
@@ -59,28 +54,16 @@ impl PgBouncerBuilder {
     pub async fn start(self) -> Result<PgBouncer> {
         let version = self.version.map_or_else(program::said_version, |version| Ok(Some(version)))?;
         let program = program::find(version)?;
-        let run_as = RunAs::choose(None)?;
-        let temporary = folder::temporary("pgb", false, &run_as)?;
-        let folder = temporary.path().to_owned();
-        let starting = Starting::default();
-        let _watchdog = Watchdog::over_daemon(&folder.join("pid"), &folder, &run_as, starting.clone())?;
-        let _watched_from_now_on = temporary.keep();
-        let mut bouncer = PgBouncer {
-            program,
-            run_as,
-            folder,
-            port: 0,
-            upstream: self.upstream.clone(),
-            starting,
-            _watchdog,
-        };
+        let daemon = Daemon::new(&KIND, program)?;
+        let mut bouncer = PgBouncer { daemon, upstream: self.upstream.clone() };
         let mut tries = 0;
         loop {
-            bouncer.port = port::free()?;
-            ini::write(&self.ini, &self.upstream, &bouncer.folder, bouncer.port, &bouncer.run_as)?;
+            bouncer.daemon.take_port()?;
+            let Daemon { folder, port, run_as, .. } = &bouncer.daemon;
+            ini::write(&self.ini, &self.upstream, folder, *port, run_as)?;
             tries += 1;
             match bouncer.run().await {
-                Err(error) if error.is_port_taken() && tries < PORT_TRIES => {}
+                Err(error) if Daemon::tries_another_port(&error, tries) => {}
                 result => return result.map(|()| bouncer),
             }
         }

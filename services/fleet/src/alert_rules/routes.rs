@@ -10,7 +10,7 @@ use crate::http::failure::Reply;
 use crate::http::{body, path};
 use crate::refusal::NotDone;
 use crate::service::Service;
-use crate::tenants::{TenantTx, transaction};
+use crate::tenants::TenantTx;
 use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -33,16 +33,13 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: Bytes,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let draft = body::json::<RuleBody>(&headers, &body)?.checked()?;
         let work = async |tx: TenantTx| store::create(&tx, &draft).await;
-        let call = ready.pools.ui.named("create alert rule").resolvable();
-        let made = transaction::retrying(call, tenant, work).await.map_err(refused)??;
+        let made = caller.write("create alert rule", work).await.map_err(refused)??;
         Ok((StatusCode::CREATED, Json(rule(&made))).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `GET`: a page of the tenant's rules.
@@ -51,34 +48,28 @@ pub(crate) async fn list(
     headers: HeaderMap,
     page: Result<Page, Problem>,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let page = page?;
-        let list = ready.cursors.list::<i64>(tenant.as_str(), "alert rules", "rule_id");
+        let list = caller.ready.cursors.list::<i64>(caller.tenant.as_str(), "alert rules", "rule_id");
         let (after, wanted) = (page.after(&list)?.unwrap_or_default(), page.rows_to_ask());
-        let call = ready.pools.ui.named("list alert rules").read_only();
         let read = async |tx: TenantTx| store::page(&tx, after, wanted).await;
-        let mut found = transaction::retrying(call, tenant, read).await?;
+        let mut found = caller.read("list alert rules", read).await?;
         let next = page.next(&list, &mut found, |last| last.id)?;
         let rows: Vec<_> = found.iter().map(rule).collect();
         Ok(Json(json!({ "rules": rows, "next": next })).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `GET {id}`: one rule.
 pub(crate) async fn get(State(service): State<Service>, headers: HeaderMap, id: Id) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let id = path::number(&path::parts(id)?)?;
-        let call = ready.pools.ui.named("get alert rule").read_only();
         let read = async |tx: TenantTx| store::get(&tx, id).await;
-        let found = transaction::retrying(call, tenant, read).await?.ok_or(NothingThere)?;
+        let found = caller.read("get alert rule", read).await?.ok_or(NothingThere)?;
         Ok(Json(rule(&found)).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `PUT {id}`: the rule anew; what is not said has its default again. If it looks at something else from now on, its open alerts
@@ -89,17 +80,14 @@ pub(crate) async fn update(
     id: Id,
     body: Bytes,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let id = path::number(&path::parts(id)?)?;
         let draft = body::json::<RuleBody>(&headers, &body)?.checked()?;
         let work = async |tx: TenantTx| store::update(&tx, id, &draft).await;
-        let call = ready.pools.ui.named("update alert rule").resolvable();
-        let made = transaction::retrying(call, tenant, work).await.map_err(refused)?.ok_or(NothingThere)?;
+        let made = caller.write("update alert rule", work).await.map_err(refused)?.ok_or(NothingThere)?;
         Ok(Json(rule(&made)).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `DELETE {id}`: 204. Its open alerts are closed.
@@ -108,16 +96,13 @@ pub(crate) async fn delete(
     headers: HeaderMap,
     id: Id,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let id = path::number(&path::parts(id)?)?;
         let work = async |tx: TenantTx| store::delete(&tx, id).await;
-        let call = ready.pools.ui.named("delete alert rule").resolvable();
-        affected::any(transaction::retrying(call, tenant, work).await?)?;
+        affected::any(caller.write("delete alert rule", work).await?)?;
         Ok(StatusCode::NO_CONTENT.into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 fn rule(one: &StoredRule) -> Value {

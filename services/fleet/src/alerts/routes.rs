@@ -9,23 +9,23 @@ use crate::http::failure::{self, Reply};
 use crate::http::{body, path};
 use crate::instant::StoredInstant;
 use crate::service::Service;
-use crate::tenants::{TenantTx, transaction};
+use crate::tenants::TenantTx;
 use crate::text;
 use axum::body::Bytes;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Json};
-use plimsoll_http::User;
+use plimsoll_http::{Page, User};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 type Id = Result<Path<String>, PathRejection>;
 
 /// The rows of a page where nothing is said.
-const USUAL: i64 = 50;
+const USUAL: u32 = 50;
 /// The most rows of a page.
-const MOST: i64 = 200;
+const MOST: u32 = 200;
 /// The longest that an alert can be silenced, in minutes.
 const LONGEST: i32 = 43_200;
 
@@ -43,11 +43,9 @@ impl Wanted {
         AlertStatus::parse(said).ok_or(AlertRefusal::UnknownStatus)
     }
 
-    fn limit(&self) -> Result<i64, AlertRefusal> {
+    fn limit(&self) -> Result<u32, AlertRefusal> {
         let Some(said) = &self.limit else { return Ok(USUAL) };
-        let is_number = said.bytes().all(|byte| byte.is_ascii_digit());
-        let limit = said.parse().ok().filter(|limit| is_number && (1..=MOST).contains(limit));
-        limit.ok_or(AlertRefusal::BadLimit)
+        path::whole(said).filter(|limit| (1..=MOST).contains(limit)).ok_or(AlertRefusal::BadLimit)
     }
 }
 
@@ -57,41 +55,32 @@ pub(crate) async fn list(
     headers: HeaderMap,
     query: Result<Query<Wanted>, QueryRejection>,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let refused = |_| failure::bad_request("INVALID_QUERY", "status, limit and after are each said once");
         let Query(wanted) = query.map_err(refused)?;
         let (status, limit) = (wanted.status()?, wanted.limit()?);
         let name = format!("alerts {}", status.as_str());
-        let list = ready.cursors.list::<i64>(tenant.as_str(), &name, "id DESC");
-        let below = wanted.after.as_deref().map(|cursor| list.read(cursor)).transpose()?.unwrap_or(i64::MAX);
-        let call = ready.pools.ui.named("list alerts").read_only();
-        // One more tells whether there is another page.
-        let read = async |tx: TenantTx| store::page(&tx, status, below, limit + 1).await;
-        let mut found = transaction::retrying(call, tenant, read).await?;
-        let most = usize::try_from(limit).unwrap_or(usize::MAX);
-        let is_more = found.len() > most;
-        found.truncate(most);
-        let next = found.last().filter(|_| is_more).map(|last| list.cursor(&last.id)).transpose()?;
+        let list = caller.ready.cursors.list::<i64>(caller.tenant.as_str(), &name, "id DESC");
+        let page = Page::asked(limit, wanted.after);
+        let (below, rows) = (page.after(&list)?.unwrap_or(i64::MAX), page.rows_to_ask());
+        let read = async |tx: TenantTx| store::page(&tx, status, below, rows).await;
+        let mut found = caller.read("list alerts", read).await?;
+        let next = page.next(&list, &mut found, |last| last.id)?;
         let rows: Vec<_> = found.iter().map(alert).collect();
         Ok(Json(json!({ "alerts": rows, "next": next })).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `GET {id}`: one alert.
 pub(crate) async fn get(State(service): State<Service>, headers: HeaderMap, id: Id) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let id = path::number(&path::parts(id)?)?;
-        let call = ready.pools.ui.named("get alert").read_only();
         let read = async |tx: TenantTx| store::get(&tx, id).await;
-        let found = transaction::retrying(call, tenant, read).await?.ok_or(NothingThere)?;
+        let found = caller.read("get alert", read).await?.ok_or(NothingThere)?;
         Ok(Json(alert(&found)).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 #[derive(Default, Deserialize)]
@@ -107,22 +96,18 @@ pub(crate) async fn acknowledge(
     id: Id,
     body: Bytes,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let id = path::number(&path::parts(id)?)?;
         let said: AcknowledgeBody =
             if body.is_empty() { AcknowledgeBody::default() } else { body::json(&headers, &body)? };
-        let by = said.acknowledged_by.unwrap_or_else(|| tenant.as_str().to_owned());
+        let by = said.acknowledged_by.unwrap_or_else(|| caller.tenant.as_str().to_owned());
         let refused = || failure::bad_request("BAD_BODY", "acknowledged_by has 1 to 200 characters");
         let by = text::line(&by, 200).ok_or_else(refused)?;
         let work = async |tx: TenantTx| store::acknowledge(&tx, id, &by).await;
-        let done =
-            transaction::retrying(ready.pools.ui.named("acknowledge alert").resolvable(), tenant, work)
-                .await?;
+        let done = caller.write("acknowledge alert", work).await?;
         Ok(Json(alert(&done.ok_or(NothingThere)?)).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `PATCH {id}/close`: from OPEN or ACKNOWLEDGED.
@@ -131,16 +116,13 @@ pub(crate) async fn close(
     headers: HeaderMap,
     id: Id,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let id = path::number(&path::parts(id)?)?;
         let work = async |tx: TenantTx| store::close(&tx, id).await;
-        let done =
-            transaction::retrying(ready.pools.ui.named("close alert").resolvable(), tenant, work).await?;
+        let done = caller.write("close alert", work).await?;
         Ok(Json(alert(&done.ok_or(NothingThere)?)).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 #[derive(Deserialize)]
@@ -156,20 +138,17 @@ pub(crate) async fn silence(
     id: Id,
     body: Bytes,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let id = path::number(&path::parts(id)?)?;
         let minutes = body::json::<SilenceBody>(&headers, &body)?.minutes;
         if !(1..=LONGEST).contains(&minutes) {
             return Err(AlertRefusal::BadMinutes.into());
         }
         let work = async |tx: TenantTx| store::silence(&tx, id, minutes).await;
-        let done =
-            transaction::retrying(ready.pools.ui.named("silence alert").resolvable(), tenant, work).await?;
+        let done = caller.write("silence alert", work).await?;
         Ok(Json(alert(&done.ok_or(NothingThere)?)).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// The column is `id`; who reads answers knows it as `alert_id`.

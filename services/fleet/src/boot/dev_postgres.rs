@@ -12,7 +12,7 @@ pub(crate) const DATABASE: &str = "fleet";
 const SAID: [(&str, &str); 3] =
     [("log_min_duration_statement", "1s"), ("log_lock_waits", "on"), ("deadlock_timeout", "1s")];
 
-/// For whoever logs in to the database, whatever the role.
+/// For every login to the database, whatever its role.
 const LIMITS: [(&str, &str); 2] = [("idle_in_transaction_session_timeout", "30s"), ("lock_timeout", "5s")];
 
 const STATEMENTS: &str = "pg_stat_statements";

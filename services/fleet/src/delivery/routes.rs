@@ -4,21 +4,22 @@ use super::log::{self, Attempt, Delivery, Filter};
 use super::refusal::DeliveryRefusal;
 use crate::caller::Caller;
 use crate::http::failure::{self, Reply};
+use crate::http::path;
 use crate::instant::StoredInstant;
 use crate::service::Service;
-use crate::tenants::{TenantTx, transaction};
+use crate::tenants::TenantTx;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Json};
-use plimsoll_http::User;
+use plimsoll_http::{Page, User};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// The rows of a page where nothing is said.
-const USUAL: i64 = 50;
+const USUAL: u32 = 50;
 /// The most rows of a page.
-const MOST: i64 = 200;
+const MOST: u32 = 200;
 
 /// Which messages.
 #[derive(Deserialize)]
@@ -35,21 +36,15 @@ impl Wanted {
         if status.as_deref().is_some_and(|status| !log::STATES.contains(&status)) {
             return Err(DeliveryRefusal::UnknownStatus);
         }
-        let alert =
-            self.alert.as_deref().map(|said| number(said).ok_or(DeliveryRefusal::BadAlert)).transpose()?;
+        let of_alert = |said| path::whole(said).filter(|id| *id >= 1).ok_or(DeliveryRefusal::BadAlert);
+        let alert = self.alert.as_deref().map(of_alert).transpose()?;
         Ok(Filter { status, alert })
     }
 
-    fn limit(&self) -> Result<i64, DeliveryRefusal> {
+    fn limit(&self) -> Result<u32, DeliveryRefusal> {
         let Some(said) = &self.limit else { return Ok(USUAL) };
-        number(said).filter(|limit| *limit <= MOST).ok_or(DeliveryRefusal::BadLimit)
+        path::whole(said).filter(|limit| (1..=MOST).contains(limit)).ok_or(DeliveryRefusal::BadLimit)
     }
-}
-
-/// Digits, from 1 on.
-fn number(said: &str) -> Option<i64> {
-    let is_number = said.bytes().all(|byte| byte.is_ascii_digit());
-    said.parse().ok().filter(|number| is_number && *number >= 1)
 }
 
 /// `GET ?status=DEAD&alert=7&limit=50&after=<cursor>`: a page of the tenant's messages with their tries, the newest first.
@@ -58,28 +53,22 @@ pub(crate) async fn list(
     headers: HeaderMap,
     query: Result<Query<Wanted>, QueryRejection>,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let refused =
             |_| failure::bad_request("INVALID_QUERY", "status, alert, limit and after are each said once");
         let Query(wanted) = query.map_err(refused)?;
         let (filter, limit) = (wanted.filter()?, wanted.limit()?);
         let name = format!("deliveries {:?} {:?}", filter.status, filter.alert);
-        let list = ready.cursors.list::<i64>(tenant.as_str(), &name, "job_id DESC");
-        let below = wanted.after.as_deref().map(|cursor| list.read(cursor)).transpose()?.unwrap_or(i64::MAX);
-        let call = ready.pools.ui.named("list deliveries").read_only();
-        // One more tells whether there is another page.
-        let read = async |tx: TenantTx| log::page(&tx, &filter, below, limit + 1).await;
-        let mut found = transaction::retrying(call, tenant, read).await?;
-        let most = usize::try_from(limit).unwrap_or(usize::MAX);
-        let is_more = found.len() > most;
-        found.truncate(most);
-        let next = found.last().filter(|_| is_more).map(|last| list.cursor(&last.id)).transpose()?;
+        let list = caller.ready.cursors.list::<i64>(caller.tenant.as_str(), &name, "job_id DESC");
+        let page = Page::asked(limit, wanted.after);
+        let (below, rows) = (page.after(&list)?.unwrap_or(i64::MAX), page.rows_to_ask());
+        let read = async |tx: TenantTx| log::page(&tx, &filter, below, rows).await;
+        let mut found = caller.read("list deliveries", read).await?;
+        let next = page.next(&list, &mut found, |last| last.id)?;
         let rows: Vec<_> = found.iter().map(delivery).collect();
         Ok(Json(json!({ "deliveries": rows, "next": next })).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 fn text(time: Option<StoredInstant>) -> Option<String> {

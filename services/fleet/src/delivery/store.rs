@@ -45,7 +45,7 @@ const END_ATTEMPT: &str = "
     UPDATE public.delivery_attempts SET finished_at = now(), outcome = $4, status_code = $5, error = $6
     WHERE tenant_id = $1 AND job_id = $2 AND attempt = $3";
 
-/// What was taken was taken, whoever has the claim by now.
+/// What was taken was taken, whichever sender has the claim by now.
 const SENT: &str = "
     UPDATE public.delivery_jobs SET status = 'SENT', finished_at = now(), claim = NULL, last_error = NULL
     WHERE tenant_id = $1 AND job_id = $2 AND status <> 'SENT'";

@@ -1,4 +1,4 @@
-//! The tags of a device alone: read, all of them put anew, and some added. Whoever changes them writes the device's row first,
+//! The tags of a device alone: read, all of them put anew, and some added. Each change of them writes the device's row first,
 //! whose lock keeps two that do so at the same time in order; so the most that a device may have holds for both together.
 
 use super::DeviceId;

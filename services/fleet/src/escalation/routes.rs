@@ -10,7 +10,7 @@ use crate::http::failure::Reply;
 use crate::http::{body, path};
 use crate::refusal::NotDone;
 use crate::service::Service;
-use crate::tenants::{TenantTx, transaction};
+use crate::tenants::TenantTx;
 use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -33,20 +33,17 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: Bytes,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let draft = body::json::<PolicyBody>(&headers, &body)?.checked()?;
         let work = async |tx: TenantTx| {
             let id = store::create(&tx, &draft).await?;
             store::get(&tx, id).await
         };
-        let call = ready.pools.ui.named("create escalation policy").resolvable();
-        let made = transaction::retrying(call, tenant, work).await;
+        let made = caller.write("create escalation policy", work).await;
         let made = made.map_err(refused)?.ok_or(NothingThere)?;
         Ok((StatusCode::CREATED, Json(policy(&made))).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `GET`: a page of the tenant's policies with their levels.
@@ -55,34 +52,29 @@ pub(crate) async fn list(
     headers: HeaderMap,
     page: Result<Page, Problem>,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let page = page?;
-        let list = ready.cursors.list::<i64>(tenant.as_str(), "escalation policies", "policy_id");
+        let list =
+            caller.ready.cursors.list::<i64>(caller.tenant.as_str(), "escalation policies", "policy_id");
         let (after, wanted) = (page.after(&list)?.unwrap_or_default(), page.rows_to_ask());
-        let call = ready.pools.ui.named("list escalation policies").read_only();
         let read = async |tx: TenantTx| store::page(&tx, after, wanted).await;
-        let mut found = transaction::retrying(call, tenant, read).await?;
+        let mut found = caller.read("list escalation policies", read).await?;
         let next = page.next(&list, &mut found, |last| last.id)?;
         let rows: Vec<_> = found.iter().map(policy).collect();
         Ok(Json(json!({ "policies": rows, "next": next })).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `GET {id}`: one policy with its levels.
 pub(crate) async fn get(State(service): State<Service>, headers: HeaderMap, id: Id) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let id = path::number(&path::parts(id)?)?;
-        let call = ready.pools.ui.named("get escalation policy").read_only();
         let read = async |tx: TenantTx| store::get(&tx, id).await;
-        let found = transaction::retrying(call, tenant, read).await?.ok_or(NothingThere)?;
+        let found = caller.read("get escalation policy", read).await?.ok_or(NothingThere)?;
         Ok(Json(policy(&found)).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `PUT {id}`: the policy anew; levels of which nothing is said stay, and so does whether it is the default.
@@ -92,21 +84,18 @@ pub(crate) async fn update(
     id: Id,
     body: Bytes,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let id = path::number(&path::parts(id)?)?;
         let draft = body::json::<PolicyBody>(&headers, &body)?.checked()?;
         let work = async |tx: TenantTx| {
             let changed = store::update(&tx, id, &draft).await?;
             Ok((changed, store::get(&tx, id).await?))
         };
-        let call = ready.pools.ui.named("update escalation policy").resolvable();
-        let (changed, made) = transaction::retrying(call, tenant, work).await.map_err(refused)?;
+        let (changed, made) = caller.write("update escalation policy", work).await.map_err(refused)?;
         affected::any(changed)?;
         Ok(Json(policy(&made.ok_or(NothingThere)?)).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `DELETE {id}`: 204. Alerts that follow it are not escalated any further.
@@ -115,16 +104,13 @@ pub(crate) async fn delete(
     headers: HeaderMap,
     id: Id,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let id = path::number(&path::parts(id)?)?;
         let work = async |tx: TenantTx| store::delete(&tx, id).await;
-        let call = ready.pools.ui.named("delete escalation policy").resolvable();
-        affected::any(transaction::retrying(call, tenant, work).await?)?;
+        affected::any(caller.write("delete escalation policy", work).await?)?;
         Ok(StatusCode::NO_CONTENT.into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 fn policy(one: &Stored) -> Value {

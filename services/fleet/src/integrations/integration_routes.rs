@@ -9,7 +9,7 @@ use crate::caller::Caller;
 use crate::http::failure::Reply;
 use crate::http::{body, path};
 use crate::service::Service;
-use crate::tenants::{TenantTx, transaction};
+use crate::tenants::TenantTx;
 use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -19,9 +19,6 @@ use plimsoll_http::{Page, Problem, User};
 use serde_json::{Value, json};
 
 type Id = Result<Path<String>, PathRejection>;
-
-/// Before all others.
-const FIRST: &str = "00000000-0000-0000-0000-000000000000";
 
 fn id(path: Id) -> Reply<Uuid> {
     Uuid::parse(&path::parts(path)?).ok_or(IntegrationRefusal::BadId.into())
@@ -33,16 +30,14 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: Bytes,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
-        let draft = body::json::<IntegrationBody>(&headers, &body)?.checked(ready.sender.networks())?;
+    Caller::answers(&service, &headers, async |caller| {
+        let draft =
+            body::json::<IntegrationBody>(&headers, &body)?.checked(caller.ready.sender.networks())?;
         let work = async |tx: TenantTx| store::create(&tx, &draft).await;
-        let call = ready.pools.ui.named("create integration").resolvable();
-        let made = transaction::retrying(call, tenant, work).await?;
+        let made = caller.write("create integration", work).await?;
         Ok((StatusCode::CREATED, Json(integration(&made))).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `GET`: a page of the tenant's integrations.
@@ -51,21 +46,20 @@ pub(crate) async fn list(
     headers: HeaderMap,
     page: Result<Page, Problem>,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let page = page?;
-        let list = ready.cursors.list::<String>(tenant.as_str(), "integrations", "integration_id");
-        let after = page.after(&list)?.unwrap_or_else(|| FIRST.to_owned());
-        let (after, wanted) = (Uuid::parse(&after).ok_or(IntegrationRefusal::BadId)?, page.rows_to_ask());
-        let call = ready.pools.ui.named("list integrations").read_only();
+        let list =
+            caller.ready.cursors.list::<String>(caller.tenant.as_str(), "integrations", "integration_id");
+        let after =
+            page.after(&list)?.map(|id| Uuid::parse(&id).ok_or(IntegrationRefusal::BadId)).transpose()?;
+        let (after, wanted) = (after.unwrap_or_else(Uuid::least), page.rows_to_ask());
         let read = async |tx: TenantTx| store::page(&tx, &after, wanted).await;
-        let mut found = transaction::retrying(call, tenant, read).await?;
+        let mut found = caller.read("list integrations", read).await?;
         let next = page.next(&list, &mut found, |last| last.id.clone())?;
         let rows: Vec<_> = found.iter().map(integration).collect();
         Ok(Json(json!({ "integrations": rows, "next": next })).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `GET {id}`: one integration.
@@ -74,16 +68,13 @@ pub(crate) async fn get(
     headers: HeaderMap,
     path: Id,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let id = id(path)?;
-        let call = ready.pools.ui.named("get integration").read_only();
         let read = async |tx: TenantTx| store::get(&tx, &id).await;
-        let found = transaction::retrying(call, tenant, read).await?.ok_or(NothingThere)?;
+        let found = caller.read("get integration", read).await?.ok_or(NothingThere)?;
         Ok(Json(integration(&found)).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `PUT {id}`: the integration anew. A secret that is not said stays.
@@ -93,17 +84,15 @@ pub(crate) async fn update(
     path: Id,
     body: Bytes,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let id = id(path)?;
-        let draft = body::json::<IntegrationBody>(&headers, &body)?.checked(ready.sender.networks())?;
+        let draft =
+            body::json::<IntegrationBody>(&headers, &body)?.checked(caller.ready.sender.networks())?;
         let work = async |tx: TenantTx| store::update(&tx, &id, &draft).await;
-        let call = ready.pools.ui.named("update integration").resolvable();
-        let made = transaction::retrying(call, tenant, work).await?.ok_or(NothingThere)?;
+        let made = caller.write("update integration", work).await?.ok_or(NothingThere)?;
         Ok(Json(integration(&made)).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `DELETE {id}`: 204. Its routes go with it, and its messages that were not sent end dead.
@@ -112,16 +101,13 @@ pub(crate) async fn delete(
     headers: HeaderMap,
     path: Id,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let id = id(path)?;
         let work = async |tx: TenantTx| store::delete(&tx, &id).await;
-        let call = ready.pools.ui.named("delete integration").resolvable();
-        affected::any(transaction::retrying(call, tenant, work).await?)?;
+        affected::any(caller.write("delete integration", work).await?)?;
         Ok(StatusCode::NO_CONTENT.into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 fn integration(one: &StoredIntegration) -> Value {

@@ -25,6 +25,12 @@ impl Uuid {
         is_one.then(|| Uuid(text.to_ascii_lowercase()))
     }
 
+    /// The one before all others, behind which a list begins.
+    #[must_use]
+    pub fn least() -> Self {
+        Uuid("00000000-0000-0000-0000-000000000000".to_owned())
+    }
+
     /// As text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -10,7 +10,7 @@ use crate::http::failure::Reply;
 use crate::http::{body, path};
 use crate::refusal::NotDone;
 use crate::service::Service;
-use crate::tenants::{TenantTx, transaction};
+use crate::tenants::TenantTx;
 use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -21,9 +21,6 @@ use plimsoll_http::{Page, Problem, User};
 use serde_json::{Value, json};
 
 type Id = Result<Path<String>, PathRejection>;
-
-/// Before all others.
-const FIRST: &str = "00000000-0000-0000-0000-000000000000";
 
 fn id(path: Id) -> Reply<Uuid> {
     Uuid::parse(&path::parts(path)?).ok_or(RouteRefusal::BadId.into())
@@ -40,16 +37,13 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: Bytes,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let draft = body::json::<RouteBody>(&headers, &body)?.checked()?;
         let work = async |tx: TenantTx| store::create(&tx, &draft).await;
-        let call = ready.pools.ui.named("create integration route").resolvable();
-        let made = transaction::retrying(call, tenant, work).await.map_err(refused)?;
+        let made = caller.write("create integration route", work).await.map_err(refused)?;
         Ok((StatusCode::CREATED, Json(route(&made))).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `GET`: a page of the tenant's routes.
@@ -58,21 +52,19 @@ pub(crate) async fn list(
     headers: HeaderMap,
     page: Result<Page, Problem>,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let page = page?;
-        let list = ready.cursors.list::<String>(tenant.as_str(), "integration routes", "route_id");
-        let after = page.after(&list)?.unwrap_or_else(|| FIRST.to_owned());
-        let (after, wanted) = (Uuid::parse(&after).ok_or(RouteRefusal::BadId)?, page.rows_to_ask());
-        let call = ready.pools.ui.named("list integration routes").read_only();
+        let list =
+            caller.ready.cursors.list::<String>(caller.tenant.as_str(), "integration routes", "route_id");
+        let after = page.after(&list)?.map(|id| Uuid::parse(&id).ok_or(RouteRefusal::BadId)).transpose()?;
+        let (after, wanted) = (after.unwrap_or_else(Uuid::least), page.rows_to_ask());
         let read = async |tx: TenantTx| store::page(&tx, &after, wanted).await;
-        let mut found = transaction::retrying(call, tenant, read).await?;
+        let mut found = caller.read("list integration routes", read).await?;
         let next = page.next(&list, &mut found, |last| last.id.clone())?;
         let rows: Vec<_> = found.iter().map(route).collect();
         Ok(Json(json!({ "routes": rows, "next": next })).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `GET {id}`: one route.
@@ -81,16 +73,13 @@ pub(crate) async fn get(
     headers: HeaderMap,
     path: Id,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let id = id(path)?;
-        let call = ready.pools.ui.named("get integration route").read_only();
         let read = async |tx: TenantTx| store::get(&tx, &id).await;
-        let found = transaction::retrying(call, tenant, read).await?.ok_or(NothingThere)?;
+        let found = caller.read("get integration route", read).await?.ok_or(NothingThere)?;
         Ok(Json(route(&found)).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `PUT {id}`: the route anew; what is not said has its default again.
@@ -100,17 +89,15 @@ pub(crate) async fn update(
     path: Id,
     body: Bytes,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let id = id(path)?;
         let draft = body::json::<RouteBody>(&headers, &body)?.checked()?;
         let work = async |tx: TenantTx| store::update(&tx, &id, &draft).await;
-        let call = ready.pools.ui.named("update integration route").resolvable();
-        let made = transaction::retrying(call, tenant, work).await.map_err(refused)?.ok_or(NothingThere)?;
+        let made =
+            caller.write("update integration route", work).await.map_err(refused)?.ok_or(NothingThere)?;
         Ok(Json(route(&made)).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `DELETE {id}`: 204.
@@ -119,16 +106,13 @@ pub(crate) async fn delete(
     headers: HeaderMap,
     path: Id,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let id = id(path)?;
         let work = async |tx: TenantTx| store::delete(&tx, &id).await;
-        let call = ready.pools.ui.named("delete integration route").resolvable();
-        affected::any(transaction::retrying(call, tenant, work).await?)?;
+        affected::any(caller.write("delete integration route", work).await?)?;
         Ok(StatusCode::NO_CONTENT.into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 fn route(one: &Stored) -> Value {

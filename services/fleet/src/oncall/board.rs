@@ -29,7 +29,7 @@ pub struct OnBoard {
     pub name: String,
     /// The name of its time zone.
     pub timezone: String,
-    /// Who; nobody where no layer has a responder and nobody stands in.
+    /// Who; none where no layer has a responder and no override names one.
     pub who: Option<OnCall>,
 }
 

@@ -10,7 +10,7 @@ use crate::foreign_key;
 use crate::http::failure::{self, Reply};
 use crate::http::{body, path};
 use crate::service::Service;
-use crate::tenants::{TenantTx, transaction};
+use crate::tenants::TenantTx;
 use axum::body::Bytes;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
@@ -32,20 +32,17 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: Bytes,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let draft = body::json::<ScheduleBody>(&headers, &body)?.checked()?;
         let work = async |tx: TenantTx| {
             let id = store::create(&tx, &draft).await?;
             store::get(&tx, id).await
         };
-        let made =
-            transaction::retrying(ready.pools.ui.named("create schedule").resolvable(), tenant, work).await?;
+        let made = caller.write("create schedule", work).await?;
         let made = made.ok_or(NothingThere)?;
         Ok((StatusCode::CREATED, Json(schedule(&made))).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `GET`: a page of the tenant's schedules with their layers.
@@ -54,34 +51,29 @@ pub(crate) async fn list(
     headers: HeaderMap,
     page: Result<Page, Problem>,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let page = page?;
-        let list = ready.cursors.list::<i64>(tenant.as_str(), "oncall schedules", "schedule_id");
+        let list =
+            caller.ready.cursors.list::<i64>(caller.tenant.as_str(), "oncall schedules", "schedule_id");
         let (after, wanted) = (page.after(&list)?.unwrap_or_default(), page.rows_to_ask());
-        let call = ready.pools.ui.named("list schedules").read_only();
         let read = async |tx: TenantTx| store::page(&tx, after, wanted).await;
-        let mut found = transaction::retrying(call, tenant, read).await?;
+        let mut found = caller.read("list schedules", read).await?;
         let next = page.next(&list, &mut found, |last| last.id)?;
         let rows: Vec<_> = found.iter().map(schedule).collect();
         Ok(Json(json!({ "schedules": rows, "next": next })).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `GET {id}`: one schedule with its layers.
 pub(crate) async fn get(State(service): State<Service>, headers: HeaderMap, id: Id) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let id = path::number(&path::parts(id)?)?;
-        let call = ready.pools.ui.named("get schedule").read_only();
         let read = async |tx: TenantTx| store::get(&tx, id).await;
-        let found = transaction::retrying(call, tenant, read).await?.ok_or(NothingThere)?;
+        let found = caller.read("get schedule", read).await?.ok_or(NothingThere)?;
         Ok(Json(schedule(&found)).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `PUT {id}`: the schedule anew; layers of which nothing is said stay.
@@ -91,21 +83,18 @@ pub(crate) async fn update(
     id: Id,
     body: Bytes,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let id = path::number(&path::parts(id)?)?;
         let draft = body::json::<ScheduleBody>(&headers, &body)?.checked()?;
         let work = async |tx: TenantTx| {
             let changed = store::update(&tx, id, &draft).await?;
             Ok((changed, store::get(&tx, id).await?))
         };
-        let call = ready.pools.ui.named("update schedule").resolvable();
-        let (changed, made) = transaction::retrying(call, tenant, work).await?;
+        let (changed, made) = caller.write("update schedule", work).await?;
         affected::any(changed)?;
         Ok(Json(schedule(&made.ok_or(NothingThere)?)).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `DELETE {id}`: 204; 409 while a level of an escalation policy asks it.
@@ -114,18 +103,15 @@ pub(crate) async fn delete(
     headers: HeaderMap,
     id: Id,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let id = path::number(&path::parts(id)?)?;
         let work = async |tx: TenantTx| store::delete(&tx, id).await;
-        let deleted =
-            transaction::retrying(ready.pools.ui.named("delete schedule").resolvable(), tenant, work).await;
+        let deleted = caller.write("delete schedule", work).await;
         let deleted = deleted.map_err(|error| foreign_key::refused(error, ScheduleRefusal::InUse))?;
         affected::any(deleted)?;
         Ok(StatusCode::NO_CONTENT.into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// A moment about which is asked; now, if nothing is said.
@@ -159,13 +145,10 @@ pub(crate) async fn current(
     id: Id,
     query: Result<Query<At>, QueryRejection>,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let (id, at) = (path::number(&path::parts(id)?)?, at(query)?.moment()?);
-        let call = ready.pools.ui.named("who is on call").read_only();
         let read = async |tx: TenantTx| store::rota(&tx, id, at).await;
-        let rota = transaction::retrying(call, tenant, read).await?.ok_or(NothingThere)?;
+        let rota = caller.read("who is on call", read).await?.ok_or(NothingThere)?;
         let who = rota.on_call(at);
         let told = json!({
             "schedule_id": id,
@@ -176,8 +159,8 @@ pub(crate) async fn current(
             "until": who.and_then(|who| who.until).map(|until| until.to_string()),
         });
         Ok(Json(told).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `GET {id}/timeline?days=14&at=`: who is on call from a moment on, turn by turn.
@@ -187,9 +170,7 @@ pub(crate) async fn timeline(
     id: Id,
     query: Result<Query<At>, QueryRejection>,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let (id, query) = (path::number(&path::parts(id)?)?, at(query)?);
         let days = query.days.unwrap_or(14);
         if !(1..=60).contains(&days) {
@@ -197,16 +178,15 @@ pub(crate) async fn timeline(
         }
         let from = query.moment()?;
         let to = from.checked_add(SignedDuration::from_hours(days * 24)).unwrap_or(Timestamp::MAX);
-        let call = ready.pools.ui.named("who will be on call").read_only();
         let read = async |tx: TenantTx| store::rota(&tx, id, from).await;
-        let rota = transaction::retrying(call, tenant, read).await?.ok_or(NothingThere)?;
+        let rota = caller.read("who will be on call", read).await?.ok_or(NothingThere)?;
         let turns = rota.turns(from, to, MOST_TURNS);
         let turns: Vec<_> = turns.iter().map(|(from, who)| turn(*from, who)).collect();
         let told =
             json!({ "schedule_id": id, "from": from.to_string(), "to": to.to_string(), "turns": turns });
         Ok(Json(told).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `POST {id}/overrides`: 201 with the number.
@@ -216,18 +196,15 @@ pub(crate) async fn add_override(
     id: Id,
     body: Bytes,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let id = path::number(&path::parts(id)?)?;
         let draft = body::json::<OverrideBody>(&headers, &body)?.checked()?;
         let work = async |tx: TenantTx| store::add_override(&tx, id, &draft).await;
-        let made =
-            transaction::retrying(ready.pools.ui.named("add override").resolvable(), tenant, work).await?;
+        let made = caller.write("add override", work).await?;
         let made = made.ok_or(NothingThere)?;
         Ok((StatusCode::CREATED, Json(json!({ "override_id": made, "schedule_id": id }))).into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `GET {id}/overrides`: those that are not over; the first thousand to begin.
@@ -236,20 +213,17 @@ pub(crate) async fn overrides(
     headers: HeaderMap,
     id: Id,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let id = path::number(&path::parts(id)?)?;
-        let call = ready.pools.ui.named("list overrides").read_only();
         let read = async |tx: TenantTx| {
             let known = store::get(&tx, id).await?.is_some();
             Ok((known, store::overrides(&tx, id, Timestamp::now()).await?))
         };
-        let (known, found) = transaction::retrying(call, tenant, read).await?;
+        let (known, found) = caller.read("list overrides", read).await?;
         let rows: Vec<_> = found.iter().map(one_override).collect();
         if known { Ok(Json(json!({ "overrides": rows })).into_response()) } else { Err(NothingThere.into()) }
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 /// `DELETE {id}/overrides/{override}`: 204.
@@ -258,18 +232,14 @@ pub(crate) async fn delete_override(
     headers: HeaderMap,
     ids: Result<Path<(String, String)>, PathRejection>,
 ) -> Reply<(User, Reply)> {
-    let caller = Caller::of(&service, &headers).await?;
-    let (ready, tenant) = (caller.ready, &caller.tenant);
-    let reply = async {
+    Caller::answers(&service, &headers, async |caller| {
         let (id, number) = path::parts(ids)?;
         let (id, number) = (path::number(&id)?, path::number(&number)?);
         let work = async |tx: TenantTx| store::delete_override(&tx, id, number).await;
-        affected::any(
-            transaction::retrying(ready.pools.ui.named("delete override").resolvable(), tenant, work).await?,
-        )?;
+        affected::any(caller.write("delete override", work).await?)?;
         Ok(StatusCode::NO_CONTENT.into_response())
-    };
-    Ok((caller.user(), reply.await))
+    })
+    .await
 }
 
 fn schedule(one: &Stored) -> Value {

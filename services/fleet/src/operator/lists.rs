@@ -155,7 +155,7 @@ fn rejected(row: &Row) -> Result<Listed<i64>> {
 }
 
 /// What a stranger sent, without what acts on the text around it: controls but for lines and tabs, and what turns the direction
-/// of writing. It is text in a JSON string, and whoever puts it into a page escapes it as any text.
+/// of writing. It is text in a JSON string, and a page that shows it escapes it as any text.
 fn harmless(payload: &str) -> String {
     let acts = |c: char| {
         (c.is_control() && !matches!(c, '\n' | '\t'))

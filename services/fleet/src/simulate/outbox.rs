@@ -32,7 +32,7 @@ impl Outbox {
     }
 
     /// Keeps a reading. False where there is no room: the newest is given up then, since it was never sent, and so it is
-    /// certain that nobody has it.
+    /// certain that the service does not have it.
     #[must_use]
     pub fn keep(&mut self, reading: Kept) -> bool {
         let has_room = self.kept.len() < self.most;
