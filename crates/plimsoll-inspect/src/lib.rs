@@ -19,6 +19,7 @@
 //! | file | question |
 //! |---|---|
 //! | [`blocking`] | who waits for a lock, and who holds it |
+//! | `checks/` (feature `checks`) | what is wrong with the server, and what puts it right |
 //! | [`integrity`] | whether the rows keep what the tables promise |
 //! | [`statements`] | which statements take the server's time |
 //!
@@ -34,6 +35,8 @@
 
 mod answer;
 pub mod blocking;
+#[cfg(feature = "checks")]
+pub mod checks;
 pub mod integrity;
 pub mod statements;
 

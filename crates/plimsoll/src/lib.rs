@@ -141,6 +141,7 @@ pub use watch::budget::status::BudgetStatus;
 pub use watch::capacity::{Capacity, TableSize};
 pub use watch::diagnostics::{Diagnostics, PoolDiagnostics, ServerDiagnostics, WaiterStatus, Waiting};
 pub use wire::connect::Pooler;
+pub use wire::direct::DirectConnection;
 pub use wire::link::Activity;
 #[cfg(plimsoll_loom)]
 pub use wire::link::model as link_model;

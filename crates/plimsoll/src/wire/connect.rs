@@ -240,7 +240,7 @@ impl Connector {
         ))
     }
 
-    async fn password(&self) -> Result<Option<Secret>> {
+    pub(super) async fn password(&self) -> Result<Option<Secret>> {
         match self.plan.password() {
             None => Ok(None),
             Some(Password::Fixed(secret)) => Ok(Some(secret.clone())),
@@ -256,7 +256,7 @@ impl Connector {
         }
     }
 
-    fn wrap(&self, host: &Host) -> Wrap {
+    pub(super) fn wrap(&self, host: &Host) -> Wrap {
         match (&self.tls, host.address()) {
             #[cfg(feature = "tls")]
             (Some(config), HostAddress::Tcp(name)) => {
@@ -290,7 +290,7 @@ fn tls_config(plan: &Plan) -> Result<Option<TlsConfig>> {
     ))
 }
 
-async fn resolve(host: &Host) -> Result<Vec<Address>> {
+pub(super) async fn resolve(host: &Host) -> Result<Vec<Address>> {
     match (host.address(), host.socket_file()) {
         (_, Some(path)) => Ok(vec![Address::Unix(path)]),
         (HostAddress::Tcp(name), _) => {
@@ -304,7 +304,7 @@ async fn resolve(host: &Host) -> Result<Vec<Address>> {
 }
 
 /// Until when the first of so many attempts may last.
-fn deadline_of_first(until: Instant, attempts: usize) -> Instant {
+pub(super) fn deadline_of_first(until: Instant, attempts: usize) -> Instant {
     let now = Instant::now();
     now + until.saturating_duration_since(now) / u32::try_from(attempts).unwrap_or(u32::MAX).max(1)
 }
@@ -315,7 +315,7 @@ pub(crate) fn timed_out(limit: std::time::Duration) -> Error {
     Error::new(Fault::ConnectTimeout, Phase::Connect, Outcome::NotStarted, sentence)
 }
 
-fn gave_up(host: &Host, begun: Instant, stage: &Stage) -> Error {
+pub(super) fn gave_up(host: &Host, begun: Instant, stage: &Stage) -> Error {
     Error::new(
         Fault::ConnectTimeout,
         Phase::Connect,
@@ -346,7 +346,7 @@ pub(crate) fn failure(host: &Host, stage: &str, error: io::Error) -> Error {
 }
 
 /// Of the failures of several hosts the first that waiting cannot heal, else the first; with the others named beside it.
-fn most_telling(mut failures: Vec<Error>) -> Error {
+pub(super) fn most_telling(mut failures: Vec<Error>) -> Error {
     let place = failures.iter().position(|error| !error.fault().heals_by_waiting()).unwrap_or(0);
     if place >= failures.len() {
         return Error::new(Fault::Settings, Phase::Connect, Outcome::NotStarted, "no host was given");

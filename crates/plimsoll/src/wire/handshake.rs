@@ -114,6 +114,11 @@ impl Handshake<'_> {
         }
     }
 
+    /// Opens the session without limits, and asks nothing.
+    pub(super) async fn open_plain(self) -> Result<(Client, Arc<Link>)> {
+        Ok(self.open(Pooler::Session, 0).await?.opened())
+    }
+
     /// Dials, encrypts, authenticates, and starts the driver.
     async fn open(&self, pooler: Pooler, version: u32) -> Result<HalfOpen> {
         let Handshake { connector, host, target, password, stage } = *self;

@@ -20,6 +20,7 @@
 
 pub(crate) mod cancel;
 pub(crate) mod connect;
+pub(crate) mod direct;
 pub(crate) mod context;
 pub(crate) mod copying;
 pub(crate) mod demotion;

@@ -1,0 +1,5 @@
+//! Checks I: indexes and keys.
+
+use super::Check;
+
+pub(super) const CHECKS: &[&Check] = &[];

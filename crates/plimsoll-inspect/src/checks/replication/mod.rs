@@ -1,0 +1,5 @@
+//! Checks R: replication, and what a crash would lose.
+
+use super::Check;
+
+pub(super) const CHECKS: &[&Check] = &[];

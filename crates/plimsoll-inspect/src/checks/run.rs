@@ -1,0 +1,233 @@
+//! Asks the checks, within limits: the server that is looked at may be the one in trouble.
+//!
+//! Everything goes through one connection. Each question is a transaction of its own that only reads, with a limit on its time
+//! and on what it waits for a lock; the same question of several checks is asked once. What cannot be asked is skipped with the
+//! reason. Once the whole time is over, or the connection is gone, the rest is skipped.
+
+use super::check::{Answers, Check, Place, Thresholds};
+use super::finding::{Finding, State};
+use super::report::Checked;
+use super::subject::{ABOUT, Subject, literal};
+use crate::answer::Unreadable;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+/// How long one question may take on the server.
+pub const QUESTION_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long one question may wait for a lock.
+pub const LOCK_LIMIT: Duration = Duration::from_millis(200);
+
+/// How much longer than the server's own limit an answer is waited for.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What is asked about, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Asking<'a> {
+    /// The application's role; the one that asks if it is empty.
+    pub role: &'a str,
+    /// The numbers to judge by.
+    pub thresholds: Thresholds,
+}
+
+/// Why nothing could be asked at all.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAsked {
+    /// The server refused, or the connection was lost.
+    #[error("the first question was not answered: {0}")]
+    Refused(#[from] tokio_postgres::Error),
+    /// No answer came in time.
+    #[error("the first question was not answered within {0:?}: the server, or what stands before it, hangs")]
+    Hangs(Duration),
+    /// It is no PostgreSQL, or one that is too old.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+}
+
+/// What is known of the server; it is asked first.
+///
+/// # Errors
+/// The server does not answer, or not like a PostgreSQL.
+///
+/// # Cancel safety
+/// Dropping it leaves the question running for at most [`QUESTION_LIMIT`].
+pub async fn subject(client: &Client, asking: &Asking<'_>, until: Instant) -> Result<Subject, NotAsked> {
+    let limit = until.saturating_duration_since(Instant::now());
+    match timeout_at(until, client.simple_query(&transaction(ABOUT, asking.role))).await {
+        Ok(answer) => Ok(Subject::read(&answer?)?),
+        Err(_) => Err(NotAsked::Hangs(limit)),
+    }
+}
+
+/// Asks these checks, of the server and, if there is one, of the pooler's console. `begins` hears of each check before it is
+/// asked. The findings come in the order of the checks.
+///
+/// When `until` has come the rest is skipped; a question that still runs then ends by its own limit, or by a cancel of the
+/// caller, who has the connection.
+///
+/// # Cancel safety
+/// Dropping it leaves the question under way running for at most [`QUESTION_LIMIT`].
+pub async fn examine(
+    checks: impl IntoIterator<Item = &'static Check>,
+    client: &Client,
+    pooler: Option<&Client>,
+    subject: &Subject,
+    asking: &Asking<'_>,
+    until: Instant,
+    mut begins: impl FnMut(&'static Check),
+) -> Vec<Checked> {
+    let mut run = Run { client, pooler, role: asking.role, until, known: BTreeMap::new(), ended: None };
+    let mut all = Vec::new();
+    for check in checks {
+        begins(check);
+        let findings = match run.reason_to_skip(check, subject) {
+            Some(why) => vec![Finding::skipped(subject_of(check), why)],
+            None => run.ask(check, subject, &asking.thresholds).await,
+        };
+        all.push(Checked::new(check, findings));
+    }
+    all
+}
+
+fn subject_of(check: &Check) -> &'static str {
+    match check.place {
+        Place::Server => "server",
+        Place::Pooler => "pooler",
+    }
+}
+
+struct Run<'a> {
+    client: &'a Client,
+    pooler: Option<&'a Client>,
+    role: &'a str,
+    until: Instant,
+    /// What was answered, or why it was not, by question.
+    known: BTreeMap<&'static str, Result<Vec<SimpleQueryMessage>, String>>,
+    /// Why nothing more can be asked.
+    ended: Option<String>,
+}
+
+impl Run<'_> {
+    fn reason_to_skip(&self, check: &Check, subject: &Subject) -> Option<String> {
+        if let Some(why) = &self.ended {
+            return Some(why.clone());
+        }
+        if check.place == Place::Pooler && self.pooler.is_none() {
+            return Some("no console of a PgBouncer was given".to_owned());
+        }
+        if check.place == Place::Pooler {
+            return None;
+        }
+        if subject.major() < check.since {
+            return Some(format!(
+                "PostgreSQL {} does not have it; it came with {}",
+                subject.major(),
+                check.since
+            ));
+        }
+        if check.needs_primary && subject.is_standby {
+            return Some("this server is a standby: ask its primary".to_owned());
+        }
+        if check.needs_monitor && !subject.monitors {
+            return Some(format!("role {0} sees too little: GRANT pg_monitor TO {0}", subject.login));
+        }
+        None
+    }
+
+    async fn ask(
+        &mut self,
+        check: &'static Check,
+        subject: &Subject,
+        thresholds: &Thresholds,
+    ) -> Vec<Finding> {
+        for question in check.ask {
+            if let Err(why) = self.learn(check.place, question).await {
+                return vec![Finding::skipped(subject_of(check), why)];
+            }
+        }
+        let known = |question: &&'static str| self.known.get(question)?.as_deref().ok();
+        let answers = Answers(check.ask.iter().filter_map(known).collect());
+        match (check.read)(&answers, subject, thresholds) {
+            Ok(findings) if findings.is_empty() => {
+                vec![Finding::new(State::Ok, subject_of(check), check.title)]
+            }
+            Ok(findings) => findings,
+            Err(unreadable) => vec![Finding::skipped(subject_of(check), unreadable.to_string())],
+        }
+    }
+
+    /// Asks, unless it was asked before.
+    async fn learn(&mut self, place: Place, question: &'static str) -> Result<(), String> {
+        if !self.known.contains_key(question) {
+            let answer = self.put(place, question).await;
+            self.known.insert(question, answer);
+        }
+        self.known.get(question).map_or(Ok(()), |known| known.as_ref().map(drop).map_err(Clone::clone))
+    }
+
+    async fn put(&mut self, place: Place, question: &'static str) -> Result<Vec<SimpleQueryMessage>, String> {
+        if let Some(why) = &self.ended {
+            return Err(why.clone());
+        }
+        let by = self.until.min(Instant::now() + QUESTION_LIMIT + GRACE);
+        let text = transaction(question, self.role);
+        let asked = match (place, self.pooler) {
+            (Place::Pooler, Some(pooler)) => timeout_at(by, pooler.simple_query(question)).await,
+            _ => timeout_at(by, self.client.simple_query(&text)).await,
+        };
+        match asked {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(self.why_not(place, &error).await),
+            Err(_) => {
+                let why = if by == self.until {
+                    "the time for all checks was over before it was answered".to_owned()
+                } else {
+                    "the server did not answer, not even by the limit of the question".to_owned()
+                };
+                self.ended = Some(why.clone());
+                Err(why)
+            }
+        }
+    }
+
+    /// Why a question was refused; and the session is put in order for the next one.
+    async fn why_not(&mut self, place: Place, error: &tokio_postgres::Error) -> String {
+        let Some(said) = error.as_db_error() else {
+            let why = format!("the connection was lost: {error}");
+            self.ended = Some(why.clone());
+            return why;
+        };
+        if place == Place::Server {
+            let put_in_order = timeout_at(self.until, self.client.simple_query("ROLLBACK")).await;
+            if !matches!(put_in_order, Ok(Ok(_))) {
+                self.ended = Some("the connection was lost after a question that failed".to_owned());
+            }
+        }
+        match *said.code() {
+            SqlState::QUERY_CANCELED => format!("it took more than {} s", QUESTION_LIMIT.as_secs()),
+            SqlState::LOCK_NOT_AVAILABLE => {
+                format!(
+                    "it would have waited more than {} ms for a lock that another session holds",
+                    LOCK_LIMIT.as_millis()
+                )
+            }
+            SqlState::INSUFFICIENT_PRIVILEGE => format!("the role that asks may not: {}", said.message()),
+            _ => format!("{} ({})", said.message(), said.code().code()),
+        }
+    }
+}
+
+/// A question as a transaction of its own, which only reads, within limits.
+fn transaction(question: &str, role: &str) -> String {
+    format!(
+        "BEGIN TRANSACTION READ ONLY; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; \
+         SET LOCAL plimsoll.role = {}; SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'postgres'; {}; COMMIT",
+        QUESTION_LIMIT.as_millis(),
+        LOCK_LIMIT.as_millis(),
+        literal(role),
+        question.trim_end().trim_end_matches(';'),
+    )
+}

@@ -1,0 +1,3 @@
+//! Checks G.
+
+mod dead_clients;

@@ -1,0 +1,90 @@
+//! What the promises of the checks begin with: one check asked by itself, and its remedy run and taken back.
+
+use crate::session::session_at;
+use plimsoll_inspect::checks::finding::Remedy;
+use plimsoll_inspect::checks::run::{self, Asking};
+use plimsoll_inspect::checks::{Checked, Finding, State, Thresholds, all, examine};
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_postgres::Client;
+
+/// Who asks, and what about.
+pub(crate) struct Scene {
+    /// The session that asks: under the role that the test is about, or as the superuser.
+    pub(crate) asker: Client,
+    /// The superuser's, who runs remedies.
+    pub(crate) owner: Client,
+    /// The application's role.
+    pub(crate) role: String,
+    /// Numbers to judge by, where they are not the defaults.
+    pub(crate) thresholds: Vec<(&'static str, f64)>,
+}
+
+impl Scene {
+    /// The superuser asks about this role, at this database.
+    pub(crate) async fn at(url: &str, role: &str) -> Self {
+        Scene {
+            asker: session_at(url, None, "asker").await,
+            owner: session_at(url, None, "owner").await,
+            role: role.to_owned(),
+            thresholds: Vec::new(),
+        }
+    }
+
+    /// What one check finds now.
+    pub(crate) async fn found(&self, id: &str) -> Checked {
+        self.examined(id, None).await
+    }
+
+    /// The same, with the console of a PgBouncer.
+    pub(crate) async fn examined(&self, id: &str, pooler: Option<&Client>) -> Checked {
+        let mut thresholds = Thresholds::default();
+        for (name, value) in &self.thresholds {
+            assert!(thresholds.set(name, *value), "there is a threshold {name}");
+        }
+        let asking = Asking { role: &self.role, thresholds };
+        let until = Instant::now() + Duration::from_secs(30);
+        let subject = run::subject(&self.asker, &asking, until).await.unwrap();
+        let check = all().find(|check| check.id == id).expect("there is such a check");
+        let mut checked = examine([check], &self.asker, pooler, &subject, &asking, until, |_| ()).await;
+        checked.remove(0)
+    }
+
+    /// The finding about this, which has to be in this state.
+    pub(crate) async fn finds(&self, id: &str, subject: &str, state: State) -> Finding {
+        let checked = self.found(id).await;
+        let found = checked.findings.iter().find(|finding| finding.subject == subject);
+        let found = found.unwrap_or_else(|| panic!("{id} says nothing of {subject}: {checked:#?}"));
+        assert_eq!(found.state, state, "{checked:#?}");
+        found.clone()
+    }
+
+    /// All is well for this check: no finding is worse than ok.
+    pub(crate) async fn finds_nothing(&self, id: &str) {
+        let checked = self.found(id).await;
+        assert_eq!(checked.state(), State::Ok, "{checked:#?}");
+    }
+
+    /// Runs the remedy, which makes the finding go away, and the inverse, if there is one, which brings it back.
+    pub(crate) async fn is_remedied(&self, id: &str, finding: &Finding) {
+        let Some(Remedy::Sql { run, undo, .. }) = &finding.remedy else { panic!("it has SQL: {finding:#?}") };
+        self.run(run).await;
+        let after = self.found(id).await;
+        let same = after.findings.iter().find(|other| other.subject == finding.subject);
+        assert!(same.is_none_or(|same| same.state < finding.state), "{run:?} puts it right: {after:#?}");
+        if !undo.is_empty() {
+            self.run(undo).await;
+            let back = self.found(id).await;
+            assert!(back.findings.contains(finding), "{undo:?} brings it back: {back:#?}");
+        }
+    }
+
+    async fn run(&self, statements: &[String]) {
+        for statement in statements {
+            self.owner
+                .batch_execute(statement)
+                .await
+                .unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! One plain connection, for programs that look at a server instead of serving from it.
+//!
+//! It is made as a pool's connections are: the same hosts, TLS rules, password and deadline. It differs in what it leaves out.
+//! No limits are set and none are read back, so the session shows what the server and the role give by themselves; and nothing
+//! is asked before the caller asks, so it also reaches the console of a PgBouncer, which speaks the simple protocol only.
+
+use super::cancel;
+use super::cancel::Target;
+use super::connect::{Connector, Stage, deadline_of_first, gave_up, most_telling, resolve};
+use super::handshake::Handshake;
+use super::link::Link;
+use crate::error::{Error, Outcome, Phase, Result};
+use crate::fault::Fault;
+use crate::settings::{Host, Plan};
+use parking_lot::Mutex;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+use tokio_postgres::Client;
+
+/// One connection without pool, heartbeat or limits. Dropping it closes it; what still runs on the server then is not
+/// cancelled: that is what [`DirectConnection::cancel`] is for.
+pub struct DirectConnection {
+    client: Client,
+    link: Arc<Link>,
+    target: Target,
+    host: Host,
+}
+
+impl DirectConnection {
+    /// Connects, within this time in all: looking up the host, TCP, TLS, start-up and authentication.
+    ///
+    /// # Errors
+    /// The most telling failure of the hosts, with how far the attempt came.
+    ///
+    /// # Cancel safety
+    /// Dropping it closes the half-open connection.
+    pub async fn connect(plan: Plan, within: Duration) -> Result<Self> {
+        let connector = Connector::new(Arc::new(plan))?;
+        let until = Instant::now() + within;
+        let hosts = connector.plan.hosts();
+        let mut failures = Vec::new();
+        for (index, host) in hosts.iter().enumerate() {
+            match connector.connect_direct(host, deadline_of_first(until, hosts.len() - index)).await {
+                Ok(direct) => return Ok(direct),
+                Err(error) => failures.push(error),
+            }
+        }
+        Err(most_telling(failures))
+    }
+
+    /// The driver's client.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The host that it is connected to.
+    #[must_use]
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The process id that the server gave it. Behind a pooler it is the pooler's own number.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.link.state.pid()
+    }
+
+    /// Asks the server to cancel what runs on this connection, and waits until it has acted on that, for at most this time.
+    ///
+    /// # Errors
+    /// The server could not be reached, or did not answer in time. What runs may go on.
+    ///
+    /// # Cancel safety
+    /// If this is dropped before its end, the server may or may not act on the request.
+    pub async fn cancel(&self, within: Duration) -> Result<()> {
+        let until = Instant::now() + within;
+        let work = async {
+            match cancel::send(&self.target, self.pid(), self.link.state.secret(), || true).await? {
+                Some(mut sent) => sent.until_acted_on().await,
+                None => Ok(()),
+            }
+        };
+        let not_done = |why: String| {
+            let text = format!("the cancel of session {} on {} was not confirmed: {why}", self.pid(), self.host);
+            Error::new(Fault::Unreachable, Phase::Connect, Outcome::NotStarted, text)
+        };
+        match timeout_at(until, work).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(not_done(error.to_string())),
+            Err(_) => Err(not_done(format!("no answer within {:.1} s", within.as_secs_f64()))),
+        }
+    }
+}
+
+/// The host and the session's number, and nothing of the settings.
+impl fmt::Debug for DirectConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DirectConnection").field("host", &self.host.to_string()).field("pid", &self.pid()).finish()
+    }
+}
+
+impl Drop for DirectConnection {
+    fn drop(&mut self) {
+        self.link.abort();
+    }
+}
+
+impl Connector {
+    async fn connect_direct(&self, host: &Host, until: Instant) -> Result<DirectConnection> {
+        let begun = Instant::now();
+        let stage: Stage = Mutex::new("asking for the password");
+        let attempt = async {
+            let password = self.password().await?;
+            *stage.lock() = "looking up the host";
+            let mut last = None;
+            let addresses = resolve(host).await?;
+            let count = addresses.len();
+            for (index, address) in addresses.into_iter().enumerate() {
+                let target = Target { address, wrap: self.wrap(host) };
+                let handshake =
+                    Handshake { connector: self, host, target: &target, password: password.as_ref(), stage: &stage };
+                match timeout_at(deadline_of_first(until, count - index), handshake.open_plain()).await {
+                    Ok(Ok((client, link))) => return Ok(DirectConnection { client, link, target, host: host.clone() }),
+                    Ok(Err(error)) => last = Some(error),
+                    Err(_) => last = Some(gave_up(host, begun, &stage)),
+                }
+            }
+            Err(last.unwrap_or_else(|| gave_up(host, begun, &stage)))
+        };
+        match timeout_at(until, attempt).await {
+            Ok(result) => result,
+            Err(_) => Err(gave_up(host, begun, &stage)),
+        }
+    }
+}
