@@ -12,6 +12,7 @@ pub mod demo;
 pub mod doctor;
 mod interrupts;
 mod show;
+pub mod timeouts;
 
 use clap::{Parser, Subcommand};
 use plimsoll_inspect::checks::State;
@@ -32,6 +33,8 @@ enum Command {
     Demo(demo::Options),
     /// What is wrong with a server, a role or a table, why it matters, and what puts it right
     Doctor(doctor::Options),
+    /// Every time limit from the client to the lock: where each is set, and which lie the wrong way round
+    Timeouts(timeouts::Options),
 }
 
 /// How a command ended, apart from not having been able to.
@@ -103,5 +106,6 @@ async fn perform(command: Command) -> anyhow::Result<Ended> {
     match command {
         Command::Demo(options) => demo::run(&options).await,
         Command::Doctor(options) => doctor::run(&options).await,
+        Command::Timeouts(options) => timeouts::run(&options).await,
     }
 }

@@ -3,4 +3,8 @@
 
 mod an_interrupt_leaves_nothing_behind;
 mod the_demo_tells_the_truth;
+mod timeouts;
 mod what_cannot_be_played_starts_nothing;
+
+// What several promises begin with.
+mod command;
