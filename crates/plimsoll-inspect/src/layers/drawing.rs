@@ -147,8 +147,8 @@ pub fn svg(drawing: &Drawing<'_>) -> String {
     let bands = bands(drawing.bars);
     let axis = Axis::of(drawing.bars);
     let rows = bands.iter().fold(TOP, |y, band| y + band_height(band) + GAP);
-    let notes = drawing.notes.iter().fold(0.0, |height, _| height + 20.0);
-    let height = rows + 54.0 + notes;
+    let notes = lines(drawing.notes);
+    let height = notes.iter().fold(rows + 54.0, |height, _| height + 20.0);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
          role=\"img\" aria-labelledby=\"title about\">\n<!-- {} -->\n\
@@ -174,7 +174,7 @@ pub fn svg(drawing: &Drawing<'_>) -> String {
         draw(&mut svg, axis, band, y, under, drawing.deadline);
         y += band_height(band) + GAP;
     }
-    foot(&mut svg, bottom + 34.0, drawing);
+    foot(&mut svg, bottom + 34.0, drawing, &notes);
     svg.push_str("</svg>\n");
     svg
 }
@@ -253,7 +253,7 @@ fn bar(svg: &mut String, axis: Axis, bar: &Bar, y: f64, under: &str, deadline: O
     let _ = writeln!(svg, "<text class=\"{class}\"{style} x=\"{at:.1}\" y=\"{base:.1}\">{words}</text>");
 }
 
-fn foot(svg: &mut String, y: f64, drawing: &Drawing<'_>) {
+fn foot(svg: &mut String, y: f64, drawing: &Drawing<'_>, notes: &[(&'static str, String)]) {
     let mut at = 28.0;
     let mut keepers: Vec<&str> =
         drawing.bars.iter().map(|bar| bar.keeper).filter(|keeper| *keeper != "the client").collect();
@@ -264,10 +264,28 @@ fn foot(svg: &mut String, y: f64, drawing: &Drawing<'_>) {
         text(svg, "soft", at + 30.0, y, &format!("kept by {keeper}"));
         at += 180.0;
     }
-    for (note, nth) in drawing.notes.iter().zip(1_u32..) {
-        let (class, words) = note.strip_prefix('!').map_or(("soft", note.as_str()), |words| ("said", words));
+    for ((class, words), nth) in notes.iter().zip(1_u32..) {
         text(svg, class, 28.0, y + 6.0 + 20.0 * f64::from(nth), words);
     }
+}
+
+/// The notes in lines that fit into the drawing, each with its class.
+fn lines(notes: &[String]) -> Vec<(&'static str, String)> {
+    const LONGEST: usize = 140;
+    let mut all: Vec<(&'static str, String)> = Vec::new();
+    for note in notes {
+        let (class, words) = note.strip_prefix('!').map_or(("soft", note.as_str()), |words| ("said", words));
+        let mut line = String::new();
+        for word in words.split(' ') {
+            if !line.is_empty() && line.len() + word.len() >= LONGEST {
+                all.push((class, std::mem::take(&mut line)));
+            }
+            line.push_str(if line.is_empty() { "" } else { " " });
+            line.push_str(word);
+        }
+        all.push((class, line));
+    }
+    all
 }
 
 fn rect(svg: &mut String, class: &str, x: f64, y: f64, width: f64, height: f64) {
