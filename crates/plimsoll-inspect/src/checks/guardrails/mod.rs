@@ -1,11 +1,15 @@
 //! Checks G: the limits that a session of the application's role has by itself.
 
+mod application_role;
+mod connection_limit;
 mod dead_clients;
+mod dead_peers;
 mod idle_in_transaction;
 mod idle_session;
 mod limit;
 mod limit_source;
 mod lock_timeout;
+mod migration_role;
 mod order;
 mod session_limits;
 mod statement_timeout;
@@ -22,4 +26,8 @@ pub(super) const CHECKS: &[&Check] = &[
     &idle_session::G06,
     &limit_source::G07,
     &order::G08,
+    &application_role::G09,
+    &connection_limit::G10,
+    &migration_role::G11,
+    &dead_peers::G12,
 ];

@@ -134,7 +134,7 @@ async fn a_limit_that_only_the_asker_sent_is_not_taken_for_the_servers() {
 async fn a_role_that_is_not_there_is_no_good_news() {
     let mut app = App::new().await;
     let role = std::mem::replace(&mut app.scene.role, "none_of_this_name".to_owned());
-    for id in ["G01", "G02", "G03", "G04", "G06", "G07", "G08"] {
+    for id in ["G01", "G02", "G03", "G04", "G06", "G07", "G08", "G09", "G10", "G11", "G12"] {
         let finding = app.scene.finds(id, "server", State::Skipped).await;
         assert_eq!(finding.value, "there is no role none_of_this_name", "{id}");
     }
