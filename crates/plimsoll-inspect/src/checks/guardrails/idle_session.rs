@@ -41,7 +41,7 @@ fn read(
     let limits = Limits::read(answers)?;
     let (setting, millis) = match limits.known("idle_session_timeout", subject) {
         Ok(known) => known,
-        Err(skipped) => return Ok(vec![skipped]),
+        Err(skipped) => return Ok(vec![*skipped]),
     };
     let (idle, looks) = (thresholds.get(&POOL_IDLE), thresholds.get(&POOL_LOOKS));
     let kept = idle + looks;

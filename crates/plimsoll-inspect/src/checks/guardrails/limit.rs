@@ -38,8 +38,8 @@ impl Limits {
     /// # Errors
     /// It cannot be known: the server does not have it, or the server's own value is hidden by what is set for the role that
     /// asks or by what its session was started with. The reason comes as a finding.
-    pub(super) fn known(&self, name: &str, subject: &Subject) -> Result<(&RoleSetting, f64), Finding> {
-        let skipped = |why: String| Finding::skipped(subject.the_role(), why);
+    pub(super) fn known(&self, name: &str, subject: &Subject) -> Result<(&RoleSetting, f64), Box<Finding>> {
+        let skipped = |why: String| Box::new(Finding::skipped(subject.the_role(), why));
         let setting = self.setting(name).ok_or_else(|| skipped(format!("this server has no {name}")))?;
         let millis = setting.number().ok_or_else(|| skipped(format!("{name} is {}", setting.source)))?;
         // The questions' own limit is in the way of the look at where the setting of a session comes from.
@@ -81,7 +81,7 @@ impl Limit {
     pub(super) fn judge_in(&self, limits: &Limits, subject: &Subject, thresholds: &Thresholds) -> Finding {
         let (setting, millis) = match limits.known(self.name, subject) {
             Ok(known) => known,
-            Err(skipped) => return skipped,
+            Err(skipped) => return *skipped,
         };
         let longest = thresholds.get(self.longest);
         let state = match millis {

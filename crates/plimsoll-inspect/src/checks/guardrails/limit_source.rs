@@ -97,7 +97,7 @@ fn judge(said: &RoleSetting, met: &SessionLimit, subject: &Subject) -> Option<Fi
         Finding::new(
             state,
             about,
-            format!("{name} is {now} in this session by {by}, and {} for the role", said.shown()),
+            format!("{name} is {now} in this session by {by}; what is set for the {} is {}", said.source, said.shown()),
         )
         .source(format!("pg_settings of this session; {}", said.source))
         .threshold(format!("{}, as set for the {}", said.shown(), said.source))

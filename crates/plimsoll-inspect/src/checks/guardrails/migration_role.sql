@@ -2,7 +2,7 @@
 -- themselves. For each the limits of its new sessions in this database, as `role_settings.sql` finds them for the application's
 -- role: what is set for the role in the database, for the role, for the database, for all roles, else the server's own value,
 -- which is hidden where something is set for the role that asks.
-WITH asked AS (
+WITH RECURSIVE asked AS (
     SELECT COALESCE(NULLIF(pg_catalog.current_setting('plimsoll.role', true), ''), current_user) AS role
 ), owners AS (
     SELECT r.oid, r.rolcanlogin, count(*) AS tables
@@ -11,15 +11,19 @@ WITH asked AS (
     JOIN pg_catalog.pg_roles AS r ON r.oid = c.relowner
     WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
     GROUP BY r.oid, r.rolcanlogin
+), able AS (
+    SELECT oid AS role, oid AS owner, rolcanlogin, tables FROM owners
+    UNION
+    SELECT m.member, a.owner, false, a.tables
+    FROM able AS a
+    JOIN pg_catalog.pg_auth_members AS m ON m.roleid = a.role
+    WHERE NOT a.rolcanlogin
 ), migrators AS (
-    SELECT r.oid, r.rolname, sum(o.tables) AS tables
-    FROM owners AS o
-    JOIN pg_catalog.pg_roles AS r ON r.rolcanlogin AND (
-        r.oid = o.oid
-        OR (NOT o.rolcanlogin AND NOT r.rolsuper AND pg_catalog.pg_has_role(r.oid, o.oid, 'MEMBER'))
-    )
+    SELECT r.oid, r.rolname, sum(a.tables) AS tables
+    FROM able AS a
+    JOIN pg_catalog.pg_roles AS r ON r.oid = a.role AND r.rolcanlogin
     GROUP BY r.oid, r.rolname
-    ORDER BY sum(o.tables) DESC, r.rolname
+    ORDER BY sum(a.tables) DESC, r.rolname
     LIMIT 51
 ), said AS (
     SELECT lower(pg_catalog.split_part(entry, '=', 1)) AS name,

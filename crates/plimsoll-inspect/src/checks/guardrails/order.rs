@@ -71,8 +71,8 @@ fn read(answers: &Answers<'_>, subject: &Subject, _: &Thresholds) -> Result<Vec<
     for name in ORDER.iter().flat_map(|within| [within.inner, within.outer]) {
         match limits.known(name, subject) {
             Ok((_, millis)) => drop(known.insert(name, millis)),
-            Err(skipped) if limits.setting(name).is_some() && !unknown.contains(&skipped) => {
-                unknown.push(skipped)
+            Err(skipped) if limits.setting(name).is_some() && !unknown.contains(&*skipped) => {
+                unknown.push(*skipped)
             }
             Err(_) => {}
         }
@@ -142,12 +142,12 @@ mod tests {
         let names: BTreeSet<_> = ORDER.iter().flat_map(|within| [within.inner, within.outer]).collect();
         let count = TIMES.len().pow(u32::try_from(names.len()).unwrap());
         (0..count).map(move |mut number| {
-            let mut next = |name: &&'static str| {
+            let next = |name: &&'static str| {
                 let time = TIMES[number % TIMES.len()];
                 number /= TIMES.len();
                 (*name, time)
             };
-            names.iter().map(|name| next(name)).collect()
+            names.iter().map(next).collect()
         })
     }
 

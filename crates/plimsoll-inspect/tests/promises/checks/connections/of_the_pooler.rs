@@ -65,6 +65,11 @@ async fn its_version_and_mode_are_told(version: PgBouncerVersion) {
         let pooled = Pooled::new(&db, pooler(&db, version).pool_mode(mode)).await;
         pooled.finds("C06", "pooler mode", state).await;
     }
+    // What is said for one database counts for it alone.
+    let entry = format!("host={} port={} pool_mode=session", db.server().host(), db.server().port());
+    let pooled = Pooled::new(&db, pooler(&db, version).entry("databases", "reports", entry)).await;
+    pooled.finds("C06", "pooler mode", State::Ok).await;
+    pooled.finds("C06", "pooler mode of reports", State::Info).await;
 }
 
 async fn poolers_side_by_side_have_to_be_peers(version: PgBouncerVersion) {
@@ -83,6 +88,10 @@ async fn poolers_side_by_side_have_to_be_peers(version: PgBouncerVersion) {
     assert!(finding.value.contains("knows no peer"), "{finding:#?}");
     let alone = Pooled::new(&db, pooler(&db, version).setting("peer_id", "1")).await;
     alone.finds("C07", "pooler", State::Warn).await;
+    let wanted = pooler(&db, version).setting("so_reuseport", "1").setting("peer_id", "1");
+    let wanted = wanted.entry("peers", "1", "host=/tmp/1").entry("peers", "2", "host=/tmp/2");
+    let finding = Pooled::new(&db, wanted).await.finds("C07", "pooler", State::Ok).await;
+    assert!(finding.value.contains("its peer_id is 1, and it knows 1 more"), "{finding:#?}");
 }
 
 async fn waits_of_minutes_are_found(version: PgBouncerVersion) {

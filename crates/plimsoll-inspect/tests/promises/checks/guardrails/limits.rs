@@ -130,6 +130,39 @@ async fn a_limit_that_only_the_asker_sent_is_not_taken_for_the_servers() {
     app.end().await;
 }
 
+/// The role that asks has a limit of its own, which stands before the server's.
+#[tokio::test]
+async fn a_limit_of_the_role_that_asks_is_not_taken_for_the_servers() {
+    let mut app = App::new().await;
+    let asker = format!("{}_ask", app.db.name());
+    app.run(&format!(
+        "CREATE ROLE {asker} LOGIN PASSWORD 'pw'; ALTER ROLE {asker} SET statement_timeout = '20s'"
+    ))
+    .await;
+    app.scene.asker = session_at(&app.db.url(), Some(&asker), "asker").await;
+    let finding = app.finds("G02", State::Skipped).await;
+    assert_eq!(finding.value, "statement_timeout is hidden by what is set for the role that asks");
+    // What is set for the application's own role is seen all the same.
+    app.set("statement_timeout = 0").await;
+    app.finds_and_remedies("G02", State::Crit).await;
+    app.scene.asker = session_at(&app.db.url(), None, "asker").await;
+    app.run(&format!("DROP ROLE {asker}")).await;
+    app.end().await;
+}
+
+#[tokio::test]
+async fn a_name_that_has_to_be_quoted_is_quoted() {
+    let mut app = App::new().await;
+    let plain = app.scene.role.clone();
+    let number = app.db.name().rsplit('_').next().unwrap();
+    app.scene.role = format!("{number} \"Odd\" \\ 'name'");
+    app.run(&format!("ALTER ROLE {plain} RENAME TO \"{}\"", app.scene.role.replace('"', "\"\""))).await;
+    app.finds_and_remedies("G02", State::Crit).await;
+    app.run(&format!("ALTER ROLE \"{}\" RENAME TO {plain}", app.scene.role.replace('"', "\"\""))).await;
+    app.scene.role = plain;
+    app.end().await;
+}
+
 #[tokio::test]
 async fn a_role_that_is_not_there_is_no_good_news() {
     let mut app = App::new().await;

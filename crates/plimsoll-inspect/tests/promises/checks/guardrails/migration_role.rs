@@ -1,6 +1,7 @@
 //! G11: a role for migrations that waits for locks without an end, or has the application's limits, is found.
 
 use super::app::App;
+use crate::session::session_at;
 use plimsoll_inspect::checks::State;
 
 impl App {
@@ -68,6 +69,29 @@ async fn a_member_of_the_owner_is_a_role_for_migrations() {
     app.scene.finds_nothing("G11").await;
     app.without(&migrator).await;
     app.without(&owner).await;
+    app.end().await;
+}
+
+/// The server's own value is hidden by what is set for the role that asks.
+#[tokio::test]
+async fn a_limit_that_cannot_be_known_is_no_good_news() {
+    let mut app = App::new().await;
+    let (migrator, asker) =
+        (app.another("mig", "LOGIN").await, app.another("ask", "LOGIN PASSWORD 'pw'").await);
+    app.run(&format!(
+        "CREATE TABLE orders (id int); ALTER TABLE orders OWNER TO {migrator}; ALTER ROLE {asker} SET lock_timeout = '2s'"
+    ))
+    .await;
+    let about = format!("role {migrator}");
+    app.scene.asker = session_at(&app.db.url(), Some(&asker), "asker").await;
+    app.scene.finds("G11", &about, State::Skipped).await;
+    let url = format!("{}?options=-c%20lock_timeout%3D2s", app.db.url());
+    app.scene.asker = session_at(&url, None, "asker").await;
+    app.scene.finds("G11", &about, State::Skipped).await;
+    app.scene.asker = session_at(&app.db.url(), None, "asker").await;
+    app.scene.finds("G11", &about, State::Warn).await;
+    app.without(&migrator).await;
+    app.without(&asker).await;
     app.end().await;
 }
 
