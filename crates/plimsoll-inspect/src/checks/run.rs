@@ -144,6 +144,9 @@ impl Run<'_> {
                 check.since
             ));
         }
+        if check.needs_role && !subject.role_exists {
+            return Some(format!("there is no role {}", subject.role));
+        }
         if check.needs_primary && subject.is_standby {
             return Some("this server is a standby: ask its primary".to_owned());
         }
@@ -164,8 +167,12 @@ impl Run<'_> {
                 return vec![Finding::skipped(subject_of(check), why)];
             }
         }
+        for question in check.ask_if_known {
+            // A refusal is remembered with the others, and is no answer.
+            let _ = self.learn(check.place, question).await;
+        }
         let known = |question: &&'static str| self.known.get(question)?.as_deref().ok();
-        let answers = Answers(check.ask.iter().filter_map(known).collect());
+        let answers = Answers(check.ask.iter().chain(check.ask_if_known).filter_map(known).collect());
         match (check.read)(&answers, subject, thresholds) {
             Ok(findings) if findings.is_empty() => {
                 vec![Finding::new(State::Ok, subject_of(check), check.title)]
