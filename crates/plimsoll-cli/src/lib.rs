@@ -7,6 +7,7 @@
 //! wrong now, 3 when it could not be found out (an unreachable server, a bad option), 130 when it was interrupted. Nagios and
 //! what is like it read the first four that way.
 
+pub mod blocking;
 mod connect;
 pub mod demo;
 pub mod doctor;
@@ -37,6 +38,8 @@ enum Command {
     Doctor(doctor::Options),
     /// The statements and transactions that have gone on for long, and what would be lost with each
     Long(sessions::long::Options),
+    /// Who waits for a lock and who holds it; with --watch the pile-ups, when they are over
+    Blocking(blocking::Options),
     /// Cancel statements: shown first, done with --run
     Cancel(sessions::stop::Options),
     /// Terminate sessions: shown first, done with --run
@@ -115,6 +118,7 @@ async fn perform(command: Command) -> anyhow::Result<Ended> {
         Command::Demo(options) => demo::run(&options).await,
         Command::Doctor(options) => doctor::run(&options).await,
         Command::Long(options) => sessions::long::run(&options).await,
+        Command::Blocking(options) => blocking::run(&options).await,
         Command::Cancel(options) => sessions::stop::run(Stop::Cancel, &options).await,
         Command::Terminate(options) => sessions::stop::run(Stop::Terminate, &options).await,
         Command::Timeouts(options) => timeouts::run(&options).await,
