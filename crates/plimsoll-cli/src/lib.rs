@@ -12,6 +12,7 @@ mod connect;
 pub mod demo;
 pub mod doctor;
 mod interrupts;
+pub mod migrate;
 pub mod sessions;
 mod show;
 pub mod timeouts;
@@ -44,6 +45,8 @@ enum Command {
     Cancel(sessions::stop::Options),
     /// Terminate sessions: shown first, done with --run
     Terminate(sessions::stop::Options),
+    /// Numbered files of SQL: how far they have come, what is pending, and applying them one at a time
+    Migrate(migrate::Options),
     /// Every time limit from the client to the lock: where each is set, and which lie the wrong way round
     Timeouts(timeouts::Options),
 }
@@ -121,6 +124,7 @@ async fn perform(command: Command) -> anyhow::Result<Ended> {
         Command::Blocking(options) => blocking::run(&options).await,
         Command::Cancel(options) => sessions::stop::run(Stop::Cancel, &options).await,
         Command::Terminate(options) => sessions::stop::run(Stop::Terminate, &options).await,
+        Command::Migrate(options) => migrate::run(&options).await,
         Command::Timeouts(options) => timeouts::run(&options).await,
     }
 }
