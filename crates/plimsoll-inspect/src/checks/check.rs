@@ -29,6 +29,8 @@ pub struct Check {
     pub place: Place,
     /// What it asks: one text a question. The rows of all answers come to [`Check::read`] together.
     pub ask: &'static [&'static str],
+    /// What it asks the console of a PgBouncer besides, if there is one. A check of the server only.
+    pub ask_pooler: &'static [&'static str],
     /// The oldest major version of PostgreSQL that it can be asked of.
     pub since: u32,
     /// A role without `pg_monitor` sees too little to answer.
@@ -49,6 +51,7 @@ impl Check {
         why: "",
         place: Place::Server,
         ask: &[],
+        ask_pooler: &[],
         since: 14,
         needs_monitor: false,
         needs_primary: false,

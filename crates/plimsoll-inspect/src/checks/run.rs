@@ -148,8 +148,14 @@ impl Run<'_> {
                 return vec![Finding::skipped(subject_of(check), why)];
             }
         }
+        let of_pooler = if self.pooler.is_some() { check.ask_pooler } else { &[] };
+        for question in of_pooler {
+            if let Err(why) = self.learn(Place::Pooler, question).await {
+                return vec![Finding::skipped(subject_of(check), format!("of the pooler: {why}"))];
+            }
+        }
         let known = |question: &&'static str| self.known.get(question)?.as_deref().ok();
-        let answers = Answers(check.ask.iter().filter_map(known).collect());
+        let answers = Answers(check.ask.iter().chain(of_pooler).filter_map(known).collect());
         match (check.read)(&answers, subject, thresholds) {
             Ok(findings) if findings.is_empty() => {
                 vec![Finding::new(State::Ok, subject_of(check), check.title)]
