@@ -18,6 +18,7 @@
 //!
 //! | file | question |
 //! |---|---|
+//! | `autovacuum` (feature `checks`) | which tables autovacuum takes, by its own formula |
 //! | [`blocking`] | who waits for a lock, and who holds it |
 //! | `checks/` (feature `checks`) | what is wrong with the server, and what puts it right |
 //! | [`integrity`] | whether the rows keep what the tables promise |
@@ -34,6 +35,8 @@
 //! - **Names are qualified** (`pg_catalog.`), so that no `search_path` changes what is asked.
 
 mod answer;
+#[cfg(feature = "checks")]
+pub mod autovacuum;
 pub mod blocking;
 #[cfg(feature = "checks")]
 pub mod checks;

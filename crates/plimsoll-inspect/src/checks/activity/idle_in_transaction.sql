@@ -6,7 +6,8 @@ WITH idle AS MATERIALIZED (
 ), held AS (
     SELECT l.pid, l.locktype, l.mode,
            CASE WHEN l.locktype = 'relation' THEN
-                    COALESCE(pg_catalog.format('%I.%I', n.nspname, c.relname), 'a relation of another database, ' || l.relation::text)
+                    CASE WHEN c.oid IS NOT NULL THEN pg_catalog.format('%I.%I', n.nspname, c.relname)
+                         ELSE 'a relation of another database, ' || l.relation::text END
                 ELSE 'advisory key ' || CASE WHEN l.objsubid = 1 THEN ((l.classid::bigint << 32) | l.objid::bigint)::text
                                              ELSE l.classid::text || ', ' || l.objid::text END
            END AS object,
