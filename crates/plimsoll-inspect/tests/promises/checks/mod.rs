@@ -3,3 +3,4 @@
 mod activity;
 mod guardrails;
 mod scene;
+mod vacuum;

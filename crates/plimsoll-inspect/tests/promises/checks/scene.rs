@@ -104,8 +104,8 @@ impl Scene {
         .await;
         if !undo.is_empty() {
             self.run(undo).await;
-            let back = self.found(id).await;
-            assert!(back.findings.contains(finding), "{undo:?} brings it back: {back:#?}");
+            let what = format!("{undo:?} brings it back");
+            self.until(id, &what, |back| back.findings.contains(finding)).await;
         }
     }
 
