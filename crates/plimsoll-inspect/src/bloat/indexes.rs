@@ -69,6 +69,8 @@ pub struct Index {
     pub counted: bool,
     /// What is known of its columns.
     pub columns: Vec<Column>,
+    /// How many B-trees there are of more than one page; no more than two hundred of them are told.
+    pub considered: u64,
 }
 
 impl Index {
@@ -97,7 +99,14 @@ impl Index {
             dead: number("dead")?,
             counted: row.flag("counted")?,
             columns: Column::read(row.text("columns")?.unwrap_or_default()),
+            considered: row.number("considered")?.unwrap_or_default(),
         })
+    }
+
+    /// Its size in bytes, as the catalog has it.
+    #[must_use]
+    pub fn bytes(&self) -> f64 {
+        self.pages * self.block_size
     }
 
     /// How much of it is waste.
@@ -130,7 +139,7 @@ impl Index {
         // Each leaf but the last has the first key of the next one besides.
         let taken = middle + self.needed(middle, key).min(pages) * (key + POINTER);
         Ok(Estimate {
-            bytes: self.pages * self.block_size,
+            bytes: self.bytes(),
             free: share(1.0 - taken / (pages * usable)),
             waste: f64::midpoint(low, high),
             at_least: false,

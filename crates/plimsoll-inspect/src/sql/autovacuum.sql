@@ -16,7 +16,9 @@ WITH settings AS (
     SELECT t.*, pg_catalog.count(*) OVER () AS considered
     FROM tables AS t
     WHERE dead > 0 OR inserted > 0 OR modified > 0 OR (reltuples < 0 AND relkind <> 't')
-    ORDER BY GREATEST(dead, modified, inserted / 5) / (50 + 0.1 * GREATEST(reltuples, 0)) DESC, oid
+    -- First those with options of their own, of which the usual limits say nothing.
+    ORDER BY COALESCE(pg_catalog.array_to_string(reloptions, ',') LIKE '%autovacuum%', false) DESC,
+             GREATEST(dead, modified, inserted / 5) / (50 + 0.1 * GREATEST(reltuples, 0)) DESC, oid
     LIMIT 1000
 ), locked AS MATERIALIZED (
     SELECT relation FROM pg_catalog.pg_locks WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock'
@@ -26,7 +28,8 @@ SELECT t.relkind AS autovacuum_kind,
        n.nspname = 'pg_catalog' OR COALESCE(o.relnamespace, t.relnamespace) = 'pg_catalog'::regnamespace AS of_system,
        CASE WHEN o.oid IS NOT NULL THEN pg_catalog.format('%I.%I', om.nspname, o.relname) END AS owner,
        t.reltuples, t.relpages,
-       pg_catalog.to_jsonb(c) ->> 'relallfrozen' AS frozen_pages,
+       CASE WHEN pg_catalog.current_setting('server_version_num')::int >= 180000
+            THEN pg_catalog.to_jsonb(c) ->> 'relallfrozen' END AS frozen_pages,
        t.dead, t.inserted, t.modified,
        CASE WHEN t.relkind = 'p' THEN 0 ELSE pg_catalog.age(t.relfrozenxid) END AS xid_age,
        CASE WHEN t.relkind = 'p' THEN 0 ELSE pg_catalog.mxid_age(t.relminmxid) END AS mxid_age,

@@ -4,7 +4,8 @@
 -- texts for equal, or there are INCLUDE columns.
 WITH indexes AS MATERIALIZED (
     SELECT c.oid, c.relname, c.relnamespace, c.reltuples, c.relpages, c.reloptions,
-           i.indrelid, i.indkey, i.indnkeyatts, i.indnatts, i.indclass, i.indcollation, i.indisunique, i.indpred IS NOT NULL AS partial
+           i.indrelid, i.indkey, i.indnkeyatts, i.indnatts, i.indclass, i.indcollation, i.indisunique, i.indpred IS NOT NULL AS partial,
+           pg_catalog.count(*) OVER () AS considered
     FROM pg_catalog.pg_index AS i
     JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
     WHERE c.relkind = 'i' AND c.relpages > 1 AND i.indisvalid AND c.relpersistence <> 't'
@@ -40,17 +41,20 @@ SELECT pg_catalog.format('%I.%I', n.nspname, x.relname) AS index_name,
                                    AND p.amproclefttype = oc.opcintype AND p.amprocrighttype = oc.opcintype)
            ) AS shares_keys,
        (SELECT pg_catalog.string_agg(
-            pg_catalog.concat_ws(':', a.attlen, a.attalign, COALESCE(s.avg_width::text, ''), COALESCE(s.null_frac::text, ''),
-                COALESCE(ta.attnotnull, false), COALESCE(s.n_distinct::text, ''),
-                COALESCE(pg_catalog.array_to_string(s.most_common_freqs[1:1000], ' '), '')), ';' ORDER BY a.attnum)
+            pg_catalog.concat_ws(':', a.attlen, a.attalign,
+                COALESCE(COALESCE(s.avg_width, e.avg_width)::text, ''), COALESCE(COALESCE(s.null_frac, e.null_frac)::text, ''),
+                COALESCE(ta.attnotnull, false),
+                COALESCE(COALESCE(s.n_distinct, e.n_distinct)::text, ''),
+                COALESCE(pg_catalog.array_to_string((COALESCE(s.most_common_freqs, e.most_common_freqs))[1:1000], ' '), '')), ';' ORDER BY a.attnum)
         FROM pg_catalog.pg_attribute AS a
         LEFT JOIN pg_catalog.pg_attribute AS ta ON ta.attrelid = x.indrelid AND ta.attnum = x.indkey[a.attnum - 1] AND ta.attnum > 0
+        -- The names of schema and table have to come from outside, or the whole of pg_stats is read for each index.
         LEFT JOIN pg_catalog.pg_stats AS s
-            ON NOT s.inherited
-           AND s.schemaname = CASE WHEN ta.attnum IS NULL THEN n.nspname ELSE tn.nspname END
-           AND s.tablename = CASE WHEN ta.attnum IS NULL THEN x.relname ELSE t.relname END
-           AND s.attname = COALESCE(ta.attname, a.attname)
-        WHERE a.attrelid = x.oid AND a.attnum > 0) AS columns
+            ON s.schemaname = tn.nspname AND s.tablename = t.relname AND s.attname = ta.attname AND NOT s.inherited
+        LEFT JOIN pg_catalog.pg_stats AS e
+            ON e.schemaname = n.nspname AND e.tablename = x.relname AND e.attname = a.attname AND NOT e.inherited
+        WHERE a.attrelid = x.oid AND a.attnum > 0) AS columns,
+       x.considered
 FROM indexes AS x
 JOIN pg_catalog.pg_namespace AS n ON n.oid = x.relnamespace
 JOIN pg_catalog.pg_class AS t ON t.oid = x.indrelid

@@ -1,7 +1,7 @@
 //! B08: no B-tree is mostly waste.
 
 use super::size;
-use super::table_bloat::unknown;
+use super::table_bloat::{not_looked_at, unknown};
 use crate::bloat::indexes::{INDEX_BLOAT, Index, METHOD};
 use crate::checks::check::{Check, Threshold, Thresholds};
 use crate::checks::finding::{Finding, Remedy, State, worst_first};
@@ -29,13 +29,13 @@ pub(super) const B08: Check = Check {
     ask: &[INDEX_BLOAT],
     thresholds: &[WARN, WARN_MB],
     read: |answers, _, thresholds| {
-        let mut found = Vec::new();
-        for row in answers.rows().filter(|row| row.has("index_name")) {
-            let index = Index::of(row)?;
-            if index.pages * index.block_size > thresholds.get(&WARN_MB) * MB {
-                found.extend(judge(&index, thresholds));
-            }
-        }
+        let least = thresholds.get(&WARN_MB) * MB;
+        let indexes: Vec<Index> =
+            answers.rows().filter(|row| row.has("index_name")).map(Index::of).collect::<Result<_, _>>()?;
+        let large = indexes.iter().filter(|index| index.bytes() > least);
+        let mut found: Vec<Finding> = large.filter_map(|index| judge(index, thresholds)).collect();
+        let smallest = indexes.last().map(|index| (index.bytes(), index.considered));
+        found.extend(not_looked_at("indexes", indexes.len(), smallest, least));
         Ok(worst_first(found))
     },
     ..Check::USUAL
@@ -45,7 +45,7 @@ fn judge(index: &Index, thresholds: &Thresholds) -> Option<Finding> {
     let subject = format!("index {}", index.name);
     let estimate = match index.estimate() {
         Ok(estimate) => estimate,
-        Err(why) => return Some(unknown(&subject, index.pages * index.block_size, &why, &index.table)),
+        Err(why) => return Some(unknown(&subject, index.bytes(), &why, &index.table)),
     };
     let (share, amount) = (thresholds.get(&WARN), thresholds.get(&WARN_MB));
     if estimate.waste * 100.0 <= share || estimate.wasted_bytes() <= amount * MB {

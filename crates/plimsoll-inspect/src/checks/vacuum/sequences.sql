@@ -20,7 +20,10 @@ WITH columns AS (
     JOIN pg_catalog.pg_class AS c ON c.oid = s.seqrelid
     LEFT JOIN columns AS o ON o.seq = s.seqrelid
     LEFT JOIN pg_catalog.pg_class AS t ON t.oid = o.rel
-    LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = o.rel AND a.attnum = o.num
+    -- Looked up one by one (that is what OFFSET 0 is for), since a database has many more columns than sequences.
+    LEFT JOIN LATERAL (
+        SELECT b.attname, b.atttypid FROM pg_catalog.pg_attribute AS b WHERE b.attrelid = o.rel AND b.attnum = o.num OFFSET 0
+    ) AS a ON true
     WHERE NOT s.seqcycle AND c.relpersistence <> 't'
       AND NOT (c.relpersistence = 'u' AND pg_catalog.pg_is_in_recovery())
 ), busiest AS MATERIALIZED (

@@ -43,13 +43,13 @@ pub(super) const B07: Check = Check {
     ask: &[TABLE_BLOAT],
     thresholds: &[WARN, WARN_MB, CRIT, CRIT_MB],
     read: |answers, _, thresholds| {
-        let mut found = Vec::new();
-        for row in answers.rows().filter(|row| row.has("bloat_kind")) {
-            let table = Table::of(row)?;
-            if table.bytes() > thresholds.get(&WARN_MB) * MB {
-                found.extend(judge(&table, thresholds));
-            }
-        }
+        let least = thresholds.get(&WARN_MB) * MB;
+        let tables: Vec<Table> =
+            answers.rows().filter(|row| row.has("bloat_kind")).map(Table::of).collect::<Result<_, _>>()?;
+        let large = tables.iter().filter(|table| table.bytes() > least);
+        let mut found: Vec<Finding> = large.filter_map(|table| judge(table, thresholds)).collect();
+        let smallest = tables.last().map(|table| (table.bytes(), table.considered));
+        found.extend(not_looked_at("tables", tables.len(), smallest, least));
         Ok(worst_first(found))
     },
     ..Check::USUAL
@@ -116,6 +116,23 @@ fn limits(thresholds: &Thresholds) -> String {
         of(&CRIT),
         of(&CRIT_MB)
     )
+}
+
+/// That there are more than were looked at, if those could be large enough to matter.
+pub(super) fn not_looked_at(
+    what: &str,
+    looked_at: usize,
+    smallest: Option<(f64, u64)>,
+    least: f64,
+) -> Option<Finding> {
+    let (bytes, considered) = smallest?;
+    let more = considered.saturating_sub(looked_at as u64);
+    (more > 0 && bytes > least).then(|| {
+        Finding::skipped(
+            what,
+            format!("only the {looked_at} largest were looked at; {more} more may have {} each", size(bytes)),
+        )
+    })
 }
 
 /// What is not known, with what would help.

@@ -2,8 +2,8 @@
 
 use super::runs;
 use crate::checks::scene::Scene;
-use crate::session::{begin, pid, session};
-use plimsoll_embedded::test_server;
+use crate::session::{begin, pid, session, session_at};
+use plimsoll_embedded::{Cluster, test_server};
 use plimsoll_inspect::checks::{Remedy, State};
 
 #[tokio::test]
@@ -64,4 +64,34 @@ async fn a_root_that_works_is_cancelled_only() {
     assert_eq!(ended.unwrap_err().code().unwrap().code(), "57014");
     root.batch_execute("ROLLBACK").await.expect("its session lives");
     waiter.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_prepared_transaction_and_a_circle_are_told_as_such() {
+    let server = Cluster::builder()
+        .setting("max_prepared_transactions", "2")
+        .setting("deadlock_timeout", "10min")
+        .start()
+        .await
+        .unwrap();
+    let url = server.url("postgres");
+    let mut scene = Scene::at(&url, server.superuser()).await;
+    scene.thresholds = vec![("lock_wait_warn", 0.0)];
+    let sql = "CREATE TABLE t (id int); INSERT INTO t VALUES (1), (2)";
+    scene.owner.batch_execute(sql).await.unwrap();
+    server.execute("postgres", "BEGIN; LOCK t; PREPARE TRANSACTION 'left over'").await.unwrap();
+    let waiter = begin(session_at(&url, None, "reader").await, "SELECT FROM t");
+    let finding = scene.comes_to_find("A04", "a prepared transaction", State::Warn).await;
+    let Some(Remedy::Advice { text }) = &finding.remedy else { panic!("{finding:?}") };
+    assert!(text.starts_with("find its gid in pg_prepared_xacts"), "{text}");
+    server.execute("postgres", "ROLLBACK PREPARED 'left over'").await.unwrap();
+    waiter.await.unwrap();
+
+    let [one, other] = [session_at(&url, None, "one").await, session_at(&url, None, "other").await];
+    one.batch_execute("BEGIN; UPDATE t SET id = id WHERE id = 1").await.unwrap();
+    other.batch_execute("BEGIN; UPDATE t SET id = id WHERE id = 2").await.unwrap();
+    let _one = runs(one, "UPDATE t SET id = id WHERE id = 2");
+    let _other = runs(other, "UPDATE t SET id = id WHERE id = 1");
+    let finding = scene.comes_to_find("A04", "a circle of sessions", State::Warn).await;
+    assert!(finding.value.starts_with("2 sessions wait for each other in a circle"), "{}", finding.value);
 }

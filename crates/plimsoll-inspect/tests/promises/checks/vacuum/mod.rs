@@ -1,5 +1,6 @@
 //! Checks B.
 
+mod a_blind_role;
 mod analyze_lag;
 mod autovacuum_off;
 mod index_bloat;
