@@ -31,12 +31,16 @@ pub struct Check {
     pub ask: &'static [&'static str],
     /// What it asks the console of a PgBouncer besides, if there is one. A check of the server only.
     pub ask_pooler: &'static [&'static str],
+    /// What it asks beside that where it is understood: a refusal is no answer, and the check is made without it.
+    pub ask_if_known: &'static [&'static str],
     /// The oldest major version of PostgreSQL that it can be asked of.
     pub since: u32,
     /// A role without `pg_monitor` sees too little to answer.
     pub needs_monitor: bool,
     /// A standby cannot answer for its primary.
     pub needs_primary: bool,
+    /// It is about the application's role, which has to exist.
+    pub needs_role: bool,
     /// The numbers that it judges by.
     pub thresholds: &'static [Threshold],
     /// Reads the answer and judges it. Nothing found means that all is well.
@@ -52,9 +56,11 @@ impl Check {
         place: Place::Server,
         ask: &[],
         ask_pooler: &[],
+        ask_if_known: &[],
         since: 14,
         needs_monitor: false,
         needs_primary: false,
+        needs_role: false,
         thresholds: &[],
         read: |_, _, _| Ok(Vec::new()),
     };
