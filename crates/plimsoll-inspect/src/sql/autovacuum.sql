@@ -1,6 +1,6 @@
 -- What autovacuum decides by, of the thousand tables that are nearest to their turn or past it: counters, sizes, and the settings of
 -- the table and of the server. Counters are read by their functions, which lock nothing; the views would join all indexes. The size
--- is read from the file only where the catalog has none, and not of tables that somebody has locked.
+-- is read from the file only where the catalog has none, and not of tables that another session has locked.
 WITH settings AS (
     SELECT pg_catalog.string_agg(name || '=' || setting, ',') AS all_of_them
     FROM pg_catalog.pg_settings WHERE name LIKE 'autovacuum%' OR name IN ('track_counts', 'vacuum_truncate')

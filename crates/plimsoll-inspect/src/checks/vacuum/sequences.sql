@@ -1,6 +1,6 @@
 -- How far sequences have come, and what they fill: the column that owns them, or whose default they are. Where a sequence stands can
 -- be read only by opening it, which takes a lock that nothing but ALTER SEQUENCE waits for; so only those are read that can run out
--- (a bigint does not within any lifetime), of the busiest tables, and at most 500. One that begins anew does not run out.
+-- (a bigint does not in practice), of the busiest tables, and at most 500. One that begins anew does not run out.
 WITH columns AS (
     SELECT d.objid AS seq, d.refobjid AS rel, d.refobjsubid AS num
     FROM pg_catalog.pg_depend AS d

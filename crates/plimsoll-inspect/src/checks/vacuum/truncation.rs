@@ -2,10 +2,10 @@
 //!
 //! When at least a thousand pages or a sixteenth of a table at its end are empty, vacuum gives them back to the system, for which it
 //! needs an ACCESS EXCLUSIVE lock. It does not queue for it: it tries every 50 ms for 5 s, whatever `lock_timeout` says. Once it has
-//! the lock it reads the pages backwards, and looks every 20 ms whether somebody waits; then it stops there, after which the
-//! remaining pages are cut off and all buffers of them dropped, with the lock still held. On a standby the lock is replayed and knows
-//! no such manners: it waits until `max_standby_streaming_delay` for queries on the table, then cancels them, and queries that come
-//! meanwhile wait behind it.
+//! the lock it reads the pages backwards, and looks every 20 ms whether another session waits; if one does it stops there. Then the
+//! empty pages are cut off and their buffers dropped, with the lock still held. A standby replays the lock and does not give way: it
+//! waits until `max_standby_streaming_delay` for queries on the table, then cancels them, and queries that come meanwhile wait
+//! behind it. Source: `lazy_truncate_heap` in PostgreSQL's vacuumlazy.c; the server-wide setting came with PostgreSQL 18.
 
 use crate::answer::{Row, Unreadable};
 use crate::autovacuum::Options;

@@ -46,7 +46,7 @@ async fn what_the_role_allows_itself_is_not_long() {
     let slow = session(&db, Some(&role), "app").await;
     let subject = format!("session {}", pid(&slow).await);
     let slow = runs(slow, "SELECT pg_sleep(100)");
-    // The same session is long for whoever asks about another role.
+    // The same session is long when another role is asked about.
     let mut of_other = Scene::at(&db.url(), db.server().superuser()).await;
     of_other.thresholds = scene.thresholds.clone();
     let finding = of_other.comes_to_find("A01", &subject, State::Crit).await;
