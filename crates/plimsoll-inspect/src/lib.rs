@@ -18,6 +18,8 @@
 //!
 //! | file | question |
 //! |---|---|
+//! | `autovacuum` (feature `checks`) | which tables autovacuum takes, by its own formula |
+//! | `bloat` (feature `checks`) | how much of a table or an index is waste |
 //! | [`blocking`] | who waits for a lock, and who holds it |
 //! | `checks/` (feature `checks`) | what is wrong with the server, and what puts it right |
 //! | [`integrity`] | whether the rows keep what the tables promise |
@@ -36,6 +38,10 @@
 //! - **Names are qualified** (`pg_catalog.`), so that no `search_path` changes what is asked.
 
 mod answer;
+#[cfg(feature = "checks")]
+pub mod autovacuum;
+#[cfg(feature = "checks")]
+pub mod bloat;
 pub mod blocking;
 #[cfg(feature = "checks")]
 pub mod checks;

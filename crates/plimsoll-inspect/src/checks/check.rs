@@ -29,6 +29,8 @@ pub struct Check {
     pub place: Place,
     /// What it asks: one text a question. The rows of all answers come to [`Check::read`] together.
     pub ask: &'static [&'static str],
+    /// What it asks the console of a PgBouncer besides, if there is one. A check of the server only.
+    pub ask_pooler: &'static [&'static str],
     /// What it asks beside that where it is understood: a refusal is no answer, and the check is made without it.
     pub ask_if_known: &'static [&'static str],
     /// The oldest major version of PostgreSQL that it can be asked of.
@@ -53,6 +55,7 @@ impl Check {
         why: "",
         place: Place::Server,
         ask: &[],
+        ask_pooler: &[],
         ask_if_known: &[],
         since: 14,
         needs_monitor: false,

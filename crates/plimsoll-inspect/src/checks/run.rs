@@ -167,12 +167,19 @@ impl Run<'_> {
                 return vec![Finding::skipped(subject_of(check), why)];
             }
         }
+        let of_pooler = if self.pooler.is_some() { check.ask_pooler } else { &[] };
+        for question in of_pooler {
+            if let Err(why) = self.learn(Place::Pooler, question).await {
+                return vec![Finding::skipped(subject_of(check), format!("of the pooler: {why}"))];
+            }
+        }
         for question in check.ask_if_known {
             // A refusal is remembered with the others, and is no answer.
             let _ = self.learn(check.place, question).await;
         }
+        let asked = check.ask.iter().chain(of_pooler).chain(check.ask_if_known);
         let known = |question: &&'static str| self.known.get(question)?.as_deref().ok();
-        let answers = Answers(check.ask.iter().chain(check.ask_if_known).filter_map(known).collect());
+        let answers = Answers(asked.filter_map(known).collect());
         match (check.read)(&answers, subject, thresholds) {
             Ok(findings) if findings.is_empty() => {
                 vec![Finding::new(State::Ok, subject_of(check), check.title)]

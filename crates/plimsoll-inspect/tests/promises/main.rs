@@ -1,6 +1,8 @@
 //! What `plimsoll-inspect` promises: a module for each promise, named as a sentence.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod autovacuum_takes_the_tables_that_the_formula_says;
+mod bloat_is_estimated_within_ten_points;
 mod checks;
 mod no_question_waits_for_long_or_leaves_anything;
 mod rows_that_break_what_their_table_promises_are_found;
