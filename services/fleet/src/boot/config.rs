@@ -13,6 +13,7 @@
 //! | `AUTO_PROVISION` | on with a database of its own | a first message that proves the tenant's key registers its device |
 //! | `OPERATOR_TOKEN` | made for the tenant `test` | what operators show; without one nobody is an operator |
 //! | `FLEET_SIGUSR1` | `on` | SIGUSR1 prints what goes on; `off` ignores it |
+//! | `RUST_LOG` | `info` | what is logged. Unset with a database of its own, requests are logged only where they failed or took 1 s and more, one in 10 s |
 //! | `FLEET_ENV_FILE` | `.env.fleet` | where the tenant `test` is written down for shells; `off` for nowhere |
 //! | `FLEET_MIGRATE` | `on` | `off` starts on a schema that `fleet migrate` has made; `DATABASE_URL` then names the role `fleet_app`, and no owner's login is needed |
 //! | `FLEET_APP_PASSWORD` | made from the owner's | the password of the login role `fleet_app` |
@@ -63,6 +64,8 @@ pub struct Config {
     pub operator_token: Option<Secret>,
     /// Whether SIGUSR1 prints what goes on.
     pub sigusr1: bool,
+    /// Whether each request is logged, or only those that failed or were slow.
+    pub logs_every_request: bool,
     /// Where the tenant of the first hour is written down for shells.
     pub env_file: Option<PathBuf>,
     /// Whether the service makes its role and its schema, as the owner of the tables; otherwise it logs in as its own role.
@@ -170,6 +173,7 @@ impl Config {
             auto_provision: switch("AUTO_PROVISION", said("AUTO_PROVISION"), is_own)?,
             operator_token: said("OPERATOR_TOKEN").map(Secret::from),
             sigusr1: switch("FLEET_SIGUSR1", said("FLEET_SIGUSR1"), true)?,
+            logs_every_request: !is_own || said("RUST_LOG").is_some(),
             env_file: env_file(said("FLEET_ENV_FILE")),
             migrate,
             app_password: said("FLEET_APP_PASSWORD").map(Secret::from),

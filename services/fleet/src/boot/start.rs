@@ -7,6 +7,7 @@
 //!
 //! What goes on in the background until it stops: `background`.
 
+use crate::boot::access::AccessTo;
 use crate::boot::bring_up::{self, BringUpInput, BringUpResult};
 use crate::boot::broker::Broker;
 use crate::boot::config::{Config, Source};
@@ -102,7 +103,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let ready = options.ready.clone();
     let (deadline, front) = (config.request_deadline, front(&service, demo.as_ref(), &origin));
     let first_tenant = FirstTenant::of(service.operators(), demo.as_ref());
-    let paths = RouterInput { deadline, ready, marks, front, first_tenant, service: service.clone() };
+    let access = AccessTo::of(config.logs_every_request);
+    let paths = RouterInput { deadline, ready, marks, access, front, first_tenant, service: service.clone() };
     let mut server = Box::pin(plimsoll_http::serve(listener, router::all(paths), options));
     // It checks its options when it is polled for the first time: what is wrong with them is told here.
     if let Poll::Ready(Err(error)) = poll!(server.as_mut()) {

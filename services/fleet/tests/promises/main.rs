@@ -98,6 +98,7 @@ mod tenants_cannot_see_each_other;
 mod the_brokers_certificate_is_verified;
 mod the_consoles_are_files_of_their_own;
 mod the_first_hour_works_as_printed;
+mod the_first_screen_stays_as_it_is;
 mod the_login_role_carries_its_limits;
 mod the_made_up_fleet_lives;
 mod the_night_keeps_the_database_clean;

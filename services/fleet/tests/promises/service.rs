@@ -65,6 +65,7 @@ pub(crate) fn config(url: &str, folder: &Path) -> Config {
         auto_provision: true,
         operator_token: None,
         sigusr1: false,
+        logs_every_request: true,
         env_file: None,
         migrate: true,
         app_password: None,

@@ -60,9 +60,8 @@ pub(crate) fn all(databases: &Databases) -> Router<Service> {
 }
 
 /// The import takes a file, which is larger than any other body; so it has layers of its own.
-pub(crate) fn uploads(databases: &Databases, deadline: Duration) -> Router<Service> {
+pub(crate) fn uploads(databases: &Databases, options: Options, deadline: Duration) -> Router<Service> {
     let needs = || NeedsDatabase::named(databases, "ui");
-    let options = Options::default().deadline(deadline).body_bytes(csv::LARGEST);
     // What remains of the time is for the answer.
     let within = deadline * 3 / 4;
     let mut router = Router::new();
@@ -71,7 +70,7 @@ pub(crate) fn uploads(databases: &Databases, deadline: Duration) -> Router<Servi
         let take = move |service, headers, body| import::import(service, headers, body, within);
         router = router.route(&path, post(take).route_layer(needs()));
     }
-    router.layer(layers(databases, options))
+    router.layer(layers(databases, options.body_bytes(csv::LARGEST)))
 }
 
 /// The device of a path. An id that cannot be one is no device's.

@@ -1,6 +1,7 @@
 //! The table has a row for each path of a tenant's, as the router knows them.
 
 use super::*;
+use crate::boot::access::AccessTo;
 use crate::boot::ingest_config::IngestConfig;
 use crate::boot::router::{self, RouterInput};
 use crate::console::FirstTenant;
@@ -21,6 +22,7 @@ fn paths() -> BTreeMap<String, Vec<Method>> {
         deadline: Duration::from_secs(15),
         ready: ReadySwitch::new(),
         marks: Marks::default(),
+        access: AccessTo::of(true),
         front: FrontInput {
             service,
             device_key: None,
