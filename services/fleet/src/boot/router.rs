@@ -3,7 +3,7 @@
 use crate::audit;
 use crate::boot::access::AccessTo;
 use crate::boot::alert_paths;
-use crate::console::{self, FirstTenant};
+use crate::console::{self, OpenTenants};
 use crate::front::{self, FrontInput};
 use crate::ingest::{batch, message};
 use crate::service::Service;
@@ -37,12 +37,12 @@ pub(crate) struct RouterInput {
     /// For the page at `/`.
     pub(crate) front: FrontInput,
     /// For the console, in development.
-    pub(crate) first_tenant: FirstTenant,
+    pub(crate) open_tenants: OpenTenants,
 }
 
 /// All of them.
 pub(crate) fn all(given: RouterInput) -> Router {
-    let RouterInput { service, deadline, ready, marks, access, front, first_tenant } = given;
+    let RouterInput { service, deadline, ready, marks, access, front, open_tenants } = given;
     let operators = service.operators().clone();
     let dashboard_options = DashboardOptions::default().service("fleet").version(VERSION).marks(&marks);
     let databases = service.databases().clone();
@@ -77,7 +77,7 @@ pub(crate) fn all(given: RouterInput) -> Router {
         .merge(of_people)
         .merge(endpoints(&databases, &operators, about(&service, &ready)))
         .merge(front::routes(front))
-        .merge(console::all(&databases, first_tenant))
+        .merge(console::all(&databases, open_tenants))
         .nest("/plimsoll", dashboard(&databases, &operators, dashboard_options))
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_way)

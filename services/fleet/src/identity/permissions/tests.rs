@@ -4,7 +4,7 @@ use super::*;
 use crate::boot::access::AccessTo;
 use crate::boot::ingest_config::IngestConfig;
 use crate::boot::router::{self, RouterInput};
-use crate::console::FirstTenant;
+use crate::console::OpenTenants;
 use crate::front::FrontInput;
 use crate::identity::Identity;
 use crate::identity::config::IdentityConfig;
@@ -29,7 +29,7 @@ fn paths() -> BTreeMap<String, Vec<Method>> {
             #[cfg(feature = "dev")]
             play: None,
         },
-        first_tenant: FirstTenant::default(),
+        open_tenants: OpenTenants::default(),
     });
     let printed = format!("{router:?}");
     let (mut methods, mut paths) = (BTreeMap::new(), BTreeMap::new());
