@@ -37,8 +37,10 @@ const CLAIM: &str = "
         INSERT INTO public.delivery_attempts (tenant_id, job_id, attempt) SELECT $1, job_id, attempts FROM claimed
     )
     SELECT c.job_id, c.claim::text, c.attempts, c.idempotency_key::text, c.event, c.channel, c.target, c.payload::text,
-           c.outbox_id, i.type, i.enabled, i.config::text, i.secret
+           c.outbox_id, i.type, i.enabled, i.config::text, i.secret, p.webhook_secret
     FROM claimed c LEFT JOIN public.integrations i ON i.tenant_id = $1 AND i.integration_id = c.integration_id
+         LEFT JOIN public.escalation_outbox o ON o.tenant_id = $1 AND o.outbox_id = c.outbox_id
+         LEFT JOIN public.escalation_policies p ON p.tenant_id = $1 AND p.policy_id = o.policy_id
     ORDER BY c.priority, c.job_id";
 
 const END_ATTEMPT: &str = "
@@ -82,6 +84,8 @@ pub struct Claimed {
     /// JSON.
     pub payload: String,
     outbox: Option<i64>,
+    /// What a step of an escalation is signed with, where its policy has a secret.
+    pub policy_secret: Option<String>,
     /// Where to, where the integration says so.
     pub integration: Option<Integration>,
 }
@@ -134,6 +138,7 @@ fn claimed(row: &Row) -> Result<Claimed> {
         target: row.try_get(6)?,
         payload: row.try_get(7)?,
         outbox: row.try_get(8)?,
+        policy_secret: row.try_get(13)?,
         integration,
     })
 }

@@ -60,6 +60,7 @@ mod a_time_beyond_every_clock_is_shown_in_lists;
 mod a_webhook_reaches_no_inner_network;
 mod an_alert_is_addressed_by_its_id_and_its_tenant;
 mod an_alert_is_told_where_its_routes_say;
+mod an_escalations_webhook_is_judged_and_signed;
 mod an_instance_that_is_killed_loses_nothing;
 mod an_interrupt_drains_and_a_second_one_leaves_at_once;
 mod an_operators_token_and_a_tenants_open_each_its_own;
