@@ -23,6 +23,7 @@
 //! | `FLEET_GRACE` | `20s` | how long requests under way may go on once the service stops |
 //! | `FLEET_HARD_STOP` | `30s` | when the whole stop is over, whatever clients and the database do |
 //! | `FLEET_NIGHT_HOUR` | `2` | the hour of UTC, 0 to 23, from which past readings are dropped and the overview of sites is worked out |
+//! | `FLEET_KEEP_DAYS` | `90` | for how many days, 1 to 3650, closed alerts are kept, with the steps of their escalations; and messages that were sent or given up |
 
 use crate::boot::delivery_config::DeliveryConfig;
 use crate::boot::ingest_config::IngestConfig;
@@ -96,6 +97,8 @@ pub struct Config {
     pub hard_stop: Duration,
     /// The hour of UTC at which the work of the night begins.
     pub night_hour: i8,
+    /// For how many days alerts and messages that were done with are kept.
+    pub keep_days: i32,
 }
 
 /// A variable that cannot be used.
@@ -190,6 +193,7 @@ impl Config {
             grace: time("FLEET_GRACE", said("FLEET_GRACE"))?.unwrap_or(Duration::from_secs(20)),
             hard_stop: time("FLEET_HARD_STOP", said("FLEET_HARD_STOP"))?.unwrap_or(Duration::from_secs(30)),
             night_hour: hour(said("FLEET_NIGHT_HOUR"))?.unwrap_or(2),
+            keep_days: keep_days(said("FLEET_KEEP_DAYS"))?.unwrap_or(90),
         };
         config.fits_together()
     }
@@ -263,6 +267,18 @@ fn hour(said: Option<String>) -> Result<Option<i8>, ConfigError> {
             variable: "FLEET_NIGHT_HOUR",
             value,
             allowed: "an hour of UTC from 0 to 23",
+        }),
+    }
+}
+
+fn keep_days(said: Option<String>) -> Result<Option<i32>, ConfigError> {
+    let Some(value) = said else { return Ok(None) };
+    match value.trim().parse() {
+        Ok(days) if (1..=3650).contains(&days) => Ok(Some(days)),
+        _ => Err(ConfigError::Value {
+            variable: "FLEET_KEEP_DAYS",
+            value,
+            allowed: "a number of days from 1 to 3650",
         }),
     }
 }

@@ -25,4 +25,5 @@ pub static MIGRATIONS: Migrations = plimsoll::migrations!(
     "migrations/017_hygiene.sql",
     "migrations/018_start_without_the_owner.sql",
     "migrations/022_policy_secret.sql",
+    "migrations/023_retention.sql",
 );

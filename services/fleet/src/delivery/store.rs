@@ -17,12 +17,6 @@ const EXHAUSTED: &str = "
         last_error = 'the last try did not come to an end: its sender was stopped'
     WHERE tenant_id = $1 AND status = 'PENDING' AND next_run_at <= now() AND attempts >= $2";
 
-/// What was done with a month ago. It goes when the tenant has something new to send, and so in step with what comes.
-const FORGET: &str = "
-    DELETE FROM public.delivery_jobs WHERE tenant_id = $1 AND job_id = ANY (ARRAY (
-        SELECT job_id FROM public.delivery_jobs WHERE tenant_id = $1 AND finished_at < now() - interval '30 days'
-        ORDER BY finished_at LIMIT 100))";
-
 /// What is locked by another sender is passed over. The try is in the log before it is made.
 const CLAIM: &str = "
     WITH due AS MATERIALIZED (
@@ -103,7 +97,7 @@ pub struct Integration {
     pub secret: Option<String>,
 }
 
-/// Claims up to `most` messages that are due, and forgets some of those that were done with a month ago.
+/// Claims up to `most` messages that are due.
 ///
 /// # Errors
 /// As any statement's.
@@ -112,7 +106,6 @@ pub struct Integration {
 /// It goes with the transaction.
 pub async fn claim(tx: &TenantTx, most: i64, settings: &RetrySettings) -> Result<Vec<Claimed>> {
     tx.execute(EXHAUSTED, &[&tx.tenant(), &settings.attempts]).await?;
-    tx.execute(FORGET, &[&tx.tenant()]).await?;
     let lease = settings.lease().as_secs_f64();
     let rows = tx.query(CLAIM, &[&tx.tenant(), &most, &lease, &settings.attempts]).await?;
     rows.iter().map(claimed).collect()

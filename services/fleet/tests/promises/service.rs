@@ -87,6 +87,7 @@ pub(crate) fn config(url: &str, folder: &Path) -> Config {
         grace: Duration::from_secs(20),
         hard_stop: Duration::from_secs(30),
         night_hour: 2,
+        keep_days: 90,
     }
 }
 
