@@ -26,4 +26,5 @@ pub static MIGRATIONS: Migrations = plimsoll::migrations!(
     "migrations/018_start_without_the_owner.sql",
     "migrations/022_policy_secret.sql",
     "migrations/023_retention.sql",
+    "migrations/024_person_in_the_record.sql",
 );
