@@ -61,6 +61,21 @@ fn each_path_of_a_tenants_has_a_row() {
     assert!(seen > 60, "only {seen} were found: the router is printed in another way");
 }
 
+/// Each word that stands where a device's id does, wherever that is, is one that no device gets as its id.
+#[test]
+fn no_device_has_the_id_of_a_word_in_a_path() {
+    let paths = paths();
+    let places: Vec<&str> =
+        paths.keys().filter_map(|path| path.split_once("{device}")).map(|(before, _)| before).collect();
+    let words: std::collections::BTreeSet<&str> = paths
+        .keys()
+        .flat_map(|path| places.iter().filter_map(|place| path.strip_prefix(place)))
+        .map(|rest| rest.split('/').next().unwrap_or_default())
+        .filter(|word| !word.is_empty() && !word.starts_with('{'))
+        .collect();
+    assert_eq!(words, std::collections::BTreeSet::from(crate::devices::RESERVED_IDS));
+}
+
 #[test]
 fn a_path_without_a_row_needs_everything() {
     for (method, path, needed) in [
