@@ -43,7 +43,7 @@ const COLUMNS: &str = "\
 | phantom | told to have failed, and in the table |
 | doubled | in the table more than once |
 | unknown | the caller was told that nobody knows, or did not wait for the answer; no lie, but a caller wants little of it |
-| settled | of these, what the caller's own pool could find out afterwards (wait for whoever still writes, then look), and found as it is |
+| settled | of these, what the caller could find out afterwards (close the pool, wait until the server has none of its sessions any more, look through a new one), and found as it is |
 | untold | somebody waited, and no answer ever came |
 | p50, p99, max | time to an answer, whichever it was, with all tries |
 | not mended | plays after which fewer than twenty calls went well in five seconds, although everything was whole |

@@ -2,18 +2,19 @@
 //!
 //! The end is the part that must be right. First everything is made whole. Callers go on for a while, so that what was
 //! broken shows whether it mends, then they stop and come to their answers. Then each lane settles what it was not told:
-//! it waits for whoever is still writing and looks its ids up. Then the pools are closed, and nobody else may be
-//! connected to the server any more, since a transaction that still runs could store something behind the back of
-//! whoever counts; only then are the tables read.
+//! its pool is closed, it waits until no connection and no session of the lane is left (`stage/quiet.rs` says why a lock
+//! is not enough), and looks its ids up through a pool that it opens anew. Then those pools are closed too, and nobody
+//! else may be connected to the server any more, since a transaction that still runs could store something behind the
+//! back of whoever counts; only then are the tables read.
 
 use crate::client::{Lane, SIZE};
 use crate::fault::Fault;
 use crate::figures::{Count, Times};
 use crate::op::Op;
-use crate::stage::{Stage, Way};
+use crate::stage::{Stage, Track, Way};
 use crate::trouble::{Life, Lives, Scene};
 use crate::work::{Desk, drive};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use plimsoll_faults::ledger::Verdict;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -116,8 +117,8 @@ impl Play {
     ) -> Result<(Vec<bool>, Vec<Option<BTreeSet<i64>>>)> {
         let has_mended = self.work(stage, desks, seed).await?;
         let mut found = Vec::new();
-        for (lane, desk) in self.lanes.iter().zip(desks) {
-            found.push(settled(*lane, desk).await);
+        for (track, desk) in stage.tracks.iter().zip(desks) {
+            found.push(settled(stage, track, desk).await);
             // A pool that does not end by then loses its connections with the poolers, or to the server.
             let _ = timeout(CLOSING, desk.client().close()).await;
         }
@@ -184,26 +185,40 @@ async fn mend(desks: &[Arc<Desk>]) -> Vec<bool> {
     }
 }
 
-/// What a lane finds of the ids that it was not told about; nothing if it cannot look.
-async fn settled(lane: Lane, desk: &Desk) -> Option<BTreeSet<i64>> {
+/// What a lane finds of the ids that it was not told about, once nothing of it is at work any more; nothing if it cannot
+/// look.
+async fn settled(stage: &Stage, track: &Track, desk: &Desk) -> Option<BTreeSet<i64>> {
     let unknown = desk.log.unknown();
     if unknown.is_empty() {
         return Some(BTreeSet::new());
     }
-    // The first connections that a pool lends may still be those that broke.
-    let mut why = "it did not come back".to_owned();
+    match looked_up(stage, track, desk, &unknown).await {
+        Ok(found) => Some(found),
+        Err(why) => {
+            eprintln!("{}: what was not told could not be looked up: {why:#}", track.lane.name());
+            None
+        }
+    }
+}
+
+async fn looked_up(stage: &Stage, track: &Track, desk: &Desk, unknown: &[i64]) -> Result<BTreeSet<i64>> {
+    // A pool that does not close by then is not waited for: its sessions are.
+    let _ = timeout(CLOSING, desk.client().close()).await;
+    stage.quiet(track).await?;
+    *desk.client.write() = track.lane.open(&stage.place(track)).await?;
+    // The first connections that a pooler lends may still be those that broke.
+    let mut last = None;
     for _ in 0..LOOKS {
-        match timeout(STUCK, desk.client().find(&unknown)).await {
-            Ok(Ok(found)) => return Some(found.into_iter().collect()),
+        match timeout(STUCK, desk.client().find(unknown)).await {
+            Ok(Ok(found)) => return Ok(found.into_iter().collect()),
             Ok(Err(error)) => {
-                why = format!("{error:#}");
+                last = Some(error);
                 sleep(LOOK_LATER).await;
             }
             Err(_) => {}
         }
     }
-    eprintln!("{}: what was not told could not be looked up: {why}", lane.name());
-    None
+    Err(last.unwrap_or_else(|| anyhow!("no look came back within {STUCK:?}")))
 }
 
 fn judge(desk: &Desk, stored: &[i64], found: Option<&BTreeSet<i64>>) -> Played {
@@ -249,3 +264,6 @@ fn count(verdict: &Verdict) -> Count {
         untold: verdict.unanswered + verdict.repeated + verdict.strangers,
     }
 }
+
+#[cfg(test)]
+mod tests;

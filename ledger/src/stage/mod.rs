@@ -1,5 +1,6 @@
 //! What the lanes run on: a private server, and for each lane a database, a wire, and a pooler where there is one.
 
+mod quiet;
 mod servers;
 mod way;
 
@@ -15,13 +16,10 @@ pub(crate) use servers::Servers;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::time::sleep;
 pub use way::{There, Way};
 
-/// How long tasks that still work for a closed pool may take, before they are ended.
-const QUIET: Duration = Duration::from_secs(20);
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How soon a supervisor starts a pooler again that has died.
 const SUPERVISED: Duration = Duration::from_millis(200);
 /// As whom programs come whose password changes; the superuser's own stays, since the ledger itself needs it.
@@ -191,22 +189,8 @@ impl Stage {
                 pooler.stop().await?;
             }
         }
+        self.all_quiet().await?;
         let cluster = self.servers.primary();
-        let others = "SELECT count(*) AS n FROM pg_stat_activity
-            WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
-        let until = Instant::now() + QUIET;
-        loop {
-            let rows = cluster.execute("postgres", others).await?;
-            if rows.first().and_then(|row| row.get("n")).is_some_and(|n| n == "0") {
-                break;
-            }
-            if Instant::now() > until {
-                let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                    WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
-                cluster.execute("postgres", end).await?;
-            }
-            sleep(LOOK_AGAIN).await;
-        }
         let mut stored = Vec::new();
         for track in &self.tracks {
             let rows = cluster.execute(track.lane.database(), STORED).await?;

@@ -1,5 +1,6 @@
 //! Who asks over HTTP for what is a tenant's: every such route begins with this.
 
+use crate::audit::origin;
 use crate::http::bearer::bearer;
 use crate::http::failure::Reply;
 use crate::identity::refusal::PermissionMissing;
@@ -15,6 +16,8 @@ use std::future::Future;
 pub(crate) struct Caller<'a> {
     pub(crate) ready: &'a Ready,
     pub(crate) tenant: TenantId,
+    /// Who it is, where the token names a person.
+    pub(crate) person: Option<String>,
 }
 
 impl<'a> Caller<'a> {
@@ -30,11 +33,14 @@ impl<'a> Caller<'a> {
         let token = bearer(headers)?;
         let ready = service.ready()?;
         let known = access::known(service.identity(), &ready.pools.ui, token).await?;
+        if let Some(person) = &known.person {
+            origin::is_of(person);
+        }
         let needed = route::permission();
         if !roles::may(&known.roles, needed) {
             return Err(PermissionMissing(needed).into());
         }
-        Ok(Caller { ready, tenant: known.tenant })
+        Ok(Caller { ready, tenant: known.tenant, person: known.person })
     }
 
     /// What the work with this person answers, and the name for the access log: all of a tenant's routes end so.
@@ -96,6 +102,11 @@ impl<'a> Caller<'a> {
         Fut: Future<Output = Result<T>> + Send,
     {
         transaction::retrying(self.ready.pools.ui.named(name).resolvable(), &self.tenant, work)
+    }
+
+    /// The person, or the tenant where the token names no one.
+    pub(crate) fn name(&self) -> &str {
+        self.person.as_deref().unwrap_or(self.tenant.as_str())
     }
 
     /// As the access log names it.

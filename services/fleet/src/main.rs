@@ -71,7 +71,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
     let config = Config::from_env()?;
-    let env_file = config.env_file.clone();
+    let (env_file, logs_every_request) = (config.env_file.clone(), config.logs_every_request);
     let running = tokio::select! {
         running = fleet::start(config) => running?,
         _ = interrupted.recv() => return Ok(()),
@@ -80,7 +80,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     say(&format!("fleet listens on {}", running.url()));
     say(&format!("  its live page, for a browser: {}/", running.url()));
     let ended = tokio::select! {
-        ended = tell_when_ready(&running, env_file) => ended,
+        ended = tell_when_ready(&running, env_file, logs_every_request) => ended,
         _ = interrupted.recv() => Ok(()),
         _ = terminated.recv() => Ok(()),
     };
@@ -94,11 +94,23 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(ended?)
 }
 
+/// So that what is said above stays on the screen.
+const QUIET_LOG: &str = "
+  Of requests, only those that fail or take 1 s and more are logged below, one in 10 s; to see each: RUST_LOG=info make run
+";
+
 /// Comes back only with what waiting cannot heal.
-async fn tell_when_ready(running: &Running, env_file: Option<PathBuf>) -> Result<(), fleet::StartError> {
+async fn tell_when_ready(
+    running: &Running,
+    env_file: Option<PathBuf>,
+    logs_every_request: bool,
+) -> Result<(), fleet::StartError> {
     let reached = running.ready().await?;
     let written = env_file.filter(|file| keep(file, running, &reached));
     say(&welcome(running, &reached, written.as_deref()));
+    if !logs_every_request {
+        say(QUIET_LOG);
+    }
     std::future::pending().await
 }
 

@@ -100,7 +100,7 @@ pub(crate) async fn acknowledge(
         let id = path::number(&path::parts(id)?)?;
         let said: AcknowledgeBody =
             if body.is_empty() { AcknowledgeBody::default() } else { body::json(&headers, &body)? };
-        let by = said.acknowledged_by.unwrap_or_else(|| caller.tenant.as_str().to_owned());
+        let by = said.acknowledged_by.unwrap_or_else(|| caller.name().to_owned());
         let refused = || failure::bad_request("BAD_BODY", "acknowledged_by has 1 to 200 characters");
         let by = text::line(&by, 200).ok_or_else(refused)?;
         let work = async |tx: TenantTx| store::acknowledge(&tx, id, &by).await;

@@ -9,9 +9,12 @@ use axum::middleware::Next;
 use axum::response::Response;
 use plimsoll::request_id;
 use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 
 tokio::task_local! {
     static CURRENT: Origin;
+    /// It is known only once the token of the request has been proved.
+    static PERSON: Arc<OnceLock<String>>;
 }
 
 /// Where a request of a person's came from.
@@ -21,6 +24,8 @@ pub struct Origin {
     pub client: Option<String>,
     /// The id of the request.
     pub request_id: Option<String>,
+    /// Who shows the token, where it names a person.
+    pub person: Option<String>,
 }
 
 impl Origin {
@@ -29,6 +34,7 @@ impl Origin {
     pub fn current() -> Option<Origin> {
         let mut origin = CURRENT.try_with(Origin::clone).ok()?;
         origin.request_id = request_id::current().map(|id| id.as_str().to_owned());
+        origin.person = PERSON.try_with(|person| person.get().cloned()).ok().flatten();
         Some(origin)
     }
 }
@@ -40,5 +46,11 @@ impl Origin {
 pub(crate) async fn of_a_person(request: Request, next: Next) -> Response {
     // A header that names another address can be written by anyone, so it is not looked at.
     let client = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_string());
-    CURRENT.scope(Origin { client, request_id: None }, next.run(request)).await
+    let origin = Origin { client, ..Origin::default() };
+    PERSON.scope(Arc::default(), CURRENT.scope(origin, next.run(request))).await
+}
+
+/// The person whose token this request has shown; the first one counts, and outside of a person's request nothing is kept.
+pub(crate) fn is_of(person: &str) {
+    let _ = PERSON.try_with(|kept| kept.set(person.to_owned()));
 }

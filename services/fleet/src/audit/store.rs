@@ -11,9 +11,9 @@ macro_rules! shown {
     ($rest:literal) => {
         concat!(
             "SELECT audit_id, at, tenant_id, actor_type, actor_id, action, object_type, object_id, outcome, reason, client,
-                    request_id
+                    request_id, person
              FROM public.audit_log WHERE ($1::text IS NULL OR tenant_id = $1) AND audit_id < $2
-               AND ($3::text IS NULL OR actor_id = $3) AND ($4::text IS NULL OR action = $4)",
+               AND ($3::text IS NULL OR actor_id = $3 OR person = $3) AND ($4::text IS NULL OR action = $4)",
             $rest
         )
     };
@@ -26,7 +26,7 @@ const PAGE: &str = shown!(" ORDER BY audit_id DESC LIMIT $5");
 pub struct Filter {
     /// Of this tenant.
     pub tenant: Option<String>,
-    /// By this person.
+    /// By this operator, tenant or person.
     pub actor: Option<String>,
     /// Of this kind.
     pub action: Option<String>,
@@ -96,6 +96,7 @@ fn entry(row: &Row) -> Result<Entry> {
         "tenant_id": text(2)?,
         "actor_type": actor_type,
         "actor_id": text(4)?,
+        "person": text(12)?,
         "action": text(5)?,
         "object_type": text(6)?,
         "object_id": text(7)?,

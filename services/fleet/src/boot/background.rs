@@ -23,6 +23,7 @@ use crate::boot::bring_up::BringUpInput;
 use crate::delivery::sender;
 use crate::devices::state::noting;
 use crate::escalation::tick;
+use crate::hygiene::work::Nightly;
 use crate::hygiene::{self, Imports};
 use crate::identity::revocations;
 use crate::ingest::partitions::{self, Partitions};
@@ -57,9 +58,10 @@ pub(super) fn begin(
     tokio::spawn(silence::run(db(), stop()));
     tokio::spawn(sender::run(given.sender.clone(), db(), stop()));
     let imports = Imports::default();
+    let nightly = Nightly { hour: config.night_hour, keep_days: config.keep_days };
     let settings = hygiene::keep::settings(app_settings);
     // By the time of its first connection the password is the one that holds.
     let open = move || Database::connect(settings.clone());
-    tokio::spawn(hygiene::keep::keep(open, imports.clone(), config.night_hour, stop()));
+    tokio::spawn(hygiene::keep::keep(open, imports.clone(), nightly, stop()));
     imports
 }

@@ -62,7 +62,7 @@ impl Broker {
 
     #[cfg(feature = "dev")]
     async fn own() -> Self {
-        match plimsoll_embedded::Mosquitto::start().await {
+        match start_own().await {
             Ok(own) => {
                 let url = BrokerUrl {
                     host: own.host().to_owned(),
@@ -111,4 +111,11 @@ impl Broker {
             tracing::error!("the service's own broker did not stop as it should: {error}");
         }
     }
+}
+
+/// Its password is told to people, by the first screen and in the file for shells.
+#[cfg(feature = "dev")]
+async fn start_own() -> Result<plimsoll_embedded::Mosquitto, Box<dyn std::error::Error + Send + Sync>> {
+    let password = crate::credentials::new_token()?;
+    Ok(plimsoll_embedded::Mosquitto::builder().password(password).start().await?)
 }

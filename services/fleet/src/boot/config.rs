@@ -13,6 +13,7 @@
 //! | `AUTO_PROVISION` | on with a database of its own | a first message that proves the tenant's key registers its device |
 //! | `OPERATOR_TOKEN` | made for the tenant `test` | what operators show; without one nobody is an operator |
 //! | `FLEET_SIGUSR1` | `on` | SIGUSR1 prints what goes on; `off` ignores it |
+//! | `RUST_LOG` | `info` | what is logged. Unset with a database of its own, requests are logged only where they failed or took 1 s and more, one in 10 s |
 //! | `FLEET_ENV_FILE` | `.env.fleet` | where the tenant `test` is written down for shells; `off` for nowhere |
 //! | `FLEET_MIGRATE` | `on` | `off` starts on a schema that `fleet migrate` has made; `DATABASE_URL` then names the role `fleet_app`, and no owner's login is needed |
 //! | `FLEET_APP_PASSWORD` | made from the owner's | the password of the login role `fleet_app` |
@@ -22,6 +23,7 @@
 //! | `FLEET_GRACE` | `20s` | how long requests under way may go on once the service stops |
 //! | `FLEET_HARD_STOP` | `30s` | when the whole stop is over, whatever clients and the database do |
 //! | `FLEET_NIGHT_HOUR` | `2` | the hour of UTC, 0 to 23, from which past readings are dropped and the overview of sites is worked out |
+//! | `FLEET_KEEP_DAYS` | `90` | for how many days, 1 to 3650, closed alerts are kept, with the steps of their escalations; and messages that were sent or given up |
 
 use crate::boot::delivery_config::DeliveryConfig;
 use crate::boot::ingest_config::IngestConfig;
@@ -63,6 +65,8 @@ pub struct Config {
     pub operator_token: Option<Secret>,
     /// Whether SIGUSR1 prints what goes on.
     pub sigusr1: bool,
+    /// Whether each request is logged, or only those that failed or were slow.
+    pub logs_every_request: bool,
     /// Where the tenant of the first hour is written down for shells.
     pub env_file: Option<PathBuf>,
     /// Whether the service makes its role and its schema, as the owner of the tables; otherwise it logs in as its own role.
@@ -93,6 +97,8 @@ pub struct Config {
     pub hard_stop: Duration,
     /// The hour of UTC at which the work of the night begins.
     pub night_hour: i8,
+    /// For how many days alerts and messages that were done with are kept.
+    pub keep_days: i32,
 }
 
 /// A variable that cannot be used.
@@ -170,6 +176,7 @@ impl Config {
             auto_provision: switch("AUTO_PROVISION", said("AUTO_PROVISION"), is_own)?,
             operator_token: said("OPERATOR_TOKEN").map(Secret::from),
             sigusr1: switch("FLEET_SIGUSR1", said("FLEET_SIGUSR1"), true)?,
+            logs_every_request: !is_own || said("RUST_LOG").is_some(),
             env_file: env_file(said("FLEET_ENV_FILE")),
             migrate,
             app_password: said("FLEET_APP_PASSWORD").map(Secret::from),
@@ -186,6 +193,7 @@ impl Config {
             grace: time("FLEET_GRACE", said("FLEET_GRACE"))?.unwrap_or(Duration::from_secs(20)),
             hard_stop: time("FLEET_HARD_STOP", said("FLEET_HARD_STOP"))?.unwrap_or(Duration::from_secs(30)),
             night_hour: hour(said("FLEET_NIGHT_HOUR"))?.unwrap_or(2),
+            keep_days: keep_days(said("FLEET_KEEP_DAYS"))?.unwrap_or(90),
         };
         config.fits_together()
     }
@@ -259,6 +267,18 @@ fn hour(said: Option<String>) -> Result<Option<i8>, ConfigError> {
             variable: "FLEET_NIGHT_HOUR",
             value,
             allowed: "an hour of UTC from 0 to 23",
+        }),
+    }
+}
+
+fn keep_days(said: Option<String>) -> Result<Option<i32>, ConfigError> {
+    let Some(value) = said else { return Ok(None) };
+    match value.trim().parse() {
+        Ok(days) if (1..=3650).contains(&days) => Ok(Some(days)),
+        _ => Err(ConfigError::Value {
+            variable: "FLEET_KEEP_DAYS",
+            value,
+            allowed: "a number of days from 1 to 3650",
         }),
     }
 }

@@ -1,6 +1,7 @@
 //! How the service starts and stops: what it was told, its login role, its schema, its first tenant, and the paths that
 //! it answers.
 
+pub(crate) mod access;
 mod alert_paths;
 mod background;
 pub mod bring_up;

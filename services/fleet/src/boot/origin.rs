@@ -57,6 +57,14 @@ impl Origin {
         }
     }
 
+    /// Whether made-up devices send readings, and the database may be broken from the page.
+    pub(crate) fn is_played_with(&self) -> bool {
+        #[cfg(feature = "dev")]
+        return self.play.is_some();
+        #[cfg(not(feature = "dev"))]
+        false
+    }
+
     fn of(owner: Settings) -> Self {
         Origin {
             owner,

@@ -1,8 +1,9 @@
 //! Every path there is, and the layers around all of them.
 
 use crate::audit;
+use crate::boot::access::AccessTo;
 use crate::boot::alert_paths;
-use crate::console::{self, FirstTenant};
+use crate::console::{self, OpenTenants};
 use crate::front::{self, FrontInput};
 use crate::ingest::{batch, message};
 use crate::service::Service;
@@ -13,8 +14,8 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Json;
 use axum::routing::{get, post};
 use plimsoll_http::{
-    DashboardOptions, EndpointOptions, Marks, NeedsDatabase, Options, Problem, ReadySwitch, dashboard,
-    endpoints, layers,
+    DashboardOptions, EndpointOptions, Marks, NeedsDatabase, Problem, ReadySwitch, dashboard, endpoints,
+    layers,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -31,25 +32,28 @@ pub(crate) struct RouterInput {
     pub(crate) ready: ReadySwitch,
     /// What happens, for the dashboard.
     pub(crate) marks: Marks,
+    /// Which requests are logged.
+    pub(crate) access: AccessTo,
     /// For the page at `/`.
     pub(crate) front: FrontInput,
     /// For the console, in development.
-    pub(crate) first_tenant: FirstTenant,
+    pub(crate) open_tenants: OpenTenants,
 }
 
 /// All of them.
 pub(crate) fn all(given: RouterInput) -> Router {
-    let RouterInput { service, deadline, ready, marks, front, first_tenant } = given;
+    let RouterInput { service, deadline, ready, marks, access, front, open_tenants } = given;
     let operators = service.operators().clone();
     let dashboard_options = DashboardOptions::default().service("fleet").version(VERSION).marks(&marks);
     let databases = service.databases().clone();
     let needs = |pool| NeedsDatabase::named(&databases, pool);
     let readings = || post(ingest::routes::telemetry).route_layer(needs("ingest"));
     let heartbeats = || post(ingest::routes::heartbeat).route_layer(needs("ingest"));
-    let uploads = devices::routes::uploads(&databases, deadline).layer(from_fn(audit::origin::of_a_person));
+    let uploads = devices::routes::uploads(&databases, access.options(deadline), deadline)
+        .layer(from_fn(audit::origin::of_a_person));
     // No other path but those takes a longer body.
-    let options = Options::default().deadline(deadline).body_bytes(message::LARGEST);
-    let of_batches = Options::default().deadline(deadline).body_bytes(batch::LARGEST);
+    let options = access.options(deadline).body_bytes(message::LARGEST);
+    let of_batches = access.options(deadline).body_bytes(batch::LARGEST);
     let batches = Router::new()
         .route("/ingest/v1/batch", post(batch::batch).route_layer(needs("ingest")))
         .method_not_allowed_fallback(not_this_way)
@@ -73,7 +77,7 @@ pub(crate) fn all(given: RouterInput) -> Router {
         .merge(of_people)
         .merge(endpoints(&databases, &operators, about(&service, &ready)))
         .merge(front::routes(front))
-        .merge(console::all(&databases, first_tenant))
+        .merge(console::all(&databases, open_tenants))
         .nest("/plimsoll", dashboard(&databases, &operators, dashboard_options))
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_way)

@@ -24,4 +24,7 @@ pub static MIGRATIONS: Migrations = plimsoll::migrations!(
     "migrations/016_identity.sql",
     "migrations/017_hygiene.sql",
     "migrations/018_start_without_the_owner.sql",
+    "migrations/022_policy_secret.sql",
+    "migrations/023_retention.sql",
+    "migrations/024_person_in_the_record.sql",
 );

@@ -7,6 +7,7 @@
 //!
 //! What goes on in the background until it stops: `background`.
 
+use crate::boot::access::AccessTo;
 use crate::boot::bring_up::{self, BringUpInput, BringUpResult};
 use crate::boot::broker::Broker;
 use crate::boot::config::{Config, Source};
@@ -15,7 +16,7 @@ use crate::boot::origin::{Origin, kept_credentials};
 use crate::boot::router::{self, RouterInput};
 pub use crate::boot::start_error::StartError;
 use crate::boot::stop;
-use crate::console::FirstTenant;
+use crate::console::OpenTenants;
 use crate::front::FrontInput;
 use crate::identity::{self, Identity};
 use crate::pools::Pools;
@@ -101,8 +102,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let demo = credentials.filter(|_| config.demo);
     let ready = options.ready.clone();
     let (deadline, front) = (config.request_deadline, front(&service, demo.as_ref(), &origin));
-    let first_tenant = FirstTenant::of(service.operators(), demo.as_ref());
-    let paths = RouterInput { deadline, ready, marks, front, first_tenant, service: service.clone() };
+    let open_tenants = OpenTenants::of(service.operators(), demo.as_ref(), origin.is_played_with());
+    let access = AccessTo::of(config.logs_every_request);
+    let paths = RouterInput { deadline, ready, marks, access, front, open_tenants, service: service.clone() };
     let mut server = Box::pin(plimsoll_http::serve(listener, router::all(paths), options));
     // It checks its options when it is polled for the first time: what is wrong with them is told here.
     if let Poll::Ready(Err(error)) = poll!(server.as_mut()) {

@@ -35,23 +35,43 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use plimsoll_http::{AccessRecord, Databases, NeedsDatabase, Operators, Options, Problem, layers};
 use pulse::Pulse;
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// How the development's own tenant is entered: its name and token. Nothing elsewhere.
+/// The tenants that are entered without a token that is typed: those of development, the one with devices first. None elsewhere.
 #[derive(Clone, Default)]
-pub(crate) struct FirstTenant(Option<(&'static str, String)>);
+pub(crate) struct OpenTenants(Vec<OpenTenant>);
 
-impl FirstTenant {
-    /// Where this machine's user needs no token to be an operator either.
-    pub(crate) fn of(operators: &Operators, demo: Option<&Credentials>) -> Self {
-        let known = demo.filter(|_| operators.is_open_here());
-        FirstTenant(known.map(|demo| (TENANT, demo.access_token.clone())))
+/// One of them.
+#[derive(Clone, Serialize)]
+struct OpenTenant {
+    tenant: &'static str,
+    token: String,
+    /// What is to be seen there.
+    about: &'static str,
+}
+
+impl OpenTenants {
+    /// Where this machine's user needs no token to be an operator either; `is_played_with` if made-up devices send readings.
+    pub(crate) fn of(operators: &Operators, demo: Option<&Credentials>, is_played_with: bool) -> Self {
+        let Some(demo) = demo.filter(|_| operators.is_open_here()) else { return OpenTenants::default() };
+        let mut open = Vec::new();
+        #[cfg(feature = "dev")]
+        if is_played_with {
+            let about = "made-up devices that send all the time";
+            open.push(OpenTenant { tenant: crate::play::TENANT, token: demo.made_up_token(), about });
+        }
+        // Without the feature there are no devices to be made up.
+        let _ = is_played_with;
+        let about = "yours: empty until you send it something";
+        open.push(OpenTenant { tenant: TENANT, token: demo.access_token.clone(), about });
+        OpenTenants(open)
     }
 }
 
 /// The pages, and what the first of them shows.
-pub(crate) fn all(databases: &Databases, first: FirstTenant) -> Router<Service> {
+pub(crate) fn all(databases: &Databases, open: OpenTenants) -> Router<Service> {
     let newest = || get(newest::newest).route_layer(NeedsDatabase::named(databases, "ui"));
     let overview = || get(overview::overview).route_layer(NeedsDatabase::named(databases, "ui"));
     let mut router = Router::new()
@@ -59,7 +79,7 @@ pub(crate) fn all(databases: &Databases, first: FirstTenant) -> Router<Service> 
         .route("/console/", get(async || moved("../console")))
         .route("/console/operator", get(async |headers: HeaderMap| page::OPERATOR.answer(&headers)))
         .route("/console/operator/", get(async || moved("../operator")))
-        .route("/console/first-tenant", get(first_tenant).layer(Extension(first)))
+        .route("/console/open-tenants", get(open_tenants).layer(Extension(open)))
         .route("/operator/system/ingest", get(inflow::inflow))
         .route("/api/v1/operator/system/ingest", get(inflow::inflow))
         .route("/customer/last-readings", newest())
@@ -82,19 +102,18 @@ pub(crate) fn pulse(service: &Service) -> Router<Service> {
         .layer(layers(service.databases(), options))
 }
 
-/// How the tenant of development is entered, told to those who need no token to be an operator: this machine's user.
-async fn first_tenant(
+/// How the tenants of development are entered, told to those who need no token to be an operator: this machine's user.
+async fn open_tenants(
     State(service): State<Service>,
-    Extension(FirstTenant(first)): Extension<FirstTenant>,
+    Extension(OpenTenants(open)): Extension<OpenTenants>,
     headers: HeaderMap,
 ) -> Result<([(axum::http::HeaderName, HeaderValue); 1], Json<Value>), Problem> {
-    let first = first.filter(|_| service.operators().is_open_here());
-    if first.is_some() {
+    let open = if service.operators().is_open_here() { open } else { Vec::new() };
+    if !open.is_empty() {
         service.operators().check(&headers)?;
     }
-    let (tenant, token) = first.unzip();
     let not_kept = [(CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-    Ok((not_kept, Json(json!({ "tenant": tenant, "token": token }))))
+    Ok((not_kept, Json(json!({ "tenants": open }))))
 }
 
 /// The page is at the path without the slash, by a path that holds also behind a proxy that serves it under another name.

@@ -1,6 +1,7 @@
 //! Messages are written where they become true: in the transaction that opens, acknowledges or closes an alert, or takes a step
 //! of an escalation. Both are there, or neither is.
 
+use super::address::is_meant_as_webhook;
 use super::matching::{About, Route, takes};
 use crate::alerts::alert::AlertStatus;
 use crate::alerts::store::Stored;
@@ -120,9 +121,7 @@ impl Step {
     /// Each place where it is told. A responder who is no address stays a message, which ends dead with the reason: so it is seen
     /// that the one who is on call was not told.
     fn places(&self) -> Vec<(&'static str, &str)> {
-        let of_person = |who: &'_ str| {
-            if who.starts_with("https://") || who.starts_with("http://") { "webhook" } else { "email" }
-        };
+        let of_person = |who: &'_ str| if is_meant_as_webhook(who) { "webhook" } else { "email" };
         let mut places: Vec<(&'static str, &str)> = Vec::new();
         places.extend(self.email.as_deref().map(|mail| ("email", mail)));
         places.extend(self.webhook.as_deref().map(|address| ("webhook", address)));

@@ -18,6 +18,7 @@ pub mod matching;
 pub mod refusal;
 pub mod retry;
 pub mod routes;
+pub mod secret_change;
 pub mod sender;
 pub mod signature;
 pub mod store;

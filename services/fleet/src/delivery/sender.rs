@@ -171,7 +171,7 @@ impl Sender {
 
     async fn send_webhook(&self, job: &Claimed) -> Outcome {
         let (address, secret) = match &job.target {
-            Some(target) => (target.clone(), None),
+            Some(target) => (target.clone(), job.policy_secret.clone()),
             None => match of_integration::<WebhookConfig>(job) {
                 Ok((config, secret)) => (config.url, secret),
                 Err(outcome) => return outcome,

@@ -17,12 +17,6 @@ const EXHAUSTED: &str = "
         last_error = 'the last try did not come to an end: its sender was stopped'
     WHERE tenant_id = $1 AND status = 'PENDING' AND next_run_at <= now() AND attempts >= $2";
 
-/// What was done with a month ago. It goes when the tenant has something new to send, and so in step with what comes.
-const FORGET: &str = "
-    DELETE FROM public.delivery_jobs WHERE tenant_id = $1 AND job_id = ANY (ARRAY (
-        SELECT job_id FROM public.delivery_jobs WHERE tenant_id = $1 AND finished_at < now() - interval '30 days'
-        ORDER BY finished_at LIMIT 100))";
-
 /// What is locked by another sender is passed over. The try is in the log before it is made.
 const CLAIM: &str = "
     WITH due AS MATERIALIZED (
@@ -37,8 +31,10 @@ const CLAIM: &str = "
         INSERT INTO public.delivery_attempts (tenant_id, job_id, attempt) SELECT $1, job_id, attempts FROM claimed
     )
     SELECT c.job_id, c.claim::text, c.attempts, c.idempotency_key::text, c.event, c.channel, c.target, c.payload::text,
-           c.outbox_id, i.type, i.enabled, i.config::text, i.secret
+           c.outbox_id, i.type, i.enabled, i.config::text, i.secret, p.webhook_secret
     FROM claimed c LEFT JOIN public.integrations i ON i.tenant_id = $1 AND i.integration_id = c.integration_id
+         LEFT JOIN public.escalation_outbox o ON o.tenant_id = $1 AND o.outbox_id = c.outbox_id
+         LEFT JOIN public.escalation_policies p ON p.tenant_id = $1 AND p.policy_id = o.policy_id
     ORDER BY c.priority, c.job_id";
 
 const END_ATTEMPT: &str = "
@@ -82,6 +78,8 @@ pub struct Claimed {
     /// JSON.
     pub payload: String,
     outbox: Option<i64>,
+    /// What a step of an escalation is signed with, where its policy has a secret.
+    pub policy_secret: Option<String>,
     /// Where to, where the integration says so.
     pub integration: Option<Integration>,
 }
@@ -99,7 +97,7 @@ pub struct Integration {
     pub secret: Option<String>,
 }
 
-/// Claims up to `most` messages that are due, and forgets some of those that were done with a month ago.
+/// Claims up to `most` messages that are due.
 ///
 /// # Errors
 /// As any statement's.
@@ -108,7 +106,6 @@ pub struct Integration {
 /// It goes with the transaction.
 pub async fn claim(tx: &TenantTx, most: i64, settings: &RetrySettings) -> Result<Vec<Claimed>> {
     tx.execute(EXHAUSTED, &[&tx.tenant(), &settings.attempts]).await?;
-    tx.execute(FORGET, &[&tx.tenant()]).await?;
     let lease = settings.lease().as_secs_f64();
     let rows = tx.query(CLAIM, &[&tx.tenant(), &most, &lease, &settings.attempts]).await?;
     rows.iter().map(claimed).collect()
@@ -134,6 +131,7 @@ fn claimed(row: &Row) -> Result<Claimed> {
         target: row.try_get(6)?,
         payload: row.try_get(7)?,
         outbox: row.try_get(8)?,
+        policy_secret: row.try_get(13)?,
         integration,
     })
 }

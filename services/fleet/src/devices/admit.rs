@@ -29,6 +29,7 @@ pub async fn admit(
 ) -> Result<SiteId, NotDone<AdmissionRefusal>> {
     let known = record(db, tenant, device).await?;
     let decision = match admission::decide(known.as_ref(), shown, auto_provision) {
+        Admission::ToBeProvisioned if device.is_reserved() => return Err(AdmissionRefusal::ReservedId.into()),
         Admission::ToBeProvisioned => {
             let site = said.cloned().unwrap_or_else(SiteId::default_site);
             match provision(db, tenant, device, &site, shown).await.map_err(not_registered)? {

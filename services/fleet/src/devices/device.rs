@@ -2,6 +2,15 @@
 
 use std::fmt;
 
+/// The last word of `GET /customer/devices/summary`.
+pub(super) const SUMMARY: &str = "summary";
+/// The last word of `POST /customer/devices/import`.
+pub(super) const IMPORT: &str = "import";
+
+/// The words that stand in paths where a device's id does. The routes are made of them, and a device that had one as its id could
+/// not be addressed, so none gets one.
+pub const RESERVED_IDS: [&str; 2] = [SUMMARY, IMPORT];
+
 /// A device's id: a letter or digit, then up to 127 letters, digits and `. _ : -`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeviceId(String);
@@ -14,6 +23,12 @@ impl DeviceId {
         let rest = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-');
         let is_one = first.is_ascii_alphanumeric() && text.len() <= 128 && text.bytes().all(rest);
         is_one.then(|| DeviceId(text.to_owned()))
+    }
+
+    /// Whether the paths of the API have another meaning for it: then no device is registered under it.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        RESERVED_IDS.contains(&self.0.as_str())
     }
 
     /// As text.

@@ -72,12 +72,17 @@ pub struct Draft {
     pub tags: Vec<String>,
 }
 
-/// Reads a device's id.
+/// Reads the id of a device that is to be registered.
 ///
 /// # Errors
-/// For a text that is none.
+/// For a text that is none, and for a word that has another meaning in paths.
 pub fn device_id(text: &str) -> Result<DeviceId, RegistryRefusal> {
-    DeviceId::parse(text).ok_or_else(|| bad("device_id has up to 128 letters, digits, . _ : and -"))
+    let id =
+        DeviceId::parse(text).ok_or_else(|| bad("device_id has up to 128 letters, digits, . _ : and -"))?;
+    if id.is_reserved() {
+        return Err(RegistryRefusal::ReservedId);
+    }
+    Ok(id)
 }
 
 /// Reads a site's id.

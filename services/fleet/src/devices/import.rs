@@ -129,6 +129,7 @@ fn draft_of(columns: &[&'static str], record: &ByteRecord) -> Result<Draft, Regi
     let device = match &id {
         Some(id) => draft::device_id(id)?,
         None => DeviceId::parse(name)
+            .filter(|id| !id.is_reserved())
             .ok_or_else(|| draft::bad("the name cannot be the device's id: give it a device_id"))?,
     };
     Ok(Draft {

@@ -18,4 +18,4 @@ pub mod store;
 pub mod tags;
 pub mod tokens;
 
-pub use device::{DeviceId, DeviceStatus, SiteId};
+pub use device::{DeviceId, DeviceStatus, RESERVED_IDS, SiteId};

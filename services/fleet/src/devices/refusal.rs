@@ -1,5 +1,6 @@
 //! Why a message of a device is not taken, as far as that is about the device.
 
+use super::registry_refusal::{RESERVED_CODE, reserved_sentence};
 use crate::refusal::{Proof, Refusal, RefusalKind};
 use std::borrow::Cow;
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub enum AdmissionRefusal {
     UnknownSite,
     /// The device is registered at another site than the message says.
     SiteMismatch,
+    /// The device would be registered under an id that has another meaning in the paths of the API.
+    ReservedId,
     /// The device is being registered at this moment, by another message.
     BeingRegistered,
     /// The database was lost before it said whether the device is registered.
@@ -41,7 +44,9 @@ impl Refusal for AdmissionRefusal {
             | AdmissionRefusal::SubscriptionSuspended
             | AdmissionRefusal::SubscriptionExpired
             | AdmissionRefusal::NoCapacity => RefusalKind::Forbidden,
-            AdmissionRefusal::UnknownSite | AdmissionRefusal::SiteMismatch => RefusalKind::Malformed,
+            AdmissionRefusal::UnknownSite | AdmissionRefusal::SiteMismatch | AdmissionRefusal::ReservedId => {
+                RefusalKind::Malformed
+            }
             AdmissionRefusal::BeingRegistered | AdmissionRefusal::OutcomeUnknown => {
                 RefusalKind::NotNow(Duration::from_secs(1))
             }
@@ -59,6 +64,7 @@ impl Refusal for AdmissionRefusal {
             AdmissionRefusal::NoCapacity => "NO_SUBSCRIPTION_CAPACITY",
             AdmissionRefusal::UnknownSite => "UNKNOWN_SITE",
             AdmissionRefusal::SiteMismatch => "SITE_MISMATCH",
+            AdmissionRefusal::ReservedId => RESERVED_CODE,
             AdmissionRefusal::BeingRegistered => "BUSY",
             AdmissionRefusal::OutcomeUnknown => "OUTCOME_UNKNOWN",
         }
@@ -81,6 +87,7 @@ impl Refusal for AdmissionRefusal {
             AdmissionRefusal::NoCapacity => "the tenant's subscription has no room for another device",
             AdmissionRefusal::UnknownSite => "the tenant has no site of this name",
             AdmissionRefusal::SiteMismatch => "the device is registered at another site",
+            AdmissionRefusal::ReservedId => return reserved_sentence().into(),
             AdmissionRefusal::BeingRegistered => "the device is just being registered; send again",
             AdmissionRefusal::OutcomeUnknown => {
                 "the database was lost before it said whether the device is registered: send again, it is not registered twice"

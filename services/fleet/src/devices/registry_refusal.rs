@@ -1,5 +1,6 @@
 //! Why something that people ask about a device is not done.
 
+use super::device::RESERVED_IDS;
 use crate::refusal::{Refusal, RefusalKind};
 use std::borrow::Cow;
 use std::time::Duration;
@@ -21,6 +22,8 @@ pub enum RegistryRefusal {
     NotInUse,
     /// A change was asked for that changes nothing.
     NothingToChange,
+    /// The id has another meaning in the paths of the API.
+    ReservedId,
     /// A field that cannot be used, and why.
     BadField(Cow<'static, str>),
     /// A file that cannot be read as a whole, and why.
@@ -31,6 +34,16 @@ pub enum RegistryRefusal {
     Busy,
 }
 
+/// How an id is refused that has another meaning in paths, whatever way the device came.
+pub(super) const RESERVED_CODE: &str = "DEVICE_ID_RESERVED";
+
+pub(super) fn reserved_sentence() -> String {
+    let words = RESERVED_IDS.join(" and ");
+    format!(
+        "{words} are words of the API where a device's id stands, so no device gets one: choose another id"
+    )
+}
+
 impl Refusal for RegistryRefusal {
     fn kind(&self) -> RefusalKind {
         match self {
@@ -39,6 +52,7 @@ impl Refusal for RegistryRefusal {
             RegistryRefusal::NoCapacity => RefusalKind::Forbidden,
             RegistryRefusal::UnknownSite
             | RegistryRefusal::NothingToChange
+            | RegistryRefusal::ReservedId
             | RegistryRefusal::BadField(_)
             | RegistryRefusal::BadCsv(_) => RefusalKind::Malformed,
             RegistryRefusal::NotTried | RegistryRefusal::Busy => RefusalKind::NotNow(Duration::from_secs(1)),
@@ -54,6 +68,7 @@ impl Refusal for RegistryRefusal {
             RegistryRefusal::NoCapacity => "NO_SUBSCRIPTION_CAPACITY",
             RegistryRefusal::NotInUse => "DEVICE_NOT_IN_USE",
             RegistryRefusal::NothingToChange => "NOTHING_TO_CHANGE",
+            RegistryRefusal::ReservedId => RESERVED_CODE,
             RegistryRefusal::BadField(_) => "BAD_FIELD",
             RegistryRefusal::BadCsv(_) => "BAD_CSV",
             RegistryRefusal::NotTried => "NOT_TRIED",
@@ -72,6 +87,7 @@ impl Refusal for RegistryRefusal {
             RegistryRefusal::NoCapacity => "no subscription of the tenant has room for another device".into(),
             RegistryRefusal::NotInUse => "the device is put aside or revoked, so it gets no token".into(),
             RegistryRefusal::NothingToChange => "the body names nothing that is to be changed".into(),
+            RegistryRefusal::ReservedId => reserved_sentence().into(),
             RegistryRefusal::BadField(why) | RegistryRefusal::BadCsv(why) => why.clone(),
             RegistryRefusal::NotTried => {
                 "this row was not tried, since the time was over or the database was away: send it again"

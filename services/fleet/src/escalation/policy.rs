@@ -1,6 +1,8 @@
 //! An escalation policy as people write it: what may be left out, what it then is, and what cannot be.
 
 use super::refusal::PolicyRefusal;
+use crate::delivery::address::{Networks, Target};
+use crate::delivery::secret_change::SecretChange;
 use crate::text;
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -11,12 +13,13 @@ const MOST_LEVELS: i32 = 5;
 const LONGEST: i32 = 10_080;
 
 /// A policy as it is sent.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyBody {
     name: String,
     description: Option<String>,
     is_default: Option<bool>,
+    webhook_secret: Option<String>,
     levels: Option<Vec<LevelBody>>,
 }
 
@@ -32,7 +35,7 @@ pub struct LevelBody {
 }
 
 /// A policy that can be stored.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Draft {
     /// What it is called.
     pub name: String,
@@ -40,6 +43,8 @@ pub struct Draft {
     pub description: Option<String>,
     /// Whether it becomes the tenant's default, or is it no more; none where nothing was said of that.
     pub is_default: Option<bool>,
+    /// What its webhooks are signed with.
+    pub secret: SecretChange,
     /// Its levels; none where nothing was said of them, which is not the same as an empty list.
     pub levels: Option<Vec<Level>>,
 }
@@ -64,24 +69,26 @@ fn invalid(why: &'static str) -> PolicyRefusal {
 }
 
 impl PolicyBody {
-    /// The same, checked.
+    /// The same, checked; `networks` are those that a webhook may reach beside the public ones.
     ///
     /// # Errors
     /// What cannot be.
-    pub fn checked(self) -> Result<Draft, PolicyRefusal> {
+    pub fn checked(self, networks: &Networks) -> Result<Draft, PolicyRefusal> {
         let name = text::line(&self.name, 200).ok_or_else(|| invalid("name has 1 to 200 characters"))?;
         let refused = || invalid("description has 1 to 1000 characters, or is left out");
         let description =
             self.description.map(|said| text::line(&said, 1000).ok_or_else(refused)).transpose()?;
-        let levels = self.levels.map(checked_levels).transpose()?;
-        Ok(Draft { name, description, is_default: self.is_default, levels })
+        let secret = SecretChange::said(self.webhook_secret)
+            .ok_or_else(|| invalid("webhook_secret has 16 to 256 characters, or none to take it away"))?;
+        let levels = self.levels.map(|levels| checked_levels(levels, networks)).transpose()?;
+        Ok(Draft { name, description, is_default: self.is_default, secret, levels })
     }
 }
 
-fn checked_levels(levels: Vec<LevelBody>) -> Result<Vec<Level>, PolicyRefusal> {
+fn checked_levels(levels: Vec<LevelBody>, networks: &Networks) -> Result<Vec<Level>, PolicyRefusal> {
     let mut numbers = BTreeSet::new();
     let levels: Result<Vec<Level>, _> =
-        (1..).zip(levels).map(|(place, level)| level.checked(place)).collect();
+        (1..).zip(levels).map(|(place, level)| level.checked(place, networks)).collect();
     let mut levels = levels?;
     if !levels.iter().all(|level| numbers.insert(level.number)) {
         return Err(invalid("two levels have the same level_number"));
@@ -91,7 +98,7 @@ fn checked_levels(levels: Vec<LevelBody>) -> Result<Vec<Level>, PolicyRefusal> {
 }
 
 impl LevelBody {
-    fn checked(self, place: i32) -> Result<Level, PolicyRefusal> {
+    fn checked(self, place: i32, networks: &Networks) -> Result<Level, PolicyRefusal> {
         let number = self.level_number.unwrap_or(place);
         if !(1..=MOST_LEVELS).contains(&number) {
             return Err(invalid("a policy has at most 5 levels, and level_number is a number from 1 to 5"));
@@ -105,12 +112,8 @@ impl LevelBody {
         if self.notify_email.as_ref().is_some_and(|said| !is_mail(said)) {
             return Err(invalid("notify_email is an address such as team@example.com"));
         }
-        let is_web = |said: &String| {
-            let begins = said.starts_with("https://") || said.starts_with("http://");
-            begins && !said.contains(' ') && text::line(said, 2048).is_some()
-        };
-        if self.notify_webhook.as_ref().is_some_and(|said| !is_web(said)) {
-            return Err(invalid("notify_webhook is an address such as https://example.com/alerts"));
+        if let Some(said) = &self.notify_webhook {
+            Target::parse(said, networks).map_err(PolicyRefusal::Webhook)?;
         }
         let (email, webhook, schedule) = (self.notify_email, self.notify_webhook, self.oncall_schedule_id);
         Ok(Level { number, delay_minutes, email, webhook, schedule })

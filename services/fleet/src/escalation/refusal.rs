@@ -1,5 +1,6 @@
 //! Why an escalation policy is refused.
 
+use crate::delivery::address::NotTaken;
 use crate::refusal::{Refusal, RefusalKind};
 use std::borrow::Cow;
 
@@ -8,6 +9,8 @@ use std::borrow::Cow;
 pub enum PolicyRefusal {
     /// A field says what cannot be.
     Invalid(&'static str),
+    /// A level posts to an address that no message would be sent to.
+    Webhook(NotTaken),
     /// A level asks a schedule that the tenant does not have.
     UnknownSchedule,
 }
@@ -19,7 +22,7 @@ impl Refusal for PolicyRefusal {
 
     fn code(&self) -> &'static str {
         match self {
-            PolicyRefusal::Invalid(_) => "INVALID_POLICY",
+            PolicyRefusal::Invalid(_) | PolicyRefusal::Webhook(_) => "INVALID_POLICY",
             PolicyRefusal::UnknownSchedule => "UNKNOWN_SCHEDULE",
         }
     }
@@ -27,6 +30,7 @@ impl Refusal for PolicyRefusal {
     fn detail(&self) -> Cow<'static, str> {
         match self {
             PolicyRefusal::Invalid(why) => (*why).into(),
+            PolicyRefusal::Webhook(why) => format!("notify_webhook cannot be used: {why}").into(),
             PolicyRefusal::UnknownSchedule => {
                 "a level has an oncall_schedule_id that names no schedule of this tenant; nothing was changed"
                     .into()

@@ -5,6 +5,7 @@ use super::refusal::PolicyRefusal;
 use super::store::{self, Stored};
 use crate::affected::{self, NothingThere};
 use crate::caller::Caller;
+use crate::delivery::secret_change::STARS;
 use crate::foreign_key;
 use crate::http::failure::Reply;
 use crate::http::{body, path};
@@ -34,7 +35,7 @@ pub(crate) async fn create(
     body: Bytes,
 ) -> Reply<(User, Reply)> {
     Caller::answers(&service, &headers, async |caller| {
-        let draft = body::json::<PolicyBody>(&headers, &body)?.checked()?;
+        let draft = body::json::<PolicyBody>(&headers, &body)?.checked(caller.ready.sender.networks())?;
         let work = async |tx: TenantTx| {
             let id = store::create(&tx, &draft).await?;
             store::get(&tx, id).await
@@ -86,7 +87,7 @@ pub(crate) async fn update(
 ) -> Reply<(User, Reply)> {
     Caller::answers(&service, &headers, async |caller| {
         let id = path::number(&path::parts(id)?)?;
-        let draft = body::json::<PolicyBody>(&headers, &body)?.checked()?;
+        let draft = body::json::<PolicyBody>(&headers, &body)?.checked(caller.ready.sender.networks())?;
         let work = async |tx: TenantTx| {
             let changed = store::update(&tx, id, &draft).await?;
             Ok((changed, store::get(&tx, id).await?))
@@ -120,6 +121,7 @@ fn policy(one: &Stored) -> Value {
         "name": one.name,
         "description": one.description,
         "is_default": one.is_default,
+        "webhook_secret": one.has_secret.then_some(STARS),
         "levels": levels,
         "created_at": one.created_at.to_string(),
         "updated_at": one.updated_at.to_string(),

@@ -9,21 +9,23 @@ use crate::instant::StoredInstant;
 use crate::tenants::TenantTx;
 use plimsoll::Result;
 use plimsoll::tokio_postgres::Row;
+use plimsoll::tokio_postgres::types::ToSql;
 
 const CLEAR: &str = "
     UPDATE public.escalation_policies SET is_default = false, updated_at = now()
     WHERE tenant_id = $1 AND is_default AND policy_id <> $2";
 
 const INSERT: &str = "
-    INSERT INTO public.escalation_policies (tenant_id, name, description, is_default)
-    VALUES ($1, $2, $3, $4) RETURNING policy_id";
+    INSERT INTO public.escalation_policies (tenant_id, name, description, is_default, webhook_secret)
+    VALUES ($1, $2, $3, $4, $5) RETURNING policy_id";
 
 const EXISTS: &str = "
     SELECT FROM public.escalation_policies WHERE tenant_id = $1 AND policy_id = $2 FOR UPDATE";
 
 const UPDATE: &str = "
     UPDATE public.escalation_policies
-    SET name = $3, description = $4, is_default = coalesce($5, is_default), updated_at = now()
+    SET name = $3, description = $4, is_default = coalesce($5, is_default),
+        webhook_secret = CASE WHEN $7 THEN webhook_secret ELSE $6 END, updated_at = now()
     WHERE tenant_id = $1 AND policy_id = $2";
 
 const DELETE: &str = "DELETE FROM public.escalation_policies WHERE tenant_id = $1 AND policy_id = $2";
@@ -36,12 +38,12 @@ const INSERT_LEVEL: &str = "
 const DELETE_LEVELS: &str = "DELETE FROM public.escalation_levels WHERE tenant_id = $1 AND policy_id = $2";
 
 const GET: &str = "
-    SELECT policy_id, name, description, is_default, created_at, updated_at FROM public.escalation_policies
-    WHERE tenant_id = $1 AND policy_id = $2";
+    SELECT policy_id, name, description, is_default, created_at, updated_at, webhook_secret IS NOT NULL
+    FROM public.escalation_policies WHERE tenant_id = $1 AND policy_id = $2";
 
 const PAGE: &str = "
-    SELECT policy_id, name, description, is_default, created_at, updated_at FROM public.escalation_policies
-    WHERE tenant_id = $1 AND policy_id > $2 ORDER BY policy_id LIMIT $3";
+    SELECT policy_id, name, description, is_default, created_at, updated_at, webhook_secret IS NOT NULL
+    FROM public.escalation_policies WHERE tenant_id = $1 AND policy_id > $2 ORDER BY policy_id LIMIT $3";
 
 const LEVELS: &str = "
     SELECT policy_id, level_number, delay_minutes, notify_email, notify_webhook, oncall_schedule_id
@@ -58,6 +60,8 @@ pub struct Stored {
     pub description: Option<String>,
     /// Whether it is the tenant's default.
     pub is_default: bool,
+    /// Whether its webhooks are signed.
+    pub has_secret: bool,
     /// Since when it is there.
     pub created_at: StoredInstant,
     /// When it was last changed.
@@ -79,7 +83,9 @@ pub async fn create(tx: &TenantTx, draft: &Draft) -> Result<i64> {
     if is_default {
         clear_default(tx, 0).await?;
     }
-    let row = tx.query_one(INSERT, &[&tx.tenant(), &draft.name, &draft.description, &is_default]).await?;
+    let values: [&(dyn ToSql + Sync); 5] =
+        [&tx.tenant(), &draft.name, &draft.description, &is_default, &draft.secret.new_one()];
+    let row = tx.query_one(INSERT, &values).await?;
     let id = row.try_get(0)?;
     insert_levels(tx, id, draft.levels.as_deref().unwrap_or_default()).await?;
     Ok(id)
@@ -103,8 +109,10 @@ pub async fn update(tx: &TenantTx, id: i64, draft: &Draft) -> Result<u64> {
     if draft.is_default == Some(true) {
         clear_default(tx, id).await?;
     }
-    let changed =
-        tx.execute(UPDATE, &[&tx.tenant(), &id, &draft.name, &draft.description, &draft.is_default]).await?;
+    let (secret, stays) = (draft.secret.new_one(), draft.secret.stays());
+    let values: [&(dyn ToSql + Sync); 7] =
+        [&tx.tenant(), &id, &draft.name, &draft.description, &draft.is_default, &secret, &stays];
+    let changed = tx.execute(UPDATE, &values).await?;
     if let Some(levels) = &draft.levels {
         tx.execute(DELETE_LEVELS, &[&tx.tenant(), &id]).await?;
         insert_levels(tx, id, levels).await?;
@@ -188,6 +196,7 @@ async fn with_levels(tx: &TenantTx, rows: &[Row]) -> Result<Vec<Stored>> {
             is_default: row.try_get(3)?,
             created_at: row.try_get(4)?,
             updated_at: row.try_get(5)?,
+            has_secret: row.try_get(6)?,
             levels: Vec::new(),
         });
     }

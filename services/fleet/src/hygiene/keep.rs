@@ -3,7 +3,7 @@
 //! Its pool is its own, and open only while there is work: a night's statement may take minutes, where no other may take more than
 //! half of one.
 
-use super::work::{Work, if_due, renew_statistics};
+use super::work::{Nightly, Work, if_due, renew_statistics};
 use jiff::Timestamp;
 use plimsoll::settings::Settings;
 use plimsoll::{Database, Result};
@@ -45,7 +45,7 @@ pub(crate) fn settings(common: &Settings) -> Settings {
 }
 
 /// Does so until `stop` is raised; a background task of the service. `open` opens the pool.
-pub(crate) async fn keep<F, Fut>(open: F, imports: Imports, hour: i8, mut stop: watch::Receiver<bool>)
+pub(crate) async fn keep<F, Fut>(open: F, imports: Imports, nightly: Nightly, mut stop: watch::Receiver<bool>)
 where
     F: Fn() -> Fut + Send,
     Fut: Future<Output = Result<Database>> + Send,
@@ -58,7 +58,7 @@ where
             () = tokio::time::sleep(pause) => false,
             () = imports.0.notified() => true,
         };
-        let work = round(&open, after_import, hour);
+        let work = round(&open, after_import, nightly);
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
             () = work => {}
@@ -67,7 +67,7 @@ where
     }
 }
 
-async fn round<F, Fut>(open: &F, after_import: bool, hour: i8)
+async fn round<F, Fut>(open: &F, after_import: bool, nightly: Nightly)
 where
     F: Fn() -> Fut + Send,
     Fut: Future<Output = Result<Database>> + Send,
@@ -84,7 +84,7 @@ where
         after_an_import(&db).await;
     }
     for work in Work::ALL {
-        match if_due(&db, work, Timestamp::now(), hour).await {
+        match if_due(&db, work, Timestamp::now(), nightly).await {
             Ok(true) => tracing::info!("maintenance has done its part for tonight: {}", work.name()),
             Ok(false) => {}
             Err(error) => {

@@ -1,6 +1,7 @@
 //! The work of the night. Each piece of it may run in any number of instances at the same time: one does it, the others see that
 //! it is done or being done.
 
+use super::finished;
 use super::night::is_due;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -21,6 +22,8 @@ const MOST_DAYS: usize = 40;
 pub enum Work {
     /// Days of readings that are past are dropped.
     Partitions,
+    /// Alerts that were closed long ago go, with what was told of them.
+    Finished,
     /// The planner's statistics of the readings as a whole, which autovacuum does not renew, and of what has changed.
     Statistics,
     /// The overview of the sites is worked out anew, while it is being read.
@@ -29,17 +32,27 @@ pub enum Work {
 
 impl Work {
     /// Each of them, in the order in which they are done.
-    pub const ALL: [Work; 3] = [Work::Partitions, Work::Statistics, Work::Overview];
+    pub const ALL: [Work; 4] = [Work::Partitions, Work::Finished, Work::Statistics, Work::Overview];
 
     /// As it is called in `maintenance_log`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Work::Partitions => "telemetry partitions",
+            Work::Finished => "finished alerts",
             Work::Statistics => "statistics",
             Work::Overview => "site overview",
         }
     }
+}
+
+/// When the work is done, and what is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nightly {
+    /// The hour of UTC from which on it is done.
+    pub hour: i8,
+    /// For how many days what was done with is kept: see [`finished`].
+    pub keep_days: i32,
 }
 
 /// Does it if it is due and no other instance is at it; whether it was done here.
@@ -49,10 +62,15 @@ impl Work {
 ///
 /// # Cancel safety
 /// Dropped, it is done again the next time; days that were dropped stay dropped.
-pub async fn if_due(db: &Database, work: Work, now: Timestamp, hour: i8) -> Result<bool> {
-    if work == Work::Partitions && is_due(done_at(db, work).await?, now, hour) {
-        // A transaction for each of them: the lock on all readings is not held from one to the next.
-        drop_past_days(db).await?;
+pub async fn if_due(db: &Database, work: Work, now: Timestamp, nightly: Nightly) -> Result<bool> {
+    let Nightly { hour, keep_days } = nightly;
+    let is_in_parts = matches!(work, Work::Partitions | Work::Finished);
+    if is_in_parts && is_due(done_at(db, work).await?, now, hour) {
+        // A transaction for each part of it: no lock is held from one to the next.
+        match work {
+            Work::Finished => drop(finished::forget(db, keep_days).await?),
+            _ => drop(drop_past_days(db).await?),
+        }
     }
     let step = async |tx: Transaction| {
         if !tx.try_advisory_lock(("maintenance", work.name())).await? {
@@ -64,7 +82,7 @@ pub async fn if_due(db: &Database, work: Work, now: Timestamp, hour: i8) -> Resu
             return Ok(false);
         }
         match work {
-            Work::Partitions => {}
+            Work::Partitions | Work::Finished => {}
             Work::Statistics => {
                 tx.query("SELECT public.renew_telemetry_statistics()", &[]).await?;
                 tx.query("SELECT public.renew_statistics()", &[]).await?;

@@ -1,17 +1,14 @@
 //! An integration as people write it: a place outside where alerts are told.
 //!
-//! The secret of a webhook goes in and does not come out: answers show stars in its place. So what is read and written back
-//! keeps it: a secret that is left out, or is those stars, stays.
+//! The secret of a webhook is written and not shown: [`SecretChange`].
 
 use super::refusal::IntegrationRefusal;
 use crate::delivery::address::{Networks, Target};
 use crate::delivery::mail;
+use crate::delivery::secret_change::SecretChange;
 use crate::text;
 use serde::Deserialize;
 use serde_json::{Value, json};
-
-/// What is shown in the place of a secret.
-pub const STARS: &str = "********";
 
 /// The most receivers of a mail.
 const MOST_RECEIVERS: usize = 20;
@@ -38,17 +35,6 @@ struct WebhookBody {
 #[serde(deny_unknown_fields)]
 struct MailBody {
     to: Vec<String>,
-}
-
-/// What becomes of the secret.
-#[derive(Clone, PartialEq, Eq)]
-pub enum SecretChange {
-    /// What is there stays.
-    Stays,
-    /// It becomes this.
-    Becomes(String),
-    /// There is none any more.
-    Goes,
 }
 
 /// An integration that can be stored.
@@ -91,19 +77,8 @@ fn webhook(config: Value, networks: &Networks) -> Result<Checked, IntegrationRef
     let WebhookBody { url, secret } =
         serde_json::from_value(config).map_err(|_| IntegrationRefusal::Invalid(form))?;
     Target::parse(&url, networks).map_err(|why| IntegrationRefusal::Invalid(why.why()))?;
-    let secret = match secret {
-        None => SecretChange::Stays,
-        Some(said) if said == STARS => SecretChange::Stays,
-        Some(said) if said.is_empty() => SecretChange::Goes,
-        Some(said) if (16..=256).contains(&said.len()) && text::line(&said, 256).is_some() => {
-            SecretChange::Becomes(said)
-        }
-        Some(_) => {
-            return Err(IntegrationRefusal::Invalid(
-                "secret has 16 to 256 characters, or none to take it away",
-            ));
-        }
-    };
+    let refused = IntegrationRefusal::Invalid("secret has 16 to 256 characters, or none to take it away");
+    let secret = SecretChange::said(secret).ok_or(refused)?;
     Ok(("webhook", json!({ "url": url }).to_string(), secret))
 }
 
@@ -119,6 +94,7 @@ fn email(config: Value) -> Result<Checked, IntegrationRefusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::secret_change::STARS;
 
     fn read(kind: &str, config: Value) -> Result<IntegrationDraft, IntegrationRefusal> {
         let body = json!({ "name": "n", "type": kind, "config": config });

@@ -1,11 +1,12 @@
 //! Integrations over HTTP: `/api/v1/customer/integrations` and the same without `/api/v1`.
 
-use super::integration::{IntegrationBody, STARS};
+use super::integration::IntegrationBody;
 use super::integration_store::{self as store, StoredIntegration};
 use super::refusal::IntegrationRefusal;
 use super::route::Uuid;
 use crate::affected::{self, NothingThere};
 use crate::caller::Caller;
+use crate::delivery::secret_change::STARS;
 use crate::http::failure::Reply;
 use crate::http::{body, path};
 use crate::service::Service;

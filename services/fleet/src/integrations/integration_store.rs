@@ -1,6 +1,6 @@
 //! Integrations in SQL. The secret is written here and read by the sender alone.
 
-use super::integration::{IntegrationDraft, SecretChange};
+use super::integration::IntegrationDraft;
 use super::route::Uuid;
 use crate::instant::StoredInstant;
 use crate::tenants::TenantTx;
@@ -72,7 +72,7 @@ pub struct StoredIntegration {
 /// # Cancel safety
 /// It goes with the transaction.
 pub async fn create(tx: &TenantTx, draft: &IntegrationDraft) -> Result<StoredIntegration> {
-    let secret = secret(draft);
+    let secret = draft.secret.new_one();
     let row = tx
         .query_one(INSERT, &[&tx.tenant(), &draft.name, &draft.kind, &draft.enabled, &draft.config, &secret])
         .await?;
@@ -87,7 +87,7 @@ pub async fn create(tx: &TenantTx, draft: &IntegrationDraft) -> Result<StoredInt
 /// # Cancel safety
 /// It goes with the transaction.
 pub async fn update(tx: &TenantTx, id: &Uuid, draft: &IntegrationDraft) -> Result<Option<StoredIntegration>> {
-    let (secret, stays) = (secret(draft), draft.secret == SecretChange::Stays);
+    let (secret, stays) = (draft.secret.new_one(), draft.secret.stays());
     let row = tx
         .query_opt(
             UPDATE,
@@ -104,13 +104,6 @@ pub async fn update(tx: &TenantTx, id: &Uuid, draft: &IntegrationDraft) -> Resul
         )
         .await?;
     row.as_ref().map(integration).transpose()
-}
-
-fn secret(draft: &IntegrationDraft) -> Option<&str> {
-    match &draft.secret {
-        SecretChange::Becomes(secret) => Some(secret),
-        SecretChange::Stays | SecretChange::Goes => None,
-    }
 }
 
 /// The integration of this id.

@@ -1,5 +1,6 @@
 //! Why something about schedules is refused.
 
+use crate::delivery::address::NotTaken;
 use crate::refusal::{Refusal, RefusalKind};
 use std::borrow::Cow;
 
@@ -8,6 +9,8 @@ use std::borrow::Cow;
 pub enum ScheduleRefusal {
     /// A field says what cannot be.
     Invalid(&'static str),
+    /// A responder is the address of a webhook that no message would be sent to.
+    Responder(NotTaken),
     /// The name of the time zone is none that is known.
     UnknownZone,
     /// A level of an escalation policy asks it.
@@ -17,14 +20,16 @@ pub enum ScheduleRefusal {
 impl Refusal for ScheduleRefusal {
     fn kind(&self) -> RefusalKind {
         match self {
-            ScheduleRefusal::Invalid(_) | ScheduleRefusal::UnknownZone => RefusalKind::Malformed,
+            ScheduleRefusal::Invalid(_) | ScheduleRefusal::Responder(_) | ScheduleRefusal::UnknownZone => {
+                RefusalKind::Malformed
+            }
             ScheduleRefusal::InUse => RefusalKind::Conflict,
         }
     }
 
     fn code(&self) -> &'static str {
         match self {
-            ScheduleRefusal::Invalid(_) => "INVALID_SCHEDULE",
+            ScheduleRefusal::Invalid(_) | ScheduleRefusal::Responder(_) => "INVALID_SCHEDULE",
             ScheduleRefusal::UnknownZone => "UNKNOWN_TIMEZONE",
             ScheduleRefusal::InUse => "SCHEDULE_IN_USE",
         }
@@ -33,6 +38,7 @@ impl Refusal for ScheduleRefusal {
     fn detail(&self) -> Cow<'static, str> {
         match self {
             ScheduleRefusal::Invalid(why) => (*why).into(),
+            ScheduleRefusal::Responder(why) => format!("a responder cannot be told: {why}").into(),
             ScheduleRefusal::UnknownZone => {
                 "timezone is a name of the IANA database, such as Europe/Berlin".into()
             }

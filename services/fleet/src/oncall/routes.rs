@@ -33,7 +33,7 @@ pub(crate) async fn create(
     body: Bytes,
 ) -> Reply<(User, Reply)> {
     Caller::answers(&service, &headers, async |caller| {
-        let draft = body::json::<ScheduleBody>(&headers, &body)?.checked()?;
+        let draft = body::json::<ScheduleBody>(&headers, &body)?.checked(caller.ready.sender.networks())?;
         let work = async |tx: TenantTx| {
             let id = store::create(&tx, &draft).await?;
             store::get(&tx, id).await
@@ -85,7 +85,7 @@ pub(crate) async fn update(
 ) -> Reply<(User, Reply)> {
     Caller::answers(&service, &headers, async |caller| {
         let id = path::number(&path::parts(id)?)?;
-        let draft = body::json::<ScheduleBody>(&headers, &body)?.checked()?;
+        let draft = body::json::<ScheduleBody>(&headers, &body)?.checked(caller.ready.sender.networks())?;
         let work = async |tx: TenantTx| {
             let changed = store::update(&tx, id, &draft).await?;
             Ok((changed, store::get(&tx, id).await?))
@@ -198,7 +198,7 @@ pub(crate) async fn add_override(
 ) -> Reply<(User, Reply)> {
     Caller::answers(&service, &headers, async |caller| {
         let id = path::number(&path::parts(id)?)?;
-        let draft = body::json::<OverrideBody>(&headers, &body)?.checked()?;
+        let draft = body::json::<OverrideBody>(&headers, &body)?.checked(caller.ready.sender.networks())?;
         let work = async |tx: TenantTx| store::add_override(&tx, id, &draft).await;
         let made = caller.write("add override", work).await?;
         let made = made.ok_or(NothingThere)?;

@@ -4,6 +4,7 @@
 
 use super::refusal::ScheduleRefusal;
 use super::rotation::{Layer, Rotation};
+use crate::delivery::address::{self, Networks, Target};
 use crate::text;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -94,31 +95,36 @@ fn sentence(said: Option<String>) -> Result<Option<String>, ScheduleRefusal> {
     said.map(|said| text::line(&said, SENTENCE).ok_or_else(refused)).transpose()
 }
 
-fn responder(said: &str) -> Result<String, ScheduleRefusal> {
-    text::line(said, NAME).ok_or_else(|| invalid("a responder has 1 to 200 characters"))
+/// A name, an address for mail, or one of a webhook, to which a message can be sent.
+fn responder(said: &str, networks: &Networks) -> Result<String, ScheduleRefusal> {
+    let name = text::line(said, NAME).ok_or_else(|| invalid("a responder has 1 to 200 characters"))?;
+    if address::is_meant_as_webhook(&name) {
+        Target::parse(&name, networks).map_err(ScheduleRefusal::Responder)?;
+    }
+    Ok(name)
 }
 
 impl ScheduleBody {
-    /// The same, checked.
+    /// The same, checked; `networks` are those that a responder's webhook may lead to beside the public ones.
     ///
     /// # Errors
     /// What cannot be.
-    pub fn checked(self) -> Result<Draft, ScheduleRefusal> {
+    pub fn checked(self, networks: &Networks) -> Result<Draft, ScheduleRefusal> {
         let name = text::line(&self.name, NAME).ok_or_else(|| invalid("name has 1 to 200 characters"))?;
         let timezone = self.timezone.unwrap_or_else(|| "UTC".to_owned());
         TimeZone::get(&timezone).map_err(|_| ScheduleRefusal::UnknownZone)?;
-        let layers = self.layers.map(checked_layers).transpose()?;
+        let layers = self.layers.map(|layers| checked_layers(layers, networks)).transpose()?;
         Ok(Draft { name, description: sentence(self.description)?, timezone, layers })
     }
 }
 
-fn checked_layers(layers: Vec<LayerBody>) -> Result<Vec<Layer>, ScheduleRefusal> {
+fn checked_layers(layers: Vec<LayerBody>, networks: &Networks) -> Result<Vec<Layer>, ScheduleRefusal> {
     if layers.len() > MOST_LAYERS {
         return Err(invalid("a schedule has at most 20 layers"));
     }
     let mut orders = BTreeSet::new();
     let layers: Result<Vec<Layer>, _> =
-        (0..).zip(layers).map(|(place, layer)| layer.checked(place)).collect();
+        (0..).zip(layers).map(|(place, layer)| layer.checked(place, networks)).collect();
     let mut layers = layers?;
     if !layers.iter().all(|layer| orders.insert(layer.order)) {
         return Err(invalid("two layers have the same layer_order"));
@@ -128,7 +134,7 @@ fn checked_layers(layers: Vec<LayerBody>) -> Result<Vec<Layer>, ScheduleRefusal>
 }
 
 impl LayerBody {
-    fn checked(self, place: i32) -> Result<Layer, ScheduleRefusal> {
+    fn checked(self, place: i32, networks: &Networks) -> Result<Layer, ScheduleRefusal> {
         let within = |value: i32, most: i32, why| {
             if (0..=most).contains(&value) { Ok(value) } else { Err(invalid(why)) }
         };
@@ -151,17 +157,18 @@ impl LayerBody {
         if self.responders.len() > MOST_RESPONDERS {
             return Err(invalid("a layer has at most 100 responders"));
         }
-        let responders = self.responders.iter().map(|one| responder(one)).collect::<Result<_, _>>()?;
+        let responders =
+            self.responders.iter().map(|one| responder(one, networks)).collect::<Result<_, _>>()?;
         Ok(Layer { order, rotation, shift_hours, handoff_day, handoff_hour, starts_on, responders })
     }
 }
 
 impl OverrideBody {
-    /// The same, checked.
+    /// The same, checked; `networks` are those that a responder's webhook may lead to beside the public ones.
     ///
     /// # Errors
     /// What cannot be.
-    pub fn checked(self) -> Result<OverrideDraft, ScheduleRefusal> {
+    pub fn checked(self, networks: &Networks) -> Result<OverrideDraft, ScheduleRefusal> {
         let (Some(start), Some(end)) = (moment(&self.start), moment(&self.end)) else {
             return Err(invalid("start and end are times such as 2026-01-05T09:00:00Z"));
         };
@@ -171,7 +178,7 @@ impl OverrideBody {
         if self.layer_order.is_some_and(|order| !(0..=100).contains(&order)) {
             return Err(invalid("layer_order is a number from 0 to 100"));
         }
-        let responder = responder(&self.responder)?;
+        let responder = responder(&self.responder, networks)?;
         Ok(OverrideDraft { layer: self.layer_order, responder, start, end, reason: sentence(self.reason)? })
     }
 }

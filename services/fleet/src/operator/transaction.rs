@@ -110,7 +110,7 @@ impl OperatorTx {
         let made = self.made.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let object = made.or_else(|| access.object_id.clone());
         let outcome = if refused.is_none() { "DONE" } else { "REFUSED" };
-        let Origin { client, request_id } = Origin::current().unwrap_or_default();
+        let Origin { client, request_id, .. } = Origin::current().unwrap_or_default();
         let details = access.details.to_string();
         let values: [&(dyn ToSql + Sync); 10] = [
             &access.tenant,

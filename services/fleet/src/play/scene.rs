@@ -4,6 +4,7 @@
 use super::fleet::SITES;
 use crate::alert_rules::rule::RuleBody;
 use crate::alert_rules::store as rules;
+use crate::delivery::address::Networks;
 use crate::escalation::policy::PolicyBody;
 use crate::escalation::store as policies;
 use crate::oncall::schedule::ScheduleBody;
@@ -37,6 +38,8 @@ pub(crate) async fn set(tx: &TenantTx) -> Result<()> {
     if tx.query_one(IS_SET, &[&tx.tenant()]).await?.try_get(0)? {
         return Ok(());
     }
+    // No webhook is among them.
+    let none = Networks::default();
     let schedule = read::<ScheduleBody>(json!({
         "name": "Plant watch", "description": "made for the first hour",
         "layers": [
@@ -44,12 +47,12 @@ pub(crate) async fn set(tx: &TenantTx) -> Result<()> {
             { "layer_order": 1, "rotation": "weekly", "responders": ["margaret@plant.example", "radia@plant.example"] },
         ],
     }))?;
-    let schedule = schedules::create(tx, &schedule.checked().map_err(wrong)?).await?;
+    let schedule = schedules::create(tx, &schedule.checked(&none).map_err(wrong)?).await?;
     let policy = read::<PolicyBody>(json!({
         "name": "Who is told", "description": "made for the first hour", "is_default": true,
         "levels": [{ "delay_minutes": 5, "oncall_schedule_id": schedule }],
     }))?;
-    policies::create(tx, &policy.checked().map_err(wrong)?).await?;
+    policies::create(tx, &policy.checked(&none).map_err(wrong)?).await?;
     for rule in [
         json!({ "name": "Too hot", "metric_name": "temperature", "operator": "GT", "threshold": TOO_HOT, "severity": 4 }),
         json!({ "name": "Silent for a minute", "kind": "NO_HEARTBEAT", "duration_seconds": 60, "severity": 3 }),

@@ -33,6 +33,8 @@ const SIGNED: &str = "
 /// What a token has proved.
 pub(crate) struct Known {
     pub(crate) tenant: TenantId,
+    /// The subject of a signed token. A token of the service's own names no person.
+    pub(crate) person: Option<String>,
     pub(crate) roles: Vec<Role>,
 }
 
@@ -73,7 +75,7 @@ async fn of_own(db: &Database, token: &str) -> Result<Known, NotDone<TokenRefusa
         }
     }
     match role {
-        Some(role) => Ok(Known { tenant, roles: vec![role] }),
+        Some(role) => Ok(Known { tenant, person: None, roles: vec![role] }),
         None => Err(TokenRefusal::NotAccepted.into()),
     }
 }
@@ -87,7 +89,7 @@ async fn of_signed(db: &Database, claims: Claims) -> Result<Known, NotDone<Token
         Ok((row.try_get::<_, bool>(0)?, row.try_get::<_, bool>(1)?))
     };
     match transaction::retrying(call, &tenant, ask).await? {
-        (true, false) => Ok(Known { tenant, roles: claims.roles }),
+        (true, false) => Ok(Known { tenant, person: Some(claims.subject), roles: claims.roles }),
         (true, true) => Err(TokenRefusal::Revoked.into()),
         (false, _) => Err(TokenRefusal::TenantUnknown.into()),
     }

@@ -14,7 +14,7 @@ use std::ops::Deref;
 /// The tenant, and what decides over its rows whatever the login prefers (see [`crate::boot::session`]). One question, since
 /// one has to be asked anyway; it answers whether foreign keys and triggers are in force.
 ///
-/// Where a person's request asks for it, it also names the tenant as who acts, the address and the request, for the triggers that
+/// Where a person's request asks for it, it also names the tenant as who acts, the person where the token named one, the address and the request, for the triggers that
 /// record what is written (see [`crate::audit`]); elsewhere these are empty.
 ///
 /// Who has turned `synchronous_commit` off would be told "stored" of rows that a crash takes; what is stronger is kept.
@@ -26,7 +26,8 @@ const BECOME: &str = "
            login.whole,
            pg_catalog.set_config('app.actor', $2, true),
            pg_catalog.set_config('app.client', $3, true),
-           pg_catalog.set_config('app.request_id', $4, true)
+           pg_catalog.set_config('app.request_id', $4, true),
+           pg_catalog.set_config('app.person', $5, true)
     FROM (SELECT CASE pg_catalog.current_setting('synchronous_commit')
                  WHEN 'off' THEN 'local' ELSE pg_catalog.current_setting('synchronous_commit') END AS durable,
                  pg_catalog.current_setting('session_replication_role') = 'origin' AS whole) AS login";
@@ -44,9 +45,10 @@ impl TenantTx {
     async fn open(transaction: Transaction, tenant: TenantId) -> Result<Self> {
         let origin = Origin::current();
         let actor = if origin.is_some() { tenant.as_str() } else { "" };
-        let Origin { client, request_id } = origin.unwrap_or_default();
-        let (client, request_id) = (client.unwrap_or_default(), request_id.unwrap_or_default());
-        let row = transaction.query_one(BECOME, &[&tenant.as_str(), &actor, &client, &request_id]).await?;
+        let Origin { client, request_id, person } = origin.unwrap_or_default();
+        let [client, request_id, person] = [client, request_id, person].map(Option::unwrap_or_default);
+        let row =
+            transaction.query_one(BECOME, &[&tenant.as_str(), &actor, &client, &request_id, &person]).await?;
         if !row.try_get::<_, bool>(4)? {
             return Err(Error::abort(
                 "session_replication_role is not origin for this login, and so no foreign key would be looked at: a \

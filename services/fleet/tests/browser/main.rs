@@ -26,6 +26,7 @@ mod console;
 
 mod a_frozen_database_is_survived_before_ones_eyes;
 mod an_operators_token_is_asked_for;
+mod in_development_its_tenants_are_one_click_away;
 mod the_console_fits_a_phone_and_says_what_to_do_next;
 mod the_console_is_worked_by_keyboard;
 mod the_console_shows_a_fleet_at_work;

@@ -37,6 +37,8 @@ async fn whatever_cannot_be_one_is_refused_and_nothing_is_registered() {
     for (body, status, code) in [
         (json!({}), 400, "BAD_FIELD"),
         (json!({"device_id": "no id"}), 400, "BAD_FIELD"),
+        (json!({"device_id": "summary"}), 400, "DEVICE_ID_RESERVED"),
+        (json!({"device_id": "import"}), 400, "DEVICE_ID_RESERVED"),
         (json!({"device_id": 5}), 400, "BAD_BODY"),
         (json!([]), 400, "BAD_BODY"),
         (json!({"device_id": "d", "colour": "red"}), 400, "BAD_FIELD"),

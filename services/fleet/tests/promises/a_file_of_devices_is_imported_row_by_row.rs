@@ -36,9 +36,11 @@ async fn a_row_that_fails_leaves_the_others_alone() {
                 no id,Four,pump,,\n\
                 d5,Five,pump\n\
                 d1,Again,pump,,\n\
-                d7,Seven,valve,,\n";
+                d7,Seven,valve,,\n\
+                import,Eight,valve,,\n\
+                ,summary,valve,,\n";
     let answer = import(&fleet, file).await;
-    assert_eq!(counts(&answer), [7, 2, 5]);
+    assert_eq!(counts(&answer), [9, 2, 7]);
     let told: Vec<(u64, &str, &str)> = rows(&answer)
         .iter()
         .map(|row| {
@@ -54,6 +56,9 @@ async fn a_row_that_fails_leaves_the_others_alone() {
         (6, "failed", "BAD_FIELD"),
         (7, "failed", "DEVICE_EXISTS"),
         (8, "imported", ""),
+        // Words that stand in paths where an id does.
+        (9, "failed", "DEVICE_ID_RESERVED"),
+        (10, "failed", "BAD_FIELD"),
     ];
     assert_eq!(told, expected);
     assert_eq!((fleet.number(COUNT).await, fleet.number(DEVICES).await), (3, 3));

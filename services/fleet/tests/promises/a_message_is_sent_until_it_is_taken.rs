@@ -171,28 +171,6 @@ async fn by_one_sender_at_a_time() {
     second.stop().await;
 }
 
-/// A month after it was sent or given up a message is forgotten with its tries; one that waits is not.
-#[tokio::test]
-async fn and_is_forgotten_after_a_month() {
-    let fleet = deliveries::start().await;
-    let receiver = Receiver::start(|_| Reply::Status(200, "")).await;
-    webhook(&fleet, &receiver.url()).await;
-    for fingerprint in ["old", "young"] {
-        open(&fleet, "test", &cause(fingerprint, Severity::High)).await;
-    }
-    until_there_are(&fleet, 2, "SENT").await;
-    let age = "UPDATE delivery_jobs SET finished_at = now() - make_interval(days => CASE job_id
-               WHEN (SELECT min(job_id) FROM delivery_jobs) THEN 31 ELSE 29 END)";
-    fleet.database.execute(age).await.unwrap();
-    let first = fleet.number("SELECT min(job_id) AS n FROM delivery_jobs").await;
-    open(&fleet, "test", &cause("new", Severity::High)).await;
-    let gone = format!("SELECT count(*) AS n FROM delivery_jobs WHERE job_id = {first}");
-    until("the old one is gone", async || fleet.number(&gone).await == 0).await;
-    until_there_are(&fleet, 2, "SENT").await;
-    let tries = "SELECT count(*) AS n FROM delivery_attempts";
-    assert_eq!(fleet.number(tries).await, 2);
-}
-
 /// What is being sent when the service stops is waited for, and written down.
 #[tokio::test]
 async fn and_a_stop_waits_for_what_is_being_sent() {

@@ -66,6 +66,9 @@ async fn and_whatever_its_device_may_not_do_by_mosquitto() {
     let conflict = both(&fleet, &mut devices, "d1", &key, &ts, 2).await;
     assert_eq!(conflict, ["READING_CONFLICT"; 2]);
     assert_eq!(both(&fleet, &mut devices, "d1", "wrong", &ts, 1).await, ["TOKEN_INVALID"; 2]);
+    for word in fleet::devices::RESERVED_IDS {
+        assert_eq!(both(&fleet, &mut devices, word, &key, &ts, 1).await, ["DEVICE_ID_RESERVED"; 2]);
+    }
     fleet.database.execute("UPDATE subscriptions SET device_limit = 1").await.unwrap();
     assert_eq!(both(&fleet, &mut devices, "d2", &key, &ts, 1).await, ["NO_SUBSCRIPTION_CAPACITY"; 2]);
     fleet.database.execute("UPDATE device_registry SET status = 'REVOKED'").await.unwrap();

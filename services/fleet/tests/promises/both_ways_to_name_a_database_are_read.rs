@@ -63,7 +63,13 @@ fn the_service_is_not_its_own_owner() {
 
 #[test]
 fn what_cannot_be_used_is_named() {
-    for (name, value) in [("FLEET_LISTEN", "8080"), ("AUTO_PROVISION", "perhaps"), ("FLEET_DEMO", "2")] {
+    for (name, value) in [
+        ("FLEET_LISTEN", "8080"),
+        ("AUTO_PROVISION", "perhaps"),
+        ("FLEET_DEMO", "2"),
+        ("FLEET_KEEP_DAYS", "0"),
+        ("FLEET_KEEP_DAYS", "90d"),
+    ] {
         let error = read(&[(name, value)]).unwrap_err();
         assert!(error.contains(name) && error.contains(value) && error.contains("allowed"), "{error}");
     }

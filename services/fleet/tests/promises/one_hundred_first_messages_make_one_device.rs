@@ -176,3 +176,21 @@ async fn to_two_processes() {
     one.end().await;
     two.end().await;
 }
+
+/// The paths of the API have another meaning for some words, so a first message under one of them registers nothing. A device that
+/// was registered under one before this was so still sends.
+#[tokio::test]
+async fn and_none_under_a_word_that_stands_in_a_path() {
+    let fleet = service::start().await;
+    for word in fleet::devices::RESERVED_IDS {
+        let told = fleet.device.send(word, r#"{"t": 1}"#).await;
+        told.refused(400, "DEVICE_ID_RESERVED");
+        assert!(told.body["title"].as_str().unwrap().contains(word), "{told:?}");
+    }
+    assert_eq!(fleet.number("SELECT count(*) AS n FROM device_registry").await, 0);
+    assert_eq!(fleet.number("SELECT sum(active_device_count) AS n FROM subscriptions").await, 0);
+    fleet.device.send("summary-1", r#"{"t": 1}"#).await.accepted();
+    let before = "UPDATE device_registry SET device_id = 'summary' WHERE device_id = 'summary-1'";
+    fleet.database.execute(before).await.unwrap();
+    fleet.device.send("summary", r#"{"t": 2}"#).await.accepted();
+}

@@ -88,6 +88,18 @@ impl Process {
     }
 }
 
+/// Nothing is said to it of what its caller's environment says of databases.
+pub(crate) fn without_a_database(command: &mut Command) {
+    for (name, _) in std::env::vars() {
+        let is_of_a_database =
+            ["PG", "POSTGRES", "DATABASE", "FLEET", "AUTO_"].iter().any(|of| name.starts_with(of))
+                || (name.starts_with("PLIMSOLL") && name != "PLIMSOLL_PG_BIN");
+        if is_of_a_database {
+            command.env_remove(name);
+        }
+    }
+}
+
 fn folder() -> Arc<TempDir> {
     Arc::new(tempfile::tempdir().unwrap())
 }

@@ -65,6 +65,7 @@ pub(crate) fn config(url: &str, folder: &Path) -> Config {
         auto_provision: true,
         operator_token: None,
         sigusr1: false,
+        logs_every_request: true,
         env_file: None,
         migrate: true,
         app_password: None,
@@ -86,6 +87,7 @@ pub(crate) fn config(url: &str, folder: &Path) -> Config {
         grace: Duration::from_secs(20),
         hard_stop: Duration::from_secs(30),
         night_hour: 2,
+        keep_days: 90,
     }
 }
 

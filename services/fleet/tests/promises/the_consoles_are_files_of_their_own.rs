@@ -4,6 +4,7 @@
 use crate::breaking::Breakable;
 use crate::service::{self, Answer};
 use reqwest::StatusCode;
+use serde_json::json;
 use std::collections::BTreeSet;
 
 /// What a file asks for by a path of its own.
@@ -83,22 +84,23 @@ async fn and_one_way_to_each() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn and_no_token_on_any() {
     let fleet = service::start().await;
-    let told = fleet.device.get_as("/console/first-tenant", None).await;
-    assert_eq!(
-        (told.status, &told.body["token"], &told.body["tenant"]),
-        (200, &().into(), &().into()),
-        "{told:?}"
-    );
-    let told = fleet.device.get_as("/console/first-tenant", Some(&fleet.device.operator)).await;
-    assert!(told.body["token"].is_null(), "{told:?}");
+    let told = fleet.device.get_as("/console/open-tenants", None).await;
+    assert_eq!((told.status, &told.body), (200, &json!({ "tenants": [] })), "{told:?}");
+    let told = fleet.device.get_as("/console/open-tenants", Some(&fleet.device.operator)).await;
+    assert_eq!(told.body, json!({ "tenants": [] }), "{told:?}");
 
     let fleet = Breakable::start().await;
-    let told = fleet.device.get_as("/console/first-tenant", None).await;
-    assert_eq!(told.body["token"], fleet.device.token.as_str());
-    assert_eq!(fleet.device.get("/customer/overview").await.body["tenant"], told.body["tenant"]);
+    let told = fleet.device.get_as("/console/open-tenants", None).await;
+    let open = told.body["tenants"].as_array().unwrap();
+    let names: Vec<_> = open.iter().map(|one| one["tenant"].as_str().unwrap()).collect();
+    assert_eq!(names, ["made-up", "test"], "the one with devices first");
+    for one in open {
+        let seen = fleet.device.get_as("/customer/overview", one["token"].as_str()).await;
+        assert_eq!(seen.body["tenant"], one["tenant"], "its token opens it");
+    }
     let asks = |name: &'static str, value: &'static str| {
         let ask =
-            fleet.device.http.get(format!("{}/console/first-tenant", fleet.device.url)).header(name, value);
+            fleet.device.http.get(format!("{}/console/open-tenants", fleet.device.url)).header(name, value);
         async move { Answer::of(ask.send().await.unwrap()).await }
     };
     asks("X-Forwarded-For", "192.0.2.1").await.refused(403, "OPERATOR_FOREIGN_REQUEST");

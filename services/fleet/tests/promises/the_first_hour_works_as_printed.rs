@@ -1,6 +1,7 @@
 //! Started with nothing said, the service brings a PostgreSQL of its own, and prints commands that do what they are
 //! said to do, word for word. Stopped and started again in the same folder, it knows its rows and its keys.
 
+use crate::process::without_a_database;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -21,14 +22,7 @@ struct Service {
 impl Service {
     async fn start(folder: &Path) -> Service {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fleet"));
-        for (name, _) in std::env::vars() {
-            let is_of_a_database =
-                ["PG", "POSTGRES", "DATABASE", "FLEET", "AUTO_"].iter().any(|of| name.starts_with(of))
-                    || (name.starts_with("PLIMSOLL") && name != "PLIMSOLL_PG_BIN");
-            if is_of_a_database {
-                command.env_remove(name);
-            }
-        }
+        without_a_database(&mut command);
         // Its usual port may be taken by a service that somebody has running.
         command.env("FLEET_LISTEN", "127.0.0.1:0").env("FLEET_DATA", folder).env("RUST_LOG", "warn");
         command.env("FLEET_ENV_FILE", folder.join(".env.fleet"));

@@ -3,11 +3,14 @@
 
 use crate::asking::{Ask, ask, ask_as, other_tenant};
 use crate::service::{self, Fleet, now, until};
-use fleet::hygiene::work::{Work, drop_past_days, if_due};
+use fleet::hygiene::finished::{Forgotten, forget};
+use fleet::hygiene::work::{Nightly, Work, drop_past_days, if_due};
 use jiff::{Timestamp, ToSpan};
 use plimsoll::Database;
 use reqwest::Method;
 use std::time::{Duration, Instant};
+
+const NIGHT: Nightly = Nightly { hour: 2, keep_days: 90 };
 
 fn background(fleet: &Fleet) -> &Database {
     &fleet.running.service().unwrap().pools.ops_worker
@@ -65,7 +68,7 @@ async fn a_day_that_is_being_read_waits_for_the_next_time_and_holds_up_no_readin
 #[tokio::test]
 async fn each_piece_of_work_is_done_once() {
     let fleet = service::start().await;
-    let (now, night) = (Timestamp::now(), 2);
+    let (now, night) = (Timestamp::now(), NIGHT);
     for work in Work::ALL {
         let tries = (0..8).map(|_| if_due(background(&fleet), work, now, night));
         let done = futures_util::future::join_all(tries).await;
@@ -89,7 +92,7 @@ async fn sites_show_what_was_counted_and_to_their_tenant_alone() {
     assert_eq!(before["sites"][0]["site_id"], "default");
     assert!(before["sites"][0]["devices"].is_null() && before["sites"][0]["as_of"].is_null(), "{before}");
 
-    assert!(if_due(background(&fleet), Work::Overview, Timestamp::now(), 2).await.unwrap());
+    assert!(if_due(background(&fleet), Work::Overview, Timestamp::now(), NIGHT).await.unwrap());
     let after = ask(&fleet.device, "GET", path, None).await.body;
     let site = &after["sites"][0];
     assert_eq!(
@@ -118,7 +121,7 @@ async fn the_overview_is_worked_out_while_it_is_read() {
     let owner = Database::connect(plimsoll::Settings::from_url(fleet.database.url()).unwrap()).await.unwrap();
     let reader = owner.begin().await.unwrap();
     reader.query("SELECT * FROM public.site_overview", &[]).await.unwrap();
-    assert!(if_due(background(&fleet), Work::Overview, Timestamp::now(), 2).await.unwrap());
+    assert!(if_due(background(&fleet), Work::Overview, Timestamp::now(), NIGHT).await.unwrap());
     reader.query("SELECT * FROM public.site_overview", &[]).await.unwrap();
     reader.rollback().await;
 }
@@ -142,7 +145,7 @@ async fn statistics_are_renewed_after_an_import_and_at_night() {
     assert_eq!(fleet.number(known).await, 0);
     // The first night may have been made up for already.
     let tomorrow = Timestamp::now().checked_add(24.hours()).unwrap();
-    assert!(if_due(background(&fleet), Work::Statistics, tomorrow, 2).await.unwrap());
+    assert!(if_due(background(&fleet), Work::Statistics, tomorrow, NIGHT).await.unwrap());
     assert!(fleet.number(known).await > 0, "of the readings as a whole, which no autovacuum looks at");
 }
 
@@ -189,4 +192,94 @@ async fn and_once_a_week_what_is_bloated_is_named() {
     assert!(said.contains("REINDEX INDEX CONCURRENTLY full_of_holes_pkey;"), "{said}");
     assert!(said.contains("VACUUM (FULL) full_of_holes;"), "{said}");
     assert!(!said.contains("sound"), "{said}");
+}
+
+/// Alerts in every state, each with two steps of an escalation that were told, one of them as `message` says.
+const ALERTS: &str = "
+    INSERT INTO fleet_alert (tenant_id, alert_type, fingerprint, status, summary, created_at, closed_at)
+    SELECT tenant, 'THRESHOLD', tenant || ' ' || name, status, name, now() - interval '200 days', now() - make_interval(days => closed)
+    FROM (VALUES ('open', 'OPEN', NULL), ('acknowledged', 'ACKNOWLEDGED', NULL), ('young', 'CLOSED', 89), ('old', 'CLOSED', 91),
+                 ('pending', 'CLOSED', 91), ('told late', 'CLOSED', 91)) AS a (name, status, closed),
+         (VALUES ('test'), ('other')) AS t (tenant);
+    INSERT INTO escalation_outbox (tenant_id, alert_id, policy_id, level_number, created_at, sent_at)
+    SELECT tenant_id, id, 1, level, created_at, created_at FROM fleet_alert, generate_series(1, 2) AS level;
+    INSERT INTO delivery_jobs (tenant_id, alert_id, outbox_id, event, channel, target, payload, status, attempts, finished_at)
+    SELECT o.tenant_id, o.alert_id, o.outbox_id, 'ESCALATED', 'email', 'a@example.com', '{}',
+           CASE WHEN is_pending THEN 'PENDING' WHEN level_number = 1 THEN 'SENT' ELSE 'DEAD' END, 1,
+           CASE WHEN is_pending THEN NULL WHEN a.summary = 'told late' THEN now() - interval '89 days'
+                ELSE now() - interval '91 days' END
+    FROM escalation_outbox o JOIN fleet_alert a ON a.id = o.alert_id,
+         LATERAL (SELECT a.summary = 'pending' AND o.level_number = 2 AS is_pending) AS p;
+    UPDATE delivery_jobs SET next_run_at = now() + interval '1 day' WHERE status = 'PENDING';
+    INSERT INTO delivery_attempts (tenant_id, job_id, attempt) SELECT tenant_id, job_id, 1 FROM delivery_jobs";
+
+async fn names(fleet: &Fleet, sql: &str) -> Vec<String> {
+    let rows = fleet.database.execute(sql).await.unwrap();
+    rows.iter().map(|row| row["name"].clone()).collect()
+}
+
+/// What was done with long ago goes; what is open, is still to be sent, or was done with lately stays, with all that belongs to it.
+#[tokio::test]
+async fn finished_alerts_and_messages_go_when_they_are_old_and_nothing_else() {
+    let fleet = service::start().await;
+    other_tenant(&fleet).await;
+    for statement in ALERTS.split(';') {
+        fleet.database.execute(statement).await.unwrap();
+    }
+    let gone = forget(background(&fleet), 90).await.unwrap();
+    // Of each tenant: two messages of each of four alerts, one of `pending`; three steps; one alert.
+    assert_eq!(gone, Forgotten { messages: 18, steps: 6, alerts: 2 });
+    let alerts = "SELECT tenant_id || ' ' || summary AS name FROM fleet_alert ORDER BY 1";
+    let left = ["acknowledged", "open", "pending", "told late", "young"];
+    let both = |names: &[&str]| -> Vec<String> {
+        ["other", "test"]
+            .iter()
+            .flat_map(|tenant| names.iter().map(move |name| format!("{tenant} {name}")))
+            .collect()
+    };
+    assert_eq!(names(&fleet, alerts).await, both(&left));
+    let steps = "SELECT o.tenant_id || ' ' || a.summary || ' ' || o.level_number AS name
+                 FROM escalation_outbox o JOIN fleet_alert a ON a.id = o.alert_id ORDER BY 1";
+    let left = [
+        "acknowledged 1",
+        "acknowledged 2",
+        "open 1",
+        "open 2",
+        "pending 2",
+        "told late 1",
+        "told late 2",
+        "young 1",
+        "young 2",
+    ];
+    assert_eq!(names(&fleet, steps).await, both(&left));
+    let messages = "SELECT j.tenant_id || ' ' || a.summary || ' ' || j.status AS name
+                    FROM delivery_jobs j JOIN fleet_alert a ON a.id = j.alert_id JOIN delivery_attempts USING (job_id) ORDER BY 1";
+    assert_eq!(names(&fleet, messages).await, both(&["pending PENDING", "told late DEAD", "told late SENT"]));
+    assert_eq!(
+        fleet.number("SELECT count(*) AS n FROM delivery_attempts").await,
+        6,
+        "the log of tries goes along"
+    );
+    assert_eq!(forget(background(&fleet), 90).await.unwrap(), Forgotten::default());
+
+    // The service's role deletes no alert by itself, whatever its age.
+    let refused = background(&fleet).execute("DELETE FROM public.fleet_alert", &[]).await.unwrap_err();
+    assert_eq!(refused.as_db_error().map(|said| said.code().code()), Some("42501"), "{refused}");
+}
+
+/// Many go in parts, and as the setting says.
+#[tokio::test]
+async fn and_many_of_them_go_in_parts() {
+    let fleet = service::start().await;
+    let many = "INSERT INTO fleet_alert (tenant_id, alert_type, fingerprint, status, summary, created_at, closed_at)
+                SELECT 'test', 'THRESHOLD', n::text, 'CLOSED', 'many', now(), now() - interval '8 days' FROM generate_series(1, 2500) n";
+    fleet.database.execute(many).await.unwrap();
+    let tomorrow = Timestamp::now().checked_add(24.hours()).unwrap();
+    assert!(if_due(background(&fleet), Work::Finished, tomorrow, NIGHT).await.unwrap());
+    let left = "SELECT count(*) AS n FROM fleet_alert";
+    assert_eq!(fleet.number(left).await, 2500, "younger than ninety days");
+    let week = Nightly { keep_days: 7, ..NIGHT };
+    let later = tomorrow.checked_add(24.hours()).unwrap();
+    assert!(if_due(background(&fleet), Work::Finished, later, week).await.unwrap());
+    assert_eq!(fleet.number(left).await, 0);
 }

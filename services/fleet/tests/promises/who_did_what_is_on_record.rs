@@ -1,10 +1,14 @@
 //! What a tenant's people write and what operators see and do is on record, in the same transaction: what cannot be recorded is
 //! neither done nor shown. The record is added to and never changed, and a tenant sees its own part of it.
 
+use crate::alerts::{cause, open};
 use crate::asking::{Ask, OTHER, created, other_tenant, patch, text};
+use crate::identity::{Signer, fleet_with};
 use crate::operating::{items, operate};
 use crate::service::{self, Fleet};
+use fleet::alerts::Severity;
 use fleet::audit::forget;
+use jsonwebtoken::Algorithm;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -64,6 +68,37 @@ async fn what_people_write_is_recorded_with_who_whence_and_which_request() {
     // Keys alone: no secret, no content.
     let all = text(&fleet, "SELECT string_agg(a::text, ' ') AS s FROM audit_log a").await;
     assert!(!all.contains("a@example.com") && !all.contains("hash"), "{all}");
+}
+
+/// A signed token names a person, who is recorded beside the tenant and found by that name. A token of the service's own names no one.
+#[tokio::test]
+async fn and_with_the_person_whom_a_signed_token_names() {
+    let signer = Signer::new("k", Algorithm::EdDSA);
+    let (fleet, _provider) = fleet_with(&[&signer]).await;
+    let longest = "ä".repeat(127);
+    for (person, device) in [("anna", "d1"), (longest.as_str(), "d2")] {
+        let token = signer.token(json!({ "sub": person }));
+        let body = json!({ "device_id": device }).to_string();
+        let ask = Ask::new(&fleet, Method::POST, "/customer/devices").token(&token).body(body);
+        assert_eq!(ask.send().await.status, 201);
+    }
+    created(&fleet, "d3").await;
+    let rows = own(&fleet).await;
+    let of = |device: &str| {
+        let row = rows.iter().find(|row| is(row, "insert", "device_registry", device)).unwrap();
+        (row["actor_id"].clone(), row["person"].clone())
+    };
+    assert_eq!(of("d1"), ("test".into(), "anna".into()));
+    assert_eq!(of("d2"), ("test".into(), longest.as_str().into()));
+    assert_eq!(of("d3"), ("test".into(), Value::Null));
+    let found = items(&fleet, "/operator/audit-log?actor_id=anna").await;
+    assert!(!found.is_empty() && found.iter().all(|row| row["person"] == "anna"), "{found:?}");
+
+    // Who acknowledges an alert is the person too.
+    let alert = open(&fleet, "test", &cause("f", Severity::High)).await;
+    let path = format!("/customer/alerts/{}/acknowledge", alert.id);
+    let done = Ask::new(&fleet, Method::PATCH, &path).token(&signer.token(json!({}))).send().await;
+    assert_eq!((done.status, &done.body["acknowledged_by"]), (200, &"anna".into()), "{done:?}");
 }
 
 #[tokio::test]

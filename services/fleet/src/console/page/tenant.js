@@ -12,18 +12,24 @@ import { subscriptions } from "./subscriptions.js";
 
 const VIEWS = { "": overview, devices, "devices/": device, alerts, oncall, subscriptions };
 
-/** In development the first tenant is one click away. */
-async function offerFirst(come) {
-  const answer = await fetch(new URL("first-tenant", import.meta.url), { cache: "no-store", credentials: "omit" }).catch(() => null);
+/** In development its tenants are one click away, the one with devices first. */
+async function offerOpen(come) {
+  const answer = await fetch(new URL("open-tenants", import.meta.url), { cache: "no-store", credentials: "omit" }).catch(() => null);
   if (!answer?.ok) return;
-  const first = await answer.json();
-  byId("first").hidden = !first.token;
-  if (!first.token) return;
-  setText(byId("first-enter"), `Enter as ${first.tenant}`);
-  byId("first-enter").onclick = () => {
-    token.keep(first.token);
-    come();
-  };
+  const { tenants } = await answer.json();
+  byId("open").hidden = tenants.length === 0;
+  byId("open-tenants").replaceChildren(...tenants.map((one) => {
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: `Enter as ${one.tenant}` });
+    button.dataset.tenant = one.tenant;
+    button.onclick = () => {
+      token.keep(one.token);
+      come();
+    };
+    const about = Object.assign(document.createElement("span"), { className: "quiet", textContent: one.about });
+    const item = document.createElement("li");
+    item.append(button, " ", about);
+    return item;
+  }));
 }
 
 const { come, turnAway } = begin({
@@ -31,7 +37,7 @@ const { come, turnAway } = begin({
   views: VIEWS,
   first: "customer/overview",
   entered: (answer) => setText(byId("tenant"), answer.tenant),
-  open: offerFirst,
+  open: offerOpen,
 });
 
 if (token.known()) come();

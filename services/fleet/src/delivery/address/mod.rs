@@ -151,6 +151,14 @@ impl Networks {
     }
 }
 
+/// Whether a text is meant as the address of a webhook, and not as a name or an address for mail.
+#[must_use]
+pub fn is_meant_as_webhook(text: &str) -> bool {
+    ["https://", "http://"]
+        .iter()
+        .any(|scheme| text.get(..scheme.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(scheme)))
+}
+
 /// Where a webhook goes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Target {

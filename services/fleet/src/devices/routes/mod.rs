@@ -20,6 +20,7 @@ mod show;
 mod tags;
 mod tokens;
 
+use super::device::{IMPORT, SUMMARY};
 use super::registry_refusal::RegistryRefusal;
 use super::{DeviceId, import as csv};
 use crate::http::failure::Reply;
@@ -41,7 +42,7 @@ pub(crate) fn all(databases: &Databases) -> Router<Service> {
         let path = |rest: &str| format!("{prefix}/customer/devices{rest}");
         router = router
             .route(&path(""), get(show::page).post(change::create).route_layer(needs()))
-            .route(&path("/summary"), get(show::summary).route_layer(needs()))
+            .route(&path(&format!("/{SUMMARY}")), get(show::summary).route_layer(needs()))
             .route(
                 &path("/{device}"),
                 get(show::one).patch(change::update).delete(change::delete).route_layer(needs()),
@@ -60,18 +61,17 @@ pub(crate) fn all(databases: &Databases) -> Router<Service> {
 }
 
 /// The import takes a file, which is larger than any other body; so it has layers of its own.
-pub(crate) fn uploads(databases: &Databases, deadline: Duration) -> Router<Service> {
+pub(crate) fn uploads(databases: &Databases, options: Options, deadline: Duration) -> Router<Service> {
     let needs = || NeedsDatabase::named(databases, "ui");
-    let options = Options::default().deadline(deadline).body_bytes(csv::LARGEST);
     // What remains of the time is for the answer.
     let within = deadline * 3 / 4;
     let mut router = Router::new();
     for prefix in PREFIXES {
-        let path = format!("{prefix}/customer/devices/import");
+        let path = format!("{prefix}/customer/devices/{IMPORT}");
         let take = move |service, headers, body| import::import(service, headers, body, within);
         router = router.route(&path, post(take).route_layer(needs()));
     }
-    router.layer(layers(databases, options))
+    router.layer(layers(databases, options.body_bytes(csv::LARGEST)))
 }
 
 /// The device of a path. An id that cannot be one is no device's.

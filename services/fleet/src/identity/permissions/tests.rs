@@ -1,9 +1,10 @@
 //! The table has a row for each path of a tenant's, as the router knows them.
 
 use super::*;
+use crate::boot::access::AccessTo;
 use crate::boot::ingest_config::IngestConfig;
 use crate::boot::router::{self, RouterInput};
-use crate::console::FirstTenant;
+use crate::console::OpenTenants;
 use crate::front::FrontInput;
 use crate::identity::Identity;
 use crate::identity::config::IdentityConfig;
@@ -21,13 +22,14 @@ fn paths() -> BTreeMap<String, Vec<Method>> {
         deadline: Duration::from_secs(15),
         ready: ReadySwitch::new(),
         marks: Marks::default(),
+        access: AccessTo::of(true),
         front: FrontInput {
             service,
             device_key: None,
             #[cfg(feature = "dev")]
             play: None,
         },
-        first_tenant: FirstTenant::default(),
+        open_tenants: OpenTenants::default(),
     });
     let printed = format!("{router:?}");
     let (mut methods, mut paths) = (BTreeMap::new(), BTreeMap::new());
@@ -57,6 +59,21 @@ fn each_path_of_a_tenants_has_a_row() {
         }
     }
     assert!(seen > 60, "only {seen} were found: the router is printed in another way");
+}
+
+/// Each word that stands where a device's id does, wherever that is, is one that no device gets as its id.
+#[test]
+fn no_device_has_the_id_of_a_word_in_a_path() {
+    let paths = paths();
+    let places: Vec<&str> =
+        paths.keys().filter_map(|path| path.split_once("{device}")).map(|(before, _)| before).collect();
+    let words: std::collections::BTreeSet<&str> = paths
+        .keys()
+        .flat_map(|path| places.iter().filter_map(|place| path.strip_prefix(place)))
+        .map(|rest| rest.split('/').next().unwrap_or_default())
+        .filter(|word| !word.is_empty() && !word.starts_with('{'))
+        .collect();
+    assert_eq!(words, std::collections::BTreeSet::from(crate::devices::RESERVED_IDS));
 }
 
 #[test]
