@@ -115,6 +115,7 @@ mod what_an_answer_says_is_so;
 mod what_is_no_json_or_no_text_goes_no_further;
 mod what_is_not_taken_is_counted_and_kept;
 mod what_is_revoked_is_refused_by_every_instance;
+mod what_the_database_could_not_do_is_sent_again;
 mod what_was_told_not_stored_is_not_stored;
 mod who_did_what_is_on_record;
 mod who_is_on_call_is_told;
