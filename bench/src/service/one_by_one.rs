@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use fleet::credentials::TokenHash;
 use fleet::devices::DeviceId;
-use fleet::devices::admit::admit;
+use fleet::devices::admit::{admit, on_record};
 use fleet::ingest::message;
 use fleet::ingest::partitions::Partitions;
 use fleet::ingest::reading::{Reading, time_of_arrival};
@@ -76,7 +76,9 @@ async fn taken(shared: &Shared, tenant: &str, device: &str, headers: &HeaderMap,
     let shown = TokenHash::of(headers.get("x-provision-token")?.to_str().ok()?);
     let now = time_of_arrival();
     let message = message::parse(body, now).ok()?;
-    let site = admit(&shared.db, &tenant, &device, &shown, message.site.as_ref(), true).await.ok()?;
+    let known = on_record(&shared.db, &tenant, &device).await.ok()?;
+    let said = message.site.as_ref();
+    let site = admit(&shared.db, &tenant, &device, known.as_ref(), &shown, said, true).await.ok()?;
     let reading = Reading::of(message, device, site, now).ok()?;
     store::insert(&shared.db, &shared.partitions, &tenant, &[&reading]).await.ok()?;
     Some(reading.seq)

@@ -10,6 +10,7 @@ use crate::delivery::sender::Sender;
 use crate::devices::state::StateLimits;
 use crate::hygiene::Imports;
 use crate::identity::Identity;
+use crate::ingest::lookup::Lookup;
 use crate::ingest::mqtt::standing::Standing;
 use crate::ingest::partitions::Partitions;
 use crate::ingest::quarantine::Quarantine;
@@ -43,6 +44,8 @@ struct Inner {
 pub struct Ready {
     /// The pools, as the service's own role.
     pub pools: Pools,
+    /// What is on record about devices that send.
+    pub lookup: Lookup,
     /// The writer of readings.
     pub writer: Writer,
     /// What sends messages.

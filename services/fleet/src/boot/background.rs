@@ -5,6 +5,7 @@
 //! | the HTTP server | `Running::stop`, requests within `FLEET_GRACE` |
 //! | bringing the database up | its end; aborted by `Running::stop` |
 //! | the door to the broker | `Running::stop`, after what is under way is done with |
+//! | the lookup of devices that send | `Running::stop`, after those who wait were told |
 //! | the writer of readings | `Running::stop`, after what it was given is written |
 //! | partitions ahead | `Running::stop` |
 //! | hearing which tokens of operators are revoked | `Running::stop` |

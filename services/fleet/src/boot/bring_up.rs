@@ -15,6 +15,7 @@ use crate::boot::schema::{MIGRATIONS, SENTINEL};
 use crate::boot::{database_url, session};
 use crate::credentials;
 use crate::delivery::sender::Sender;
+use crate::ingest::lookup::Lookup;
 use crate::ingest::partitions::Partitions;
 use crate::ingest::writer::Writer;
 use crate::pools::Pools;
@@ -134,12 +135,14 @@ async fn steps(given: &BringUpInput, known: &mut Option<Database>) -> Result<Bri
     partitions.ensure_ahead().await?;
     // What remains of a request's time is for its other steps, so that its device hears of the batch.
     let within = given.config.request_deadline * 4 / 5;
+    let lookup = Lookup::start(pools.ingest.clone(), within);
     let writer = Writer::start(pools.ingest.clone(), partitions.clone(), within);
     let imports = background::begin(given, &app_settings, &pools, &partitions);
     let with_tenant = given.demo.is_some() && session::takes_options(owner);
     let app_url = database_url::of_role(pools.ui.plan(), given.own_port, password.as_ref(), with_tenant);
     given.service.set_ready(Ready {
         pools,
+        lookup,
         writer,
         sender: given.sender.clone(),
         cursors,

@@ -18,7 +18,11 @@ pub(crate) async fn write_and_close(service: Service, left: Duration) {
     }
     let Some(ready) = service.is_ready() else { return };
     let for_writing = left.saturating_sub(reclaim_time(&ready.pools).min(left / 2));
-    if timeout(for_writing, ready.writer.stop()).await.is_err() {
+    let written = async {
+        ready.lookup.stop().await;
+        ready.writer.stop().await;
+    };
+    if timeout(for_writing, written).await.is_err() {
         tracing::warn!(
             "{} readings were not written within {} ms and are given up; their devices were not told that they are stored",
             ready.writer.waiting(),

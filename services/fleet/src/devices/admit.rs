@@ -9,10 +9,12 @@ use super::{DeviceId, SiteId, store};
 use crate::credentials::TokenHash;
 use crate::refusal::NotDone;
 use crate::tenants::{TenantId, TenantTx, transaction};
-use plimsoll::{Database, Error, Outcome, Result};
+use plimsoll::{Database, Error, Fault, Outcome, Result};
 
-/// Lets a device in whose message showed this token and says to come from this site, and registers it if this is its
-/// first message and `auto_provision` allows that. The answer is its site.
+/// Lets a device in of which this is on record, and whose message showed this token and says to come from this site; and registers
+/// it if this is its first message and `auto_provision` allows that. The answer is its site.
+///
+/// What is on record has to have been read after the message came: a device that was revoked before is then not let in.
 ///
 /// # Errors
 /// Why it may not send, and what the database failed with.
@@ -23,12 +25,12 @@ pub async fn admit(
     db: &Database,
     tenant: &TenantId,
     device: &DeviceId,
+    known: Option<&Record>,
     shown: &TokenHash,
     said: Option<&SiteId>,
     auto_provision: bool,
 ) -> Result<SiteId, NotDone<AdmissionRefusal>> {
-    let known = record(db, tenant, device).await?;
-    let decision = match admission::decide(known.as_ref(), shown, auto_provision) {
+    let decision = match admission::decide(known, shown, auto_provision) {
         Admission::ToBeProvisioned if device.is_reserved() => return Err(AdmissionRefusal::ReservedId.into()),
         Admission::ToBeProvisioned => {
             let site = said.cloned().unwrap_or_else(SiteId::default_site);
@@ -36,7 +38,7 @@ pub async fn admit(
                 // From here it is a message like any other.
                 Provisioned::Made => return Ok(site),
                 Provisioned::Existed => {
-                    let known = record(db, tenant, device).await?;
+                    let known = on_record(db, tenant, device).await?;
                     admission::decide(known.as_ref(), shown, false)
                 }
                 Provisioned::NoCapacity => return Err(AdmissionRefusal::NoCapacity.into()),
@@ -55,15 +57,24 @@ pub async fn admit(
     }
 }
 
-/// A registration that may have been done can be asked for again, since it is done once.
+/// A registration that may have been done can be asked for again, since it is done once. The values that it writes were checked:
+/// where the database takes them not, that is for the service's operator, whose log has been told, and not for the device.
 fn not_registered(error: Error) -> NotDone<AdmissionRefusal> {
-    match error.outcome() {
-        Outcome::Unknown => AdmissionRefusal::OutcomeUnknown.into(),
+    match (error.outcome(), error.fault()) {
+        (Outcome::Unknown, _) => AdmissionRefusal::OutcomeUnknown.into(),
+        (_, Fault::Constraint | Fault::Data) => AdmissionRefusal::NotRegistered.into(),
         _ => error.into(),
     }
 }
 
-async fn record(db: &Database, tenant: &TenantId, device: &DeviceId) -> Result<Option<Record>> {
+/// What is on record about this device now, asked for it alone.
+///
+/// # Errors
+/// As any statement's.
+///
+/// # Cancel safety
+/// Only reads.
+pub async fn on_record(db: &Database, tenant: &TenantId, device: &DeviceId) -> Result<Option<Record>> {
     let call = db.named("look device up").read_only();
     transaction::retrying(call, tenant, async |tx: TenantTx| store::record(&tx, device).await).await
 }

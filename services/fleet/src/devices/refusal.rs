@@ -32,6 +32,8 @@ pub enum AdmissionRefusal {
     BeingRegistered,
     /// The database was lost before it said whether the device is registered.
     OutcomeUnknown,
+    /// The registry does not take the device, which is not its message's fault.
+    NotRegistered,
 }
 
 impl Refusal for AdmissionRefusal {
@@ -50,6 +52,7 @@ impl Refusal for AdmissionRefusal {
             AdmissionRefusal::BeingRegistered | AdmissionRefusal::OutcomeUnknown => {
                 RefusalKind::NotNow(Duration::from_secs(1))
             }
+            AdmissionRefusal::NotRegistered => RefusalKind::OwnMistake,
         }
     }
 
@@ -67,6 +70,7 @@ impl Refusal for AdmissionRefusal {
             AdmissionRefusal::ReservedId => RESERVED_CODE,
             AdmissionRefusal::BeingRegistered => "BUSY",
             AdmissionRefusal::OutcomeUnknown => "OUTCOME_UNKNOWN",
+            AdmissionRefusal::NotRegistered => "INTERNAL",
         }
     }
 
@@ -91,6 +95,9 @@ impl Refusal for AdmissionRefusal {
             AdmissionRefusal::BeingRegistered => "the device is just being registered; send again",
             AdmissionRefusal::OutcomeUnknown => {
                 "the database was lost before it said whether the device is registered: send again, it is not registered twice"
+            }
+            AdmissionRefusal::NotRegistered => {
+                "the service could not register the device; its log has the rest"
             }
         };
         sentence.into()

@@ -8,7 +8,7 @@
 //! The database is asked once about a device that several messages are of.
 
 use super::fields::Fields;
-use super::intake::{self, Accepted, Admitted, Incoming, Taken};
+use super::intake::{self, Accepted, Admitted, Entered, Incoming, Taken};
 use super::reading::Kind;
 use crate::credentials::TokenHash;
 use crate::devices::DeviceId;
@@ -123,37 +123,54 @@ fn read(message: &RawValue, header: Option<&TokenHash>) -> Result<Named, (Value,
     Ok(Named { tenant, device, shown, kind, body })
 }
 
-/// First one message of each device, so that the database is asked about it; then all the others, which the writer takes
-/// together.
+/// First one message of each device is let in, so that the database is asked about it; then all the others; and what was let in is
+/// stored together, in the order of the messages.
 async fn take<'a>(service: &Service, named: &'a [(usize, Named)]) -> Vec<(usize, &'a DeviceId, Taken)> {
     let admitted = Admitted::default();
     let mut seen = HashSet::new();
-    let (mut first, mut others) = (Vec::new(), Vec::new());
-    for one in named {
-        let (_, Named { tenant, device, shown, .. }) = one;
-        let is_first = seen.insert((tenant.as_str(), device.as_str(), shown.bytes()));
-        if is_first { first.push(one) } else { others.push(one) }
+    let (first, others): (Vec<_>, Vec<_>) =
+        named.iter().partition(|(_, Named { tenant, device, shown, .. })| {
+            seen.insert((tenant.as_str(), device.as_str(), shown.bytes()))
+        });
+    let mut entered = enter(service, first, AT_ONCE, &admitted).await;
+    entered.extend(enter(service, others, MOST, &admitted).await);
+    entered.sort_by_key(|((index, _), _)| *index);
+    let mut storing = Vec::with_capacity(entered.len());
+    for (one, entered) in entered {
+        storing.push(store_one(service, one, entered));
     }
-    let mut taken = Vec::with_capacity(named.len());
-    for (some, at_once) in [(first, AT_ONCE), (others, MOST)] {
-        let mut all = Vec::with_capacity(some.len());
-        for one in some {
-            all.push(take_one(service, one, &admitted));
-        }
-        let mut running = futures_util::stream::iter(all).buffer_unordered(at_once);
-        while let Some(one) = running.next().await {
-            taken.push(one);
-        }
-    }
-    taken
+    futures_util::future::join_all(storing).await
 }
 
-async fn take_one<'a>(
+/// What came so far of these messages, of which so many are let in at a time.
+async fn enter<'a>(
+    service: &Service,
+    named: Vec<&'a (usize, Named)>,
+    at_once: usize,
+    admitted: &Admitted,
+) -> Vec<(&'a (usize, Named), Entered)> {
+    let mut entering = Vec::with_capacity(named.len());
+    for one in named {
+        entering.push(enter_one(service, one, admitted));
+    }
+    futures_util::stream::iter(entering).buffer_unordered(at_once).collect().await
+}
+
+async fn enter_one<'a>(
+    service: &Service,
+    one: &'a (usize, Named),
+    admitted: &Admitted,
+) -> (&'a (usize, Named), Entered) {
+    let (_, named) = one;
+    (one, intake::enter(service, named.incoming(), named.kind, admitted).await)
+}
+
+async fn store_one<'a>(
     service: &Service,
     (index, named): &'a (usize, Named),
-    admitted: &Admitted,
+    entered: Entered,
 ) -> (usize, &'a DeviceId, Taken) {
-    (*index, &named.device, intake::take_known(service, named.incoming(), named.kind, admitted).await)
+    (*index, &named.device, intake::store(service, named.incoming(), named.kind, entered).await)
 }
 
 fn answer(told: &BTreeMap<usize, Told>) -> Response {

@@ -9,7 +9,7 @@ use super::quarantine::Rejected;
 use super::rate::buckets::BucketKey;
 use super::rate::{self, RateLimited};
 use super::reading::{self, Kind, Reading};
-use super::refusal::{MessageRefusal, StoreRefusal};
+use super::refusal::{Contended, MessageRefusal, StoreRefusal};
 use super::store::Fate;
 use crate::credentials::TokenHash;
 use crate::devices::admit::admit;
@@ -66,6 +66,8 @@ pub enum IngestRefusal {
     Admission(AdmissionRefusal),
     /// It could not be stored.
     Store(StoreRefusal),
+    /// Other work of the database was in the way.
+    Contended(Contended),
 }
 
 impl IngestRefusal {
@@ -76,6 +78,7 @@ impl IngestRefusal {
             IngestRefusal::Rate(refusal) => refusal,
             IngestRefusal::Admission(refusal) => refusal,
             IngestRefusal::Store(refusal) => refusal,
+            IngestRefusal::Contended(refusal) => refusal,
         }
     }
 }
@@ -130,15 +133,42 @@ pub(super) async fn take_again(service: &Service, incoming: Incoming<'_>, kind: 
     take_known(service, incoming, kind, &Admitted { are_charged: true, ..Admitted::default() }).await
 }
 
-/// The same for one of several messages of a request.
-pub(super) async fn take_known(
+async fn take_known(service: &Service, incoming: Incoming<'_>, kind: Kind, known: &Admitted) -> Taken {
+    let entered = enter(service, incoming, kind, known).await;
+    store(service, incoming, kind, entered).await
+}
+
+/// How far a message has come before it is stored.
+#[derive(Debug)]
+pub(super) struct Entered {
+    is_proved: bool,
+    result: Result<Reading, NotDone<IngestRefusal>>,
+}
+
+/// The first half of the way, for one of several messages of a request: all that comes before its reading is stored.
+pub(super) async fn enter(
     service: &Service,
     incoming: Incoming<'_>,
     kind: Kind,
-    admitted: &Admitted,
-) -> Taken {
+    known: &Admitted,
+) -> Entered {
     let mut is_proved = false;
-    let result = steps(service, incoming, kind, admitted, &mut is_proved).await;
+    let result = steps(service, incoming, kind, known, &mut is_proved).await;
+    Entered { is_proved, result }
+}
+
+/// The second half: stores it, or notes why it was not taken.
+pub(super) async fn store(
+    service: &Service,
+    incoming: Incoming<'_>,
+    kind: Kind,
+    Entered { is_proved, result }: Entered,
+) -> Taken {
+    let result = match result {
+        Ok(reading) => put(service, incoming.tenant, reading).await,
+        Err(why) => Err(why),
+    };
+    let result = result.map_err(|why| without_contention(why, incoming.device));
     match &result {
         Ok(_) => service.quarantine().exists(incoming.tenant),
         Err(NotDone::Refused(refusal)) => note(service, incoming, kind, refusal, is_proved),
@@ -146,6 +176,31 @@ pub(super) async fn take_known(
         Err(NotDone::Failed(_) | NotDone::FailedForAll(_)) => {}
     }
     Taken { is_proved, result }
+}
+
+/// The same, where other work of the database was in the way as the refusal that it is for a device.
+fn without_contention(why: NotDone<IngestRefusal>, device: &DeviceId) -> NotDone<IngestRefusal> {
+    let contended = match &why {
+        NotDone::Refused(_) => None,
+        NotDone::Failed(error) => Contended::of(error).inspect(|_| {
+            tracing::warn!("a message of device {device} was not taken: {error}");
+        }),
+        // The log has been told.
+        NotDone::FailedForAll(error) => Contended::of(error),
+    };
+    contended.map_or(why, |refusal| NotDone::Refused(IngestRefusal::Contended(refusal)))
+}
+
+async fn put(
+    service: &Service,
+    tenant: &TenantId,
+    reading: Reading,
+) -> Result<Accepted, NotDone<IngestRefusal>> {
+    let ready = service.ready().map_err(IngestRefusal::Starting)?;
+    let seq = reading.seq;
+    let stored = ready.writer.store(tenant.clone(), reading).await;
+    let fate = stored.map_err(|why| why.map(IngestRefusal::Store))?;
+    Ok(Accepted { seq, is_duplicate: fate == Fate::Duplicate })
 }
 
 fn note(service: &Service, incoming: Incoming<'_>, kind: Kind, refusal: &IngestRefusal, is_proved: bool) {
@@ -168,7 +223,7 @@ async fn steps(
     kind: Kind,
     known: &Admitted,
     is_proved: &mut bool,
-) -> Result<Accepted, NotDone<IngestRefusal>> {
+) -> Result<Reading, NotDone<IngestRefusal>> {
     let Incoming { tenant, device, shown, body } = incoming;
     let now = reading::time_of_arrival();
     let is_charged = !known.are_charged
@@ -187,7 +242,11 @@ async fn steps(
     let admitted = match known.site(incoming) {
         Some(site) if said.is_none_or(|said| *said == site) => Ok(site),
         Some(_) => Err(AdmissionRefusal::SiteMismatch.into()),
-        None => admit(db, tenant, device, shown, said, may_register).await,
+        None => {
+            let looked_up = ready.lookup.of(tenant, device).await;
+            let record = looked_up.map_err(|why| why.map(IngestRefusal::Store))?;
+            admit(db, tenant, device, record.as_ref(), shown, said, may_register).await
+        }
     };
     // Every other refusal comes after the proof; of a failure of the database nothing is known.
     *is_proved = is_charged
@@ -201,12 +260,8 @@ async fn steps(
     if !is_charged && !known.are_charged {
         service.rate().charge_proved(tenant, device, shown).map_err(IngestRefusal::Rate)?;
     }
-    let reading = match kind {
+    Ok(match kind {
         Kind::Telemetry => Reading::of(message, device.clone(), site, now).map_err(IngestRefusal::Store)?,
         Kind::Heartbeat => Reading::heartbeat(message, device.clone(), site, now),
-    };
-    let seq = reading.seq;
-    let stored = ready.writer.store(tenant.clone(), reading).await;
-    let fate = stored.map_err(|why| why.map(IngestRefusal::Store))?;
-    Ok(Accepted { seq, is_duplicate: fate == Fate::Duplicate })
+    })
 }

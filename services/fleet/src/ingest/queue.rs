@@ -100,7 +100,15 @@ impl<K: Ord + Clone, T> FairQueue<K, T> {
 
     /// The next batch: up to so many of the key whose turn it is, the oldest first.
     pub fn take(&mut self, most: usize) -> Option<(K, Vec<T>)> {
-        let key = self.turns.pop_front()?;
+        self.take_where(most, |_, _| true)
+    }
+
+    /// The same of the first key, by turns, that may have its batch now: asked for each key, with how many of it wait. One that
+    /// may not keeps its turn.
+    pub fn take_where(&mut self, most: usize, mut may: impl FnMut(&K, usize) -> bool) -> Option<(K, Vec<T>)> {
+        let waiting = |key| self.rows.get(key).map_or(0, BTreeMap::len);
+        let place = self.turns.iter().position(|key| may(key, waiting(key)))?;
+        let key = self.turns.remove(place)?;
         let row = self.rows.get_mut(&key)?;
         let mut batch = Vec::with_capacity(row.len().min(most));
         while batch.len() < most.max(1) {
@@ -116,6 +124,11 @@ impl<K: Ord + Clone, T> FairQueue<K, T> {
             self.turns.push_back(key.clone());
         }
         Some((key, batch))
+    }
+
+    /// The keys that have waiters, in the order of their turns.
+    pub fn keys(&self) -> impl Iterator<Item = &K> {
+        self.turns.iter()
     }
 
     /// How many are written before one of this key that comes now, if a turn has so many.
@@ -151,6 +164,19 @@ mod tests {
         assert_eq!(queue.take(3), Some(("loud", vec![3, 4, 5])));
         assert_eq!(queue.take(3), Some(("loud", vec![6])));
         assert_eq!((queue.take(3), queue.len()), (None, 0));
+    }
+
+    #[test]
+    fn a_key_that_may_not_yet_is_passed_over_and_keeps_its_turn() {
+        let mut queue = filled(100, &[("busy", 3), ("free", 1), ("other", 2)]);
+        assert_eq!(
+            queue.take_where(2, |key, waiting| *key != "busy" || waiting > 3),
+            Some(("free", vec![0]))
+        );
+        assert_eq!(queue.take_where(2, |_, _| false), None);
+        assert_eq!(queue.keys().collect::<Vec<_>>(), [&"busy", &"other"]);
+        assert_eq!(queue.take(2), Some(("busy", vec![0, 1])), "it is still the first");
+        assert_eq!(queue.take(2), Some(("other", vec![0, 1])));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::fields::NotRead;
 use crate::refusal::{Refusal, RefusalKind};
+use plimsoll::{Error, Fault, Outcome};
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -287,5 +288,35 @@ impl Refusal for StoreRefusal {
             StoreRefusal::NotNumbered => "the service could not number the message",
         };
         sentence.into()
+    }
+}
+
+/// Other work of the database was in the way: a lock was not granted in time, or the transaction was given up for another one.
+/// Nothing is stored, and the message is not at fault. For a request that changes what people see, that is a conflict; a device
+/// has nothing that could conflict, and would take that word to mean that its reading is not wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contended(Fault);
+
+impl Contended {
+    /// Whether that is what this failure was.
+    #[must_use]
+    pub fn of(error: &Error) -> Option<Self> {
+        let is_contention =
+            matches!(error.fault(), Fault::LockTimeout | Fault::SerializationFailure | Fault::Deadlock);
+        (is_contention && error.outcome() != Outcome::Unknown).then(|| Contended(error.fault()))
+    }
+}
+
+impl Refusal for Contended {
+    fn kind(&self) -> RefusalKind {
+        RefusalKind::NotNow(Duration::from_secs(1))
+    }
+
+    fn code(&self) -> &'static str {
+        self.0.code()
+    }
+
+    fn detail(&self) -> Cow<'static, str> {
+        "other work of the database was in the way; it is not stored: send again".into()
     }
 }

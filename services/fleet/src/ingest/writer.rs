@@ -1,24 +1,24 @@
 //! The batch writer: many devices wait for one COMMIT, and each hears of its own row.
 //!
 //! A COMMIT costs a write to disk, and a thousand devices that each wait for their own wait for each other. So readings
-//! go into a bounded queue and out of it in batches. There is no clock in it: a reading that comes while nothing is being
-//! written is written at once, and one that comes meanwhile goes with the next batch, which is the larger the more there
-//! is to do.
+//! go into a bounded queue and out of it in batches ([`desk`](super::desk)). Nothing waits for company: a reading that comes while
+//! none of its tenant is being written is written at once, and one that comes meanwhile goes with the next batch, which is the
+//! larger the more there is to do.
 //!
 //! - No device is told "stored" before the COMMIT that holds the row has been answered.
 //! - Each hears what became of its own: stored, stored before, or in conflict with what is stored.
 //! - The queue is bounded by its places and by the wait that is to be expected ([`Pace`]); beyond either it refuses at once.
 //!   It is better to be told to come again than to wait for nothing. One that waited longer than that is told so.
-//! - The places and the lanes are shared fairly by the tenants ([`FairQueue`]).
+//! - The places and the lanes are shared fairly by the tenants ([`FairQueue`](super::queue::FairQueue)).
 //! - One that leaves, or whose time is over, is taken out of the queue. One that is in a batch by then is written all the same,
 //!   and what became of it is not known to the caller.
 //! - A batch that fails because of a row in it is halved until that row is alone; its neighbours are stored. So is one for
 //!   which the time was too short; those of it whose callers have left by then are left out.
 //! - At the end, what is in the queue is still written.
 
+use super::desk::{Clerk, Desk, LANES, MARGIN, NoPlace, Place, QUEUE};
 use super::pace::Pace;
 use super::partitions::Partitions;
-use super::queue::{Entry, FairQueue, Ticket};
 use super::reading::Reading;
 use super::refusal::StoreRefusal;
 use super::store::{self, Fate};
@@ -28,21 +28,11 @@ use plimsoll::{Database, deadline};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 /// The most rows of one statement.
 const BATCH: usize = 500;
-
-/// Readings that may wait.
-pub const QUEUE: usize = 5000;
-
-/// Batches that are written at a time, of the pool's ten connections.
-const LANES: usize = 4;
-
-/// How long before the end of its request a reading leaves the queue, so that its device hears that it is not stored.
-const MARGIN: Duration = Duration::from_millis(50);
 
 /// What a waiter is told.
 type Told = Result<Fate, NotDone<StoreRefusal>>;
@@ -77,79 +67,15 @@ impl Drop for Counted {
     }
 }
 
-/// What callers and lanes share.
-struct Desk {
-    state: Mutex<State>,
-    /// Rung when there is something to write.
-    bell: Notify,
-    /// The longest wait that a newcomer may expect.
-    longest: Duration,
-}
-
-struct State {
-    queue: FairQueue<TenantId, Waiting>,
-    pace: Pace,
-    is_closed: bool,
-}
-
-impl Desk {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn enter(&self, tenant: TenantId, waiting: Waiting) -> Result<Place<'_>, StoreRefusal> {
-        let mut state = self.state();
-        if state.is_closed {
-            return Err(StoreRefusal::Stopping);
-        }
-        let ahead = state.queue.ahead_of(&tenant, state.pace.batch());
-        if state.pace.is_longer(ahead, self.longest) {
-            return Err(StoreRefusal::QueueFull);
-        }
-        let (ticket, gone) = match state.queue.enter(&tenant, waiting) {
-            Entry::Waits(ticket) => (ticket, None),
-            Entry::InsteadOf(ticket, gone) => (ticket, Some(gone)),
-            Entry::Full(_) => return Err(StoreRefusal::QueueFull),
-        };
-        drop(state);
-        if let Some(gone) = gone {
-            gone.tell(Err(StoreRefusal::QueueFull.into()));
-        }
-        self.bell.notify_one();
-        Ok(Place { desk: self, tenant, ticket })
-    }
-}
-
-/// A place in the queue, which is given up when the caller leaves.
-struct Place<'a> {
-    desk: &'a Desk,
-    tenant: TenantId,
-    ticket: Ticket,
-}
-
-impl Place<'_> {
-    /// Whether it was still in the queue; then it is in no batch and never will be.
-    fn leave(&self) -> bool {
-        let waiting = self.desk.state().queue.leave(&self.tenant, self.ticket);
-        waiting.is_some()
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.leave();
-    }
-}
-
 /// The handle of the writer's task.
 pub struct Writer {
-    desk: Arc<Desk>,
+    target: Target,
+    clerk: Clerk,
     waiting: Arc<AtomicUsize>,
-    done: Arc<Done>,
+    /// The longest wait that a newcomer may expect.
+    longest: Duration,
     /// The longest that one stays in the queue.
     patience: Duration,
-    stop: watch::Sender<bool>,
-    task: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Writer {
@@ -163,21 +89,12 @@ impl Writer {
     /// The same with room for so many readings that wait.
     #[must_use]
     pub fn with_queue(db: Database, partitions: Partitions, within: Duration, room: usize) -> Self {
-        let pace = Pace::new(LANES, BATCH, within / 24);
-        let state = State { queue: FairQueue::new(room), pace, is_closed: false };
-        let desk = Arc::new(Desk { state: Mutex::new(state), bell: Notify::new(), longest: within / 16 });
-        let (stop, stopped) = watch::channel(false);
-        let done = Arc::<Done>::default();
-        let target = Target { db, partitions, within, desk: Arc::clone(&desk), done: Arc::clone(&done) };
-        let task = tokio::spawn(run(target, stopped));
-        Writer {
-            desk,
-            waiting: Arc::default(),
-            done,
-            patience: within / 2,
-            stop,
-            task: Mutex::new(Some(task)),
-        }
+        let pace = Arc::new(Mutex::new(Pace::new(LANES, BATCH, within / 24)));
+        let target = Target { db, partitions, within, desk: Desk::new(room), pace, done: Arc::default() };
+        let (sizes, batches) = (target.clone(), target.clone());
+        let work = move |tenant, rows| write(batches.clone(), tenant, rows);
+        let clerk = Clerk::start(Arc::clone(&target.desk), move || sizes.pace().batch(), work);
+        Writer { target, clerk, waiting: Arc::default(), longest: within / 16, patience: within / 2 }
     }
 
     /// Puts a reading into the queue and waits until the COMMIT that holds it has been answered, or until it is certain that
@@ -192,7 +109,7 @@ impl Writer {
         let is_repeatable = reading.is_repeatable;
         let (fate, mut told) = oneshot::channel();
         let _counted = Counted::one_more(&self.waiting);
-        let place = self.desk.enter(tenant, Waiting { reading, fate, _counted })?;
+        let place = self.enter(tenant, Waiting { reading, fate, _counted })?;
         let (until, late) = self.patience();
         let told = match timeout_at(until, &mut told).await {
             Ok(told) => told,
@@ -205,6 +122,22 @@ impl Writer {
             Err(_) if place.leave() => Err(StoreRefusal::Stopping.into()),
             Err(_) => Err(StoreRefusal::OutcomeUnknown.told_of(is_repeatable).into()),
         }
+    }
+
+    fn enter(&self, tenant: TenantId, waiting: Waiting) -> Result<Place<'_, Waiting>, StoreRefusal> {
+        let desk = &self.target.desk;
+        let pace = self.target.pace().clone();
+        if pace.is_longer(desk.ahead_of(&tenant, pace.batch()), self.longest) {
+            return Err(StoreRefusal::QueueFull);
+        }
+        let (place, gone) = desk.enter(tenant, waiting).map_err(|why| match why {
+            NoPlace::Full => StoreRefusal::QueueFull,
+            NoPlace::Closed => StoreRefusal::Stopping,
+        })?;
+        if let Some(gone) = gone {
+            gone.tell(Err(StoreRefusal::QueueFull.into()));
+        }
+        Ok(place)
     }
 
     /// How long this caller stays in the queue, and what it is told then.
@@ -225,13 +158,13 @@ impl Writer {
     /// Readings that were acknowledged since the start, one that was sent twice counted twice.
     #[must_use]
     pub fn stored(&self) -> u64 {
-        self.done.stored.load(Ordering::Relaxed)
+        self.target.done.stored.load(Ordering::Relaxed)
     }
 
     /// How long the newest batch took, from its first statement until its COMMIT was answered; zero before the first.
     #[must_use]
     pub fn took(&self) -> Duration {
-        Duration::from_millis(self.done.took_ms.load(Ordering::Relaxed))
+        Duration::from_millis(self.target.done.took_ms.load(Ordering::Relaxed))
     }
 
     /// Takes nothing more, writes what waits, and ends.
@@ -239,13 +172,7 @@ impl Writer {
     /// # Cancel safety
     /// Dropped, the writer goes on to its end by itself.
     pub async fn stop(&self) {
-        self.stop.send_replace(true);
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(task) = task
-            && let Err(error) = task.await
-        {
-            tracing::error!("the writer ended badly: {error}");
-        }
+        self.clerk.stop().await;
     }
 }
 
@@ -255,8 +182,15 @@ struct Target {
     db: Database,
     partitions: Partitions,
     within: Duration,
-    desk: Arc<Desk>,
+    desk: Arc<Desk<Waiting>>,
+    pace: Arc<Mutex<Pace>>,
     done: Arc<Done>,
+}
+
+impl Target {
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What was written.
@@ -273,42 +207,8 @@ impl Done {
     }
 }
 
-async fn run(target: Target, mut stopped: watch::Receiver<bool>) {
-    let lanes = Arc::new(Semaphore::new(LANES));
-    let mut writing = JoinSet::new();
-    let mut is_open = true;
-    // The lane comes first: while none is free, the next batch grows in the queue.
-    while let Ok(lane) = Arc::clone(&lanes).acquire_owned().await {
-        while writing.try_join_next().is_some() {}
-        loop {
-            if is_open && stopped.has_changed().unwrap_or(true) {
-                is_open = false;
-                target.desk.state().is_closed = true;
-            }
-            let next = {
-                let mut state = target.desk.state();
-                let most = state.pace.batch();
-                state.queue.take(most)
-            };
-            if let Some((tenant, rows)) = next {
-                writing.spawn(write(target.clone(), tenant, rows, lane));
-                break;
-            }
-            if !is_open {
-                while writing.join_next().await.is_some() {}
-                return;
-            }
-            tokio::select! {
-                () = target.desk.bell.notified() => {}
-                // Also when the handle was dropped.
-                _ = stopped.changed(), if is_open => stopped.mark_changed(),
-            }
-        }
-    }
-}
-
 /// Writes one tenant's rows of a batch, and tells each its fate.
-async fn write(target: Target, tenant: TenantId, rows: Vec<Waiting>, _lane: OwnedSemaphorePermit) {
+async fn write(target: Target, tenant: TenantId, rows: Vec<Waiting>) {
     let mut parts = vec![rows];
     let all = async {
         while let Some(part) = parts.pop() {
@@ -345,7 +245,7 @@ async fn attempt(target: &Target, tenant: &TenantId, part: &mut Vec<Waiting>) ->
     let took = began.elapsed();
     match result {
         Ok(fates) => {
-            target.desk.state().pace.wrote(rows, took);
+            target.pace().wrote(rows, took);
             let acknowledged = fates.iter().filter(|fate| !matches!(fate, Fate::Conflict)).count();
             target.done.one_more_batch(acknowledged, took);
             for (waiting, fate) in part.drain(..).zip(fates) {
@@ -358,7 +258,7 @@ async fn attempt(target: &Target, tenant: &TenantId, part: &mut Vec<Waiting>) ->
         }
         Err(error) => {
             if store::ran_out_of_time(&error) {
-                target.desk.state().pace.ran_out(rows, took);
+                target.pace().ran_out(rows, took);
             }
             Some(error)
         }

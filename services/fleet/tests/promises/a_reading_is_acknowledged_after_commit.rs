@@ -55,7 +55,8 @@ async fn a_row_that_cannot_be_stored_does_not_take_its_neighbours_along() {
         let device = fleet.device.clone();
         sending.spawn(async move { (n, device.send("d1", format!(r#"{{"t":{n}}}"#)).await) });
     }
-    fleet.until_writes_wait(4).await;
+    let writer = &fleet.running.service().unwrap().writer;
+    service::until("all of them wait", async || writer.waiting() >= 40).await;
     hold.rollback().await;
     while let Some(sent) = sending.join_next().await {
         let (n, answer) = sent.unwrap();
