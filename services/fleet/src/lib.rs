@@ -50,6 +50,7 @@ pub mod ingest;
 pub mod instant;
 pub mod integrations;
 pub mod oncall;
+pub mod openapi;
 pub mod operator;
 #[cfg(feature = "dev")]
 mod play;

@@ -95,7 +95,7 @@ fn webhook(config: Value, networks: &Networks) -> Result<Checked, IntegrationRef
         None => SecretChange::Stays,
         Some(said) if said == STARS => SecretChange::Stays,
         Some(said) if said.is_empty() => SecretChange::Goes,
-        Some(said) if (16..=256).contains(&said.len()) && text::line(&said, 256).is_some() => {
+        Some(said) if text::line(&said, 256).is_some() && said.chars().nth(15).is_some() => {
             SecretChange::Becomes(said)
         }
         Some(_) => {

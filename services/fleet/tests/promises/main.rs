@@ -7,6 +7,7 @@ mod asking;
 mod boundaries;
 mod breaking;
 mod deliveries;
+mod described;
 mod identity;
 #[path = "../../../../crates/plimsoll/tests/promises/log.rs"]
 #[allow(dead_code, reason = "of the whole module this program takes what it needs")]
@@ -60,6 +61,7 @@ mod a_time_beyond_every_clock_is_shown_in_lists;
 mod a_webhook_reaches_no_inner_network;
 mod an_alert_is_addressed_by_its_id_and_its_tenant;
 mod an_alert_is_told_where_its_routes_say;
+mod an_answer_is_as_it_is_described;
 mod an_instance_that_is_killed_loses_nothing;
 mod an_interrupt_drains_and_a_second_one_leaves_at_once;
 mod an_operators_token_and_a_tenants_open_each_its_own;
