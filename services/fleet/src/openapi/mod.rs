@@ -28,7 +28,9 @@ use std::sync::LazyLock;
 
 const ABOUT: &str = "Devices of many tenants send readings; people look at them and are told when something is wrong. \
     Every refusal is application/problem+json (RFC 9457) with a code that programs may rely on. Another tenant's things are \
-    answered as what does not exist. Any request may also be refused with 408, 413, 414 or 431 before it is read to its end.";
+    answered as what does not exist. For another method a path answers 405, and says in Allow which it takes. A reading has at \
+    most 8 KiB, a batch and a file of devices 1 MiB, any other body 256 KiB. Any request may also be refused with 408, 413, 414 \
+    or 431 before it is read to its end.";
 
 /// Everything, as JSON.
 #[must_use]

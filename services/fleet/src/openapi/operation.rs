@@ -19,12 +19,11 @@ pub(super) enum Who {
 }
 
 /// How an operation is refused: status, the name of the answer, what it means, and whether it says when to come back.
-const REFUSALS: [(u16, &str, &str, bool); 14] = [
+const REFUSALS: [(u16, &str, &str, bool); 13] = [
     (400, "Malformed", "The request says what cannot be, and why.", false),
     (401, "NotProved", "No accepted token is shown.", false),
     (403, "Forbidden", "Who shows this token may not do this.", false),
     (404, "NotFound", "It is not there, or is another tenant's.", false),
-    (405, "NotThisWay", "The path does not take this method.", false),
     (408, "TooSlow", "The body did not come in time.", false),
     (409, "Conflict", "It contradicts what is there, or others change the same now.", false),
     (413, "TooLarge", "The body is longer than what is read.", false),
@@ -228,7 +227,7 @@ pub(super) fn refusals() -> Value {
         let form = json!({ "$ref": "#/components/schemas/Problem" });
         let schema = json!({ "allOf": [form, { "properties": { "status": { "const": status } } }] });
         let mut answer = json!({ "description": what, "content": { PROBLEM: { "schema": schema } } });
-        if is_later || status == 503 || status == 409 {
+        if is_later || [409, 503, 504].contains(&status) {
             let seconds = schema::about(schema::whole(1, 7_200), "Come back after so many seconds.");
             answer["headers"] = json!({ "Retry-After": { "required": is_later, "schema": seconds } });
         }

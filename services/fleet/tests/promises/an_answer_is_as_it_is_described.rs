@@ -62,7 +62,7 @@ async fn ask(fleet: &Fleet, operation: &Operation<'_>, question: &Question, is_p
     }
     request = match operation.proof().filter(|_| is_proved) {
         Some("tenant") => request.bearer_auth(&device.token),
-        Some("operator") => request.bearer_auth(&device.operator).header("X-Plimsoll-Action", "test"),
+        Some("operator") => request.bearer_auth(&device.operator),
         Some("device") => request.header("X-Provision-Token", &device.key),
         _ => request,
     };

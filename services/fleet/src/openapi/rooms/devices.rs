@@ -112,7 +112,7 @@ fn taken(is_new: bool) -> [(&'static str, Value); 9] {
 }
 
 /// A text in which there may be several lines.
-fn line_or_more(most: usize) -> Value {
+pub(super) fn line_or_more(most: usize) -> Value {
     let pattern = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$";
     json!({ "type": "string", "minLength": 1, "maxLength": most, "pattern": pattern })
 }

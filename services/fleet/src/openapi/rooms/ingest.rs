@@ -3,7 +3,7 @@
 use super::devices::DEVICE_ID;
 use crate::openapi::operation::{Described, device};
 use crate::openapi::schema::{
-    about, count, flag, like, list, metrics, object, one_of, or_null, text, time, whole, with, word,
+    about, count, flag, like, line, list, metrics, object, one_of, or_null, text, time, whole, with, word,
 };
 use serde_json::{Value, json};
 
@@ -35,16 +35,26 @@ fn one(path: &'static str, name: &'static str, summary: &'static str, what: &str
 }
 
 fn envelope() -> [(&'static str, Value); 4] {
-    [("version", word(["1"])), ("ts", time()), ("seq", whole(0, i64::MAX)), ("site_id", text())]
+    [("version", word(["1"])), ("ts", time()), ("seq", whole(0, i64::MAX)), ("site_id", line(128))]
+}
+
+/// Metrics as they are taken.
+fn taken() -> Value {
+    let mut names = line(128);
+    names["not"] = word(["version", "ts", "seq", "site_id", "metrics"]);
+    let mut taken = metrics();
+    (taken["minProperties"], taken["maxProperties"], taken["propertyNames"]) = (1.into(), 50.into(), names);
+    taken
 }
 
 /// Numbers and truth values by their names; or an envelope around them.
 fn reading() -> Value {
     let [version, ts, seq, site] = envelope();
-    let enveloped = with([("metrics", metrics())], [version, ts, seq, site]);
+    let mut enveloped = with([("metrics", taken())], [version, ts, seq, site]);
+    enveloped["additionalProperties"] = true.into();
     about(
-        json!({ "anyOf": [enveloped, { "type": "object" }] }),
-        "Metrics by their names, at most 50; or an envelope.",
+        json!({ "anyOf": [enveloped, taken()] }),
+        "Metrics by their names; or an envelope with them, whose other fields are not kept.",
     )
 }
 
@@ -61,6 +71,7 @@ fn batch() -> Described {
             "device_id": like(DEVICE_ID),
             "provision_token": text(),
             "msg_type": word(["telemetry", "heartbeat"]),
+            "metrics": { "type": "object" },
         },
     });
     let messages = json!({ "type": "array", "items": message, "minItems": 1, "maxItems": 100 });

@@ -1,17 +1,16 @@
 //! The tags of a device.
 
+use super::devices::line_or_more;
 use crate::devices::draft::MOST_TAGS;
 use crate::openapi::operation::{Described, tenant};
 use crate::openapi::schema::{few, list, object, text};
-use serde_json::json;
 
 const TAG: &str = "tags";
 const PATH: &str = "/customer/devices/{device}/tags";
 
 pub(super) fn all() -> Vec<Described> {
     let shown = || object([("device_id", text()), ("tags", list(text()))]);
-    let tag = json!({ "type": "string", "minLength": 1, "maxLength": 64 });
-    let taken = || object([("tags", few(tag.clone(), MOST_TAGS))]);
+    let taken = || object([("tags", few(line_or_more(64), MOST_TAGS))]);
     vec![
         tenant(TAG, "get", PATH, "getTags", "The tags of a device")
             .gives(200, "They.", shown())
@@ -25,6 +24,7 @@ pub(super) fn all() -> Vec<Described> {
             .gives(200, "What it has then.", shown())
             .refused(&[404]),
         tenant(TAG, "delete", "/customer/devices/{device}/tags/{tag}", "removeTag", "Takes one tag away")
+            .part("tag", line_or_more(64))
             .gives_nothing("It is gone.")
             .refused(&[404]),
     ]

@@ -5,6 +5,7 @@ use crate::openapi::schema::{
     about, id, like, line, list, metrics, number, object, one_of, page, text, time, whole, word,
 };
 use crate::telemetry::query::Format;
+use serde_json::{Value, json};
 
 const TAG: &str = "telemetry";
 
@@ -15,13 +16,10 @@ pub(super) fn all() -> Vec<Described> {
     vec![read(), export(), newest()]
 }
 
-fn instant(what: &str) -> serde_json::Value {
-    about(
-        text(),
-        &format!(
-            "{what}, such as 2025-06-15T12:00:00Z; without a zone it is UTC, and a day is its midnight."
-        ),
-    )
+fn instant(what: &str) -> Value {
+    let mut instant = about(text(), &format!("{what}; without a zone it is UTC, and a day is its midnight."));
+    instant["examples"] = json!(["2025-06-15T12:00:00Z", "2025-06-15"]);
+    instant
 }
 
 fn read() -> Described {
@@ -36,7 +34,7 @@ fn read() -> Described {
     ]);
     let chart = object([("bucket_seconds", whole(1, 2_764_800)), ("points", list(point))]);
     let bucket = about(
-        like("^[0-9]+[smhd]$"),
+        like("^[1-9][0-9]{0,8}[smhd]$"),
         "The width of a bucket, such as 5m: then the answer has the least, mean and greatest of each metric by bucket, the \
          oldest first, and no pages.",
     );
