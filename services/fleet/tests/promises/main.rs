@@ -83,6 +83,7 @@ mod integrations_keep_their_secret;
 mod it_is_set_up_from_the_deployment_files;
 mod it_works_behind_a_transaction_pooler;
 mod mail_goes_through_the_relay;
+mod no_request_is_answered_otherwise_than_described;
 mod no_route_shows_or_changes_what_is_anothers;
 mod no_secret_is_logged_or_answered;
 mod one_hundred_first_messages_make_one_device;
