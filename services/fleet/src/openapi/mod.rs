@@ -23,6 +23,7 @@ mod schema;
 use crate::boot::router::VERSION;
 use axum::http::{HeaderName, header};
 use operation::Described;
+use schema::also;
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
 
@@ -35,19 +36,21 @@ const ABOUT: &str = "Devices of many tenants send readings; people look at them 
 /// Everything, as JSON.
 #[must_use]
 pub fn document() -> Value {
-    let mut library = serde_json::to_value(plimsoll_http::openapi()).unwrap_or_default();
-    let mut paths = library["paths"].take().as_object().cloned().unwrap_or_default();
+    let library = serde_json::to_value(plimsoll_http::openapi()).unwrap_or_default();
+    let mut paths = part(&library, "/paths");
     for item in paths.values_mut() {
-        item["servers"] = one_server();
+        *item = also(item.take(), "servers", one_server());
     }
     for one in rooms::all() {
         add(&mut paths, &one);
     }
-    let mut components = library["components"].take();
-    components["responses"] = operation::refusals();
-    for (name, scheme) in operation::proofs() {
-        components["securitySchemes"][name] = scheme;
-    }
+    let mut proofs = part(&library, "/components/securitySchemes");
+    proofs.extend(operation::proofs().map(|(name, scheme)| (name.to_owned(), scheme)));
+    let components = json!({
+        "schemas": part(&library, "/components/schemas"),
+        "responses": operation::refusals(),
+        "securitySchemes": proofs,
+    });
     json!({
         "openapi": "3.1.0",
         "info": { "title": "fleet", "version": VERSION, "description": ABOUT },
@@ -61,12 +64,17 @@ pub fn document() -> Value {
     })
 }
 
+/// What the library's description has at this place.
+fn part(library: &Value, place: &str) -> Map<String, Value> {
+    library.pointer(place).and_then(Value::as_object).cloned().unwrap_or_default()
+}
+
 fn add(paths: &mut Map<String, Value>, one: &Described) {
     let item = paths.entry(one.path()).or_insert_with(|| json!({}));
     if !one.is_under_version() {
-        item["servers"] = one_server();
+        *item = also(item.take(), "servers", one_server());
     }
-    item[one.method()] = one.json();
+    *item = also(item.take(), one.method(), one.json());
 }
 
 fn one_server() -> Value {

@@ -117,8 +117,9 @@ impl Described {
 
     /// The form of a parameter of the path.
     pub(super) fn part(mut self, name: &str, schema: Value) -> Self {
-        for one in self.parameters.iter_mut().filter(|one| one["in"] == "path" && one["name"] == name) {
-            one["schema"] = schema.clone();
+        let any = parameter("path", name, true, schema::text());
+        for one in self.parameters.iter_mut().filter(|one| **one == any) {
+            *one = parameter("path", name, true, schema.clone());
         }
         self
     }
@@ -209,12 +210,12 @@ impl Described {
             "responses": self.answers,
         });
         if let Some(body) = &self.body {
-            operation["requestBody"] = body.clone();
+            operation = schema::also(operation, "requestBody", body.clone());
         }
         if let (Who::Tenant, Ok(method)) = (self.who, self.method.to_ascii_uppercase().parse::<Method>()) {
             let needed = permissions::of(&method, self.path);
-            operation["description"] = format!("Needs the permission `{needed}`.").into();
-            operation["x-permission"] = needed.into();
+            operation = schema::about(operation, &format!("Needs the permission `{needed}`."));
+            operation = schema::also(operation, "x-permission", needed);
         }
         operation
     }
@@ -229,10 +230,12 @@ pub(super) fn refusals() -> Value {
         let mut answer = json!({ "description": what, "content": { PROBLEM: { "schema": schema } } });
         if is_later || [409, 503, 504].contains(&status) {
             let seconds = schema::about(schema::whole(1, 7_200), "Come back after so many seconds.");
-            answer["headers"] = json!({ "Retry-After": { "required": is_later, "schema": seconds } });
+            let later = json!({ "Retry-After": { "required": is_later, "schema": seconds } });
+            answer = schema::also(answer, "headers", later);
         }
         if status == 401 {
-            answer["headers"] = json!({ "WWW-Authenticate": { "required": true, "schema": schema::text() } });
+            let how = json!({ "WWW-Authenticate": { "required": true, "schema": schema::text() } });
+            answer = schema::also(answer, "headers", how);
         }
         all.insert(name.to_owned(), answer);
     }

@@ -82,14 +82,29 @@ pub(super) fn few(items: Value, most: usize) -> Value {
 
 /// The same, or null.
 pub(super) fn or_null(schema: Value) -> Value {
-    match schema["type"].as_str() {
-        Some(kind) if schema.get("enum").is_none() => {
-            let mut schema = schema.clone();
-            schema["type"] = json!([kind, "null"]);
-            schema
-        }
+    match schema.get("type").and_then(Value::as_str).map(str::to_owned) {
+        Some(kind) if schema.get("enum").is_none() => also(schema, "type", json!([kind, "null"])),
         _ => json!({ "anyOf": [schema, { "type": "null" }] }),
     }
+}
+
+/// The same, of which this is said too.
+pub(super) fn also(mut schema: Value, name: &str, said: impl Into<Value>) -> Value {
+    if let Some(fields) = schema.as_object_mut() {
+        fields.insert(name.to_owned(), said.into());
+    }
+    schema
+}
+
+/// An object with one needed field more.
+pub(super) fn and(mut object: Value, name: &str, form: Value) -> Value {
+    if let Some(fields) = object.get_mut("properties").and_then(Value::as_object_mut) {
+        fields.insert(name.to_owned(), form);
+    }
+    if let Some(needed) = object.get_mut("required").and_then(Value::as_array_mut) {
+        needed.push(name.into());
+    }
+    object
 }
 
 /// One of these, and no other.
@@ -98,9 +113,8 @@ pub(super) fn one_of<const N: usize>(forms: [Value; N]) -> Value {
 }
 
 /// The same with a sentence about it.
-pub(super) fn about(mut schema: Value, sentence: &str) -> Value {
-    schema["description"] = sentence.into();
-    schema
+pub(super) fn about(schema: Value, sentence: &str) -> Value {
+    also(schema, "description", sentence)
 }
 
 /// An object with all of these fields and no others.

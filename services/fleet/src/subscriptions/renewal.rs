@@ -59,7 +59,7 @@ impl Renewal {
         if !subscription::is_id(&body.subscription_id) {
             return Err(SubscriptionRefusal::NotFound);
         }
-        if !body.plan_id.as_ref().is_none_or(|plan| text::line(plan, 200).is_some()) {
+        if body.plan_id.as_ref().is_some_and(|plan| text::line(plan, 200).is_none()) {
             return bad("plan_id has 1 to 200 characters");
         }
         if !body.term_days.is_none_or(|days| (1..=MOST_DAYS).contains(&days)) {

@@ -6,7 +6,8 @@ use crate::devices::state::DeviceState;
 use crate::openapi::operation::{Described, tenant};
 use crate::openapi::schema;
 use crate::openapi::schema::{
-    about, count, few, like, line, list, metrics, object, one_of, or_null, page, text, time, uuid, with, word,
+    about, and, count, few, like, line, list, metrics, object, one_of, or_null, page, text, time, uuid, with,
+    word,
 };
 use serde_json::{Value, json};
 
@@ -131,7 +132,7 @@ fn created() -> Value {
 
 /// A device as it is listed.
 fn shown(has_reading: bool) -> Value {
-    let mut device = object([
+    let device = object([
         ("device_id", text()),
         ("site_id", text()),
         ("status", word(statuses())),
@@ -149,15 +150,9 @@ fn shown(has_reading: bool) -> Value {
         ("state", word(DeviceState::ALL.map(DeviceState::as_str))),
         ("last_seen_at", or_null(time())),
     ]);
-    if has_reading {
-        let reading =
-            object([("ts", time()), ("seq", schema::whole(i64::MIN, i64::MAX)), ("metrics", metrics())]);
-        device["properties"]["last_reading"] = or_null(reading);
-        if let Some(needed) = device["required"].as_array_mut() {
-            needed.push("last_reading".into());
-        }
-    }
-    device
+    let reading =
+        object([("ts", time()), ("seq", schema::whole(i64::MIN, i64::MAX)), ("metrics", metrics())]);
+    if has_reading { and(device, "last_reading", or_null(reading)) } else { device }
 }
 
 fn whole() -> Value {

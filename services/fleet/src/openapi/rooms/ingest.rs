@@ -3,7 +3,8 @@
 use super::devices::DEVICE_ID;
 use crate::openapi::operation::{Described, device};
 use crate::openapi::schema::{
-    about, count, flag, like, line, list, metrics, object, one_of, or_null, text, time, whole, with, word,
+    about, also, count, flag, like, line, list, metrics, object, one_of, or_null, text, time, whole, with,
+    word,
 };
 use serde_json::{Value, json};
 
@@ -40,18 +41,16 @@ fn envelope() -> [(&'static str, Value); 4] {
 
 /// Metrics as they are taken.
 fn taken() -> Value {
-    let mut names = line(128);
-    names["not"] = word(["version", "ts", "seq", "site_id", "metrics"]);
-    let mut taken = metrics();
-    (taken["minProperties"], taken["maxProperties"], taken["propertyNames"]) = (1.into(), 50.into(), names);
-    taken
+    let names = also(line(128), "not", word(["version", "ts", "seq", "site_id", "metrics"]));
+    let taken = also(also(metrics(), "minProperties", 1), "maxProperties", 50);
+    also(taken, "propertyNames", names)
 }
 
 /// Numbers and truth values by their names; or an envelope around them.
 fn reading() -> Value {
     let [version, ts, seq, site] = envelope();
-    let mut enveloped = with([("metrics", taken())], [version, ts, seq, site]);
-    enveloped["additionalProperties"] = true.into();
+    let enveloped = with([("metrics", taken())], [version, ts, seq, site]);
+    let enveloped = also(enveloped, "additionalProperties", true);
     about(
         json!({ "anyOf": [enveloped, taken()] }),
         "Metrics by their names; or an envelope with them, whose other fields are not kept.",

@@ -4,7 +4,7 @@ use super::ingest::TENANT_ID;
 use super::subscriptions::{self, SUBSCRIPTION_ID};
 use crate::openapi::operation::{Described, operator};
 use crate::openapi::schema::{
-    count, like, line, list, map, number, object, or_null, text, time, whole, with, word,
+    and, count, like, line, list, map, number, object, or_null, text, time, whole, with, word,
 };
 use crate::operator::tenant::TenantStatus;
 use crate::subscriptions::subscription::SubscriptionType;
@@ -69,12 +69,7 @@ fn tenants() -> Vec<Described> {
 
 /// A subscription as operators see it.
 pub(super) fn subscription() -> Value {
-    let mut shown = subscriptions::shown("type");
-    shown["properties"]["tenant_id"] = like(TENANT_ID);
-    if let Some(needed) = shown["required"].as_array_mut() {
-        needed.push("tenant_id".into());
-    }
-    shown
+    and(subscriptions::shown("type"), "tenant_id", like(TENANT_ID))
 }
 
 fn subscriptions() -> [Described; 2] {

@@ -2,7 +2,7 @@
 
 use crate::openapi::operation::{Described, tenant};
 use crate::openapi::schema::{
-    about, id, like, line, list, metrics, number, object, one_of, page, text, time, whole, word,
+    about, also, id, like, line, list, metrics, number, object, one_of, page, text, time, whole, word,
 };
 use crate::telemetry::query::Format;
 use serde_json::{Value, json};
@@ -17,9 +17,8 @@ pub(super) fn all() -> Vec<Described> {
 }
 
 fn instant(what: &str) -> Value {
-    let mut instant = about(text(), &format!("{what}; without a zone it is UTC, and a day is its midnight."));
-    instant["examples"] = json!(["2025-06-15T12:00:00Z", "2025-06-15"]);
-    instant
+    let instant = about(text(), &format!("{what}; without a zone it is UTC, and a day is its midnight."));
+    also(instant, "examples", json!(["2025-06-15T12:00:00Z", "2025-06-15"]))
 }
 
 fn read() -> Described {
