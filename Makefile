@@ -7,9 +7,11 @@
 #   make test       every test; FAIL_FAST=1 stops at the first failure
 #   make test-all   the same on the installed PostgreSQL, and on those of 15, 17 and 18 that it is not
 #   make soak       the long parts: a minute of what must not happen, sixty thousand transactions under cancels, 200
-#                   restarts under a listener, a minute of overload on the fleet, then many seeds (SEEDS=200 SEED=1: how
-#                   many, from where), then the ledger's faults with a tenth as many
+#                   restarts under a listener, a minute of overload on the fleet, make contract, then many seeds (SEEDS=200
+#                   SEED=1: how many, from where), then the ledger's faults with a tenth as many
 #   make chaos      a slow statement under every time limit in turn, from the lock to the proxy in front
+#   make contract   whatever the fleet's description allows, and what it does not, asked of the fleet by schemathesis: no 500, and
+#                   no answer that is not described; EXAMPLES=25 of each kind for each operation, SEED=1
 #   make p0         the four tests of the database baseline, with what each one measured
 #   make tick       every command of docs/checklists, against a service that it starts; ONLY=p0 takes one page
 #   make check      format, lints, feature sets, documentation, licences, the manifests of Kubernetes
@@ -61,7 +63,7 @@ NO_SECRET_WAS_PRINTED := scripts/planted target/nextest/default/junit.xml
 LOOM_TESTS := $(wildcard crates/plimsoll/tests/loom*.rs)
 
 .DEFAULT_GOAL := test
-.PHONY: run demo test test-all soak ledger chaos p0 tick check bench bench-ab docs clean
+.PHONY: run demo test test-all soak ledger chaos contract p0 tick check bench bench-ab docs clean
 
 run:
 	@scripts/setup run
@@ -116,6 +118,7 @@ soak:
 	PLIMSOLL_SECONDS=60 $(CARGO) nextest run -p fleet --no-fail-fast --success-output final --test promises \
 		under_overload_it_works_at_its_capacity
 	PLIMSOLL_READINGS=5000000 $(CARGO) nextest run -p fleet --test promises hot_paths_are_answered_by_indexes
+	$(MAKE) --no-print-directory contract
 	PLIMSOLL_SEEDS=$(SEEDS) PLIMSOLL_SEED=$(SEED) $(CARGO) test -p plimsoll --test promises -- --nocapture \
 		--test-threads=1 a_shutdown_at_any_moment_loses_nothing nothing_acknowledged_is_lost_or_doubled
 	$(CARGO) run --release -p ledger -- --ours --seed $(SEED) --seeds $$(( ($(SEEDS) + 9) / 10 ))
@@ -134,6 +137,15 @@ chaos:
 	( set -x; $(CARGO) nextest run -p plimsoll-http --no-fail-fast -E "($$tests) and test(/^limits::/)" ) || failed=1; \
 	$(TELL_WHAT_DID_NOT_RUN); \
 	exit $$failed
+
+# The program comes from PyPI. Where it cannot be had, that is said; in CI the set-up has failed by then.
+EXAMPLES ?= 25
+contract:
+	@scripts/setup contract
+	@if [ -n "$${PLIMSOLL_SCHEMATHESIS:-}" ] || [ -x target/schemathesis/bin/schemathesis ]; then ( set -x; \
+		PLIMSOLL_EXAMPLES=$(EXAMPLES) PLIMSOLL_SEED=$(SEED) $(CARGO) nextest run -p fleet --test promises --no-capture \
+			--run-ignored only no_request_is_answered_otherwise_than_described ) || exit 1; \
+	else echo "NOT RUN: the service beside its description, for want of schemathesis"; fi
 
 p0:
 	@scripts/setup run
