@@ -143,3 +143,16 @@ impl Finding {
         Finding { remedy: Some(remedy), ..self }
     }
 }
+
+/// How many findings of one check are shown.
+const SHOWN: usize = 50;
+
+/// The worst findings first, in their order otherwise, and at most fifty: what is left out is counted.
+pub(crate) fn worst_first(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.state));
+    let Some(state) = findings.get(SHOWN).map(|first_hidden| first_hidden.state) else { return findings };
+    let hidden = findings.len() - SHOWN;
+    findings.truncate(SHOWN);
+    findings.push(Finding::new(state, "more", format!("{hidden} more like these are not shown")));
+    findings
+}

@@ -10,7 +10,9 @@
 //! | [`finding`] | what a check finds, and the remedy |
 //! | [`subject`] | what is known of the server and of the role before anything is checked |
 //! | [`role_settings`] | the settings as a session of the application's role has them |
+//! | [`server_settings`] | the settings as the server's configuration has them, and how one is changed and brought back |
 //! | [`setting_value`] | how PostgreSQL reads times and sizes |
+//! | [`size`] | how a size is written |
 //! | [`run`] | asks the checks, within limits |
 //! | [`report`] | all findings, as they are shown, compared and written |
 //! | `guardrails/`, `connections/`, .. | the checks, a file each |
@@ -31,7 +33,9 @@ pub mod finding;
 pub mod report;
 pub mod role_settings;
 pub mod run;
+pub(crate) mod server_settings;
 pub mod setting_value;
+pub(crate) mod size;
 pub mod subject;
 
 pub use check::{Answers, Check, Place, Threshold, Thresholds};

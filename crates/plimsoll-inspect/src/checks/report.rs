@@ -75,7 +75,8 @@ impl Report {
             .count()
     }
 
-    /// Only what is worse than it was in an earlier report, or was not there. What was skipped is kept: it cannot be compared.
+    /// Only what is worse than it was in an earlier report, or was not there. What is skipped is kept, and so is what was skipped
+    /// then: it cannot be compared.
     #[must_use]
     pub fn since(self, earlier: &Report) -> Report {
         let was = |id: &str, subject: &str| {
@@ -83,7 +84,7 @@ impl Report {
             check
                 .findings
                 .iter()
-                .filter(|finding| finding.subject == subject)
+                .filter(|finding| finding.subject == subject && finding.state != State::Skipped)
                 .map(|finding| finding.state)
                 .max()
         };

@@ -7,7 +7,7 @@
 use super::check::{Answers, Check, Place, Thresholds};
 use super::finding::{Finding, State};
 use super::report::Checked;
-use super::subject::{ABOUT, Subject, literal};
+use super::subject::{ABOUT, ABOUT_UNDER_LOCKS, Subject, literal};
 use crate::answer::Unreadable;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -47,7 +47,8 @@ pub enum NotAsked {
     Unreadable(#[from] Unreadable),
 }
 
-/// What is known of the server; it is asked first.
+/// What is known of the server; it is asked first. Where a session keeps the catalog of roles locked, it is what the server
+/// knows without looking there: the role is then taken to exist, and to see what only a superuser surely sees.
 ///
 /// # Errors
 /// The server does not answer, or not like a PostgreSQL.
@@ -56,10 +57,22 @@ pub enum NotAsked {
 /// Dropping it leaves the question running for at most [`QUESTION_LIMIT`].
 pub async fn subject(client: &Client, asking: &Asking<'_>, until: Instant) -> Result<Subject, NotAsked> {
     let limit = until.saturating_duration_since(Instant::now());
-    match timeout_at(until, client.simple_query(&transaction(ABOUT, asking.role))).await {
-        Ok(answer) => Ok(Subject::read(&answer?)?),
-        Err(_) => Err(NotAsked::Hangs(limit)),
-    }
+    let ask = async |text: &str| {
+        timeout_at(until, client.simple_query(text)).await.map_err(|_| NotAsked::Hangs(limit))
+    };
+    let answer = match ask(&transaction(ABOUT, asking.role)).await? {
+        Err(error) if is_held_up(&error) => {
+            ask("ROLLBACK").await??;
+            ask(&transaction(ABOUT_UNDER_LOCKS, asking.role)).await?
+        }
+        answer => answer,
+    };
+    Ok(Subject::read(&answer?)?)
+}
+
+/// Another session holds a lock, or the server is too busy to answer in time.
+fn is_held_up(error: &tokio_postgres::Error) -> bool {
+    matches!(error.code(), Some(&(SqlState::LOCK_NOT_AVAILABLE | SqlState::QUERY_CANCELED)))
 }
 
 /// Asks these checks, of the server and, if there is one, of the pooler's console. `begins` hears of each check before it is
@@ -224,7 +237,7 @@ impl Run<'_> {
 fn transaction(question: &str, role: &str) -> String {
     format!(
         "BEGIN TRANSACTION READ ONLY; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; \
-         SET LOCAL plimsoll.role = {}; SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'postgres'; {}; COMMIT",
+         SET LOCAL search_path = pg_catalog; SET LOCAL plimsoll.role = {}; SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'postgres'; {}; COMMIT",
         QUESTION_LIMIT.as_millis(),
         LOCK_LIMIT.as_millis(),
         literal(role),

@@ -59,6 +59,46 @@ impl Scene {
         found.clone()
     }
 
+    /// The same, as soon as it is so: what sessions do shows a moment later, and so do counters.
+    pub(crate) async fn comes_to_find(&self, id: &str, subject: &str, state: State) -> Finding {
+        let is_it = |finding: &&Finding| finding.subject == subject && finding.state == state;
+        let what = format!("{state} for {subject}");
+        let checked = self.until(id, &what, |checked| checked.findings.iter().any(|one| is_it(&one))).await;
+        checked.findings.iter().find(is_it).unwrap().clone()
+    }
+
+    /// The same, as soon as it is so.
+    pub(crate) async fn comes_to_find_nothing(&self, id: &str) {
+        self.until(id, "nothing is found", |checked| checked.state() == State::Ok).await;
+    }
+
+    /// This check says nothing of this subject that is worse than ok.
+    pub(crate) async fn is_silent(&self, id: &str, subject: &str) {
+        let checked = self.found(id).await;
+        let about = checked.findings.iter().find(|finding| finding.subject == subject);
+        assert!(about.is_none_or(|about| about.state == State::Ok), "{checked:#?}");
+    }
+
+    /// The same, as soon as it is so.
+    pub(crate) async fn comes_to_be_silent(&self, id: &str, subject: &str) {
+        let what = format!("nothing is said of {subject}");
+        self.until(id, &what, |checked| checked.findings.iter().all(|finding| finding.subject != subject))
+            .await;
+    }
+
+    /// Asks until the answer is as wanted.
+    async fn until(&self, id: &str, what: &str, is_wanted: impl Fn(&Checked) -> bool) -> Checked {
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            let checked = self.found(id).await;
+            if is_wanted(&checked) {
+                return checked;
+            }
+            assert!(Instant::now() < end, "it did not happen: {what}: {checked:#?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// All is well for this check: no finding is worse than ok.
     pub(crate) async fn finds_nothing(&self, id: &str) {
         let checked = self.found(id).await;
@@ -69,13 +109,15 @@ impl Scene {
     pub(crate) async fn is_remedied(&self, id: &str, finding: &Finding) {
         let Some(Remedy::Sql { run, undo, .. }) = &finding.remedy else { panic!("it has SQL: {finding:#?}") };
         self.run(run).await;
-        let after = self.found(id).await;
-        let same = after.findings.iter().find(|other| other.subject == finding.subject);
-        assert!(same.is_none_or(|same| same.state < finding.state), "{run:?} puts it right: {after:#?}");
+        self.until(id, &format!("{run:?} puts it right"), |after| {
+            let same = after.findings.iter().find(|other| other.subject == finding.subject);
+            same.is_none_or(|same| same.state < finding.state)
+        })
+        .await;
         if !undo.is_empty() {
             self.run(undo).await;
-            let back = self.found(id).await;
-            assert!(back.findings.contains(finding), "{undo:?} brings it back: {back:#?}");
+            let what = format!("{undo:?} brings it back");
+            self.until(id, &what, |back| back.findings.contains(finding)).await;
         }
     }
 
