@@ -2,30 +2,32 @@
 -- foreign key of the table, not what replication or CLUSTER goes by. The statistics of a partitioned index are those of its
 -- partitions, which cannot be dropped one by one. After a crash, statistics begin anew, and in PostgreSQL 15 and later only
 -- those of the whole server tell when that was; so the later of the two times counts. There is always a row.
-WITH RECURSIVE tree AS (
-    SELECT c.oid AS root, c.oid AS part FROM pg_catalog.pg_class AS c WHERE c.relkind IN ('i', 'I') AND NOT c.relispartition
-    UNION ALL
-    SELECT t.root, h.inhrelid FROM tree AS t JOIN pg_catalog.pg_inherits AS h ON h.inhparent = t.part
-), used AS (
-    SELECT t.root, pg_catalog.sum(pg_catalog.pg_stat_get_numscans(t.part)) AS scans,
-           pg_catalog.sum(c.relpages::pg_catalog.int8) * pg_catalog.current_setting('block_size')::pg_catalog.int8 AS bytes
-    FROM tree AS t JOIN pg_catalog.pg_class AS c ON c.oid = t.part
-    GROUP BY t.root
-), unused AS MATERIALIZED (
-    SELECT i.indexrelid, i.indrelid, u.bytes, i.indexprs IS NOT NULL AS is_of_expression
-    FROM used AS u
-    JOIN pg_catalog.pg_index AS i ON i.indexrelid = u.root
-    JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid AND c.relpersistence <> 't'
+WITH RECURSIVE spare AS MATERIALIZED (
+    SELECT i.indexrelid, i.indrelid, i.indexprs IS NOT NULL AS is_of_expression
+    FROM pg_catalog.pg_index AS i
+    JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid AND NOT c.relispartition AND c.relpersistence <> 't'
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-    WHERE u.scans = 0 AND i.indisvalid
+    WHERE i.indisvalid
       AND NOT i.indisunique AND NOT i.indisprimary AND NOT i.indisexclusion AND NOT i.indisreplident AND NOT i.indisclustered
-      AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.conindid = i.indexrelid)
       AND NOT EXISTS (
           SELECT FROM pg_catalog.pg_constraint AS k
-          WHERE k.contype = 'f' AND k.conrelid = i.indrelid
-            AND (i.indkey::pg_catalog.int2[])[0:pg_catalog.cardinality(k.conkey) - 1] @> k.conkey
+          WHERE k.conrelid = i.indrelid
+            AND (k.conindid = i.indexrelid OR k.contype = 'f'
+                 AND (i.indkey::pg_catalog.int2[])[0:pg_catalog.cardinality(k.conkey) - 1] @> k.conkey)
       )
-    ORDER BY u.bytes DESC, i.indexrelid
+), tree AS (
+    SELECT s.*, s.indexrelid AS part FROM spare AS s
+    UNION ALL
+    SELECT t.indexrelid, t.indrelid, t.is_of_expression, h.inhrelid
+    FROM tree AS t JOIN pg_catalog.pg_inherits AS h ON h.inhparent = t.part
+), unused AS MATERIALIZED (
+    SELECT t.indexrelid, t.indrelid, t.is_of_expression,
+           pg_catalog.sum(c.relpages::pg_catalog.int8) * pg_catalog.current_setting('block_size')::pg_catalog.int8 AS bytes
+    FROM tree AS t
+    JOIN pg_catalog.pg_class AS c ON c.oid = t.part
+    GROUP BY t.indexrelid, t.indrelid, t.is_of_expression
+    HAVING pg_catalog.sum(pg_catalog.pg_stat_get_numscans(t.part)) = 0
+    ORDER BY bytes DESC, t.indexrelid
     LIMIT 1000
 ), since AS (
     SELECT EXTRACT(epoch FROM pg_catalog.now() - GREATEST(d.stats_reset, a.stats_reset)) AS seconds

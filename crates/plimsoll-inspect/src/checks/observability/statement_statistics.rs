@@ -49,30 +49,28 @@ fn forgotten(
     server: &ServerSettings,
     thresholds: &Thresholds,
 ) -> Result<Vec<Finding>, Unreadable> {
-    for row in answers.rows().filter(|row| row.has("times_forgotten")) {
-        let times = row.number::<f64>("times_forgotten")?.unwrap_or_default();
-        let hours = row.number::<f64>("collected_seconds")?.unwrap_or_default().max(1.0) / 3_600.0;
-        let most = thresholds.get(&FORGOTTEN);
-        if times == 0.0 {
-            return Ok(Vec::new());
-        }
-        let room = collecting.room.unwrap_or_default();
-        let state = if times / hours > most { State::Warn } else { State::Info };
-        let finding = Finding::new(
-            state,
-            SUBJECT,
-            format!(
-                "it has room for {room} statements and forgot the rarest {times:.0} times in {hours:.1} hours: those are in no list"
-            ),
-        )
+    let Some(row) = answers.rows().find(|row| row.has("times_forgotten")) else {
+        return Ok(vec![Finding::skipped(SUBJECT, "it does not tell whether it had to forget statements")]);
+    };
+    let times = row.number::<f64>("times_forgotten")?.unwrap_or_default();
+    let hours = row.number::<f64>("collected_seconds")?.unwrap_or_default().max(1.0) / 3_600.0;
+    let most = thresholds.get(&FORGOTTEN);
+    let state = match times {
+        0.0 => return Ok(Vec::new()),
+        times if times / hours > most => State::Warn,
+        _ => State::Info,
+    };
+    let room = collecting.room.unwrap_or_default();
+    let value = format!(
+        "it has room for {room} statements and forgot the rarest {times:.0} times in {hours:.1} hours: those are in no list"
+    );
+    let finding = Finding::new(state, SUBJECT, value)
         .source("pg_stat_statements_info.dealloc")
         .threshold(format!("never; at most {most} times an hour is no warning"));
-        return Ok(vec![match server.get("pg_stat_statements.max") {
-            Some(max) => finding.remedy(max.set(&(room * 2).to_string(), Effect::Restart)),
-            None => finding,
-        }]);
-    }
-    Ok(vec![Finding::skipped(SUBJECT, "it does not tell whether it had to forget statements")])
+    Ok(vec![match server.get("pg_stat_statements.max") {
+        Some(max) => finding.remedy(max.set(&(room * 2).to_string(), Effect::Restart)),
+        None => finding,
+    }])
 }
 
 fn remedy(gap: &Gap, server: &ServerSettings) -> Remedy {

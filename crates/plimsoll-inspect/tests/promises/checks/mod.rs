@@ -5,3 +5,4 @@ mod indexes;
 mod observability;
 mod replication;
 mod scene;
+mod whole;
