@@ -78,14 +78,17 @@ async fn a_partitioned_table_is_one_table_and_what_was_never_counted_is_skipped(
     .await
     .unwrap();
     let about = of("restored_a_b_fkey", "restored");
-    for _ in 0..200 {
+    // What a session counted may come a moment after it has ended, so the statistics are begun anew until nothing comes.
+    let mut tries = 0..400;
+    let unknown = loop {
+        assert!(tries.next().is_some(), "it is skipped in the end");
         db.execute("SELECT pg_stat_reset()").await.unwrap();
-        let findings = scene.found("I04").await.findings;
-        if findings.iter().any(|finding| finding.subject == about) {
-            break;
+        let mut findings = scene.found("I04").await.findings;
+        findings.retain(|finding| finding.subject == about && finding.state == State::Skipped);
+        if let Some(unknown) = findings.pop() {
+            break unknown;
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    let unknown = scene.finds("I04", &about, State::Skipped).await;
+    };
     assert!(unknown.value.ends_with("ANALYZE public.restored"), "{}", unknown.value);
 }
