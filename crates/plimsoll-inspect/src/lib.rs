@@ -21,6 +21,8 @@
 //! | [`blocking`] | who waits for a lock, and who holds it |
 //! | `checks/` (feature `checks`) | what is wrong with the server, and what puts it right |
 //! | [`integrity`] | whether the rows keep what the tables promise |
+//! | `layers/` (feature `checks`) | which time limit lies inside which, from the client to the lock |
+//! | `sessions/` (feature `checks`) | what each session does, which are meant, and how one is stopped |
 //! | [`statements`] | which statements take the server's time |
 //!
 //! What all questions keep to:
@@ -38,6 +40,10 @@ pub mod blocking;
 #[cfg(feature = "checks")]
 pub mod checks;
 pub mod integrity;
+#[cfg(feature = "checks")]
+pub mod layers;
+#[cfg(feature = "checks")]
+pub mod sessions;
 pub mod statements;
 
 pub use answer::Unreadable;

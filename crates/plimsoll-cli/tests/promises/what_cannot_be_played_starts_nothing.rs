@@ -9,7 +9,7 @@ fn refused(arguments: &[&str]) -> String {
     demo.arg("demo").args(arguments).env("PLIMSOLL_PG_BIN", nowhere.path());
     let output = demo.stdin(Stdio::null()).output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert_eq!(output.status.code(), Some(3), "{error}");
     assert!(output.stdout.is_empty(), "{:?}", output.stdout);
     error
 }

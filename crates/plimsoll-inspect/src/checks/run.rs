@@ -33,14 +33,14 @@ pub struct Asking<'a> {
     pub thresholds: Thresholds,
 }
 
-/// Why nothing could be asked at all.
+/// Why a question was not answered.
 #[derive(Debug, thiserror::Error)]
 pub enum NotAsked {
     /// The server refused, or the connection was lost.
-    #[error("the first question was not answered: {0}")]
+    #[error("a question was not answered: {0}")]
     Refused(#[from] tokio_postgres::Error),
     /// No answer came in time.
-    #[error("the first question was not answered within {0:?}: the server, or what stands before it, hangs")]
+    #[error("a question was not answered within {0:?}: the server, or what stands before it, hangs")]
     Hangs(Duration),
     /// It is no PostgreSQL, or one that is too old.
     #[error(transparent)]
@@ -56,23 +56,41 @@ pub enum NotAsked {
 /// # Cancel safety
 /// Dropping it leaves the question running for at most [`QUESTION_LIMIT`].
 pub async fn subject(client: &Client, asking: &Asking<'_>, until: Instant) -> Result<Subject, NotAsked> {
-    let limit = until.saturating_duration_since(Instant::now());
-    let ask = async |text: &str| {
-        timeout_at(until, client.simple_query(text)).await.map_err(|_| NotAsked::Hangs(limit))
-    };
-    let answer = match ask(&transaction(ABOUT, asking.role)).await? {
-        Err(error) if is_held_up(&error) => {
-            ask("ROLLBACK").await??;
-            ask(&transaction(ABOUT_UNDER_LOCKS, asking.role)).await?
+    let answer = match question(client, ABOUT, asking, until).await {
+        Err(NotAsked::Refused(error)) if is_held_up(&error) => {
+            let limit = until.saturating_duration_since(Instant::now());
+            let put_in_order = timeout_at(until, client.simple_query("ROLLBACK")).await;
+            put_in_order.map_err(|_| NotAsked::Hangs(limit))??;
+            question(client, ABOUT_UNDER_LOCKS, asking, until).await?
         }
-        answer => answer,
+        answer => answer?,
     };
-    Ok(Subject::read(&answer?)?)
+    Ok(Subject::read(&answer)?)
 }
 
 /// Another session holds a lock, or the server is too busy to answer in time.
 fn is_held_up(error: &tokio_postgres::Error) -> bool {
     matches!(error.code(), Some(&(SqlState::LOCK_NOT_AVAILABLE | SqlState::QUERY_CANCELED)))
+}
+
+/// Asks one question as the checks are asked: in a transaction that only reads, within the same limits.
+///
+/// # Errors
+/// The server refuses, or does not answer in time.
+///
+/// # Cancel safety
+/// Dropping it leaves the question running for at most [`QUESTION_LIMIT`].
+pub async fn question(
+    client: &Client,
+    question: &str,
+    asking: &Asking<'_>,
+    until: Instant,
+) -> Result<Vec<SimpleQueryMessage>, NotAsked> {
+    let limit = until.saturating_duration_since(Instant::now());
+    match timeout_at(until, client.simple_query(&transaction(question, asking.role))).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(NotAsked::Hangs(limit)),
+    }
 }
 
 /// Asks these checks, of the server and, if there is one, of the pooler's console. `begins` hears of each check before it is
@@ -141,6 +159,9 @@ impl Run<'_> {
                 check.since
             ));
         }
+        if check.needs_role && !subject.role_exists {
+            return Some(format!("there is no role {}", subject.role));
+        }
         if check.needs_primary && subject.is_standby {
             return Some("this server is a standby: ask its primary".to_owned());
         }
@@ -161,8 +182,12 @@ impl Run<'_> {
                 return vec![Finding::skipped(subject_of(check), why)];
             }
         }
+        for question in check.ask_if_known {
+            // A refusal is remembered with the others, and is no answer.
+            let _ = self.learn(check.place, question).await;
+        }
         let known = |question: &&'static str| self.known.get(question)?.as_deref().ok();
-        let answers = Answers(check.ask.iter().filter_map(known).collect());
+        let answers = Answers(check.ask.iter().chain(check.ask_if_known).filter_map(known).collect());
         match (check.read)(&answers, subject, thresholds) {
             Ok(findings) if findings.is_empty() => {
                 vec![Finding::new(State::Ok, subject_of(check), check.title)]

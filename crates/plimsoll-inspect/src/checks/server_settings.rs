@@ -3,8 +3,8 @@
 use crate::answer::Unreadable;
 use crate::checks::check::Answers;
 use crate::checks::finding::{Effect, Remedy};
-use crate::checks::role_settings::RoleSetting;
-use crate::checks::subject::{Subject, literal, quoted};
+use crate::checks::role_settings::{RoleSetting, set_all};
+use crate::checks::subject::{Subject, literal};
 use std::collections::BTreeMap;
 
 /// Asks for all of them.
@@ -58,7 +58,7 @@ impl ServerSettings {
     /// What gives new sessions of the role this value: said at the level that decides now, for the server if that is the one.
     pub(crate) fn set(&self, setting: &RoleSetting, value: &str, subject: &Subject) -> Remedy {
         let Some(of_server) = self.get(&setting.name).filter(|_| setting.is_of_server) else {
-            return set_for_role(setting, value, subject);
+            return set_all([(setting, value.to_owned())], subject);
         };
         of_server.set(&literal(value), Effect::Reload)
     }
@@ -98,21 +98,6 @@ impl ServerSetting {
         let elements = self.value.split(',').map(|element| element.trim().trim_matches('"'));
         elements.filter(|element| !element.is_empty())
     }
-}
-
-/// What gives new sessions of the role this value, and what brings back how it was.
-pub(crate) fn set_for_role(setting: &RoleSetting, value: &str, subject: &Subject) -> Remedy {
-    let in_database = match setting.source.as_str() {
-        "role in database" => format!(" IN DATABASE {}", quoted(&subject.database)),
-        _ => String::new(),
-    };
-    let whom = format!("ALTER ROLE {}{in_database}", quoted(&subject.role));
-    let name = &setting.name;
-    let undo = match (setting.source.as_str(), &setting.text) {
-        ("role in database" | "role", Some(old)) => format!("{whom} SET {name} = {}", literal(old)),
-        _ => format!("{whom} RESET {name}"),
-    };
-    Remedy::for_new_sessions(format!("{whom} SET {name} = {}", literal(value)), undo)
 }
 
 #[cfg(test)]

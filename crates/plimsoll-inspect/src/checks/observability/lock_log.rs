@@ -3,8 +3,9 @@
 use crate::answer::Unreadable;
 use crate::checks::check::{Answers, Check, Thresholds};
 use crate::checks::finding::{Finding, State};
-use crate::checks::role_settings::{self, ROLE_SETTINGS};
-use crate::checks::server_settings::{SERVER_SETTINGS, ServerSettings, set_for_role};
+use crate::checks::role_settings::{self, ROLE_SETTINGS, set_all};
+use crate::checks::server_settings::{SERVER_SETTINGS, ServerSettings};
+use crate::checks::setting_value::time;
 use crate::checks::subject::Subject;
 
 pub(super) const O02: Check = Check {
@@ -47,7 +48,7 @@ fn read(answers: &Answers<'_>, subject: &Subject, _: &Thresholds) -> Result<Vec<
             )
             .source(format!("{}, lock_timeout: {}", deadlock.source, lock.source))
             .threshold("deadlock_timeout shorter than lock_timeout")
-            .remedy(set_for_role(deadlock, &format!("{}ms", (waits / 2.0).floor().max(1.0)), subject)),
+            .remedy(set_all([(deadlock, time((waits / 2.0).floor().max(1.0)))], subject)),
         ),
         (Some(_), Some(_)) => {}
         (None, _) => found.push(skipped("deadlock_timeout")),
