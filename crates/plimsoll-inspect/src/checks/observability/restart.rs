@@ -85,7 +85,9 @@ fn version(
             State::Warn,
             "version",
             format!("the server is {text}, {behind} minor releases behind {major}.{latest}"),
-            format!("{major}.{latest}, which was the last at the end of November 2026, or newer"),
+            format!(
+                "{major}.{latest}, the newest that is known here (end of November 2026), or one after it"
+            ),
             format!(
                 "install {major}.{latest} or newer and restart the server: a minor release changes no data"
             ),

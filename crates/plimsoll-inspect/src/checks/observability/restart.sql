@@ -1,6 +1,6 @@
--- What is known of this server's major version: its last minor release and the day on which the project stops to care for it, as
--- of the end of November 2026, and the days until then by the server's clock. Minor releases appear for all majors together.
--- Source: postgresql.org, "Versioning Policy", and the releases that distributions have.
+-- What is known of this server's major version: the newest minor release that could be found at the end of November 2026, the day
+-- on which the project stops to care for it, and the days until then by the server's clock. Source: postgresql.org, "Versioning
+-- Policy", for the days; distributions for 15.20 and 18.6, and for the others that minor releases appear for all majors together.
 SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4 % 10000 AS minor,
        v.latest_minor, v.ends_on, v.ends_on - (pg_catalog.now() AT TIME ZONE 'UTC')::pg_catalog.date AS days_left
 FROM (VALUES (14, 25, DATE '2026-11-12'), (15, 20, DATE '2027-11-11'), (16, 16, DATE '2028-11-09'),
