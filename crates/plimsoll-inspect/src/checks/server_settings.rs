@@ -71,7 +71,8 @@ impl ServerSetting {
         let name = &self.name;
         if !matches!(self.source.as_str(), "default" | "configuration file" | "override") {
             return Remedy::advice(format!(
-                "{name} comes from the {}, which is stronger than the configuration: change it there to {value}",
+                "{name} comes from the {}, which is stronger than the configuration: change it there to \
+                 {value}",
                 self.source
             ));
         }

@@ -15,7 +15,8 @@ const ROWS: Threshold = Threshold {
 pub(super) const I04: Check = Check {
     id: "I04",
     title: "Each large table that refers to another has an index for it",
-    why: "without it each DELETE of a parent's row, and each change of its key, reads the whole table that refers to it and keeps locks meanwhile",
+    why: "without it each DELETE of a parent's row, and each change of its key, reads the whole table that \
+     refers to it and keeps locks meanwhile",
     ask: &[include_str!("foreign_keys.sql")],
     needs_primary: true,
     thresholds: &[ROWS],
@@ -33,11 +34,15 @@ fn read(answers: &Answers<'_>, _: &Subject, thresholds: &Thresholds) -> Result<V
         match row.number::<f64>("row_count")? {
             None => found.push(Finding::skipped(
                 subject,
-                format!("no index begins with its columns, and nothing has counted the rows of {table}: ANALYZE {table}"),
+                format!(
+                    "no index begins with its columns, and nothing has counted the rows of {table}: \
+                     ANALYZE {table}"
+                ),
             )),
-            Some(rows) if rows > most => found.push(finding(row, subject, rows)?.threshold(format!(
-                "an index that begins with its columns, or at most {most} rows"
-            ))),
+            Some(rows) if rows > most => found.push(
+                finding(row, subject, rows)?
+                    .threshold(format!("an index that begins with its columns, or at most {most} rows")),
+            ),
             Some(_) => {}
         }
     }
@@ -48,7 +53,8 @@ fn finding(row: Row<'_>, subject: String, rows: f64) -> Result<Finding, Unreadab
     let text = |column| row.text(column).map(Option::unwrap_or_default);
     let (table, parent, columns) = (text("table_name")?, text("parent_name")?, text("column_names")?);
     let value = format!(
-        "no index of {table}, which has about {rows:.0} rows, begins with the columns ({columns}) that refer to {parent}"
+        "no index of {table}, which has about {rows:.0} rows, begins with the columns ({columns}) that \
+         refer to {parent}"
     );
     let name = quoted(text("free_name")?);
     let remedy = if row.flag("is_partitioned")? {

@@ -9,7 +9,8 @@ use crate::checks::subject::Subject;
 pub(super) const I01: Check = Check {
     id: "I01",
     title: "Each index can be used by queries",
-    why: "a CREATE INDEX CONCURRENTLY that failed leaves an index that costs each write its time and serves no query",
+    why: "a CREATE INDEX CONCURRENTLY that failed leaves an index that costs each write its time and serves \
+     no query",
     ask: &[include_str!("invalid.sql")],
     needs_primary: true,
     read,

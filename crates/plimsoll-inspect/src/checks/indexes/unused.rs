@@ -32,7 +32,8 @@ const LARGE: Threshold = Threshold {
 pub(super) const I03: Check = Check {
     id: "I03",
     title: "Each index is used",
-    why: "an index that no query uses makes each write slower, fills memory and disk, and is vacuumed for nothing",
+    why: "an index that no query uses makes each write slower, fills memory and disk, and is vacuumed for \
+     nothing",
     ask: &[include_str!("unused.sql")],
     needs_primary: true,
     thresholds: &[AGE, SMALLEST, LARGE],
@@ -70,7 +71,8 @@ fn read(
     Ok(vec![Finding::skipped(
         format!("database {}", subject.database),
         format!(
-            "statistics were collected {age}, and only {needed:.0} days would tell that the {} indexes without a scan are unused",
+            "statistics were collected {age}, and only {needed:.0} days would tell that the {} indexes \
+             without a scan are unused",
             found.len()
         ),
     )])
@@ -81,12 +83,14 @@ fn finding(row: Row<'_>, state: State, days: f64) -> Result<Finding, Unreadable>
     let table = row.text("table_name")?.unwrap_or_default();
     let shown = size(row.number::<f64>("bytes")?.unwrap_or_default());
     let mut value = format!(
-        "no scan on this server has used the index of {table} ({shown}) in the {days:.0} days of its statistics, unless it is younger than that"
+        "no scan on this server has used the index of {table} ({shown}) in the {days:.0} days of its \
+         statistics, unless it is younger than that"
     );
     match row.number::<u64>("standbys")?.unwrap_or_default() {
         0 => value.push_str("; a standby's own use of it does not show here"),
         standbys => value.push_str(&format!(
-            "; {standbys} standbys follow this server, and what their queries use does not show here: ask them first"
+            "; {standbys} standbys follow this server, and what their queries use does not show here: ask \
+             them first"
         )),
     }
     if row.flag("is_of_expression")? {

@@ -11,7 +11,8 @@ use crate::checks::subject::Subject;
 pub(super) const O02: Check = Check {
     id: "O02",
     title: "Waits for locks are in the server's log",
-    why: "a pile-up of waiting sessions is over when somebody looks, and only the log tells afterwards who kept the lock",
+    why: "a pile-up of waiting sessions is over when somebody looks, and only the log tells afterwards who \
+     kept the lock",
     ask: &[ROLE_SETTINGS, SERVER_SETTINGS],
     read,
     ..Check::USUAL
@@ -42,7 +43,8 @@ fn read(answers: &Answers<'_>, subject: &Subject, _: &Thresholds) -> Result<Vec<
                 State::Warn,
                 "setting deadlock_timeout",
                 format!(
-                    "a wait is logged after {looks} ms (deadlock_timeout), and {} gives up after {waits} ms (lock_timeout): none is logged",
+                    "a wait is logged after {looks} ms (deadlock_timeout), and {} gives up after {waits} ms \
+                     (lock_timeout): none is logged",
                     subject.the_role()
                 ),
             )

@@ -23,7 +23,8 @@ const ENDS: Threshold = Threshold {
 pub(super) const O07: Check = Check {
     id: "O07",
     title: "The server runs the settings that are configured, in a version that is supported and up to date",
-    why: "a setting that waits for a restart surprises at the next one, and errors that a minor release repairs are found in versions without it",
+    why: "a setting that waits for a restart surprises at the next one, and errors that a minor release \
+     repairs are found in versions without it",
     ask: &[SERVER_SETTINGS, include_str!("restart.sql")],
     thresholds: &[BEHIND, ENDS],
     read,
@@ -104,7 +105,10 @@ fn version(
     found.push(finding(
         state,
         "end of life",
-        format!("support for PostgreSQL {major} {when} on {ends_on}: no errors are repaired after it, those of security included"),
+        format!(
+            "support for PostgreSQL {major} {when} on {ends_on}: no errors are repaired after it, those \
+             of security included"
+        ),
         format!("more than {} days of support", thresholds.get(&ENDS)),
         "plan the upgrade to a newer major version (pg_upgrade, or logical replication)".to_owned(),
     ));

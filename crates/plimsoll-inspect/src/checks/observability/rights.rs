@@ -8,7 +8,8 @@ use crate::checks::subject::quoted;
 pub(super) const O09: Check = Check {
     id: "O09",
     title: "The role that asks may see what the checks look at",
-    why: "a server hides what others do and how it is configured from ordinary roles, and what is hidden cannot be checked",
+    why: "a server hides what others do and how it is configured from ordinary roles, and what is hidden \
+     cannot be checked",
     read: |_, subject, _| {
         if subject.monitors {
             return Ok(Vec::new());
@@ -20,7 +21,8 @@ pub(super) const O09: Check = Check {
                 State::Info,
                 format!("role {}", subject.login),
                 format!(
-                    "it does not have the rights of pg_monitor, so these checks are skipped: {}; others skip what they cannot see",
+                    "it does not have the rights of pg_monitor, so these checks are skipped: {}; others \
+                     skip what they cannot see",
                     skipped.join(", ")
                 ),
             )

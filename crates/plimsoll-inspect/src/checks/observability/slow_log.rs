@@ -30,7 +30,8 @@ const SETTINGS: [(&str, &Threshold, &str, &str); 2] = [
 pub(super) const O03: Check = Check {
     id: "O03",
     title: "What takes long is in the server's log",
-    why: "statistics tell how long a statement takes on the whole, and only the log tells which call took long, when and with whom",
+    why: "statistics tell how long a statement takes on the whole, and only the log tells which call took \
+     long, when and with whom",
     ask: &[ROLE_SETTINGS, SERVER_SETTINGS],
     thresholds: &[STATEMENT, AUTOVACUUM],
     read,

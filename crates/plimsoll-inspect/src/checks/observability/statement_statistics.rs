@@ -62,7 +62,8 @@ fn forgotten(
     };
     let room = collecting.room.unwrap_or_default();
     let value = format!(
-        "it has room for {room} statements and forgot the rarest {times:.0} times in {hours:.1} hours: those are in no list"
+        "it has room for {room} statements and forgot the rarest {times:.0} times in {hours:.1} hours: \
+         those are in no list"
     );
     let finding = Finding::new(state, SUBJECT, value)
         .source("pg_stat_statements_info.dealloc")

@@ -12,7 +12,8 @@ const SETTING: &str = "synchronous_commit";
 pub(super) const R04: Check = Check {
     id: "R04",
     title: "What the application was told is committed survives a crash",
-    why: "with it off the server answers a COMMIT before the commit is on disk, and a crash loses what was acknowledged",
+    why: "with it off the server answers a COMMIT before the commit is on disk, and a crash loses what was \
+     acknowledged",
     ask: &[ROLE_SETTINGS, SERVER_SETTINGS],
     read,
     ..Check::USUAL

@@ -12,7 +12,8 @@ const SETTINGS: [(&str, State, &str); 3] = [
     (
         "full_page_writes",
         State::Crit,
-        "a crash of the machine can leave pages that are half old and half new, unless the file system writes whole pages",
+        "a crash of the machine can leave pages that are half old and half new, unless the file system \
+         writes whole pages",
     ),
     ("data_checksums", State::Info, "a page that the disk has changed is read as if it were right"),
 ];
@@ -20,7 +21,8 @@ const SETTINGS: [(&str, State, &str); 3] = [
 pub(super) const R05: Check = Check {
     id: "R05",
     title: "The server's files survive a crash of the machine",
-    why: "a database that was not written as it should be is found broken only after the crash, and then only a backup helps",
+    why: "a database that was not written as it should be is found broken only after the crash, and then \
+     only a backup helps",
     ask: &[SERVER_SETTINGS],
     read,
     ..Check::USUAL
@@ -40,7 +42,8 @@ fn read(answers: &Answers<'_>, _: &Subject, _: &Thresholds) -> Result<Vec<Findin
         }
         let remedy = match name {
             "data_checksums" => Remedy::advice(
-                "stop the server cleanly and run pg_checksums --enable on its data folder, which reads and writes all of it",
+                "stop the server cleanly and run pg_checksums --enable on its data folder, which reads and \
+                 writes all of it",
             ),
             _ => setting.set("'on'", Effect::Reload),
         };

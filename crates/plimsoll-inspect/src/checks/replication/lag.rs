@@ -30,7 +30,8 @@ const BYTES_WARN: Threshold = Threshold {
 pub(super) const R01: Check = Check {
     id: "R01",
     title: "Standbys keep up with their primary",
-    why: "what is read from a standby is as old as its lag, and a failover loses what the standby has not received",
+    why: "what is read from a standby is as old as its lag, and a failover loses what the standby has not \
+     received",
     ask: &[include_str!("lag.sql")],
     needs_monitor: true,
     thresholds: &[SECONDS_WARN, SECONDS_CRIT, BYTES_WARN],
@@ -59,7 +60,8 @@ fn of_this_server(row: Row<'_>, thresholds: &Thresholds) -> Result<Option<Findin
         if !row.flag("has_primary")? {
             return Ok(Some(Finding::skipped(
                 SUBJECT,
-                "it replays an archive and no stream: while nothing comes it cannot be known whether anything is missing",
+                "it replays an archive and no stream: while nothing comes it cannot be known whether \
+                 anything is missing",
             )));
         }
         return Ok(Some(

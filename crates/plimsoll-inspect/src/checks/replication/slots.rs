@@ -9,7 +9,8 @@ const ABSENT: Threshold = Threshold {
     name: "inactive_slot_warn",
     default: 60.0,
     unit: "s",
-    meaning: "a slot without a consumer for longer is a warning; before PostgreSQL 17 each one is, since the server does not tell for how long",
+    meaning: "a slot without a consumer for longer is a warning; before PostgreSQL 17 each one is, since \
+     the server does not tell for how long",
 };
 
 const KEPT: Threshold = Threshold {
@@ -22,7 +23,8 @@ const KEPT: Threshold = Threshold {
 pub(super) const R02: Check = Check {
     id: "R02",
     title: "Each replication slot has a consumer that keeps up",
-    why: "a slot without a consumer keeps the log until the disk is full, and a slot that lost its log means a standby or subscriber to be made anew",
+    why: "a slot without a consumer keeps the log until the disk is full, and a slot that lost its log \
+     means a standby or subscriber to be made anew",
     ask: &[include_str!("slots.sql")],
     thresholds: &[ABSENT, KEPT],
     read: |answers, _, thresholds| {

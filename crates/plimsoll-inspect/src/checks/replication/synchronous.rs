@@ -12,7 +12,8 @@ const SETTING: &str = "synchronous_standby_names";
 pub(super) const R03: Check = Check {
     id: "R03",
     title: "The standbys that commits wait for are connected",
-    why: "a commit that waits for a synchronous standby waits without any limit, and no timeout of the server ends it",
+    why: "a commit that waits for a synchronous standby waits without any limit, and no timeout of the \
+     server ends it",
     ask: &[ROLE_SETTINGS, SERVER_SETTINGS, include_str!("synchronous.sql")],
     needs_monitor: true,
     needs_primary: true,

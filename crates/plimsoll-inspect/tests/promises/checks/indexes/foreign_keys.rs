@@ -29,7 +29,8 @@ async fn a_large_table_without_one_is_found_and_gets_it() {
 
     // Neither an index that begins with another column, nor one of some rows.
     db.execute(
-        "CREATE INDEX of_region_idx ON \"Orders\" (id, b, \"Region\"); CREATE INDEX partial ON \"Orders\" (b, \"Region\") WHERE id > 5",
+        "CREATE INDEX of_region_idx ON \"Orders\" (id, b, \"Region\"); CREATE INDEX partial ON \"Orders\" \
+         (b, \"Region\") WHERE id > 5",
     )
     .await
     .unwrap();
@@ -73,7 +74,8 @@ async fn a_partitioned_table_is_one_table_and_what_was_never_counted_is_skipped(
 
     // Rows that nothing has counted, neither ANALYZE nor the statistics.
     db.execute(
-        "CREATE TABLE restored (a int, b int, FOREIGN KEY (a, b) REFERENCES regions); INSERT INTO restored SELECT a, b FROM regions",
+        "CREATE TABLE restored (a int, b int, FOREIGN KEY (a, b) REFERENCES regions); INSERT INTO restored \
+         SELECT a, b FROM regions",
     )
     .await
     .unwrap();

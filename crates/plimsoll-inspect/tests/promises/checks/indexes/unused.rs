@@ -36,7 +36,8 @@ async fn an_index_that_nothing_uses_is_found_dropped_and_brought_back() {
     let Some(Remedy::Sql { undo, .. }) = &finding.remedy else { panic!("{finding:#?}") };
     assert_eq!(
         undo[0],
-        "CREATE INDEX CONCURRENTLY by_code ON public.\"Orders\" USING btree (code DESC) INCLUDE (name) WITH (fillfactor='70') WHERE (code > 5)"
+        "CREATE INDEX CONCURRENTLY by_code ON public.\"Orders\" USING btree (code DESC) INCLUDE (name) WITH \
+         (fillfactor='70') WHERE (code > 5)"
     );
     scene.is_remedied("I03", &finding).await;
     let of_expression = scene.finds("I03", "index public.by_name", State::Info).await;

@@ -20,7 +20,8 @@ async fn a_slot_without_a_consumer_is_found_and_dropped() {
     let cluster = Cluster::start().await.unwrap();
     let mut scene = Scene::at(&cluster.url("postgres"), "postgres").await;
     scene.finds_nothing("R02").await;
-    let make = "SELECT pg_create_physical_replication_slot('gone', true), pg_create_physical_replication_slot('unused')";
+    let make = "SELECT pg_create_physical_replication_slot('gone', true), \
+     pg_create_physical_replication_slot('unused')";
     cluster.execute("postgres", make).await.unwrap();
     // PostgreSQL 17 tells since when, so that a consumer has a minute to come back.
     if cluster.version() >= 17 {

@@ -16,7 +16,8 @@ use tokio_postgres::error::SqlState;
 const SLACK: Duration = Duration::from_secs(2);
 
 /// The sessions of the one that asks, and of these how many are at rest.
-const SESSIONS: &str = "SELECT count(*), count(*) FILTER (WHERE state = 'idle') FROM pg_stat_activity WHERE application_name = 'asker'";
+const SESSIONS: &str = "SELECT count(*), count(*) FILTER (WHERE state = 'idle') FROM pg_stat_activity WHERE \
+ application_name = 'asker'";
 
 async fn server() -> Cluster {
     let cluster = Cluster::builder().setting("max_connections", "10").start().await.unwrap();

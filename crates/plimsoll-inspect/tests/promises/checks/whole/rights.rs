@@ -16,7 +16,8 @@ const BAD: &[&str] = &[
     "ALTER ROLE app SET synchronous_commit = off",
     "ALTER ROLE app SET lock_timeout = '1ms'",
     "CREATE TABLE parents (id int PRIMARY KEY)",
-    "CREATE TABLE orders (id smallserial PRIMARY KEY, parent int REFERENCES parents, code int) WITH (autovacuum_enabled = off)",
+    "CREATE TABLE orders (id smallserial PRIMARY KEY, parent int REFERENCES parents, code int) WITH \
+     (autovacuum_enabled = off)",
     "INSERT INTO parents SELECT generate_series(1, 10)",
     "INSERT INTO orders (parent, code) SELECT n % 10 + 1, n / 2 FROM generate_series(1, 20000) AS n",
     "CREATE INDEX by_code ON orders (code)",
