@@ -101,8 +101,13 @@ impl Collecting {
     /// # Errors
     /// The answer is not one to this question.
     pub fn read(answer: &[SimpleQueryMessage]) -> Result<Self, Unreadable> {
+        Self::of(rows(answer))
+    }
+
+    /// The same of rows, which may be those of other questions too.
+    pub(crate) fn of<'a>(rows: impl Iterator<Item = Row<'a>>) -> Result<Self, Unreadable> {
         let mut found = Collecting::default();
-        for row in rows(answer).filter(|row| row.has("is_available")) {
+        for row in rows.filter(|row| row.has("is_available")) {
             found = Collecting {
                 version: row.text("version")?.map(str::to_owned),
                 schema: row.text("schema_name")?.map(str::to_owned),

@@ -7,7 +7,7 @@
 use super::check::{Answers, Check, Place, Thresholds};
 use super::finding::{Finding, State};
 use super::report::Checked;
-use super::subject::{ABOUT, Subject, literal};
+use super::subject::{ABOUT, ABOUT_UNDER_LOCKS, Subject, literal};
 use crate::answer::Unreadable;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -47,7 +47,8 @@ pub enum NotAsked {
     Unreadable(#[from] Unreadable),
 }
 
-/// What is known of the server; it is asked first.
+/// What is known of the server; it is asked first. Where a session keeps the catalog of roles locked, it is what the server
+/// knows without looking there: the role is then taken to exist, and to see what only a superuser surely sees.
 ///
 /// # Errors
 /// The server does not answer, or not like a PostgreSQL.
@@ -55,7 +56,21 @@ pub enum NotAsked {
 /// # Cancel safety
 /// Dropping it leaves the question running for at most [`QUESTION_LIMIT`].
 pub async fn subject(client: &Client, asking: &Asking<'_>, until: Instant) -> Result<Subject, NotAsked> {
-    Ok(Subject::read(&question(client, ABOUT, asking, until).await?)?)
+    let answer = match question(client, ABOUT, asking, until).await {
+        Err(NotAsked::Refused(error)) if is_held_up(&error) => {
+            let limit = until.saturating_duration_since(Instant::now());
+            let put_in_order = timeout_at(until, client.simple_query("ROLLBACK")).await;
+            put_in_order.map_err(|_| NotAsked::Hangs(limit))??;
+            question(client, ABOUT_UNDER_LOCKS, asking, until).await?
+        }
+        answer => answer?,
+    };
+    Ok(Subject::read(&answer)?)
+}
+
+/// Another session holds a lock, or the server is too busy to answer in time.
+fn is_held_up(error: &tokio_postgres::Error) -> bool {
+    matches!(error.code(), Some(&(SqlState::LOCK_NOT_AVAILABLE | SqlState::QUERY_CANCELED)))
 }
 
 /// Asks one question as the checks are asked: in a transaction that only reads, within the same limits.
@@ -254,7 +269,7 @@ impl Run<'_> {
 fn transaction(question: &str, role: &str) -> String {
     format!(
         "BEGIN TRANSACTION READ ONLY; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; \
-         SET LOCAL plimsoll.role = {}; SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'postgres'; {}; COMMIT",
+         SET LOCAL search_path = pg_catalog; SET LOCAL plimsoll.role = {}; SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'postgres'; {}; COMMIT",
         QUESTION_LIMIT.as_millis(),
         LOCK_LIMIT.as_millis(),
         literal(role),

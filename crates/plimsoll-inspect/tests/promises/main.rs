@@ -10,4 +10,5 @@ mod statements_that_take_the_time_are_listed;
 mod who_blocks_whom_is_found;
 
 // What several promises begin with.
+mod frozen;
 mod session;
