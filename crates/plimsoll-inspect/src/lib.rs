@@ -20,6 +20,7 @@
 //! |---|---|
 //! | [`blocking`] | who waits for a lock, and who holds it |
 //! | `checks/` (feature `checks`) | what is wrong with the server, and what puts it right |
+//! | `profiles/` (feature `checks`) | what a server, a database and its roles ought to be told |
 //! | [`integrity`] | whether the rows keep what the tables promise |
 //! | [`statements`] | which statements take the server's time |
 //!
@@ -38,6 +39,8 @@ pub mod blocking;
 #[cfg(feature = "checks")]
 pub mod checks;
 pub mod integrity;
+#[cfg(feature = "checks")]
+pub mod profiles;
 pub mod statements;
 
 pub use answer::Unreadable;

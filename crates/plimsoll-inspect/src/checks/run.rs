@@ -221,7 +221,7 @@ impl Run<'_> {
 }
 
 /// A question as a transaction of its own, which only reads, within limits.
-fn transaction(question: &str, role: &str) -> String {
+pub(crate) fn transaction(question: &str, role: &str) -> String {
     format!(
         "BEGIN TRANSACTION READ ONLY; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; \
          SET LOCAL plimsoll.role = {}; SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'postgres'; {}; COMMIT",

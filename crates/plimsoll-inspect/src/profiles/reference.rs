@@ -1,0 +1,1 @@
+//! `docs/db.md`: the configuration of PostgreSQL, made of the profiles.
