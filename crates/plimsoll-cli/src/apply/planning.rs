@@ -62,7 +62,7 @@ fn of_finding(id: &str, finding: &Finding) -> Option<Planned> {
         (_, State::Warn | State::Crit) => {
             Some(Planned::Advice { what, is, text: "there is no remedy in SQL".to_owned() })
         }
-        _ => Some(Planned::Already { what, is, from, reading: Reading::Probe }),
+        _ => Some(Planned::Already { what, is, from, reading: Reading::Probe { probe: found(false) } }),
     }
 }
 

@@ -8,7 +8,7 @@ use super::server::{First, Server, columns, soon};
 use crate::connect::Target;
 use anyhow::{Context, Result, ensure};
 use plimsoll_inspect::checks::finding::Effect;
-use plimsoll_inspect::profiles::{Reading, situation};
+use plimsoll_inspect::profiles::{Probe, Reading, situation};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::SimpleQueryMessage;
@@ -29,6 +29,8 @@ pub(super) struct Read {
 #[derive(Clone, Debug)]
 pub(super) struct Way {
     target: Target,
+    /// The command's own, for what the application's role may not see.
+    own: Target,
     /// It is the application's own.
     is_the_applications: bool,
 }
@@ -50,7 +52,7 @@ impl Way {
             Some(url) => Target { url: Some(url.to_owned()), ..own.clone() },
             None => own.clone(),
         };
-        Way { target, is_the_applications: through.is_some() }
+        Way { target, own: own.clone(), is_the_applications: through.is_some() }
     }
 
     /// Which role and which database it leads to.
@@ -81,7 +83,7 @@ impl Way {
                 }
             }
             Reading::Check { id, subject, is_found } => {
-                let probe = plimsoll_inspect::profiles::Probe::Found {
+                let probe = Probe::Found {
                     id: id.clone(),
                     subject: subject.clone(),
                     is_found: *is_found,
@@ -94,7 +96,14 @@ impl Way {
                 };
                 Ok(Read { arrived, shown: format!("check {id} {says}"), why: (!arrived).then(|| why.to_owned()) })
             }
-            _ => Ok(Read { arrived: true, shown: "done".to_owned(), why: None }),
+            Reading::Probe { probe: Probe::Sql { sql } } => {
+                let connection = self.own.connect("apply").await.context("reading back")?;
+                let answer = situation::ask(connection.client(), sql, &server.subject.role, soon()).await?;
+                let arrived = super::server::first(&answer)?.0.into_iter().next().flatten().as_deref() == Some("t");
+                let (shown, why) = if arrived { ("it is so", None) } else { ("it is not so", Some("it was undone since")) };
+                Ok(Read { arrived, shown: shown.to_owned(), why: why.map(str::to_owned) })
+            }
+            _ => Ok(Read { arrived: true, shown: "nothing to read".to_owned(), why: None }),
         }
     }
 

@@ -67,7 +67,7 @@ pub async fn plan(
             is_so = row.flag("is_so")?;
         }
         all.push(if is_so {
-            Planned::Already { what: step.what, is: step.will, from: step.from, reading: Reading::Probe }
+            Planned::Already { what: step.what, is: step.will, from: step.from, reading: step.reading }
         } else if situation.rights.all {
             Planned::Step(step)
         } else {
@@ -130,7 +130,7 @@ fn step(what: String, why: &str, [is, will]: [&str; 2], [run, undo]: [String; 2]
         effect: Effect::Now,
         before: Probe::sql(format!("SELECT NOT ({after})")),
         after: Probe::sql(format!("SELECT {after}")),
-        reading: Reading::Probe,
+        reading: Reading::Probe { probe: Probe::sql(format!("SELECT {after}")) },
         note: None,
     }
 }
@@ -160,8 +160,8 @@ fn steps(cast: &Cast<'_>, missing: &BTreeMap<(String, String), Vec<String>>) -> 
             ];
             let what = format!("{lacks} on {} of schema {}, role {}", count(some.len(), kind), cast.schema, cast.app);
             let mut step = step(what, "it works with the rows that are there", ["no", "yes"], grant, "");
-            step.after = Probe::sql(format!("SELECT {counted} = {}", some.len() * rights.len()));
-            step.before = Probe::sql(format!("SELECT {counted} = 0"));
+            let all_of_them = some.len() * rights.len();
+            step = step.told_by(&format!("SELECT {counted} = 0"), &format!("SELECT {counted} = {all_of_them}"));
             all.push(step);
         }
     }
@@ -288,10 +288,8 @@ fn limits(cast: &Cast<'_>) -> Vec<Step> {
             let statements = [place.statement(name, Some(value)), place.statement(name, None)];
             let mut step =
                 step(format!("{name}, role {role}"), why, ["not set", value], statements, "");
-            step.after = Probe::sql(place.is(name, Some(value)));
-            step.before = Probe::sql(place.is(name, None));
             step.effect = Effect::NewSessions;
-            step
+            step.told_by(&place.is(name, None), &place.is(name, Some(value)))
         })
         .collect()
 }

@@ -165,7 +165,7 @@ impl Rule<'_> {
             _ => None,
         };
         let reading = if stronger.is_some() && later {
-            Reading::Probe
+            Reading::Probe { probe: Probe::sql(place.is(name, Some(value))) }
         } else {
             let before = self.effective.get(name).cloned();
             Reading::Setting { name: name.to_owned(), before, value: value.to_owned() }
@@ -300,7 +300,7 @@ fn statements(situation: &Situation) -> Vec<Planned> {
             what: what.clone(),
             is: format!("installed, {version}"),
             from: "pg_extension".to_owned(),
-            reading: Reading::Probe,
+            reading: Reading::Probe { probe: Probe::sql(format!("SELECT {exists}")) },
         },
         (None, false) => Planned::Advice {
             what: what.clone(),
@@ -319,7 +319,7 @@ fn statements(situation: &Situation) -> Vec<Planned> {
             effect: Effect::Now,
             before: Probe::sql(format!("SELECT NOT {exists}")),
             after: Probe::sql(format!("SELECT {exists}")),
-            reading: Reading::Probe,
+            reading: Reading::Probe { probe: Probe::sql(format!("SELECT {exists}")) },
             note: None,
         }),
         (None, true) => Planned::Missing {

@@ -80,6 +80,12 @@ pub struct Step {
 }
 
 impl Step {
+    /// The same, told by these questions.
+    pub(crate) fn told_by(self, before: &str, after: &str) -> Self {
+        let (before, after) = (Probe::sql(before), Probe::sql(after));
+        Step { before, reading: Reading::Probe { probe: after.clone() }, after, ..self }
+    }
+
     /// The step that takes this one back. What nothing brings back has none.
     #[must_use]
     pub fn inverse(&self) -> Option<Step> {
@@ -93,7 +99,7 @@ impl Step {
             Reading::Check { id, subject, is_found } => {
                 Reading::Check { id: id.clone(), subject: subject.clone(), is_found: !is_found }
             }
-            Reading::Probe => Reading::Probe,
+            Reading::Probe { .. } => Reading::Probe { probe: self.before.clone() },
         };
         Some(Step {
             what: self.what.clone(),
@@ -163,5 +169,8 @@ pub enum Reading {
         is_found: bool,
     },
     /// What tells that the step was done.
-    Probe,
+    Probe {
+        /// The question.
+        probe: Probe,
+    },
 }
