@@ -21,6 +21,27 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 use tokio_postgres::Client;
 
+/// What `docs/db.md` says of it.
+pub(crate) const PAGE: &str = "
+## Roles
+
+`plimsoll apply --profile roles --role app` (or `--create-roles` beside the profile `service`) makes three roles that log in, with
+the least that each needs in the schema `public` (`--schema` names another). It runs as a superuser; any other role gets the SQL.
+
+| role | may | may not | its sessions |
+|---|---|---|---|
+| `app` | read and write rows, use sequences: what is there, and what `app_migrations` makes later | make, alter, drop or truncate anything | as above |
+| `app_migrations` | make things in the schema; they are its own | anything to what another role owns | `lock_timeout` 5 s, no `statement_timeout` |
+| `app_monitoring` | see all sessions, settings and statistics (`pg_monitor`); 5 connections | read a row of a table | read only; `statement_timeout` 10 s, `lock_timeout` 1 s |
+
+- They log in, and are no groups, because a session takes the limits of the role that logs in and of no other. They have no
+  password until somebody sets one (`\\password app` in psql); until then they come in only where `pg_hba.conf` asks for none.
+- What the application may do with tables that are made later comes by `ALTER DEFAULT PRIVILEGES FOR ROLE app_migrations`: so
+  migrations log in as that role. Tables that are there and belong to another role stay its own.
+- What `PUBLIC` may is left, since programs that run may rely on it; the plan shows the `REVOKE` to run when none does. PostgreSQL 15
+  and later let `PUBLIC` make nothing in `public` in a new database.
+";
+
 /// How many relations one statement names.
 const IN_ONE_STATEMENT: usize = 200;
 

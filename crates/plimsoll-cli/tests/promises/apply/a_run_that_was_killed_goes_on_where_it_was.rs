@@ -5,6 +5,7 @@ use super::killer::{At, Killer};
 use super::scene::{Ended, Scene, command, differences, url_at};
 use std::path::Path;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 const STEPS: [&str; 4] = [
     "ALTER DATABASE \"shop\" SET lock_timeout = '5s'",
@@ -31,6 +32,12 @@ impl Play {
         scene.sql("ALTER DATABASE shop SET idle_in_transaction_session_timeout = '30s'").await;
         scene.sql("ALTER DATABASE shop SET lock_timeout = '1min'").await;
         scene.sql("ALTER SYSTEM SET log_lock_waits = 'off'").await;
+        scene.sql("ALTER SYSTEM SET log_autovacuum_min_duration = '7s'").await;
+        scene.sql("SELECT pg_reload_conf()").await;
+        let until = Instant::now() + Duration::from_secs(30);
+        while scene.shown("app", "log_autovacuum_min_duration") != "7s" {
+            assert!(Instant::now() < until, "the files are read again");
+        }
         let killer = Killer::before(scene.server.port()).await;
         Play { scene, killer }
     }

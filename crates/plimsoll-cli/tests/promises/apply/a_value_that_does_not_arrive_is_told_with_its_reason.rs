@@ -30,12 +30,15 @@ async fn what_the_role_says_itself_is_stronger() {
     ended.says("lock_timeout, database shop: read back on the application's own path: 5s (database)");
 }
 
+/// It would be stronger than all that can be set here, so it is told before anything is.
 #[tokio::test]
 async fn what_the_applications_connection_string_says_is_stronger() {
     let scene = Scene::start().await;
     let url = format!("{}&options=-c%20lock_timeout%3D0", scene.url("app"));
-    let ended = scene.apply(&["--profile", "service", "--through", &url, "--yes"]).with(2);
-    ended.says("lock_timeout, database shop").says("the application's own connection string says otherwise");
+    let before = scene.picture().await;
+    let ended = scene.apply(&["--profile", "service", "--through", &url, "--yes"]).with(3);
+    ended.says("the application's own path").says("options is \"-c lock_timeout=0\"");
+    assert_eq!(super::scene::differences(&before, &scene.picture().await), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -97,7 +97,9 @@ impl Scene {
             "SELECT roleid::regrole || ' to ' || member::regrole AS line FROM pg_auth_members",
             "SELECT extname || extversion AS line FROM pg_extension",
             "SELECT defaclrole::regrole || defaclobjtype::text || defaclacl::text AS line FROM pg_default_acl",
-            "SELECT oid::regclass || ' ' || a::text AS line FROM pg_class, aclexplode(relacl) AS a WHERE relnamespace = 'public'::regnamespace",
+            "SELECT oid::regclass || ' ' || a::text AS line
+             FROM pg_class, aclexplode(coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::\"char\", relowner))) AS a
+             WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'S')",
             "SELECT 'schema ' || a::text AS line FROM pg_namespace, aclexplode(nspacl) AS a WHERE nspname = 'public'",
             "SELECT 'database ' || a::text AS line
              FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba))) AS a WHERE datname = 'shop'",
