@@ -8,6 +8,6 @@ mod killer;
 mod nothing_is_changed_unless_somebody_says_so;
 mod remedies_of_checks_are_run_and_taken_back;
 mod roles_have_what_they_need_and_no_more;
-mod scene;
+pub(crate) mod scene;
 mod the_fleets_own_server_is_put_right_and_back;
 mod what_cannot_be_changed_is_refused_in_a_sentence;

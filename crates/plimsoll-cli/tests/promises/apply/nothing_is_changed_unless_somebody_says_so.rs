@@ -49,7 +49,7 @@ fn at_a_terminal(scene: &Scene, arguments: &[&str], typed: &str) -> Ended {
     let line: Vec<String> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
     let mut terminal = Command::new("script");
     terminal.args(["-qec", &line.join(" "), "/dev/null"]).current_dir(scene.folder.path());
-    let mut terminal = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let terminal = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     terminal.stdin.as_ref().unwrap().write_all(typed.as_bytes()).unwrap();
     Ended::of(&terminal.wait_with_output().unwrap())
 }
