@@ -18,6 +18,11 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    /// The same, to another server.
+    pub(crate) fn at(&self, url: &str) -> Self {
+        Target { url: Some(url.to_owned()), ..self.clone() }
+    }
+
     /// Connects; the session is called after the command.
     ///
     /// # Errors

@@ -12,10 +12,13 @@ mod connect;
 pub mod demo;
 pub mod doctor;
 mod interrupts;
+pub mod sessions;
 mod show;
+pub mod timeouts;
 
 use clap::{Parser, Subcommand};
 use plimsoll_inspect::checks::State;
+use plimsoll_inspect::sessions::stop::Stop;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -35,6 +38,14 @@ enum Command {
     Apply(apply::Options),
     /// What is wrong with a server, a role or a table, why it matters, and what puts it right
     Doctor(doctor::Options),
+    /// The statements and transactions that have gone on for long, and what would be lost with each
+    Long(sessions::long::Options),
+    /// Cancel statements: shown first, done with --run
+    Cancel(sessions::stop::Options),
+    /// Terminate sessions: shown first, done with --run
+    Terminate(sessions::stop::Options),
+    /// Every time limit from the client to the lock: where each is set, and which lie the wrong way round
+    Timeouts(timeouts::Options),
 }
 
 /// How a command ended, apart from not having been able to.
@@ -107,5 +118,9 @@ async fn perform(command: Command) -> anyhow::Result<Ended> {
         Command::Demo(options) => demo::run(&options).await,
         Command::Apply(options) => apply::run(&options).await,
         Command::Doctor(options) => doctor::run(&options).await,
+        Command::Long(options) => sessions::long::run(&options).await,
+        Command::Cancel(options) => sessions::stop::run(Stop::Cancel, &options).await,
+        Command::Terminate(options) => sessions::stop::run(Stop::Terminate, &options).await,
+        Command::Timeouts(options) => timeouts::run(&options).await,
     }
 }

@@ -4,9 +4,9 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use std::io::Write;
 
-/// Writes to the standard output. A reader that has gone changes nothing.
+/// Writes to the standard output, with colours where that is a terminal and NO_COLOR says nothing else. A reader that has gone changes nothing.
 pub(crate) fn print(text: &str) {
-    let _ = write!(std::io::stdout(), "{text}");
+    let _ = write!(anstream::stdout(), "{text}");
 }
 
 /// Writes a value as JSON.

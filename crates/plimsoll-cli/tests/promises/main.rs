@@ -4,5 +4,10 @@
 mod an_interrupt_leaves_nothing_behind;
 mod apply;
 mod services_without_rust_are_protected;
+mod sessions_are_stopped_only_when_asked;
 mod the_demo_tells_the_truth;
+mod timeouts;
 mod what_cannot_be_played_starts_nothing;
+
+// What several promises begin with.
+mod command;

@@ -43,6 +43,18 @@ impl PgBouncerBuilder {
         self
     }
 
+    /// A line of another section, such as `("peers", "2", "host=/tmp/other")` or
+    /// `("databases", "reports", "host=127.0.0.1 port=5432 pool_mode=session")`.
+    pub fn entry(
+        mut self,
+        section: impl Into<String>,
+        name: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.ini.entries.push((section.into(), name.into(), value.into()));
+        self
+    }
+
     /// Another user who may come in, with a password that the server knows too.
     pub fn user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
         self.ini.users.push((name.into(), password.into()));

@@ -26,6 +26,8 @@ pub(super) struct Ini {
     pub(super) pool_mode: PoolMode,
     /// Lines of the section `[pgbouncer]`, by name.
     pub(super) settings: Vec<(String, String)>,
+    /// Lines of other sections: the section, the name, the value.
+    pub(super) entries: Vec<(String, String, String)>,
     /// Users who may come in beside the one of the server, with their passwords.
     pub(super) users: Vec<(String, String)>,
 }
@@ -46,11 +48,11 @@ pub(super) fn write(
     for (name, value) in
         own_settings(wanted.pool_mode, &upstream.user, folder, port).iter().chain(&wanted.settings)
     {
-        if format!("{name}{value}").contains(['\n', '\r', '\0']) {
-            let problem = "a setting must stay on one line";
-            return Err(Error::Setting { name: name.clone(), value: value.clone(), problem });
-        }
-        text.push_str(&format!("{name} = {value}\n"));
+        text.push_str(&setting(name, value)?);
+    }
+    // A section may be there twice; the later lines are added.
+    for (section, name, value) in &wanted.entries {
+        text.push_str(&format!("\n[{section}]\n{}", setting(name, value)?));
     }
     let mut list = line(&upstream.user, &upstream.password);
     for (user, password) in &wanted.users {
@@ -58,6 +60,14 @@ pub(super) fn write(
     }
     folder::write(&users(folder), &list, 0o600, run_as)?;
     folder::write(&file(folder), &text, 0o600, run_as)
+}
+
+fn setting(name: &str, value: &str) -> Result<String> {
+    if format!("{name}{value}").contains(['\n', '\r', '\0']) {
+        let problem = "a setting must stay on one line";
+        return Err(Error::Setting { name: name.to_owned(), value: value.to_owned(), problem });
+    }
+    Ok(format!("{name} = {value}\n"))
 }
 
 /// Gives one user another password in the list of users.

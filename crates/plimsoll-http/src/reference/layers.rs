@@ -6,6 +6,7 @@ use super::{nginx, plan};
 use crate::patience::GRACE;
 use crate::{Options, ServeOptions, answers};
 use plimsoll::Fault;
+use plimsoll_inspect::layers::in_words;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -135,15 +136,6 @@ fn inside_a_request() -> Vec<Limit> {
     ]
 }
 
-/// As people write it.
-pub(super) fn in_words(span: Duration) -> String {
-    match span.as_millis() {
-        ms if ms < 1000 && ms % 100 != 0 => format!("{ms} ms"),
-        ms if ms % 1000 == 0 => format!("{} s", ms / 1000),
-        ms => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
-    }
-}
-
 /// The same as a table.
 pub(super) fn table() -> String {
     let mut table =
@@ -189,10 +181,4 @@ fn each_layer_is_shorter_than_the_one_around_it() {
         let [outer, inner] = pair.map(of);
         assert!(inner < outer, "{pair:?}: {outer:?} is not longer than {inner:?}");
     }
-}
-
-#[test]
-fn times_are_written_as_people_write_them() {
-    let written = [900, 30_000, 1_500, 250, 100].map(|ms| in_words(Duration::from_millis(ms)));
-    assert_eq!(written, ["0.9 s", "30 s", "1.5 s", "250 ms", "0.1 s"]);
 }

@@ -29,12 +29,16 @@ pub struct Check {
     pub place: Place,
     /// What it asks: one text a question. The rows of all answers come to [`Check::read`] together.
     pub ask: &'static [&'static str],
+    /// What it asks beside that where it is understood: a refusal is no answer, and the check is made without it.
+    pub ask_if_known: &'static [&'static str],
     /// The oldest major version of PostgreSQL that it can be asked of.
     pub since: u32,
     /// A role without `pg_monitor` sees too little to answer.
     pub needs_monitor: bool,
     /// A standby cannot answer for its primary.
     pub needs_primary: bool,
+    /// It is about the application's role, which has to exist.
+    pub needs_role: bool,
     /// The numbers that it judges by.
     pub thresholds: &'static [Threshold],
     /// Reads the answer and judges it. Nothing found means that all is well.
@@ -49,9 +53,11 @@ impl Check {
         why: "",
         place: Place::Server,
         ask: &[],
+        ask_if_known: &[],
         since: 14,
         needs_monitor: false,
         needs_primary: false,
+        needs_role: false,
         thresholds: &[],
         read: |_, _, _| Ok(Vec::new()),
     };

@@ -2,7 +2,9 @@
 
 use crate::answer::Unreadable;
 use crate::checks::check::Answers;
-use crate::checks::setting_value::SettingValue;
+use crate::checks::finding::{Effect, Remedy};
+use crate::checks::setting_value::{SettingValue, time};
+use crate::checks::subject::{Subject, literal, quoted};
 use std::collections::BTreeMap;
 
 /// Asks for all settings.
@@ -28,6 +30,35 @@ impl RoleSetting {
         SettingValue::read(self.text.as_deref()?, self.unit.as_deref()).map(|value| value.0)
     }
 
+    /// As it is shown: a time that was written without a unit gets one.
+    pub(crate) fn shown(&self) -> String {
+        let text = self.text.as_deref().unwrap_or("not known");
+        match (text.parse::<f64>(), self.number()) {
+            (Ok(bare), Some(millis))
+                if bare > 0.0 && matches!(self.unit.as_deref(), Some("ms" | "s" | "min")) =>
+            {
+                time(millis)
+            }
+            _ => text.to_owned(),
+        }
+    }
+
+    /// The statement that gives the role's new sessions this value, and the one that brings back what was there. It speaks at
+    /// the level that decides now: what is set for the role in this database is stronger than what is set for the role.
+    pub(crate) fn set_to(&self, value: &str, subject: &Subject) -> (String, String) {
+        let in_database = match self.source.as_str() {
+            "role in database" => format!(" IN DATABASE {}", quoted(&subject.database)),
+            _ => String::new(),
+        };
+        let whom = format!("ALTER ROLE {}{in_database}", quoted(&subject.role));
+        let name = &self.name;
+        let undo = match (self.source.as_str(), &self.text) {
+            ("role in database" | "role", Some(old)) => format!("{whom} SET {name} = {}", literal(old)),
+            _ => format!("{whom} RESET {name}"),
+        };
+        (format!("{whom} SET {name} = {}", literal(value)), undo)
+    }
+
     /// Whether it is on.
     pub(crate) fn is_on(&self) -> Option<bool> {
         is_on(self.text.as_deref()?)
@@ -41,6 +72,15 @@ pub(crate) fn is_on(text: &str) -> Option<bool> {
         "off" | "false" | "no" | "0" => Some(false),
         _ => None,
     }
+}
+
+/// What gives the role's new sessions these values, each in a statement of its own.
+pub(crate) fn set_all<'a>(
+    settings: impl IntoIterator<Item = (&'a RoleSetting, String)>,
+    subject: &Subject,
+) -> Remedy {
+    let (run, undo) = settings.into_iter().map(|(setting, value)| setting.set_to(&value, subject)).unzip();
+    Remedy::Sql { run, undo, effect: Effect::NewSessions }
 }
 
 /// All settings, by name.

@@ -1,7 +1,8 @@
 -- The settings as a new session of the application's role has them in this database, unless its program says otherwise. What is
 -- set for the role in this database is stronger than what is set for the role, that is stronger than what is set for the
 -- database, and that is stronger than what is set for all roles. Where none of these say anything, the server's own value
--- counts; it shows in this session, unless something is set for the role that asks and for no other.
+-- counts; it shows in this session, unless something is set for the role that asks and for no other, or this session was
+-- started with a value of its own (`options`, PGOPTIONS).
 WITH said AS (
     SELECT lower(pg_catalog.split_part(entry, '=', 1)) AS name,
            pg_catalog.substr(entry, pg_catalog.strpos(entry, '=') + 1) AS value,
@@ -18,11 +19,12 @@ WITH said AS (
 )
 SELECT p.name AS setting_name, p.unit AS setting_unit,
        CASE WHEN own.value IS NOT NULL THEN own.value
-            WHEN asker.value IS NOT NULL THEN NULL
+            WHEN asker.value IS NOT NULL OR p.source = 'client' THEN NULL
             ELSE p.reset_val END AS setting_value,
        CASE WHEN own.strength = 4 THEN 'role in database' WHEN own.strength = 3 THEN 'role'
             WHEN own.strength = 2 THEN 'database' WHEN own.strength = 1 THEN 'all roles'
             WHEN asker.value IS NOT NULL THEN 'hidden by what is set for the role that asks'
+            WHEN p.source = 'client' THEN 'hidden by what the session that asks was started with'
             WHEN p.reset_val IS NOT DISTINCT FROM p.boot_val THEN 'default'
             ELSE 'server' END AS setting_source,
        own.strength IS NULL AS is_of_server,

@@ -33,14 +33,14 @@ pub struct Asking<'a> {
     pub thresholds: Thresholds,
 }
 
-/// Why nothing could be asked at all.
+/// Why a question was not answered.
 #[derive(Debug, thiserror::Error)]
 pub enum NotAsked {
     /// The server refused, or the connection was lost.
-    #[error("the first question was not answered: {0}")]
+    #[error("a question was not answered: {0}")]
     Refused(#[from] tokio_postgres::Error),
     /// No answer came in time.
-    #[error("the first question was not answered within {0:?}: the server, or what stands before it, hangs")]
+    #[error("a question was not answered within {0:?}: the server, or what stands before it, hangs")]
     Hangs(Duration),
     /// It is no PostgreSQL, or one that is too old.
     #[error(transparent)]
@@ -55,9 +55,25 @@ pub enum NotAsked {
 /// # Cancel safety
 /// Dropping it leaves the question running for at most [`QUESTION_LIMIT`].
 pub async fn subject(client: &Client, asking: &Asking<'_>, until: Instant) -> Result<Subject, NotAsked> {
+    Ok(Subject::read(&question(client, ABOUT, asking, until).await?)?)
+}
+
+/// Asks one question as the checks are asked: in a transaction that only reads, within the same limits.
+///
+/// # Errors
+/// The server refuses, or does not answer in time.
+///
+/// # Cancel safety
+/// Dropping it leaves the question running for at most [`QUESTION_LIMIT`].
+pub async fn question(
+    client: &Client,
+    question: &str,
+    asking: &Asking<'_>,
+    until: Instant,
+) -> Result<Vec<SimpleQueryMessage>, NotAsked> {
     let limit = until.saturating_duration_since(Instant::now());
-    match timeout_at(until, client.simple_query(&transaction(ABOUT, asking.role))).await {
-        Ok(answer) => Ok(Subject::read(&answer?)?),
+    match timeout_at(until, client.simple_query(&transaction(question, asking.role))).await {
+        Ok(answer) => Ok(answer?),
         Err(_) => Err(NotAsked::Hangs(limit)),
     }
 }
@@ -128,6 +144,9 @@ impl Run<'_> {
                 check.since
             ));
         }
+        if check.needs_role && !subject.role_exists {
+            return Some(format!("there is no role {}", subject.role));
+        }
         if check.needs_primary && subject.is_standby {
             return Some("this server is a standby: ask its primary".to_owned());
         }
@@ -148,8 +167,12 @@ impl Run<'_> {
                 return vec![Finding::skipped(subject_of(check), why)];
             }
         }
+        for question in check.ask_if_known {
+            // A refusal is remembered with the others, and is no answer.
+            let _ = self.learn(check.place, question).await;
+        }
         let known = |question: &&'static str| self.known.get(question)?.as_deref().ok();
-        let answers = Answers(check.ask.iter().filter_map(known).collect());
+        let answers = Answers(check.ask.iter().chain(check.ask_if_known).filter_map(known).collect());
         match (check.read)(&answers, subject, thresholds) {
             Ok(findings) if findings.is_empty() => {
                 vec![Finding::new(State::Ok, subject_of(check), check.title)]
@@ -221,7 +244,7 @@ impl Run<'_> {
 }
 
 /// A question as a transaction of its own, which only reads, within limits.
-pub(crate) fn transaction(question: &str, role: &str) -> String {
+fn transaction(question: &str, role: &str) -> String {
     format!(
         "BEGIN TRANSACTION READ ONLY; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; \
          SET LOCAL plimsoll.role = {}; SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'postgres'; {}; COMMIT",

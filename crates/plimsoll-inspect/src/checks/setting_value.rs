@@ -29,6 +29,16 @@ impl SettingValue {
     }
 }
 
+/// A time as PostgreSQL writes and reads it, in the largest unit that it is a whole number of.
+pub(crate) fn time(millis: f64) -> String {
+    if millis == 0.0 {
+        return "0".to_owned();
+    }
+    let whole = |factor: &f64| millis % factor == 0.0;
+    let (unit, factor) = TIMES.iter().rev().find(|(_, factor)| whole(factor)).copied().unwrap_or(("ms", 1.0));
+    format!("{}{unit}", millis / factor)
+}
+
 fn factor_of(unit: &str) -> Option<f64> {
     let end = unit.find(|c: char| !c.is_ascii_digit())?;
     let (count, unit) = unit.split_at_checked(end)?;
@@ -53,6 +63,11 @@ mod tests {
             ("100", None, 100.0),
         ] {
             assert_eq!(SettingValue::read(text, own), Some(SettingValue(value)), "{text}");
+        }
+        for (millis, text) in
+            [(0.0, "0"), (30_000.0, "30s"), (90_000.0, "90s"), (1_500.0, "1500ms"), (7_200_000.0, "2h")]
+        {
+            assert_eq!(time(millis), text);
         }
         for text in ["", "on", "30S", "10 parsecs", "s"] {
             assert_eq!(SettingValue::read(text, Some("ms")), None, "{text}");

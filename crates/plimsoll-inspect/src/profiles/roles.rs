@@ -12,10 +12,11 @@
 //! can stop a program that is running; it is advice.
 
 use super::level::{Level, Place};
-use super::situation::{NotLearnt, Situation, ask};
+use super::situation::{Situation, ask};
 use super::step::{Planned, Probe, Reading, Step};
 use crate::answer::rows;
 use crate::checks::finding::Effect;
+use crate::checks::run::NotAsked;
 use crate::checks::subject::{literal, quoted};
 use std::collections::BTreeMap;
 use tokio::time::Instant;
@@ -78,7 +79,7 @@ pub async fn plan(
     situation: &Situation,
     cast: &Cast<'_>,
     until: Instant,
-) -> Result<Vec<Planned>, NotLearnt> {
+) -> Result<Vec<Planned>, NotAsked> {
     let mut all = Vec::new();
     for step in steps(cast, &missing(client, cast, until).await?) {
         let Probe::Sql { sql } = &step.after else { continue };
@@ -126,7 +127,7 @@ async fn missing(
     client: &Client,
     cast: &Cast<'_>,
     until: Instant,
-) -> Result<BTreeMap<(String, String), Vec<String>>, NotLearnt> {
+) -> Result<BTreeMap<(String, String), Vec<String>>, NotAsked> {
     let question = include_str!("roles.sql")
         .replace("{app}", &literal(cast.app))
         .replace("{schema}", &literal(cast.schema));

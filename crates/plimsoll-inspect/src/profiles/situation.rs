@@ -4,7 +4,8 @@ use super::level::Level;
 use crate::answer::{Row, Unreadable, rows};
 use crate::checks::check::Answers;
 use crate::checks::role_settings::{self, ROLE_SETTINGS, RoleSetting, is_on};
-use crate::checks::run::{self, QUESTION_LIMIT};
+use crate::checks::Thresholds;
+use crate::checks::run::{self, Asking, NotAsked, QUESTION_LIMIT};
 use crate::checks::setting_value::SettingValue;
 use crate::checks::subject::{Subject, literal};
 use std::collections::BTreeMap;
@@ -58,20 +59,6 @@ pub(crate) struct Statements {
     pub(crate) preloaded: Option<String>,
 }
 
-/// Why nothing is known.
-#[derive(Debug, thiserror::Error)]
-pub enum NotLearnt {
-    /// The server refused, or the connection was lost.
-    #[error("the server did not say what is there: {0}")]
-    Refused(#[from] tokio_postgres::Error),
-    /// No answer came in time.
-    #[error("the server did not say within {0:?} what is there")]
-    Hangs(Duration),
-    /// It is no PostgreSQL, or one that is too old.
-    #[error(transparent)]
-    Unreadable(#[from] Unreadable),
-}
-
 /// Asks what is there, about the subject's role.
 ///
 /// # Errors
@@ -79,7 +66,7 @@ pub enum NotLearnt {
 ///
 /// # Cancel safety
 /// Dropping it leaves the question under way running for at most [`QUESTION_LIMIT`].
-pub async fn learn(client: &Client, subject: Subject, until: Instant) -> Result<Situation, NotLearnt> {
+pub async fn learn(client: &Client, subject: Subject, until: Instant) -> Result<Situation, NotAsked> {
     let role = subject.role.clone();
     let settings = ask(client, ROLE_SETTINGS, &role, until).await?;
     let mut found = Situation {
@@ -120,18 +107,15 @@ pub async fn ask(
     question: &str,
     role: &str,
     until: Instant,
-) -> Result<Vec<SimpleQueryMessage>, NotLearnt> {
+) -> Result<Vec<SimpleQueryMessage>, NotAsked> {
     let by = until.min(Instant::now() + QUESTION_LIMIT + Duration::from_secs(1));
-    let limit = by.saturating_duration_since(Instant::now());
-    match timeout_at(by, client.simple_query(&run::transaction(question, role))).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => {
-            // The session is put in order for the next question; if it cannot be, that one says so.
-            let _ = timeout_at(by, client.simple_query("ROLLBACK")).await;
-            Err(error.into())
-        }
-        Err(_) => Err(NotLearnt::Hangs(limit)),
+    let asking = Asking { role, thresholds: Thresholds::default() };
+    let answer = run::question(client, question, &asking, by).await;
+    if matches!(answer, Err(NotAsked::Refused(_))) {
+        // The session is put in order for the next question; if it cannot be, that one says so.
+        let _ = timeout_at(by, client.simple_query("ROLLBACK")).await;
     }
+    answer
 }
 
 /// The setting as a new session of the application's role has it, asked of the catalogs: its value and where that comes from. A
@@ -147,7 +131,7 @@ pub async fn as_the_role_has_it(
     setting: &str,
     role: &str,
     until: Instant,
-) -> Result<Option<(Option<String>, String)>, NotLearnt> {
+) -> Result<Option<(Option<String>, String)>, NotAsked> {
     let answer = ask(client, ROLE_SETTINGS, role, until).await?;
     let settings = role_settings::read(&Answers(vec![answer.as_slice()]))?;
     Ok(settings.get(setting).map(|known| (known.text.as_ref().map(|_| known.shown()), known.source.clone())))
@@ -225,18 +209,6 @@ impl Statements {
             available: row.flag("statements_available")?,
             preloaded: row.text("preloaded")?.map(str::to_owned),
         })
-    }
-}
-
-impl RoleSetting {
-    /// Its value with its unit, as somebody reads it.
-    pub(crate) fn shown(&self) -> String {
-        let text = self.text.as_deref().unwrap_or("not to be seen");
-        let is_number = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '-' || c == '.');
-        match self.unit.as_deref().filter(|_| is_number && text != "0" && text != "-1") {
-            Some(unit) if unit.starts_with(|c: char| c.is_ascii_alphabetic()) => format!("{text}{unit}"),
-            _ => text.to_owned(),
-        }
     }
 }
 

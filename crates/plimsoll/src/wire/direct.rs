@@ -84,7 +84,8 @@ impl DirectConnection {
             }
         };
         let not_done = |why: String| {
-            let text = format!("the cancel of session {} on {} was not confirmed: {why}", self.pid(), self.host);
+            let text =
+                format!("the cancel of session {} on {} was not confirmed: {why}", self.pid(), self.host);
             Error::new(Fault::Unreachable, Phase::Connect, Outcome::NotStarted, text)
         };
         match timeout_at(until, work).await {
@@ -98,7 +99,10 @@ impl DirectConnection {
 /// The host and the session's number, and nothing of the settings.
 impl fmt::Debug for DirectConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DirectConnection").field("host", &self.host.to_string()).field("pid", &self.pid()).finish()
+        f.debug_struct("DirectConnection")
+            .field("host", &self.host.to_string())
+            .field("pid", &self.pid())
+            .finish()
     }
 }
 
@@ -120,10 +124,17 @@ impl Connector {
             let count = addresses.len();
             for (index, address) in addresses.into_iter().enumerate() {
                 let target = Target { address, wrap: self.wrap(host) };
-                let handshake =
-                    Handshake { connector: self, host, target: &target, password: password.as_ref(), stage: &stage };
+                let handshake = Handshake {
+                    connector: self,
+                    host,
+                    target: &target,
+                    password: password.as_ref(),
+                    stage: &stage,
+                };
                 match timeout_at(deadline_of_first(until, count - index), handshake.open_plain()).await {
-                    Ok(Ok((client, link))) => return Ok(DirectConnection { client, link, target, host: host.clone() }),
+                    Ok(Ok((client, link))) => {
+                        return Ok(DirectConnection { client, link, target, host: host.clone() });
+                    }
                     Ok(Err(error)) => last = Some(error),
                     Err(_) => last = Some(gave_up(host, begun, &stage)),
                 }

@@ -20,10 +20,10 @@
 
 pub(crate) mod cancel;
 pub(crate) mod connect;
-pub(crate) mod direct;
 pub(crate) mod context;
 pub(crate) mod copying;
 pub(crate) mod demotion;
+pub(crate) mod direct;
 pub(crate) mod driver;
 mod effects;
 mod frames;

@@ -21,7 +21,7 @@ async fn a_dry_run_shows_all_and_changes_nothing() {
         "ALTER ROLE \"app\" IN DATABASE \"shop\" SET idle_in_transaction_session_timeout = '30s';",
         "ALTER ROLE \"app\" IN DATABASE \"shop\" RESET idle_in_transaction_session_timeout;",
         "ALTER SYSTEM SET log_lock_waits = 'on';",
-        "deadlock_timeout, server\n     so already: 1000ms (default); left alone",
+        "deadlock_timeout, server\n     so already: 1s (default); left alone",
         "shared_preload_libraries = 'pg_stat_statements'",
         "Nothing was changed.",
     ] {

@@ -1,4 +1,5 @@
 //! Each check of `plimsoll doctor` on a server where it fires and on one where it does not, and its remedy put to the proof.
 
+mod connections;
 mod guardrails;
 mod scene;

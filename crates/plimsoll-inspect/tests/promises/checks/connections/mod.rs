@@ -1,0 +1,4 @@
+//! Checks C.
+
+mod of_the_pooler;
+mod of_the_server;
