@@ -115,7 +115,11 @@ impl Told {
     fn read(lines: Vec<Line>) -> Result<Self> {
         let mut lines = lines.into_iter();
         let Some(Line::Plan(plan)) = lines.next() else { bail!("it does not begin with a plan") };
-        ensure!(plan.version == VERSION, "it is of form {}, and this program reads form {VERSION}", plan.version);
+        ensure!(
+            plan.version == VERSION,
+            "it is of form {}, and this program reads form {VERSION}",
+            plan.version
+        );
         let progress = vec![Progress::default(); plan.steps.len()];
         let mut told = Told { plan, progress, sessions: Vec::new(), has_ended: false };
         for line in lines {
@@ -158,7 +162,8 @@ impl Journal {
     /// Begins one with its plan. There must be no such file.
     pub(super) fn create(path: &Path, plan: &Plan) -> Result<Self> {
         let named = || format!("the journal {}", path.display());
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).with_context(named)?;
+        let file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).with_context(named)?;
         lock(&file).with_context(named)?;
         let mut journal = Journal { file, path: path.to_owned() };
         journal.append(&Line::Plan(plan.clone()))?;
@@ -173,15 +178,18 @@ impl Journal {
     pub(super) fn open(path: &Path) -> Result<(Self, Told)> {
         let named = || format!("the journal {}", path.display());
         let mut file = OpenOptions::new().read(true).write(true).open(path).with_context(named)?;
-        lock(&file).with_context(named)?;
-        let mut text = Vec::new();
-        file.read_to_end(&mut text).with_context(named)?;
-        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        text.truncate(whole);
-        file.set_len(whole as u64).with_context(named)?;
+        let (told, whole) = read(&mut file).with_context(named)?;
+        file.set_len(whole).with_context(named)?;
         file.seek(SeekFrom::End(0)).with_context(named)?;
-        let told = read(&text).with_context(named)?;
         Ok((Journal { file, path: path.to_owned() }, told))
+    }
+
+    /// Reads one and changes nothing. No other process writes it as long as the file that is returned is held.
+    pub(super) fn look(path: &Path) -> Result<(File, Told)> {
+        let named = || format!("the journal {}", path.display());
+        let mut file = File::open(path).with_context(named)?;
+        let (told, _) = read(&mut file).with_context(named)?;
+        Ok((file, told))
     }
 
     /// Writes a line, and waits until it is on the disk.
@@ -199,14 +207,20 @@ impl Journal {
     }
 }
 
-fn read(text: &[u8]) -> Result<Told> {
+/// What its whole lines tell, and how many bytes they are.
+fn read(file: &mut File) -> Result<(Told, u64)> {
+    lock(file)?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    text.truncate(whole);
     let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).enumerate();
     let lines: Result<Vec<Line>> = lines
         .map(|(at, line)| {
             serde_json::from_slice(line).with_context(|| format!("line {} is not one of a journal", at + 1))
         })
         .collect();
-    Told::read(lines?)
+    Ok((Told::read(lines?)?, whole as u64))
 }
 
 fn lock(file: &File) -> Result<()> {
@@ -234,7 +248,9 @@ mod tests {
     fn begun(folder: &Path) -> (PathBuf, Plan) {
         let (path, plan) = (folder.join("j"), Plan::new(None, "shop", "app", Vec::new()));
         let mut journal = Journal::create(&path, &plan).unwrap();
-        journal.append(&Line::Session { at: now(), session: Session { pid: 1, started: "x".to_owned() } }).unwrap();
+        journal
+            .append(&Line::Session { at: now(), session: Session { pid: 1, started: "x".to_owned() } })
+            .unwrap();
         (path, plan)
     }
 

@@ -47,7 +47,9 @@ const CANCELLED_IN: Duration = Duration::from_secs(2);
 /// The server cannot be reached or is a standby, the options do not fit, or the journal cannot be read or written.
 pub async fn run(options: &Options) -> Result<Ended> {
     if options.run && !ask::is_there() {
-        bail!("--run asks before each step, and there is no terminal to ask at: say --yes to run without being asked");
+        bail!(
+            "--run asks before each step, and there is no terminal to ask at: say --yes to run without being asked"
+        );
     }
     let way = Way::new(&options.target, options.through.as_deref());
     let role = role(options, &way).await?;
@@ -60,7 +62,7 @@ pub async fn run(options: &Options) -> Result<Ended> {
     }
     if let Some(path) = &options.undo {
         let plan = planning::inverse(path, &server).await?;
-        let shown: Vec<Planned> = plan.steps.iter().cloned().map(Planned::Step).collect();
+        let shown: Vec<Planned> = plan.steps.iter().cloned().map(Box::new).map(Planned::Step).collect();
         return fresh(options, "undo", plan, &shown, &server, &way).await;
     }
     let planned = planning::plan(options, &server).await?;
@@ -98,7 +100,9 @@ async fn role(options: &Options, way: &Way) -> Result<String> {
         ensure!(said == login, "the application's role is {said}, and --through logs in as {login}");
         return Ok(login);
     }
-    said.context("which role does the application log in as? --role says it, or --through with its connection string")
+    said.context(
+        "which role does the application log in as? --role says it, or --through with its connection string",
+    )
 }
 
 fn may_be_changed(server: &Server) -> Result<()> {
@@ -169,21 +173,29 @@ async fn fresh(
 
 /// Goes on with a run.
 async fn resume(options: &Options, path: &Path, server: &Server, way: &Way) -> Result<Ended> {
-    let (journal, told) = Journal::open(path)?;
+    let (held, told) = Journal::look(path)?;
     planning::is_of_this_server(&told, server)?;
     if told.has_ended {
         shown::line("This run came to its end: nothing is left of it.");
         return Ok(Ended::Well);
     }
-    let left: Vec<Step> =
-        told.plan.steps.iter().zip(&told.progress).filter(|(_, of)| !of.is_over()).map(|(step, _)| step.clone()).collect();
+    let left: Vec<Step> = told
+        .plan
+        .steps
+        .iter()
+        .zip(&told.progress)
+        .filter(|(_, of)| !of.is_over())
+        .map(|(step, _)| step.clone())
+        .collect();
     shown::line(&format!("{} of {} steps are left.\n", left.len(), told.plan.steps.len()));
     if !options.changes() {
-        show::print(&shown::plan(&left.into_iter().map(Planned::Step).collect::<Vec<_>>()));
+        show::print(&shown::plan(&left.into_iter().map(Box::new).map(Planned::Step).collect::<Vec<_>>()));
         shown::line("Nothing was changed. --run goes on and asks before each step, --yes does not ask.");
         return Ok(Ended::Warned);
     }
     may_be_run(options, &left, server)?;
+    drop(held);
+    let (journal, told) = Journal::open(path)?;
     perform(options, journal, told, server, way).await
 }
 
@@ -200,14 +212,24 @@ fn may_be_run(options: &Options, steps: &[Step], server: &Server) -> Result<()> 
     }
     let needs_session = steps.iter().find(|step| parts(&step.run).iter().any(Part::needs_session));
     if let Some(step) = needs_session.filter(|_| server.is_pooled) {
-        bail!("{} needs a session of its own, and this connection goes through a pooler: connect directly", step.what);
+        bail!(
+            "{} needs a session of its own, and this connection goes through a pooler: connect directly",
+            step.what
+        );
     }
     Ok(())
 }
 
 /// Runs, and lets an interrupt end it: what the server works on just then is cancelled, and the journal tells how far it came.
-async fn perform(options: &Options, journal: Journal, told: Told, server: &Server, way: &Way) -> Result<Ended> {
-    let consent = Consent { to_what_has_an_inverse: options.yes, to_what_has_none: options.yes_without_inverse };
+async fn perform(
+    options: &Options,
+    journal: Journal,
+    told: Told,
+    server: &Server,
+    way: &Way,
+) -> Result<Ended> {
+    let consent =
+        Consent { to_what_has_an_inverse: options.yes, to_what_has_none: options.yes_without_inverse };
     let path = journal.path().to_owned();
     let mut run = Run { server, way, journal, told, consent, tally: Tally::default() };
     let mut interrupts = Interrupts::listen().context("signals cannot be listened to")?;
@@ -226,7 +248,9 @@ async fn perform(options: &Options, journal: Journal, told: Told, server: &Serve
     ));
     let journal = path.display();
     if tally.failed > 0 || tally.is_stopped {
-        shown::line(&format!("plimsoll apply --resume {journal} goes on, --undo {journal} takes back what was done."));
+        shown::line(&format!(
+            "plimsoll apply --resume {journal} goes on, --undo {journal} takes back what was done."
+        ));
     } else if tally.applied > 0 {
         shown::line(&format!("plimsoll apply --undo {journal} takes it back."));
     }

@@ -130,7 +130,10 @@ impl Run<'_> {
             return Ok(true);
         }
         if matches!(step.before, Probe::Sql { .. }) && !self.server.holds(&step.before).await? {
-            bail!("{} has been changed since the plan was made, by somebody else; it is left alone", step.what);
+            bail!(
+                "{} has been changed since the plan was made, by somebody else; it is left alone",
+                step.what
+            );
         }
         Ok(false)
     }
@@ -142,7 +145,12 @@ impl Run<'_> {
             return Ok(Said::Yes);
         }
         let inverse = if step.undo.is_empty() { "NOTHING BRINGS THIS BACK. " } else { "" };
-        let question = format!("{:>3}. {}\n     {};\n     {inverse}Run it?", number + 1, step.what, step.run.join(";\n     "));
+        let question = format!(
+            "{:>3}. {}\n     {};\n     {inverse}Run it?",
+            number + 1,
+            step.what,
+            step.run.join(";\n     ")
+        );
         let said = ask::ask(&question, !step.undo.is_empty()).await?;
         if said == Said::All {
             self.consent.to_what_has_an_inverse = true;

@@ -21,7 +21,8 @@ pub(super) async fn plan(options: &Options, server: &Server) -> Result<Vec<Plann
         );
         let found = situation::learn(server.direct.client(), subject.clone(), soon()).await?;
         if makes_roles {
-            let cast = roles::Cast { app: &subject.role, schema: &options.schema, database: &subject.database };
+            let cast =
+                roles::Cast { app: &subject.role, schema: &options.schema, database: &subject.database };
             all.extend(roles::plan(server.direct.client(), &found, &cast, soon()).await?);
         }
         if profile == Profile::Service {
@@ -39,9 +40,16 @@ pub(super) async fn plan(options: &Options, server: &Server) -> Result<Vec<Plann
 fn of_finding(id: &str, finding: &Finding) -> Option<Planned> {
     let what = format!("{id}, {}", finding.subject);
     let (is, from) = (finding.value.clone(), finding.source.clone());
-    let found = |is_found| Probe::Found { id: id.to_owned(), subject: finding.subject.clone(), is_found };
+    let remedy = match &finding.remedy {
+        Some(Remedy::Sql { run, .. }) => run.clone(),
+        _ => Vec::new(),
+    };
+    let found = |is_found| {
+        let (id, subject, remedy) = (id.to_owned(), finding.subject.clone(), remedy.clone());
+        Probe::Found { id, subject, remedy, is_found }
+    };
     match (&finding.remedy, finding.state) {
-        (Some(Remedy::Sql { run, undo, effect }), _) => Some(Planned::Step(Step {
+        (Some(Remedy::Sql { run, undo, effect }), _) => Some(Planned::Step(Box::new(Step {
             what,
             why: format!("plimsoll doctor finds it: {}", finding.state),
             is,
@@ -52,13 +60,15 @@ fn of_finding(id: &str, finding: &Finding) -> Option<Planned> {
             effect: *effect,
             before: found(true),
             after: found(false),
-            reading: Reading::Check { id: id.to_owned(), subject: finding.subject.clone(), is_found: false },
+            reading: Reading::Probe { probe: found(false) },
             note: None,
-        })),
+        }))),
         (Some(Remedy::Advice { text }), _) => Some(Planned::Advice { what, is, text: text.clone() }),
-        (_, State::Skipped) => {
-            Some(Planned::Advice { what, is: "not known".to_owned(), text: format!("it was not looked at: {is}") })
-        }
+        (_, State::Skipped) => Some(Planned::Advice {
+            what,
+            is: "not known".to_owned(),
+            text: format!("it was not looked at: {is}"),
+        }),
         (_, State::Warn | State::Crit) => {
             Some(Planned::Advice { what, is, text: "there is no remedy in SQL".to_owned() })
         }
@@ -68,7 +78,7 @@ fn of_finding(id: &str, finding: &Finding) -> Option<Planned> {
 
 /// The steps that take back what a journal tells of, last first. What is in doubt is looked at on the server.
 pub(super) async fn inverse(path: &Path, server: &Server) -> Result<Plan> {
-    let (_held, told) = Journal::open(path)?;
+    let (_held, told) = Journal::look(path)?;
     is_of_this_server(&told, server)?;
     server.outlive(&told.sessions).await?;
     let mut steps = Vec::new();
@@ -80,7 +90,9 @@ pub(super) async fn inverse(path: &Path, server: &Server) -> Result<Plan> {
         }
         match step.inverse() {
             Some(inverse) => steps.push(inverse),
-            None => super::shown::line(&format!("nothing brings back: {} ({})", step.what, step.run.join("; "))),
+            None => {
+                super::shown::line(&format!("nothing brings back: {} ({})", step.what, step.run.join("; ")))
+            }
         }
     }
     let mut plan = Plan::new(server.system.clone(), &server.subject.database, &server.subject.role, steps);
@@ -106,6 +118,6 @@ pub(super) fn is_of_this_server(told: &Told, server: &Server) -> Result<()> {
 
 /// What is known of the run before it is connected: the role that a journal is about.
 pub(super) fn role_of(path: &Path) -> Result<String> {
-    let (_held, told) = Journal::open(path).context("what was done cannot be read")?;
+    let (_held, told) = Journal::look(path).context("what was done cannot be read")?;
     Ok(told.plan.role)
 }

@@ -59,7 +59,8 @@ impl Way {
     pub(super) async fn ends_at(&self) -> Result<(String, String)> {
         let connection = self.target.connect("apply").await.context("the application's own path")?;
         let question = "SELECT session_user, pg_catalog.current_database()";
-        let answer = connection.client().simple_query(question).await.context("the application's own path")?;
+        let answer =
+            connection.client().simple_query(question).await.context("the application's own path")?;
         let mut row = super::server::first(&answer)?.0.into_iter().flatten();
         Ok((row.next().unwrap_or_default(), row.next().unwrap_or_default()))
     }
@@ -82,25 +83,26 @@ impl Way {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
-            Reading::Check { id, subject, is_found } => {
-                let probe = Probe::Found {
-                    id: id.clone(),
-                    subject: subject.clone(),
-                    is_found: *is_found,
-                };
-                let arrived = server.holds(&probe).await?;
+            Reading::Probe { probe: probe @ Probe::Found { id, is_found, .. } } => {
+                let arrived = server.holds(probe).await?;
                 let says = if arrived == *is_found { "finds it" } else { "finds it no more" };
                 let why = match effect {
                     Effect::Restart => "it takes effect with the server's next start",
                     _ => "the remedy has not changed what the check finds; it may take effect later",
                 };
-                Ok(Read { arrived, shown: format!("check {id} {says}"), why: (!arrived).then(|| why.to_owned()) })
+                Ok(Read {
+                    arrived,
+                    shown: format!("check {id} {says}"),
+                    why: (!arrived).then(|| why.to_owned()),
+                })
             }
             Reading::Probe { probe: Probe::Sql { sql } } => {
                 let connection = self.own.connect("apply").await.context("reading back")?;
                 let answer = situation::ask(connection.client(), sql, &server.subject.role, soon()).await?;
-                let arrived = super::server::first(&answer)?.0.into_iter().next().flatten().as_deref() == Some("t");
-                let (shown, why) = if arrived { ("it is so", None) } else { ("it is not so", Some("it was undone since")) };
+                let arrived =
+                    super::server::first(&answer)?.0.into_iter().next().flatten().as_deref() == Some("t");
+                let (shown, why) =
+                    if arrived { ("it is so", None) } else { ("it is not so", Some("it was undone since")) };
                 Ok(Read { arrived, shown: shown.to_owned(), why: why.map(str::to_owned) })
             }
             _ => Ok(Read { arrived: true, shown: "nothing to read".to_owned(), why: None }),
@@ -113,7 +115,11 @@ impl Way {
         let found = shown(&connection, name, &begun).await?;
         let role = &server.subject.role;
         if found.login != *role {
-            ensure!(!self.is_the_applications, "the application's own path logs in as {}, and not as {role}", found.login);
+            ensure!(
+                !self.is_the_applications,
+                "the application's own path logs in as {}, and not as {role}",
+                found.login
+            );
             let told = situation::as_the_role_has_it(connection.client(), name, role, soon()).await?;
             let (shown, source) = told.with_context(|| format!("the server has no setting {name}"))?;
             let by = format!("a session of role {role}, from the catalogs");

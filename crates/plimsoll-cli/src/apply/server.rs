@@ -43,11 +43,22 @@ impl Server {
     pub(super) async fn meet(direct: DirectConnection, role: &str) -> Result<Self> {
         let asking = Asking { role, thresholds: Thresholds::default() };
         let subject = run::subject(direct.client(), &asking, soon()).await?;
-        ensure!(subject.version >= 140_000, "PostgreSQL {} is too old: 14 is the oldest that is known here", subject.version_text);
+        ensure!(
+            subject.version >= 140_000,
+            "PostgreSQL {} is too old: 14 is the oldest that is known here",
+            subject.version_text
+        );
         let session = "SELECT pg_catalog.pg_backend_pid(), backend_start FROM pg_catalog.pg_stat_activity \
                        WHERE pid = pg_catalog.pg_backend_pid()";
         let row = first(&situation::ask(direct.client(), session, role, soon()).await?)?;
-        let pid = row.0.first().cloned().flatten().unwrap_or_default().parse().context("the number of the session")?;
+        let pid = row
+            .0
+            .first()
+            .cloned()
+            .flatten()
+            .unwrap_or_default()
+            .parse()
+            .context("the number of the session")?;
         let started = row.0.get(1).cloned().flatten().unwrap_or_default();
         // A role that may not see it works on without.
         let system = "SELECT system_identifier FROM pg_catalog.pg_control_system()";
@@ -71,19 +82,22 @@ impl Server {
     pub(super) async fn holds(&self, probe: &Probe) -> Result<bool> {
         match probe {
             Probe::Sql { sql } => Ok(self.value(sql).await?.as_deref() == Some("t")),
-            Probe::Found { id, subject, is_found } => Ok(self.finds(id, subject).await? == *is_found),
+            Probe::Found { id, subject, remedy, is_found } => {
+                Ok(self.finds(id, subject, remedy).await? == *is_found)
+            }
             _ => bail!("the journal holds a question that this program does not know"),
         }
     }
 
-    /// Whether a check finds something about this that SQL puts right.
-    async fn finds(&self, id: &str, about: &str) -> Result<bool> {
+    /// Whether a check finds something about this that these statements put right.
+    async fn finds(&self, id: &str, about: &str, statements: &[String]) -> Result<bool> {
         let findings = self.findings(&[id.to_owned()]).await?;
         if let Some((_, skipped)) = findings.iter().find(|(_, finding)| finding.state == State::Skipped) {
             bail!("check {id} cannot tell: {}", skipped.value);
         }
         let found = findings.iter().any(|(_, finding)| {
-            finding.subject == about && matches!(finding.remedy, Some(Remedy::Sql { .. }))
+            let is_the_same = matches!(&finding.remedy, Some(Remedy::Sql { run, .. }) if run == statements);
+            finding.subject == about && is_the_same
         });
         Ok(found)
     }
@@ -135,7 +149,10 @@ impl Server {
             if attempt == TRIES || matches!(part, Part::Alone { .. }) || !is_about_a_lock(&error) {
                 return Err(explained(error, part, attempt));
             }
-            waits(&format!("no lock within {LOCK_LIMIT}; again in {} ms ({attempt} of {TRIES})", pause.as_millis()));
+            waits(&format!(
+                "no lock within {LOCK_LIMIT}; again in {} ms ({attempt} of {TRIES})",
+                pause.as_millis()
+            ));
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
@@ -159,7 +176,9 @@ impl Server {
                 sent.map(drop)
             }
             // It takes no lock of a table, and behind a pooler a setting of the session would be another client's.
-            Part::Alone { statement } if !part.needs_session() => client.simple_query(statement).await.map(drop),
+            Part::Alone { statement } if !part.needs_session() => {
+                client.simple_query(statement).await.map(drop)
+            }
             Part::Alone { statement } => {
                 let limits = format!("SET lock_timeout = '{LOCK_LIMIT}'; SET statement_timeout = 0");
                 client.simple_query(&limits).await?;
@@ -208,10 +227,14 @@ fn explained(error: tokio_postgres::Error, part: &Part, attempts: u32) -> anyhow
     };
     let mut text = format!("{} ({})", said.message(), said.code().code());
     if is_about_a_lock(&error) {
-        text = format!("{text}, tried {attempts} times: another session holds it; plimsoll doctor --check A04 tells which");
+        text = format!(
+            "{text}, tried {attempts} times: another session holds it; plimsoll doctor --check A04 tells which"
+        );
     }
     if part.needs_session() {
-        text.push_str("; an index that was being made may have been left INVALID: drop it before the next try");
+        text.push_str(
+            "; an index that was being made may have been left INVALID: drop it before the next try",
+        );
     }
     anyhow::anyhow!(text)
 }

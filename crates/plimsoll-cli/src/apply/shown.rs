@@ -23,7 +23,10 @@ pub(super) fn plan(all: &[Planned]) -> String {
                 let _ = writeln!(text, "  =  {what}\n     so already: {is} ({from}); left alone\n");
             }
             Planned::Missing { what, is, from, will, why, grant, sql } => {
-                let _ = writeln!(text, "  !  {what}\n     now   {is} ({from})\n     then  {will}\n     may not: {why}");
+                let _ = writeln!(
+                    text,
+                    "  !  {what}\n     now   {is} ({from})\n     then  {will}\n     may not: {why}"
+                );
                 if !grant.is_empty() {
                     let _ = writeln!(text, "     what would allow it:{}", statements(grant));
                 }
@@ -31,7 +34,10 @@ pub(super) fn plan(all: &[Planned]) -> String {
             }
             Planned::Advice { what, is, text: advice } => {
                 let advice = advice.replace('\n', "\n       ");
-                let _ = writeln!(text, "  -  {what}\n     now   {is}\n     outside of what can be run here:\n       {advice}\n");
+                let _ = writeln!(
+                    text,
+                    "  -  {what}\n     now   {is}\n     outside of what can be run here:\n       {advice}\n"
+                );
             }
             _ => {}
         }
@@ -41,7 +47,14 @@ pub(super) fn plan(all: &[Planned]) -> String {
 
 fn one(number: usize, step: &Step) -> String {
     let mut text = format!("{number:>3}. {}\n", step.what);
-    let _ = writeln!(text, "     now   {} ({})\n     then  {}{}", step.is, step.from, step.will, when(step.effect));
+    let _ = writeln!(
+        text,
+        "     now   {} ({})\n     then  {}{}",
+        step.is,
+        step.from,
+        step.will,
+        when(step.effect)
+    );
     let _ = writeln!(text, "     why   {}", step.why);
     if let Some(note) = &step.note {
         let _ = writeln!(text, "     NOTE  {note}");

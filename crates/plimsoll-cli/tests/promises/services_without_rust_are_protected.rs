@@ -43,7 +43,11 @@ impl Play {
     /// A server that was told by `plimsoll apply`, with limits that a test can wait for, and a pooler with one connection.
     async fn start(version: PgBouncerVersion) -> Self {
         let scene = Scene::start().await;
-        scene.sql("CREATE TABLE account (id int PRIMARY KEY, balance int); INSERT INTO account VALUES (1, 100)").await;
+        scene
+            .sql(
+                "CREATE TABLE account (id int PRIMARY KEY, balance int); INSERT INTO account VALUES (1, 100)",
+            )
+            .await;
         scene.sql("GRANT SELECT, UPDATE ON account TO app").await;
         let bouncer = PgBouncer::in_front_of(&scene.server).version(version).pool_mode(PoolMode::Transaction);
         let bouncer = bouncer.user("app", "app").setting("default_pool_size", "3").start().await.unwrap();
@@ -64,7 +68,9 @@ impl Play {
         let mut command = Command::new(python());
         command.args(["-c", &program(heading), statement, pause]).env("DATABASE_URL", &self.url);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().unwrap_or_else(|error| panic!("{}: {error}; scripts/setup test makes it", python().display()))
+        command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}; scripts/setup test makes it", python().display()))
     }
 
     /// Runs the guide's program, and what it says.
@@ -79,7 +85,11 @@ impl Play {
     /// No session of the application works or holds a transaction.
     async fn is_quiet(&self) {
         let until = Instant::now() + Duration::from_secs(10);
-        while self.one("SELECT count(*) AS one FROM pg_stat_activity WHERE usename = 'app' AND state <> 'idle'").await != "0" {
+        while self
+            .one("SELECT count(*) AS one FROM pg_stat_activity WHERE usename = 'app' AND state <> 'idle'")
+            .await
+            != "0"
+        {
             assert!(Instant::now() < until, "a session is left: {}", self.bouncer.log_tail());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -87,7 +97,8 @@ impl Play {
 }
 
 async fn said(child: std::process::Child) -> String {
-    let output: Output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
+    let output: Output =
+        tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -103,24 +114,35 @@ async fn a_client_is_protected(version: PgBouncerVersion, heading: &str) {
     let begun = Instant::now();
     let idle = play.spawn(heading, TAKE, "8");
     let until = Instant::now() + Duration::from_secs(20);
-    while play.one("SELECT count(*) AS one FROM pg_locks WHERE relation = 'account'::regclass AND granted").await == "0" {
+    while play
+        .one("SELECT count(*) AS one FROM pg_locks WHERE relation = 'account'::regclass AND granted")
+        .await
+        == "0"
+    {
         assert!(Instant::now() < until, "it holds the row");
     }
     // The row is free again long before the program is back.
     play.scene.sql("SET lock_timeout = 0; UPDATE account SET balance = balance + 10").await;
     assert!(begun.elapsed() < Duration::from_secs(7), "{:?}", begun.elapsed());
     assert_eq!(said(idle).await, ENDED);
-    assert_eq!(play.one("SELECT balance AS one FROM account").await, "109", "the transaction was rolled back");
+    assert_eq!(
+        play.one("SELECT balance AS one FROM account").await,
+        "109",
+        "the transaction was rolled back"
+    );
 
     // Waits for a lock that another session holds.
     let url = play.scene.server.url("shop");
     let holder = "BEGIN; SELECT * FROM account FOR UPDATE; SELECT pg_sleep(100)";
-    let mut holder = Command::new("psql").args([&url, "-X", "-q", "-c", holder]).stdout(Stdio::null()).spawn().unwrap();
+    let mut holder =
+        Command::new("psql").args([&url, "-X", "-q", "-c", holder]).stdout(Stdio::null()).spawn().unwrap();
     while play.one("SELECT count(*) AS one FROM pg_stat_activity WHERE wait_event = 'PgSleep'").await == "0" {
         assert!(Instant::now() < until + Duration::from_secs(20), "it holds the row");
     }
     assert_eq!(play.says(heading, TAKE, "0").await, LOCKED);
-    play.scene.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'").await;
+    play.scene
+        .sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+        .await;
     holder.wait().unwrap();
 
     // Runs for long.

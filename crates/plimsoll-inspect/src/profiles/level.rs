@@ -87,7 +87,8 @@ impl Place<'_> {
                  AND sourcefile LIKE '%postgresql.auto.conf' ORDER BY seqno DESC LIMIT 1"
             );
         }
-        let database = format!("(SELECT oid FROM pg_catalog.pg_database WHERE datname = {})", literal(self.database));
+        let database =
+            format!("(SELECT oid FROM pg_catalog.pg_database WHERE datname = {})", literal(self.database));
         let role = format!("(SELECT oid FROM pg_catalog.pg_roles WHERE rolname = {})", literal(self.role));
         let (of_database, of_role) = match self.level {
             Level::Server | Level::Database => (database, "0".to_owned()),

@@ -51,7 +51,10 @@ pub fn parts(statements: &[String]) -> Vec<Part> {
 }
 
 fn words(statement: &str) -> impl Iterator<Item = String> {
-    statement.split(|c: char| c.is_whitespace() || c == '(' || c == ';').filter(|word| !word.is_empty()).map(str::to_ascii_uppercase)
+    statement
+        .split(|c: char| c.is_whitespace() || c == '(' || c == ';')
+        .filter(|word| !word.is_empty())
+        .map(str::to_ascii_uppercase)
 }
 
 fn is_begun_with(statement: &str, begin: &[&str]) -> bool {
@@ -99,7 +102,12 @@ mod tests {
         ] {
             assert!(alone(statement), "{statement}");
         }
-        for statement in ["ALTER ROLE app SET lock_timeout = '5s'", "ALTER TABLE system RESET (a)", "ANALYZE t", "CREATE INDEX i ON t (a)"] {
+        for statement in [
+            "ALTER ROLE app SET lock_timeout = '5s'",
+            "ALTER TABLE system RESET (a)",
+            "ANALYZE t",
+            "CREATE INDEX i ON t (a)",
+        ] {
             assert!(!alone(statement), "{statement}");
         }
     }

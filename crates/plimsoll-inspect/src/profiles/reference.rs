@@ -65,7 +65,10 @@ pub fn page() -> String {
     for guard in SERVICE {
         let _ = writeln!(text, "| `{}` | {} | {} | {} |", guard.name, guard.shown, guard.level, guard.why);
     }
-    let _ = writeln!(text, "| extension `{STATEMENTS}` | installed, and loaded | database, server | {WHY_STATEMENTS} |");
+    let _ = writeln!(
+        text,
+        "| extension `{STATEMENTS}` | installed, and loaded | database, server | {WHY_STATEMENTS} |"
+    );
     text.push_str(LEVELS);
     text.push_str("\n## Each setting\n");
     for guard in SERVICE {
@@ -88,9 +91,17 @@ fn section(guard: &Guard) -> String {
     let reload = if guard.level == Level::Server { format!("; {RELOAD};") } else { ";".to_owned() };
     let _ = writeln!(text, "- Set: `{}{reload}`", place.statement(guard.name, Some(guard.value)));
     if guard.level == Level::Server {
-        let _ = writeln!(text, "- In `postgresql.conf` instead: `{} = {}`, then a reload", guard.name, guard.shown);
+        let _ = writeln!(
+            text,
+            "- In `postgresql.conf` instead: `{} = {}`, then a reload",
+            guard.name, guard.shown
+        );
     }
-    let _ = writeln!(text, "- Read back, in a new session of the application's role: `SHOW {};` answers `{}`", guard.name, guard.shown);
+    let _ = writeln!(
+        text,
+        "- Read back, in a new session of the application's role: `SHOW {};` answers `{}`",
+        guard.name, guard.shown
+    );
     let _ = writeln!(
         text,
         "- Undo: `{}{reload}` (or `SET` to what was there; the journal has it)",

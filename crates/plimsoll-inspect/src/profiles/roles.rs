@@ -91,14 +91,17 @@ pub async fn plan(
         all.push(if is_so {
             Planned::Already { what: step.what, is: step.will, from: step.from, reading: step.reading }
         } else if situation.rights.all {
-            Planned::Step(step)
+            Planned::Step(Box::new(step))
         } else {
             Planned::Missing {
                 what: step.what,
                 is: step.is,
                 from: step.from,
                 will: step.will,
-                why: format!("role {} is no superuser, and no lesser role may do all of this", situation.subject.login),
+                why: format!(
+                    "role {} is no superuser, and no lesser role may do all of this",
+                    situation.subject.login
+                ),
                 grant: Vec::new(),
                 sql: step.run,
             }
@@ -180,10 +183,16 @@ fn steps(cast: &Cast<'_>, missing: &BTreeMap<(String, String), Vec<String>>) -> 
                 format!("GRANT {lacks} ON {kind} {names} TO {app}"),
                 format!("REVOKE {lacks} ON {kind} {names} FROM {app}"),
             ];
-            let what = format!("{lacks} on {} of schema {}, role {}", count(some.len(), kind), cast.schema, cast.app);
+            let what = format!(
+                "{lacks} on {} of schema {}, role {}",
+                count(some.len(), kind),
+                cast.schema,
+                cast.app
+            );
             let mut step = step(what, "it works with the rows that are there", ["no", "yes"], grant, "");
             let all_of_them = some.len() * rights.len();
-            step = step.told_by(&format!("SELECT {counted} = 0"), &format!("SELECT {counted} = {all_of_them}"));
+            step =
+                step.told_by(&format!("SELECT {counted} = 0"), &format!("SELECT {counted} = {all_of_them}"));
             all.push(step);
         }
     }
@@ -201,9 +210,17 @@ fn making(cast: &Cast<'_>) -> Vec<Step> {
     const NOTHING: &str = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS";
     let (migrations, monitoring) = (cast.migrations(), cast.monitoring());
     let roles = [
-        (cast.app, NOTHING.to_owned(), "the application logs in as a role that owns nothing and may make nothing"),
+        (
+            cast.app,
+            NOTHING.to_owned(),
+            "the application logs in as a role that owns nothing and may make nothing",
+        ),
         (&migrations, NOTHING.to_owned(), "what changes the schema is another role than what uses it"),
-        (&monitoring, format!("{NOTHING} CONNECTION LIMIT 5"), "who looks at the server needs no right to its rows"),
+        (
+            &monitoring,
+            format!("{NOTHING} CONNECTION LIMIT 5"),
+            "who looks at the server needs no right to its rows",
+        ),
     ];
     let mut all: Vec<Step> = roles
         .into_iter()
@@ -221,7 +238,13 @@ fn making(cast: &Cast<'_>) -> Vec<Step> {
         literal(&monitoring)
     );
     let statements = [format!("GRANT pg_monitor TO {name}"), format!("REVOKE pg_monitor FROM {name}")];
-    all.push(step(format!("pg_monitor, role {monitoring}"), "it sees all sessions, settings and statistics", ["no", "yes"], statements, &after));
+    all.push(step(
+        format!("pg_monitor, role {monitoring}"),
+        "it sees all sessions, settings and statistics",
+        ["no", "yes"],
+        statements,
+        &after,
+    ));
     all
 }
 
@@ -252,7 +275,10 @@ fn of_database_and_schema(cast: &Cast<'_>) -> Vec<Step> {
     ];
     let one = |(role, right, (object, acl), why): (&str, &str, &(String, String), &str)| {
         let name = quoted(role);
-        let statements = [format!("GRANT {right} ON {object} TO {name}"), format!("REVOKE {right} ON {object} FROM {name}")];
+        let statements = [
+            format!("GRANT {right} ON {object} TO {name}"),
+            format!("REVOKE {right} ON {object} FROM {name}"),
+        ];
         let after = format!(
             "EXISTS (SELECT FROM {acl} AND a.privilege_type = '{right}' AND a.grantee = \
              (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = {}))",
@@ -308,8 +334,7 @@ fn limits(cast: &Cast<'_>) -> Vec<Step> {
         .map(|(role, name, value, why)| {
             let place = Place { level: Level::Role, database: cast.database, role };
             let statements = [place.statement(name, Some(value)), place.statement(name, None)];
-            let mut step =
-                step(format!("{name}, role {role}"), why, ["not set", value], statements, "");
+            let mut step = step(format!("{name}, role {role}"), why, ["not set", value], statements, "");
             step.effect = Effect::NewSessions;
             step.told_by(&place.is(name, None), &place.is(name, Some(value)))
         })

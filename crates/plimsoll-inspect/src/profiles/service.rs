@@ -63,7 +63,8 @@ pub fn wanted(said: &[(String, String)]) -> Vec<Wanted> {
 /// What it takes to get there, in order.
 #[must_use]
 pub fn plan(situation: &Situation, wanted: &[Wanted]) -> Vec<Planned> {
-    let effective = situation.settings.iter().filter_map(|(name, known)| Some((name.clone(), known.text.clone()?)));
+    let effective =
+        situation.settings.iter().filter_map(|(name, known)| Some((name.clone(), known.text.clone()?)));
     let mut rule = Rule { situation, wanted, said: situation.said.clone(), effective: effective.collect() };
     let mut all: Vec<Planned> = (0..wanted.len()).filter_map(|at| rule.one(at)).collect();
     all.extend(statements(situation));
@@ -103,19 +104,20 @@ impl Rule<'_> {
             return Some(Planned::Advice {
                 what: what(wanted.level),
                 is: "not known to this server".to_owned(),
-                text: format!(
-                    "PostgreSQL {} has no setting {}",
-                    self.situation.subject.major(),
-                    wanted.name
-                ),
+                text: format!("PostgreSQL {} has no setting {}", self.situation.subject.major(), wanted.name),
             });
         };
         let from = setting.source.clone();
         let is_so = |value: &str| is_same(value, &wanted.value, setting.unit.as_deref());
         let said = self.said.get(&(wanted.level, wanted.name.clone()));
         let counts = setting.text.as_deref().is_some_and(is_so);
-        let is_there = if wanted.level == Level::Server { counts } else { said.is_some_and(|value| is_so(value)) };
-        let later = self.wanted.iter().skip(at + 1).any(|other| other.name == wanted.name && other.level > wanted.level);
+        let is_there =
+            if wanted.level == Level::Server { counts } else { said.is_some_and(|value| is_so(value)) };
+        let later = self
+            .wanted
+            .iter()
+            .skip(at + 1)
+            .any(|other| other.name == wanted.name && other.level > wanted.level);
         if is_there {
             if let Some((level, value)) = self.stronger(wanted.level, wanted).filter(|_| !later) {
                 return Some(Planned::Advice {
@@ -143,7 +145,7 @@ impl Rule<'_> {
             Ok(level) => level,
             Err(refused) => return Some(self.missing(wanted, is, from, refused)),
         };
-        Some(Planned::Step(self.step(wanted, level, is, from, later)))
+        Some(Planned::Step(Box::new(self.step(wanted, level, is, from, later))))
     }
 
     fn step(&mut self, wanted: &Wanted, level: Level, is: String, from: String, later: bool) -> Step {
@@ -161,7 +163,9 @@ impl Rule<'_> {
             (Some((above, said)), _) if !later => {
                 Some(format!("it will not count for role {}: the {above} says {said}", place.role))
             }
-            (_, false) => Some(format!("for {} only: it is wanted for the whole {}", place.name(), wanted.level)),
+            (_, false) => {
+                Some(format!("for {} only: it is wanted for the whole {}", place.name(), wanted.level))
+            }
             _ => None,
         };
         let reading = if stronger.is_some() && later {
@@ -201,7 +205,11 @@ impl Rule<'_> {
             Level::Database if rights.database && may_say => Ok(Level::Database),
             Level::Database => Err(Refused::Database),
             Level::Role | Level::RoleInDatabase => {
-                let of_others = if subject.major() >= 16 { rights.make_roles && rights.admin_role } else { rights.make_roles };
+                let of_others = if subject.major() >= 16 {
+                    rights.make_roles && rights.admin_role
+                } else {
+                    rights.make_roles
+                };
                 let may = rights.all || rights.role_is_me || (of_others && !rights.role_is_super);
                 if may && may_say { Ok(wanted.level) } else { Err(Refused::Role) }
             }
@@ -271,7 +279,8 @@ impl Rule<'_> {
             grants.push(format!("GRANT EXECUTE ON FUNCTION pg_catalog.pg_reload_conf() TO {login}"));
         }
         if !rights.read_files {
-            grants.push(format!("GRANT EXECUTE ON FUNCTION pg_catalog.pg_show_all_file_settings() TO {login}"));
+            grants
+                .push(format!("GRANT EXECUTE ON FUNCTION pg_catalog.pg_show_all_file_settings() TO {login}"));
             grants.push(format!("GRANT SELECT ON pg_catalog.pg_file_settings TO {login}"));
         }
         grants
@@ -308,7 +317,7 @@ fn statements(situation: &Situation) -> Vec<Planned> {
             text: "install the server's package of additional modules (Debian: postgresql-contrib, or the server's own package)"
                 .to_owned(),
         },
-        (None, true) if situation.rights.all => Planned::Step(Step {
+        (None, true) if situation.rights.all => Planned::Step(Box::new(Step {
             what: what.clone(),
             why: WHY_STATEMENTS.to_owned(),
             is: "not installed".to_owned(),
@@ -321,7 +330,7 @@ fn statements(situation: &Situation) -> Vec<Planned> {
             after: Probe::sql(format!("SELECT {exists}")),
             reading: Reading::Probe { probe: Probe::sql(format!("SELECT {exists}")) },
             note: None,
-        }),
+        })),
         (None, true) => Planned::Missing {
             what: what.clone(),
             is: "not installed".to_owned(),
@@ -339,7 +348,9 @@ fn statements(situation: &Situation) -> Vec<Planned> {
             None => format!("'{STATEMENTS}'  # behind those that are there, which this role may not see"),
         };
         all.push(Planned::Advice {
-            what: format!("shared_preload_libraries, server: {STATEMENTS} collects nothing until the server loads it"),
+            what: format!(
+                "shared_preload_libraries, server: {STATEMENTS} collects nothing until the server loads it"
+            ),
             is: found.preloaded.clone().map_or("not to be seen".to_owned(), |there| format!("'{there}'")),
             text: format!("in postgresql.conf, then a restart:\nshared_preload_libraries = {list}"),
         });

@@ -2,9 +2,9 @@
 
 use super::level::Level;
 use crate::answer::{Row, Unreadable, rows};
+use crate::checks::Thresholds;
 use crate::checks::check::Answers;
 use crate::checks::role_settings::{self, ROLE_SETTINGS, RoleSetting, is_on};
-use crate::checks::Thresholds;
 use crate::checks::run::{self, Asking, NotAsked, QUESTION_LIMIT};
 use crate::checks::setting_value::SettingValue;
 use crate::checks::subject::{Subject, literal};
@@ -85,7 +85,8 @@ pub async fn learn(client: &Client, subject: Subject, until: Instant) -> Result<
         found.read_said(&ask(client, FILES, &role, until).await?)?;
     }
     if subject.major() >= 15 && !found.rights.all {
-        let answer = ask(client, &parameters(super::SERVICE.iter().map(|guard| guard.name)), &role, until).await?;
+        let answer =
+            ask(client, &parameters(super::SERVICE.iter().map(|guard| guard.name)), &role, until).await?;
         for row in rows(&answer) {
             let name = row.text("parameter")?.unwrap_or_default().to_owned();
             found.may_set.insert(name, (row.flag("may_set")?, row.flag("may_alter_system")?));
@@ -178,7 +179,8 @@ impl Situation {
                 _ => Level::Server,
             };
             let (name, value) = (row.text("said_name")?, row.text("said_value")?);
-            self.said.insert((level, name.unwrap_or_default().to_owned()), value.unwrap_or_default().to_owned());
+            self.said
+                .insert((level, name.unwrap_or_default().to_owned()), value.unwrap_or_default().to_owned());
         }
         Ok(())
     }
@@ -218,7 +220,15 @@ mod tests {
 
     #[test]
     fn values_are_compared_as_postgresql_reads_them() {
-        assert!(is_same("1s", "1000", Some("ms")) && is_same("on", "true", None) && is_same("30s", "0.5min", Some("ms")));
-        assert!(!is_same("1s", "1000", Some("s")) && !is_same("on", "off", None) && !is_same("0", "off", Some("ms")));
+        assert!(
+            is_same("1s", "1000", Some("ms"))
+                && is_same("on", "true", None)
+                && is_same("30s", "0.5min", Some("ms"))
+        );
+        assert!(
+            !is_same("1s", "1000", Some("s"))
+                && !is_same("on", "off", None)
+                && !is_same("0", "off", Some("ms"))
+        );
     }
 }

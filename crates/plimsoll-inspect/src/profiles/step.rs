@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[non_exhaustive]
 pub enum Planned {
     /// It is to be changed.
-    Step(Step),
+    Step(Box<Step>),
     /// It is so already.
     Already {
         /// What: `lock_timeout, database shop`.
@@ -96,9 +96,6 @@ impl Step {
             Reading::Setting { name, before, value } => {
                 Reading::Setting { name: name.clone(), before: Some(value.clone()), value: before.clone()? }
             }
-            Reading::Check { id, subject, is_found } => {
-                Reading::Check { id: id.clone(), subject: subject.clone(), is_found: !is_found }
-            }
             Reading::Probe { .. } => Reading::Probe { probe: self.before.clone() },
         };
         Some(Step {
@@ -134,6 +131,8 @@ pub enum Probe {
         id: String,
         /// What the finding is about.
         subject: String,
+        /// What it has as its remedy: several findings may be about the same.
+        remedy: Vec<String>,
         /// Whether it finds it.
         is_found: bool,
     },
@@ -158,15 +157,6 @@ pub enum Reading {
         before: Option<String>,
         /// What it has after it.
         value: String,
-    },
-    /// What a check of `plimsoll doctor` says.
-    Check {
-        /// The check.
-        id: String,
-        /// What the finding is about.
-        subject: String,
-        /// Whether it finds it.
-        is_found: bool,
     },
     /// What tells that the step was done.
     Probe {

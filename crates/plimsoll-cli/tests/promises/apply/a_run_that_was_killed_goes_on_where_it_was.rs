@@ -28,7 +28,12 @@ struct Play {
 
 impl Play {
     async fn start() -> Self {
-        let scene = Scene::with(&[("log_statement", "ddl"), ("log_min_duration_statement", "1s"), ("log_lock_waits", "off")]).await;
+        let scene = Scene::with(&[
+            ("log_statement", "ddl"),
+            ("log_min_duration_statement", "1s"),
+            ("log_lock_waits", "off"),
+        ])
+        .await;
         scene.sql("ALTER DATABASE shop SET idle_in_transaction_session_timeout = '30s'").await;
         scene.sql("ALTER DATABASE shop SET lock_timeout = '1min'").await;
         scene.sql("ALTER SYSTEM SET log_lock_waits = 'off'").await;
@@ -140,8 +145,14 @@ async fn and_a_killed_run_can_be_taken_back_without_being_resumed() {
     let forth = play.scene.journal("forth");
     let apply = ["--profile", "service", "--role", "app", "--yes", "--journal", forth.to_str().unwrap()];
     play.run(None, &apply).await.with(1);
-    let changing: Vec<usize> =
-        play.killer.messages().iter().enumerate().filter(|(_, changes)| **changes).map(|(at, _)| at + 1).collect();
+    let changing: Vec<usize> = play
+        .killer
+        .messages()
+        .iter()
+        .enumerate()
+        .filter(|(_, changes)| **changes)
+        .map(|(at, _)| at + 1)
+        .collect();
     play.scene.apply(&["--undo", forth.to_str().unwrap(), "--yes"]).with(0);
     for number in changing {
         for at in [At::Before(number), At::After(number)] {

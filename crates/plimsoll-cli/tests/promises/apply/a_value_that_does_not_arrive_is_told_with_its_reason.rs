@@ -19,7 +19,9 @@ async fn what_the_role_says_itself_is_stronger() {
     let through = [through[0].as_str(), through[1].as_str()];
     scene.apply(&PROFILE).with(1).says("it will not count for role app: the role says 20s");
     let ended = scene.apply(&[&PROFILE[..], &through, &["--yes"]].concat()).with(2);
-    let ended = ended.says("NOT WHAT WAS SET on the application's own path: 20s (user). what is set for role app is stronger");
+    let ended = ended.says(
+        "NOT WHAT WAS SET on the application's own path: 20s (user). what is set for role app is stronger",
+    );
     // The rest was done.
     ended.says("6 done, 0 so already, 0 declined, 0 failed; 1 not what a new session shows");
     // It is said at its level now, and still does not count.

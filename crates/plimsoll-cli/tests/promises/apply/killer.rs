@@ -102,7 +102,8 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, state: Arc<Mutex<St
         let (at, number) = {
             let mut state = state.lock();
             let text = String::from_utf8_lossy(&message);
-            let changes = ["ALTER ", "CREATE ", "DROP ", "pg_reload_conf"].iter().any(|word| text.contains(word));
+            let changes =
+                ["ALTER ", "CREATE ", "DROP ", "pg_reload_conf"].iter().any(|word| text.contains(word));
             state.messages.push(changes && !text.contains("READ ONLY"));
             (state.at, state.messages.len())
         };

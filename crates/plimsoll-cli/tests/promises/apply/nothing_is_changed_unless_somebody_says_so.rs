@@ -38,7 +38,10 @@ async fn a_dry_run_shows_all_and_changes_nothing() {
 async fn where_nobody_can_be_asked_it_is_refused() {
     let scene = Scene::start().await;
     let before = scene.picture().await;
-    scene.apply(&[&PROFILE[..], &["--run"]].concat()).with(3).says("there is no terminal to ask at: say --yes");
+    scene
+        .apply(&[&PROFILE[..], &["--run"]].concat())
+        .with(3)
+        .says("there is no terminal to ask at: say --yes");
     assert_eq!(differences(&before, &scene.picture().await), Vec::<String>::new());
 }
 
@@ -49,7 +52,8 @@ fn at_a_terminal(scene: &Scene, arguments: &[&str], typed: &str) -> Ended {
     let line: Vec<String> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
     let mut terminal = Command::new("script");
     terminal.args(["-qec", &line.join(" "), "/dev/null"]).current_dir(scene.folder.path());
-    let terminal = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let terminal =
+        terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     terminal.stdin.as_ref().unwrap().write_all(typed.as_bytes()).unwrap();
     Ended::of(&terminal.wait_with_output().unwrap())
 }
@@ -76,7 +80,8 @@ async fn what_has_no_inverse_is_asked_about_in_any_case() {
     scene.sql("CREATE TABLE t (id int)").await;
     // A plan as one of a check's remedy would be: it cannot be taken back.
     let path = scene.journal("j");
-    let ended = scene.apply(&["--profile", "service", "--role", "app", "--yes", "--journal", path.to_str().unwrap()]);
+    let ended =
+        scene.apply(&["--profile", "service", "--role", "app", "--yes", "--journal", path.to_str().unwrap()]);
     assert_eq!(ended.status, Some(1), "{}", ended.text);
     let text = std::fs::read_to_string(&path).unwrap();
     let mut plan: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();

@@ -24,3 +24,20 @@ async fn once_and_only_where_something_is_found() {
     scene.apply(&["--undo", "j", "--yes"]).with(0).says("check G01 finds it");
     assert_eq!(differences(&before, &scene.picture().await), Vec::<String>::new());
 }
+
+/// Several checks at once, among them one whose remedy is several statements.
+#[tokio::test]
+async fn of_several_checks() {
+    let scene = Scene::start().await;
+    scene.sql("ALTER ROLE app SET lock_timeout = '10min'").await;
+    let before = scene.picture().await;
+    let check = ["--check", "G01,G02,G03,G04,G12", "--role", "app"];
+    let ended = scene.apply(&[&check[..], &["--yes", "--journal", "j"]].concat()).with(0);
+    ended.says("ALTER ROLE \"app\" SET statement_timeout").says("0 failed; 0 not what a new session shows");
+    assert_ne!(scene.shown("app", "statement_timeout"), "0");
+    assert_ne!(scene.shown("app", "tcp_user_timeout"), "");
+    assert_ne!(scene.shown("app", "idle_in_transaction_session_timeout"), "0");
+    scene.apply(&check).with(0).says("0 to change");
+    scene.apply(&["--undo", "j", "--yes"]).with(0).says("0 failed; 0 not what");
+    assert_eq!(differences(&before, &scene.picture().await), Vec::<String>::new());
+}

@@ -14,15 +14,22 @@ fn refused(url: &str, sql: &str) -> String {
 #[tokio::test]
 async fn from_nothing() {
     let scene = Scene::start().await;
-    scene.sql("CREATE TABLE \"old Table\" (id serial PRIMARY KEY, a int); CREATE VIEW seen AS SELECT 1 AS one").await;
+    scene
+        .sql("CREATE TABLE \"old Table\" (id serial PRIMARY KEY, a int); CREATE VIEW seen AS SELECT 1 AS one")
+        .await;
     let before = scene.picture().await;
-    let arguments = ["--profile", "service", "--create-roles", "--role", "shop o'p", "--yes", "--journal", "j"];
+    let arguments =
+        ["--profile", "service", "--create-roles", "--role", "shop o'p", "--yes", "--journal", "j"];
     let ended = scene.apply(&arguments).with(1);
     assert!(ended.text.contains("0 failed; 0 not what"), "{}", ended.text);
 
     let as_role = |name: &str| scene.url(&name.replace(' ', "%20").replace('\'', "%27"));
-    let (app, migrations, monitoring) = (as_role("shop o'p"), as_role("shop o'p_migrations"), as_role("shop o'p_monitoring"));
-    psql(&app, "INSERT INTO \"old Table\" (a) VALUES (1); UPDATE \"old Table\" SET a = 2; DELETE FROM \"old Table\"");
+    let (app, migrations, monitoring) =
+        (as_role("shop o'p"), as_role("shop o'p_migrations"), as_role("shop o'p_monitoring"));
+    psql(
+        &app,
+        "INSERT INTO \"old Table\" (a) VALUES (1); UPDATE \"old Table\" SET a = 2; DELETE FROM \"old Table\"",
+    );
     assert_eq!(psql(&app, "SELECT one FROM seen"), "1");
     assert!(refused(&app, "CREATE TABLE mine (id int)").contains("permission denied for schema public"));
     assert!(refused(&app, "TRUNCATE \"old Table\"").contains("permission denied"));
@@ -68,5 +75,8 @@ async fn what_a_role_had_before_it_keeps() {
 async fn a_lesser_role_gets_the_sql() {
     let scene = Scene::start().await;
     let ended = scene.apply_as("app", &["--profile", "roles", "--role", "shop"]).with(1);
-    ended.says("role app is no superuser").says("CREATE ROLE \"shop_migrations\" LOGIN NOSUPERUSER").says("0 to change");
+    ended
+        .says("role app is no superuser")
+        .says("CREATE ROLE \"shop_migrations\" LOGIN NOSUPERUSER")
+        .says("0 to change");
 }

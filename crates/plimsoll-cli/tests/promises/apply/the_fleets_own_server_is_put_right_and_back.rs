@@ -31,7 +31,8 @@ async fn fleets_server(is_configured: bool) -> Cluster {
     });
     let server = builder.start().await.unwrap();
     let text = file("deploy/postgres/roles.sql").replace(":'owner_password'", "'of-the-owner'");
-    let text: String = text.lines().filter(|line| !line.starts_with("--")).map(|line| format!("{line}\n")).collect();
+    let text: String =
+        text.lines().filter(|line| !line.starts_with("--")).map(|line| format!("{line}\n")).collect();
     let (first, second) = text.split_once("\\connect fleet\n").unwrap();
     for (database, part) in [("postgres", first), ("fleet", second)] {
         for statement in part.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
@@ -76,8 +77,14 @@ async fn all_of_it_holds(server: &Cluster) {
     let ask = |rest: &str| psql(&url(server, "fleet_app"), &format!("{rows} AND {rest}"));
     assert_eq!(ask("setrole = 0 AND entry = 'idle_in_transaction_session_timeout=30s'"), "1");
     assert_eq!(ask("setrole = 0 AND entry = 'lock_timeout=5s'"), "1");
-    assert_eq!(ask("setrole = 'fleet_app'::regrole AND entry = 'idle_in_transaction_session_timeout=30s'"), "1");
-    let installed = psql(&url(server, "fleet_app"), "SELECT count(*) FROM pg_extension WHERE extname = 'pg_stat_statements'");
+    assert_eq!(
+        ask("setrole = 'fleet_app'::regrole AND entry = 'idle_in_transaction_session_timeout=30s'"),
+        "1"
+    );
+    let installed = psql(
+        &url(server, "fleet_app"),
+        "SELECT count(*) FROM pg_extension WHERE extname = 'pg_stat_statements'",
+    );
     assert_eq!(installed, "1");
 }
 
@@ -88,7 +95,8 @@ async fn as_its_deployment_sets_it_up() {
     // The deployment's files have said all but the role's own limit.
     let ended = apply(&server, &folder, &["--profile", "service", "--yes", "--journal", "j"]).with(0);
     let ended = ended.says("1 to change, 6 so already, 0 not allowed to role postgres, 0 outside of SQL");
-    let ended = ended.says("deadlock_timeout, server: read back on the application's own path: 1s (configuration file)");
+    let ended = ended
+        .says("deadlock_timeout, server: read back on the application's own path: 1s (configuration file)");
     ended.says("read back on the application's own path: 30s (database user)");
     all_of_it_holds(&server).await;
     let collected = psql(&url(&server, "fleet_app"), "SELECT count(*) > 0 FROM pg_stat_statements");
@@ -113,7 +121,9 @@ async fn and_as_it_comes() {
     let before = picture(&server).await;
     // Loading the library takes a restart, which is outside of SQL: 1.
     let ended = apply(&server, &folder, &["--profile", "service", "--yes", "--journal", "j"]).with(1);
-    let ended = ended.says("7 to change, 0 so already").says("7 done, 0 so already, 0 declined, 0 failed; 0 not what");
+    let ended = ended
+        .says("7 to change, 0 so already")
+        .says("7 done, 0 so already, 0 declined, 0 failed; 0 not what");
     ended.says("shared_preload_libraries = 'pg_stat_statements'");
     all_of_it_holds(&server).await;
     assert_ne!(differences(&before, &picture(&server).await), Vec::<String>::new());

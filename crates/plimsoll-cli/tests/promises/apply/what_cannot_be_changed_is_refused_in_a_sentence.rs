@@ -18,11 +18,17 @@ async fn a_standby() {
 #[tokio::test]
 async fn a_name_that_is_not_there_and_an_option_that_does_not_fit() {
     let scene = Scene::start().await;
-    scene.apply(&["--profile", "service", "--role", "nobody"]).with(3).says("there is no role nobody on this server; --create-roles");
+    scene
+        .apply(&["--profile", "service", "--role", "nobody"])
+        .with(3)
+        .says("there is no role nobody on this server; --create-roles");
     scene.apply(&["--check", "Z99", "--role", "app"]).with(3).says("there is no check Z99; there are G01");
     scene.apply(&["--role", "app"]).with(3).says("--profile");
     scene.apply(&[&PROFILE[..], &["--run", "--yes"]].concat()).with(3);
-    scene.apply(&[&PROFILE[..], &["--set", "statement timeout=3s"]].concat()).with(3).says("is not the name of a setting");
+    scene
+        .apply(&[&PROFILE[..], &["--set", "statement timeout=3s"]].concat())
+        .with(3)
+        .says("is not the name of a setting");
     let ended = scene.apply(&[&PROFILE[..], &["--set", "statement_timeout=soon", "--yes"]].concat()).with(2);
     ended.says("failed: invalid value for parameter \"statement_timeout\": \"soon\" (22023)");
     scene.apply(&[&PROFILE[..], &["--set", "no_such=1"]].concat()).with(1).says("has no setting no_such");
@@ -38,11 +44,16 @@ async fn a_journal_of_elsewhere_or_none() {
     other.apply(&undo).with(3).says("the journal is of another server");
     let elsewhere = scene.server.url("postgres");
     let ended = command(&elsewhere, scene.folder.path(), &undo).output().unwrap();
-    super::scene::Ended::of(&ended).with(3).says("the journal is of database shop, and this connection leads to postgres");
+    super::scene::Ended::of(&ended)
+        .with(3)
+        .says("the journal is of database shop, and this connection leads to postgres");
     std::fs::write(scene.journal("x"), "hello\n").unwrap();
     scene.apply(&["--resume", "x", "--yes"]).with(3).says("line 1 is not one of a journal");
     scene.apply(&["--resume", "none", "--yes"]).with(3).says("the journal none");
-    scene.apply(&[&PROFILE[..], &["--set", "lock_timeout=4s", "--yes", "--journal", "j"]].concat()).with(3).says("File exists");
+    scene
+        .apply(&[&PROFILE[..], &["--set", "lock_timeout=4s", "--yes", "--journal", "j"]].concat())
+        .with(3)
+        .says("File exists");
 }
 
 /// What somebody else has changed since is not overwritten.
@@ -60,8 +71,13 @@ async fn what_was_changed_since() {
 async fn through_a_pooler_what_needs_a_session() {
     let scene = Scene::start().await;
     scene.sql("CREATE TABLE t (a int)").await;
-    let bouncer = PgBouncer::in_front_of(&scene.server).pool_mode(PoolMode::Transaction).start().await.unwrap();
-    let ended = command(&bouncer.url("shop"), scene.folder.path(), &[&PROFILE[..], &["--yes", "--journal", "j"]].concat());
+    let bouncer =
+        PgBouncer::in_front_of(&scene.server).pool_mode(PoolMode::Transaction).start().await.unwrap();
+    let ended = command(
+        &bouncer.url("shop"),
+        scene.folder.path(),
+        &[&PROFILE[..], &["--yes", "--journal", "j"]].concat(),
+    );
     let ended = super::scene::Ended::of(&{ ended }.output().unwrap()).with(1);
     ended.says("This connection goes through a pooler.").says("CREATE INDEX CONCURRENTLY").says("6 done");
     assert_eq!(scene.shown("app", "lock_timeout"), "5s");
@@ -78,8 +94,14 @@ async fn through_a_pooler_what_needs_a_session() {
     std::fs::write(scene.journal("index"), format!("{plan}\n")).unwrap();
     let resume = ["--resume", "index", "--yes"];
     let ended = command(&bouncer.url("shop"), scene.folder.path(), &resume).output().unwrap();
-    super::scene::Ended::of(&ended).with(3).says("needs a session of its own, and this connection goes through a pooler");
+    super::scene::Ended::of(&ended)
+        .with(3)
+        .says("needs a session of its own, and this connection goes through a pooler");
     scene.apply(&resume).with(0).says("1 done");
-    assert_eq!(scene.sql("SELECT count(*) AS n FROM pg_index WHERE indisvalid AND indexrelid = 'i'::regclass").await[0]["n"], "1");
+    assert_eq!(
+        scene.sql("SELECT count(*) AS n FROM pg_index WHERE indisvalid AND indexrelid = 'i'::regclass").await
+            [0]["n"],
+        "1"
+    );
     scene.apply(&["--undo", "index", "--yes"]).with(0).says("1 done");
 }

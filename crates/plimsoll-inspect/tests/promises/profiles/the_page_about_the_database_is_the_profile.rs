@@ -20,7 +20,8 @@ fn the_page_in_the_repository_is_the_one_the_profiles_make() {
 #[tokio::test]
 async fn the_sql_on_it_does_what_it_says() {
     let page = page();
-    let blocks: Vec<&str> = page.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let blocks: Vec<&str> =
+        page.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     let [set, read, sources, undo] = blocks.as_slice() else { panic!("{blocks:#?}") };
     let server = Cluster::builder().auth(Auth::Trust).start().await.unwrap();
     server.create_database("shop").await.unwrap();
