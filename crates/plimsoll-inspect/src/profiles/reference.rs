@@ -112,7 +112,7 @@ fn section(guard: &Guard) -> String {
 
 fn extension() -> String {
     format!(
-        "\n### {STATEMENTS}, extension\n\n{WHY_STATEMENTS}.\n\n\
+        "\n### {STATEMENTS}, extension\n\nInstalled: {WHY_STATEMENTS}.\n\n\
          - Set: `CREATE EXTENSION IF NOT EXISTS {STATEMENTS};` as a superuser, and in `postgresql.conf`, which takes a restart: \
          `shared_preload_libraries = '{STATEMENTS}'`, behind what is there\n\
          - Read back: `SELECT count(*) FROM {STATEMENTS};` answers, and fails as long as the library is not loaded\n\

@@ -32,7 +32,7 @@ the least that each needs in the schema `public` (`--schema` names another). It 
 | role | may | may not | its sessions |
 |---|---|---|---|
 | `app` | read and write rows, use sequences: what is there, and what `app_migrations` makes later | make, alter, drop or truncate anything | as above |
-| `app_migrations` | make things in the schema; they are its own | anything to what another role owns | `lock_timeout` 5 s, no `statement_timeout` |
+| `app_migrations` | make things in the schema; they are its own | alter or drop what another role owns | `lock_timeout` 5 s, no `statement_timeout` |
 | `app_monitoring` | see all sessions, settings and statistics (`pg_monitor`); 5 connections | read a row of a table | read only; `statement_timeout` 10 s, `lock_timeout` 1 s |
 
 - They log in, and are no groups, because a session takes the limits of the role that logs in and of no other. They have no

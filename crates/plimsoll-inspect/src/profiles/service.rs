@@ -357,3 +357,6 @@ fn statements(situation: &Situation) -> Vec<Planned> {
     }
     all
 }
+
+#[cfg(test)]
+mod tests;
