@@ -8,10 +8,12 @@
 //! what is like it read the first four that way.
 
 pub mod apply;
+pub mod blocking;
 mod connect;
 pub mod demo;
 pub mod doctor;
 mod interrupts;
+pub mod migrate;
 pub mod sessions;
 mod show;
 pub mod timeouts;
@@ -40,10 +42,14 @@ enum Command {
     Doctor(doctor::Options),
     /// The statements and transactions that have gone on for long, and what would be lost with each
     Long(sessions::long::Options),
+    /// Who waits for a lock and who holds it; with --watch the pile-ups, when they are over
+    Blocking(blocking::Options),
     /// Cancel statements: shown first, done with --run
     Cancel(sessions::stop::Options),
     /// Terminate sessions: shown first, done with --run
     Terminate(sessions::stop::Options),
+    /// Numbered files of SQL: how far they have come, what is pending, and applying them one at a time
+    Migrate(migrate::Options),
     /// Every time limit from the client to the lock: where each is set, and which lie the wrong way round
     Timeouts(timeouts::Options),
 }
@@ -119,8 +125,10 @@ async fn perform(command: Command) -> anyhow::Result<Ended> {
         Command::Apply(options) => apply::run(&options).await,
         Command::Doctor(options) => doctor::run(&options).await,
         Command::Long(options) => sessions::long::run(&options).await,
+        Command::Blocking(options) => blocking::run(&options).await,
         Command::Cancel(options) => sessions::stop::run(Stop::Cancel, &options).await,
         Command::Terminate(options) => sessions::stop::run(Stop::Terminate, &options).await,
+        Command::Migrate(options) => migrate::run(&options).await,
         Command::Timeouts(options) => timeouts::run(&options).await,
     }
 }

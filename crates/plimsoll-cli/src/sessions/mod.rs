@@ -9,6 +9,7 @@
 
 mod audit;
 mod choice;
+pub(crate) use choice::time;
 pub mod long;
 pub mod stop;
 
