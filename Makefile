@@ -35,16 +35,17 @@ NEXTEST_FLAGS := --no-fail-fast
 ON_FAILURE := failed=1
 endif
 
-# A PgBouncer, promtool, nginx, browser or broker that cannot be had here (scripts/setup said so) leaves its tests out by their name, and
-# the run says so again at its end; in CI the set-up has failed by then. Asked by the shell, since make would ask before the
+# A PgBouncer, promtool, nginx, browser, broker or client of Python that cannot be had here (scripts/setup said so) leaves its tests
+# out by their name, and the run says so again at its end; in CI the set-up has failed by then. Asked by the shell, since make would ask before the
 # set-up.
 CHOOSE_TESTS := poolers=$$(scripts/setup poolers); promtool=$$(scripts/setup promtool); \
-	nginx=$$(scripts/setup nginx); browser=$$(scripts/setup browser); broker=$$(scripts/setup broker); tests='all()'; \
+	nginx=$$(scripts/setup nginx); browser=$$(scripts/setup browser); broker=$$(scripts/setup broker); clients=$$(scripts/setup clients); tests='all()'; \
 	for version in $$poolers; do tests+=" and not test(/on_pgbouncer_$${version/./_}/)"; done; \
 	if [ -n "$$promtool" ]; then tests+=" and not test(/by_promtool/)"; fi; \
 	if [ -n "$$nginx" ]; then tests+=" and not test(/by_nginx/)"; fi; \
 	if [ -n "$$browser" ]; then tests+=" and not binary(browser)"; fi; \
-	if [ -n "$$broker" ]; then tests+=" and not test(/by_mosquitto/)"; fi
+	if [ -n "$$broker" ]; then tests+=" and not test(/by_mosquitto/)"; fi; \
+	if [ -n "$$clients" ]; then tests+=" and not test(/by_python/)"; fi
 TELL_WHAT_DID_NOT_RUN := for version in $$poolers; do \
 	echo "NOT RUN: the tests on PgBouncer $$version, which cannot be had here; nextest counts them as skipped"; done; \
 	if [ -n "$$promtool" ]; then \
@@ -54,7 +55,9 @@ TELL_WHAT_DID_NOT_RUN := for version in $$poolers; do \
 	if [ -n "$$browser" ]; then \
 	echo "NOT RUN: the tests of the dashboard in a browser, which cannot be had here; nextest counts them as skipped"; fi; \
 	if [ -n "$$broker" ]; then \
-	echo "NOT RUN: the tests of MQTT through Mosquitto, which cannot be had here; nextest counts them as skipped"; fi
+	echo "NOT RUN: the tests of MQTT through Mosquitto, which cannot be had here; nextest counts them as skipped"; fi; \
+	if [ -n "$$clients" ]; then \
+	echo "NOT RUN: the tests of Python's clients, which cannot be had here; nextest counts them as skipped"; fi
 
 # What all tests of the last run have printed holds none of the passwords that were planted.
 NO_SECRET_WAS_PRINTED := scripts/planted target/nextest/default/junit.xml
@@ -195,6 +198,7 @@ docs:
 		settings_reference_is_the_table error_reference_is_the_table metrics_reference_is_the_table
 	PLIMSOLL_BLESS=1 $(CARGO) test --quiet -p plimsoll-http --lib -- reference::the_
 	PLIMSOLL_BLESS=1 $(CARGO) test --quiet -p plimsoll-http --test promises -- the_table_of_strikes_is_what_is_played
+	PLIMSOLL_BLESS=1 $(CARGO) test --quiet -p plimsoll-inspect --test promises -- the_page_in_the_repository
 	PLIMSOLL_BLESS=1 $(CARGO) test --quiet -p fleet --test promises -- with_every_variable_in_the_guide
 
 clean:

@@ -7,6 +7,7 @@
 //! wrong now, 3 when it could not be found out (an unreachable server, a bad option), 130 when it was interrupted. Nagios and
 //! what is like it read the first four that way.
 
+pub mod apply;
 pub mod blocking;
 mod connect;
 pub mod demo;
@@ -35,6 +36,8 @@ struct CommandLine {
 enum Command {
     /// Sixty seconds beside a plain pool, on a private server that you may freeze, cut and kill
     Demo(demo::Options),
+    /// Settings, roles and remedies put right by SQL: shown first, journalled, read back, and taken back if need be
+    Apply(apply::Options),
     /// What is wrong with a server, a role or a table, why it matters, and what puts it right
     Doctor(doctor::Options),
     /// The statements and transactions that have gone on for long, and what would be lost with each
@@ -119,6 +122,7 @@ pub fn run() -> ExitCode {
 async fn perform(command: Command) -> anyhow::Result<Ended> {
     match command {
         Command::Demo(options) => demo::run(&options).await,
+        Command::Apply(options) => apply::run(&options).await,
         Command::Doctor(options) => doctor::run(&options).await,
         Command::Long(options) => sessions::long::run(&options).await,
         Command::Blocking(options) => blocking::run(&options).await,

@@ -22,6 +22,7 @@
 //! | `bloat` (feature `checks`) | how much of a table or an index is waste |
 //! | [`blocking`] | who waits for a lock, and who holds it |
 //! | `checks/` (feature `checks`) | what is wrong with the server, and what puts it right |
+//! | `profiles/` (feature `checks`) | what a server, a database and its roles ought to be told |
 //! | [`integrity`] | whether the rows keep what the tables promise |
 //! | `layers/` (feature `checks`) | which time limit lies inside which, from the client to the lock |
 //! | `sessions/` (feature `checks`) | what each session does, which are meant, and how one is stopped |
@@ -48,6 +49,8 @@ pub mod checks;
 pub mod integrity;
 #[cfg(feature = "checks")]
 pub mod layers;
+#[cfg(feature = "checks")]
+pub mod profiles;
 #[cfg(feature = "checks")]
 pub mod sessions;
 pub mod statements;

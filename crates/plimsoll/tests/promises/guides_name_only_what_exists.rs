@@ -22,6 +22,7 @@ const OTHERS: &[&str] = &[
     "true",
     "query_timeout",
     "query_wait_timeout",
+    "server_lifetime",
     "pg_monitor",
     "database-p0",
     "active",

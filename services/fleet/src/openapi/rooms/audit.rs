@@ -18,6 +18,7 @@ pub(super) fn entry() -> Value {
         ("tenant_id", or_null(text())),
         ("actor_type", word(["operator", "tenant"])),
         ("actor_id", or_null(text())),
+        ("person", or_null(text())),
         ("action", text()),
         ("object_type", text()),
         ("object_id", or_null(text())),

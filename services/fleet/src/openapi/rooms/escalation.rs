@@ -2,7 +2,7 @@
 
 use crate::openapi::operation::{Described, tenant};
 use crate::openapi::schema::{
-    few, flag, id, like, line, list, object, or_null, page, text, time, whole, with,
+    about, few, flag, id, like, line, list, object, or_null, page, text, time, whole, with,
 };
 use serde_json::Value;
 
@@ -55,6 +55,13 @@ fn body() -> Value {
             ("description", or_null(line(1000))),
             ("is_default", or_null(flag())),
             ("levels", or_null(few(level, 5))),
+            (
+                "webhook_secret",
+                about(
+                    or_null(text()),
+                    "Signs what is sent. Of 16 to 256 characters. Left out, or as it is shown, it stays; empty, it goes.",
+                ),
+            ),
         ],
     )
 }
@@ -73,6 +80,7 @@ fn policy() -> Value {
         ("description", or_null(text())),
         ("is_default", flag()),
         ("levels", list(level)),
+        ("webhook_secret", about(or_null(text()), "Shown as stars; null where there is none.")),
         ("created_at", time()),
         ("updated_at", time()),
     ])
