@@ -7,21 +7,28 @@
 //! wrong now, 3 when it could not be found out (an unreachable server, a bad option), 130 when it was interrupted. Nagios and
 //! what is like it read the first four that way.
 
+mod closest;
+mod completions;
 mod connect;
 pub mod demo;
 pub mod doctor;
+pub mod explain;
 mod interrupts;
 mod show;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use plimsoll_inspect::checks::State;
-use std::io::Write;
 use std::process::ExitCode;
 
 /// The command line.
 #[derive(Debug, Parser)]
 #[command(name = "plimsoll", version, about = "The safe-load line for services on PostgreSQL", long_about = None)]
+#[command(after_help = connect::HELP)]
 struct CommandLine {
+    /// Whether the output has colours
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = show::Color::Auto, global = true, help_heading = "Output")]
+    color: show::Color,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -29,9 +36,29 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Sixty seconds beside a plain pool, on a private server that you may freeze, cut and kill
+    #[command(after_help = demo::HELP)]
     Demo(demo::Options),
     /// What is wrong with a server, a role or a table, why it matters, and what puts it right
-    Doctor(doctor::Options),
+    #[command(after_help = doctor_help())]
+    Doctor(Box<doctor::Options>),
+    /// What a code, a check or a SQLSTATE means, and what to do about it
+    #[command(after_help = explain::HELP)]
+    Explain(explain::Options),
+    /// The script by which a shell completes this command
+    #[command(after_help = completions::COMPLETIONS_HELP)]
+    Completions(completions::Completions),
+    /// The page of the manual
+    #[command(after_help = completions::MAN_HELP)]
+    Man(completions::Manual),
+}
+
+fn doctor_help() -> String {
+    format!("{}\n{}", doctor::HELP, connect::HELP)
+}
+
+/// The command line, for what describes it.
+fn command_line() -> clap::Command {
+    CommandLine::command()
 }
 
 /// How a command ended, apart from not having been able to.
@@ -51,7 +78,7 @@ pub enum Ended {
 }
 
 impl Ended {
-    /// What the worst finding comes to.
+    /// What the worst of several states comes to.
     fn of(worst: State) -> Self {
         match worst {
             State::Ok | State::Info => Ended::Well,
@@ -78,7 +105,10 @@ const COULD_NOT: u8 = 3;
 #[must_use]
 pub fn run() -> ExitCode {
     let command = match CommandLine::try_parse() {
-        Ok(line) => line.command,
+        Ok(line) => {
+            line.color.hold();
+            line.command
+        }
         Err(error) => {
             // If nobody reads it any more, the status still tells.
             let _ = error.print();
@@ -93,15 +123,30 @@ pub fn run() -> ExitCode {
     match ended {
         Ok(ended) => ExitCode::from(ended.status()),
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "plimsoll: {error:#}");
+            show::tell(&in_one_line(&error));
             ExitCode::from(COULD_NOT)
         }
     }
+}
+
+/// What went wrong, with its causes, each of them once.
+fn in_one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !line.contains(&cause) {
+            line.push_str(if line.is_empty() { "" } else { ": " });
+            line.push_str(&cause);
+        }
+    }
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 async fn perform(command: Command) -> anyhow::Result<Ended> {
     match command {
         Command::Demo(options) => demo::run(&options).await,
         Command::Doctor(options) => doctor::run(&options).await,
+        Command::Explain(options) => explain::run(&options),
+        Command::Completions(options) => completions::completions(&options),
+        Command::Man(options) => completions::manual(&options),
     }
 }
