@@ -8,7 +8,7 @@
 //! what is like it read the first four that way.
 
 mod closest;
-mod completions;
+pub mod completions;
 mod connect;
 pub mod demo;
 pub mod doctor;
@@ -16,6 +16,7 @@ pub mod explain;
 mod interrupts;
 mod show;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use plimsoll_inspect::checks::State;
 use std::process::ExitCode;
@@ -110,9 +111,7 @@ pub fn run() -> ExitCode {
             line.command
         }
         Err(error) => {
-            // If nobody reads it any more, the status still tells.
-            let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(COULD_NOT) } else { ExitCode::SUCCESS };
+            return refused(&error);
         }
     };
     let ended = tokio::runtime::Builder::new_multi_thread()
@@ -129,13 +128,32 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// What becomes of a command line that is not one: help and the version where they were asked for, else one line.
+fn refused(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let text = error.render().to_string();
+        let told = text.split("\n\nUsage:").next().unwrap_or_default();
+        let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+        show::tell(&format!("{} (--help tells more)", told.trim_start_matches("error: ")));
+        return ExitCode::from(COULD_NOT);
+    }
+    // If nobody reads it any more, the status still tells.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(COULD_NOT) } else { ExitCode::SUCCESS }
+}
+
 /// What went wrong, with its causes, each of them once.
 fn in_one_line(error: &anyhow::Error) -> String {
     let mut line = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if !line.contains(&cause) {
+    for cause in error.chain() {
+        let told = cause.to_string();
+        if !line.contains(&told) {
             line.push_str(if line.is_empty() { "" } else { ": " });
-            line.push_str(&cause);
+            line.push_str(&told);
+        }
+        // It tells its own causes.
+        if cause.is::<plimsoll::Error>() {
+            break;
         }
     }
     line.split_whitespace().collect::<Vec<_>>().join(" ")

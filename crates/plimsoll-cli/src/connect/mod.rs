@@ -31,6 +31,10 @@ pub(crate) struct Target {
     /// How long connecting may take, in seconds; 10 unless PGCONNECT_TIMEOUT or the URL says otherwise
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=600), help_heading = "Connecting")]
     pub(crate) connect_timeout: Option<u64>,
+
+    /// Connecting may take no longer than this, whatever was said.
+    #[arg(skip)]
+    pub(crate) at_most: Option<Duration>,
 }
 
 impl Target {
@@ -39,20 +43,11 @@ impl Target {
     /// # Errors
     /// The settings are wrong, or the server cannot be reached or refuses.
     pub(crate) async fn connect(&self, command: &str) -> Result<DirectConnection> {
-        connect(self.settings()?, command, self.limit()).await
-    }
-
-    /// Where it leads, before it is checked.
-    ///
-    /// # Errors
-    /// What says where cannot be read.
-    pub(crate) fn settings(&self) -> Result<Settings> {
-        settings(self.url.as_deref())
-    }
-
-    /// How long connecting may take, if an option says so.
-    pub(crate) fn limit(&self) -> Option<Duration> {
-        self.connect_timeout.map(Duration::from_secs)
+        let mut settings = settings(self.url.as_deref())?;
+        if let Some(seconds) = self.connect_timeout {
+            settings = settings.connect_timeout(Duration::from_secs(seconds));
+        }
+        connect(settings, command, self.at_most.unwrap_or(Duration::MAX)).await
     }
 }
 
@@ -63,21 +58,21 @@ pub(crate) fn settings(url: Option<&str>) -> Result<Settings> {
     settings.map_err(|error| not_clear(&error))
 }
 
-/// Connects, within this time or what the settings say.
+/// Connects, within what the settings say and at most this time.
 ///
 /// # Errors
 /// As [`Target::connect`].
 pub(crate) async fn connect(
     settings: Settings,
     command: &str,
-    within: Option<Duration>,
+    at_most: Duration,
 ) -> Result<DirectConnection> {
     let is_named = table()
         .iter()
         .any(|definition| definition.name == "application_name" && definition.said(&settings).is_some());
     let settings = if is_named { settings } else { settings.application_name(format!("plimsoll {command}")) };
     let plan = settings.check_direct().map_err(|error| not_clear(&error))?;
-    let within = within.unwrap_or(plan.connect_timeout());
+    let within = plan.connect_timeout().min(at_most);
     let connection = DirectConnection::connect(plan, within).await?;
     if let Some(warning) = connection.warning() {
         tell(&format!("warning: {warning}"));

@@ -24,7 +24,6 @@ pub(crate) use options::HELP;
 pub use options::Options;
 
 use crate::Ended;
-use crate::connect;
 use crate::interrupts::Interrupts;
 use crate::show::progress::Progress;
 use crate::show::tell;
@@ -89,14 +88,15 @@ async fn look(
     at_last: Instant,
 ) -> Result<(Report, bool)> {
     let left = || until.saturating_duration_since(Instant::now());
-    let limit = options.target.limit().unwrap_or(left()).min(left());
     let progress = Progress::begin();
     progress.is_at("connecting".to_owned());
-    let settings = connect::settings(options.url())?;
-    let connection = connect::connect(settings, "doctor", Some(limit)).await?;
+    let connection = options.target(left()).connect("doctor").await?;
     progress.is_at("looking who it is".to_owned());
     let subject = run::subject(connection.client(), asking, until).await;
-    let subject = run::not_too_old(subject.map_err(|error| pooler::explained(error, &connection))?)?;
+    let subject = match subject {
+        Ok(subject) => run::not_too_old(subject)?,
+        Err(error) => return Err(pooler::explained(error, &connection)),
+    };
     let pooler = pooler::find(options, &connection, &subject, left()).await;
     let (asked, unasked) = divided(checks, &pooler, !options.only.is_empty());
     let count = asked.len();

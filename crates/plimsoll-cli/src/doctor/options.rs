@@ -4,6 +4,7 @@ use crate::connect::Target;
 use crate::show::Output;
 use clap::Args;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The options of `doctor`.
 #[derive(Clone, Debug, Default, Args)]
@@ -13,7 +14,7 @@ pub struct Options {
     place: Option<String>,
 
     #[command(flatten)]
-    pub(super) target: Target,
+    target: Target,
 
     /// The role that the application logs in as; the one that connects unless told otherwise
     #[arg(long, value_name = "ROLE", default_value = "", hide_default_value = true)]
@@ -56,6 +57,15 @@ pub struct Options {
 }
 
 impl Options {
+    /// Where to connect to, in this time at most.
+    pub(super) fn target(&self, at_most: Duration) -> Target {
+        Target {
+            url: self.url().map(str::to_owned),
+            connect_timeout: self.target.connect_timeout,
+            at_most: Some(at_most),
+        }
+    }
+
     /// The server that was named.
     pub(super) fn url(&self) -> Option<&str> {
         self.place.as_deref().or(self.target.url.as_deref())

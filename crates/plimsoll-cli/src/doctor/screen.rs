@@ -41,7 +41,8 @@ pub(super) fn table(report: &Report, is_compared: bool, took: Duration, width: u
 /// What it is about.
 fn head(report: &Report, width: usize) -> String {
     let Subject { database, version_text, role, login, is_standby, server_time, .. } = &report.subject;
-    let mut parts = format!("database {database} on PostgreSQL {version_text}, role {role}");
+    let version = version_text.split_whitespace().next().unwrap_or_default();
+    let mut parts = format!("database {database} on PostgreSQL {version}, role {role}");
     if role != login {
         let _ = write!(parts, ", asked as {login}");
     }
@@ -51,8 +52,10 @@ fn head(report: &Report, width: usize) -> String {
     if *is_standby {
         parts.push_str(", a standby: what only its primary can answer is skipped");
     }
-    let _ = write!(parts, ", at {server_time} UTC");
-    format!("{} {}\n", paint(BOLD, "plimsoll doctor:"), wrapped(&parts, width, 16, 16))
+    const COLUMN: usize = 17;
+    let parts = wrapped(&parts, width, COLUMN, COLUMN);
+    let clock = paint(DIM, &format!("{}{server_time} UTC", " ".repeat(COLUMN)));
+    format!("{} {parts}\n{clock}\n", paint(BOLD, "plimsoll doctor:"))
 }
 
 /// One finding with all that is needed to act on it.
@@ -169,8 +172,8 @@ fn summary(report: &Report, is_compared: bool, took: Duration) -> String {
         .map(|(state, count)| paint(of(state), &format!("{count} {state}")))
         .collect();
     let counts = if counts.is_empty() { "nothing".to_owned() } else { counts.join(", ") };
-    let compared = if is_compared { ", new or worse than before" } else { "" };
-    format!("{counts}{compared} ({:.1} s; `plimsoll explain <id>` tells more of a check)", took.as_secs_f64())
+    let compared = if is_compared { " new or worse than before" } else { "" };
+    format!("{counts}{compared} ({:.1} s)", took.as_secs_f64())
 }
 
 /// A line for each finding: state, check, subject, what was found, where, what was wanted, what to run or do.

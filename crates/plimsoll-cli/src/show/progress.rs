@@ -3,6 +3,7 @@
 use parking_lot::Mutex;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -15,6 +16,7 @@ const EVERY: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(crate) struct Progress {
     line: Arc<Mutex<String>>,
+    is_shown: Arc<AtomicBool>,
     task: Option<JoinHandle<()>>,
 }
 
@@ -22,9 +24,10 @@ impl Progress {
     /// Begins, if the standard error is a terminal.
     pub(crate) fn begin() -> Self {
         let line = Arc::new(Mutex::new(String::new()));
-        let shown = Arc::clone(&line);
-        let task = std::io::stderr().is_terminal().then(|| tokio::spawn(show(shown)));
-        Progress { line, task }
+        let is_shown = Arc::new(AtomicBool::new(false));
+        let shown = show(Arc::clone(&line), Arc::clone(&is_shown));
+        let task = std::io::stderr().is_terminal().then(|| tokio::spawn(shown));
+        Progress { line, is_shown, task }
     }
 
     /// What goes on from now on.
@@ -37,13 +40,16 @@ impl Drop for Progress {
     fn drop(&mut self) {
         let Some(task) = self.task.take() else { return };
         task.abort();
-        let _ = write!(std::io::stderr(), "\r\x1b[K");
+        if self.is_shown.load(Ordering::Acquire) {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
     }
 }
 
-async fn show(line: Arc<Mutex<String>>) {
+async fn show(line: Arc<Mutex<String>>, is_shown: Arc<AtomicBool>) {
     let begun = Instant::now();
     tokio::time::sleep(PATIENCE).await;
+    is_shown.store(true, Ordering::Release);
     loop {
         let text = format!("\r\x1b[K{} ({} s)", *line.lock(), begun.elapsed().as_secs());
         let _ = std::io::stderr().write_all(text.as_bytes());

@@ -33,7 +33,7 @@ pub(super) fn find(name: &str, variable: impl Fn(&str) -> Option<String>) -> Res
     let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
     let own = match variable("PGSERVICEFILE") {
         Some(file) => Some(PathBuf::from(file)),
-        None => home(&variable).map(|home| home.join(".pg_service.conf")),
+        None => home(variable).map(|home| home.join(".pg_service.conf")),
     };
     let folders = match variable("PGSYSCONFDIR") {
         Some(folder) => vec![PathBuf::from(folder)],
