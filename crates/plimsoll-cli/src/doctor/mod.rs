@@ -30,7 +30,7 @@ use crate::show::tell;
 use anyhow::Result;
 use plimsoll::DirectConnection;
 use plimsoll_inspect::checks::run::{self, Asking, Examined, examine_all};
-use plimsoll_inspect::checks::{Check, Finding, Place, Report, Subject};
+use plimsoll_inspect::checks::{Check, Checked, Finding, Place, Report};
 use pooler::Pooler;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -44,7 +44,8 @@ const FOR_THE_END: Duration = Duration::from_secs(1);
 /// The options contradict themselves, or the server cannot be reached, or does not answer the first question.
 ///
 /// # Cancel safety
-/// Dropping it closes its connections; a question under way then ends by its own limit on the server.
+/// Dropping it closes its connections; a question under way then ends by its own limit on the server. An interrupt does more: the
+/// question is cancelled.
 pub async fn run(options: &Options) -> Result<Ended> {
     let checks = picks::checks(&options.only, &options.skip)?;
     let thresholds = picks::thresholds(&options.threshold)?;
@@ -55,19 +56,17 @@ pub async fn run(options: &Options) -> Result<Ended> {
     let mut interrupts = Interrupts::listen()?;
     let begun = Instant::now();
     let within = Duration::from_secs(options.within);
-    let until = begun + within - FOR_THE_END.min(within / 4);
+    let time = Time { until: begun + within - FOR_THE_END.min(within / 4), at_last: begun + within };
     let asking = Asking { role: &options.role, thresholds };
-    let looked = tokio::select! {
-        looked = look(options, checks, &asking, until, begun + within) => looked?,
-        () = interrupts.next() => return Ok(Ended::Interrupted),
+    let Some(looked) = look(options, checks, &asking, time, &mut interrupts).await? else {
+        return Ok(Ended::Interrupted);
     };
-    let (report, is_console_missing) = looked;
     let report = match &earlier {
         Some(earlier) => {
-            picks::tell_what_differs(&report, earlier);
-            report.since(earlier)
+            picks::tell_what_differs(&looked.report, earlier);
+            looked.report.since(earlier)
         }
-        None => report,
+        None => looked.report,
     };
     let took = begun.elapsed();
     options.output.print(
@@ -75,58 +74,85 @@ pub async fn run(options: &Options) -> Result<Ended> {
         |width| screen::table(&report, earlier.is_some(), took, width),
         || screen::plain(&report),
     )?;
-    let is_incomplete = is_console_missing && options.pooler.is_some();
+    let is_incomplete = looked.is_console_missing && options.pooler.is_some();
     Ok(verdict::ended(&report, options.strict, is_incomplete))
 }
 
-/// Connects, asks, and leaves nothing running. It tells whether a pooler's console was wanted and not to be had.
+/// Until when checks are asked, and when the command is to be back.
+#[derive(Clone, Copy, Debug)]
+struct Time {
+    until: Instant,
+    at_last: Instant,
+}
+
+/// What was seen.
+struct Looked {
+    report: Report,
+    /// A pooler's console was wanted and not to be had.
+    is_console_missing: bool,
+}
+
+/// Connects, asks, and leaves nothing running; nothing comes of it if somebody interrupts.
 async fn look(
     options: &Options,
     checks: Vec<&'static Check>,
     asking: &Asking<'_>,
-    until: Instant,
-    at_last: Instant,
-) -> Result<(Report, bool)> {
-    let left = || until.saturating_duration_since(Instant::now());
+    time: Time,
+    interrupts: &mut Interrupts,
+) -> Result<Option<Looked>> {
     let progress = Progress::begin();
     progress.is_at("connecting".to_owned());
-    let connection = options.target(left()).connect("doctor").await?;
-    progress.is_at("looking who it is".to_owned());
-    let subject = run::subject(connection.client(), asking, until).await;
-    let subject = match subject {
-        Ok(subject) => run::not_too_old(subject)?,
-        Err(error) => return Err(pooler::explained(error, &connection)),
+    let target = options.target(time.until.saturating_duration_since(Instant::now()));
+    let connection = tokio::select! {
+        connection = target.connect("doctor") => connection?,
+        () = interrupts.next() => return Ok(None),
     };
-    let pooler = pooler::find(options, &connection, &subject, left()).await;
-    let (asked, unasked) = divided(checks, &pooler, !options.only.is_empty());
-    let count = asked.len();
-    let mut place = 0;
-    let examined =
-        examine_all(asked, connection.client(), pooler.console(), &subject, asking, until, |check| {
-            place += 1;
-            progress.is_at(format!("{place} of {count}: {} {}", check.id, check.title));
-        })
-        .await;
+    let asked = tokio::select! {
+        asked = ask(options, &connection, checks, asking, time, &progress) => Some(asked?),
+        () = interrupts.next() => None,
+    };
     drop(progress);
-    let is_console_missing = pooler.missing().is_some();
-    let through = pooler.name();
-    drop(pooler);
-    let Examined { mut checks, cut_short, .. } = examined;
-    checks.extend(unasked);
-    let cut_short = match cut_short {
-        Some(why) => Some(stopped(&connection, why, at_last).await),
-        None => None,
+    let Some(mut looked) = asked else {
+        let _ = connection.cancel(FOR_THE_END).await;
+        return Ok(None);
     };
-    Ok((report(subject, checks, through, cut_short), is_console_missing))
+    if let Some(why) = looked.report.cut_short.take() {
+        looked.report.cut_short = Some(stopped(&connection, why, time.at_last).await);
+    }
+    Ok(Some(looked))
 }
 
-fn report(
-    subject: Subject,
-    checks: Vec<plimsoll_inspect::checks::Checked>,
-    through: Option<String>,
-    cut_short: Option<String>,
-) -> Report {
-    Report::new(subject, checks).through(through).cut_short(cut_short)
+/// Asks all of it. The pooler's console is closed when this has ended, so that there is room for a cancel.
+async fn ask(
+    options: &Options,
+    connection: &DirectConnection,
+    checks: Vec<&'static Check>,
+    asking: &Asking<'_>,
+    time: Time,
+    progress: &Progress,
+) -> Result<Looked> {
+    progress.is_at("looking who it is".to_owned());
+    let subject = match run::subject(connection.client(), asking, time.until).await {
+        Ok(subject) => run::not_too_old(subject)?,
+        Err(error) => return Err(pooler::explained(error, connection)),
+    };
+    let left = time.until.saturating_duration_since(Instant::now());
+    let pooler = pooler::find(options, connection, &subject, left).await;
+    let (asked, unasked) = divided(checks, &pooler, !options.only.is_empty());
+    let (count, mut place) = (asked.len(), 0);
+    let begins = |check: &'static Check| {
+        place += 1;
+        progress.is_at(format!("{place} of {count}: {} {}", check.id, check.title));
+    };
+    let console = pooler.console();
+    let examined =
+        examine_all(asked, connection.client(), console, &subject, asking, time.until, begins).await;
+    let Examined { mut checks, cut_short, .. } = examined;
+    checks.extend(unasked);
+    Ok(Looked {
+        report: Report::new(subject, checks).through(pooler.name()).cut_short(cut_short),
+        is_console_missing: pooler.missing().is_some(),
+    })
 }
 
 /// The checks that can be asked, and what there is to say of the pooler's where its console is not to be had. Without a pooler
@@ -135,7 +161,7 @@ fn divided(
     checks: Vec<&'static Check>,
     pooler: &Pooler,
     is_named: bool,
-) -> (Vec<&'static Check>, Vec<plimsoll_inspect::checks::Checked>) {
+) -> (Vec<&'static Check>, Vec<Checked>) {
     if pooler.console().is_some() {
         return (checks, Vec::new());
     }
@@ -146,9 +172,7 @@ fn divided(
         None if is_named => "no pooler stands between, and --pooler names none",
         None => return (of_server, Vec::new()),
     };
-    let skipped = |check: &'static Check| {
-        plimsoll_inspect::checks::Checked::new(check, vec![Finding::skipped("pooler", why)])
-    };
+    let skipped = |check: &'static Check| Checked::new(check, vec![Finding::skipped("pooler", why)]);
     (of_server, of_pooler.into_iter().map(skipped).collect())
 }
 

@@ -5,6 +5,8 @@ use crate::command::{plimsoll, runs};
 use plimsoll::{DirectConnection, Settings};
 use plimsoll_embedded::{Cluster, test_server};
 use plimsoll_faults::{Cut, Direction, Fault, Proxy, When};
+use rustix::process::{Pid, Signal, kill_process};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 const SESSIONS: &str = "SELECT count(*)::text AS n FROM pg_stat_activity WHERE application_name = 'plimsoll doctor' AND datname = current_database()";
@@ -25,6 +27,25 @@ async fn where_a_question_is_never_answered() {
     assert!(ran.out.contains("skipped  G01: the time for all checks was over"), "{}", ran.out);
     assert!(ran.out.contains("partial  not all was asked:"), "{}", ran.out);
     assert!(wire.accepted() <= 2, "the connection, and the cancel");
+    until_nothing_is_left(&db).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn and_somebody_who_does_not_want_to_wait_is_not_made_to() {
+    let db = test_server::database().await.unwrap();
+    let wire = Proxy::in_front_of(("127.0.0.1", db.server().port())).await.unwrap();
+    let lost = Fault::on_message(Direction::ToServer, b'Q', "pg_db_role_setting", When::Before)
+        .ending(Cut::ServerGone);
+    wire.set_once(lost);
+    let url = db.url().replace(&format!(":{}/", db.server().port()), &format!(":{}/", wire.port()));
+    let mut doctor = plimsoll(&["doctor", &url, "--only", "G01", "--within", "600"]);
+    let mut doctor = doctor.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wire.until_struck(1).await;
+    kill_process(Pid::from_raw(doctor.id().cast_signed()).unwrap(), Signal::INT).unwrap();
+    let begun = Instant::now();
+    let status = tokio::task::spawn_blocking(move || doctor.wait().unwrap()).await.unwrap();
+    assert_eq!(status.code(), Some(130));
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     until_nothing_is_left(&db).await;
 }
 
