@@ -41,21 +41,24 @@ pub(super) fn table(report: &Report, is_compared: bool, took: Duration, width: u
 /// What it is about.
 fn head(report: &Report, width: usize) -> String {
     let Subject { database, version_text, role, login, is_standby, server_time, .. } = &report.subject;
-    let version = version_text.split_whitespace().next().unwrap_or_default();
-    let mut parts = format!("database {database} on PostgreSQL {version}, role {role}");
-    if role != login {
-        let _ = write!(parts, ", asked as {login}");
-    }
-    if let Some(pooler) = &report.through {
-        let _ = write!(parts, ", through {pooler}");
-    }
-    if *is_standby {
-        parts.push_str(", a standby: what only its primary can answer is skipped");
-    }
     const COLUMN: usize = 17;
-    let parts = wrapped(&parts, width, COLUMN, COLUMN);
-    let clock = paint(DIM, &format!("{}{server_time} UTC", " ".repeat(COLUMN)));
-    format!("{} {parts}\n{clock}\n", paint(BOLD, "plimsoll doctor:"))
+    let version = version_text.split_whitespace().next().unwrap_or_default();
+    let mut who = format!("role {role}");
+    if role != login {
+        let _ = write!(who, ", asked as {login}");
+    }
+    let mut lines = vec![format!("database {database} on PostgreSQL {version}"), who];
+    lines.extend(report.through.as_ref().map(|pooler| format!("through {pooler}")));
+    if *is_standby {
+        lines.push("a standby: what only its primary can answer is skipped".to_owned());
+    }
+    lines.push(format!("{server_time} UTC"));
+    let mut text = paint(BOLD, "plimsoll doctor:") + " ";
+    for (place, line) in lines.iter().enumerate() {
+        let indent = " ".repeat(if place == 0 { 0 } else { COLUMN });
+        let _ = writeln!(text, "{indent}{}", wrapped(line, width, COLUMN, COLUMN));
+    }
+    text
 }
 
 /// One finding with all that is needed to act on it.
@@ -202,4 +205,54 @@ pub(super) fn plain(report: &Report) -> String {
         text.push_str(&fields(["partial", "", "", why, "", "", ""]));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One finding of each kind, from a run through a pooler on a standby that did not come to its end.
+    const EVERY_KIND: &str = r#"{
+      "schema_version": 1,
+      "subject": {"version": 150018, "version_text": "15.18 (Debian 15.18-0)", "database": "orders", "login": "monitor",
+        "role": "app", "role_exists": true, "is_standby": true, "monitors": false, "is_superuser": false, "pid": 1,
+        "server_time": "2026-03-01 12:00:00", "started": "2026-03-01 11:00:00"},
+      "through": "PgBouncer 1.24.1",
+      "cut_short": "the time for all checks was over before it was answered",
+      "checks": [
+        {"id": "B01", "title": "t", "why": "the server stops taking writes when it runs out of transaction numbers", "findings": [
+          {"state": "crit", "subject": "database orders", "value": "1,400,000,000 transactions old", "source": "pg_database",
+           "threshold": "at most 1,300,000,000", "remedy": {"kind": "sql", "run": ["VACUUM (FREEZE) public.a", "VACUUM (FREEZE) public.b"],
+           "undo": [], "effect": "now"}}]},
+        {"id": "C08", "title": "t", "why": "callers wait for two minutes before they hear anything", "findings": [
+          {"state": "warn", "subject": "pooler", "value": "query_wait_timeout is 120", "source": "SHOW CONFIG", "threshold": "10 s",
+           "remedy": {"kind": "advice", "text": "Set query_wait_timeout = 10 in pgbouncer.ini and RELOAD; it is the limit that keeps a full pool from looking like a hang"}}]},
+        {"id": "O03", "title": "t", "why": "w", "findings": [
+          {"state": "info", "subject": "server", "value": "slow statements are not logged", "source": "", "threshold": ""}]},
+        {"id": "R01", "title": "t", "why": "w", "findings": [
+          {"state": "skipped", "subject": "server", "value": "this server is a standby: ask its primary", "source": "", "threshold": ""}]},
+        {"id": "R02", "title": "t", "why": "w", "findings": [
+          {"state": "skipped", "subject": "server", "value": "this server is a standby: ask its primary", "source": "", "threshold": ""}]},
+        {"id": "G01", "title": "t", "why": "w", "findings": [
+          {"state": "ok", "subject": "server", "value": "t", "source": "", "threshold": ""}]}
+      ]
+    }"#;
+
+    #[test]
+    fn every_kind_of_finding_is_shown_within_the_width() {
+        let report: Report = serde_json::from_str(EVERY_KIND).unwrap();
+        let screen = table(&report, false, Duration::from_millis(5_400), 72);
+        let plain_text = anstream::adapter::strip_str(&screen).to_string();
+        let path =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/screens/doctor-every-kind.txt");
+        if std::env::var_os("PLIMSOLL_BLESS").is_some() {
+            std::fs::write(&path, &plain_text).unwrap();
+        }
+        assert_eq!(plain_text, std::fs::read_to_string(path).unwrap());
+        assert!(plain_text.lines().all(|line| line.chars().count() <= 72), "{plain_text}");
+        let lines = plain(&report);
+        let states: Vec<&str> = lines.lines().filter_map(|line| line.split('\t').next()).collect();
+        assert_eq!(states, ["crit", "warn", "skipped", "skipped", "info", "ok", "partial"]);
+        assert!(lines.lines().all(|line| line.matches('\t').count() == 6), "{lines}");
+    }
 }
