@@ -21,6 +21,7 @@
 #   make bench-ab   the library of a commit beside the one that lies here: BASE=<commit> PAIRS=15
 #   make docs       write what is generated: docs/settings.md, docs/errors.md, docs/metrics.md, docs/monitoring, the drawing
 #                   and the tables of time limits, the tables of docs/api.md, and the variables in docs/guides/fleet.md
+#   make dist       what operators install, in target/dist: the command `plimsoll`, its .deb, and the folder of its container image
 #   make clean      remove what was built, the downloaded PostgreSQL versions included
 
 SHELL := /bin/bash
@@ -66,7 +67,7 @@ NO_SECRET_WAS_PRINTED := scripts/planted target/nextest/default/junit.xml
 LOOM_TESTS := $(wildcard crates/plimsoll/tests/loom*.rs)
 
 .DEFAULT_GOAL := test
-.PHONY: run demo test test-all soak ledger chaos contract p0 tick check bench bench-ab docs clean
+.PHONY: run demo test test-all soak ledger chaos contract p0 tick check bench bench-ab docs dist clean
 
 run:
 	@scripts/setup run
@@ -200,6 +201,10 @@ docs:
 	PLIMSOLL_BLESS=1 $(CARGO) test --quiet -p plimsoll-http --test promises -- the_table_of_strikes_is_what_is_played
 	PLIMSOLL_BLESS=1 $(CARGO) test --quiet -p plimsoll-inspect --test promises -- the_page_in_the_repository
 	PLIMSOLL_BLESS=1 $(CARGO) test --quiet -p fleet --test promises -- with_every_variable_in_the_guide
+
+dist:
+	@scripts/setup check
+	CARGO="$(CARGO)" scripts/dist
 
 clean:
 	$(CARGO) clean

@@ -23,7 +23,9 @@ pub struct Checked {
 }
 
 impl Checked {
-    pub(crate) fn new(check: &Check, findings: Vec<Finding>) -> Self {
+    /// What came of a check.
+    #[must_use]
+    pub fn new(check: &Check, findings: Vec<Finding>) -> Self {
         Checked {
             id: check.id.to_owned(),
             title: check.title.to_owned(),
@@ -47,6 +49,12 @@ pub struct Report {
     pub schema_version: u32,
     /// What it is about.
     pub subject: Subject,
+    /// The pooler that the questions went through, if they did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<String>,
+    /// Why the rest of the checks was not asked, if there was a rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_short: Option<String>,
     /// What came of each check, the worst first.
     pub checks: Vec<Checked>,
 }
@@ -56,7 +64,19 @@ impl Report {
     #[must_use]
     pub fn new(subject: Subject, mut checks: Vec<Checked>) -> Self {
         checks.sort_by_key(|checked| std::cmp::Reverse(checked.state()));
-        Report { schema_version: SCHEMA_VERSION, subject, checks }
+        Report { schema_version: SCHEMA_VERSION, subject, through: None, cut_short: None, checks }
+    }
+
+    /// The same report of a run that went through a pooler.
+    #[must_use]
+    pub fn through(self, pooler: Option<String>) -> Self {
+        Report { through: pooler, ..self }
+    }
+
+    /// The same report of a run that did not come to its end.
+    #[must_use]
+    pub fn cut_short(self, why: Option<String>) -> Self {
+        Report { cut_short: why, ..self }
     }
 
     /// The worst of all findings.

@@ -21,6 +21,9 @@ pub const QUESTION_LIMIT: Duration = Duration::from_secs(5);
 /// How long one question may wait for a lock.
 pub const LOCK_LIMIT: Duration = Duration::from_millis(200);
 
+/// The oldest major version of PostgreSQL that can be looked at.
+pub const OLDEST_MAJOR: u32 = 14;
+
 /// How much longer than the server's own limit an answer is waited for.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -42,7 +45,10 @@ pub enum NotAsked {
     /// No answer came in time.
     #[error("a question was not answered within {0:?}: the server, or what stands before it, hangs")]
     Hangs(Duration),
-    /// It is no PostgreSQL, or one that is too old.
+    /// It is a PostgreSQL that is too old.
+    #[error("this is PostgreSQL {0}; the oldest that can be looked at is {OLDEST_MAJOR}")]
+    TooOld(String),
+    /// It is no PostgreSQL.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
 }
@@ -93,6 +99,24 @@ pub async fn question(
     }
 }
 
+/// Refuses a server that is older than what the checks were tried on.
+///
+/// # Errors
+/// [`NotAsked::TooOld`].
+pub fn not_too_old(subject: Subject) -> Result<Subject, NotAsked> {
+    if subject.major() < OLDEST_MAJOR { Err(NotAsked::TooOld(subject.version_text)) } else { Ok(subject) }
+}
+
+/// What came of checks, and whether all of them were asked.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Examined {
+    /// What came of each, in their order.
+    pub checks: Vec<Checked>,
+    /// Why the rest was not asked, if there was a rest: the time was over, the server hung, or the connection was lost.
+    pub cut_short: Option<String>,
+}
+
 /// Asks these checks, of the server and, if there is one, of the pooler's console. `begins` hears of each check before it is
 /// asked. The findings come in the order of the checks.
 ///
@@ -108,8 +132,24 @@ pub async fn examine(
     subject: &Subject,
     asking: &Asking<'_>,
     until: Instant,
-    mut begins: impl FnMut(&'static Check),
+    begins: impl FnMut(&'static Check),
 ) -> Vec<Checked> {
+    examine_all(checks, client, pooler, subject, asking, until, begins).await.checks
+}
+
+/// The same, and whether all of them were asked.
+///
+/// # Cancel safety
+/// As [`examine`].
+pub async fn examine_all(
+    checks: impl IntoIterator<Item = &'static Check>,
+    client: &Client,
+    pooler: Option<&Client>,
+    subject: &Subject,
+    asking: &Asking<'_>,
+    until: Instant,
+    mut begins: impl FnMut(&'static Check),
+) -> Examined {
     let mut run = Run { client, pooler, role: asking.role, until, known: BTreeMap::new(), ended: None };
     let mut all = Vec::new();
     for check in checks {
@@ -120,7 +160,7 @@ pub async fn examine(
         };
         all.push(Checked::new(check, findings));
     }
-    all
+    Examined { checks: all, cut_short: run.ended }
 }
 
 fn subject_of(check: &Check) -> &'static str {
@@ -275,4 +315,24 @@ fn transaction(question: &str, role: &str) -> String {
         literal(role),
         question.trim_end().trim_end_matches(';'),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_too_old_is_told_so() {
+        let server = |version: u32, text: &str| {
+            let subject = Subject { version, version_text: text.to_owned(), ..Subject::default() };
+            not_too_old(subject).map_err(|error| error.to_string())
+        };
+        for (version, text) in [(140_000, "14.0"), (150_018, "15.18"), (180_001, "18.1")] {
+            assert!(server(version, text).is_ok(), "{text}");
+        }
+        for (version, text) in [(120_022, "12.22"), (130_023, "13.23"), (90_624, "9.6.24")] {
+            let said = format!("this is PostgreSQL {text}; the oldest that can be looked at is 14");
+            assert_eq!(server(version, text).unwrap_err(), said);
+        }
+    }
 }

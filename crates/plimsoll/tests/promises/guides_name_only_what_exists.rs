@@ -40,6 +40,8 @@ const OTHERS: &[&str] = &[
     "max_queued_bytes",
     "certfile",
     "keyfile",
+    "admin_users",
+    "stats_users",
 ];
 
 struct Guide {
