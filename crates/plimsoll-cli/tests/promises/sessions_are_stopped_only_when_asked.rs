@@ -88,7 +88,7 @@ async fn the_safest_root_of_a_pile_is_found_and_ends_it() {
         "{ours}"
     );
     assert_eq!(ours["waiters"].as_array().unwrap().len(), 1, "{ours}");
-    assert!(ours["loss"].as_str().unwrap().ends_with("with changes to t"), "{ours}");
+    assert!(ours["loss"].as_str().unwrap().ends_with("with changes to public.t"), "{ours}");
     let pid = ours["pid"].to_string();
 
     // A cancel does nothing to a session that stands still; with an escalation it is terminated.

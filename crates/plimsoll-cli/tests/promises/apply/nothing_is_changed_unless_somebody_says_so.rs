@@ -88,8 +88,8 @@ async fn what_has_no_inverse_is_asked_about_in_any_case() {
     let mut step = plan["steps"][0].clone();
     step["run"] = serde_json::json!(["DROP TABLE t"]);
     step["undo"] = serde_json::json!([]);
-    step["before"] = serde_json::json!({"probe": "sql", "sql": "SELECT to_regclass('t') IS NOT NULL"});
-    step["after"] = serde_json::json!({"probe": "sql", "sql": "SELECT to_regclass('t') IS NULL"});
+    step["before"] = serde_json::json!({"probe": "sql", "sql": "SELECT to_regclass('public.t') IS NOT NULL"});
+    step["after"] = serde_json::json!({"probe": "sql", "sql": "SELECT to_regclass('public.t') IS NULL"});
     step["reading"] = serde_json::json!({"reading": "probe", "probe": step["after"]});
     plan["steps"] = serde_json::json!([step]);
     let path = scene.journal("without");

@@ -87,8 +87,8 @@ async fn through_a_pooler_what_needs_a_session() {
     let mut step = plan["steps"][0].clone();
     step["run"] = serde_json::json!(["CREATE INDEX CONCURRENTLY i ON t (a)"]);
     step["undo"] = serde_json::json!(["DROP INDEX CONCURRENTLY i"]);
-    step["before"] = serde_json::json!({"probe": "sql", "sql": "SELECT to_regclass('i') IS NULL"});
-    step["after"] = serde_json::json!({"probe": "sql", "sql": "SELECT to_regclass('i') IS NOT NULL"});
+    step["before"] = serde_json::json!({"probe": "sql", "sql": "SELECT to_regclass('public.i') IS NULL"});
+    step["after"] = serde_json::json!({"probe": "sql", "sql": "SELECT to_regclass('public.i') IS NOT NULL"});
     step["reading"] = serde_json::json!({"reading": "probe", "probe": step["after"]});
     plan["steps"] = serde_json::json!([step]);
     std::fs::write(scene.journal("index"), format!("{plan}\n")).unwrap();
