@@ -14,6 +14,7 @@ pub mod completions;
 mod connect;
 pub mod demo;
 pub mod doctor;
+mod examples;
 pub mod explain;
 mod interrupts;
 pub mod migrate;
@@ -51,16 +52,22 @@ enum Command {
     #[command(after_help = doctor_help())]
     Doctor(Box<doctor::Options>),
     /// The statements and transactions that have gone on for long, and what would be lost with each
+    #[command(after_help = examples::LONG)]
     Long(sessions::long::Options),
     /// Who waits for a lock and who holds it; with --watch the pile-ups, when they are over
+    #[command(after_help = examples::BLOCKING)]
     Blocking(blocking::Options),
     /// Cancel statements: shown first, done with --run
+    #[command(after_help = examples::CANCEL)]
     Cancel(sessions::stop::Options),
     /// Terminate sessions: shown first, done with --run
+    #[command(after_help = examples::TERMINATE)]
     Terminate(sessions::stop::Options),
     /// Numbered files of SQL: how far they have come, what is pending, and applying them one at a time
+    #[command(after_help = examples::MIGRATE)]
     Migrate(migrate::Options),
     /// Every time limit from the client to the lock: where each is set, and which lie the wrong way round
+    #[command(after_help = examples::TIMEOUTS)]
     Timeouts(timeouts::Options),
     /// What a code, a check or a SQLSTATE means, and what to do about it
     #[command(after_help = explain::HELP)]

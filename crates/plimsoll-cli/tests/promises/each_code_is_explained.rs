@@ -59,10 +59,3 @@ fn and_shells_and_man_know_the_commands() {
     }
     assert!(out(&["man"]).contains(".TH "));
 }
-
-#[test]
-fn and_every_command_shows_examples() {
-    for command in ["demo", "doctor", "explain", "completions", "man"] {
-        assert!(out(&[command, "--help"]).contains("Examples:"), "{command}");
-    }
-}

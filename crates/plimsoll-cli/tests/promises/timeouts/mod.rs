@@ -103,7 +103,7 @@ fn the_screen_is_what_it_was() {
     ];
     let run = output_of(&all);
     assert_eq!(run.status, 2, "{run:?}");
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/promises/timeouts/screen.txt");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/screens/timeouts.txt");
     if std::env::var_os("PLIMSOLL_BLESS").is_some() {
         std::fs::write(&golden, &run.out).unwrap();
     }
