@@ -7,12 +7,15 @@
 //! wrong now, 3 when it could not be found out (an unreachable server, a bad option), 130 when it was interrupted. Nagios and
 //! what is like it read the first four that way.
 
+mod ask;
+mod columns;
 mod connect;
 pub mod demo;
 pub mod doctor;
 mod interrupts;
 pub mod sessions;
 mod show;
+pub mod sizes;
 pub mod timeouts;
 
 use clap::{Parser, Subcommand};
@@ -41,6 +44,8 @@ enum Command {
     Cancel(sessions::stop::Options),
     /// Terminate sessions: shown first, done with --run
     Terminate(sessions::stop::Options),
+    /// The largest tables: with their rows, their indexes and their long values
+    Sizes(sizes::Options),
     /// Every time limit from the client to the lock: where each is set, and which lie the wrong way round
     Timeouts(timeouts::Options),
 }
@@ -117,6 +122,7 @@ async fn perform(command: Command) -> anyhow::Result<Ended> {
         Command::Long(options) => sessions::long::run(&options).await,
         Command::Cancel(options) => sessions::stop::run(Stop::Cancel, &options).await,
         Command::Terminate(options) => sessions::stop::run(Stop::Terminate, &options).await,
+        Command::Sizes(options) => sizes::run(&options).await,
         Command::Timeouts(options) => timeouts::run(&options).await,
     }
 }

@@ -23,6 +23,7 @@
 //! | [`integrity`] | whether the rows keep what the tables promise |
 //! | `layers/` (feature `checks`) | which time limit lies inside which, from the client to the lock |
 //! | `sessions/` (feature `checks`) | what each session does, which are meant, and how one is stopped |
+//! | `sizes` (feature `checks`) | how large the largest tables are |
 //! | [`statements`] | which statements take the server's time |
 //!
 //! What all questions keep to:
@@ -44,6 +45,8 @@ pub mod integrity;
 pub mod layers;
 #[cfg(feature = "checks")]
 pub mod sessions;
+#[cfg(feature = "checks")]
+pub mod sizes;
 pub mod statements;
 
 pub use answer::Unreadable;

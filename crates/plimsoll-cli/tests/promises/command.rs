@@ -26,3 +26,11 @@ pub(crate) fn plimsoll(arguments: &[&str]) -> Run {
         status: output.status.code().unwrap(),
     }
 }
+
+/// The same beside the sessions of a test, which go on in the meantime.
+pub(crate) async fn plimsoll_of(arguments: &[&str]) -> Run {
+    let arguments: Vec<String> = arguments.iter().map(|&it| it.to_owned()).collect();
+    tokio::task::spawn_blocking(move || plimsoll(&arguments.iter().map(String::as_str).collect::<Vec<_>>()))
+        .await
+        .unwrap()
+}

@@ -3,6 +3,7 @@
 
 mod an_interrupt_leaves_nothing_behind;
 mod sessions_are_stopped_only_when_asked;
+mod tables;
 mod the_demo_tells_the_truth;
 mod timeouts;
 mod what_cannot_be_played_starts_nothing;

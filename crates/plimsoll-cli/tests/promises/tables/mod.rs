@@ -1,0 +1,13 @@
+//! What is said of tables, of their indexes and of the statements that read them.
+
+mod no_lock_holds_up_the_list_of_sizes;
+
+use tokio_postgres::{Client, NoTls};
+
+/// A session beside the command's.
+#[expect(clippy::disallowed_methods, reason = "it stands for an application that is not on Plimsoll")]
+async fn session(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
