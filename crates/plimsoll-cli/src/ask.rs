@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use plimsoll::DirectConnection;
-use plimsoll_inspect::checks::run::{self, Asking, LOCK_LIMIT, NotAsked, QUESTION_LIMIT};
+use plimsoll_inspect::checks::run::{self, Asking, NotAsked, QUESTION_LIMIT};
 use std::fmt;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -28,11 +28,7 @@ pub(crate) enum Refused {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refused::Locked => write!(
-                f,
-                "another session holds a lock that it would have waited for, longer than {} ms",
-                LOCK_LIMIT.as_millis()
-            ),
+            Refused::Locked => f.write_str("another session holds a lock that it would have waited for"),
             Refused::TooLong(limit) => {
                 write!(f, "it took more than {}", plimsoll_inspect::layers::in_words(*limit))
             }

@@ -7,7 +7,8 @@ use std::time::Duration;
 /// What every terminal has.
 pub(crate) const WIDTH: usize = 80;
 
-/// A line of heads and one for each row. Columns stand to the right, the last one to the left and is cut at the edge.
+/// A line of heads and one for each row. Columns stand to the right, the last one to the left. It is for names, which stay whole: a name
+/// that is cut cannot be copied.
 pub(crate) fn columns<const N: usize>(heads: [&str; N], rows: &[[String; N]]) -> String {
     let heads = heads.map(str::to_owned);
     let all = || std::iter::once(&heads).chain(rows);
@@ -23,7 +24,7 @@ pub(crate) fn columns<const N: usize>(heads: [&str; N], rows: &[[String; N]]) ->
         for (number, (cell, width)) in row.iter().zip(widths).enumerate() {
             let is_last = number + 1 == N;
             if is_last {
-                let _ = write!(line, "{}", printable(cell, WIDTH.saturating_sub(line.chars().count())));
+                line.push_str(&printable(cell, usize::MAX));
             } else {
                 let _ = write!(line, "{cell:>width$}  ");
             }
@@ -35,8 +36,13 @@ pub(crate) fn columns<const N: usize>(heads: [&str; N], rows: &[[String; N]]) ->
 
 /// Text in lines of the terminal's width, each after the first behind this many blanks. Words stay whole.
 pub(crate) fn lines(text: &str, indent: usize) -> String {
+    lines_from(0, text, indent)
+}
+
+/// The same, with blanks before the first line too.
+pub(crate) fn lines_from(first: usize, text: &str, indent: usize) -> String {
     let mut all = String::new();
-    let mut line = String::new();
+    let mut line = " ".repeat(first);
     for word in text.split_whitespace() {
         if !line.trim().is_empty() && line.chars().count() + 1 + word.chars().count() > WIDTH {
             let _ = writeln!(all, "{line}");
@@ -55,12 +61,24 @@ pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
     }
     text
+}
+
+/// `12,345`, and from a million on `1.23 M`: at most seven characters.
+#[expect(clippy::cast_precision_loss, reason = "three digits of it")]
+pub(crate) fn short(number: u64) -> String {
+    const UNITS: [(&str, f64); 4] = [("E", 1e18), ("T", 1e12), ("G", 1e9), ("M", 1e6)];
+    let float = number as f64;
+    match UNITS.into_iter().find(|(_, factor)| float >= *factor) {
+        None => count(number),
+        Some((unit, factor)) if float / factor < 10.0 => format!("{:.2} {unit}", float / factor),
+        Some((unit, factor)) => format!("{:.0} {unit}", float / factor),
+    }
 }
 
 /// `2 tables`, `1 table`.
@@ -78,9 +96,13 @@ pub(crate) fn span(span: Duration) -> String {
         1..=9 => format!("{seconds:.1} s"),
         10..=119 => format!("{whole} s"),
         120..=7_199 => format!("{} min", whole / 60),
-        7_200..=172_799 => format!("{} h {} min", whole / 3_600, whole % 3_600 / 60),
-        _ => format!("{} d {} h", whole / 86_400, whole % 86_400 / 3_600),
+        7_200..=172_799 => two(whole / 3_600, "h", whole % 3_600 / 60, "min"),
+        _ => two(whole / 86_400, "d", whole % 86_400 / 3_600, "h"),
     }
+}
+
+fn two(more: u64, unit: &str, less: u64, of: &str) -> String {
+    if less == 0 { format!("{more} {unit}") } else { format!("{more} {unit} {less} {of}") }
 }
 
 /// A text that a test holds against the file `tests/screens/NAME`, and each of whose lines fits a terminal.
@@ -104,6 +126,7 @@ mod tests {
     #[test]
     fn numbers_are_written_as_people_write_them() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([7, 999_999, 1_234_567, 812_345_678_901].map(short), ["7", "999,999", "1.23 M", "812 G"]);
         let written = [0.000_02, 0.009_99, 0.25, 1.25, 59.9, 150.0, 8_000.0, 300_000.0]
             .map(|seconds| span(Duration::from_secs_f64(seconds)));
         assert_eq!(
@@ -113,12 +136,14 @@ mod tests {
     }
 
     #[test]
-    fn no_line_is_longer_than_a_terminal_is_wide() {
-        let long = "a name\u{1b}[2J ".repeat(20);
-        let text = columns(["number", "name"], &[["1".to_owned(), long.clone()], ["123456789".to_owned(), long]]);
-        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
-        assert!(!text.contains('\u{1b}') && text.starts_with("   number  name\n        1  a name?[2J"), "{text}");
+    fn columns_stand_under_each_other_and_lines_end_in_time() {
+        let rows = [["1", "a\u{1b}[2J"], ["123456789", "b"]].map(|row| row.map(str::to_owned));
+        let text = columns(["number", "name"], &rows);
+        assert_eq!(text, "   number  name\n        1  a?[2J\n123456789  b\n");
         let text = lines(&"word ".repeat(40), 2);
-        assert!(text.lines().all(|line| line.len() <= WIDTH) && text.lines().nth(1).unwrap().starts_with("  word"));
+        assert!(
+            text.lines().all(|line| line.len() <= WIDTH)
+                && text.lines().nth(1).unwrap().starts_with("  word")
+        );
     }
 }

@@ -12,10 +12,13 @@ mod columns;
 mod connect;
 pub mod demo;
 pub mod doctor;
+pub mod indexes;
+pub mod integrity;
 mod interrupts;
 pub mod sessions;
 mod show;
 pub mod sizes;
+pub mod statements;
 pub mod timeouts;
 
 use clap::{Parser, Subcommand};
@@ -38,6 +41,10 @@ enum Command {
     Demo(demo::Options),
     /// What is wrong with a server, a role or a table, why it matters, and what puts it right
     Doctor(doctor::Options),
+    /// The indexes that are not valid, that another one covers, or that are never used; or all of a table
+    Indexes(indexes::Options),
+    /// What the tables promise of their rows, and with --count how many rows break it
+    Integrity(integrity::Options),
     /// The statements and transactions that have gone on for long, and what would be lost with each
     Long(sessions::long::Options),
     /// Cancel statements: shown first, done with --run
@@ -46,6 +53,8 @@ enum Command {
     Terminate(sessions::stop::Options),
     /// The largest tables: with their rows, their indexes and their long values
     Sizes(sizes::Options),
+    /// The statements that take the server's time, that read and write most, or that need temporary files
+    Statements(statements::Options),
     /// Every time limit from the client to the lock: where each is set, and which lie the wrong way round
     Timeouts(timeouts::Options),
 }
@@ -119,10 +128,13 @@ async fn perform(command: Command) -> anyhow::Result<Ended> {
     match command {
         Command::Demo(options) => demo::run(&options).await,
         Command::Doctor(options) => doctor::run(&options).await,
+        Command::Indexes(options) => indexes::run(&options).await,
+        Command::Integrity(options) => integrity::run(&options).await,
         Command::Long(options) => sessions::long::run(&options).await,
         Command::Cancel(options) => sessions::stop::run(Stop::Cancel, &options).await,
         Command::Terminate(options) => sessions::stop::run(Stop::Terminate, &options).await,
         Command::Sizes(options) => sizes::run(&options).await,
+        Command::Statements(options) => statements::run(&options).await,
         Command::Timeouts(options) => timeouts::run(&options).await,
     }
 }

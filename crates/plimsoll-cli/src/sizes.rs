@@ -1,7 +1,7 @@
 //! `plimsoll sizes`: the largest tables, with their indexes and their TOAST.
 
 use crate::ask::{Refused, ask};
-use crate::columns::{columns, count, counted, lines};
+use crate::columns::{columns, counted, lines, short};
 use crate::connect::Target;
 use crate::{Ended, show};
 use anyhow::{Result, bail};
@@ -80,7 +80,9 @@ fn text(found: &Found) -> String {
             "the table is locked, or it has more partitions than are measured"
         };
         text.push_str(&lines(
-            &format!("~ is as of the last vacuum or analyze, since {why}; a table that grew since then is larger."),
+            &format!(
+                "~ is as of the last vacuum or analyze, since {why}; a table that grew since then is larger."
+            ),
             0,
         ));
     }
@@ -106,7 +108,7 @@ fn row(table: &Size) -> [String; 6] {
     let mark = if table.is_estimated { "~" } else { "" };
     let size = |megabytes: f64| format!("{mark}{megabytes:.2}");
     let name = match table.partitions {
-        Some(partitions) => format!("{} ({})", table.name, counted(partitions, "partition", "partitions")),
+        Some(partitions) => format!("{} ({})", table.name, counted(partitions, "part", "parts")),
         None => table.name.clone(),
     };
     [
@@ -115,7 +117,7 @@ fn row(table: &Size) -> [String; 6] {
         size(table.index_mb),
         size(table.toast_mb),
         // Rows are known from the last vacuum or analyze only.
-        if table.rows == 0 { "-".to_owned() } else { format!("~{}", count(table.rows)) },
+        if table.rows == 0 { "-".to_owned() } else { format!("~{}", short(table.rows)) },
         name,
     ]
 }
@@ -136,9 +138,25 @@ mod tests {
         sizes.tables_count = 10_214;
         let shared = json!({"is_estimated": false, "is_locked": false, "partitions": null});
         for (name, total, data, index, toast, rows, change) in [
-            ("public.reading", 120_400.5, 90_000.0, 30_400.5, 0.0, 812_345_678_u64, json!({"partitions": 36})),
-            ("public.orders", 2_048.25, 1_024.0, 1_000.25, 24.0, 1_200_000, json!({"is_estimated": true, "is_locked": true})),
-            ("a_schema_with_a_long_name.a_table_whose_name_is_longer_than_what_is_left", 0.02, 0.01, 0.01, 0.0, 0, json!({})),
+            (
+                "public.reading",
+                120_400.5,
+                90_000.0,
+                30_400.5,
+                0.0,
+                812_345_678_u64,
+                json!({"partitions": 36}),
+            ),
+            (
+                "public.orders",
+                2_048.25,
+                1_024.0,
+                1_000.25,
+                24.0,
+                1_200_000,
+                json!({"is_estimated": true, "is_locked": true}),
+            ),
+            ("public.a_name_that_is_longer", 0.02, 0.01, 0.01, 0.0, 0, json!({})),
         ] {
             let mut value = json!({"name": name, "total_mb": total, "data_mb": data, "index_mb": index, "toast_mb": toast, "rows": rows});
             for more in [&shared, &change] {

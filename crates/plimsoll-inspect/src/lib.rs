@@ -20,6 +20,7 @@
 //! |---|---|
 //! | [`blocking`] | who waits for a lock, and who holds it |
 //! | `checks/` (feature `checks`) | what is wrong with the server, and what puts it right |
+//! | `indexes` (feature `checks`) | which indexes there are, and which do nothing or nothing that another does not |
 //! | [`integrity`] | whether the rows keep what the tables promise |
 //! | `layers/` (feature `checks`) | which time limit lies inside which, from the client to the lock |
 //! | `sessions/` (feature `checks`) | what each session does, which are meant, and how one is stopped |
@@ -40,6 +41,8 @@ mod answer;
 pub mod blocking;
 #[cfg(feature = "checks")]
 pub mod checks;
+#[cfg(feature = "checks")]
+pub mod indexes;
 pub mod integrity;
 #[cfg(feature = "checks")]
 pub mod layers;

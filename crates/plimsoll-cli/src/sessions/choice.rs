@@ -59,7 +59,7 @@ impl Meant {
 }
 
 /// `30s`.
-pub(super) fn time(text: &str) -> Result<Duration, String> {
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     match Limit::parse(text) {
         Some(Limit::After(time)) => Ok(time),
         _ => Err("write it with its unit: 500ms, 30s, 5min, 1h".to_owned()),

@@ -8,7 +8,7 @@
 //! | [`audit`] | what was done, as a line in a file |
 
 mod audit;
-mod choice;
+pub(crate) mod choice;
 pub mod long;
 pub mod stop;
 

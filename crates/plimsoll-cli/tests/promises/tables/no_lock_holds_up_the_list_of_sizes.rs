@@ -59,7 +59,7 @@ async fn the_largest_come_first_as_the_server_measures_them() {
     assert_eq!(names, ["public.large", "public.log_2"]);
     let text = plimsoll_of(&["sizes", "-d", &url]).await;
     assert!(text.out.starts_with("The 3 largest of 4 tables, in MB\n"), "{}", text.out);
-    assert!(text.out.contains("public.log (2 partitions)\n") && !text.out.contains('~'), "{}", text.out);
+    assert!(text.out.contains("public.log (2 parts)\n") && !text.out.contains('~'), "{}", text.out);
 }
 
 #[tokio::test]
