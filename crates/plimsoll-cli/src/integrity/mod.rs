@@ -15,7 +15,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use plimsoll::DirectConnection;
 use plimsoll_inspect::integrity::missing_keys::{self, MissingKey};
-use plimsoll_inspect::integrity::{Broken, Kind, MOST_RULES, RULES, Rule};
+use plimsoll_inspect::integrity::{Broken, Kind, MOST_RULES, RULES, Rule, rules_of};
 use plimsoll_inspect::sessions::choice::matches;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -114,12 +114,12 @@ impl Found {
 /// The server cannot be reached, or does not answer; there is no such table.
 pub async fn run(options: &Options) -> Result<Ended> {
     let connection = options.target.connect("integrity").await?;
-    let mut rules = Rule::read(&answer(&connection, RULES).await?)?;
+    let question = options.table.as_deref().map_or_else(|| RULES.to_owned(), rules_of);
+    let rules = Rule::read(&answer(&connection, &question).await?)?;
     let has_more = rules.len() >= MOST_RULES;
     let (mut missing_keys, has_more_missing_keys) =
         MissingKey::read(&answer(&connection, &missing_keys::question()).await?)?;
     if let Some(table) = &options.table {
-        rules.retain(|rule| is_meant(table, &rule.table));
         missing_keys.retain(|key| is_meant(table, &key.table));
         if rules.is_empty() && missing_keys.is_empty() {
             bail!("no table {table:?} promises anything (is the schema right? public.orders)");

@@ -18,7 +18,11 @@ pub(super) fn text(found: &Found, all: bool) -> String {
             of(Kind::Unique, "unique key", "unique keys"),
             of(Kind::Required, "required column", "required columns"),
             of(Kind::Check, "check", "checks"),
-            if found.has_more { " (there are more, which were not looked at)" } else { "" }
+            if found.has_more {
+                " (there are more, which were not looked at: --table asks for some)"
+            } else {
+                ""
+            }
         ),
         0,
     );

@@ -41,6 +41,15 @@ pub const RULES: &str = include_str!("../sql/integrity_rules.sql");
 /// So many promises are listed.
 pub const MOST_RULES: usize = 10_000;
 
+/// The same of the tables that the pattern means, by their name or by that of the schema, a dot, and their name; `*` stands for any
+/// characters.
+#[cfg(feature = "checks")]
+#[must_use]
+pub fn rules_of(pattern: &str) -> String {
+    let escaped = pattern.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_").replace('*', "%");
+    format!("SET LOCAL plimsoll.tables = {};\n{RULES}", crate::checks::subject::literal(&escaped))
+}
+
 /// Rows that break a promise are counted up to here.
 const MOST: u64 = 1_000;
 

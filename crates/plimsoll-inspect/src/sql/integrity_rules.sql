@@ -4,6 +4,8 @@
 -- A foreign key is not asked for the partitions of a table one by one: the key of the partitioned table covers them. NULL in
 -- a key of MATCH SIMPLE refers to nothing; MATCH FULL allows it in all columns or in none. num_nulls() stands where IS NULL
 -- would do, because since version 17 the planner does not look at the rows of a column that is declared NOT NULL.
+--
+-- plimsoll.tables may hold a pattern of LIKE for the tables that are meant; their foreign keys may refer to others.
 SET LOCAL statement_timeout = 5000;
 SET LOCAL lock_timeout = 100;
 SET LOCAL jit = off;
@@ -17,7 +19,11 @@ WITH locked AS MATERIALIZED (
            CASE WHEN c.relkind = 'p' THEN '' ELSE 'ONLY ' END || pg_catalog.format('%I.%I', n.nspname, c.relname) AS source
     FROM pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    CROSS JOIN (
+        SELECT COALESCE(NULLIF(pg_catalog.current_setting('plimsoll.tables', true), ''), '%') AS pattern
+    ) AS meant
     WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+      AND (c.relname LIKE meant.pattern OR n.nspname || '.' || c.relname LIKE meant.pattern)
 ), key_columns AS (
     SELECT k.oid, x.place,
            pg_catalog.format('c.%I', here.attname) AS here,
@@ -48,7 +54,12 @@ WITH locked AS MATERIALIZED (
                    ' OR pg_catalog.num_nulls(%s) NOT IN (0, %s)', columns.list, columns.count) END) AS look
     FROM pg_catalog.pg_constraint AS k
     JOIN tables AS t ON t.oid = k.conrelid
-    JOIN tables AS r ON r.oid = k.confrelid
+    JOIN LATERAL (
+        SELECT CASE WHEN c.relkind = 'p' THEN '' ELSE 'ONLY ' END || pg_catalog.format('%I.%I', n.nspname, c.relname) AS source
+        FROM pg_catalog.pg_class AS c
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.oid = k.confrelid
+    ) AS r ON true
     CROSS JOIN LATERAL (
         SELECT pg_catalog.count(*) AS count,
                pg_catalog.string_agg(x.here, ', ' ORDER BY x.place) AS list,
