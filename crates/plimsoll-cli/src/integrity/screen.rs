@@ -9,23 +9,7 @@ use std::fmt::Write;
 const SHOWN: usize = 20;
 
 pub(super) fn text(found: &Found, all: bool) -> String {
-    let of = |kind, one, many| counted(found.kinds.get(&kind).copied().unwrap_or_default(), one, many);
-    let mut text = lines(
-        &format!(
-            "Database {} promises: {}, {}, {}, {}{}",
-            found.database,
-            of(Kind::ForeignKey, "foreign key", "foreign keys"),
-            of(Kind::Unique, "unique key", "unique keys"),
-            of(Kind::Required, "required column", "required columns"),
-            of(Kind::Check, "check", "checks"),
-            if found.has_more {
-                " (there are more, which were not looked at: --table asks for some)"
-            } else {
-                ""
-            }
-        ),
-        0,
-    );
+    let mut text = head(found);
     let pick = |is: fn(&Promise) -> bool| found.promises.iter().filter(move |it| is(it));
     list(&mut text, all, "Broken: rows that are not as promised", pick(Promise::is_broken), |it| {
         let broken = it.broken.map(|broken| broken.to_string()).unwrap_or_default();
@@ -69,6 +53,27 @@ pub(super) fn text(found: &Found, all: bool) -> String {
         text.push_str("\nNo row was read. --count holds the promises against the rows.\n");
     }
     text
+}
+
+/// How many promises of which kind.
+fn head(found: &Found) -> String {
+    let of = |kind, one, many| counted(found.kinds.get(&kind).copied().unwrap_or_default(), one, many);
+    lines(
+        &format!(
+            "Database {} promises: {}, {}, {}, {}{}",
+            found.database,
+            of(Kind::ForeignKey, "foreign key", "foreign keys"),
+            of(Kind::Unique, "unique key", "unique keys"),
+            of(Kind::Required, "required column", "required columns"),
+            of(Kind::Check, "check", "checks"),
+            if found.has_more {
+                " (there are more, which were not looked at: --table asks for some)"
+            } else {
+                ""
+            }
+        ),
+        0,
+    )
 }
 
 fn what(kind: Kind) -> &'static str {
