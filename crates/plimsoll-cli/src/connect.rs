@@ -18,6 +18,18 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    /// Where it leads, before it is checked.
+    ///
+    /// # Errors
+    /// What says where cannot be read.
+    pub(crate) fn settings(&self) -> Result<Settings> {
+        let settings = match &self.url {
+            Some(url) => Settings::from_url(url.as_str()),
+            None => Settings::from_env(),
+        };
+        settings.context("where to connect to is not clear")
+    }
+
     /// The same, to another server.
     pub(crate) fn at(&self, url: &str) -> Self {
         Target { url: Some(url.to_owned()), ..self.clone() }

@@ -3,7 +3,7 @@
 use crate::ask::ask;
 use crate::columns::{columns, counted, lines, lines_from, short, span};
 use crate::connect::Target;
-use crate::sessions::choice::time;
+use crate::sessions::time;
 use crate::{Ended, show};
 use anyhow::{Result, bail};
 use clap::Args;

@@ -8,6 +8,7 @@
 //! what is like it read the first four that way.
 
 mod ask;
+pub mod blocking;
 mod columns;
 mod connect;
 pub mod demo;
@@ -15,6 +16,7 @@ pub mod doctor;
 pub mod indexes;
 pub mod integrity;
 mod interrupts;
+pub mod migrate;
 pub mod sessions;
 mod show;
 pub mod sizes;
@@ -47,6 +49,8 @@ enum Command {
     Integrity(integrity::Options),
     /// The statements and transactions that have gone on for long, and what would be lost with each
     Long(sessions::long::Options),
+    /// Who waits for a lock and who holds it; with --watch the pile-ups, when they are over
+    Blocking(blocking::Options),
     /// Cancel statements: shown first, done with --run
     Cancel(sessions::stop::Options),
     /// Terminate sessions: shown first, done with --run
@@ -55,6 +59,8 @@ enum Command {
     Sizes(sizes::Options),
     /// The statements that take the server's time, that read and write most, or that need temporary files
     Statements(statements::Options),
+    /// Numbered files of SQL: how far they have come, what is pending, and applying them one at a time
+    Migrate(migrate::Options),
     /// Every time limit from the client to the lock: where each is set, and which lie the wrong way round
     Timeouts(timeouts::Options),
 }
@@ -131,10 +137,12 @@ async fn perform(command: Command) -> anyhow::Result<Ended> {
         Command::Indexes(options) => indexes::run(&options).await,
         Command::Integrity(options) => integrity::run(&options).await,
         Command::Long(options) => sessions::long::run(&options).await,
+        Command::Blocking(options) => blocking::run(&options).await,
         Command::Cancel(options) => sessions::stop::run(Stop::Cancel, &options).await,
         Command::Terminate(options) => sessions::stop::run(Stop::Terminate, &options).await,
         Command::Sizes(options) => sizes::run(&options).await,
         Command::Statements(options) => statements::run(&options).await,
+        Command::Migrate(options) => migrate::run(&options).await,
         Command::Timeouts(options) => timeouts::run(&options).await,
     }
 }

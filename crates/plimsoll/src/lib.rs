@@ -90,7 +90,7 @@ pub mod monitor {
     //! What went on between this program and its database: [`Database::snapshot`](crate::Database::snapshot) tells all of
     //! it, [`Database::monitor`](crate::Database::monitor) part by part.
     pub use crate::record::histogram::HistogramSnapshot;
-    pub use crate::record::locks::{Blocker, LockEpisode, WaitingWork};
+    pub use crate::record::locks::{Blocker, LockEpisode, LockHistory, WaitingWork};
     pub use crate::record::pool::ConnectionMetrics;
     pub use crate::record::time::Timestamp;
     #[cfg(feature = "otlp")]

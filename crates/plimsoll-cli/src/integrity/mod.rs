@@ -9,7 +9,7 @@ mod screen;
 
 use crate::ask::{Refused, ask};
 use crate::connect::Target;
-use crate::sessions::choice::time;
+use crate::sessions::time;
 use crate::{Ended, show};
 use anyhow::{Result, bail};
 use clap::Args;

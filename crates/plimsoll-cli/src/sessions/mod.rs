@@ -8,7 +8,8 @@
 //! | [`audit`] | what was done, as a line in a file |
 
 mod audit;
-pub(crate) mod choice;
+mod choice;
+pub(crate) use choice::time;
 pub mod long;
 pub mod stop;
 

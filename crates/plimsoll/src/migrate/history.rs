@@ -173,9 +173,13 @@ pub(super) async fn readable(db: &Database) -> Result<Readable> {
 
 /// The history as it is now, without a lock.
 pub(super) async fn read(db: &Database) -> Result<Vec<Record>> {
+    Ok(look(db).await?.0)
+}
+
+/// The same, and whether the schema contains any other table.
+pub(super) async fn look(db: &Database) -> Result<(Vec<Record>, bool)> {
     let connection = db.named("schema version").acquire().await?;
-    let history = History::of(&connection).await?;
-    Ok(history.look(&connection).await?.0)
+    History::of(&connection).await?.look(&connection).await
 }
 
 fn exists(row: &Row) -> Result<(bool, bool)> {

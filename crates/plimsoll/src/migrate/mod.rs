@@ -63,10 +63,12 @@ mod plan;
 mod psql;
 mod script;
 mod sentinel;
+mod status;
 mod turn;
 
 pub use file::{Migration, Migrations};
 pub use initialise::Initialisation;
+pub use status::{FileState, FileStatus, MigrationStatus};
 
 use crate::call::database::Database;
 use crate::error::{Error, Outcome, Phase, Result};
@@ -98,6 +100,7 @@ pub struct MigrateOptions {
     out_of_order: bool,
     baseline: Option<i64>,
     rerun_started: bool,
+    up_to: Option<i64>,
 }
 
 impl Default for MigrateOptions {
@@ -111,6 +114,7 @@ impl Default for MigrateOptions {
             out_of_order: false,
             baseline: None,
             rerun_started: false,
+            up_to: None,
         }
     }
 }
@@ -164,6 +168,13 @@ impl MigrateOptions {
     #[must_use]
     pub fn baseline(mut self, version: i64) -> Self {
         self.baseline = Some(version);
+        self
+    }
+
+    /// The last version to apply (the last one there is). What lies beyond it stays pending.
+    #[must_use]
+    pub fn up_to(mut self, version: i64) -> Self {
+        self.up_to = Some(version);
         self
     }
 

@@ -83,6 +83,7 @@ pub(super) fn todo<'a>(
             Some(newest) if newest.version > file.version && !options.out_of_order => {
                 problems.push(late(file, newest));
             }
+            _ if options.up_to.is_some_and(|last| file.version > last) => {}
             _ => todo.pending.push(file),
         }
     }

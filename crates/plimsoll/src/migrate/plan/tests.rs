@@ -107,3 +107,13 @@ proptest::proptest! {
         proptest::prop_assert!(todo(&files, &history, true, &MigrateOptions::default()).unwrap().pending.is_empty());
     }
 }
+
+#[test]
+fn what_lies_beyond_the_last_version_stays_pending() {
+    let files = files(&[1, 2, 3]);
+    let some = todo(&files, &done(&[1]), true, &MigrateOptions::default().up_to(2)).unwrap();
+    assert_eq!(pending(&some), [2]);
+    assert!(
+        pending(&todo(&files, &done(&[1, 2]), true, &MigrateOptions::default().up_to(1)).unwrap()).is_empty()
+    );
+}

@@ -10,9 +10,11 @@
 //! that is looked for.
 
 mod episode;
+mod history;
 
 pub(crate) use episode::LeaseName;
 pub use episode::{Blocker, LockEpisode, WaitingWork};
+pub use history::LockHistory;
 
 use super::time::Timestamp;
 use crate::moment::Moment;

@@ -1,0 +1,105 @@
+//! How far the files have come, as text.
+
+use plimsoll::migrate::{FileState, Migration, MigrationStatus, Report};
+use plimsoll_inspect::layers::in_words;
+use serde::Serialize;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// The same for programs.
+#[derive(Debug, Serialize)]
+pub(super) struct Status<'a> {
+    schema_version: u32,
+    #[serde(flatten)]
+    status: &'a MigrationStatus,
+}
+
+impl<'a> Status<'a> {
+    pub(super) fn of(status: &'a MigrationStatus) -> Self {
+        Status { schema_version: 1, status }
+    }
+}
+
+fn word(state: FileState) -> &'static str {
+    match state {
+        FileState::Pending => "pending",
+        FileState::Applied => "applied",
+        FileState::Baseline => "baseline",
+        FileState::Started => "started",
+        FileState::Changed => "changed",
+        FileState::Unknown => "no file",
+        _ => "other",
+    }
+}
+
+fn meaning(state: FileState) -> &'static str {
+    match state {
+        FileState::Started => {
+            "begun and not finished: parts of it may be there; --rerun-started runs it again"
+        }
+        FileState::Changed => "its text has changed since: restore it, and put the change into a new file",
+        FileState::Unknown => "applied, and not in this folder: the schema is ahead of these files",
+        FileState::Baseline => "taken to have been there before the history",
+        _ => "",
+    }
+}
+
+pub(super) fn status(status: &MigrationStatus) -> String {
+    let mut text = String::new();
+    for file in &status.files {
+        let _ = write!(text, "{:8} {}", word(file.state), file.file);
+        if let (Some(at), Some(by)) = (&file.at, &file.by) {
+            let _ = write!(text, "  {at} by {by}");
+        }
+        text.push('\n');
+        if !meaning(file.state).is_empty() {
+            let _ = writeln!(text, "         {}", meaning(file.state));
+        }
+    }
+    for problem in &status.problems {
+        let _ = writeln!(text, "refused: {problem}");
+    }
+    let pending = status.files.iter().filter(|file| file.state == FileState::Pending).count();
+    let _ = match (status.files.len(), pending) {
+        (0, _) => writeln!(text, "There are no files and no history."),
+        (_, 0) if status.problems.is_empty() => writeln!(text, "Nothing is pending."),
+        (_, count) => writeln!(text, "{count} pending."),
+    };
+    text
+}
+
+pub(super) fn plan(status: &MigrationStatus, texts: &[Migration]) -> String {
+    let mut text = String::new();
+    for file in status.files.iter().filter(|file| file.state == FileState::Pending) {
+        let how = if file.outside_transaction {
+            "outside a transaction: its statements commit one by one"
+        } else {
+            "one transaction"
+        };
+        let _ = writeln!(text, "-- {} ({how})", file.file);
+        let sql = texts.iter().find(|it| it.version == file.version).map_or("", |it| it.sql.as_ref());
+        let _ = writeln!(text, "{}\n", sql.trim_end());
+    }
+    for problem in &status.problems {
+        let _ = writeln!(text, "-- refused: {problem}");
+    }
+    if text.is_empty() {
+        text.push_str("-- Nothing is pending.\n");
+    }
+    text
+}
+
+pub(super) fn report(report: &Report) -> String {
+    let mut text = String::new();
+    for version in &report.baselined {
+        let _ = writeln!(text, "version {version}: recorded, not run");
+    }
+    for applied in &report.applied {
+        let took = Duration::from_millis(u64::try_from(applied.took.as_millis()).unwrap_or(u64::MAX));
+        let _ = writeln!(text, "applied {} in {}", applied.file, in_words(took));
+    }
+    for version in &report.skipped {
+        let _ = writeln!(text, "version {version}: applied by another program meanwhile");
+    }
+    text
+}
