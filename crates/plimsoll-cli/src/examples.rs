@@ -44,6 +44,32 @@ Examples:
   plimsoll timeouts --no-server --env .env --svg timeouts.svg
 ";
 
+pub(crate) const INDEXES: &str = "\
+Examples:
+  plimsoll indexes                                   what does nothing, or nothing that another does not
+  plimsoll indexes public.orders                     all of a table
+";
+
+pub(crate) const INTEGRITY: &str = "\
+Examples:
+  plimsoll integrity                                 what is promised, and what was never validated
+  plimsoll integrity --table public.orders --count --each 30s
+";
+
+pub(crate) const SIZES: &str = "\
+Examples:
+  plimsoll sizes                                     the ten largest tables
+  plimsoll sizes --limit 50 --partitions --json
+";
+
+pub(crate) const STATEMENTS: &str = "\
+Examples:
+  plimsoll statements                                by the time of all calls together
+  plimsoll statements --by mean --more-than-calls 100
+  plimsoll statements --keep look.jsonl              keeps the counters, from cron
+  plimsoll statements --keep look.jsonl --since      what was done since the last look
+";
+
 #[cfg(test)]
 mod tests {
     use clap::error::ErrorKind;

@@ -8,18 +8,24 @@
 //! what is like it read the first four that way.
 
 pub mod apply;
+mod ask;
 pub mod blocking;
 mod closest;
+mod columns;
 pub mod completions;
 mod connect;
 pub mod demo;
 pub mod doctor;
 mod examples;
 pub mod explain;
+pub mod indexes;
+pub mod integrity;
 mod interrupts;
 pub mod migrate;
 pub mod sessions;
 mod show;
+pub mod sizes;
+pub mod statements;
 pub mod timeouts;
 
 use clap::error::ErrorKind;
@@ -51,6 +57,12 @@ enum Command {
     /// What is wrong with a server, a role or a table, why it matters, and what puts it right
     #[command(after_help = doctor_help())]
     Doctor(Box<doctor::Options>),
+    /// The indexes that are not valid, that another one covers, or that are never used; or all of a table
+    #[command(after_help = examples::INDEXES)]
+    Indexes(indexes::Options),
+    /// What the tables promise of their rows, and with --count how many rows break it
+    #[command(after_help = examples::INTEGRITY)]
+    Integrity(integrity::Options),
     /// The statements and transactions that have gone on for long, and what would be lost with each
     #[command(after_help = examples::LONG)]
     Long(sessions::long::Options),
@@ -63,6 +75,12 @@ enum Command {
     /// Terminate sessions: shown first, done with --run
     #[command(after_help = examples::TERMINATE)]
     Terminate(sessions::stop::Options),
+    /// The largest tables: with their rows, their indexes and their long values
+    #[command(after_help = examples::SIZES)]
+    Sizes(sizes::Options),
+    /// The statements that take the server's time, that read and write most, or that need temporary files
+    #[command(after_help = examples::STATEMENTS)]
+    Statements(statements::Options),
     /// Numbered files of SQL: how far they have come, what is pending, and applying them one at a time
     #[command(after_help = examples::MIGRATE)]
     Migrate(migrate::Options),
@@ -191,10 +209,14 @@ async fn perform(command: Command) -> anyhow::Result<Ended> {
         Command::Demo(options) => demo::run(&options).await,
         Command::Apply(options) => apply::run(&options).await,
         Command::Doctor(options) => doctor::run(&options).await,
+        Command::Indexes(options) => indexes::run(&options).await,
+        Command::Integrity(options) => integrity::run(&options).await,
         Command::Long(options) => sessions::long::run(&options).await,
         Command::Blocking(options) => blocking::run(&options).await,
         Command::Cancel(options) => sessions::stop::run(Stop::Cancel, &options).await,
         Command::Terminate(options) => sessions::stop::run(Stop::Terminate, &options).await,
+        Command::Sizes(options) => sizes::run(&options).await,
+        Command::Statements(options) => statements::run(&options).await,
         Command::Migrate(options) => migrate::run(&options).await,
         Command::Timeouts(options) => timeouts::run(&options).await,
         Command::Explain(options) => explain::run(&options),

@@ -22,10 +22,12 @@
 //! | `bloat` (feature `checks`) | how much of a table or an index is waste |
 //! | [`blocking`] | who waits for a lock, and who holds it |
 //! | `checks/` (feature `checks`) | what is wrong with the server, and what puts it right |
+//! | `indexes` (feature `checks`) | which indexes there are, and which do nothing or nothing that another does not |
 //! | `profiles/` (feature `checks`) | what a server, a database and its roles ought to be told |
 //! | [`integrity`] | whether the rows keep what the tables promise |
 //! | `layers/` (feature `checks`) | which time limit lies inside which, from the client to the lock |
 //! | `sessions/` (feature `checks`) | what each session does, which are meant, and how one is stopped |
+//! | `sizes` (feature `checks`) | how large the largest tables are |
 //! | [`statements`] | which statements take the server's time |
 //!
 //! What all questions keep to:
@@ -46,6 +48,8 @@ pub mod bloat;
 pub mod blocking;
 #[cfg(feature = "checks")]
 pub mod checks;
+#[cfg(feature = "checks")]
+pub mod indexes;
 pub mod integrity;
 #[cfg(feature = "checks")]
 pub mod layers;
@@ -53,6 +57,8 @@ pub mod layers;
 pub mod profiles;
 #[cfg(feature = "checks")]
 pub mod sessions;
+#[cfg(feature = "checks")]
+pub mod sizes;
 pub mod statements;
 
 pub use answer::Unreadable;

@@ -60,7 +60,7 @@ fn rounded(span: Duration) -> Duration {
 }
 
 /// One line of at most so many characters, without anything that could move a terminal's cursor.
-fn printable(text: &str, most: usize) -> String {
+pub(crate) fn printable(text: &str, most: usize) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     let clean: String = words.join(" ").chars().map(|c| if c.is_control() { '?' } else { c }).collect();
     if clean.chars().count() <= most {

@@ -41,6 +41,11 @@ pub(crate) fn output_of(arguments: &[&str]) -> Run {
     ran(&mut plimsoll(arguments))
 }
 
+/// The same beside the sessions of a test, which go on in the meantime.
+pub(crate) async fn plimsoll_of(arguments: &[&str]) -> Run {
+    runs(plimsoll(arguments)).await
+}
+
 /// The same on a thread of its own, so that what a test runs goes on beside it.
 pub(crate) async fn runs(mut command: Command) -> Run {
     tokio::task::spawn_blocking(move || ran(&mut command)).await.expect("it ran")

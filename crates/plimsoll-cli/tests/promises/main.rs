@@ -10,6 +10,7 @@ mod each_code_is_explained;
 mod migrations_go_one_step_at_a_time;
 mod services_without_rust_are_protected;
 mod sessions_are_stopped_only_when_asked;
+mod tables;
 mod the_demo_tells_the_truth;
 mod the_package_brings_what_it_says;
 mod timeouts;

@@ -2,7 +2,9 @@
 //!
 //! Two questions. [`COLLECTED`] asks whether the extension `pg_stat_statements` collects, and [`Collecting::remedy`] says
 //! what to do where it does not. If it does, [`Collecting::top`] makes the question for the top statements, by the time of
-//! all calls together or by the mean time of a call; the answer is read by [`TopStatements::read`].
+//! all calls together, by the mean time of a call, by what was read and written, or by temporary files; the answer is read by
+//! [`TopStatements::read`]. What is kept of the counters, so that what happened between two looks is known even where the
+//! statistics were reset in the meantime, is in [`history`].
 //!
 //! The statement with the highest total is what the server is busy with, though each call may be quick. The one with the
 //! highest mean is what its callers wait for. Of a statement that was called a few times the mean says little, so the second
@@ -20,6 +22,8 @@
 //! # Ok(()) }
 //! ```
 
+pub mod history;
+
 use crate::answer::{Row, Unreadable, rows};
 use serde::Serialize;
 use std::fmt;
@@ -27,21 +31,38 @@ use std::time::Duration;
 use tokio_postgres::SimpleQueryMessage;
 
 /// Asks whether `pg_stat_statements` collects. The answer is read by [`Collecting::read`].
-pub const COLLECTED: &str = include_str!("sql/statements_collected.sql");
+pub const COLLECTED: &str = include_str!("../sql/statements_collected.sql");
 
-const TOP: &str = include_str!("sql/statements_top.sql");
+const TOP: &str = include_str!("../sql/statements_top.sql");
+const SNAPSHOT: &str = include_str!("../sql/statements_snapshot.sql");
 
 /// The oldest version of the extension that has what is asked for: that of PostgreSQL 14.
 const OLDEST: (u32, u32) = (1, 9);
 
 /// By what the top statements are the top.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Order {
     /// The time of all calls together.
     Total,
     /// The mean time of a call, of statements that were called more than ten times.
     Mean,
+    /// What was read into the server's memory and written from it.
+    Io,
+    /// What was written to temporary files and read from them: sorts and hashes that `work_mem` has no room for.
+    Temp,
 }
+
+impl Order {
+    /// Of a statement that was called so often or less, this order says little.
+    #[must_use]
+    pub fn least_calls(self) -> u64 {
+        if self == Order::Mean { 10 } else { 0 }
+    }
+}
+
+/// The most statements that can be asked for.
+pub const MOST: u32 = 200;
 
 /// What stands between the server and statistics of its statements.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
@@ -137,21 +158,48 @@ impl Collecting {
         }
     }
 
-    /// The question for the top statements of this database. It gives up after five seconds.
+    /// The question for the twenty top statements of this database. It gives up after five seconds.
     ///
     /// # Errors
     /// Why there is nothing to ask.
     pub fn top(&self, order: Order) -> Result<String, Gap> {
+        let question = self.top_of(order, 20, order.least_calls())?;
+        Ok(format!("SET LOCAL statement_timeout = 5000; SET LOCAL lock_timeout = 100;\n{question}"))
+    }
+
+    /// The question for so many top statements, at most [`MOST`], of those that were called more than so often. It has no limit
+    /// on its time of its own.
+    ///
+    /// # Errors
+    /// Why there is nothing to ask.
+    pub fn top_of(&self, order: Order, limit: u32, more_than_calls: u64) -> Result<String, Gap> {
+        let order = match order {
+            Order::Total => "s.total_exec_time",
+            Order::Mean => "s.mean_exec_time",
+            Order::Io => {
+                "(s.shared_blks_read + s.shared_blks_written + s.local_blks_read + s.local_blks_written)"
+            }
+            Order::Temp => "(s.temp_blks_read + s.temp_blks_written)",
+        };
+        let calls = more_than_calls.min(i64::MAX.unsigned_abs()).to_string();
+        let question = TOP.replace("{calls}", &calls).replace("{order}", order);
+        self.of_schema(&question, limit.clamp(1, MOST))
+    }
+
+    /// The question for what is kept; the answer is read by [`history::Snapshot::read`].
+    ///
+    /// # Errors
+    /// Why there is nothing to ask.
+    pub fn snapshot(&self) -> Result<String, Gap> {
+        self.of_schema(SNAPSHOT, history::MOST)
+    }
+
+    fn of_schema(&self, question: &str, limit: u32) -> Result<String, Gap> {
         if let Some(gap) = self.remedy() {
             return Err(gap);
         }
         let schema = self.schema.as_deref().ok_or(Gap::NotInstalled)?;
-        let (column, calls) = match order {
-            Order::Total => ("total_exec_time", "0"),
-            Order::Mean => ("mean_exec_time", "10"),
-        };
-        let question = TOP.replace("{calls}", calls).replace("{order}", column).replace("{schema}", schema);
-        Ok(format!("SET LOCAL statement_timeout = 5000; SET LOCAL lock_timeout = 100;\n{question}"))
+        Ok(question.replace("{limit}", &limit.to_string()).replace("{schema}", schema))
     }
 }
 
@@ -163,7 +211,7 @@ fn numbers(version: &str) -> Option<(u32, u32)> {
 /// The statements that take the most time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct TopStatements {
-    /// At most twenty, the first takes the most.
+    /// As many as were asked for at the most, the first takes the most.
     pub statements: Vec<Statement>,
     /// For how long the server has collected since the statistics were reset.
     pub collected_for: Option<Duration>,
@@ -195,6 +243,14 @@ pub struct Statement {
     pub rows: u64,
     /// The part of its blocks that were found in the server's memory, from 0 to 1; `None` if it read none.
     pub hits: Option<f64>,
+    /// What it read that was not in the server's memory, in bytes.
+    pub read_bytes: u64,
+    /// What it had to write itself, in bytes; most is written later, for all statements together.
+    pub written_bytes: u64,
+    /// What it wrote to temporary files and read from them, in bytes.
+    pub temp_bytes: u64,
+    /// The time of all that; nothing where the server does not measure it (`track_io_timing`).
+    pub io_time: Duration,
     /// Its text with `$1` for constants, at most 2,000 characters; `None` if it may hold a password.
     pub query: Option<String>,
 }
@@ -234,6 +290,10 @@ impl Statement {
             longest: time("max_seconds")?,
             share: row.number("share")?.unwrap_or_default(),
             rows: count("row_count")?,
+            read_bytes: count("read_bytes")?,
+            written_bytes: count("written_bytes")?,
+            temp_bytes: count("temp_bytes")?,
+            io_time: time("io_seconds")?,
             hits: (hit + read > 0.0).then(|| hit / (hit + read)),
             query: row.text("query")?.map(str::to_owned),
         })
