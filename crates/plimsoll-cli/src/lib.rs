@@ -7,6 +7,8 @@
 //! wrong now, 3 when it could not be found out (an unreachable server, a bad option), 130 when it was interrupted. Nagios and
 //! what is like it read the first four that way.
 
+mod ask;
+pub mod bloat;
 pub mod blocking;
 mod connect;
 pub mod demo;
@@ -16,6 +18,7 @@ pub mod migrate;
 pub mod sessions;
 mod show;
 pub mod timeouts;
+pub mod vacuum;
 
 use clap::{Parser, Subcommand};
 use plimsoll_inspect::checks::State;
@@ -41,6 +44,10 @@ enum Command {
     Long(sessions::long::Options),
     /// Who waits for a lock and who holds it; with --watch the pile-ups, when they are over
     Blocking(blocking::Options),
+    /// How much of each table and index is waste, and the SQL that rebuilds it
+    Bloat(bloat::Options),
+    /// What autovacuum would do with each table and what holds it back; options that fit; what to ANALYZE
+    Vacuum(vacuum::Options),
     /// Cancel statements: shown first, done with --run
     Cancel(sessions::stop::Options),
     /// Terminate sessions: shown first, done with --run
@@ -122,6 +129,8 @@ async fn perform(command: Command) -> anyhow::Result<Ended> {
         Command::Doctor(options) => doctor::run(&options).await,
         Command::Long(options) => sessions::long::run(&options).await,
         Command::Blocking(options) => blocking::run(&options).await,
+        Command::Bloat(options) => bloat::run(&options).await,
+        Command::Vacuum(options) => vacuum::run(&options).await,
         Command::Cancel(options) => sessions::stop::run(Stop::Cancel, &options).await,
         Command::Terminate(options) => sessions::stop::run(Stop::Terminate, &options).await,
         Command::Migrate(options) => migrate::run(&options).await,

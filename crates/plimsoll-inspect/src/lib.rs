@@ -19,13 +19,14 @@
 //! | file | question |
 //! |---|---|
 //! | `autovacuum` (feature `checks`) | which tables autovacuum takes, by its own formula |
-//! | `bloat` (feature `checks`) | how much of a table or an index is waste |
+//! | `bloat` (feature `checks`) | how much of a table or an index is waste: estimated, or counted by pgstattuple |
 //! | [`blocking`] | who waits for a lock, and who holds it |
 //! | `checks/` (feature `checks`) | what is wrong with the server, and what puts it right |
 //! | [`integrity`] | whether the rows keep what the tables promise |
 //! | `layers/` (feature `checks`) | which time limit lies inside which, from the client to the lock |
 //! | `sessions/` (feature `checks`) | what each session does, which are meant, and how one is stopped |
 //! | [`statements`] | which statements take the server's time |
+//! | `upkeep/` (feature `checks`) | what holds vacuum back, how far vacuums have come, which options a table had better have |
 //!
 //! What all questions keep to:
 //!
@@ -51,5 +52,7 @@ pub mod layers;
 #[cfg(feature = "checks")]
 pub mod sessions;
 pub mod statements;
+#[cfg(feature = "checks")]
+pub mod upkeep;
 
 pub use answer::Unreadable;

@@ -34,6 +34,7 @@ pub mod run;
 pub mod setting_value;
 pub mod subject;
 
+pub(crate) use activity::terminate;
 pub use check::{Answers, Check, Place, Threshold, Thresholds};
 pub use finding::{Finding, Remedy, State};
 pub use report::{Checked, Report};
