@@ -60,9 +60,9 @@ impl Extension {
         format!(
             "SELECT table_len AS exact_len, {columns}, dead_tuple_count AS dead, \
              pg_catalog.current_setting('block_size') AS block_size \
-             FROM {}.{function}({}::pg_catalog.regclass)",
+             FROM {}.{function}({})",
             self.schema,
-            literal(name)
+            relation(name)
         )
     }
 
@@ -73,11 +73,21 @@ impl Extension {
             "SELECT index_size AS exact_len, internal_pages, leaf_pages, \
              CASE WHEN leaf_pages > 0 THEN avg_leaf_density ELSE 0 END AS density, \
              pg_catalog.current_setting('block_size') AS block_size \
-             FROM {}.pgstatindex({}::pg_catalog.regclass)",
+             FROM {}.pgstatindex({})",
             self.schema,
-            literal(name)
+            relation(name)
         )
     }
+}
+
+/// A table or an index by its number: by its name it is found only by a role with rights on its schema, which no role has on that of
+/// the TOAST tables.
+fn relation(name: &str) -> String {
+    format!(
+        "(SELECT c.oid FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+         WHERE pg_catalog.format('%I.%I', n.nspname, c.relname) = {})::pg_catalog.regclass",
+        literal(name)
+    )
 }
 
 /// What was counted.

@@ -231,3 +231,122 @@ impl Change<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::autovacuum::{Limits, Options};
+    use proptest::prelude::*;
+
+    fn table(options: &str, rows: f32) -> Candidate {
+        let options = Options::read(options);
+        Candidate {
+            name: "public.orders".to_owned(),
+            kind: Kind::Table,
+            owner: None,
+            of_system: false,
+            rows,
+            pages: rows / 50.0,
+            frozen_pages: 0.0,
+            dead: 0.0,
+            inserted: 0.0,
+            modified: 0.0,
+            xid_age: 0.0,
+            mxid_age: 0.0,
+            vacuumed: None,
+            analyzed: None,
+            autovacuumed: None,
+            autoanalyzed: None,
+            rewritten: 0.0,
+            cost_limit: options
+                .text("autovacuum_vacuum_cost_limit")
+                .map_or(200.0, |it| it.parse().unwrap_or_default()),
+            bytes: None,
+            part_rows: 0.0,
+            limits: Limits::of(&Options::default(), &options),
+            options,
+            reset: None,
+            considered: 1,
+        }
+    }
+
+    fn told(options: &str, rows: f32, rewritten: f32) -> Option<String> {
+        advice(&Candidate { rewritten, ..table(options, rows) }, &Bounds::default()).map(|advice| advice.run)
+    }
+
+    #[test]
+    fn large_and_hot_tables_get_lower_limits_and_small_and_quiet_ones_none() {
+        assert_eq!(told("", 1e6, 0.0), None, "nothing changes in it");
+        assert_eq!(told("", 9e4, 1e9), None, "it is small");
+        let hot = "ALTER TABLE public.orders SET (autovacuum_vacuum_scale_factor = 0.02)";
+        assert_eq!(told("", 1e6, 1e6).as_deref(), Some(hot));
+        assert_eq!(told("autovacuum_vacuum_scale_factor=0.04", 1e6, 1e6), None, "it has been seen to");
+        let large_and_hot = "ALTER TABLE public.orders SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_limit = 1000)";
+        assert_eq!(told("", 2e7, 1e8).as_deref(), Some(large_and_hot));
+        let huge = told("", 1e9, 0.0).unwrap_or_default();
+        for option in [
+            "vacuum_scale_factor = 0.0099",
+            "vacuum_insert_scale_factor = 0.02",
+            "analyze_scale_factor = 0.0099",
+        ] {
+            assert!(huge.contains(option), "{huge}");
+        }
+    }
+
+    /// The options after an `ALTER TABLE`.
+    fn after(options: &str, statement: &str) -> String {
+        let mut all: Vec<(String, String)> = Vec::new();
+        let pairs = options.split(',').filter_map(|pair| pair.split_once('='));
+        all.extend(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let of = |word: &str| {
+            let rest = statement
+                .split(&format!("{word} ("))
+                .nth(usize::from(statement.contains(&format!(" {word} ("))));
+            rest.and_then(|rest| rest.split(')').next()).unwrap_or_default().to_owned()
+        };
+        let set = if statement.contains(" SET (") { of("SET") } else { String::new() };
+        let reset = if statement.contains(" RESET (") { of("RESET") } else { String::new() };
+        let changed = set
+            .split(", ")
+            .filter_map(|pair| pair.split_once(" = "))
+            .map(|(name, value)| (name, Some(value)));
+        for (name, value) in changed.chain(reset.split(", ").map(|name| (name, None))) {
+            all.retain(|(known, _)| known != name);
+            all.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+        }
+        all.sort();
+        all.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
+    }
+
+    proptest! {
+        /// Whatever the table is: with what is advised there is no more to advise, and the undo brings back what was there.
+        #[test]
+        fn what_is_advised_is_enough_and_can_be_undone(
+            (rows, rewritten) in (1_f32..1e11, 0_f32..1e12),
+            own in proptest::collection::btree_map(
+                proptest::sample::select(vec![
+                    "autovacuum_vacuum_scale_factor", "autovacuum_vacuum_insert_scale_factor", "autovacuum_analyze_scale_factor",
+                ]), 0_f32..1.0, 0..3),
+            thresholds in proptest::collection::btree_map(
+                proptest::sample::select(vec![
+                    "autovacuum_vacuum_threshold", "autovacuum_vacuum_insert_threshold", "autovacuum_analyze_threshold",
+                ]), 0_u32..2_000_000_000, 0..3),
+            off in any::<bool>(),
+        ) {
+            let own = own.iter().map(|(name, value)| format!("{name}={value}"));
+            let thresholds = thresholds.iter().map(|(name, value)| format!("{name}={value}"));
+            let mut options: Vec<String> = own.chain(thresholds).collect();
+            options.extend(off.then(|| "autovacuum_enabled=off".to_owned()));
+            options.sort();
+            let options = options.join(",");
+            let advised = |options: &str| {
+                advice(&Candidate { rewritten, ..table(options, rows) }, &Bounds::default())
+            };
+            if let Some(first) = advised(&options) {
+                let with = after(&options, &first.run);
+                prop_assert_eq!(advised(&with), None, "{} then {}", options, first.run);
+                prop_assert_eq!(after(&with, &first.undo), options);
+            }
+        }
+    }
+}

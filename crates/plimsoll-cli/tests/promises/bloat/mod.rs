@@ -5,8 +5,11 @@ mod the_weekly_run_is_a_timer;
 use crate::command::{Run, plimsoll};
 use crate::server_sessions::session;
 use plimsoll_embedded::test_server::{self, TestDatabase};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use std::io::Read;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -189,6 +192,10 @@ async fn where_it_cannot_be_counted_or_estimated_that_is_said() {
     assert_eq!((none.status, none.out.as_str()), (3, ""), "{none:?}");
     assert!(none.error.contains("the extension pgstattuple is not installed in database"), "{}", none.error);
     db.execute("CREATE EXTENSION pgstattuple").await.unwrap();
+    let long =
+        "CREATE TABLE long AS SELECT string_agg(md5(i::text), '') AS body FROM generate_series(1, 3000) AS i";
+    db.execute(long).await.unwrap();
+    db.execute("VACUUM (ANALYZE) long").await.unwrap();
     let role = format!("{}_asker", db.name());
     db.execute(&format!("CREATE ROLE {role} LOGIN PASSWORD 'pw'")).await.unwrap();
     let url = format!("postgres://{role}:pw@{}:{}/{}", db.server().host(), db.server().port(), db.name());
@@ -200,6 +207,9 @@ async fn where_it_cannot_be_counted_or_estimated_that_is_said() {
     db.execute(&format!("GRANT pg_read_all_data, pg_stat_scan_tables TO {role}")).await.unwrap();
     let seeing = bloat(&url, &[&THRESHOLDS[..], &["--exact"]].concat()).await;
     assert_eq!(seeing.status, 1, "{seeing:?}");
+    let toast = bloat(&url, &["--exact", "--table", "long", "--json"]).await;
+    let toast = json(&toast);
+    assert_eq!(relation(&toast, "toast", "long")["method"], "counted by pgstattuple", "{toast:#}");
     db.execute(&format!("DROP ROLE {role}")).await.unwrap();
     for (arguments, says) in [
         (vec!["--table", "no_such"], "there is no table \"no_such\" in this database"),
@@ -210,6 +220,41 @@ async fn where_it_cannot_be_counted_or_estimated_that_is_said() {
         assert!(run.error.contains(says) && run.error.lines().count() == 1, "{says:?} in {}", run.error);
     }
 }
+
+/// A count that goes on stops with the command, on the server too.
+#[tokio::test]
+async fn an_interrupt_stops_the_count_and_tells_what_is_known() {
+    let db = database(true).await;
+    db.execute(SLOW_COUNT).await.unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+    command.args(["bloat", "-d", &db.url(), "--exact", "--table", "emptied"]);
+    let mut command = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let busy = "SELECT count(*)::float8 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    let until = async |sessions: f64| {
+        let end = Instant::now() + Duration::from_secs(15);
+        while number(&db.url(), busy).await != sessions {
+            assert!(Instant::now() < end, "{sessions} sessions count");
+        }
+    };
+    until(1.0).await;
+    kill_process(Pid::from_raw(command.id().cast_signed()).unwrap(), Signal::INT).unwrap();
+    let (status, out) = tokio::task::spawn_blocking(move || {
+        let mut out = String::new();
+        command.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        (command.wait().unwrap().code(), out)
+    })
+    .await
+    .unwrap();
+    assert_eq!(status, Some(130), "{out}");
+    assert!(out.contains("table public.emptied") && out.contains("It was interrupted"), "{out}");
+    until(0.0).await;
+}
+
+/// pgstattuple as it is on a table that takes a minute.
+const SLOW_COUNT: &str = "CREATE OR REPLACE FUNCTION pgstattuple(reloid regclass, OUT table_len bigint, OUT tuple_count bigint, \
+    OUT tuple_len bigint, OUT tuple_percent float8, OUT dead_tuple_count bigint, OUT dead_tuple_len bigint, \
+    OUT dead_tuple_percent float8, OUT free_space bigint, OUT free_percent float8) LANGUAGE sql \
+    AS 'SELECT 0::bigint, 0::bigint, 0::bigint, 0::float8, 0::bigint, 0::bigint, 0::float8, 0::bigint, 0::float8 FROM pg_sleep(60)'";
 
 /// The screen of a made database is what it was, but for its name. `PLIMSOLL_BLESS=1` writes it anew.
 #[tokio::test]
