@@ -2,12 +2,14 @@
 
 use anyhow::{Context, Result};
 use plimsoll::DirectConnection;
-use plimsoll_inspect::checks::run::{self, Asking, NotAsked, QUESTION_LIMIT};
+use plimsoll_inspect::Unreadable;
+use plimsoll_inspect::checks::run::{self, Asking, NotAsked, QUESTION_LIMIT, long_question};
+use plimsoll_inspect::checks::subject::literal;
 use std::fmt;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
-use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 /// How much longer than the server's own limit an answer is waited for.
 const GRACE: Duration = Duration::from_secs(2);
@@ -67,4 +69,54 @@ pub(crate) async fn ask(
     let ended = timeout_at(Instant::now() + GRACE, connection.client().simple_query("ROLLBACK")).await;
     ended.context("the server did not answer a rollback")?.context("the connection was lost")?;
     Ok(Err(refused))
+}
+
+/// Asks, and reads the answer; or tells why there is none.
+///
+/// # Errors
+/// The connection is lost, or the server hangs: nothing else can be asked either.
+pub(crate) async fn read<T>(
+    client: &Client,
+    question: &str,
+    read: impl Fn(&[SimpleQueryMessage]) -> Result<T, Unreadable>,
+) -> Result<Result<T, String>> {
+    read_for(client, question, QUESTION_LIMIT, read).await
+}
+
+/// The same, for so long.
+pub(crate) async fn read_for<T>(
+    client: &Client,
+    question: &str,
+    limit: Duration,
+    read: impl Fn(&[SimpleQueryMessage]) -> Result<T, Unreadable>,
+) -> Result<Result<T, String>> {
+    match long_question(client, question, limit).await {
+        Ok(answer) => Ok(Ok(read(&answer)?)),
+        Err(NotAsked::Refused(error)) => match error.as_db_error() {
+            Some(said) => Ok(Err(match *said.code() {
+                SqlState::QUERY_CANCELED => format!("it took more than {} s", limit.as_secs_f64()),
+                SqlState::LOCK_NOT_AVAILABLE => "another session has locked it".to_owned(),
+                _ => format!("{} ({})", said.message(), said.code().code()),
+            })),
+            None => Err(NotAsked::Refused(error).into()),
+        },
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Whether there is such a table in this database.
+///
+/// # Errors
+/// As [`read`]; and what the server says where it refuses.
+pub(crate) async fn is_there(client: &Client, name: &str) -> Result<bool> {
+    let name = literal(name);
+    let question = format!(
+        "SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+         WHERE c.relkind IN ('r', 'm', 'p', 't') \
+           AND {name} IN (pg_catalog.quote_ident(c.relname), pg_catalog.format('%I.%I', n.nspname, c.relname)) LIMIT 1"
+    );
+    let count = |answer: &[SimpleQueryMessage]| {
+        Ok(answer.iter().filter(|message| matches!(message, SimpleQueryMessage::Row(_))).count())
+    };
+    read(client, &question, count).await?.map(|rows| rows > 0).map_err(anyhow::Error::msg)
 }

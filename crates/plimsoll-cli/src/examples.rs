@@ -70,6 +70,18 @@ Examples:
   plimsoll statements --keep look.jsonl --since      what was done since the last look
 ";
 
+pub(crate) const BLOAT: &str = "\
+Examples:
+  plimsoll bloat                                     estimated, with how, and the SQL that rebuilds
+  plimsoll bloat --table public.orders --exact       counted: it reads the table
+";
+
+pub(crate) const VACUUM: &str = "\
+Examples:
+  plimsoll vacuum                                    what autovacuum would do, and what holds it back
+  plimsoll vacuum --table public.orders --json
+";
+
 #[cfg(test)]
 mod tests {
     use clap::error::ErrorKind;

@@ -9,6 +9,7 @@
 
 pub mod apply;
 mod ask;
+pub mod bloat;
 pub mod blocking;
 mod closest;
 mod columns;
@@ -27,6 +28,7 @@ mod show;
 pub mod sizes;
 pub mod statements;
 pub mod timeouts;
+pub mod vacuum;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -69,6 +71,12 @@ enum Command {
     /// Who waits for a lock and who holds it; with --watch the pile-ups, when they are over
     #[command(after_help = examples::BLOCKING)]
     Blocking(blocking::Options),
+    /// How much of each table and index is waste, and the SQL that rebuilds it
+    #[command(after_help = examples::BLOAT)]
+    Bloat(bloat::Options),
+    /// What autovacuum would do with each table and what holds it back; options that fit; what to ANALYZE
+    #[command(after_help = examples::VACUUM)]
+    Vacuum(vacuum::Options),
     /// Cancel statements: shown first, done with --run
     #[command(after_help = examples::CANCEL)]
     Cancel(sessions::stop::Options),
@@ -213,6 +221,8 @@ async fn perform(command: Command) -> anyhow::Result<Ended> {
         Command::Integrity(options) => integrity::run(&options).await,
         Command::Long(options) => sessions::long::run(&options).await,
         Command::Blocking(options) => blocking::run(&options).await,
+        Command::Bloat(options) => bloat::run(&options).await,
+        Command::Vacuum(options) => vacuum::run(&options).await,
         Command::Cancel(options) => sessions::stop::run(Stop::Cancel, &options).await,
         Command::Terminate(options) => sessions::stop::run(Stop::Terminate, &options).await,
         Command::Sizes(options) => sizes::run(&options).await,

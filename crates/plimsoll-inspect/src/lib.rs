@@ -19,7 +19,7 @@
 //! | file | question |
 //! |---|---|
 //! | `autovacuum` (feature `checks`) | which tables autovacuum takes, by its own formula |
-//! | `bloat` (feature `checks`) | how much of a table or an index is waste |
+//! | `bloat` (feature `checks`) | how much of a table or an index is waste: estimated, or counted by pgstattuple |
 //! | [`blocking`] | who waits for a lock, and who holds it |
 //! | `checks/` (feature `checks`) | what is wrong with the server, and what puts it right |
 //! | `indexes` (feature `checks`) | which indexes there are, and which do nothing or nothing that another does not |
@@ -29,6 +29,7 @@
 //! | `sessions/` (feature `checks`) | what each session does, which are meant, and how one is stopped |
 //! | `sizes` (feature `checks`) | how large the largest tables are |
 //! | [`statements`] | which statements take the server's time |
+//! | `upkeep/` (feature `checks`) | what holds vacuum back, how far vacuums have come, which options a table had better have |
 //!
 //! What all questions keep to:
 //!
@@ -60,5 +61,7 @@ pub mod sessions;
 #[cfg(feature = "checks")]
 pub mod sizes;
 pub mod statements;
+#[cfg(feature = "checks")]
+pub mod upkeep;
 
 pub use answer::Unreadable;

@@ -6,13 +6,17 @@
 //!
 //! | file | what is in it |
 //! |---|---|
+//! | `fold` | sentences and statements in lines of 80 columns |
 //! | `paint` | which colour means what |
 //! | `wrap` | text in lines of a width |
 //! | `progress` | what goes on, where it takes over a second |
 
+mod fold;
 pub(crate) mod paint;
 pub(crate) mod progress;
 pub(crate) mod wrap;
+
+pub(crate) use fold::{ago, folded, folded_sql, without_control};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};

@@ -4,6 +4,7 @@
 mod a_stall_that_is_over_can_be_looked_at;
 mod an_interrupt_leaves_nothing_behind;
 mod apply;
+mod bloat;
 mod connecting;
 mod doctor;
 mod each_code_is_explained;
@@ -14,6 +15,7 @@ mod tables;
 mod the_demo_tells_the_truth;
 mod the_package_brings_what_it_says;
 mod timeouts;
+mod vacuum;
 mod what_cannot_be_played_starts_nothing;
 
 // What several promises begin with.

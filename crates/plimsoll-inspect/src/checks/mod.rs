@@ -38,6 +38,7 @@ pub mod setting_value;
 pub(crate) mod size;
 pub mod subject;
 
+pub(crate) use activity::terminate;
 pub use check::{Answers, Check, Place, Threshold, Thresholds};
 pub use finding::{Finding, Remedy, State};
 pub use report::{Checked, Report};

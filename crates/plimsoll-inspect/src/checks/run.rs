@@ -93,7 +93,7 @@ pub async fn question(
     until: Instant,
 ) -> Result<Vec<SimpleQueryMessage>, NotAsked> {
     let limit = until.saturating_duration_since(Instant::now());
-    match timeout_at(until, client.simple_query(&transaction(question, asking.role))).await {
+    match timeout_at(until, client.simple_query(&transaction(question, asking.role, QUESTION_LIMIT))).await {
         Ok(answer) => Ok(answer?),
         Err(_) => Err(NotAsked::Hangs(limit)),
     }
@@ -115,6 +115,32 @@ pub struct Examined {
     pub checks: Vec<Checked>,
     /// Why the rest was not asked, if there was a rest: the time was over, the server hung, or the connection was lost.
     pub cut_short: Option<String>,
+}
+
+/// Asks something that may take longer than a question: for at most `limit` on the server, and a little longer in all. It waits for
+/// a lock no longer than a question. The session is in order afterwards, also where the server refused.
+///
+/// # Errors
+/// The server refuses, or does not answer in time.
+///
+/// # Cancel safety
+/// Dropping it leaves the statement running for at most `limit`.
+pub async fn long_question(
+    client: &Client,
+    question: &str,
+    limit: Duration,
+) -> Result<Vec<SimpleQueryMessage>, NotAsked> {
+    let until = Instant::now() + limit + GRACE;
+    let asked = timeout_at(until, client.simple_query(&transaction(question, "", limit))).await;
+    match asked {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(refused)) => {
+            // Should this fail too, the next question tells.
+            let _ = timeout_at(until + GRACE, client.simple_query("ROLLBACK")).await;
+            Err(refused.into())
+        }
+        Err(_) => Err(NotAsked::Hangs(limit + GRACE)),
+    }
 }
 
 /// Asks these checks, of the server and, if there is one, of the pooler's console. `begins` hears of each check before it is
@@ -258,7 +284,7 @@ impl Run<'_> {
             return Err(why.clone());
         }
         let by = self.until.min(Instant::now() + QUESTION_LIMIT + GRACE);
-        let text = transaction(question, self.role);
+        let text = transaction(question, self.role, QUESTION_LIMIT);
         let asked = match (place, self.pooler) {
             (Place::Pooler, Some(pooler)) => timeout_at(by, pooler.simple_query(question)).await,
             _ => timeout_at(by, self.client.simple_query(&text)).await,
@@ -306,11 +332,12 @@ impl Run<'_> {
 }
 
 /// A question as a transaction of its own, which only reads, within limits.
-fn transaction(question: &str, role: &str) -> String {
+fn transaction(question: &str, role: &str, limit: Duration) -> String {
     format!(
         "BEGIN TRANSACTION READ ONLY; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; \
          SET LOCAL search_path = pg_catalog; SET LOCAL plimsoll.role = {}; SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'postgres'; {}; COMMIT",
-        QUESTION_LIMIT.as_millis(),
+        // 0 would be no limit.
+        limit.as_millis().max(1),
         LOCK_LIMIT.as_millis(),
         literal(role),
         question.trim_end().trim_end_matches(';'),

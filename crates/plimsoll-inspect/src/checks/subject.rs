@@ -81,7 +81,8 @@ pub(crate) fn quoted(name: &str) -> String {
 }
 
 /// A text as SQL has it, whatever `standard_conforming_strings` says.
-pub(crate) fn literal(text: &str) -> String {
+#[must_use]
+pub fn literal(text: &str) -> String {
     let escaped = text.replace('\'', "''");
     if escaped.contains('\\') {
         format!("E'{}'", escaped.replace('\\', "\\\\"))
