@@ -95,7 +95,7 @@ pub(crate) async fn read_for<T>(
         Err(NotAsked::Refused(error)) => match error.as_db_error() {
             Some(said) => Ok(Err(match *said.code() {
                 SqlState::QUERY_CANCELED => format!("it took more than {} s", limit.as_secs_f64()),
-                SqlState::LOCK_NOT_AVAILABLE => "another session has locked it".to_owned(),
+                SqlState::LOCK_NOT_AVAILABLE => "another session holds a lock that it needs".to_owned(),
                 _ => format!("{} ({})", said.message(), said.code().code()),
             })),
             None => Err(NotAsked::Refused(error).into()),

@@ -27,7 +27,7 @@ pub struct Options {
     #[command(flatten)]
     target: Target,
 
-    /// Only this table with its indexes, as orders or as public.orders; may be given more than once
+    /// Only this table with its indexes, as orders or public.orders, quoted as in SQL; may be given more than once
     #[arg(long = "table", value_name = "NAME")]
     tables: Vec<String>,
 

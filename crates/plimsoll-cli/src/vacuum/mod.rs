@@ -25,7 +25,7 @@ pub struct Options {
     #[command(flatten)]
     target: Target,
 
-    /// Only this table, as orders or as public.orders; may be given more than once
+    /// Only this table, as orders or public.orders, quoted as in SQL; may be given more than once
     #[arg(long = "table", value_name = "NAME")]
     tables: Vec<String>,
 

@@ -299,13 +299,10 @@ mod tests {
         let pairs = options.split(',').filter_map(|pair| pair.split_once('='));
         all.extend(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let of = |word: &str| {
-            let rest = statement
-                .split(&format!("{word} ("))
-                .nth(usize::from(statement.contains(&format!(" {word} ("))));
-            rest.and_then(|rest| rest.split(')').next()).unwrap_or_default().to_owned()
+            let rest = statement.split(word).nth(1).and_then(|rest| rest.split(')').next());
+            rest.unwrap_or_default().to_owned()
         };
-        let set = if statement.contains(" SET (") { of("SET") } else { String::new() };
-        let reset = if statement.contains(" RESET (") { of("RESET") } else { String::new() };
+        let (set, reset) = (of(" SET ("), of(" RESET ("));
         let changed = set
             .split(", ")
             .filter_map(|pair| pair.split_once(" = "))

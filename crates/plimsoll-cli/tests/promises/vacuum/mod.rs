@@ -221,6 +221,30 @@ async fn a_locked_table_holds_nothing_up() {
 }
 
 #[tokio::test]
+async fn a_locked_catalog_takes_away_one_part_and_leaves_the_others() {
+    let cluster = quiet().await;
+    let url = cluster.url("postgres");
+    let locker = session(&url, "locker").await;
+    locker
+        .batch_execute(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ; LOCK TABLE pg_inherits IN ACCESS EXCLUSIVE MODE",
+        )
+        .await
+        .unwrap();
+    locker.batch_execute("CREATE TEMPORARY TABLE t (a int)").await.unwrap();
+    let began = Instant::now();
+    let seen = found(&url, &[]).await;
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert_eq!(
+        seen["unknown"],
+        serde_json::json!(["the tables: another session holds a lock that it needs"]),
+        "{seen:#}"
+    );
+    assert_eq!(seen["holders"].as_array().unwrap().len(), 1, "{seen:#}");
+    assert_eq!(run(&["vacuum", "-d", &url]).await.status, 3);
+}
+
+#[tokio::test]
 async fn what_cannot_be_asked_is_one_clear_line() {
     let db = test_server::database().await.unwrap();
     let url = db.url();
