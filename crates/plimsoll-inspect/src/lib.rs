@@ -24,6 +24,7 @@
 //! | `checks/` (feature `checks`) | what is wrong with the server, and what puts it right |
 //! | [`integrity`] | whether the rows keep what the tables promise |
 //! | `layers/` (feature `checks`) | which time limit lies inside which, from the client to the lock |
+//! | `numbers` (feature `checks`) | how full the server is, and how much it does |
 //! | `sessions/` (feature `checks`) | what each session does, which are meant, and how one is stopped |
 //! | [`statements`] | which statements take the server's time |
 //!
@@ -48,6 +49,8 @@ pub mod checks;
 pub mod integrity;
 #[cfg(feature = "checks")]
 pub mod layers;
+#[cfg(feature = "checks")]
+pub mod numbers;
 #[cfg(feature = "checks")]
 pub mod sessions;
 pub mod statements;

@@ -7,6 +7,7 @@ mod checks;
 mod no_question_waits_for_long_or_leaves_anything;
 mod rows_that_break_what_their_table_promises_are_found;
 mod statements_that_take_the_time_are_listed;
+mod the_server_is_told_in_numbers;
 mod who_blocks_whom_is_found;
 
 // What several promises begin with.
