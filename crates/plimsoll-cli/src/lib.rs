@@ -16,6 +16,7 @@ pub mod migrate;
 pub mod sessions;
 mod show;
 pub mod timeouts;
+pub mod top;
 
 use clap::{Parser, Subcommand};
 use plimsoll_inspect::checks::State;
@@ -49,6 +50,8 @@ enum Command {
     Migrate(migrate::Options),
     /// Every time limit from the client to the lock: where each is set, and which lie the wrong way round
     Timeouts(timeouts::Options),
+    /// What every session does now, who waits for whom, and how full the server is; sessions can be stopped there
+    Top(top::Options),
 }
 
 /// How a command ended, apart from not having been able to.
@@ -126,5 +129,6 @@ async fn perform(command: Command) -> anyhow::Result<Ended> {
         Command::Terminate(options) => sessions::stop::run(Stop::Terminate, &options).await,
         Command::Migrate(options) => migrate::run(&options).await,
         Command::Timeouts(options) => timeouts::run(&options).await,
+        Command::Top(options) => top::run(&options).await,
     }
 }

@@ -7,7 +7,7 @@
 //! | [`stop`] | cancels or terminates them: shown first, then done |
 //! | [`audit`] | what was done, as a line in a file |
 
-mod audit;
+pub(crate) mod audit;
 mod choice;
 pub(crate) use choice::time;
 pub mod long;
@@ -60,7 +60,7 @@ fn rounded(span: Duration) -> Duration {
 }
 
 /// One line of at most so many characters, without anything that could move a terminal's cursor.
-fn printable(text: &str, most: usize) -> String {
+pub(crate) fn printable(text: &str, most: usize) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     let clean: String = words.join(" ").chars().map(|c| if c.is_control() { '?' } else { c }).collect();
     if clean.chars().count() <= most {

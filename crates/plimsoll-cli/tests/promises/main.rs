@@ -7,6 +7,7 @@ mod migrations_go_one_step_at_a_time;
 mod sessions_are_stopped_only_when_asked;
 mod the_demo_tells_the_truth;
 mod timeouts;
+mod top;
 mod what_cannot_be_played_starts_nothing;
 
 // What several promises begin with.
