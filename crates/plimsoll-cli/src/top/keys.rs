@@ -38,6 +38,8 @@ const PAGE: usize = 10;
 impl State {
     /// Does what the key says.
     pub(super) fn key(&mut self, key: Key, now: Timestamp) -> Option<Asked> {
+        // What was said before this key has been read.
+        self.notice = None;
         match std::mem::take(&mut self.mode) {
             Mode::List => self.in_list(key, now),
             Mode::Filter(before) => {
