@@ -271,7 +271,7 @@ mod tests {
         assert!(state.mode == Mode::List && state.notice(now()).unwrap().contains("does not answer"));
     }
 
-    /// Between the question and the yes the session may come to another statement, which nobody has agreed to cancel.
+    /// Between the question and the yes the session may come to another statement, which was not agreed to.
     #[test]
     fn a_cancel_is_of_the_statement_that_was_shown() {
         let mut state = seen();
@@ -290,8 +290,8 @@ mod tests {
         }
         state.answer(Answer::Looked(Box::new(next)), now());
         assert_eq!(state.mode, Mode::List);
-        assert_eq!(press(&mut state, "y"), None);
         assert!(state.notice(now()).unwrap().contains("does something else by now"));
+        assert_eq!(press(&mut state, "y"), None);
     }
 
     #[test]

@@ -112,6 +112,21 @@ async fn a_frozen_server_is_told_of_and_comes_back() {
         top
     })
     .await;
+    // A table of the catalog that the question needs is locked: said, and over with the lock.
+    let locker = session(&pile.cluster.url("postgres"), "locker").await;
+    locker.batch_execute("BEGIN; LOCK pg_database IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let top = off_the_runtime(move || {
+        top.shows("a table of the catalog is locked by another session");
+        top
+    })
+    .await;
+    locker.batch_execute("ROLLBACK").await.unwrap();
+    let top = off_the_runtime(move || {
+        top.until("it is answered again", |screen| !screen.contains("NO ANSWER"));
+        top
+    })
+    .await;
+    drop(locker);
     let frozen = Process::attach_tree(pile.cluster.pid().unwrap()).unwrap();
     frozen.freeze().await.unwrap();
     let top = off_the_runtime(move || {
