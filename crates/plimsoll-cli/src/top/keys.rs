@@ -83,7 +83,7 @@ impl State {
             Key::End => self.move_to(last),
             Key::Enter => {
                 if let Some(session) = self.under_cursor().cloned() {
-                    self.mode = Mode::Detail(session);
+                    self.mode = Mode::Detail(Box::new(session));
                 }
             }
             Key::Char('c') => self.ask_to(Stop::Cancel, self.under_cursor().cloned(), now),
@@ -118,12 +118,12 @@ impl State {
         self.mode = Mode::Filter(before);
     }
 
-    fn in_detail(&mut self, key: Key, session: Session, now: Timestamp) -> Option<Asked> {
+    fn in_detail(&mut self, key: Key, session: Box<Session>, now: Timestamp) -> Option<Asked> {
         match key {
             Key::Char('q') => return Some(Asked::Leave),
             Key::Escape | Key::Enter => {}
-            Key::Char('c') => self.ask_to(Stop::Cancel, Some(session), now),
-            Key::Char('t') => self.ask_to(Stop::Terminate, Some(session), now),
+            Key::Char('c') => self.ask_to(Stop::Cancel, Some(*session), now),
+            Key::Char('t') => self.ask_to(Stop::Terminate, Some(*session), now),
             Key::Char(' ') => {
                 self.is_paused = !self.is_paused;
                 self.mode = Mode::Detail(session);

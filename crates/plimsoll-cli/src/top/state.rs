@@ -36,7 +36,7 @@ pub(super) enum Mode {
     /// A filter is written; this is what it was before.
     Filter(String),
     /// All of one session.
-    Detail(Session),
+    Detail(Box<Session>),
     /// A stop is asked for, and not yet confirmed.
     Confirm(Box<Order>),
 }
@@ -175,7 +175,7 @@ impl State {
         match &mut self.mode {
             Mode::List | Mode::Filter(_) => {}
             Mode::Detail(session) => match same(session) {
-                Some(found) => *session = found.clone(),
+                Some(found) => **session = found.clone(),
                 None => {
                     let ended = format!("session {} has ended", session.pid);
                     self.mode = Mode::List;
