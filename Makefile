@@ -7,9 +7,11 @@
 #   make test       every test; FAIL_FAST=1 stops at the first failure
 #   make test-all   the same on the installed PostgreSQL, and on those of 15, 17 and 18 that it is not
 #   make soak       the long parts: a minute of what must not happen, sixty thousand transactions under cancels, 200
-#                   restarts under a listener, a minute of overload on the fleet, then many seeds (SEEDS=200 SEED=1: how
-#                   many, from where), then the ledger's faults with a tenth as many
+#                   restarts under a listener, a minute of overload on the fleet, make contract, then many seeds (SEEDS=200
+#                   SEED=1: how many, from where), then the ledger's faults with a tenth as many
 #   make chaos      a slow statement under every time limit in turn, from the lock to the proxy in front
+#   make contract   whatever the fleet's description allows, and what it does not, asked of the fleet by schemathesis: no 500, and
+#                   no answer that is not described; EXAMPLES=25 of each kind for each operation, SEED=1
 #   make p0         the four tests of the database baseline, with what each one measured
 #   make tick       every command of docs/checklists, against a service that it starts; ONLY=p0 takes one page
 #   make check      format, lints, feature sets, documentation, licences, the manifests of Kubernetes
@@ -19,6 +21,7 @@
 #   make bench-ab   the library of a commit beside the one that lies here: BASE=<commit> PAIRS=15
 #   make docs       write what is generated: docs/settings.md, docs/errors.md, docs/metrics.md, docs/monitoring, the drawing
 #                   and the tables of time limits, the tables of docs/api.md, and the variables in docs/guides/fleet.md
+#   make dist       what operators install, in target/dist: the command `plimsoll`, its .deb, and the folder of its container image
 #   make clean      remove what was built, the downloaded PostgreSQL versions included
 
 SHELL := /bin/bash
@@ -33,16 +36,17 @@ NEXTEST_FLAGS := --no-fail-fast
 ON_FAILURE := failed=1
 endif
 
-# A PgBouncer, promtool, nginx, browser or broker that cannot be had here (scripts/setup said so) leaves its tests out by their name, and
-# the run says so again at its end; in CI the set-up has failed by then. Asked by the shell, since make would ask before the
+# A PgBouncer, promtool, nginx, browser, broker or client of Python that cannot be had here (scripts/setup said so) leaves its tests
+# out by their name, and the run says so again at its end; in CI the set-up has failed by then. Asked by the shell, since make would ask before the
 # set-up.
 CHOOSE_TESTS := poolers=$$(scripts/setup poolers); promtool=$$(scripts/setup promtool); \
-	nginx=$$(scripts/setup nginx); browser=$$(scripts/setup browser); broker=$$(scripts/setup broker); tests='all()'; \
+	nginx=$$(scripts/setup nginx); browser=$$(scripts/setup browser); broker=$$(scripts/setup broker); clients=$$(scripts/setup clients); tests='all()'; \
 	for version in $$poolers; do tests+=" and not test(/on_pgbouncer_$${version/./_}/)"; done; \
 	if [ -n "$$promtool" ]; then tests+=" and not test(/by_promtool/)"; fi; \
 	if [ -n "$$nginx" ]; then tests+=" and not test(/by_nginx/)"; fi; \
 	if [ -n "$$browser" ]; then tests+=" and not binary(browser)"; fi; \
-	if [ -n "$$broker" ]; then tests+=" and not test(/by_mosquitto/)"; fi
+	if [ -n "$$broker" ]; then tests+=" and not test(/by_mosquitto/)"; fi; \
+	if [ -n "$$clients" ]; then tests+=" and not test(/by_python/)"; fi
 TELL_WHAT_DID_NOT_RUN := for version in $$poolers; do \
 	echo "NOT RUN: the tests on PgBouncer $$version, which cannot be had here; nextest counts them as skipped"; done; \
 	if [ -n "$$promtool" ]; then \
@@ -52,7 +56,9 @@ TELL_WHAT_DID_NOT_RUN := for version in $$poolers; do \
 	if [ -n "$$browser" ]; then \
 	echo "NOT RUN: the tests of the dashboard in a browser, which cannot be had here; nextest counts them as skipped"; fi; \
 	if [ -n "$$broker" ]; then \
-	echo "NOT RUN: the tests of MQTT through Mosquitto, which cannot be had here; nextest counts them as skipped"; fi
+	echo "NOT RUN: the tests of MQTT through Mosquitto, which cannot be had here; nextest counts them as skipped"; fi; \
+	if [ -n "$$clients" ]; then \
+	echo "NOT RUN: the tests of Python's clients, which cannot be had here; nextest counts them as skipped"; fi
 
 # What all tests of the last run have printed holds none of the passwords that were planted.
 NO_SECRET_WAS_PRINTED := scripts/planted target/nextest/default/junit.xml
@@ -61,7 +67,7 @@ NO_SECRET_WAS_PRINTED := scripts/planted target/nextest/default/junit.xml
 LOOM_TESTS := $(wildcard crates/plimsoll/tests/loom*.rs)
 
 .DEFAULT_GOAL := test
-.PHONY: run demo test test-all soak ledger chaos p0 tick check bench bench-ab docs clean
+.PHONY: run demo test test-all soak ledger chaos contract p0 tick check bench bench-ab docs dist clean
 
 run:
 	@scripts/setup run
@@ -116,6 +122,7 @@ soak:
 	PLIMSOLL_SECONDS=60 $(CARGO) nextest run -p fleet --no-fail-fast --success-output final --test promises \
 		under_overload_it_works_at_its_capacity
 	PLIMSOLL_READINGS=5000000 $(CARGO) nextest run -p fleet --test promises hot_paths_are_answered_by_indexes
+	$(MAKE) --no-print-directory contract
 	PLIMSOLL_SEEDS=$(SEEDS) PLIMSOLL_SEED=$(SEED) $(CARGO) test -p plimsoll --test promises -- --nocapture \
 		--test-threads=1 a_shutdown_at_any_moment_loses_nothing nothing_acknowledged_is_lost_or_doubled
 	$(CARGO) run --release -p ledger -- --ours --seed $(SEED) --seeds $$(( ($(SEEDS) + 9) / 10 ))
@@ -134,6 +141,15 @@ chaos:
 	( set -x; $(CARGO) nextest run -p plimsoll-http --no-fail-fast -E "($$tests) and test(/^limits::/)" ) || failed=1; \
 	$(TELL_WHAT_DID_NOT_RUN); \
 	exit $$failed
+
+# The program comes from PyPI. Where it cannot be had, that is said; in CI the set-up has failed by then.
+EXAMPLES ?= 25
+contract:
+	@scripts/setup contract
+	@if [ -n "$${PLIMSOLL_SCHEMATHESIS:-}" ] || [ -x target/schemathesis/bin/schemathesis ]; then ( set -x; \
+		PLIMSOLL_EXAMPLES=$(EXAMPLES) PLIMSOLL_SEED=$(SEED) $(CARGO) nextest run -p fleet --test promises --no-capture \
+			--run-ignored only no_request_is_answered_otherwise_than_described ) || exit 1; \
+	else echo "NOT RUN: the service beside its description, for want of schemathesis"; fi
 
 p0:
 	@scripts/setup run
@@ -183,7 +199,12 @@ docs:
 		settings_reference_is_the_table error_reference_is_the_table metrics_reference_is_the_table
 	PLIMSOLL_BLESS=1 $(CARGO) test --quiet -p plimsoll-http --lib -- reference::the_
 	PLIMSOLL_BLESS=1 $(CARGO) test --quiet -p plimsoll-http --test promises -- the_table_of_strikes_is_what_is_played
+	PLIMSOLL_BLESS=1 $(CARGO) test --quiet -p plimsoll-inspect --test promises -- the_page_in_the_repository
 	PLIMSOLL_BLESS=1 $(CARGO) test --quiet -p fleet --test promises -- with_every_variable_in_the_guide
+
+dist:
+	@scripts/setup check
+	CARGO="$(CARGO)" scripts/dist
 
 clean:
 	$(CARGO) clean

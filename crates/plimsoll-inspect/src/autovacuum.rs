@@ -177,6 +177,15 @@ pub struct Candidate {
     pub vacuumed: Option<Duration>,
     /// The same of the last analyze.
     pub analyzed: Option<Duration>,
+    /// How long ago autovacuum vacuumed it last.
+    pub autovacuumed: Option<Duration>,
+    /// How long ago autovacuum analyzed it last.
+    pub autoanalyzed: Option<Duration>,
+    /// Rows updated and deleted since the counters began.
+    pub rewritten: f32,
+    /// How much a vacuum of it by autovacuum may do before it sleeps: its own option, or the server's setting, which all workers
+    /// share.
+    pub cost_limit: f32,
     /// The size of its file, only where the catalog has none.
     pub bytes: Option<u64>,
     /// Of a partitioned table: the rows of its partitions.
@@ -237,6 +246,10 @@ impl Candidate {
             mxid_age: number("mxid_age")?,
             vacuumed: ago("vacuum_seconds")?,
             analyzed: ago("analyze_seconds")?,
+            autovacuumed: ago("autovacuum_seconds")?,
+            autoanalyzed: ago("autoanalyze_seconds")?,
+            rewritten: number("rewritten")?,
+            cost_limit: cost_limit(&settings, &options),
             bytes: row.number("bytes")?,
             part_rows: number("part_rows")?,
             limits: Limits::of(&settings, &options),
@@ -273,6 +286,13 @@ impl Candidate {
     pub fn table(&self) -> &str {
         self.owner.as_deref().unwrap_or(&self.name)
     }
+}
+
+/// -1 in the option or in autovacuum's own setting means the next one.
+fn cost_limit(settings: &Options, options: &Options) -> f32 {
+    const OWN: &str = "autovacuum_vacuum_cost_limit";
+    let known = [options.number(OWN), settings.number(OWN), settings.number("vacuum_cost_limit")];
+    known.into_iter().flatten().find(|limit| *limit > 0.0).unwrap_or(200.0)
 }
 
 #[cfg(test)]

@@ -19,14 +19,18 @@
 //! | file | question |
 //! |---|---|
 //! | `autovacuum` (feature `checks`) | which tables autovacuum takes, by its own formula |
-//! | `bloat` (feature `checks`) | how much of a table or an index is waste |
+//! | `bloat` (feature `checks`) | how much of a table or an index is waste: estimated, or counted by pgstattuple |
 //! | [`blocking`] | who waits for a lock, and who holds it |
 //! | `checks/` (feature `checks`) | what is wrong with the server, and what puts it right |
+//! | `indexes` (feature `checks`) | which indexes there are, and which do nothing or nothing that another does not |
+//! | `profiles/` (feature `checks`) | what a server, a database and its roles ought to be told |
 //! | [`integrity`] | whether the rows keep what the tables promise |
 //! | `layers/` (feature `checks`) | which time limit lies inside which, from the client to the lock |
 //! | `numbers` (feature `checks`) | how full the server is, and how much it does |
 //! | `sessions/` (feature `checks`) | what each session does, which are meant, and how one is stopped |
+//! | `sizes` (feature `checks`) | how large the largest tables are |
 //! | [`statements`] | which statements take the server's time |
+//! | `upkeep/` (feature `checks`) | what holds vacuum back, how far vacuums have come, which options a table had better have |
 //!
 //! What all questions keep to:
 //!
@@ -46,13 +50,21 @@ pub mod bloat;
 pub mod blocking;
 #[cfg(feature = "checks")]
 pub mod checks;
+#[cfg(feature = "checks")]
+pub mod indexes;
 pub mod integrity;
 #[cfg(feature = "checks")]
 pub mod layers;
 #[cfg(feature = "checks")]
 pub mod numbers;
 #[cfg(feature = "checks")]
+pub mod profiles;
+#[cfg(feature = "checks")]
 pub mod sessions;
+#[cfg(feature = "checks")]
+pub mod sizes;
 pub mod statements;
+#[cfg(feature = "checks")]
+pub mod upkeep;
 
 pub use answer::Unreadable;

@@ -23,6 +23,7 @@
 //! | [`alerts`], [`integrations`] | what is wrong with a fleet; where that is told |
 //! | [`operator`], [`audit`] | what operators see and do of all tenants; the record of who did what |
 //! | [`alert_rules`] | when an alert is opened and closed by itself |
+//! | [`openapi`] | each path as programs read of it |
 //! | [`delivery`] | sending it there, and what became of it |
 //! | `front`, `console` | the page at `/`; the pages of a tenant's people and of operators |
 //! | `play` | in development only: breaking the database from that page, and the account of what it cost |
@@ -50,6 +51,7 @@ pub mod ingest;
 pub mod instant;
 pub mod integrations;
 pub mod oncall;
+pub mod openapi;
 pub mod operator;
 #[cfg(feature = "dev")]
 mod play;

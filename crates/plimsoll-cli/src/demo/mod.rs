@@ -38,6 +38,16 @@ use show::Show;
 use std::io::Write;
 use std::time::Duration;
 
+/// What `--help` says below the options.
+pub(crate) const HELP: &str = "\
+Examples:
+  plimsoll demo                                  keys freeze, cut and kill; q ends it
+  plimsoll demo --unattended --markdown          the table alone
+  plimsoll demo --script night.txt --seconds 90  break things by a script
+
+It brings a private PostgreSQL of its own and touches no other.
+";
+
 /// What a request may take, with all that it waits for.
 const DEADLINE: Duration = Duration::from_secs(2);
 

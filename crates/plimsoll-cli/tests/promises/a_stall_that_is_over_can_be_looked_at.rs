@@ -1,6 +1,6 @@
 //! `plimsoll blocking`: a pile-up is shown as a tree while it lasts, and told of when it is over.
 
-use crate::command::plimsoll;
+use crate::command::output_of;
 use crate::server_sessions::{begin, session};
 use plimsoll_embedded::test_server;
 use rustix::process::{Pid, Signal, kill_process};
@@ -15,7 +15,7 @@ async fn the_tree_begins_with_who_holds_the_lock() {
     db.execute("CREATE TABLE t (a integer); INSERT INTO t VALUES (1)").await.unwrap();
     let none = tokio::task::spawn_blocking({
         let url = url.clone();
-        move || plimsoll(&["blocking", "-d", &url])
+        move || output_of(&["blocking", "-d", &url])
     });
     let none = none.await.unwrap();
     assert_eq!(
@@ -29,7 +29,7 @@ async fn the_tree_begins_with_who_holds_the_lock() {
     let first = begin(&url, "first", "UPDATE t SET a = 3").await;
     let second = begin(&url, "second", "ALTER TABLE t ADD b integer").await;
     let third = begin(&url, "third", "SELECT * FROM t").await;
-    let seen = tokio::task::spawn_blocking(move || plimsoll(&["blocking", "-d", &url])).await.unwrap();
+    let seen = tokio::task::spawn_blocking(move || output_of(&["blocking", "-d", &url])).await.unwrap();
     assert_eq!(seen.status, 1, "{seen:?}");
     let lines: Vec<&str> = seen.out.lines().collect();
     assert!(lines[0].contains("(holder, user") && lines[0].contains("blocks 3 sessions"), "{}", seen.out);

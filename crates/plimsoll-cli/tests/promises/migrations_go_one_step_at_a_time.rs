@@ -1,7 +1,7 @@
 //! `plimsoll migrate`: what is pending is shown, nothing is applied without consent, and a file that cannot get its lock leaves
 //! nothing and holds nobody up.
 
-use crate::command::{Run, plimsoll};
+use crate::command::{Run, output_of};
 use crate::server_sessions::session;
 use plimsoll_embedded::test_server;
 use serde_json::Value;
@@ -14,7 +14,7 @@ fn file(folder: &Path, name: &str, text: &str) {
 
 async fn run(arguments: &[&str]) -> Run {
     let arguments: Vec<String> = arguments.iter().map(|&it| it.to_owned()).collect();
-    tokio::task::spawn_blocking(move || plimsoll(&arguments.iter().map(String::as_str).collect::<Vec<_>>()))
+    tokio::task::spawn_blocking(move || output_of(&arguments.iter().map(String::as_str).collect::<Vec<_>>()))
         .await
         .unwrap()
 }

@@ -1,7 +1,7 @@
 //! `plimsoll long`, `cancel` and `terminate`: what is listed is what goes on, what is shown is not stopped, what is stopped is what
 //! was shown, and each stop leaves a line.
 
-use crate::command::{Run, plimsoll};
+use crate::command::{Run, output_of};
 use crate::server_sessions::{begin, session};
 use plimsoll_embedded::{Cluster, test_server};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use tokio_postgres::Error;
 
 async fn run(arguments: &[&str]) -> Run {
     let arguments: Vec<String> = arguments.iter().map(|&it| it.to_owned()).collect();
-    tokio::task::spawn_blocking(move || plimsoll(&arguments.iter().map(String::as_str).collect::<Vec<_>>()))
+    tokio::task::spawn_blocking(move || output_of(&arguments.iter().map(String::as_str).collect::<Vec<_>>()))
         .await
         .unwrap()
 }
@@ -88,7 +88,7 @@ async fn the_safest_root_of_a_pile_is_found_and_ends_it() {
         "{ours}"
     );
     assert_eq!(ours["waiters"].as_array().unwrap().len(), 1, "{ours}");
-    assert!(ours["loss"].as_str().unwrap().ends_with("with changes to t"), "{ours}");
+    assert!(ours["loss"].as_str().unwrap().ends_with("with changes to public.t"), "{ours}");
     let pid = ours["pid"].to_string();
 
     // A cancel does nothing to a session that stands still; with an escalation it is terminated.

@@ -19,7 +19,9 @@
 //! | [`row`] | how wide a row or an index entry is |
 //! | [`tables`] | the estimate of tables |
 //! | [`indexes`] | the estimate of B-trees |
+//! | [`exact`] | what `pgstattuple` counts, where it is installed |
 
+pub mod exact;
 pub mod indexes;
 pub mod row;
 pub mod tables;

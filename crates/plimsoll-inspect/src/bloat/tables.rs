@@ -15,10 +15,10 @@ pub const METHOD: &str = "estimated from column statistics (rows, widths and pad
 pub const METHOD_TOAST: &str = "estimated from the number of its chunks, taken as full";
 
 /// The header of a page.
-const PAGE_HEADER: f64 = 24.0;
+pub(super) const PAGE_HEADER: f64 = 24.0;
 
 /// A line pointer.
-const POINTER: f64 = 4.0;
+pub(super) const POINTER: f64 = 4.0;
 
 /// A full chunk of a TOAST table with its line pointer: four of them fill a page of 8 kB.
 const CHUNKS_A_PAGE: f64 = 4.0;

@@ -69,11 +69,6 @@ pub enum Effect {
 }
 
 impl Remedy {
-    /// SQL that shows in new sessions, as settings of roles and databases do.
-    pub(crate) fn for_new_sessions(run: impl Into<String>, undo: impl Into<String>) -> Self {
-        Remedy::Sql { run: vec![run.into()], undo: vec![undo.into()], effect: Effect::NewSessions }
-    }
-
     /// SQL that shows at once and has an inverse.
     pub(crate) fn now(run: impl Into<String>, undo: impl Into<String>) -> Self {
         Remedy::Sql { run: vec![run.into()], undo: vec![undo.into()], effect: Effect::Now }

@@ -61,11 +61,16 @@ impl RoleSetting {
 
     /// Whether it is on.
     pub(crate) fn is_on(&self) -> Option<bool> {
-        match self.text.as_deref()?.to_ascii_lowercase().as_str() {
-            "on" | "true" | "yes" | "1" => Some(true),
-            "off" | "false" | "no" | "0" => Some(false),
-            _ => None,
-        }
+        is_on(self.text.as_deref()?)
+    }
+}
+
+/// What a text says to a setting that is on or off.
+pub(crate) fn is_on(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" => Some(true),
+        "off" | "false" | "no" | "0" => Some(false),
+        _ => None,
     }
 }
 

@@ -7,7 +7,7 @@
 use super::check::{Answers, Check, Place, Thresholds};
 use super::finding::{Finding, State};
 use super::report::Checked;
-use super::subject::{ABOUT, Subject, literal};
+use super::subject::{ABOUT, ABOUT_UNDER_LOCKS, Subject, literal};
 use crate::answer::Unreadable;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,6 +20,9 @@ pub const QUESTION_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long one question may wait for a lock.
 pub const LOCK_LIMIT: Duration = Duration::from_millis(200);
+
+/// The oldest major version of PostgreSQL that can be looked at.
+pub const OLDEST_MAJOR: u32 = 14;
 
 /// How much longer than the server's own limit an answer is waited for.
 const GRACE: Duration = Duration::from_secs(1);
@@ -42,12 +45,16 @@ pub enum NotAsked {
     /// No answer came in time.
     #[error("a question was not answered within {0:?}: the server, or what stands before it, hangs")]
     Hangs(Duration),
-    /// It is no PostgreSQL, or one that is too old.
+    /// It is a PostgreSQL that is too old.
+    #[error("this is PostgreSQL {0}; the oldest that can be looked at is {OLDEST_MAJOR}")]
+    TooOld(String),
+    /// It is no PostgreSQL.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
 }
 
-/// What is known of the server; it is asked first.
+/// What is known of the server; it is asked first. Where a session keeps the catalog of roles locked, it is what the server
+/// knows without looking there: the role is then taken to exist, and to see what only a superuser surely sees.
 ///
 /// # Errors
 /// The server does not answer, or not like a PostgreSQL.
@@ -55,7 +62,21 @@ pub enum NotAsked {
 /// # Cancel safety
 /// Dropping it leaves the question running for at most [`QUESTION_LIMIT`].
 pub async fn subject(client: &Client, asking: &Asking<'_>, until: Instant) -> Result<Subject, NotAsked> {
-    Ok(Subject::read(&question(client, ABOUT, asking, until).await?)?)
+    let answer = match question(client, ABOUT, asking, until).await {
+        Err(NotAsked::Refused(error)) if is_held_up(&error) => {
+            let limit = until.saturating_duration_since(Instant::now());
+            let put_in_order = timeout_at(until, client.simple_query("ROLLBACK")).await;
+            put_in_order.map_err(|_| NotAsked::Hangs(limit))??;
+            question(client, ABOUT_UNDER_LOCKS, asking, until).await?
+        }
+        answer => answer?,
+    };
+    Ok(Subject::read(&answer)?)
+}
+
+/// Another session holds a lock, or the server is too busy to answer in time.
+fn is_held_up(error: &tokio_postgres::Error) -> bool {
+    matches!(error.code(), Some(&(SqlState::LOCK_NOT_AVAILABLE | SqlState::QUERY_CANCELED)))
 }
 
 /// Asks one question as the checks are asked: in a transaction that only reads, within the same limits.
@@ -72,9 +93,53 @@ pub async fn question(
     until: Instant,
 ) -> Result<Vec<SimpleQueryMessage>, NotAsked> {
     let limit = until.saturating_duration_since(Instant::now());
-    match timeout_at(until, client.simple_query(&transaction(question, asking.role))).await {
+    match timeout_at(until, client.simple_query(&transaction(question, asking.role, QUESTION_LIMIT))).await {
         Ok(answer) => Ok(answer?),
         Err(_) => Err(NotAsked::Hangs(limit)),
+    }
+}
+
+/// Refuses a server that is older than what the checks were tried on.
+///
+/// # Errors
+/// [`NotAsked::TooOld`].
+pub fn not_too_old(subject: Subject) -> Result<Subject, NotAsked> {
+    if subject.major() < OLDEST_MAJOR { Err(NotAsked::TooOld(subject.version_text)) } else { Ok(subject) }
+}
+
+/// What came of checks, and whether all of them were asked.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Examined {
+    /// What came of each, in their order.
+    pub checks: Vec<Checked>,
+    /// Why the rest was not asked, if there was a rest: the time was over, the server hung, or the connection was lost.
+    pub cut_short: Option<String>,
+}
+
+/// Asks something that may take longer than a question: for at most `limit` on the server, and a little longer in all. It waits for
+/// a lock no longer than a question. The session is in order afterwards, also where the server refused.
+///
+/// # Errors
+/// The server refuses, or does not answer in time.
+///
+/// # Cancel safety
+/// Dropping it leaves the statement running for at most `limit`.
+pub async fn long_question(
+    client: &Client,
+    question: &str,
+    limit: Duration,
+) -> Result<Vec<SimpleQueryMessage>, NotAsked> {
+    let until = Instant::now() + limit + GRACE;
+    let asked = timeout_at(until, client.simple_query(&transaction(question, "", limit))).await;
+    match asked {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(refused)) => {
+            // Should this fail too, the next question tells.
+            let _ = timeout_at(until + GRACE, client.simple_query("ROLLBACK")).await;
+            Err(refused.into())
+        }
+        Err(_) => Err(NotAsked::Hangs(limit + GRACE)),
     }
 }
 
@@ -93,8 +158,24 @@ pub async fn examine(
     subject: &Subject,
     asking: &Asking<'_>,
     until: Instant,
-    mut begins: impl FnMut(&'static Check),
+    begins: impl FnMut(&'static Check),
 ) -> Vec<Checked> {
+    examine_all(checks, client, pooler, subject, asking, until, begins).await.checks
+}
+
+/// The same, and whether all of them were asked.
+///
+/// # Cancel safety
+/// As [`examine`].
+pub async fn examine_all(
+    checks: impl IntoIterator<Item = &'static Check>,
+    client: &Client,
+    pooler: Option<&Client>,
+    subject: &Subject,
+    asking: &Asking<'_>,
+    until: Instant,
+    mut begins: impl FnMut(&'static Check),
+) -> Examined {
     let mut run = Run { client, pooler, role: asking.role, until, known: BTreeMap::new(), ended: None };
     let mut all = Vec::new();
     for check in checks {
@@ -105,7 +186,7 @@ pub async fn examine(
         };
         all.push(Checked::new(check, findings));
     }
-    all
+    Examined { checks: all, cut_short: run.ended }
 }
 
 fn subject_of(check: &Check) -> &'static str {
@@ -203,7 +284,7 @@ impl Run<'_> {
             return Err(why.clone());
         }
         let by = self.until.min(Instant::now() + QUESTION_LIMIT + GRACE);
-        let text = transaction(question, self.role);
+        let text = transaction(question, self.role, QUESTION_LIMIT);
         let asked = match (place, self.pooler) {
             (Place::Pooler, Some(pooler)) => timeout_at(by, pooler.simple_query(question)).await,
             _ => timeout_at(by, self.client.simple_query(&text)).await,
@@ -251,13 +332,34 @@ impl Run<'_> {
 }
 
 /// A question as a transaction of its own, which only reads, within limits.
-fn transaction(question: &str, role: &str) -> String {
+fn transaction(question: &str, role: &str, limit: Duration) -> String {
     format!(
         "BEGIN TRANSACTION READ ONLY; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; \
-         SET LOCAL plimsoll.role = {}; SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'postgres'; {}; COMMIT",
-        QUESTION_LIMIT.as_millis(),
+         SET LOCAL search_path = pg_catalog; SET LOCAL plimsoll.role = {}; SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'postgres'; {}; COMMIT",
+        // 0 would be no limit.
+        limit.as_millis().max(1),
         LOCK_LIMIT.as_millis(),
         literal(role),
         question.trim_end().trim_end_matches(';'),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_too_old_is_told_so() {
+        let server = |version: u32, text: &str| {
+            let subject = Subject { version, version_text: text.to_owned(), ..Subject::default() };
+            not_too_old(subject).map_err(|error| error.to_string())
+        };
+        for (version, text) in [(140_000, "14.0"), (150_018, "15.18"), (180_001, "18.1")] {
+            assert!(server(version, text).is_ok(), "{text}");
+        }
+        for (version, text) in [(120_022, "12.22"), (130_023, "13.23"), (90_624, "9.6.24")] {
+            let said = format!("this is PostgreSQL {text}; the oldest that can be looked at is 14");
+            assert_eq!(server(version, text).unwrap_err(), said);
+        }
+    }
 }

@@ -7,6 +7,9 @@ use tokio_postgres::SimpleQueryMessage;
 /// What is asked first.
 pub(crate) const ABOUT: &str = include_str!("subject.sql");
 
+/// What is asked instead where a lock on a catalog holds the first one up.
+pub(crate) const ABOUT_UNDER_LOCKS: &str = include_str!("subject_under_locks.sql");
+
 /// The server and the role that a report is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -78,7 +81,8 @@ pub(crate) fn quoted(name: &str) -> String {
 }
 
 /// A text as SQL has it, whatever `standard_conforming_strings` says.
-pub(crate) fn literal(text: &str) -> String {
+#[must_use]
+pub fn literal(text: &str) -> String {
     let escaped = text.replace('\'', "''");
     if escaped.contains('\\') {
         format!("E'{}'", escaped.replace('\\', "\\\\"))

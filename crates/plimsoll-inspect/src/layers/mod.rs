@@ -10,7 +10,7 @@
 //! |---|---|
 //! | [`limit`] | one limit, its layer, and where it is set |
 //! | [`order`] | which limit has to lie inside which, and why |
-//! | [`corrected`] | values in which every limit lies inside the next, as close to the given ones as can be |
+//! | [`mod@corrected`] | values in which every limit lies inside the next, as close to the given ones as can be |
 //! | [`nginx`], [`pooler`], [`server`] | how limits are read |
 //! | [`drawing`] | limits as a drawing, in SVG |
 //!

@@ -92,7 +92,8 @@ impl Choice {
 }
 
 /// Whether the text is as the pattern says, in which `*` stands for any characters.
-fn matches(pattern: &str, text: &str) -> bool {
+#[must_use]
+pub fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(first) else { return false };

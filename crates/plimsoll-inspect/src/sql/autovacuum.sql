@@ -3,7 +3,7 @@
 -- is read from the file only where the catalog has none, and not of tables that another session has locked.
 WITH settings AS (
     SELECT pg_catalog.string_agg(name || '=' || setting, ',') AS all_of_them
-    FROM pg_catalog.pg_settings WHERE name LIKE 'autovacuum%' OR name IN ('track_counts', 'vacuum_truncate')
+    FROM pg_catalog.pg_settings WHERE name LIKE 'autovacuum%' OR name IN ('track_counts', 'vacuum_truncate', 'vacuum_cost_limit', 'vacuum_cost_delay')
 ), tables AS MATERIALIZED (
     SELECT c.oid, c.relname, c.relnamespace, c.relkind, c.reltuples, c.relpages, c.reloptions, c.relfrozenxid, c.relminmxid,
            pg_catalog.pg_stat_get_dead_tuples(c.oid) AS dead,
@@ -37,6 +37,9 @@ SELECT t.relkind AS autovacuum_kind,
            pg_catalog.pg_stat_get_last_autovacuum_time(t.oid))) AS vacuum_seconds,
        EXTRACT(epoch FROM pg_catalog.now() - GREATEST(pg_catalog.pg_stat_get_last_analyze_time(t.oid),
            pg_catalog.pg_stat_get_last_autoanalyze_time(t.oid))) AS analyze_seconds,
+       EXTRACT(epoch FROM pg_catalog.now() - pg_catalog.pg_stat_get_last_autovacuum_time(t.oid)) AS autovacuum_seconds,
+       EXTRACT(epoch FROM pg_catalog.now() - pg_catalog.pg_stat_get_last_autoanalyze_time(t.oid)) AS autoanalyze_seconds,
+       pg_catalog.pg_stat_get_tuples_updated(t.oid) + pg_catalog.pg_stat_get_tuples_deleted(t.oid) AS rewritten,
        CASE WHEN t.reltuples < 0 AND t.relkind IN ('r', 'm') AND t.oid NOT IN (SELECT relation FROM locked)
             THEN pg_catalog.pg_relation_size(t.oid) END AS bytes,
        CASE WHEN t.relkind = 'p' THEN (

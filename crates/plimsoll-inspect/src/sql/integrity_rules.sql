@@ -4,14 +4,26 @@
 -- A foreign key is not asked for the partitions of a table one by one: the key of the partitioned table covers them. NULL in
 -- a key of MATCH SIMPLE refers to nothing; MATCH FULL allows it in all columns or in none. num_nulls() stands where IS NULL
 -- would do, because since version 17 the planner does not look at the rows of a column that is declared NOT NULL.
+--
+-- plimsoll.tables may hold a pattern of LIKE for the tables that are meant; their foreign keys may refer to others.
 SET LOCAL statement_timeout = 5000;
 SET LOCAL lock_timeout = 100;
-WITH tables AS (
-    SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname) AS name,
+SET LOCAL jit = off;
+WITH locked AS MATERIALIZED (
+    -- Writing an index or a condition as text waits for a session that has locked its table. Of those the kind and the name are told.
+    SELECT DISTINCT l.relation FROM pg_catalog.pg_locks AS l
+    WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.pid <> pg_catalog.pg_backend_pid()
+      AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
+), tables AS (
+    SELECT c.oid, EXISTS (SELECT FROM locked AS l WHERE l.relation = c.oid) AS is_locked, pg_catalog.format('%I.%I', n.nspname, c.relname) AS name,
            CASE WHEN c.relkind = 'p' THEN '' ELSE 'ONLY ' END || pg_catalog.format('%I.%I', n.nspname, c.relname) AS source
     FROM pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    CROSS JOIN (
+        SELECT COALESCE(NULLIF(pg_catalog.current_setting('plimsoll.tables', true), ''), '%') AS pattern
+    ) AS meant
     WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+      AND (c.relname LIKE meant.pattern OR n.nspname || '.' || c.relname LIKE meant.pattern)
 ), key_columns AS (
     SELECT k.oid, x.place,
            pg_catalog.format('c.%I', here.attname) AS here,
@@ -27,7 +39,8 @@ WITH tables AS (
     WHERE k.contype = 'f' AND k.conparentid = 0
 ), index_columns AS (
     SELECT i.indexrelid AS oid, x.place,
-           '(' || pg_catalog.pg_get_indexdef(i.indexrelid, x.place, true) || ')' AS part
+           CASE WHEN NOT EXISTS (SELECT FROM locked AS l WHERE l.relation IN (i.indexrelid, i.indrelid))
+               THEN '(' || pg_catalog.pg_get_indexdef(i.indexrelid, x.place, true) || ')' END AS part
     FROM pg_catalog.pg_index AS i
     CROSS JOIN LATERAL pg_catalog.generate_series(1, i.indnkeyatts::integer) AS x (place)
     WHERE i.indisunique
@@ -41,7 +54,12 @@ WITH tables AS (
                    ' OR pg_catalog.num_nulls(%s) NOT IN (0, %s)', columns.list, columns.count) END) AS look
     FROM pg_catalog.pg_constraint AS k
     JOIN tables AS t ON t.oid = k.conrelid
-    JOIN tables AS r ON r.oid = k.confrelid
+    JOIN LATERAL (
+        SELECT CASE WHEN c.relkind = 'p' THEN '' ELSE 'ONLY ' END || pg_catalog.format('%I.%I', n.nspname, c.relname) AS source
+        FROM pg_catalog.pg_class AS c
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.oid = k.confrelid
+    ) AS r ON true
     CROSS JOIN LATERAL (
         SELECT pg_catalog.count(*) AS count,
                pg_catalog.string_agg(x.here, ', ' ORDER BY x.place) AS list,
@@ -50,30 +68,41 @@ WITH tables AS (
     ) AS columns
     WHERE k.contype = 'f' AND k.conparentid = 0
     UNION ALL
-    SELECT 'unique', t.name, c.relname, i.indisvalid, pg_catalog.pg_get_indexdef(i.indexrelid),
-           pg_catalog.format(
+    SELECT 'unique', t.name, c.relname, i.indisvalid,
+           CASE WHEN NOT (t.is_locked OR i.indexrelid IN (SELECT l.relation FROM locked AS l))
+               THEN pg_catalog.pg_get_indexdef(i.indexrelid) END,
+           CASE WHEN NOT (t.is_locked OR i.indexrelid IN (SELECT l.relation FROM locked AS l)) THEN pg_catalog.format(
                'SELECT 1 FROM %s WHERE (%s) AND %s GROUP BY %s HAVING pg_catalog.count(*) > 1',
                t.source,
                COALESCE(pg_catalog.pg_get_expr(i.indpred, i.indrelid), 'true'),
                CASE WHEN pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct' = 'true' THEN 'true'
                     ELSE pg_catalog.format('pg_catalog.num_nulls(%s) = 0', columns.list) END,
-               columns.list)
+               columns.list) END
     FROM pg_catalog.pg_index AS i
     JOIN tables AS t ON t.oid = i.indrelid
     JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
     CROSS JOIN LATERAL (
-        SELECT pg_catalog.string_agg(x.part, ', ' ORDER BY x.place) AS list FROM index_columns AS x WHERE x.oid = i.indexrelid
+        SELECT pg_catalog.string_agg(x.part, ', ' ORDER BY x.place) AS list FROM index_columns AS x
+        WHERE x.oid = i.indexrelid
     ) AS columns
     WHERE i.indisunique
     UNION ALL
-    SELECT 'required', t.name, a.attname, true, pg_catalog.format('%I NOT NULL', a.attname),
+    -- Since version 18 a column may be required of new rows only.
+    SELECT 'required', t.name, a.attname,
+           NOT EXISTS (
+               SELECT FROM pg_catalog.pg_constraint AS k
+               WHERE k.contype = 'n' AND k.conrelid = a.attrelid AND k.conkey = ARRAY[a.attnum] AND NOT k.convalidated
+           ),
+           pg_catalog.format('%I NOT NULL', a.attname),
            pg_catalog.format('SELECT 1 FROM %s AS c WHERE pg_catalog.num_nulls(c.%I) > 0', t.source, a.attname)
     FROM pg_catalog.pg_attribute AS a
     JOIN tables AS t ON t.oid = a.attrelid
     WHERE a.attnotnull AND a.attnum > 0 AND NOT a.attisdropped
     UNION ALL
-    SELECT 'check', t.name, k.conname, k.convalidated, pg_catalog.pg_get_constraintdef(k.oid),
-           pg_catalog.format('SELECT 1 FROM %s WHERE NOT (%s)', t.source, pg_catalog.pg_get_expr(k.conbin, k.conrelid))
+    SELECT 'check', t.name, k.conname, k.convalidated,
+           CASE WHEN NOT t.is_locked THEN pg_catalog.pg_get_constraintdef(k.oid) END,
+           CASE WHEN NOT t.is_locked THEN
+               pg_catalog.format('SELECT 1 FROM %s WHERE NOT (%s)', t.source, pg_catalog.pg_get_expr(k.conbin, k.conrelid)) END
     FROM pg_catalog.pg_constraint AS k
     JOIN tables AS t ON t.oid = k.conrelid
     WHERE k.contype = 'c'

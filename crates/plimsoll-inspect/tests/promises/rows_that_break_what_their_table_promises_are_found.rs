@@ -3,7 +3,7 @@
 
 use crate::session::session;
 use plimsoll_embedded::test_server::{self, TestDatabase};
-use plimsoll_inspect::integrity::{Broken, Kind, RULES, Rule};
+use plimsoll_inspect::integrity::{Broken, Kind, RULES, Rule, rules_of};
 use std::time::Duration;
 use tokio_postgres::Client;
 
@@ -61,6 +61,31 @@ async fn nothing_is_found_where_all_is_well() {
     let said = key.to_string();
     assert!(said.starts_with("public.orders, foreign key orders_customer_fkey: FOREIGN KEY"), "{said}");
     assert!(rules.iter().all(|rule| rule.is_validated));
+}
+
+#[tokio::test]
+async fn the_tables_that_are_meant_are_asked_about_and_no_others() {
+    let (_db, client) = with(SHOP).await;
+    client
+        .batch_execute("CREATE TABLE \"a%b_c\\d\" (x int NOT NULL); CREATE TABLE abcd (x int NOT NULL)")
+        .await
+        .unwrap();
+    for (pattern, meant) in [
+        ("orders", vec!["public.orders"]),
+        ("public.*er*", vec!["public.customer", "public.orders"]),
+        ("a%b_c\\d", vec!["public.\"a%b_c\\d\""]),
+        ("a*d", vec!["public.\"a%b_c\\d\"", "public.abcd"]),
+        ("it's", vec![]),
+    ] {
+        let rules = Rule::read(&client.simple_query(&rules_of(pattern)).await.unwrap()).unwrap();
+        let mut tables: Vec<&str> = rules.iter().map(|rule| rule.table.as_str()).collect();
+        tables.dedup();
+        assert_eq!(tables, meant, "{pattern}");
+    }
+    // A key to a table that is not meant is asked about as any other.
+    let rules = Rule::read(&client.simple_query(&rules_of("orders")).await.unwrap()).unwrap();
+    let key = rules.iter().find(|rule| rule.name == "orders_customer_fkey").unwrap();
+    assert_eq!(broken(&client, key).await.rows, 0);
 }
 
 #[tokio::test]

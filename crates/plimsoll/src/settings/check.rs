@@ -38,6 +38,16 @@ impl Settings {
         if problems.is_empty() { Ok(plan) } else { Err(SettingsError::new(problems)) }
     }
 
+    /// The same for a [`DirectConnection`](crate::DirectConnection), which sets no limits and so may have startup options that
+    /// [`check`](Self::check) refuses.
+    pub fn check_direct(self) -> Result<Plan, SettingsError> {
+        let mut problems = self.problems.clone();
+        problems.extend(self.missing());
+        let (plan, more) = self.plan_and_problems();
+        problems.extend(more.into_iter().filter(|problem| problem.about != "options"));
+        if problems.is_empty() { Ok(plan) } else { Err(SettingsError::new(problems)) }
+    }
+
     /// The settings themselves, unless something in them is wrong already; a missing setting may still be set.
     pub(super) fn or_problems(self) -> Result<Self, SettingsError> {
         let mut problems = self.problems.clone();

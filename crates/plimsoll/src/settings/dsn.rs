@@ -10,80 +10,43 @@
 //! not encoded, and is refused before anything else is read. An unknown parameter is refused too, since the author of
 //! a connection string relies on each parameter in it.
 //!
-//! Parameters are libpq's, units included: a number without a unit means seconds, and milliseconds for
-//! `tcp_user_timeout`.
+//! What the parts mean is in `parts.rs`.
 
-use super::duration::Unitless;
-use super::host::{Host, read_port};
-use super::problem::{Problem, closest, printable};
+use super::parts::Parts;
+use super::problem::Problem;
+use super::service;
 use super::table::Settings;
 use crate::secret::Secret;
 
-/// libpq's names, ours, and what a number without a unit means.
-const PARAMETERS: [(&str, &str, Unitless); 14] = [
-    ("dbname", "dbname", Unitless::Refused),
-    ("user", "user", Unitless::Refused),
-    ("password", "password", Unitless::Refused),
-    ("sslmode", "sslmode", Unitless::Refused),
-    ("sslrootcert", "sslrootcert", Unitless::Refused),
-    ("channel_binding", "channel_binding", Unitless::Refused),
-    ("target_session_attrs", "target_session_attrs", Unitless::Refused),
-    ("application_name", "application_name", Unitless::Refused),
-    ("options", "options", Unitless::Refused),
-    ("connect_timeout", "connect_timeout", Unitless::Seconds),
-    ("keepalives_idle", "keepalives_idle", Unitless::Seconds),
-    ("keepalives_interval", "keepalives_interval", Unitless::Seconds),
-    ("keepalives_count", "keepalives_count", Unitless::Refused),
-    ("tcp_user_timeout", "tcp_user_timeout", Unitless::Milliseconds),
-];
-
-/// Parameters that are read here and not by the table.
-const OTHERS: [&str; 3] = ["host", "port", "keepalives"];
-
-/// Parameters that libpq knows and this library does not. Their names may be printed; other unknown names may not.
-const LIBPQ_ONLY: [&str; 22] = [
-    "client_encoding",
-    "fallback_application_name",
-    "gssdelegation",
-    "gssencmode",
-    "gsslib",
-    "hostaddr",
-    "krbsrvname",
-    "load_balance_hosts",
-    "passfile",
-    "replication",
-    "require_auth",
-    "requirepeer",
-    "service",
-    "ssl_max_protocol_version",
-    "ssl_min_protocol_version",
-    "sslcert",
-    "sslcompression",
-    "sslcrl",
-    "sslkey",
-    "sslnegotiation",
-    "sslpassword",
-    "sslsni",
-];
-
-/// Sets everything that the string contains; `key` is how its source calls it.
+/// Sets everything that the string contains; `key` is how its source calls it. What it does not say is taken from the service
+/// that it names, if it names one.
 pub(super) fn read(text: &Secret, key: &str, settings: &mut Settings) {
-    let parts = match text.expose().split_once("://") {
-        Some(("postgres" | "postgresql", rest)) => url(rest),
+    match parts_of(text.expose(), key) {
+        Ok(parts) => match parts.service() {
+            Some(name) => match service::find(&name, |variable| std::env::var(variable).ok()) {
+                Ok(weaker) => parts.over(weaker).assign_to(key, settings),
+                Err(problem) => settings.problems.push(problem),
+            },
+            None => parts.assign_to(key, settings),
+        },
+        Err(problem) => settings.problems.push(problem),
+    }
+}
+
+/// The parts of a connection URL or of a `key=value` string.
+pub(super) fn parts_of(text: &str, key: &str) -> Result<Parts, Problem> {
+    let parts = match text.split_once("://") {
+        Some(("postgres" | "postgresql", rest)) => url(rest, key),
         Some((scheme, _)) if is_word(scheme) => Err(Unreadable {
             part: "the scheme",
             remedy: "begin it with postgres:// and nothing added to that word",
         }),
-        _ => pairs(text.expose()),
+        _ => pairs(text, key),
     };
-    match parts {
-        Ok(parts) => parts.assign_to(key, settings),
-        Err(Unreadable { part, remedy }) => {
-            let allowed = "postgres://user:password@host:port/database?parameter=value";
-            let problem = Problem::new(format!("{part} of {key}"), "not readable", allowed, remedy);
-            settings.problems.push(problem.about("url"));
-        }
-    }
+    parts.map_err(|Unreadable { part, remedy }| {
+        let allowed = "postgres://user:password@host:port/database?parameter=value";
+        Problem::new(format!("{part} of {key}"), "not readable", allowed, remedy).about("url")
+    })
 }
 
 /// The part that could not be read, and never its text.
@@ -92,18 +55,8 @@ struct Unreadable {
     remedy: &'static str,
 }
 
-/// The parts of a connection string, as text.
-#[derive(Default)]
-struct Parts {
-    hosts: Vec<String>,
-    ports: Vec<String>,
-    /// User, password and database of a URL, where they are no parameters.
-    placed: Vec<(&'static str, String)>,
-    parameters: Vec<(String, String)>,
-}
-
 /// Reads what follows `postgres://`.
-fn url(rest: &str) -> Result<Parts, Unreadable> {
+fn url(rest: &str, key: &str) -> Result<Parts, Unreadable> {
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let Some((authority, tail)) = rest.split_at_checked(end) else { return Ok(Parts::default()) };
     if tail.contains(['@', '#']) {
@@ -119,8 +72,8 @@ fn url(rest: &str) -> Result<Parts, Unreadable> {
                 Some((user, password)) => (user, Some(password)),
                 None => (credentials, None),
             };
-            parts.push("user", user, "the user")?;
-            parts.push("password", password.unwrap_or_default(), "the password")?;
+            place(&mut parts, "user", user, "the user", key)?;
+            place(&mut parts, "password", password.unwrap_or_default(), "the password", key)?;
             servers
         }
         None => authority,
@@ -137,13 +90,13 @@ fn url(rest: &str) -> Result<Parts, Unreadable> {
     if database.contains('/') {
         return Err(Unreadable { part: "the database", remedy: "write / as %2F inside a name" });
     }
-    parts.push("dbname", database, "the database")?;
+    place(&mut parts, "dbname", database, "the database", key)?;
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
         let (name, value) = parameter
             .split_once('=')
             .ok_or(Unreadable { part: "a parameter", remedy: "write every parameter as name=value" })?;
         let (name, value) = (decoded(name, "a parameter")?, decoded(value, "a parameter")?);
-        parts.parameter(name, value);
+        parts.parameter(&name, value, key);
     }
     Ok(parts)
 }
@@ -157,7 +110,7 @@ fn host_and_port(server: &str) -> (&str, &str) {
 }
 
 /// Reads `key=value key='a value'`, in which a backslash escapes the next character.
-fn pairs(text: &str) -> Result<Parts, Unreadable> {
+fn pairs(text: &str, key: &str) -> Result<Parts, Unreadable> {
     const UNREADABLE: Unreadable = Unreadable {
         part: "a key=value pair",
         remedy: "write values that hold blanks in single quotes, and \\' for a quote within",
@@ -190,106 +143,16 @@ fn pairs(text: &str) -> Result<Parts, Unreadable> {
         if !closed {
             return Err(UNREADABLE);
         }
-        parts.parameter(name, value);
+        parts.parameter(&name, value, key);
     }
 }
 
-impl Parts {
-    fn push(&mut self, name: &'static str, text: &str, part: &'static str) -> Result<(), Unreadable> {
-        if !text.is_empty() {
-            self.placed.push((name, decoded(text, part)?));
-        }
-        Ok(())
+/// The user, the password or the database where it is no parameter of a URL.
+fn place(parts: &mut Parts, name: &str, text: &str, part: &'static str, key: &str) -> Result<(), Unreadable> {
+    if !text.is_empty() {
+        parts.say(name, decoded(text, part)?, format!("the {name} of {key}"));
     }
-
-    /// Hosts and ports are two lists that belong together; all others are single values.
-    fn parameter(&mut self, name: String, value: String) {
-        match name.as_str() {
-            "host" => self.hosts = value.split(',').map(str::to_owned).collect(),
-            "port" => self.ports = value.split(',').map(str::to_owned).collect(),
-            _ => self.parameters.push((name, value)),
-        }
-    }
-
-    fn assign_to(self, key: &str, settings: &mut Settings) {
-        match servers(&self.hosts, &self.ports) {
-            Ok((hosts, port)) => {
-                settings.hosts = if hosts.is_empty() { settings.hosts.take() } else { Some(hosts) };
-                settings.port = port.or(settings.port);
-            }
-            Err(place) => {
-                let allowed = "hosts and ports like db1:5432,db2:5433";
-                let remedy = "write one port for all hosts or one for each, and / in a directory as %2F";
-                settings.problems.push(
-                    Problem::new(format!("{place} of {key}"), "not readable", allowed, remedy).about("hosts"),
-                );
-            }
-        }
-        for (name, value) in self.placed {
-            settings.assign(name, &format!("the {name} of {key}"), &value, Unitless::Refused);
-        }
-        for (place, (name, value)) in (1..).zip(self.parameters) {
-            parameter(place, &name, &value, key, settings);
-        }
-    }
-}
-
-/// The hosts with their ports, or the port alone if no host is named; or the name of the part that cannot be read.
-fn servers(hosts: &[String], ports: &[String]) -> Result<(Vec<Host>, Option<u16>), String> {
-    let read = |port: &String, place: usize| match port.is_empty() {
-        true => Ok(None),
-        false => read_port(port).map(Some).ok_or_else(|| format!("the port of host {place}")),
-    };
-    let ports: Vec<Option<u16>> =
-        ports.iter().zip(1..).map(|(port, place)| read(port, place)).collect::<Result<_, _>>()?;
-    if hosts.is_empty() {
-        return match ports.as_slice() {
-            [] => Ok((Vec::new(), None)),
-            [port] => Ok((Vec::new(), *port)),
-            _ => Err("the list of ports".to_owned()),
-        };
-    }
-    if !(ports.len() <= 1 || ports.len() == hosts.len()) {
-        return Err("the list of ports".to_owned());
-    }
-    let common = if ports.len() == 1 { ports.first().copied().flatten() } else { None };
-    let of_each = ports.iter().copied().chain(std::iter::repeat(common));
-    let pair = |((text, port), place): ((&String, Option<u16>), usize)| match Host::read_bare(text) {
-        Some(host) => Ok(host.or_port(port)),
-        None => Err(format!("host {place}")),
-    };
-    Ok((hosts.iter().zip(of_each).zip(1..).map(pair).collect::<Result<_, _>>()?, None))
-}
-
-/// One parameter, by libpq's name.
-fn parameter(place: usize, name: &str, value: &str, key: &str, settings: &mut Settings) {
-    let shown = format!("the parameter {name} of {key}");
-    if let Some((_, setting, unitless)) = PARAMETERS.iter().find(|(known, _, _)| *known == name) {
-        return settings.assign(setting, &shown, value, *unitless);
-    }
-    match name {
-        "keepalives" if value == "0" => settings.keepalives_idle = Some(super::Limit::Off),
-        "keepalives" if value == "1" => {}
-        "keepalives" => {
-            settings.problems.push(Problem::new(shown, printable(value), "0 or 1", "write it so"))
-        }
-        _ => settings.problems.push(unknown(place, name, key)),
-    }
-}
-
-/// An unknown parameter. Its name is printed only if libpq knows it: else it may be the second half of a password.
-fn unknown(place: usize, name: &str, key: &str) -> Problem {
-    let allowed = "a parameter that is known here";
-    if LIBPQ_ONLY.contains(&name) {
-        let remedy = "leave it out: libpq knows it, this library has no use for it";
-        return Problem::new(format!("the parameter {name} of {key}"), "unknown", allowed, remedy);
-    }
-    let known = PARAMETERS.iter().map(|(known, _, _)| *known).chain(OTHERS);
-    let remedy = match closest(name, known) {
-        Some(word) => format!("did you mean {word}?"),
-        None => "leave it out; limits and pool sizes have settings of their own".to_owned(),
-    };
-    Problem::new(format!("the name of parameter {place} of {key}"), "unknown", allowed, remedy)
+    Ok(())
 }
 
 /// Undoes percent-encoding; the result must be UTF-8.

@@ -60,12 +60,15 @@ pub(super) fn tls(given: &Settings, plan: &mut Plan, problems: &mut Vec<Problem>
 pub(super) fn startup_options(options: &str, pooler: PoolerMode) -> Vec<Problem> {
     let mut problems = Vec::new();
     if pooler == PoolerMode::Transaction && !options.is_empty() {
-        problems.push(Problem::new(
-            "options",
-            printable(options),
-            "nothing behind a transaction pooler, which refuses the connection for it",
-            "set it for the role: ALTER ROLE … IN DATABASE … SET …",
-        ));
+        problems.push(
+            Problem::new(
+                "options",
+                printable(options),
+                "nothing behind a transaction pooler, which refuses the connection for it",
+                "set it for the role: ALTER ROLE … IN DATABASE … SET …",
+            )
+            .about("options"),
+        );
     }
     let names = options.split_whitespace().filter_map(|word| {
         let word = word.strip_prefix("--").or_else(|| word.strip_prefix("-c")).unwrap_or(word);
@@ -74,12 +77,10 @@ pub(super) fn startup_options(options: &str, pooler: PoolerMode) -> Vec<Problem>
     for name in names {
         if let Some(limit) = LIMITS.iter().find(|limit| **limit == name) {
             let remedy = format!("say the setting {limit} instead, which is verified on every connection");
-            problems.push(Problem::new(
-                "options",
-                printable(options),
-                format!("anything but {limit}"),
-                remedy,
-            ));
+            problems.push(
+                Problem::new("options", printable(options), format!("anything but {limit}"), remedy)
+                    .about("options"),
+            );
         }
     }
     problems

@@ -32,17 +32,19 @@ pub enum Address {
 pub struct Host {
     address: Address,
     port: Option<u16>,
+    /// Dialled instead of looking the name up.
+    dialled: Option<IpAddr>,
 }
 
 impl Host {
     /// A server at a name or an IP address.
     pub fn tcp(name: impl Into<String>) -> Self {
-        Self { address: Address::Tcp(name.into()), port: None }
+        Self { address: Address::Tcp(name.into()), port: None, dialled: None }
     }
 
     /// A server whose socket is in this directory.
     pub fn unix(directory: impl Into<PathBuf>) -> Self {
-        Self { address: Address::Unix(directory.into()), port: None }
+        Self { address: Address::Unix(directory.into()), port: None, dialled: None }
     }
 
     /// The same server at this port.
@@ -51,7 +53,19 @@ impl Host {
         self
     }
 
-    /// The address that is dialled.
+    /// The same server, dialled at this address instead of looking its name up (libpq's `hostaddr`). Its certificate is held
+    /// against the name all the same.
+    pub fn dialled_at(mut self, ip: IpAddr) -> Self {
+        self.dialled = Some(ip);
+        self
+    }
+
+    /// The address that is dialled instead of looking the name up, if one was given.
+    pub fn dialled(&self) -> Option<IpAddr> {
+        self.dialled
+    }
+
+    /// The address that is dialled, unless [`dialled`](Self::dialled) says otherwise.
     pub fn address(&self) -> &Address {
         &self.address
     }
@@ -63,6 +77,9 @@ impl Host {
 
     /// Whether traffic to it stays on this machine: a Unix socket, `localhost`, 127.0.0.0/8 or `::1`.
     pub fn is_local(&self) -> bool {
+        if let Some(ip) = self.dialled {
+            return ip.to_canonical().is_loopback();
+        }
         match &self.address {
             Address::Unix(_) => true,
             Address::Tcp(name) => match name.parse::<IpAddr>() {
@@ -136,7 +153,7 @@ impl Host {
     }
 }
 
-/// One of the text forms above, so that it can be read again.
+/// One of the text forms above, so that it can be read again; an address that is dialled instead of the name is left out.
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.address {

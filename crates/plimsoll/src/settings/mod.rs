@@ -13,6 +13,7 @@
 //! | both; the environment is stronger | [`Settings::load`] |
 //! | a program's own configuration, in any format of serde | `Settings` is `Deserialize` |
 //! | a connection URL or key=value string | [`Settings::from_url`], [`Settings::url`] |
+//! | what psql reads: a string, a service, the variables `PG..`, `~/.pgpass` | [`Settings::from_libpq`] |
 //! | code | the setters, which overwrite what was there before |
 //!
 //! In all of them, a value that was set is stronger than a [`Profile`], and a profile is stronger than a default.
@@ -21,8 +22,8 @@
 //!
 //! | question | files |
 //! |---|---|
-//! | how is a value read? | `value`, `duration`, `words`, `host` |
-//! | where is it read? | `environment`, `document`, `json`, `dsn` |
+//! | how is a value read? | `value`, `duration`, `words`, `host`, `parts` |
+//! | where is it read? | `environment`, `document`, `json`, `dsn`, `service`, `libpq`; `passfile` at each connect |
 //! | what becomes of it? | `check`, `order`, `profile`, `handshake`, `listen`, `plan` |
 //! | how is that reported? | `problem`, `reference` |
 //! | what is a setting, and what does the table make of it? | `definition` |
@@ -36,12 +37,16 @@ mod environment;
 mod handshake;
 mod host;
 mod json;
+mod libpq;
 mod listen;
 mod order;
+mod parts;
+pub(crate) mod passfile;
 mod plan;
 mod problem;
 mod profile;
 mod reference;
+mod service;
 mod table;
 mod value;
 mod words;

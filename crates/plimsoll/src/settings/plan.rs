@@ -73,6 +73,11 @@ impl Plan {
         self.password.as_ref()
     }
 
+    /// The file in which the password is looked for, unless [`password`](Self::password) gives one.
+    pub fn passfile(&self) -> Option<&Path> {
+        (!self.passfile.is_empty()).then(|| Path::new(&self.passfile))
+    }
+
     /// Encryption (`sslmode`), as the check decided it: a mode that depends on the hosts is settled.
     pub fn tls(&self) -> TlsMode {
         self.sslmode

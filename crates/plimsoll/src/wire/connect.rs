@@ -185,9 +185,23 @@ impl Connector {
     }
 
     async fn attempt(&self, host: &Host, until: Instant, stage: &Stage) -> Result<Opened> {
-        let begun = Instant::now();
         *stage.lock() = "asking for the password";
-        let password = self.password().await?;
+        let password = self.password(host).await?;
+        if let Some(why) = &password.refused {
+            tracing::warn!(target: "plimsoll", "{why}");
+        }
+        let attempt = self.attempt_with(host, until, stage, password.secret.as_ref()).await;
+        attempt.map_err(|error| password.explained(error))
+    }
+
+    async fn attempt_with(
+        &self,
+        host: &Host,
+        until: Instant,
+        stage: &Stage,
+        password: Option<&Secret>,
+    ) -> Result<Opened> {
+        let begun = Instant::now();
         *stage.lock() = "looking up the host";
         let addresses = resolve(host).await?;
         let count = addresses.len();
@@ -195,8 +209,7 @@ impl Connector {
         for (index, address) in addresses.into_iter().enumerate() {
             let target = Target { address, wrap: self.wrap(host) };
             let share = deadline_of_first(until, count - index);
-            let handshake =
-                Handshake { connector: self, host, target: &target, password: password.as_ref(), stage };
+            let handshake = Handshake { connector: self, host, target: &target, password, stage };
             match timeout_at(share, handshake.establish()).await {
                 Ok(Ok(ready)) => return self.accept(ready, host),
                 Ok(Err(error)) => last = Some(error),
@@ -228,32 +241,7 @@ impl Connector {
             }
             _ => true,
         };
-        if fits {
-            return Ok(ready);
-        }
-        let is = if ready.session.read_only { "read-only" } else { "read-write" };
-        Err(Error::new(
-            Fault::ReadOnlyServer,
-            Phase::Connect,
-            Outcome::NotStarted,
-            format!("{host} is {is} and target_session_attrs={wanted} was asked for"),
-        ))
-    }
-
-    pub(super) async fn password(&self) -> Result<Option<Secret>> {
-        match self.plan.password() {
-            None => Ok(None),
-            Some(Password::Fixed(secret)) => Ok(Some(secret.clone())),
-            Some(Password::Provider(provider)) => provider.password().await.map(Some).map_err(|cause| {
-                Error::new(
-                    Fault::Unreachable,
-                    Phase::Connect,
-                    Outcome::NotStarted,
-                    format!("the password provider gave no password: {cause}"),
-                )
-                .caused_by(cause)
-            }),
-        }
+        if fits { Ok(ready) } else { Err(not_the_kind(host, wanted, ready.session.read_only)) }
     }
 
     pub(super) fn wrap(&self, host: &Host) -> Wrap {
@@ -265,6 +253,17 @@ impl Connector {
             _ => Wrap::Plain,
         }
     }
+}
+
+/// The error of a server that is not of the kind that was asked for.
+pub(super) fn not_the_kind(host: &Host, wanted: TargetSessionAttrs, is_read_only: bool) -> Error {
+    let is = if is_read_only { "read-only" } else { "read-write" };
+    Error::new(
+        Fault::ReadOnlyServer,
+        Phase::Connect,
+        Outcome::NotStarted,
+        format!("{host} is {is} and target_session_attrs={wanted} was asked for"),
+    )
 }
 
 #[cfg(feature = "tls")]
@@ -291,6 +290,9 @@ fn tls_config(plan: &Plan) -> Result<Option<TlsConfig>> {
 }
 
 pub(super) async fn resolve(host: &Host) -> Result<Vec<Address>> {
+    if let Some(ip) = host.dialled() {
+        return Ok(vec![Address::Tcp((ip, host.port()).into())]);
+    }
     match (host.address(), host.socket_file()) {
         (_, Some(path)) => Ok(vec![Address::Unix(path)]),
         (HostAddress::Tcp(name), _) => {

@@ -2,22 +2,24 @@
 //!
 //! It is made as a pool's connections are: the same hosts, TLS rules, password and deadline. It differs in what it leaves out.
 //! No limits are set and none are read back, so the session shows what the server and the role give by themselves; and nothing
-//! is asked before the caller asks, so it also reaches the console of a PgBouncer, which speaks the simple protocol only.
+//! is asked before the caller asks, unless `target_session_attrs` does. So it also reaches the console of a PgBouncer, which
+//! speaks the simple protocol only.
 
 use super::cancel;
 use super::cancel::Target;
-use super::connect::{Connector, Stage, deadline_of_first, gave_up, most_telling, resolve};
-use super::handshake::Handshake;
+use super::connect::{Connector, Stage, deadline_of_first, gave_up, most_telling, not_the_kind, resolve};
+use super::handshake::{Handshake, refused};
 use super::link::Link;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
-use crate::settings::{Host, Plan};
+use crate::secret::Secret;
+use crate::settings::{Host, Plan, TargetSessionAttrs};
 use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 /// One connection without pool, heartbeat or limits. Dropping it closes it; what still runs on the server then is not
 /// cancelled: that is what [`DirectConnection::cancel`] is for.
@@ -26,6 +28,7 @@ pub struct DirectConnection {
     link: Arc<Link>,
     target: Target,
     host: Host,
+    warning: Option<String>,
 }
 
 impl DirectConnection {
@@ -60,6 +63,18 @@ impl DirectConnection {
     #[must_use]
     pub fn host(&self) -> &Host {
         &self.host
+    }
+
+    /// What whoever connects wants to know, though it connected: that the password file was not used, and why.
+    #[must_use]
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
+    }
+
+    /// Whether the connection is gone.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.client.is_closed()
     }
 
     /// The process id that the server gave it. Behind a pooler it is the pooler's own number.
@@ -117,33 +132,63 @@ impl Connector {
         let begun = Instant::now();
         let stage: Stage = Mutex::new("asking for the password");
         let attempt = async {
-            let password = self.password().await?;
-            *stage.lock() = "looking up the host";
-            let mut last = None;
-            let addresses = resolve(host).await?;
-            let count = addresses.len();
-            for (index, address) in addresses.into_iter().enumerate() {
-                let target = Target { address, wrap: self.wrap(host) };
-                let handshake = Handshake {
-                    connector: self,
-                    host,
-                    target: &target,
-                    password: password.as_ref(),
-                    stage: &stage,
-                };
-                match timeout_at(deadline_of_first(until, count - index), handshake.open_plain()).await {
-                    Ok(Ok((client, link))) => {
-                        return Ok(DirectConnection { client, link, target, host: host.clone() });
-                    }
-                    Ok(Err(error)) => last = Some(error),
-                    Err(_) => last = Some(gave_up(host, begun, &stage)),
-                }
-            }
-            Err(last.unwrap_or_else(|| gave_up(host, begun, &stage)))
+            let password = self.password(host).await?;
+            let opened = self.open_direct(host, until, &stage, password.secret.as_ref()).await;
+            let mut opened = opened.map_err(|error| password.explained(error))?;
+            self.accept_direct(&opened).await?;
+            opened.warning = password.refused;
+            Ok(opened)
         };
         match timeout_at(until, attempt).await {
             Ok(result) => result,
             Err(_) => Err(gave_up(host, begun, &stage)),
+        }
+    }
+
+    async fn open_direct(
+        &self,
+        host: &Host,
+        until: Instant,
+        stage: &Stage,
+        password: Option<&Secret>,
+    ) -> Result<DirectConnection> {
+        let begun = Instant::now();
+        *stage.lock() = "looking up the host";
+        let addresses = resolve(host).await?;
+        let (count, mut last) = (addresses.len(), None);
+        for (index, address) in addresses.into_iter().enumerate() {
+            let target = Target { address, wrap: self.wrap(host) };
+            let handshake = Handshake { connector: self, host, target: &target, password, stage };
+            match timeout_at(deadline_of_first(until, count - index), handshake.open_plain()).await {
+                Ok(Ok((client, link))) => {
+                    let host = host.clone();
+                    return Ok(DirectConnection { client, link, target, host, warning: None });
+                }
+                Ok(Err(error)) => last = Some(error),
+                Err(_) => last = Some(gave_up(host, begun, stage)),
+            }
+        }
+        Err(last.unwrap_or_else(|| gave_up(host, begun, stage)))
+    }
+
+    /// Refuses a server of the wrong kind, where a kind was asked for.
+    async fn accept_direct(&self, direct: &DirectConnection) -> Result<()> {
+        let wanted = self.plan.target_session_attrs();
+        if wanted == TargetSessionAttrs::Any {
+            return Ok(());
+        }
+        let answer = direct.client.simple_query("SHOW transaction_read_only").await;
+        let answer =
+            answer.map_err(|error| refused(&direct.host, "asking whether it takes writes", error))?;
+        let is_read_only = answer.iter().any(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0) == Some("on"),
+            _ => false,
+        });
+        match (wanted, is_read_only) {
+            (TargetSessionAttrs::ReadWrite, true) | (TargetSessionAttrs::ReadOnly, false) => {
+                Err(not_the_kind(&direct.host, wanted, is_read_only))
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -134,7 +134,7 @@ impl Handshake<'_> {
         let tap = Tap::new(socket, Arc::clone(&state));
         let config = driver_config(plan, password, pooler, version, is_encrypted);
         let (client, connection) =
-            start(&config, tap).await.map_err(|error| refused(host, STARTING_UP, error))?;
+            start(&config, tap).await.map_err(|error| refused_at_start(host, error))?;
         let link = Arc::new(Link::new(state, target.clone(), Arc::clone(connector.cancels())));
         let driver = tokio::spawn(Driver::new(connection, Arc::clone(&link)));
         link.set_driver(driver.abort_handle());
@@ -244,6 +244,18 @@ fn tls_failure(plan: &Plan, host: &Host, error: io::Error) -> Error {
              trusted without"
         )),
         _ => error.and(format!("sslmode is {mode}")),
+    }
+}
+
+/// The error of a session that did not come about. What ends a connection at that point without a word is often no PostgreSQL.
+fn refused_at_start(host: &Host, error: tokio_postgres::Error) -> Error {
+    let is_wordless = error.as_db_error().is_none();
+    let error = refused(host, STARTING_UP, error);
+    match error.fault() {
+        Fault::ConnectionLost if is_wordless => {
+            error.and("it ended before the server said a word; is it PostgreSQL?")
+        }
+        _ => error,
     }
 }
 

@@ -3,6 +3,8 @@
 //! | file | what it does |
 //! |---|---|
 //! | [`connect`] | opens a connection: to which host, within what limit, and what it says when it fails |
+//! | [`password`](mod@password) | the password of one connect |
+//! | [`direct`] | one plain connection, without pool and limits |
 //! | [`socket`], [`tls`] | the byte stream beneath, and its encryption |
 //! | [`handshake`], [`limits`] | from an open stream to a session that is proven to carry its limits |
 //! | [`guardrails`], [`stated`] | what the limits are, and what every transaction behind a pooler states |
@@ -34,6 +36,7 @@ mod limits;
 pub(crate) mod link;
 pub(crate) mod naming;
 mod parameters;
+mod password;
 mod pipeline;
 mod protocol;
 pub(crate) mod recycle;

@@ -22,6 +22,7 @@ const OTHERS: &[&str] = &[
     "true",
     "query_timeout",
     "query_wait_timeout",
+    "server_lifetime",
     "pg_monitor",
     "database-p0",
     "active",
@@ -39,6 +40,8 @@ const OTHERS: &[&str] = &[
     "max_queued_bytes",
     "certfile",
     "keyfile",
+    "admin_users",
+    "stats_users",
 ];
 
 struct Guide {

@@ -7,7 +7,7 @@ use crate::console::{self, OpenTenants};
 use crate::front::{self, FrontInput};
 use crate::ingest::{batch, message};
 use crate::service::Service;
-use crate::{devices, identity, ingest, operator, sites, subscriptions, telemetry};
+use crate::{devices, identity, ingest, openapi, operator, sites, subscriptions, telemetry};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -22,6 +22,9 @@ use std::time::Duration;
 
 /// Of the service, as its pages show it.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The longest body of what people send: a renewal names up to ten thousand devices, a schedule everyone on call.
+const OF_PEOPLE: usize = 256 << 10;
 
 /// What the paths need to know.
 pub(crate) struct RouterInput {
@@ -51,13 +54,14 @@ pub(crate) fn all(given: RouterInput) -> Router {
     let heartbeats = || post(ingest::routes::heartbeat).route_layer(needs("ingest"));
     let uploads = devices::routes::uploads(&databases, access.options(deadline), deadline)
         .layer(from_fn(audit::origin::of_a_person));
-    // No other path but those takes a longer body.
+    // Of messages, and of what takes no body.
     let options = access.options(deadline).body_bytes(message::LARGEST);
     let of_batches = access.options(deadline).body_bytes(batch::LARGEST);
     let batches = Router::new()
         .route("/ingest/v1/batch", post(batch::batch).route_layer(needs("ingest")))
         .method_not_allowed_fallback(not_this_way)
         .layer(layers(&databases, of_batches));
+    let for_people = access.options(deadline).body_bytes(OF_PEOPLE);
     let of_people = Router::new()
         .merge(devices::routes::all(&databases))
         .merge(subscriptions::routes::all(&databases))
@@ -67,14 +71,17 @@ pub(crate) fn all(given: RouterInput) -> Router {
         .merge(alert_paths::all(&needs("ui")))
         .merge(audit::routes::all(&databases))
         .merge(operator::routes::all(&databases))
-        .layer(from_fn(audit::origin::of_a_person));
+        .method_not_allowed_fallback(not_this_way)
+        .layer(from_fn(audit::origin::of_a_person))
+        .layer(from_fn_with_state(service.clone(), identity::route::operators_first))
+        .layer(layers(&databases, for_people));
     Router::new()
         .route("/healthz", get(alive))
+        .route("/openapi.json", get(openapi::answer))
         .route("/ingest/v1/tenant/{tenant}/device/{device}/telemetry", readings())
         .route("/ingest/tenant/{tenant}/device/{device}/telemetry", readings())
         .route("/ingest/v1/tenant/{tenant}/device/{device}/heartbeat", heartbeats())
         .route("/ingest/tenant/{tenant}/device/{device}/heartbeat", heartbeats())
-        .merge(of_people)
         .merge(endpoints(&databases, &operators, about(&service, &ready)))
         .merge(front::routes(front))
         .merge(console::all(&databases, open_tenants))
@@ -83,6 +90,7 @@ pub(crate) fn all(given: RouterInput) -> Router {
         .method_not_allowed_fallback(not_this_way)
         .layer(from_fn_with_state(service.clone(), identity::route::operators_first))
         .layer(layers(&databases, options))
+        .merge(of_people)
         .merge(batches)
         .merge(uploads)
         .merge(console::pulse(&service))

@@ -27,7 +27,7 @@ impl SecretChange {
             None => Some(SecretChange::Stays),
             Some(said) if said == STARS => Some(SecretChange::Stays),
             Some(said) if said.is_empty() => Some(SecretChange::Goes),
-            Some(said) if (16..=256).contains(&said.len()) && text::line(&said, 256).is_some() => {
+            Some(said) if text::line(&said, 256).is_some() && said.chars().nth(15).is_some() => {
                 Some(SecretChange::Becomes(said))
             }
             Some(_) => None,

@@ -13,6 +13,7 @@ use super::claims;
 use super::revocations::{self, What};
 use crate::http::body;
 use crate::http::failure::{self, Reply};
+use crate::operator::caller::OperatorCaller;
 use crate::service::Service;
 use crate::tenants::TenantId;
 use axum::Router;
@@ -41,13 +42,13 @@ pub(crate) fn all(databases: &Databases) -> Router<Service> {
 }
 
 async fn revoke(State(service): State<Service>, headers: HeaderMap, sent: Bytes) -> Reply<(User, Reply)> {
-    let operator = service.operators().check_action(&headers)?;
-    Ok((User::new(operator.name()), revoked(&service, operator.name(), &headers, &sent).await))
+    let caller = OperatorCaller::acting(&service, &headers)?;
+    Ok((caller.user(), revoked(&service, &caller, &headers, &sent).await))
 }
 
-async fn revoked(service: &Service, by: &str, headers: &HeaderMap, sent: &[u8]) -> Reply {
+async fn revoked(service: &Service, caller: &OperatorCaller<'_>, headers: &HeaderMap, sent: &[u8]) -> Reply {
     let (tenant, what) = asked(body::json(headers, sent)?)?;
-    let db = &service.ready()?.pools.ui;
+    let (db, by) = (&caller.ready.pools.ui, caller.name());
     let life = service.identity().longest_life();
     revocations::revoke(db, tenant.as_ref(), &what, by, life).await?;
     // Of the token itself nothing is known here but its name.

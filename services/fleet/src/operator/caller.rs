@@ -7,8 +7,8 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use plimsoll_http::{Operator, User, X_PLIMSOLL_ACTION};
 
 /// An operator, and what the service has for the answer.
-pub(super) struct OperatorCaller<'a> {
-    pub(super) ready: &'a Ready,
+pub(crate) struct OperatorCaller<'a> {
+    pub(crate) ready: &'a Ready,
     operator: Operator,
 }
 
@@ -17,7 +17,7 @@ impl<'a> OperatorCaller<'a> {
     ///
     /// # Errors
     /// 401 or 403 for others than operators, 503 while the database has not been there.
-    pub(super) fn of(service: &'a Service, headers: &HeaderMap) -> Reply<Self> {
+    pub(crate) fn of(service: &'a Service, headers: &HeaderMap) -> Reply<Self> {
         let operator = service.operators().check(headers)?;
         Ok(OperatorCaller { ready: service.ready()?, operator })
     }
@@ -27,7 +27,7 @@ impl<'a> OperatorCaller<'a> {
     ///
     /// # Errors
     /// As [`OperatorCaller::of`].
-    pub(super) fn acting(service: &'a Service, headers: &HeaderMap) -> Reply<Self> {
+    pub(crate) fn acting(service: &'a Service, headers: &HeaderMap) -> Reply<Self> {
         let mut meant = headers.clone();
         if headers.contains_key(header::AUTHORIZATION) {
             // No browser sends a token by itself, so who shows one means it.
@@ -42,8 +42,13 @@ impl<'a> OperatorCaller<'a> {
         Access::new(self.operator.name(), action, object_type)
     }
 
+    /// Who it is.
+    pub(crate) fn name(&self) -> &str {
+        self.operator.name()
+    }
+
     /// As the access log names it.
-    pub(super) fn user(&self) -> User {
+    pub(crate) fn user(&self) -> User {
         User::new(self.operator.name())
     }
 }

@@ -15,7 +15,7 @@
 //! record was rolled back. What tells of the machine and not of tenants (`/operator/system/*`, but for `aggregates`) is looked at
 //! every few seconds, also while the database is away, and is not recorded.
 
-mod caller;
+pub(crate) mod caller;
 pub mod filter;
 pub mod history;
 pub mod lists;

@@ -9,6 +9,7 @@ use super::refusal::SubscriptionRefusal;
 use super::subscription::{self, SubscriptionStatus, SubscriptionType};
 use crate::credentials::TokenHash;
 use crate::devices::DeviceId;
+use crate::text;
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -58,8 +59,7 @@ impl Renewal {
         if !subscription::is_id(&body.subscription_id) {
             return Err(SubscriptionRefusal::NotFound);
         }
-        let is_plan = |plan: &String| (1..=200).contains(&plan.len()) && !plan.chars().any(char::is_control);
-        if !body.plan_id.as_ref().is_none_or(is_plan) {
+        if body.plan_id.as_ref().is_some_and(|plan| text::line(plan, 200).is_none()) {
             return bad("plan_id has 1 to 200 characters");
         }
         if !body.term_days.is_none_or(|days| (1..=MOST_DAYS).contains(&days)) {

@@ -134,3 +134,14 @@ async fn and_go_whole() {
     let delete = async || ask(&fleet.device, "DELETE", &format!("{PATH}/{id}"), None).await;
     assert_eq!(all_or_nothing(&fleet, "delete", is_done, delete).await, 6);
 }
+
+/// Characters are counted and not their bytes, as the sentence of the refusal says.
+#[tokio::test]
+async fn a_secret_has_16_to_256_characters() {
+    let fleet = service::start().await;
+    for (letters, status) in [(15, 400), (16, 201), (256, 201), (257, 400)] {
+        let config = json!({ "url": "https://example.com/a", "secret": "\u{e4}".repeat(letters) });
+        let answer = ask(&fleet.device, "POST", PATH, Some(body(config))).await;
+        assert_eq!(answer.status, status, "{letters}: {answer:?}");
+    }
+}

@@ -7,6 +7,7 @@ mod asking;
 mod boundaries;
 mod breaking;
 mod deliveries;
+mod described;
 mod identity;
 #[path = "../../../../crates/plimsoll/tests/promises/log.rs"]
 #[allow(dead_code, reason = "of the whole module this program takes what it needs")]
@@ -60,6 +61,7 @@ mod a_time_beyond_every_clock_is_shown_in_lists;
 mod a_webhook_reaches_no_inner_network;
 mod an_alert_is_addressed_by_its_id_and_its_tenant;
 mod an_alert_is_told_where_its_routes_say;
+mod an_answer_is_as_it_is_described;
 mod an_escalations_webhook_is_judged_and_signed;
 mod an_instance_that_is_killed_loses_nothing;
 mod an_interrupt_drains_and_a_second_one_leaves_at_once;
@@ -83,6 +85,7 @@ mod it_is_set_up_from_the_deployment_files;
 mod it_works_behind_a_transaction_pooler;
 mod mail_goes_through_the_relay;
 mod many_messages_share_few_transactions;
+mod no_request_is_answered_otherwise_than_described;
 mod no_route_shows_or_changes_what_is_anothers;
 mod no_secret_is_logged_or_answered;
 mod one_hundred_first_messages_make_one_device;

@@ -5,7 +5,7 @@
 use crate::asking::{Ask, OTHER};
 use crate::boundaries::state;
 use crate::service::{self, Answer, Fleet};
-use crate::things::{Ids, MARK, bodies, of_nothing, of_the_first_tenant};
+use crate::things::{Ids, MARK, bodies, filled, named, of_nothing, of_the_first_tenant};
 use fleet::identity::permissions;
 use std::collections::BTreeMap;
 
@@ -56,21 +56,6 @@ async fn by_the_second(
         Some(body) => ask.body(body).send().await,
         None => ask.send().await,
     }
-}
-
-/// The kinds of things that a path names: each parameter by the part before it.
-fn named(path: &'static str) -> Vec<&'static str> {
-    let parts: Vec<&str> = path.split('/').collect();
-    parts.windows(2).filter(|two| two[1] == "{}").map(|two| two[0]).collect()
-}
-
-fn filled(path: &'static str, ids: &Ids) -> String {
-    let mut filled = path.to_owned();
-    for kind in named(path) {
-        let id = ids.get(kind).unwrap_or_else(|| panic!("{path}: no {kind} are made in things.rs"));
-        filled = filled.replacen("{}", id, 1);
-    }
-    filled
 }
 
 /// Some of the things are the first tenant's, the others are nothing: every choice with at least one of the first's.

@@ -34,6 +34,22 @@ pub(crate) fn of_nothing() -> Ids {
     .into()
 }
 
+/// The kinds of things that a path names: each parameter by the part before it.
+pub(crate) fn named(path: &'static str) -> Vec<&'static str> {
+    let parts: Vec<&str> = path.split('/').collect();
+    parts.windows(2).filter(|two| two[1] == "{}").map(|two| two[0]).collect()
+}
+
+/// The path of these things.
+pub(crate) fn filled(path: &'static str, ids: &Ids) -> String {
+    let mut filled = path.to_owned();
+    for kind in named(path) {
+        let id = ids.get(kind).unwrap_or_else(|| panic!("{path}: no {kind} are made in things.rs"));
+        filled = filled.replacen("{}", id, 1);
+    }
+    filled
+}
+
 async fn make(fleet: &Fleet, path: &str, id: &str, body: Value) -> String {
     let made = ask(&fleet.device, "POST", path, Some(body)).await;
     assert_eq!(made.status, 201, "{path}: {made:?}");

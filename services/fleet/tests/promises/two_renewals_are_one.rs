@@ -208,3 +208,17 @@ async fn what_happened_is_listed() {
         .await
         .refused(404, "SUBSCRIPTION_NOT_FOUND");
 }
+
+/// What the rules allow fits into a body, and letters are counted, not their bytes.
+#[tokio::test]
+async fn as_many_devices_are_named_as_may_be() {
+    let (fleet, id) = due(&[]).await;
+    let devices: Vec<String> = (0..10_000).map(|number| format!("pump-{number:015}")).collect();
+    let body = json!({"subscription_id": id, "devices_to_deactivate": devices});
+    post(&fleet, RENEW, &body).await.refused(400, "DEVICES_NOT_OF_SUBSCRIPTION");
+    let body = json!({"subscription_id": id, "plan_id": "\u{e4}".repeat(200)});
+    let answer = post(&fleet, RENEW, &body).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let body = json!({"subscription_id": id, "plan_id": "\u{e4}".repeat(201)});
+    post(&fleet, RENEW, &body).await.refused(400, "BAD_FIELD");
+}

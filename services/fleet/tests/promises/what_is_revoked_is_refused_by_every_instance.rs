@@ -38,7 +38,6 @@ impl Two {
     async fn revoke(&self, body: Value) -> service::Answer {
         Ask::new(&self.one, Method::POST, "/api/v1/operator/revocations")
             .token(&self.one.device.operator)
-            .header("x-plimsoll-action", "revoke")
             .body(body.to_string())
             .send()
             .await
@@ -167,8 +166,4 @@ async fn and_only_what_makes_sense_is_revoked() {
         assert_eq!((answer.status, answer.code()), (status, code), "{body}: {answer:?}");
     }
     assert_eq!(two.one.number("SELECT count(*) AS n FROM token_revocations").await, 0);
-    // Without the header that only who means it sends.
-    let body = json!({ "all": true }).to_string();
-    let careless = Ask::new(&two.one, Method::POST, "/operator/revocations").token(&two.one.device.operator);
-    careless.body(body).send().await.refused(403, "OPERATOR_FOREIGN_REQUEST");
 }

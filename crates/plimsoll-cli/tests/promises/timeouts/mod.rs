@@ -1,6 +1,6 @@
 //! `plimsoll timeouts` reads the limits from where they are set, and tells which lie the wrong way round.
 
-use crate::command::plimsoll;
+use crate::command::output_of;
 use plimsoll_embedded::{Cluster, PgBouncer, PoolMode, test_server};
 use serde_json::Value;
 use std::path::Path;
@@ -43,7 +43,7 @@ async fn a_server_a_pooler_and_a_proxy_are_held_against_each_other() {
     let drawing = folder.path().join("limits.svg");
     let (url, console) = (cluster.url("postgres"), pooler.url("pgbouncer"));
     let all = ["timeouts", "-d", &url, "--role", "app", "--nginx", &nginx, "--pooler", &console];
-    let run = plimsoll(&[&all[..], &["--svg", drawing.to_str().unwrap()]].concat());
+    let run = output_of(&[&all[..], &["--svg", drawing.to_str().unwrap()]].concat());
     assert_eq!(run.status, 2, "{run:?}");
     for line in [
         "statement_timeout 60 s (role app) is not shorter than proxy_read_timeout 30 s (site.conf, line 4): the proxy gives up \
@@ -71,7 +71,7 @@ async fn a_server_a_pooler_and_a_proxy_are_held_against_each_other() {
         .unwrap();
     pooler.admin("SET query_wait_timeout = 10").await.unwrap();
     pooler.admin("SET server_connect_timeout = 5").await.unwrap();
-    let run = plimsoll(&all);
+    let run = output_of(&all);
     assert_eq!(run.status, 0, "{run:?}");
     assert!(run.out.contains("Every limit that was found lies inside the one around it."), "{}", run.out);
 }
@@ -101,9 +101,9 @@ fn the_screen_is_what_it_was() {
         "--limit",
         "request=15s",
     ];
-    let run = plimsoll(&all);
+    let run = output_of(&all);
     assert_eq!(run.status, 2, "{run:?}");
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/promises/timeouts/screen.txt");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/screens/timeouts.txt");
     if std::env::var_os("PLIMSOLL_BLESS").is_some() {
         std::fs::write(&golden, &run.out).unwrap();
     }
@@ -116,7 +116,7 @@ fn a_service_on_plimsoll_is_read_with_its_own_settings() {
     let folder = tempfile::tempdir().unwrap();
     let env = file(folder.path(), "app.env", "PLIMSOLL_URL=postgres://a@h/d\nPLIMSOLL_POOL_TIMEOUT=40s\n");
     let nginx = file(folder.path(), "site.conf", NGINX);
-    let run = plimsoll(&[
+    let run = output_of(&[
         "timeouts",
         "--no-server",
         "--env",
@@ -151,9 +151,9 @@ async fn what_cannot_be_known_is_said() {
     );
     db.execute(&setup).await.unwrap();
     let url = format!("postgres://{role}:pw@{}:{}/{}", db.server().host(), db.server().port(), db.name());
-    let run = plimsoll(&["timeouts", "-d", &url, "--role", &format!("{role}_other")]);
+    let run = output_of(&["timeouts", "-d", &url, "--role", &format!("{role}_other")]);
     assert!(run.out.contains(&format!("lock_timeout of role {role}_other cannot be known")), "{run:?}");
-    let run = plimsoll(&["timeouts", "-d", &url, "--role", "nobody_at_all"]);
+    let run = output_of(&["timeouts", "-d", &url, "--role", "nobody_at_all"]);
     assert_eq!((run.status, run.error.contains("there is no role \"nobody_at_all\"")), (3, true), "{run:?}");
     db.execute(&format!("DROP ROLE {role}; DROP ROLE {role}_other")).await.unwrap();
 }
@@ -173,7 +173,7 @@ fn what_cannot_be_read_is_told_with_its_place() {
         (["--limit", "requests=1s"], "the names are client, request"),
         (["--limit", "request=15"], "is no time: write 15s"),
     ] {
-        let run = plimsoll(&[&["timeouts", "--no-server"], &arguments[..]].concat());
+        let run = output_of(&[&["timeouts", "--no-server"], &arguments[..]].concat());
         assert_eq!((run.status, run.out.as_str()), (3, ""), "{run:?}");
         assert!(run.error.contains(says) && run.error.lines().count() == 1, "{says:?} in {}", run.error);
         assert!(!run.error.contains("neverprinted"));

@@ -76,7 +76,7 @@ async fn a_pile_is_seen_filtered_and_ended() {
         assert!(screen.contains("3fa9c0d2") && screen.contains("nightly report"), "{screen}");
         top.press(&["t"]);
         let screen = top.shows("End session");
-        assert!(screen.contains("with changes to orders"), "{screen}");
+        assert!(screen.contains("with changes to") && screen.contains("orders;"), "{screen}");
         top.press(&["y"]);
         top.until("no session waits", |screen| {
             !screen.contains("for another:") && screen.contains("has ended")

@@ -1,6 +1,6 @@
 //! One screen for scripts: as text, and as JSON.
 
-use crate::command::{Run, plimsoll};
+use crate::command::plimsoll_of as run;
 use crate::server_sessions::{begin, session};
 use plimsoll::secret::Secret;
 use plimsoll::{Database, Settings};
@@ -9,13 +9,6 @@ use plimsoll_http::{EndpointOptions, Operators, endpoints};
 use serde_json::Value;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
-
-async fn run(arguments: &[&str]) -> Run {
-    let arguments: Vec<String> = arguments.iter().map(|&it| it.to_owned()).collect();
-    tokio::task::spawn_blocking(move || plimsoll(&arguments.iter().map(String::as_str).collect::<Vec<_>>()))
-        .await
-        .unwrap()
-}
 
 const TOKEN: &str = "a-token-of-an-operator-that-is-long-enough";
 
@@ -113,7 +106,7 @@ async fn bad_input_is_one_line() {
     let db = test_server::database().await.unwrap();
     let url = db.url();
     for (arguments, part) in [
-        (vec!["-d", "postgres://u:pw@127.0.0.1:1/x"], "no connection to the server"),
+        (vec!["-d", "postgres://u:pw@127.0.0.1:1/x"], "PL-CON-01"),
         (vec!["-d", &url, "--service", "https://web-1"], "--service takes http://"),
         (vec!["-d", &url, "--service", "http://u:secret@web-1"], "takes no user and password"),
         (vec!["-d", &url, "--audit", "/no/such/folder/file"], "cannot be written"),

@@ -6,7 +6,7 @@ use serde_json::json;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::SecurityRequirement;
-use utoipa::openapi::{ContentBuilder, PathItem, Ref, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, HeaderBuilder, PathItem, Ref, ResponseBuilder};
 
 /// The name of the way in which operators prove that they are.
 pub(super) const BEARER: &str = "operator";
@@ -179,7 +179,7 @@ impl Described {
             Access::AnyoneInAWord => operation.securities(Some([SecurityRequirement::default(), bearer()])),
             Access::Operators => operation
                 .securities(Some([bearer()]))
-                .response("401", response("No operator's token is shown.", Body::Problem))
+                .response("401", unproved())
                 .response("403", response("The request is another site's.", Body::Problem)),
         };
         PathItem::new(HttpMethod::Get, operation)
@@ -215,6 +215,14 @@ impl Ask {
         let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query);
         parameter.description(Some(description)).schema(Some(schema)).build()
     }
+}
+
+/// With how one would prove it.
+fn unproved() -> utoipa::openapi::Response {
+    let challenge = HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::String))).build();
+    let mut response = response("No operator's token is shown.", Body::Problem);
+    response.headers.insert("WWW-Authenticate".to_owned(), challenge.into());
+    response
 }
 
 fn response(what: &str, body: Body) -> utoipa::openapi::Response {

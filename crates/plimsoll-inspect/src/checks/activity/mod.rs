@@ -9,6 +9,8 @@ mod oldest_transaction;
 mod sessions;
 mod xmin_horizon;
 
+pub(crate) use sessions::terminate;
+
 use super::Check;
 
 pub(super) const CHECKS: &[&Check] = &[

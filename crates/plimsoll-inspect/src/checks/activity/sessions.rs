@@ -89,7 +89,7 @@ impl Session {
 }
 
 /// Ends the session with this pid, if it is still the one that began then.
-pub(super) fn terminate(pid: i32, backend_start: &str) -> Remedy {
+pub(crate) fn terminate(pid: i32, backend_start: &str) -> Remedy {
     Remedy::for_good(format!(
         "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE pid = {pid} AND backend_start = {}",
         literal(backend_start)

@@ -5,7 +5,7 @@ use crate::checks::check::{Check, Threshold};
 use crate::checks::finding::State;
 
 const LONGEST: Threshold = Threshold {
-    name: "idle_in_transaction_warn",
+    name: "idle_in_transaction_timeout_warn",
     default: 300.0,
     unit: "s",
     meaning: "a longer idle_in_transaction_session_timeout is a warning",

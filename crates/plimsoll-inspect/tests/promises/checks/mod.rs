@@ -3,5 +3,9 @@
 mod activity;
 mod connections;
 mod guardrails;
+mod indexes;
+mod observability;
+mod replication;
 mod scene;
 mod vacuum;
+mod whole;

@@ -67,11 +67,23 @@ impl Scene {
         checked.findings.iter().find(is_it).unwrap().clone()
     }
 
+    /// The same, as soon as it is so.
+    pub(crate) async fn comes_to_find_nothing(&self, id: &str) {
+        self.until(id, "nothing is found", |checked| checked.state() == State::Ok).await;
+    }
+
     /// This check says nothing of this subject that is worse than ok.
     pub(crate) async fn is_silent(&self, id: &str, subject: &str) {
         let checked = self.found(id).await;
         let about = checked.findings.iter().find(|finding| finding.subject == subject);
         assert!(about.is_none_or(|about| about.state == State::Ok), "{checked:#?}");
+    }
+
+    /// The same, as soon as it is so.
+    pub(crate) async fn comes_to_be_silent(&self, id: &str, subject: &str) {
+        let what = format!("nothing is said of {subject}");
+        self.until(id, &what, |checked| checked.findings.iter().all(|finding| finding.subject != subject))
+            .await;
     }
 
     /// Asks until the answer is as wanted.

@@ -97,6 +97,10 @@ with_beside! {
         /// expire.
         password: Password, set (impl Into<Password>), get by_hand, otherwise "none";
 
+        /// A password file as libpq reads it (`~/.pgpass`), a line `host:port:database:role:password` for each server. It is
+        /// read at each connect for which `password` gives none, and only if its owner alone may read it.
+        passfile: String, set (impl Into<String>), get by_hand, default String::new(), otherwise "none";
+
         /// How connections are encrypted, in libpq's words. `require` encrypts without knowing to whom; only the
         /// `verify` modes verify the server's certificate.
         sslmode: TlsMode, get by_hand, default TlsMode::VerifyFull,

@@ -1,6 +1,7 @@
 //! What a session carries from its start and what may stay behind in it.
 
 mod a_missing_guardrail_is_an_error_or_degraded;
+mod a_plain_connection_sees_the_server_as_it_is;
 mod a_returned_connection_is_clean;
 mod a_setting_of_one_transaction_leaves_nothing;
 mod a_transaction_shows_whose_it_is;

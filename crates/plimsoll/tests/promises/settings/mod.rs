@@ -1,5 +1,6 @@
 //! Where settings are read from, what follows from them, and how a wrong one is reported.
 
+mod settings_are_read_as_psql_reads_them;
 mod settings_are_read_from_connection_strings;
 mod settings_are_read_from_every_source;
 mod settings_never_print_a_secret;

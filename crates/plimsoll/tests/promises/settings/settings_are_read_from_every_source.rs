@@ -121,6 +121,7 @@ const EACH: &[(&str, &str)] = &[
     ("dbname", "orders"),
     ("user", "app"),
     ("password", "hunter2"),
+    ("passfile", "/etc/logins"),
     ("sslmode", "verify-ca"),
     ("sslrootcert", "/etc/roots.pem"),
     ("channel_binding", "require"),
@@ -206,6 +207,7 @@ fn in_code() -> Settings {
         .dbname("orders")
         .user("app")
         .password("hunter2")
+        .passfile("/etc/logins")
         .sslmode(TlsMode::VerifyCa)
         .sslrootcert("/etc/roots.pem")
         .channel_binding(ChannelBinding::Require)

@@ -97,4 +97,4 @@ fn is_same(one: &str, other: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,0 +1,122 @@
+//! One question to the server, and why it was not answered, in words.
+
+use anyhow::{Context, Result};
+use plimsoll::DirectConnection;
+use plimsoll_inspect::Unreadable;
+use plimsoll_inspect::checks::run::{self, Asking, NotAsked, QUESTION_LIMIT, long_question};
+use plimsoll_inspect::checks::subject::literal;
+use std::fmt;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+/// How much longer than the server's own limit an answer is waited for.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The server is there, and did not answer this question. The next one can be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Another session holds a lock that the question would have waited for.
+    Locked,
+    /// It would have taken longer than this.
+    TooLong(Duration),
+    /// The role may not.
+    NotAllowed(String),
+    /// Something else, as the server says it.
+    Other(String),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::Locked => f.write_str("another session holds a lock that it would have waited for"),
+            Refused::TooLong(limit) => {
+                write!(f, "it took more than {}", plimsoll_inspect::layers::in_words(*limit))
+            }
+            Refused::NotAllowed(said) => write!(f, "this role may not: {said}"),
+            Refused::Other(said) => f.write_str(said),
+        }
+    }
+}
+
+/// Asks one question. `limit` is the one that its text sets; without it, it is [`QUESTION_LIMIT`].
+///
+/// # Errors
+/// The connection was lost, or the server hangs: there is nothing more to ask.
+pub(crate) async fn ask(
+    connection: &DirectConnection,
+    question: &str,
+    limit: Option<Duration>,
+) -> Result<Result<Vec<SimpleQueryMessage>, Refused>> {
+    let limit = limit.unwrap_or(QUESTION_LIMIT);
+    let until = Instant::now() + limit + GRACE;
+    let error = match run::question(connection.client(), question, &Asking::default(), until).await {
+        Ok(answer) => return Ok(Ok(answer)),
+        Err(NotAsked::Refused(error)) => error,
+        Err(other) => return Err(other.into()),
+    };
+    let Some(said) = error.as_db_error() else {
+        return Err(error).context("the connection was lost");
+    };
+    let refused = match *said.code() {
+        SqlState::LOCK_NOT_AVAILABLE => Refused::Locked,
+        SqlState::QUERY_CANCELED => Refused::TooLong(limit),
+        SqlState::INSUFFICIENT_PRIVILEGE => Refused::NotAllowed(said.message().to_owned()),
+        _ => Refused::Other(format!("{} ({})", said.message(), said.code().code())),
+    };
+    // The transaction of the question is still open, and does nothing more.
+    let ended = timeout_at(Instant::now() + GRACE, connection.client().simple_query("ROLLBACK")).await;
+    ended.context("the server did not answer a rollback")?.context("the connection was lost")?;
+    Ok(Err(refused))
+}
+
+/// Asks, and reads the answer; or tells why there is none.
+///
+/// # Errors
+/// The connection is lost, or the server hangs: nothing else can be asked either.
+pub(crate) async fn read<T>(
+    client: &Client,
+    question: &str,
+    read: impl Fn(&[SimpleQueryMessage]) -> Result<T, Unreadable>,
+) -> Result<Result<T, String>> {
+    read_for(client, question, QUESTION_LIMIT, read).await
+}
+
+/// The same, for so long.
+pub(crate) async fn read_for<T>(
+    client: &Client,
+    question: &str,
+    limit: Duration,
+    read: impl Fn(&[SimpleQueryMessage]) -> Result<T, Unreadable>,
+) -> Result<Result<T, String>> {
+    match long_question(client, question, limit).await {
+        Ok(answer) => Ok(Ok(read(&answer)?)),
+        Err(NotAsked::Refused(error)) => match error.as_db_error() {
+            Some(said) => Ok(Err(match *said.code() {
+                SqlState::QUERY_CANCELED => format!("it took more than {} s", limit.as_secs_f64()),
+                SqlState::LOCK_NOT_AVAILABLE => "another session has locked it".to_owned(),
+                _ => format!("{} ({})", said.message(), said.code().code()),
+            })),
+            None => Err(NotAsked::Refused(error).into()),
+        },
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Whether there is such a table in this database.
+///
+/// # Errors
+/// As [`read`]; and what the server says where it refuses.
+pub(crate) async fn is_there(client: &Client, name: &str) -> Result<bool> {
+    let name = literal(name);
+    let question = format!(
+        "SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+         WHERE c.relkind IN ('r', 'm', 'p', 't') \
+           AND {name} IN (pg_catalog.quote_ident(c.relname), pg_catalog.format('%I.%I', n.nspname, c.relname)) LIMIT 1"
+    );
+    let count = |answer: &[SimpleQueryMessage]| {
+        Ok(answer.iter().filter(|message| matches!(message, SimpleQueryMessage::Row(_))).count())
+    };
+    read(client, &question, count).await?.map(|rows| rows > 0).map_err(anyhow::Error::msg)
+}

@@ -1,0 +1,149 @@
+//! Rows under each other, within the width of a terminal, and the numbers in them as people write them.
+
+use crate::sessions::printable;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// What every terminal has.
+pub(crate) const WIDTH: usize = 80;
+
+/// A line of heads and one for each row. Columns stand to the right, the last one to the left. It is for names, which stay whole: a name
+/// that is cut cannot be copied.
+pub(crate) fn columns<const N: usize>(heads: [&str; N], rows: &[[String; N]]) -> String {
+    let heads = heads.map(str::to_owned);
+    let all = || std::iter::once(&heads).chain(rows);
+    let mut widths = [0; N];
+    for row in all() {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let mut text = String::new();
+    for row in all() {
+        let mut line = String::new();
+        for (number, (cell, width)) in row.iter().zip(widths).enumerate() {
+            let is_last = number + 1 == N;
+            if is_last {
+                line.push_str(&printable(cell, usize::MAX));
+            } else {
+                let _ = write!(line, "{cell:>width$}  ");
+            }
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+/// Text in lines of the terminal's width, each after the first behind this many blanks. Words stay whole.
+pub(crate) fn lines(text: &str, indent: usize) -> String {
+    lines_from(0, text, indent)
+}
+
+/// The same, with blanks before the first line too.
+pub(crate) fn lines_from(first: usize, text: &str, indent: usize) -> String {
+    let mut all = String::new();
+    let mut line = " ".repeat(first);
+    for word in text.split_whitespace() {
+        if !line.trim().is_empty() && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            let _ = writeln!(all, "{line}");
+            line = " ".repeat(indent);
+        } else if !line.trim().is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    let _ = writeln!(all, "{line}");
+    all
+}
+
+/// `12,345`.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `12,345`, and from a million on `1.23 M`: at most seven characters.
+#[expect(clippy::cast_precision_loss, reason = "three digits of it")]
+pub(crate) fn short(number: u64) -> String {
+    const UNITS: [(&str, f64); 4] = [("E", 1e18), ("T", 1e12), ("G", 1e9), ("M", 1e6)];
+    let float = number as f64;
+    match UNITS.into_iter().find(|(_, factor)| float >= *factor) {
+        None => count(number),
+        Some((unit, factor)) if float / factor < 10.0 => format!("{:.2} {unit}", float / factor),
+        Some((unit, factor)) => format!("{:.0} {unit}", float / factor),
+    }
+}
+
+/// `2 tables`, `1 table`.
+pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
+/// `4.2 ms`, `13 s`, `3 h 20 min`: two or three digits of it.
+pub(crate) fn span(span: Duration) -> String {
+    let seconds = span.as_secs_f64();
+    let whole = span.as_secs();
+    match whole {
+        0 if seconds < 0.01 => format!("{:.2} ms", seconds * 1_000.0),
+        0 => format!("{:.0} ms", seconds * 1_000.0),
+        1..=9 => format!("{seconds:.1} s"),
+        10..=119 => format!("{whole} s"),
+        120..=7_199 => format!("{} min", whole / 60),
+        7_200..=172_799 => two(whole / 3_600, "h", whole % 3_600 / 60, "min"),
+        _ => two(whole / 86_400, "d", whole % 86_400 / 3_600, "h"),
+    }
+}
+
+fn two(more: u64, unit: &str, less: u64, of: &str) -> String {
+    if less == 0 { format!("{more} {unit}") } else { format!("{more} {unit} {less} {of}") }
+}
+
+/// A text that a test holds against the file `tests/screens/NAME`, and each of whose lines fits a terminal.
+#[cfg(test)]
+pub(crate) fn is_the_screen(name: &str, text: &str) {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/screens").join(name);
+    if std::env::var_os("PLIMSOLL_BLESS").is_some() {
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, text).unwrap();
+    }
+    assert_eq!(text, std::fs::read_to_string(&file).unwrap_or_default(), "{}", file.display());
+    for line in text.lines() {
+        assert!(line.chars().count() <= WIDTH, "{line:?} fits a terminal");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_people_write_them() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([7, 999_999, 1_234_567, 812_345_678_901].map(short), ["7", "999,999", "1.23 M", "812 G"]);
+        let written = [0.000_02, 0.009_99, 0.25, 1.25, 59.9, 150.0, 8_000.0, 300_000.0]
+            .map(|seconds| span(Duration::from_secs_f64(seconds)));
+        assert_eq!(
+            written,
+            ["0.02 ms", "9.99 ms", "250 ms", "1.2 s", "59 s", "2 min", "2 h 13 min", "3 d 11 h"]
+        );
+    }
+
+    #[test]
+    fn columns_stand_under_each_other_and_lines_end_in_time() {
+        let rows = [["1", "a\u{1b}[2J"], ["123456789", "b"]].map(|row| row.map(str::to_owned));
+        let text = columns(["number", "name"], &rows);
+        assert_eq!(text, "   number  name\n        1  a?[2J\n123456789  b\n");
+        let text = lines(&"word ".repeat(40), 2);
+        assert!(
+            text.lines().all(|line| line.len() <= WIDTH)
+                && text.lines().nth(1).unwrap().starts_with("  word")
+        );
+    }
+}

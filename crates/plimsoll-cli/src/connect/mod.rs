@@ -1,0 +1,100 @@
+//! Where a command connects to, and how: as `psql` does.
+//!
+//! What says where is read by the library ([`Settings::from_libpq`]). Here are the options of the command line, and the words of
+//! what goes wrong: one line, whatever it is.
+
+use crate::show::tell;
+use anyhow::{Result, anyhow};
+use clap::Args;
+use plimsoll::secret::Secret;
+use plimsoll::settings::{SettingsError, table};
+use plimsoll::{DirectConnection, Settings};
+use std::time::Duration;
+
+/// What `--help` says of connecting, below the options.
+pub(crate) const HELP: &str = "\
+Connecting, as psql does:
+  The URL (or key=value pairs) wins, then the service that it or PGSERVICE names (~/.pg_service.conf), then PGHOST,
+  PGPORT, PGDATABASE, PGUSER, PGPASSWORD, PGSSLMODE and their kin, then the usual socket and your own name. The
+  password may be in ~/.pgpass. Where neither a URL nor a variable says where, DATABASE_URL does.
+  Unlike psql: a server beyond this machine has to prove who it is (sslmode=verify-full). Where its authority is not
+  one of the system's, name it by sslrootcert=<file> or put it into ~/.postgresql/root.crt; sslmode=require encrypts
+  without asking who answers.";
+
+/// Where to connect to.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Target {
+    /// The server, as a URL or as key=value pairs; without it the environment says, as it does for psql
+    #[arg(short = 'd', long = "url", value_name = "URL", global = true, help_heading = "Connecting")]
+    pub(crate) url: Option<String>,
+
+    /// How long connecting may take, in seconds; 10 unless PGCONNECT_TIMEOUT or the URL says otherwise
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=600), help_heading = "Connecting")]
+    pub(crate) connect_timeout: Option<u64>,
+
+    /// Connecting may take no longer than this, whatever was said.
+    #[arg(skip)]
+    pub(crate) at_most: Option<Duration>,
+}
+
+impl Target {
+    /// Connects; the session is called after the command.
+    ///
+    /// # Errors
+    /// The settings are wrong, or the server cannot be reached or refuses.
+    pub(crate) async fn connect(&self, command: &str) -> Result<DirectConnection> {
+        connect(self.settings()?, command, self.at_most.unwrap_or(Duration::MAX)).await
+    }
+
+    /// Where it leads, before it is checked.
+    ///
+    /// # Errors
+    /// What says where cannot be read.
+    pub(crate) fn settings(&self) -> Result<Settings> {
+        let settings = settings(self.url.as_deref())?;
+        Ok(match self.connect_timeout {
+            Some(seconds) => settings.connect_timeout(Duration::from_secs(seconds)),
+            None => settings,
+        })
+    }
+
+    /// The same, to another server.
+    pub(crate) fn at(&self, url: &str) -> Self {
+        Target { url: Some(url.to_owned()), ..self.clone() }
+    }
+}
+
+/// What this connection string and the environment say.
+pub(crate) fn settings(url: Option<&str>) -> Result<Settings> {
+    let url = url.map(Secret::from);
+    let settings = Settings::from_libpq(url.as_ref(), |variable| std::env::var(variable).ok());
+    settings.map_err(|error| not_clear(&error))
+}
+
+/// Connects, within what the settings say and at most this time.
+///
+/// # Errors
+/// As [`Target::connect`].
+pub(crate) async fn connect(
+    settings: Settings,
+    command: &str,
+    at_most: Duration,
+) -> Result<DirectConnection> {
+    let is_named = table()
+        .iter()
+        .any(|definition| definition.name == "application_name" && definition.said(&settings).is_some());
+    let settings = if is_named { settings } else { settings.application_name(format!("plimsoll {command}")) };
+    let plan = settings.check_direct().map_err(|error| not_clear(&error))?;
+    let within = plan.connect_timeout().min(at_most);
+    let connection = DirectConnection::connect(plan, within).await?;
+    if let Some(warning) = connection.warning() {
+        tell(&format!("warning: {warning}"));
+    }
+    Ok(connection)
+}
+
+/// Everything that is wrong, in one line.
+fn not_clear(error: &SettingsError) -> anyhow::Error {
+    let problems: Vec<String> = error.problems().iter().map(ToString::to_string).collect();
+    anyhow!("where to connect to is not clear: {} ({})", problems.join("; "), error.code())
+}

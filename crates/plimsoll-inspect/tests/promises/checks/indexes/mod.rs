@@ -1,0 +1,5 @@
+//! Checks I.
+
+mod foreign_keys;
+mod invalid;
+mod unused;

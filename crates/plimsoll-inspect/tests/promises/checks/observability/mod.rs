@@ -1,0 +1,6 @@
+//! Checks O.
+
+mod logs;
+mod rights;
+mod statement_statistics;
+mod versions;

@@ -1,0 +1,5 @@
+//! Checks R.
+
+mod commits;
+mod lag;
+mod slots;
