@@ -23,6 +23,14 @@ Examples:
   plimsoll cancel --blocking --safest --run --escalate 10s
 ";
 
+pub(crate) const TOP: &str = "\
+Examples:
+  plimsoll top                                       the screen; its last line tells the keys
+  plimsoll top --service http://10.0.0.3:8080        with the pool and the breaker of a service on Plimsoll
+  plimsoll top --once                                one screen as text
+  plimsoll top --json | jq .blocking                 the same for programs
+";
+
 pub(crate) const TERMINATE: &str = "\
 Examples:
   plimsoll terminate 4711                            what would be ended, and lost with it

@@ -28,6 +28,7 @@ mod show;
 pub mod sizes;
 pub mod statements;
 pub mod timeouts;
+pub mod top;
 pub mod vacuum;
 
 use clap::error::ErrorKind;
@@ -95,6 +96,9 @@ enum Command {
     /// Every time limit from the client to the lock: where each is set, and which lie the wrong way round
     #[command(after_help = examples::TIMEOUTS)]
     Timeouts(timeouts::Options),
+    /// What every session does now, who waits for whom, and how full the server is; sessions can be stopped there
+    #[command(after_help = examples::TOP)]
+    Top(top::Options),
     /// What a code, a check or a SQLSTATE means, and what to do about it
     #[command(after_help = explain::HELP)]
     Explain(explain::Options),
@@ -229,6 +233,7 @@ async fn perform(command: Command) -> anyhow::Result<Ended> {
         Command::Statements(options) => statements::run(&options).await,
         Command::Migrate(options) => migrate::run(&options).await,
         Command::Timeouts(options) => timeouts::run(&options).await,
+        Command::Top(options) => top::run(&options).await,
         Command::Explain(options) => explain::run(&options),
         Command::Completions(options) => completions::completions(&options),
         Command::Man(options) => completions::manual(&options),

@@ -26,6 +26,7 @@
 //! | `profiles/` (feature `checks`) | what a server, a database and its roles ought to be told |
 //! | [`integrity`] | whether the rows keep what the tables promise |
 //! | `layers/` (feature `checks`) | which time limit lies inside which, from the client to the lock |
+//! | `numbers` (feature `checks`) | how full the server is, and how much it does |
 //! | `sessions/` (feature `checks`) | what each session does, which are meant, and how one is stopped |
 //! | `sizes` (feature `checks`) | how large the largest tables are |
 //! | [`statements`] | which statements take the server's time |
@@ -54,6 +55,8 @@ pub mod indexes;
 pub mod integrity;
 #[cfg(feature = "checks")]
 pub mod layers;
+#[cfg(feature = "checks")]
+pub mod numbers;
 #[cfg(feature = "checks")]
 pub mod profiles;
 #[cfg(feature = "checks")]

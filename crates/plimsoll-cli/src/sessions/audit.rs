@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// A file that lines are added to. It is opened before anything is stopped, so that nothing is stopped unrecorded.
 #[derive(Debug)]
-pub(super) struct Audit(Option<File>);
+pub(crate) struct Audit(Option<File>);
 
 #[derive(Debug, Serialize)]
 struct Line<'a> {
@@ -26,7 +26,7 @@ struct Line<'a> {
 }
 
 impl Audit {
-    pub(super) fn open(file: Option<&Path>) -> Result<Self> {
+    pub(crate) fn open(file: Option<&Path>) -> Result<Self> {
         let Some(file) = file else { return Ok(Audit(None)) };
         let opened = OpenOptions::new().create(true).append(true).open(file);
         opened
@@ -34,7 +34,7 @@ impl Audit {
             .with_context(|| format!("{} cannot be written: nothing was stopped", file.display()))
     }
 
-    pub(super) fn add(
+    pub(crate) fn add(
         &mut self,
         session: &Session,
         action: &str,

@@ -7,7 +7,7 @@
 //! | [`stop`] | cancels or terminates them: shown first, then done |
 //! | [`audit`] | what was done, as a line in a file |
 
-mod audit;
+pub(crate) mod audit;
 mod choice;
 pub(crate) use choice::time;
 pub mod long;

@@ -15,6 +15,7 @@ mod tables;
 mod the_demo_tells_the_truth;
 mod the_package_brings_what_it_says;
 mod timeouts;
+mod top;
 mod vacuum;
 mod what_cannot_be_played_starts_nothing;
 
