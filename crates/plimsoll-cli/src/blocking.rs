@@ -30,7 +30,7 @@ pub struct Options {
     watch: bool,
 
     /// The pause between two looks
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = crate::sessions::time)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = crate::sessions::pause)]
     every: Duration,
 
     /// Stop looking after so long

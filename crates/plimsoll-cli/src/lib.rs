@@ -27,6 +27,7 @@ pub mod sessions;
 mod show;
 pub mod sizes;
 pub mod statements;
+mod terminal_keys;
 pub mod timeouts;
 pub mod top;
 pub mod vacuum;
@@ -39,7 +40,7 @@ use std::process::ExitCode;
 
 /// The command line.
 #[derive(Debug, Parser)]
-#[command(name = "plimsoll", version, about = "The safe-load line for services on PostgreSQL", long_about = None)]
+#[command(name = "plimsoll", version, max_term_width = 100, about = "The safe-load line for services on PostgreSQL", long_about = None)]
 #[command(after_help = connect::HELP)]
 struct CommandLine {
     /// Whether the output has colours
@@ -177,6 +178,10 @@ pub fn run() -> ExitCode {
         .map_err(anyhow::Error::from)
         .and_then(|runtime| runtime.block_on(perform(command)));
     match ended {
+        Ok(_) if show::is_unwritten() => {
+            show::tell("the result could not be written whole: is the disk full?");
+            ExitCode::from(COULD_NOT)
+        }
         Ok(ended) => ExitCode::from(ended.status()),
         Err(error) => {
             show::tell(&in_one_line(&error));
@@ -190,13 +195,23 @@ fn refused(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let text = error.render().to_string();
         let told = text.split("\n\nUsage:").next().unwrap_or_default();
-        let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+        let told = told.split("For more information, try").next().unwrap_or_default();
+        let told = told.split_whitespace().map(without_secret).collect::<Vec<_>>().join(" ");
         show::tell(&format!("{} (--help tells more)", told.trim_start_matches("error: ")));
         return ExitCode::from(COULD_NOT);
     }
     // If nobody reads it any more, the status still tells.
     let _ = error.print();
     if error.use_stderr() { ExitCode::from(COULD_NOT) } else { ExitCode::SUCCESS }
+}
+
+/// A word of the command line without what may be a password: a URL keeps its host alone.
+fn without_secret(word: &str) -> String {
+    let Some((scheme, rest)) = word.split_once("://") else { return word.to_owned() };
+    match rest.rsplit_once('@') {
+        Some((_, place)) => format!("{scheme}://***@{place}"),
+        None => word.to_owned(),
+    }
 }
 
 /// What went wrong, with its causes, each of them once.

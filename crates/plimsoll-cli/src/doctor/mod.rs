@@ -61,6 +61,7 @@ pub async fn run(options: &Options) -> Result<Ended> {
     let Some(looked) = look(options, checks, &asking, time, &mut interrupts).await? else {
         return Ok(Ended::Interrupted);
     };
+    let has_looked = verdict::has_looked(&looked.report);
     let report = match &earlier {
         Some(earlier) => {
             picks::tell_what_differs(&looked.report, earlier);
@@ -75,7 +76,7 @@ pub async fn run(options: &Options) -> Result<Ended> {
         || screen::plain(&report),
     )?;
     let is_incomplete = looked.is_console_missing && options.pooler.is_some();
-    Ok(verdict::ended(&report, options.strict, is_incomplete))
+    Ok(verdict::ended(&report, has_looked, options.strict, is_incomplete))
 }
 
 /// Until when checks are asked, and when the command is to be back.

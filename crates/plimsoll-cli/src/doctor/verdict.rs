@@ -8,16 +8,21 @@
 use crate::Ended;
 use plimsoll_inspect::checks::{Report, State};
 
-/// How the command ends. `is_incomplete` says that something was named that could not be asked.
-pub(super) fn ended(report: &Report, is_strict: bool, is_incomplete: bool) -> Ended {
+/// Whether anything at all could be looked at.
+pub(super) fn has_looked(report: &Report) -> bool {
+    [State::Ok, State::Info, State::Warn, State::Crit].into_iter().any(|state| report.count(state) > 0)
+}
+
+/// How the command ends. `is_incomplete` says that something was named that could not be asked; `has_looked`, that something could
+/// be looked at, also where nothing of that is left in the report since it was the same before.
+pub(super) fn ended(report: &Report, has_looked: bool, is_strict: bool, is_incomplete: bool) -> Ended {
     let count = |state| report.count(state);
-    let looked_at: usize = [State::Ok, State::Info, State::Warn, State::Crit].into_iter().map(count).sum();
     let skipped = count(State::Skipped);
     let worst = [State::Crit, State::Warn].into_iter().find(|state| count(*state) > 0);
     let is_in_doubt = report.cut_short.is_some() || is_incomplete;
     match worst {
         Some(state) => Ended::of(state),
-        None if is_in_doubt || (skipped > 0 && (is_strict || looked_at == 0)) => Ended::Unknown,
+        None if is_in_doubt || (skipped > 0 && (is_strict || !has_looked)) => Ended::Unknown,
         None => Ended::Well,
     }
 }
@@ -38,6 +43,10 @@ mod tests {
         Report::new(Subject::default(), vec![Checked::new(check, findings)])
     }
 
+    fn of(report: &Report, is_strict: bool, is_incomplete: bool) -> Ended {
+        ended(report, has_looked(report), is_strict, is_incomplete)
+    }
+
     #[test]
     fn what_was_found_comes_before_what_was_not_looked_at() {
         use State::{Crit, Info, Ok, Skipped, Warn};
@@ -51,14 +60,14 @@ mod tests {
             (&[Crit], Ended::Badly),
         ];
         for (states, status) in cases {
-            assert_eq!(ended(&report(states), false, false), status, "{states:?}");
+            assert_eq!(of(&report(states), false, false), status, "{states:?}");
         }
         let short = |states| report(states).cut_short(Some("the time was over".to_owned()));
-        assert_eq!(ended(&short(&[Ok]), false, false), Ended::Unknown);
-        assert_eq!(ended(&short(&[Ok, Warn]), false, false), Ended::Warned);
-        assert_eq!(ended(&report(&[Ok, Skipped]), true, false), Ended::Unknown);
-        assert_eq!(ended(&report(&[Ok]), true, false), Ended::Well);
-        assert_eq!(ended(&report(&[Ok]), false, true), Ended::Unknown);
-        assert_eq!(ended(&report(&[Ok, Crit]), false, true), Ended::Badly);
+        assert_eq!(of(&short(&[Ok]), false, false), Ended::Unknown);
+        assert_eq!(of(&short(&[Ok, Warn]), false, false), Ended::Warned);
+        assert_eq!(of(&report(&[Ok, Skipped]), true, false), Ended::Unknown);
+        assert_eq!(of(&report(&[Ok]), true, false), Ended::Well);
+        assert_eq!(of(&report(&[Ok]), false, true), Ended::Unknown);
+        assert_eq!(of(&report(&[Ok, Crit]), false, true), Ended::Badly);
     }
 }

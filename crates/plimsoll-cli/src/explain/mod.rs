@@ -164,6 +164,11 @@ fn of_sqlstate(code: &str) -> Explained {
             format!("In a session that goes on it is {} ({}).", by_this.code(), in_words(by_this.meaning()));
         explained.more.insert(1, more);
     }
+    if code == "57014" {
+        let usual = "Most often it is the server's own statement_timeout (\"canceling statement due to statement timeout\"); \
+                     \"due to user request\" is a cancel by a client or an operator. `plimsoll timeouts` shows which limit is set where.";
+        explained.more.insert(0, usual.to_owned());
+    }
     explained.pages.push("https://www.postgresql.org/docs/current/errcodes-appendix.html".to_owned());
     explained
 }

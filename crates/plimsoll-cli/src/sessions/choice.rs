@@ -58,6 +58,14 @@ impl Meant {
     }
 }
 
+/// A pause between two looks: `1s`.
+pub(crate) fn pause(text: &str) -> Result<Duration, String> {
+    match time(text)? {
+        short if short < Duration::from_millis(10) => Err("10ms is the shortest".to_owned()),
+        pause => Ok(pause),
+    }
+}
+
 /// `30s`.
 pub(crate) fn time(text: &str) -> Result<Duration, String> {
     match Limit::parse(text) {

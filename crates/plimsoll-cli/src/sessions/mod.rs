@@ -9,7 +9,7 @@
 
 pub(crate) mod audit;
 mod choice;
-pub(crate) use choice::time;
+pub(crate) use choice::{pause, time};
 pub mod long;
 pub mod stop;
 

@@ -21,7 +21,8 @@ pub(crate) use fold::{ago, folded, folded_sql, without_control};
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Colours, in the words of every other program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -103,9 +104,21 @@ pub(crate) fn fields<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
     line
 }
 
-/// Writes to the standard output. A reader that has gone changes nothing.
+/// Something could not be written, though there is somebody to read it.
+static IS_UNWRITTEN: AtomicBool = AtomicBool::new(false);
+
+/// Writes to the standard output. A reader that has gone changes nothing; a disk that is full is told at the end.
 pub(crate) fn print(text: &str) {
-    let _ = write!(anstream::stdout(), "{text}");
+    let mut out = anstream::stdout();
+    let written = write!(out, "{text}").and_then(|()| out.flush());
+    if written.is_err_and(|error| error.kind() != ErrorKind::BrokenPipe) {
+        IS_UNWRITTEN.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether something could not be written.
+pub(crate) fn is_unwritten() -> bool {
+    IS_UNWRITTEN.load(Ordering::Relaxed)
 }
 
 /// Writes a line to the standard error, where it is in no program's way.

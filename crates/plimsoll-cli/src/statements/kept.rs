@@ -3,7 +3,7 @@
 //! Lines are only ever added, and may be taken away from the top. Several databases and servers may share a file. A line that
 //! cannot be read (the disk was full, the machine stopped) is left out and counted.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use plimsoll_inspect::statements::history::{Growth, Snapshot};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -48,6 +48,35 @@ pub(super) fn growth(file: &Path, now: &Snapshot, ago: Duration) -> Result<(Opti
         growth.step(now.clone());
     }
     Ok((growth, unreadable))
+}
+
+/// Refuses a file that holds something and no look: it is another program's.
+///
+/// # Errors
+/// It is such a file, or it cannot be read.
+pub(super) fn is_ours(file: &Path) -> Result<()> {
+    let opened = match File::open(file) {
+        Ok(opened) => opened,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| format!("{} cannot be read", file.display())),
+    };
+    let mut lines = BufReader::new(opened).take(LONGEST);
+    let (mut line, mut has_something) = (Vec::new(), false);
+    while lines.read_until(b'\n', &mut line).with_context(|| format!("{} cannot be read", file.display()))?
+        > 0
+    {
+        if serde_json::from_slice::<Snapshot>(&line).is_ok() {
+            return Ok(());
+        }
+        has_something |= !line.trim_ascii().is_empty();
+        line.clear();
+    }
+    ensure!(
+        !has_something,
+        "{} holds no look at statements, so it is another program's: nothing was written",
+        file.display()
+    );
+    Ok(())
 }
 
 /// Adds a look. What is left of a line that was not written to its end stays by itself.

@@ -147,6 +147,7 @@ async fn what(
     let order = options.by.order();
     let mut look = None;
     if let Some(file) = &options.keep {
+        kept::is_ours(file)?;
         let snapshot = Snapshot::read(&answer(connection, &collecting.snapshot()?).await?)?;
         look = Some((file, snapshot));
     }

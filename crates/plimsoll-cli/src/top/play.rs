@@ -5,15 +5,16 @@ use super::keys::{Asked, Key};
 use super::state::{Answer, Order, State};
 use crate::Ended;
 use crate::interrupts::Interrupts;
+use crate::terminal_keys::{TerminalKeys, is_gone};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// How often keys are looked for.
-const KEYS: Duration = Duration::from_millis(50);
+/// How often it is looked whether the terminal is still there.
+const LOOKS: Duration = Duration::from_millis(250);
 
 /// How often it is drawn where nothing has come: what tells how long ago something was goes on.
 const PICTURE: Duration = Duration::from_millis(500);
@@ -44,24 +45,28 @@ pub(super) async fn play(
 ) -> Result<Ended> {
     let mut interrupts = Interrupts::listen()?;
     let mut terminal = Terminal::take()?;
-    let mut ticks = interval(KEYS);
+    let mut keys = TerminalKeys::read();
+    let mut ticks = interval(LOOKS);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut drawn: Option<Instant> = None;
     loop {
         let mut has_news = false;
+        let mut event = None;
         tokio::select! {
             _ = ticks.tick() => {}
             Some(answer) = answers.recv() => {
                 state.answer(answer, Timestamp::now());
                 has_news = true;
             }
+            read = keys.next() => event = Some(read.context("the keys cannot be read any more")?),
             () = interrupts.next() => return Ok(Ended::Interrupted),
         }
-        while event::poll(Duration::ZERO).context("the keys cannot be read any more")? {
+        if is_gone() {
+            return Ok(Ended::Interrupted);
+        }
+        while let Some(read) = event.take().or_else(|| keys.waiting()) {
             has_news = true;
-            let Event::Key(pressed) = event::read().context("the keys cannot be read any more")? else {
-                continue;
-            };
+            let Event::Key(pressed) = read else { continue };
             match asked(state, pressed, Timestamp::now()) {
                 Some(Asked::Leave) => return Ok(Ended::Well),
                 Some(Asked::Stop(order)) => {

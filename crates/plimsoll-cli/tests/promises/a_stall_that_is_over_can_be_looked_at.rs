@@ -90,3 +90,9 @@ async fn the_watch_tells_of_it_afterwards_and_keeps_it() {
         (&"nightly".into(), &"checkout".into())
     );
 }
+
+#[test]
+fn a_pause_of_nothing_is_refused() {
+    let run = output_of(&["blocking", "--watch", "--every", "0s"]);
+    assert_eq!((run.status, run.error.contains("10ms is the shortest")), (3, true), "{run:?}");
+}

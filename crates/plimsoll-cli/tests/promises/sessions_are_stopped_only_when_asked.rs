@@ -93,7 +93,9 @@ async fn the_safest_root_of_a_pile_is_found_and_ends_it() {
 
     // A cancel does nothing to a session that stands still; with an escalation it is terminated.
     let cancelled = run(&["cancel", "-d", &url, "--application", "holder", "--idle-in-transaction"]).await;
-    assert!(cancelled.out.contains("left alone: nothing runs in it"), "{}", cancelled.out);
+    assert!(cancelled.out.contains("left alone: it stands still in its transaction"), "{}", cancelled.out);
+    let named = run(&["cancel", "-d", &url, &pid, "--run"]).await;
+    assert!(named.out.contains("left alone: it stands still"), "{}", named.out);
     let done = run(&["cancel", "-d", &url, "--blocking", &pid, "--escalate", "1s", "--run"]).await;
     assert_eq!((done.status, done.out.contains("so the session was terminated")), (0, true), "{done:?}");
     waiter.await.unwrap().unwrap();

@@ -95,8 +95,8 @@ impl Report {
             .count()
     }
 
-    /// Only what is worse than it was in an earlier report, or was not there. What is skipped is kept, and so is what was skipped
-    /// then: it cannot be compared.
+    /// Only what is worse than it was in an earlier report, or was not there. What could not be
+    /// looked at is kept where it could be looked at then, and what could not be looked at then is kept: it cannot be compared.
     #[must_use]
     pub fn since(self, earlier: &Report) -> Report {
         let was = |id: &str, subject: &str| {
@@ -108,10 +108,18 @@ impl Report {
                 .map(|finding| finding.state)
                 .max()
         };
+        let was_skipped = |id: &str, subject: &str| {
+            let same = earlier
+                .checks
+                .iter()
+                .filter(|checked| checked.id == id)
+                .flat_map(|checked| &checked.findings);
+            same.filter(|finding| finding.subject == subject).any(|finding| finding.state == State::Skipped)
+        };
         let worse = |mut checked: Checked| {
-            checked.findings.retain(|finding| {
-                finding.state == State::Skipped
-                    || finding.state > was(&checked.id, &finding.subject).unwrap_or(State::Ok)
+            checked.findings.retain(|finding| match finding.state {
+                State::Skipped => !was_skipped(&checked.id, &finding.subject),
+                _ => finding.state > was(&checked.id, &finding.subject).unwrap_or(State::Ok),
             });
             (!checked.findings.is_empty()).then_some(checked)
         };
@@ -203,8 +211,8 @@ mod tests {
             ]
         );
         assert_eq!((new.count(Warn), new.state()), (1, Crit));
-        // Of itself only what cannot be compared is left.
-        assert_eq!(left(&now.clone().since(&now)), [("A4", Skipped, "server")]);
+        // What is known, and what is known not to be seen, is nothing new.
+        assert_eq!(left(&now.clone().since(&now)), []);
     }
 
     #[test]

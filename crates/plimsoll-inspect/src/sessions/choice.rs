@@ -30,6 +30,8 @@ pub enum LeftAlone {
     NotAClient,
     /// Nothing runs in it and it is in no transaction: there is nothing to stop.
     NothingToStop,
+    /// It stands still in its transaction: there is nothing to cancel, only the session can be ended.
+    StandsStill,
     /// It is hidden from the role that asks.
     Hidden,
 }
@@ -41,6 +43,9 @@ impl LeftAlone {
         match self {
             LeftAlone::NotAClient => "it is no client's session; give its process id if it is meant",
             LeftAlone::NothingToStop => "nothing runs in it and it is in no transaction",
+            LeftAlone::StandsStill => {
+                "it stands still in its transaction, so there is nothing to cancel: `plimsoll terminate` ends it, or --escalate"
+            }
             LeftAlone::Hidden => "what it does is hidden from the role that asks: GRANT pg_read_all_stats",
         }
     }
@@ -76,8 +81,12 @@ impl Choice {
     /// Why a session that is meant is left alone.
     #[must_use]
     pub fn leaves_alone(&self, session: &Session, terminates: bool) -> Option<LeftAlone> {
+        if !terminates && session.is_idle_in_transaction() {
+            return Some(LeftAlone::StandsStill);
+        }
         if self.pids.contains(&session.pid) {
-            return None;
+            let does_nothing = session.state.as_deref() == Some("idle") && !terminates;
+            return does_nothing.then_some(LeftAlone::NothingToStop);
         }
         match session.kind.as_deref() {
             None => return Some(LeftAlone::Hidden),
@@ -161,7 +170,7 @@ mod tests {
         assert_eq!(choice.leaves_alone(&of("idle", "client backend"), true), Some(LeftAlone::NothingToStop));
         assert_eq!(
             choice.leaves_alone(&of("idle in transaction", "client backend"), false),
-            Some(LeftAlone::NothingToStop)
+            Some(LeftAlone::StandsStill)
         );
         assert_eq!(choice.leaves_alone(&of("idle in transaction", "client backend"), true), None);
         assert_eq!(choice.leaves_alone(&Session::default(), true), Some(LeftAlone::Hidden));

@@ -12,9 +12,10 @@ mod view;
 use super::options::Plan;
 use super::show::Show;
 use crate::interrupts::Interrupts;
+use crate::terminal_keys::{TerminalKeys, is_gone};
 use anyhow::{Context, Result};
 use plimsoll_faults::{Cut, Direction, Fault, What};
-use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use tokio::time::{MissedTickBehavior, interval};
@@ -47,6 +48,7 @@ impl Drop for Terminal {
 /// Dropped before it is done, the terminal is put back; what is broken stays so until the show ends.
 pub(super) async fn play(show: &mut Show, plan: &Plan, interrupts: &mut Interrupts) -> Result<bool> {
     let mut terminal = Terminal::take()?;
+    let mut keys = TerminalKeys::read();
     let mut pictures = interval(PICTURE);
     pictures.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut happened = VecDeque::new();
@@ -55,8 +57,11 @@ pub(super) async fn play(show: &mut Show, plan: &Plan, interrupts: &mut Interrup
             _ = pictures.tick() => {}
             () = interrupts.next() => return Ok(true),
         }
-        while event::poll(Duration::ZERO)? {
-            let Event::Key(key) = event::read()? else { continue };
+        if is_gone() {
+            return Ok(true);
+        }
+        while let Some(read) = keys.waiting() {
+            let Event::Key(key) = read else { continue };
             match meaning(key) {
                 Some(Meaning::Leave) => return Ok(false),
                 Some(Meaning::Rush) => {

@@ -1,6 +1,6 @@
 //! Whatever keeps a command from connecting is told in one line on the standard error, with what to do, and by the status 3.
 
-use crate::command::{plimsoll, runs};
+use crate::command::{plimsoll, ran, runs};
 use plimsoll_embedded::{Cluster, test_server};
 use plimsoll_faults::Process;
 use std::time::{Duration, Instant};
@@ -129,4 +129,33 @@ async fn the_options_are_wrong() {
         }
         assert!(!line.contains("hunter2"), "{line}");
     }
+}
+
+/// A URL in a place where none belongs is told of without its password: such lines go into the mail of cron.
+#[test]
+fn no_password_is_told_with_a_bad_argument() {
+    for arguments in [
+        ["sizes", "postgres://app:neverprinted-9@db/shop"],
+        ["long", "postgres://app:neverprinted-9@db/shop"],
+        ["top", "--evry=postgres://app:neverprinted-9@db/shop"],
+    ] {
+        let run = ran(&mut plimsoll(&arguments));
+        assert_eq!(run.status, 3, "{run:?}");
+        assert!(!run.error.contains("neverprinted") && run.error.lines().count() == 1, "{}", run.error);
+        assert_eq!(run.error.matches("--help").count(), 1, "{}", run.error);
+    }
+}
+
+/// A report that is cut short by a full disk is told of, and its status is none of the report's.
+#[test]
+fn a_full_disk_is_told_of() {
+    let mut command = plimsoll(&["explain"]);
+    command.stdout(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let output = command.output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(
+        (output.status.code(), error.contains("could not be written whole")),
+        (Some(3), true),
+        "{error}"
+    );
 }

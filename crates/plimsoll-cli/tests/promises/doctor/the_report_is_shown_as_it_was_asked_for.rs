@@ -119,6 +119,20 @@ async fn with_what_is_new_or_worse_alone() {
     }
 }
 
+/// With all checks, of which some cannot be made here: the second night is a quiet one.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_second_night_is_quiet() {
+    let scene = scene().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("earlier.json");
+    let url = scene.cluster.url("postgres");
+    let whole = runs(plimsoll(&["doctor", &url, "--role", "app", "--json"])).await;
+    assert!(whole.status == 2 && whole.out.contains("\"skipped\""), "{whole:?}");
+    std::fs::write(&file, whole.out).unwrap();
+    let again = runs(plimsoll(&["doctor", &url, "--role", "app", "--since", file.to_str().unwrap()])).await;
+    assert_eq!(again.status, 0, "{}", again.out);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn in_colours_where_somebody_sees_them() {
     let scene = scene().await;

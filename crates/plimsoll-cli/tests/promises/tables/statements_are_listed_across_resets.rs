@@ -189,5 +189,9 @@ async fn what_is_missing_is_said_with_the_step_to_it() {
     ] {
         let run = plimsoll_of(&arguments).await;
         assert_eq!((run.status, run.error.contains(says)), (3, true), "{says:?} in {run:?}");
-    }
+    } // Another program's file stays as it is.
+    std::fs::write(&file, "root:x:0:0\n").unwrap();
+    let run = plimsoll_of(&["statements", "-d", &url, "--keep", file.to_str().unwrap()]).await;
+    assert_eq!((run.status, run.error.contains("another program's")), (3, true), "{run:?}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "root:x:0:0\n");
 }

@@ -179,3 +179,23 @@ async fn a_wide_terminal_shows_whole_names() {
         waiter.await.unwrap().unwrap();
     }
 }
+
+/// A terminal that is closed ends the program in it; nothing goes on reading what is not there.
+#[tokio::test]
+async fn a_terminal_that_is_gone_ends_it() {
+    let cluster = Cluster::start().await.unwrap();
+    let url = cluster.url("postgres");
+    off_the_runtime(move || {
+        let top = Terminal::start(80, 24, &["top", "-d", &url, "--every", "200ms"]);
+        top.shows("connections");
+        let programs = top.programs();
+        assert_eq!(programs.len(), 1, "{programs:?}");
+        drop(top);
+        let until = std::time::Instant::now() + Duration::from_secs(10);
+        while programs.iter().any(|pid| std::path::Path::new(&format!("/proc/{pid}/exe")).exists()) {
+            assert!(std::time::Instant::now() < until, "{programs:?} go on without a terminal");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    })
+    .await;
+}

@@ -53,6 +53,14 @@ impl Terminal {
         self.until(text, |screen| screen.contains(text))
     }
 
+    /// The process ids of what the terminal's shell has started.
+    pub(super) fn programs(&self) -> Vec<u32> {
+        let shell = String::from_utf8(self.tmux(&["list-panes", "-F", "#{pane_pid}"]).stdout).unwrap();
+        let shell = shell.trim();
+        let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
+        children.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+    }
+
     fn tmux(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new("tmux");
         command.arg("-u").args(["-f", "/dev/null"]).arg("-S").arg(&self.socket).args(arguments);

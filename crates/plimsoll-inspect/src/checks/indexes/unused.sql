@@ -36,7 +36,7 @@ WITH RECURSIVE spare AS MATERIALIZED (
 )
 SELECT s.seconds AS statistics_seconds,
        (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_replication) AS standbys,
-       pg_catalog.format('%I.%I', n.nspname, c.relname) AS index_name,
+       CASE WHEN c.oid IS NOT NULL THEN pg_catalog.format('%I.%I', n.nspname, c.relname) END AS index_name,
        u.indrelid::pg_catalog.regclass AS table_name,
        u.bytes, u.is_of_expression,
        c.relkind = 'I' AS is_partitioned,

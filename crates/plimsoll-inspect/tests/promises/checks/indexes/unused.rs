@@ -61,3 +61,12 @@ async fn an_index_that_nothing_uses_is_found_dropped_and_brought_back() {
     drop(user);
     scene.comes_to_be_silent("I03", "index public.by_code").await;
 }
+
+#[tokio::test]
+async fn where_every_index_is_needed_all_is_well() {
+    let db = test_server::database().await.unwrap();
+    db.execute("CREATE TABLE orders (id int PRIMARY KEY)").await.unwrap();
+    let mut scene = Scene::at(&db.url(), "postgres").await;
+    scene.thresholds = vec![("unused_index_statistics", 0.0), ("unused_index_info", 0.0)];
+    scene.finds_nothing("I03").await;
+}
