@@ -77,6 +77,19 @@ pub async fn run(options: &Options) -> Result<Ended> {
     Ok(if attention { Ended::Warned } else { Ended::Well })
 }
 
+impl Found {
+    /// Whether what is shown says enough for a drop. Of indexes that do the same work one has to stay; and that an index was not
+    /// used says something only when scans have been counted for long enough.
+    fn may_be_dropped(&self, index: &Index) -> bool {
+        let stands_in = self.found.indexes.iter().any(|other| other.covered_by.as_ref() == Some(&index.name));
+        match (&index.covered_by, stands_in) {
+            (_, true) => false,
+            (Some(_), false) => true,
+            (None, false) => index.is_invalid || self.unused_is_known,
+        }
+    }
+}
+
 fn text(all: &Found, unused_after: Duration) -> String {
     let found = &all.found;
     let counted_for = found.counted_for.map_or("an unknown time".to_owned(), span);
@@ -108,7 +121,7 @@ fn text(all: &Found, unused_after: Duration) -> String {
     for (number, line) in columns(["MB", "scans", "index"], &rows).lines().enumerate() {
         let _ = writeln!(text, "{line}");
         if let Some(index) = number.checked_sub(1).and_then(|number| found.indexes.get(number)) {
-            text.push_str(&details(index, all.table.is_some(), &counted_for));
+            text.push_str(&details(index, all, &counted_for));
         }
     }
     let hidden = found.standing_out.saturating_sub(found.indexes.len() as u64);
@@ -156,9 +169,9 @@ fn row(index: &Index) -> [String; 3] {
 }
 
 /// What it is, what is wrong with it, and how it is dropped.
-fn details(index: &Index, is_of_one_table: bool, counted_for: &str) -> String {
+fn details(index: &Index, all: &Found, counted_for: &str) -> String {
     let mut told = Vec::new();
-    if !is_of_one_table {
+    if all.table.is_none() {
         told.push(format!("on {}", index.table));
     }
     match (&index.constraint, index.is_unique) {
@@ -194,8 +207,11 @@ fn details(index: &Index, is_of_one_table: bool, counted_for: &str) -> String {
     for one in wrong {
         text.push_str(&lines_from(6, &clean(&one), 8));
     }
-    if let Some(drop) = &index.drop {
+    if let Some(drop) = index.drop.as_ref().filter(|_| all.may_be_dropped(index)) {
         let _ = writeln!(text, "      {drop};");
+        if let Some(definition) = index.definition.as_ref().filter(|_| !index.is_invalid) {
+            let _ = writeln!(text, "      back: {}", show::folded_sql(&format!("{definition};"), 12, 8));
+        }
     }
     text
 }
