@@ -11,7 +11,7 @@
 //! | [`look`] | asks the server, on one connection that is made anew when it was lost |
 //! | [`service`] | asks services for their pool and breaker |
 //! | [`play`] | the terminal: keys in, pictures out |
-//! | [`once`] | one screen as text or JSON |
+//! | `once` | one screen as text or JSON |
 
 mod draw;
 mod keys;

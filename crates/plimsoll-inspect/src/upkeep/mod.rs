@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`holders`] | what keeps dead rows from being removed, and what ends it |
 //! | [`progress`] | how far the vacuums, rewrites and analyzes under way have come |
-//! | [`advice`] | options of a table that fit what is done with it |
+//! | [`mod@advice`] | options of a table that fit what is done with it |
 
 pub mod advice;
 pub mod holders;
