@@ -293,11 +293,18 @@ async fn what_active_sessions_wait_for_is_told_with_their_number() {
     for _ in 0..2 {
         waiting.push(begin(session(&db, None, "waiter").await, "UPDATE devices SET n = 2 WHERE id = 1"));
     }
-    let sleeping = begin(session(&db, None, "sleeper").await, "SELECT pg_sleep(1)");
+    let sleeping = begin(session(&db, None, "sleeper").await, "SELECT pg_sleep(5)");
     blocking_until(&asker, "two wait", |seen| seen.lock_waits == 2).await;
-    let told = asked().await;
-    let of = |kind: &str| told.iter().filter(|one| one.kind == kind).map(|one| one.sessions).sum::<u64>();
-    assert_eq!((of("Lock"), of("Timeout")), (2, 1), "{told:?}");
+    let of = |told: &[WaitEvent], kind: &str| {
+        told.iter().filter(|one| one.kind == kind).map(|one| one.sessions).sum::<u64>()
+    };
+    let mut told = asked().await;
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(15);
+    // The sleeper may not have begun yet.
+    while (of(&told, "Lock"), of(&told, "Timeout")) != (2, 1) {
+        assert!(std::time::Instant::now() < until, "{told:?}");
+        told = asked().await;
+    }
     let sleep = WaitEvent { kind: "Timeout".to_owned(), event: "PgSleep".to_owned(), sessions: 1 };
     assert!(told.contains(&sleep), "{told:?}");
     holder.batch_execute("COMMIT").await.unwrap();
