@@ -7,7 +7,7 @@ use plimsoll_inspect::checks::run::{self, Asking, NotAsked, QUESTION_LIMIT, long
 use plimsoll_inspect::checks::subject::literal;
 use std::fmt;
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
@@ -51,7 +51,15 @@ pub(crate) async fn ask(
 ) -> Result<Result<Vec<SimpleQueryMessage>, Refused>> {
     let limit = limit.unwrap_or(QUESTION_LIMIT);
     let until = Instant::now() + limit + GRACE;
-    let error = match run::question(connection.client(), question, &Asking::default(), until).await {
+    told(run::question(connection.client(), question, &Asking::default(), until).await, limit)
+}
+
+/// The answer, or why the server gave none to this question.
+fn told(
+    asked: Result<Vec<SimpleQueryMessage>, NotAsked>,
+    limit: Duration,
+) -> Result<Result<Vec<SimpleQueryMessage>, Refused>> {
+    let error = match asked {
         Ok(answer) => return Ok(Ok(answer)),
         Err(NotAsked::Refused(error)) => error,
         Err(other) => return Err(other.into()),
@@ -59,16 +67,12 @@ pub(crate) async fn ask(
     let Some(said) = error.as_db_error() else {
         return Err(error).context("the connection was lost");
     };
-    let refused = match *said.code() {
+    Ok(Err(match *said.code() {
         SqlState::LOCK_NOT_AVAILABLE => Refused::Locked,
         SqlState::QUERY_CANCELED => Refused::TooLong(limit),
         SqlState::INSUFFICIENT_PRIVILEGE => Refused::NotAllowed(said.message().to_owned()),
         _ => Refused::Other(format!("{} ({})", said.message(), said.code().code())),
-    };
-    // The transaction of the question is still open, and does nothing more.
-    let ended = timeout_at(Instant::now() + GRACE, connection.client().simple_query("ROLLBACK")).await;
-    ended.context("the server did not answer a rollback")?.context("the connection was lost")?;
-    Ok(Err(refused))
+    }))
 }
 
 /// Asks, and reads the answer; or tells why there is none.
@@ -90,18 +94,15 @@ pub(crate) async fn read_for<T>(
     limit: Duration,
     read: impl Fn(&[SimpleQueryMessage]) -> Result<T, Unreadable>,
 ) -> Result<Result<T, String>> {
-    match long_question(client, question, limit).await {
-        Ok(answer) => Ok(Ok(read(&answer)?)),
-        Err(NotAsked::Refused(error)) => match error.as_db_error() {
-            Some(said) => Ok(Err(match *said.code() {
-                SqlState::QUERY_CANCELED => format!("it took more than {} s", limit.as_secs_f64()),
-                SqlState::LOCK_NOT_AVAILABLE => "another session holds a lock that it needs".to_owned(),
-                _ => format!("{} ({})", said.message(), said.code().code()),
-            })),
-            None => Err(NotAsked::Refused(error).into()),
-        },
-        Err(other) => Err(other.into()),
-    }
+    Ok(match told(long_question(client, question, limit).await, limit)? {
+        Ok(answer) => Ok(read(&answer)?),
+        Err(Refused::Locked) => Err("another session holds a lock that it needs".to_owned()),
+        Err(Refused::TooLong(limit)) => Err(format!("it took more than {} s", limit.as_secs_f64())),
+        Err(Refused::NotAllowed(said)) => {
+            Err(format!("{said} ({})", SqlState::INSUFFICIENT_PRIVILEGE.code()))
+        }
+        Err(Refused::Other(said)) => Err(said),
+    })
 }
 
 /// Whether there is such a table in this database.

@@ -46,7 +46,7 @@ pub(super) async fn look(connection: &DirectConnection) -> Result<Look, NoLook> 
     let answer = run::question(connection.client(), &question, &Asking::default(), until).await;
     let answer = match answer {
         Ok(answer) => answer,
-        Err(NotAsked::Refused(error)) => return Err(refused(connection, &error).await),
+        Err(NotAsked::Refused(error)) => return Err(refused(&error)),
         Err(error) => return Err(NoLook { why: error.to_string(), is_lost: true }),
     };
     let unreadable = |error: plimsoll_inspect::Unreadable| NoLook { why: error.to_string(), is_lost: false };
@@ -56,12 +56,11 @@ pub(super) async fn look(connection: &DirectConnection) -> Result<Look, NoLook> 
     Ok(Look { sessions, numbers })
 }
 
-/// What the server said against it; and the session is put in order for the next question.
-async fn refused(connection: &DirectConnection, error: &tokio_postgres::Error) -> NoLook {
+/// What the server said against it.
+fn refused(error: &tokio_postgres::Error) -> NoLook {
     let Some(said) = error.as_db_error() else {
         return NoLook { why: format!("the connection was lost: {error}"), is_lost: true };
     };
-    let put_in_order = timeout(LOOK_LIMIT, connection.client().simple_query("ROLLBACK")).await;
     let why = match *said.code() {
         SqlState::LOCK_NOT_AVAILABLE => {
             "a table of the catalog is locked by another session, so the sessions cannot be listed".to_owned()
@@ -69,7 +68,7 @@ async fn refused(connection: &DirectConnection, error: &tokio_postgres::Error) -
         SqlState::QUERY_CANCELED => "the server took too long to list the sessions".to_owned(),
         _ => format!("{} ({})", said.message(), said.code().code()),
     };
-    NoLook { why, is_lost: !matches!(put_in_order, Ok(Ok(_))) }
+    NoLook { why, is_lost: false }
 }
 
 /// Asks again and again, and stops what it is told to, until the reader of the answers is gone.

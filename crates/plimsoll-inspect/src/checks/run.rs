@@ -64,9 +64,6 @@ pub enum NotAsked {
 pub async fn subject(client: &Client, asking: &Asking<'_>, until: Instant) -> Result<Subject, NotAsked> {
     let answer = match question(client, ABOUT, asking, until).await {
         Err(NotAsked::Refused(error)) if is_held_up(&error) => {
-            let limit = until.saturating_duration_since(Instant::now());
-            let put_in_order = timeout_at(until, client.simple_query("ROLLBACK")).await;
-            put_in_order.map_err(|_| NotAsked::Hangs(limit))??;
             question(client, ABOUT_UNDER_LOCKS, asking, until).await?
         }
         answer => answer?,
@@ -79,7 +76,8 @@ fn is_held_up(error: &tokio_postgres::Error) -> bool {
     matches!(error.code(), Some(&(SqlState::LOCK_NOT_AVAILABLE | SqlState::QUERY_CANCELED)))
 }
 
-/// Asks one question as the checks are asked: in a transaction that only reads, within the same limits.
+/// Asks one question as the checks are asked: in a transaction that only reads, within the same limits. The session is in order
+/// afterwards, also where the server refused.
 ///
 /// # Errors
 /// The server refuses, or does not answer in time.
@@ -92,11 +90,31 @@ pub async fn question(
     asking: &Asking<'_>,
     until: Instant,
 ) -> Result<Vec<SimpleQueryMessage>, NotAsked> {
+    put(client, &transaction(question, asking.role, QUESTION_LIMIT), until).await
+}
+
+/// Sends a transaction, and ends it where the server refused.
+async fn put(
+    client: &Client,
+    transaction: &str,
+    until: Instant,
+) -> Result<Vec<SimpleQueryMessage>, NotAsked> {
     let limit = until.saturating_duration_since(Instant::now());
-    match timeout_at(until, client.simple_query(&transaction(question, asking.role, QUESTION_LIMIT))).await {
-        Ok(answer) => Ok(answer?),
+    match timeout_at(until, client.simple_query(transaction)).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(refused)) => {
+            // Should this fail too, the next question tells.
+            let _ = is_put_in_order(client, until).await;
+            Err(refused.into())
+        }
         Err(_) => Err(NotAsked::Hangs(limit)),
     }
+}
+
+/// Ends the transaction of a question that was refused; whether that was done by then.
+async fn is_put_in_order(client: &Client, until: Instant) -> bool {
+    let ended = timeout_at(until, client.simple_query("ROLLBACK")).await;
+    matches!(ended, Ok(Ok(_)))
 }
 
 /// Refuses a server that is older than what the checks were tried on.
@@ -130,17 +148,7 @@ pub async fn long_question(
     question: &str,
     limit: Duration,
 ) -> Result<Vec<SimpleQueryMessage>, NotAsked> {
-    let until = Instant::now() + limit + GRACE;
-    let asked = timeout_at(until, client.simple_query(&transaction(question, "", limit))).await;
-    match asked {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(refused)) => {
-            // Should this fail too, the next question tells.
-            let _ = timeout_at(until + GRACE, client.simple_query("ROLLBACK")).await;
-            Err(refused.into())
-        }
-        Err(_) => Err(NotAsked::Hangs(limit + GRACE)),
-    }
+    put(client, &transaction(question, "", limit), Instant::now() + limit + GRACE).await
 }
 
 /// Asks these checks, of the server and, if there is one, of the pooler's console. `begins` hears of each check before it is
@@ -311,11 +319,8 @@ impl Run<'_> {
             self.ended = Some(why.clone());
             return why;
         };
-        if place == Place::Server {
-            let put_in_order = timeout_at(self.until, self.client.simple_query("ROLLBACK")).await;
-            if !matches!(put_in_order, Ok(Ok(_))) {
-                self.ended = Some("the connection was lost after a question that failed".to_owned());
-            }
+        if place == Place::Server && !is_put_in_order(self.client, self.until).await {
+            self.ended = Some("the connection was lost after a question that failed".to_owned());
         }
         match *said.code() {
             SqlState::QUERY_CANCELED => format!("it took more than {} s", QUESTION_LIMIT.as_secs()),

@@ -10,7 +10,7 @@ use crate::checks::setting_value::SettingValue;
 use crate::checks::subject::{Subject, literal};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 const RIGHTS: &str = include_str!("situation.sql");
@@ -110,13 +110,7 @@ pub async fn ask(
     until: Instant,
 ) -> Result<Vec<SimpleQueryMessage>, NotAsked> {
     let by = until.min(Instant::now() + QUESTION_LIMIT + Duration::from_secs(1));
-    let asking = Asking { role, thresholds: Thresholds::default() };
-    let answer = run::question(client, question, &asking, by).await;
-    if matches!(answer, Err(NotAsked::Refused(_))) {
-        // The session is put in order for the next question; if it cannot be, that one says so.
-        let _ = timeout_at(by, client.simple_query("ROLLBACK")).await;
-    }
-    answer
+    run::question(client, question, &Asking { role, thresholds: Thresholds::default() }, by).await
 }
 
 /// The setting as a new session of the application's role has it, asked of the catalogs: its value and where that comes from. A
