@@ -1,11 +1,11 @@
 //! Rows under each other, within the width of a terminal, and the numbers in them as people write them.
 
 use crate::sessions::printable;
+use crate::show::folded;
+#[cfg(test)]
+use crate::show::wrap::WIDTH;
 use std::fmt::Write;
 use std::time::Duration;
-
-/// What every terminal has.
-pub(crate) const WIDTH: usize = 80;
 
 /// A line of heads and one for each row. Columns stand to the right, the last one to the left. It is for names, which stay whole: a name
 /// that is cut cannot be copied.
@@ -41,19 +41,7 @@ pub(crate) fn lines(text: &str, indent: usize) -> String {
 
 /// The same, with blanks before the first line too.
 pub(crate) fn lines_from(first: usize, text: &str, indent: usize) -> String {
-    let mut all = String::new();
-    let mut line = " ".repeat(first);
-    for word in text.split_whitespace() {
-        if !line.trim().is_empty() && line.chars().count() + 1 + word.chars().count() > WIDTH {
-            let _ = writeln!(all, "{line}");
-            line = " ".repeat(indent);
-        } else if !line.trim().is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    let _ = writeln!(all, "{line}");
-    all
+    format!("{}{}\n", " ".repeat(first), folded(text, first, indent))
 }
 
 /// `12,345`.
@@ -108,15 +96,21 @@ fn two(more: u64, unit: &str, less: u64, of: &str) -> String {
 /// A text that a test holds against the file `tests/screens/NAME`, and each of whose lines fits a terminal.
 #[cfg(test)]
 pub(crate) fn is_the_screen(name: &str, text: &str) {
-    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/screens").join(name);
-    if std::env::var_os("PLIMSOLL_BLESS").is_some() {
-        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        std::fs::write(&file, text).unwrap();
-    }
-    assert_eq!(text, std::fs::read_to_string(&file).unwrap_or_default(), "{}", file.display());
+    is_kept(name, text);
     for line in text.lines() {
         assert!(line.chars().count() <= WIDTH, "{line:?} fits a terminal");
     }
+}
+
+/// The same of any width. `PLIMSOLL_BLESS=1` writes the file anew.
+#[cfg(test)]
+pub(crate) fn is_kept(name: &str, text: &str) {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/screens").join(name);
+    if std::env::var_os("PLIMSOLL_BLESS").is_some() {
+        std::fs::write(&file, text).unwrap();
+    }
+    let kept = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(text == kept, "{} is out of date (PLIMSOLL_BLESS=1):\n{text}", file.display());
 }
 
 #[cfg(test)]

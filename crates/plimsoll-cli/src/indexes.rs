@@ -203,9 +203,9 @@ fn details(index: &Index, all: &Found, counted_for: &str) -> String {
     } else if index.scans == 0 && index.serves_foreign_key && index.covered_by.is_none() {
         wrong.push("no scan yet, and deletes in the table that its foreign key refers to need it".to_owned());
     }
-    let mut text = lines_from(6, &clean(&told.join(", ")), 8);
+    let mut text = lines_from(6, &told.join(", "), 8);
     for one in wrong {
-        text.push_str(&lines_from(6, &clean(&one), 8));
+        text.push_str(&lines_from(6, &one, 8));
     }
     if let Some(drop) = index.drop.as_ref().filter(|_| all.may_be_dropped(index)) {
         let _ = writeln!(text, "      {drop};");
@@ -214,10 +214,6 @@ fn details(index: &Index, all: &Found, counted_for: &str) -> String {
         }
     }
     text
-}
-
-fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub(crate) use choice::{pause, time};
 pub mod long;
 pub mod stop;
 
+use crate::show;
 use anyhow::{Context, Result};
 use plimsoll::DirectConnection;
 use plimsoll_inspect::checks::run::{self, Asking};
@@ -62,7 +63,7 @@ fn rounded(span: Duration) -> Duration {
 /// One line of at most so many characters, without anything that could move a terminal's cursor.
 pub(crate) fn printable(text: &str, most: usize) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let clean: String = words.join(" ").chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    let clean = show::without_control(&words.join(" "));
     if clean.chars().count() <= most {
         clean
     } else {

@@ -1,9 +1,7 @@
 //! Sentences and statements in lines that fit a terminal of 80 columns, and how long ago something was.
 
+use super::wrap::{WIDTH, in_lines};
 use std::time::Duration;
-
-/// How wide a screen is at least.
-const COLUMNS: usize = 80;
 
 /// A sentence on as many lines as it takes, each with this indent but the first, which begins where it is put.
 pub(crate) fn folded(text: &str, begins: usize, indent: usize) -> String {
@@ -31,22 +29,7 @@ pub(crate) fn folded_sql(sql: &str, begins: usize, indent: usize) -> String {
 }
 
 fn fold(words: impl Iterator<Item = String>, begins: usize, indent: usize) -> String {
-    let (mut text, mut column, mut is_first) = (String::new(), begins, true);
-    for word in words {
-        let width = word.chars().count();
-        if !is_first && column + 1 + width > COLUMNS {
-            text.push('\n');
-            text.extend(std::iter::repeat_n(' ', indent));
-            column = indent;
-        } else if !is_first {
-            text.push(' ');
-            column += 1;
-        }
-        text.push_str(&without_control(&word));
-        column += width;
-        is_first = false;
-    }
-    text
+    in_lines(words.map(|word| without_control(&word)), WIDTH, begins, indent)
 }
 
 /// Without anything that could move a terminal's cursor: names come from the database.
@@ -72,7 +55,7 @@ mod tests {
     fn lines_end_before_the_screen_does_and_quotes_stay_whole() {
         let text = "word ".repeat(40);
         for line in folded(&text, 10, 4).lines().skip(1) {
-            assert!(line.chars().count() <= COLUMNS && line.starts_with("    word"), "{line:?}");
+            assert!(line.chars().count() <= WIDTH && line.starts_with("    word"), "{line:?}");
         }
         let name = "\"a name with many spaces that is longer than what is left\"";
         let sql = format!(

@@ -5,13 +5,27 @@
 
 use unicode_width::UnicodeWidthStr;
 
+/// What every terminal has.
+pub(crate) const WIDTH: usize = 80;
+
 /// The text in lines of at most this width, each but the first behind this many blanks. The first has so many columns taken
 /// already.
 pub(crate) fn wrapped(text: &str, width: usize, taken: usize, indent: usize) -> String {
+    in_lines(text.split_whitespace(), width, taken, indent)
+}
+
+/// The same of these words.
+pub(super) fn in_lines(
+    words: impl Iterator<Item: AsRef<str>>,
+    width: usize,
+    taken: usize,
+    indent: usize,
+) -> String {
     let mut lines = String::new();
     let mut column = taken;
     let mut is_first = true;
-    for word in text.split_whitespace() {
+    for word in words {
+        let word = word.as_ref();
         let wide = word.width();
         if !is_first && column + 1 + wide > width {
             lines.push('\n');

@@ -1,8 +1,9 @@
 //! The statements as text: a line of numbers for each, and its text below.
 
 use super::{Found, Shown, What};
-use crate::columns::{WIDTH, columns, counted, lines, short, span};
+use crate::columns::{columns, counted, lines, short, span};
 use crate::sessions::printable;
+use crate::show::wrap::WIDTH;
 use plimsoll_inspect::statements::history::Growth;
 use plimsoll_inspect::statements::{Order, TopStatements};
 use std::fmt::Write;

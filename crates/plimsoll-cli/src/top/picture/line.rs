@@ -46,7 +46,7 @@ pub(in crate::top) fn clean(text: &str) -> String {
 
 /// The text in exactly so many columns: cut, which `..` shows, or filled up. The wide characters of East Asia take two columns.
 pub(in crate::top) fn fit(text: &str, columns: usize) -> String {
-    let mut text: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    let mut text = crate::show::without_control(text);
     if text.width() > columns {
         let mark = if columns >= 4 { ".." } else { "" };
         let room = columns - mark.len();
