@@ -1,7 +1,7 @@
 //! `plimsoll migrate`: what is pending is shown, nothing is applied without consent, and a file that cannot get its lock leaves
-//! nothing and holds nobody up.
+//! nothing and holds no other session up.
 
-use crate::command::{Run, output_of};
+use crate::command::plimsoll_of;
 use crate::server_sessions::session;
 use plimsoll_embedded::test_server;
 use serde_json::Value;
@@ -10,13 +10,6 @@ use std::path::Path;
 
 fn file(folder: &Path, name: &str, text: &str) {
     std::fs::write(folder.join(name), text).unwrap();
-}
-
-async fn run(arguments: &[&str]) -> Run {
-    let arguments: Vec<String> = arguments.iter().map(|&it| it.to_owned()).collect();
-    tokio::task::spawn_blocking(move || output_of(&arguments.iter().map(String::as_str).collect::<Vec<_>>()))
-        .await
-        .unwrap()
 }
 
 #[tokio::test]
@@ -33,36 +26,36 @@ async fn status_plan_apply() {
         "-- plimsoll: no transaction\nCREATE INDEX CONCURRENTLY a_x ON a (x);\n",
     );
 
-    let status = run(&["migrate", "-d", &url, "status", path]).await;
+    let status = plimsoll_of(&["migrate", "-d", &url, "status", path]).await;
     assert_eq!((status.status, status.out.contains("3 pending.")), (1, true), "{status:?}");
-    let plan = run(&["migrate", "-d", &url, "plan", path]).await;
+    let plan = plimsoll_of(&["migrate", "-d", &url, "plan", path]).await;
     assert!(
         plan.out.contains("-- 003_c.sql (outside a transaction") && plan.out.contains("CREATE TABLE b"),
         "{plan:?}"
     );
 
-    let refused = run(&["migrate", "-d", &url, "apply", path]).await;
+    let refused = plimsoll_of(&["migrate", "-d", &url, "apply", path]).await;
     assert_eq!((refused.status, refused.error.contains("say --yes")), (3, true), "{refused:?}");
     assert!(db.execute("SELECT 1 FROM pg_class WHERE relname = 'a'").await.unwrap().is_empty());
 
-    let one = run(&["migrate", "-d", &url, "apply", path, "--steps", "1", "--yes"]).await;
+    let one = plimsoll_of(&["migrate", "-d", &url, "apply", path, "--steps", "1", "--yes"]).await;
     assert!(
         one.status == 0 && one.out.starts_with("applied 001_a.sql in ") && one.out.lines().count() == 1,
         "{one:?}"
     );
-    let rest = run(&["migrate", "-d", &url, "apply", path, "--yes"]).await;
+    let rest = plimsoll_of(&["migrate", "-d", &url, "apply", path, "--yes"]).await;
     assert!(rest.out.contains("applied 002_b.sql") && rest.out.contains("applied 003_c.sql"), "{rest:?}");
-    let done = run(&["migrate", "-d", &url, "apply", path, "--yes"]).await;
+    let done = plimsoll_of(&["migrate", "-d", &url, "apply", path, "--yes"]).await;
     assert_eq!((done.status, done.out.as_str()), (0, "Every file is applied.\n"));
 
     file(folder.path(), "001_a.sql", "CREATE TABLE a (x bigint);\n");
     std::fs::remove_file(folder.path().join("002_b.sql")).unwrap();
-    let status = run(&["migrate", "-d", &url, "status", path, "--json"]).await;
+    let status = plimsoll_of(&["migrate", "-d", &url, "status", path, "--json"]).await;
     let found: Value = serde_json::from_str(&status.out).unwrap();
     let states: Vec<&str> =
         found["files"].as_array().unwrap().iter().map(|it| it["state"].as_str().unwrap()).collect();
     assert_eq!((status.status, states), (2, vec!["changed", "unknown", "applied"]), "{status:?}");
-    let refused = run(&["migrate", "-d", &url, "apply", path, "--yes"]).await;
+    let refused = plimsoll_of(&["migrate", "-d", &url, "apply", path, "--yes"]).await;
     assert_eq!(
         (refused.status, refused.error.contains("001_a.sql was changed after it was applied")),
         (3, true),
@@ -80,9 +73,19 @@ async fn a_table_that_is_in_use_is_not_waited_for() {
     let holder = session(&url, "holder").await;
     holder.batch_execute("BEGIN; SELECT * FROM a").await.unwrap();
     let path = folder.path().to_str().unwrap();
-    let failed =
-        run(&["migrate", "-d", &url, "apply", path, "--yes", "--lock-timeout", "100ms", "--retries", "1"])
-            .await;
+    let failed = plimsoll_of(&[
+        "migrate",
+        "-d",
+        &url,
+        "apply",
+        path,
+        "--yes",
+        "--lock-timeout",
+        "100ms",
+        "--retries",
+        "1",
+    ])
+    .await;
     assert_eq!(failed.status, 3, "{failed:?}");
     assert!(
         failed.error.contains("001_a.sql failed in statement 2") && failed.error.contains("after 2 tries"),
@@ -101,7 +104,7 @@ async fn squawk_is_asked_where_it_is_installed() {
     let folder = tempfile::tempdir().unwrap();
     file(folder.path(), "001_a.sql", "CREATE TABLE a (x integer);\n");
     let path = folder.path().to_str().unwrap();
-    let none = run(&["migrate", "-d", &url, "lint", path]).await;
+    let none = plimsoll_of(&["migrate", "-d", &url, "lint", path]).await;
     assert_eq!((none.status, none.error.contains("squawk is not installed")), (3, true), "{none:?}");
 
     // A stand-in by that name shows what it is given: the real one is another project's.

@@ -1,18 +1,11 @@
 //! `plimsoll long`, `cancel` and `terminate`: what is listed is what goes on, what is shown is not stopped, what is stopped is what
 //! was shown, and each stop leaves a line.
 
-use crate::command::{Run, output_of};
+use crate::command::plimsoll_of;
 use crate::server_sessions::{begin, session};
 use plimsoll_embedded::{Cluster, test_server};
 use serde_json::Value;
 use tokio_postgres::Error;
-
-async fn run(arguments: &[&str]) -> Run {
-    let arguments: Vec<String> = arguments.iter().map(|&it| it.to_owned()).collect();
-    tokio::task::spawn_blocking(move || output_of(&arguments.iter().map(String::as_str).collect::<Vec<_>>()))
-        .await
-        .unwrap()
-}
 
 fn code(ended: Result<(), Error>) -> String {
     ended.unwrap_err().code().map_or("closed".to_owned(), |code| code.code().to_owned())
@@ -25,7 +18,7 @@ async fn what_is_shown_is_stopped_with_run_and_never_without() {
     let running = begin(&url, &name, "/* nightly */ SELECT pg_sleep(600)").await;
     let other = begin(&url, &format!("{}-other", db.name()), "SELECT pg_sleep(600)").await;
 
-    let listed = run(&["long", "-d", &url, "--application", &name, "--min", "1ms"]).await;
+    let listed = plimsoll_of(&["long", "-d", &url, "--application", &name, "--min", "1ms"]).await;
     assert_eq!(listed.status, 0, "{listed:?}");
     assert!(
         listed.out.contains("/* nightly */ SELECT pg_sleep(600)") && listed.out.contains("active"),
@@ -38,14 +31,14 @@ async fn what_is_shown_is_stopped_with_run_and_never_without() {
         listed.out
     );
 
-    let shown = run(&["cancel", "-d", &url, "--application", &format!("{}-rep*", db.name())]).await;
+    let shown = plimsoll_of(&["cancel", "-d", &url, "--application", &format!("{}-rep*", db.name())]).await;
     assert!(shown.out.contains("Nothing was stopped: this was a look."), "{shown:?}");
     assert!(!running.is_finished());
 
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("audit.jsonl");
     let audit = file.to_str().unwrap();
-    let done = run(&[
+    let done = plimsoll_of(&[
         "cancel",
         "-d",
         &url,
@@ -79,7 +72,8 @@ async fn the_safest_root_of_a_pile_is_found_and_ends_it() {
 
     // The shared server may have other piles; this one is meant.
     let listed =
-        run(&["long", "-d", &url, "--application", "holder", "--blocking", "--min", "1ms", "--json"]).await;
+        plimsoll_of(&["long", "-d", &url, "--application", "holder", "--blocking", "--min", "1ms", "--json"])
+            .await;
     let found: Value = serde_json::from_str(&listed.out).unwrap();
     let ours = found["sessions"].as_array().unwrap().iter().find(|it| it["database"] == db.name()).unwrap();
     assert_eq!(
@@ -92,18 +86,19 @@ async fn the_safest_root_of_a_pile_is_found_and_ends_it() {
     let pid = ours["pid"].to_string();
 
     // A cancel does nothing to a session that stands still; with an escalation it is terminated.
-    let cancelled = run(&["cancel", "-d", &url, "--application", "holder", "--idle-in-transaction"]).await;
+    let cancelled =
+        plimsoll_of(&["cancel", "-d", &url, "--application", "holder", "--idle-in-transaction"]).await;
     assert!(cancelled.out.contains("left alone: it stands still in its transaction"), "{}", cancelled.out);
-    let named = run(&["cancel", "-d", &url, &pid, "--run"]).await;
+    let named = plimsoll_of(&["cancel", "-d", &url, &pid, "--run"]).await;
     assert!(named.out.contains("left alone: it stands still"), "{}", named.out);
-    let done = run(&["cancel", "-d", &url, "--blocking", &pid, "--escalate", "1s", "--run"]).await;
+    let done = plimsoll_of(&["cancel", "-d", &url, "--blocking", &pid, "--escalate", "1s", "--run"]).await;
     assert_eq!((done.status, done.out.contains("so the session was terminated")), (0, true), "{done:?}");
     waiter.await.unwrap().unwrap();
     assert!(holder.batch_execute("COMMIT").await.is_err());
     let rows = db.execute("SELECT a FROM t").await.unwrap();
     assert_eq!(rows.len(), 1);
 
-    let again = run(&["terminate", "-d", &url, &pid, "--run"]).await;
+    let again = plimsoll_of(&["terminate", "-d", &url, &pid, "--run"]).await;
     assert!(again.out.contains("No session fits."), "{again:?}");
 }
 
@@ -111,12 +106,13 @@ async fn the_safest_root_of_a_pile_is_found_and_ends_it() {
 async fn nothing_is_stopped_that_was_not_said() {
     let db = test_server::database().await.unwrap();
     let url = db.url();
-    let refused = run(&["terminate", "-d", &url, "--run"]).await;
+    let refused = plimsoll_of(&["terminate", "-d", &url, "--run"]).await;
     assert_eq!(refused.status, 3, "{refused:?}");
     assert!(refused.error.contains("say which sessions are meant"), "{}", refused.error);
-    let refused = run(&["cancel", "-d", &url, "1", "--run", "--audit", "/no/such/folder/audit"]).await;
+    let refused =
+        plimsoll_of(&["cancel", "-d", &url, "1", "--run", "--audit", "/no/such/folder/audit"]).await;
     assert_eq!((refused.status, refused.error.contains("nothing was stopped")), (3, true), "{refused:?}");
-    let refused = run(&["cancel", "-d", &url, "--older-than", "5"]).await;
+    let refused = plimsoll_of(&["cancel", "-d", &url, "--older-than", "5"]).await;
     assert_eq!((refused.status, refused.error.contains("write it with its unit")), (3, true), "{refused:?}");
 }
 
@@ -127,16 +123,16 @@ async fn a_role_without_rights_is_told_what_it_may_not() {
     cluster.execute("postgres", "CREATE ROLE small LOGIN PASSWORD 'pw'").await.unwrap();
     let small = format!("postgres://small:pw@{}:{}/postgres", cluster.host(), cluster.port());
     let running = begin(&cluster.url("postgres"), "big", "SELECT pg_sleep(600)").await;
-    let listed = run(&["long", "-d", &small]).await;
+    let listed = plimsoll_of(&["long", "-d", &small]).await;
     assert_eq!((listed.status, listed.out.contains("GRANT pg_read_all_stats")), (3, true), "{listed:?}");
-    let shown = run(&["cancel", "-d", &small, "--application", "big", "--run"]).await;
+    let shown = plimsoll_of(&["cancel", "-d", &small, "--application", "big", "--run"]).await;
     assert!(shown.out.contains("left alone: what it does is hidden"), "{shown:?}");
     cluster.execute("postgres", "GRANT pg_read_all_stats TO small").await.unwrap();
-    let refused = run(&["cancel", "-d", &small, "--application", "big", "--run"]).await;
+    let refused = plimsoll_of(&["cancel", "-d", &small, "--application", "big", "--run"]).await;
     assert_eq!((refused.status, refused.error.contains("GRANT pg_signal_backend")), (3, true), "{refused:?}");
     assert!(!running.is_finished());
     // The server's log tells who stopped what.
-    let done = run(&[
+    let done = plimsoll_of(&[
         "cancel",
         "-d",
         &cluster.url("postgres"),

@@ -2,13 +2,12 @@
 
 mod the_weekly_run_is_a_timer;
 
-use crate::command::{Run, output_of};
+use crate::command::{Run, is_the_screen, plimsoll_of};
 use crate::server_sessions::session;
 use plimsoll_embedded::test_server::{self, TestDatabase};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::io::Read;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -16,14 +15,8 @@ use tokio::time::{Instant, timeout};
 /// Above 30 % is a warning and above 99 % is trouble, however small it is.
 const THRESHOLDS: [&str; 8] = ["--warn", "30", "--warn-mb", "0", "--crit", "99", "--crit-mb", "0"];
 
-pub(super) async fn run(arguments: &[&str]) -> Run {
-    let arguments: Vec<String> = arguments.iter().map(|&it| it.to_owned()).collect();
-    let run = move || output_of(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
-    tokio::task::spawn_blocking(run).await.unwrap()
-}
-
 async fn bloat(url: &str, more: &[&str]) -> Run {
-    run(&[&["bloat", "-d", url], more].concat()).await
+    plimsoll_of(&[&["bloat", "-d", url], more].concat()).await
 }
 
 fn json(run: &Run) -> Value {
@@ -269,7 +262,7 @@ const SLOW_COUNT: &str = "CREATE OR REPLACE FUNCTION pgstattuple(reloid regclass
     OUT dead_tuple_percent float8, OUT free_space bigint, OUT free_percent float8) LANGUAGE sql \
     AS 'SELECT 0::bigint, 0::bigint, 0::bigint, 0::float8, 0::bigint, 0::bigint, 0::float8, 0::bigint, 0::float8 FROM pg_sleep(60)'";
 
-/// The screen of a made database is what it was, but for its name. `PLIMSOLL_BLESS=1` writes it anew.
+/// The screen of a made database is what it was, but for its name.
 #[tokio::test]
 async fn the_screen_is_what_it_was() {
     let db = database(true).await;
@@ -295,9 +288,5 @@ async fn the_screen_is_what_it_was() {
     let counted = bloat(&db.url(), &[&thresholds[..], &["--exact", "--table", "emptied"]].concat()).await.out;
     let text =
         format!("{text}\n== with --exact --table emptied ==\n\n{counted}").replace(db.name(), "<name>");
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/screens/bloat.txt");
-    if std::env::var_os("PLIMSOLL_BLESS").is_some() {
-        std::fs::write(&golden, &text).unwrap();
-    }
-    assert_eq!(text, std::fs::read_to_string(&golden).unwrap_or_default());
+    is_the_screen("bloat.txt", &text);
 }

@@ -1,6 +1,7 @@
 //! The units in `deploy/systemd` are units to systemd, and what they start does what they say.
 
-use super::{database, run};
+use super::database;
+use crate::command::plimsoll_of;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -48,7 +49,7 @@ async fn what_it_starts_can_be_run() {
     let db = database(true).await;
     let url = db.url();
     let arguments: Vec<&str> = line.split_whitespace().chain(["-d", &url]).collect();
-    let run = run(&arguments).await;
+    let run = plimsoll_of(&arguments).await;
     assert_eq!(run.status, 0, "all of it is below the thresholds: {run:?}");
     assert!(run.out.contains("counted by pgstattuple"), "{}", run.out);
 }

@@ -11,15 +11,20 @@ use std::time::{Duration, Instant};
 
 const SESSIONS: &str = "SELECT count(*)::text AS n FROM pg_stat_activity WHERE application_name = 'plimsoll doctor' AND datname = current_database()";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn where_a_question_is_never_answered() {
-    let db = test_server::database().await.unwrap();
+/// A wire on which the question of G01 goes to nowhere, and the client is not told; and the URL that leads through it.
+async fn losing_the_question(db: &test_server::TestDatabase) -> (Proxy, String) {
     let wire = Proxy::in_front_of(("127.0.0.1", db.server().port())).await.unwrap();
-    // The question goes to nowhere, and the client is not told.
     let lost = Fault::on_message(Direction::ToServer, b'Q', "pg_db_role_setting", When::Before)
         .ending(Cut::ServerGone);
     wire.set_once(lost);
     let url = db.url().replace(&format!(":{}/", db.server().port()), &format!(":{}/", wire.port()));
+    (wire, url)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_question_is_never_answered() {
+    let db = test_server::database().await.unwrap();
+    let (wire, url) = losing_the_question(&db).await;
     let begun = Instant::now();
     let ran = runs(plimsoll(&["doctor", &url, "--only", "G01", "--within", "2"])).await;
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?} {ran:?}", begun.elapsed());
@@ -33,11 +38,7 @@ async fn where_a_question_is_never_answered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn and_somebody_who_does_not_want_to_wait_is_not_made_to() {
     let db = test_server::database().await.unwrap();
-    let wire = Proxy::in_front_of(("127.0.0.1", db.server().port())).await.unwrap();
-    let lost = Fault::on_message(Direction::ToServer, b'Q', "pg_db_role_setting", When::Before)
-        .ending(Cut::ServerGone);
-    wire.set_once(lost);
-    let url = db.url().replace(&format!(":{}/", db.server().port()), &format!(":{}/", wire.port()));
+    let (wire, url) = losing_the_question(&db).await;
     let mut doctor = plimsoll(&["doctor", &url, "--only", "G01", "--within", "600"]);
     let mut doctor = doctor.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wire.until_struck(1).await;

@@ -1,6 +1,6 @@
 //! `plimsoll timeouts` reads the limits from where they are set, and tells which lie the wrong way round.
 
-use crate::command::output_of;
+use crate::command::{is_the_screen, output_of};
 use plimsoll_embedded::{Cluster, PgBouncer, PoolMode, test_server};
 use serde_json::Value;
 use std::path::Path;
@@ -76,7 +76,7 @@ async fn a_server_a_pooler_and_a_proxy_are_held_against_each_other() {
     assert!(run.out.contains("Every limit that was found lies inside the one around it."), "{}", run.out);
 }
 
-/// The screen of a made-up set of files is what it was. `PLIMSOLL_BLESS=1` writes it anew.
+/// The screen of a made-up set of files is what it was.
 #[test]
 fn the_screen_is_what_it_was() {
     let folder = tempfile::tempdir().unwrap();
@@ -103,11 +103,7 @@ fn the_screen_is_what_it_was() {
     ];
     let run = output_of(&all);
     assert_eq!(run.status, 2, "{run:?}");
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/screens/timeouts.txt");
-    if std::env::var_os("PLIMSOLL_BLESS").is_some() {
-        std::fs::write(&golden, &run.out).unwrap();
-    }
-    assert_eq!(run.out, std::fs::read_to_string(&golden).unwrap_or_default());
+    is_the_screen("timeouts.txt", &run.out);
     assert!(!format!("{run:?}").contains("neverprinted"));
 }
 

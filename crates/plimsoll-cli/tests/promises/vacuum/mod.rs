@@ -1,22 +1,15 @@
 //! `plimsoll vacuum` tells what autovacuum would do with each table, what holds it back, and what puts it right.
 
-use crate::command::{Run, output_of};
+use crate::command::{is_the_screen, plimsoll_of};
 use crate::server_sessions::session;
 use plimsoll_embedded::{Cluster, test_server};
 use serde_json::Value;
-use std::path::Path;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-async fn run(arguments: &[&str]) -> Run {
-    let arguments: Vec<String> = arguments.iter().map(|&it| it.to_owned()).collect();
-    let run = move || output_of(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
-    tokio::task::spawn_blocking(run).await.unwrap()
-}
-
 /// What it finds at this server.
 async fn found(url: &str, more: &[&str]) -> Value {
-    let run = run(&[&["vacuum", "-d", url, "--json"], more].concat()).await;
+    let run = plimsoll_of(&[&["vacuum", "-d", url, "--json"], more].concat()).await;
     serde_json::from_str(&run.out).unwrap_or_else(|error| panic!("{error}: {run:?}"))
 }
 
@@ -77,7 +70,7 @@ async fn what_is_due_is_told_with_the_limits_and_what_came_last() {
     assert_eq!((&state["dead_limit"], &state["inserted_limit"]), (&250.0.into(), &1200.0.into()));
     assert_eq!((&state["autovacuumed_seconds"], state["vacuumed_seconds"].is_u64()), (&Value::Null, true));
     assert_eq!(well["schema_version"], 1);
-    assert_eq!(run(&["vacuum", "-d", &url]).await.status, 0, "nothing is due");
+    assert_eq!(plimsoll_of(&["vacuum", "-d", &url]).await.status, 0, "nothing is due");
 
     cluster.execute("postgres", "UPDATE orders SET v = 2 WHERE id <= 150").await.unwrap();
     let due = until(&url, &[], "300 changes", |it| {
@@ -88,7 +81,7 @@ async fn what_is_due_is_told_with_the_limits_and_what_came_last() {
     assert_eq!((&state["due_vacuum"], &state["due_analyze"]), (&true.into(), &true.into()), "{due:#}");
     let renewal = of(&due, "analyze", "public.orders").unwrap();
     assert_eq!(renewal["run"], "ANALYZE public.orders");
-    assert_eq!(run(&["vacuum", "-d", &url]).await.status, 1, "statistics want renewing");
+    assert_eq!(plimsoll_of(&["vacuum", "-d", &url]).await.status, 1, "statistics want renewing");
     cluster.execute("postgres", renewal["run"].as_str().unwrap()).await.unwrap();
     let after = until(&url, &[], "an analyze", |it| {
         table(it, "public.orders").is_some_and(|it| it["modified"] == 0.0)
@@ -148,7 +141,7 @@ async fn what_holds_dead_rows_back_is_named_with_what_ends_it() {
         cluster.execute("postgres", "INSERT INTO t VALUES (1)").await.unwrap();
     }
     let args = ["vacuum", "-d", &url, "--held", "2"];
-    let held = run(&args).await;
+    let held = plimsoll_of(&args).await;
     assert_eq!(held.status, 1, "{held:?}");
     assert!(held.out.contains("! session ") && held.out.contains("report, user"), "{}", held.out);
     let json = found(&url, &["--held", "2"]).await;
@@ -176,7 +169,7 @@ async fn a_vacuum_under_way_is_shown_with_how_far_it_has_come() {
     let work = &seen["under_way"][0];
     assert_eq!((&work["work"], &work["table"]), (&"vacuum".into(), &"public.big".into()), "{seen:#}");
     assert_eq!((&work["phase"], &work["is_automatic"]), (&"scanning heap".into(), &false.into()));
-    let text = run(&["vacuum", "-d", &url]).await.out;
+    let text = plimsoll_of(&["vacuum", "-d", &url]).await.out;
     assert!(text.contains("vacuum of public.big, pid") && text.contains("by hand"), "{text}");
     assert_eq!(table(&seen, "public.big").map(|it| &it["is_under_way"]), Some(&true.into()));
     operator.batch_execute("SELECT pg_cancel_backend(pid) FROM pg_stat_progress_vacuum").await.unwrap();
@@ -189,11 +182,11 @@ async fn a_role_without_rights_is_told_what_it_does_not_see() {
     let role = format!("{}_asker", db.name());
     db.execute(&format!("CREATE ROLE {role} LOGIN PASSWORD 'pw'")).await.unwrap();
     let url = format!("postgres://{role}:pw@{}:{}/{}", db.server().host(), db.server().port(), db.name());
-    let blind = run(&["vacuum", "-d", &url]).await;
+    let blind = plimsoll_of(&["vacuum", "-d", &url]).await;
     assert_eq!(blind.status, 3, "{blind:?}");
     assert!(blind.out.contains("pg_monitor"), "{}", blind.out);
     db.execute(&format!("GRANT pg_monitor TO {role}")).await.unwrap();
-    let seeing = run(&["vacuum", "-d", &url]).await;
+    let seeing = plimsoll_of(&["vacuum", "-d", &url]).await;
     assert_eq!(seeing.status, 0, "{seeing:?}");
     db.execute(&format!("DROP ROLE {role}")).await.unwrap();
 }
@@ -241,7 +234,7 @@ async fn a_locked_catalog_takes_away_one_part_and_leaves_the_others() {
         "{seen:#}"
     );
     assert_eq!(seen["holders"].as_array().unwrap().len(), 1, "{seen:#}");
-    assert_eq!(run(&["vacuum", "-d", &url]).await.status, 3);
+    assert_eq!(plimsoll_of(&["vacuum", "-d", &url]).await.status, 3);
 }
 
 #[tokio::test]
@@ -253,7 +246,7 @@ async fn what_cannot_be_asked_is_one_clear_line() {
         (["--table", "it's"], "there is no table \"it's\""),
         (["--dead", "0"], "--dead and --hot are numbers of rows above 0"),
     ] {
-        let run = run(&[&["vacuum", "-d", &url], &arguments[..]].concat()).await;
+        let run = plimsoll_of(&[&["vacuum", "-d", &url], &arguments[..]].concat()).await;
         assert_eq!((run.status, run.out.as_str()), (3, ""), "{run:?}");
         assert!(run.error.contains(says) && run.error.lines().count() == 1, "{says:?} in {}", run.error);
     }
@@ -285,7 +278,7 @@ async fn the_screen_is_what_it_was() {
             && it["tables"].as_array().unwrap().len() == 2
     };
     let json = until(&url, &ask, "what was made", is_there).await;
-    let text = run(&[&["vacuum", "-d", &url], &ask[..]].concat()).await.out;
+    let text = plimsoll_of(&[&["vacuum", "-d", &url], &ask[..]].concat()).await.out;
     for line in text.lines() {
         assert!(line.chars().count() <= 80, "{line:?}");
     }
@@ -300,9 +293,5 @@ async fn the_screen_is_what_it_was() {
     let text = text.replace(day, "YYYY-MM-DD").replace(hour, "HH:MM:SS+00");
     let text = text.replace(json["version"].as_str().unwrap(), "<version>");
     let text = text.replace(&format!("{} transactions", json["holders"][0]["xids"]), "<xids> transactions");
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/screens/vacuum.txt");
-    if std::env::var_os("PLIMSOLL_BLESS").is_some() {
-        std::fs::write(&golden, &text).unwrap();
-    }
-    assert_eq!(text, std::fs::read_to_string(&golden).unwrap_or_default());
+    is_the_screen("vacuum.txt", &text);
 }
