@@ -200,7 +200,7 @@ fn refused(error: &clap::Error) -> ExitCode {
         show::tell(&format!("{} (--help tells more)", told.trim_start_matches("error: ")));
         return ExitCode::from(COULD_NOT);
     }
-    // If nobody reads it any more, the status still tells.
+    // Where the output is closed, the status still tells.
     let _ = error.print();
     if error.use_stderr() { ExitCode::from(COULD_NOT) } else { ExitCode::SUCCESS }
 }

@@ -44,7 +44,7 @@ async fn line() -> Result<Option<String>> {
     std::thread::spawn(move || {
         let mut line = String::new();
         let read = std::io::stdin().read_line(&mut line).map(|count| (count > 0).then_some(line));
-        // Nobody waits for it any more if the program is about to end.
+        // No task waits for it any more if the program is about to end.
         let _ = tell.send(read);
     });
     told.await.context("the answer was not read")?.context("the answer cannot be read")

@@ -233,7 +233,7 @@ pub(super) fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
-/// Where a journal goes if nobody says otherwise.
+/// Where a journal goes unless an option says otherwise.
 pub(super) fn default_path(command: &str, database: &str) -> PathBuf {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let database: String = database.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();

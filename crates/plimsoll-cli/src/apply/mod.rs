@@ -261,7 +261,7 @@ async fn perform(
     })
 }
 
-/// Reads what was so already where the application gets it, as what was done has been.
+/// Reads back what was so already, on the path of the application, as it is done for what was changed.
 async fn compare(planned: &[Planned], server: &Server, way: &Way) -> Result<Ended> {
     let mut ended = Ended::Well;
     for one in planned {

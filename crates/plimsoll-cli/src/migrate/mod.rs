@@ -148,8 +148,8 @@ fn ended(status: &MigrationStatus) -> Ended {
 }
 
 async fn status(options: &Options, files: &Files) -> Result<Ended> {
-    let db = database(&options.target).await?;
-    let status = look(&db, &read(&files.folder)?, &MigrateOptions::default()).await?;
+    let (all, db) = (read(&files.folder)?, database(&options.target).await?);
+    let status = look(&db, &all, &MigrateOptions::default()).await?;
     if files.json {
         show::print_json(&screen::Status::of(&status))?;
     } else {
@@ -199,7 +199,7 @@ async fn apply_files(options: &Options, apply: &Apply) -> Result<Ended> {
     Ok(Ended::Well)
 }
 
-/// Asks whoever sits before the terminal.
+/// Asks at the terminal.
 fn agreed(pending: &[&FileStatus]) -> Result<bool> {
     if !std::io::stdin().is_terminal() {
         bail!(

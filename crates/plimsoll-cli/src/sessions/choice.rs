@@ -1,6 +1,5 @@
 //! The options that say which sessions are meant.
 
-use anyhow::{Result, bail};
 use clap::Args;
 use plimsoll::settings::Limit;
 use plimsoll_inspect::sessions::Choice;
@@ -33,7 +32,7 @@ pub(crate) struct Meant {
     #[arg(long)]
     idle_in_transaction: bool,
 
-    /// Others wait for them, and they wait for nobody
+    /// Others wait for them, and they wait for no session
     #[arg(long)]
     blocking: bool,
 }
@@ -43,18 +42,6 @@ impl Meant {
         let Meant { pids, application, user, query, older_than, idle_in_transaction, blocking } =
             self.clone();
         Choice { pids, application, user, query, older_than, idle_in_transaction, blocking }
-    }
-
-    /// The same; that nothing was said is an error.
-    pub(super) fn stated(&self) -> Result<Choice> {
-        let choice = self.choice();
-        if choice.is_empty() {
-            bail!(
-                "say which sessions are meant: a process id, --application, --user, --query, --older-than, \
-                 --idle-in-transaction or --blocking (plimsoll long lists what there is)"
-            );
-        }
-        Ok(choice)
     }
 }
 

@@ -5,7 +5,7 @@ use super::choice::{Meant, time};
 use super::{LOOK_LIMIT, line, look, printable};
 use crate::connect::Target;
 use crate::{Ended, show};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use plimsoll::DirectConnection;
 use plimsoll_inspect::sessions::stop::{Stop, was_stopped};
@@ -57,9 +57,11 @@ const SHOWS_WITHIN: Duration = Duration::from_secs(5);
 pub async fn run(stop: Stop, options: &Options) -> Result<Ended> {
     let mut choice = options.meant.choice();
     choice.blocking |= options.safest;
-    if choice.is_empty() {
-        let _ = options.meant.stated()?;
-    }
+    ensure!(
+        !choice.is_empty(),
+        "say which sessions are meant: a process id, --application, --user, --query, --older-than, --idle-in-transaction or \
+         --blocking (plimsoll long lists what there is)"
+    );
     let mut audit = Audit::open(options.audit.as_deref())?;
     let connection =
         options.target.connect(if stop == Stop::Cancel { "cancel" } else { "terminate" }).await?;
@@ -70,15 +72,15 @@ pub async fn run(stop: Stop, options: &Options) -> Result<Ended> {
         show::print(&format!("No session fits{hidden}.\n"));
         return Ok(if all.sees_all { Ended::Well } else { Ended::Unknown });
     }
+    let terminates = stop == Stop::Terminate || options.escalate.is_some();
     let mut ended = Ended::Well;
     for session in meant {
         show::print(&format!("{}\n", line(session)));
         if let Some(query) = &session.query {
             show::print(&format!("         {}\n", printable(query, 110)));
         }
-        let lost = loss(session, stop == Stop::Terminate || options.escalate.is_some());
+        let lost = loss(session, terminates);
         show::print(&format!("         lost with it: {lost}\n"));
-        let terminates = stop == Stop::Terminate || options.escalate.is_some();
         if let Some(reason) = choice.leaves_alone(session, terminates) {
             show::print(&format!("         left alone: {}\n", reason.as_str()));
             continue;

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// What is drawn.
 #[derive(Clone, Debug, Default)]
 pub struct Drawing<'a> {
-    /// Where the file comes from, for whoever reads its source.
+    /// Where the file comes from, as a comment in it.
     pub made_by: &'a str,
     /// What it shows.
     pub title: &'a str,
