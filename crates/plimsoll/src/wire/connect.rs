@@ -143,11 +143,26 @@ impl Connector {
     /// Dropping it closes the half-open connection. The pool runs it in a task of its own, so a caller that gives up does
     /// not undo the work.
     pub(crate) async fn connect(&self, until: Instant) -> Result<Opened> {
+        self.first_host(until, |index, host, until| async move {
+            Ok(self.opened(self.connect_host(host, until).await?, index))
+        })
+        .await
+    }
+
+    /// Opens something at the first host that lets it. The hosts share what is left of the time evenly.
+    pub(super) async fn first_host<'a, T, Opening>(
+        &'a self,
+        until: Instant,
+        open: impl Fn(usize, &'a Host, Instant) -> Opening,
+    ) -> Result<T>
+    where
+        Opening: Future<Output = Result<T>>,
+    {
         let hosts = self.plan.hosts();
         let mut failures: Vec<Error> = Vec::new();
         for (index, host) in hosts.iter().enumerate() {
-            match self.connect_host(host, deadline_of_first(until, hosts.len() - index)).await {
-                Ok(ready) => return Ok(self.opened(ready, index)),
+            match open(index, host, deadline_of_first(until, hosts.len() - index)).await {
+                Ok(opened) => return Ok(opened),
                 Err(error) => failures.push(error),
             }
         }
@@ -201,6 +216,23 @@ impl Connector {
         stage: &Stage,
         password: Option<&Secret>,
     ) -> Result<Opened> {
+        let open = |target| async move {
+            Handshake { connector: self, host, target: &target, password, stage }.establish().await
+        };
+        self.accept(self.first_address(host, until, stage, open).await?, host)
+    }
+
+    /// Opens something at the first address of a host that lets it. The addresses share what is left of the time evenly.
+    pub(super) async fn first_address<T, Opening>(
+        &self,
+        host: &Host,
+        until: Instant,
+        stage: &Stage,
+        open: impl Fn(Target) -> Opening,
+    ) -> Result<T>
+    where
+        Opening: Future<Output = Result<T>>,
+    {
         let begun = Instant::now();
         *stage.lock() = "looking up the host";
         let addresses = resolve(host).await?;
@@ -208,10 +240,8 @@ impl Connector {
         let mut last = None;
         for (index, address) in addresses.into_iter().enumerate() {
             let target = Target { address, wrap: self.wrap(host) };
-            let share = deadline_of_first(until, count - index);
-            let handshake = Handshake { connector: self, host, target: &target, password, stage };
-            match timeout_at(share, handshake.establish()).await {
-                Ok(Ok(ready)) => return self.accept(ready, host),
+            match timeout_at(deadline_of_first(until, count - index), open(target)).await {
+                Ok(Ok(opened)) => return Ok(opened),
                 Ok(Err(error)) => last = Some(error),
                 Err(_) => last = Some(gave_up(host, begun, stage)),
             }
@@ -289,7 +319,7 @@ fn tls_config(plan: &Plan) -> Result<Option<TlsConfig>> {
     ))
 }
 
-pub(super) async fn resolve(host: &Host) -> Result<Vec<Address>> {
+async fn resolve(host: &Host) -> Result<Vec<Address>> {
     if let Some(ip) = host.dialled() {
         return Ok(vec![Address::Tcp((ip, host.port()).into())]);
     }
@@ -306,7 +336,7 @@ pub(super) async fn resolve(host: &Host) -> Result<Vec<Address>> {
 }
 
 /// Until when the first of so many attempts may last.
-pub(super) fn deadline_of_first(until: Instant, attempts: usize) -> Instant {
+fn deadline_of_first(until: Instant, attempts: usize) -> Instant {
     let now = Instant::now();
     now + until.saturating_duration_since(now) / u32::try_from(attempts).unwrap_or(u32::MAX).max(1)
 }
@@ -348,7 +378,7 @@ pub(crate) fn failure(host: &Host, stage: &str, error: io::Error) -> Error {
 }
 
 /// Of the failures of several hosts the first that waiting cannot heal, else the first; with the others named beside it.
-pub(super) fn most_telling(mut failures: Vec<Error>) -> Error {
+fn most_telling(mut failures: Vec<Error>) -> Error {
     let place = failures.iter().position(|error| !error.fault().heals_by_waiting()).unwrap_or(0);
     if place >= failures.len() {
         return Error::new(Fault::Settings, Phase::Connect, Outcome::NotStarted, "no host was given");

@@ -7,7 +7,7 @@
 
 use super::cancel;
 use super::cancel::Target;
-use super::connect::{Connector, Stage, deadline_of_first, gave_up, most_telling, not_the_kind, resolve};
+use super::connect::{Connector, Stage, gave_up, not_the_kind};
 use super::handshake::{Handshake, refused};
 use super::link::Link;
 use crate::error::{Error, Outcome, Phase, Result};
@@ -42,15 +42,7 @@ impl DirectConnection {
     pub async fn connect(plan: Plan, within: Duration) -> Result<Self> {
         let connector = Connector::new(Arc::new(plan))?;
         let until = Instant::now() + within;
-        let hosts = connector.plan.hosts();
-        let mut failures = Vec::new();
-        for (index, host) in hosts.iter().enumerate() {
-            match connector.connect_direct(host, deadline_of_first(until, hosts.len() - index)).await {
-                Ok(direct) => return Ok(direct),
-                Err(error) => failures.push(error),
-            }
-        }
-        Err(most_telling(failures))
+        connector.first_host(until, |_, host, until| connector.connect_direct(host, until)).await
     }
 
     /// The driver's client.
@@ -65,7 +57,7 @@ impl DirectConnection {
         &self.host
     }
 
-    /// What whoever connects wants to know, though it connected: that the password file was not used, and why.
+    /// What the caller may want to know though it connected: that the password file was not used, and why.
     #[must_use]
     pub fn warning(&self) -> Option<&str> {
         self.warning.as_deref()
@@ -152,23 +144,12 @@ impl Connector {
         stage: &Stage,
         password: Option<&Secret>,
     ) -> Result<DirectConnection> {
-        let begun = Instant::now();
-        *stage.lock() = "looking up the host";
-        let addresses = resolve(host).await?;
-        let (count, mut last) = (addresses.len(), None);
-        for (index, address) in addresses.into_iter().enumerate() {
-            let target = Target { address, wrap: self.wrap(host) };
+        let open = |target| async move {
             let handshake = Handshake { connector: self, host, target: &target, password, stage };
-            match timeout_at(deadline_of_first(until, count - index), handshake.open_plain()).await {
-                Ok(Ok((client, link))) => {
-                    let host = host.clone();
-                    return Ok(DirectConnection { client, link, target, host, warning: None });
-                }
-                Ok(Err(error)) => last = Some(error),
-                Err(_) => last = Some(gave_up(host, begun, stage)),
-            }
-        }
-        Err(last.unwrap_or_else(|| gave_up(host, begun, stage)))
+            let (client, link) = handshake.open_plain().await?;
+            Ok(DirectConnection { client, link, target, host: host.clone(), warning: None })
+        };
+        self.first_address(host, until, stage, open).await
     }
 
     /// Refuses a server of the wrong kind, where a kind was asked for.
