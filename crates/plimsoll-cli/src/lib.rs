@@ -23,6 +23,7 @@ pub mod indexes;
 pub mod integrity;
 mod interrupts;
 pub mod migrate;
+mod prompt;
 pub mod sessions;
 mod show;
 pub mod sizes;

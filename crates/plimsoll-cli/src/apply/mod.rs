@@ -10,11 +10,9 @@
 //! | `shown` | a plan as somebody reads it |
 //! | `server` | the session that changes something, its limits, and what it may wait for |
 //! | `journal` | what was planned and done, on the disk before the next thing is done |
-//! | `ask` | asks the person at the terminal |
 //! | `perform` | runs the steps, and goes on where an earlier run was killed |
 //! | `read_back` | what the application gets, on a new connection |
 
-mod ask;
 mod journal;
 mod options;
 mod perform;
@@ -26,6 +24,7 @@ mod shown;
 pub use options::Options;
 
 use crate::interrupts::Interrupts;
+use crate::prompt;
 use crate::{Ended, show};
 use anyhow::{Context, Result, bail, ensure};
 use journal::{Journal, Plan, Progress, Told, default_path};
@@ -46,7 +45,7 @@ const CANCELLED_IN: Duration = Duration::from_secs(2);
 /// # Errors
 /// The server cannot be reached or is a standby, the options do not fit, or the journal cannot be read or written.
 pub async fn run(options: &Options) -> Result<Ended> {
-    if options.run && !ask::is_there() {
+    if options.run && !prompt::is_there() {
         bail!(
             "--run asks before each step, and there is no terminal to ask at: say --yes to run without being asked"
         );
@@ -202,7 +201,7 @@ async fn resume(options: &Options, path: &Path, server: &Server, way: &Way) -> R
 /// Refuses before anything has been done what would be refused in the middle.
 fn may_be_run(options: &Options, steps: &[Step], server: &Server) -> Result<()> {
     let has_no_inverse = steps.iter().find(|step| step.undo.is_empty());
-    if let Some(step) = has_no_inverse.filter(|_| !options.yes_without_inverse && !ask::is_there()) {
+    if let Some(step) = has_no_inverse.filter(|_| !options.yes_without_inverse && !prompt::is_there()) {
         bail!(
             "nothing brings this back, so it is asked about, and there is no terminal to ask at: {} ({}). \
              --yes-without-inverse runs it without asking",

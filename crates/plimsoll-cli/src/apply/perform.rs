@@ -3,11 +3,11 @@
 //! A run that was killed goes on by the same way: what the journal calls done is not done again; what it calls begun is looked
 //! at on the server, once the session that may still work on it has ended; the rest is done.
 
-use super::ask::{self, Said};
 use super::journal::{Journal, Line, Progress, Session, Told, now};
 use super::read_back::Way;
 use super::server::Server;
 use super::shown;
+use crate::prompt::{self, Said};
 use anyhow::{Result, bail};
 use plimsoll_inspect::profiles::parts::{Part, parts};
 use plimsoll_inspect::profiles::{Probe, Step};
@@ -151,7 +151,7 @@ impl Run<'_> {
             step.what,
             step.run.join(";\n     ")
         );
-        let said = ask::ask(&question, !step.undo.is_empty()).await?;
+        let said = prompt::ask(&question, !step.undo.is_empty()).await?;
         if said == Said::All {
             self.consent.to_what_has_an_inverse = true;
         }

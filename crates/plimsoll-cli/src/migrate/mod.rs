@@ -12,12 +12,11 @@ mod lint;
 mod screen;
 
 use crate::connect::Target;
-use crate::{Ended, show};
+use crate::{Ended, prompt, show};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use plimsoll::Database;
 use plimsoll::migrate::{FileState, FileStatus, MigrateOptions, MigrationStatus, Migrations};
-use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -183,7 +182,7 @@ async fn apply_files(options: &Options, apply: &Apply) -> Result<Ended> {
         show::print("Every file is applied.\n");
         return Ok(Ended::Well);
     }
-    if status.problems.is_empty() && !apply.yes && !agreed(&pending)? {
+    if status.problems.is_empty() && !apply.yes && !agreed(&pending).await? {
         show::print("Nothing was applied.\n");
         return Ok(Ended::Warned);
     }
@@ -200,8 +199,8 @@ async fn apply_files(options: &Options, apply: &Apply) -> Result<Ended> {
 }
 
 /// Asks at the terminal.
-fn agreed(pending: &[&FileStatus]) -> Result<bool> {
-    if !std::io::stdin().is_terminal() {
+async fn agreed(pending: &[&FileStatus]) -> Result<bool> {
+    if !prompt::is_there() {
         bail!(
             "{} files would be applied, and there is nobody to ask: say --yes, or look with `plimsoll migrate plan`",
             pending.len()
@@ -211,7 +210,6 @@ fn agreed(pending: &[&FileStatus]) -> Result<bool> {
         show::print(&format!("  {}\n", file.file));
     }
     show::print(&format!("Apply these {} files? [y/N] ", pending.len()));
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).context("no answer could be read")?;
+    let answer = prompt::line().await?.unwrap_or_default();
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

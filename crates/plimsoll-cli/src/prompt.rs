@@ -4,9 +4,9 @@ use anyhow::{Context, Result};
 use std::io::{IsTerminal, Write};
 use tokio::sync::oneshot;
 
-/// What somebody said.
+/// The answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(crate) enum Said {
     Yes,
     No,
     /// Yes to this and to all that follow; what has no inverse is asked again.
@@ -15,13 +15,13 @@ pub(super) enum Said {
     Quit,
 }
 
-/// There is somebody to ask.
-pub(super) fn is_there() -> bool {
+/// Whether there is a terminal to ask at.
+pub(crate) fn is_there() -> bool {
     std::io::stdin().is_terminal()
 }
 
 /// Asks until the answer is one that can be understood. The end of the input is a no to all.
-pub(super) async fn ask(question: &str, with_all: bool) -> Result<Said> {
+pub(crate) async fn ask(question: &str, with_all: bool) -> Result<Said> {
     let choices = if with_all { "[y]es, [n]o, [a]ll, [q]uit" } else { "[y]es, [n]o, [q]uit" };
     loop {
         let _ = write!(std::io::stderr(), "{question} {choices}: ");
@@ -39,7 +39,7 @@ pub(super) async fn ask(question: &str, with_all: bool) -> Result<Said> {
 }
 
 /// A line of the input. A thread of its own waits for it, which an end of the program does not wait for.
-async fn line() -> Result<Option<String>> {
+pub(crate) async fn line() -> Result<Option<String>> {
     let (tell, told) = oneshot::channel();
     std::thread::spawn(move || {
         let mut line = String::new();
