@@ -4,13 +4,16 @@ use super::server::TestServer;
 use super::template::plain;
 use crate::error::Result;
 use crate::sql::{self, Row, Target};
+use std::cell::RefCell;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// How long the end of a test waits for its database to be dropped.
+/// How long the end of a test's thread waits for its database to be dropped.
 const DROP_PATIENCE: Duration = Duration::from_secs(10);
 
-/// A fresh database on the run's shared server. Dropped, it takes the database with it, and whoever is still connected.
+/// A fresh database on the run's shared server. Dropped, it takes the database with it, and whoever is still connected: soon,
+/// and before the thread has ended that dropped it.
 #[derive(Debug)]
 pub struct TestDatabase {
     server: Arc<TestServer>,
@@ -55,6 +58,11 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     /// A test ends in a runtime that is about to go, or that was never entered; so a thread of its own does it.
+    ///
+    /// The end of the caller's thread waits for it, and not this call: where a runtime has but the caller's thread,
+    /// nothing else moves in it meanwhile, and a login that is under way stays half done. `DROP DATABASE` waits until
+    /// every process of the server has taken note of it, those in the midst of a login included, and those take note of
+    /// nothing before the client's answer; so here the two would wait for each other, and every other test with them.
     fn drop(&mut self) {
         let (target, name) = (self.server.socket(), self.name.clone());
         let thread = std::thread::spawn(move || {
@@ -65,7 +73,32 @@ impl Drop for TestDatabase {
             let _best_effort =
                 runtime.block_on(async { tokio::time::timeout(DROP_PATIENCE, remove(&target, &name)).await });
         });
-        let _best_effort = thread.join();
+        // At the end of a thread that has already waited for its own, the process is about to end as well.
+        let _best_effort = REMOVALS.try_with(|removals| removals.begun(thread));
+    }
+}
+
+thread_local! {
+    static REMOVALS: Removals = Removals::default();
+}
+
+/// The removals that this thread has begun; its end, which comes after that of its runtime, waits for them.
+#[derive(Default)]
+struct Removals(RefCell<Vec<JoinHandle<()>>>);
+
+impl Removals {
+    fn begun(&self, removal: JoinHandle<()>) {
+        let mut begun = self.0.borrow_mut();
+        begun.retain(|removal| !removal.is_finished());
+        begun.push(removal);
+    }
+}
+
+impl Drop for Removals {
+    fn drop(&mut self) {
+        for removal in self.0.take() {
+            let _best_effort = removal.join();
+        }
     }
 }
 

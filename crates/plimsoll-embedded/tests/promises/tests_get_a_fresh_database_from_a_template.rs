@@ -2,6 +2,9 @@
 
 use plimsoll_embedded::test_server;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 const SHOP: &str = "CREATE TABLE item (id int PRIMARY KEY); INSERT INTO item VALUES (1), (2)";
 
@@ -36,10 +39,48 @@ async fn a_database_goes_with_its_guard_even_while_somebody_is_connected() {
     let sleeper = std::process::Command::new("psql").args([&url, "-c", "SELECT pg_sleep(60)"]).spawn();
     assert!(names(&watcher).await.contains(&name));
     drop(database);
-    assert!(!names(&watcher).await.contains(&name));
+    let end = Instant::now() + Duration::from_secs(30);
+    while names(&watcher).await.contains(&name) {
+        assert!(Instant::now() < end, "{name} is still there");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     if let Ok(mut sleeper) = sleeper {
         sleeper.wait().unwrap();
     }
+}
+
+/// The server has asked who it is, and waits for an answer as long as the client's runtime neither goes on nor ends.
+async fn login_under_way(database: &test_server::TestDatabase) -> TcpStream {
+    let server = database.server();
+    let mut login = TcpStream::connect((server.host(), server.port())).await.unwrap();
+    let said = format!("user\0{}\0database\0{}\0\0", server.superuser(), database.name());
+    login.write_u32(8 + u32::try_from(said.len()).unwrap()).await.unwrap();
+    login.write_u32(3 << 16).await.unwrap();
+    login.write_all(said.as_bytes()).await.unwrap();
+    assert_eq!(login.read_u8().await.unwrap(), b'R', "the server asks for a proof");
+    login
+}
+
+#[tokio::test]
+async fn a_login_that_was_under_way_at_the_end_of_a_test_is_not_waited_for() {
+    let watcher = test_server::database().await.unwrap();
+    let ended = std::thread::spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let database = test_server::database().await.unwrap();
+            let login = login_under_way(&database).await;
+            // As a pool's task would, it ends with the runtime.
+            tokio::spawn(async move {
+                std::future::pending::<()>().await;
+                drop(login);
+            });
+            (database.name().to_owned(), Instant::now())
+        })
+    });
+    let (name, began_to_end) = ended.join().unwrap();
+    let took = began_to_end.elapsed();
+    assert!(took < Duration::from_secs(8), "{took:?} to the end of the thread");
+    assert!(!names(&watcher).await.contains(&name), "it is gone with the thread");
 }
 
 #[tokio::test]
@@ -57,9 +98,11 @@ async fn a_setup_that_fails_says_which_and_is_tried_again() {
     let said = error.to_string();
     assert!(said.contains("\"broken\"") && said.contains("division by zero"), "{said}");
 
+    // A server that the run before has left would still have its template.
+    let this_run = std::process::id().to_string();
     static RUNS: AtomicUsize = AtomicUsize::new(0);
     for expected_to_work in [false, true, true] {
-        let made = test_server::database_made_by("program", "v1", async |url: String| {
+        let made = test_server::database_made_by("program", &this_run, async |url: String| {
             assert!(url.starts_with("postgresql://"));
             if RUNS.fetch_add(1, Ordering::SeqCst) == 0 { Err("not today") } else { Ok(()) }
         })
