@@ -19,9 +19,15 @@ use tokio::task::JoinSet;
 /// How long all of it may take on a machine that is busy with other tests.
 const WHOLE: Duration = Duration::from_secs(300);
 
-/// A device that has not been told within this time sends again; and if it is not told then either, after twice the time.
-const AGAIN: Duration = Duration::from_secs(2);
-const LONGEST: Duration = Duration::from_secs(16);
+/// A device that has not been told within the first time sends again; and if it is not told then either, after twice the
+/// time, up to the second.
+type Pauses = (Duration, Duration);
+
+const PATIENT: Pauses = (Duration::from_secs(2), Duration::from_secs(16));
+
+/// The broker goes on giving a killed instance its share: every second message comes to nothing, and the last of some
+/// hundred is sent eight times or more.
+const IMPATIENT: Pauses = (Duration::from_millis(500), Duration::from_secs(2));
 
 const CLIENTS: u64 = 4;
 
@@ -71,12 +77,12 @@ impl Whole {
     }
 
     /// Sends so many readings of each device, and waits until each was told.
-    fn send(&self, devices: u64, readings: u64, told: &Arc<AtomicU64>) -> JoinSet<()> {
+    fn send(&self, devices: u64, readings: u64, pauses: Pauses, told: &Arc<AtomicU64>) -> JoinSet<()> {
         let mut sending = JoinSet::new();
         for client in 0..CLIENTS {
             let own: Vec<_> = (0..devices).filter(|n| n % CLIENTS == client).collect();
             let (key, told) = (self.key.clone(), Arc::clone(told));
-            sending.spawn(send_until_told(self.broker.url(), key, own, readings, told));
+            sending.spawn(send_until_told(self.broker.url(), key, own, readings, pauses, told));
         }
         sending
     }
@@ -88,6 +94,7 @@ async fn send_until_told(
     key: String,
     devices: Vec<u64>,
     readings: u64,
+    (again, longest): Pauses,
     told: Arc<AtomicU64>,
 ) {
     let client = devices[0] % CLIENTS;
@@ -112,14 +119,14 @@ async fn send_until_told(
                 unsent.push((device, seq));
                 break;
             }
-            waiting.insert((device, seq), (Instant::now(), AGAIN));
+            waiting.insert((device, seq), (Instant::now(), again));
         }
         for ((device, seq), (since, pause)) in waiting.iter_mut() {
             let is_late = since.elapsed() > *pause;
             if is_late
                 && connection.try_publish(&telemetry(device), reading_with(&key, &ts, *seq, *seq)).is_ok()
             {
-                (*since, *pause) = (Instant::now(), (*pause * 2).min(LONGEST));
+                (*since, *pause) = (Instant::now(), (*pause * 2).min(longest));
             }
         }
         let mut next = connection.told_within(Duration::from_millis(100)).await;
@@ -152,7 +159,7 @@ async fn the_database_and_the_broker_by_mosquitto() {
     let (devices, readings) = (2_000, 1);
     let whole = Whole::start(devices).await;
     let told = Arc::new(AtomicU64::new(0));
-    let mut sending = whole.send(devices, readings, &told);
+    let mut sending = whole.send(devices, readings, PATIENT, &told);
     until_told(&told, devices * readings / 4).await;
     whole.kill_the_database().await;
     until_told(&told, devices * readings / 2).await;
@@ -209,7 +216,7 @@ async fn one_of_two_instances_by_mosquitto() {
     ];
     let mut other = Process::start(&whole.cluster.url("fleet"), &variables).await;
     let told = Arc::new(AtomicU64::new(0));
-    let mut sending = whole.send(devices, readings, &told);
+    let mut sending = whole.send(devices, readings, IMPATIENT, &told);
     until_told(&told, devices * readings / 2).await;
     let health = other.device.get_as("/operator/system/health", Some(&other.device.operator)).await;
     let theirs = health.body["components"]["mqtt"]["stored"].as_u64().unwrap();
