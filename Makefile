@@ -78,11 +78,6 @@ demo:
 	@env -u DATABASE_URL scripts/setup run
 	$(CARGO) run --release -p plimsoll-cli -- demo $(ARGS)
 
-# A third of the time of a test is waiting, so two cores have room for three; tests that need all of the machine have it to
-# themselves (.config/nextest.toml).
-CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
-test test-all: export NEXTEST_TEST_THREADS ?= $(shell echo $$(( $(CORES) + $(CORES) / 2 )))
-
 test:
 	@scripts/setup test
 	@failed=0; $(CHOOSE_TESTS); \
