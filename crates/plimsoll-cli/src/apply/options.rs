@@ -15,10 +15,7 @@ use std::path::PathBuf;
   plimsoll apply --profile service --create-roles --role app --yes
   plimsoll apply --check G01,O02 --role app --run              the SQL remedies of what these checks find now
   plimsoll apply --resume plimsoll-apply-shop-...jsonl --yes   goes on with a run that was killed
-  plimsoll apply --undo plimsoll-apply-shop-...jsonl --yes     takes back what it did, last first
-
-Exit status: 0 all is so, or was done and read back; 1 something is left to do, or is outside of SQL; 2 a step failed, was not
-allowed, or its value did not arrive; 3 it could not be found out."
+  plimsoll apply --undo plimsoll-apply-shop-...jsonl --yes     takes back what it did, last first"
 )]
 pub struct Options {
     #[command(flatten)]

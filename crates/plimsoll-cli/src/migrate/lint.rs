@@ -29,6 +29,9 @@ pub(super) fn run(folder: &Path, status: &MigrationStatus) -> Result<Ended> {
     match output.status.code() {
         Some(0) => Ok(Ended::Well),
         Some(1) => Ok(Ended::Warned),
-        other => bail!("squawk ended with {other:?}"),
+        Some(status) => {
+            bail!("squawk could not look at the files: it ended with {status}, and what it says is above")
+        }
+        None => bail!("squawk was stopped by a signal before it had looked at all files"),
     }
 }

@@ -15,8 +15,8 @@ use crate::connect::Target;
 use crate::{Ended, prompt, show};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use plimsoll::Database;
 use plimsoll::migrate::{FileState, FileStatus, MigrateOptions, MigrationStatus, Migrations};
+use plimsoll::{Database, Outcome};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -163,7 +163,8 @@ async fn plan(options: &Options, files: &Files) -> Result<Ended> {
     if files.json {
         show::print_json(&screen::Status::of(&status))?;
     } else {
-        let texts = all.files().map_err(|problems| anyhow::anyhow!(problems.join("; ")))?;
+        let texts =
+            all.files().map_err(|problems| anyhow::anyhow!(screen::in_options(&problems.join("; "))))?;
         show::print(&screen::plan(&status, &texts));
     }
     Ok(ended(&status))
@@ -188,14 +189,28 @@ async fn apply_files(options: &Options, apply: &Apply) -> Result<Ended> {
     }
     if !status.problems.is_empty() {
         // It says so in the library's words, and applies nothing.
-        return db.migrate_with(&all, migrate).await.map(|_| Ended::Well).map_err(Into::into);
+        return match db.migrate_with(&all, migrate).await {
+            Ok(_) => Ok(Ended::Well),
+            Err(error) => failed(error),
+        };
     }
     // One at a time, so that each is told when it is done.
     for file in pending {
-        let report = db.migrate_with(&all, migrate.clone().up_to(file.version)).await?;
-        show::print(&screen::report(&report));
+        match db.migrate_with(&all, migrate.clone().up_to(file.version)).await {
+            Ok(report) => show::print(&screen::report(&report)),
+            Err(error) => return failed(error),
+        }
     }
     Ok(Ended::Well)
+}
+
+/// A file that was refused, or that failed and was rolled back, is wrong now; whether it was applied may also be unknown.
+fn failed(error: plimsoll::Error) -> Result<Ended> {
+    if error.outcome() == Outcome::Unknown {
+        return Err(error.into());
+    }
+    crate::tell_error(&anyhow::Error::msg(screen::in_options(&error.to_string())));
+    Ok(Ended::Badly)
 }
 
 /// Asks at the terminal.
