@@ -72,8 +72,10 @@ mod tests {
 
     #[test]
     fn every_form_is_read_and_the_last_counts() {
-        let text = r"-c statement_timeout=5s -clock_timeout=1s --idle-in-transaction-session-timeout=30s -e -c \
-                     Statement_Timeout=7\ s -c application_name=a\\b\ c -c";
+        let text = concat!(
+            r"-c statement_timeout=5s -clock_timeout=1s --idle-in-transaction-session-timeout=30s -e ",
+            r"-c Statement_Timeout=7\ s -c application_name=a\\b\ c -c",
+        );
         let all = settings(text);
         let of =
             |name: &str| all.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str());

@@ -108,8 +108,8 @@ pub async fn plan(
                 from: step.from,
                 will: step.will,
                 why: format!(
-                    "role {} is no superuser, and no lesser role may do all of this",
-                    situation.subject.login
+                    "role {} is no superuser, and no lesser role may do all of this; superusers: {}",
+                    situation.subject.login, situation.rights.superusers
                 ),
                 grant: Vec::new(),
                 sql: step.run,

@@ -47,6 +47,8 @@ pub(crate) struct Rights {
     pub(crate) database: bool,
     pub(crate) database_owner: String,
     pub(crate) owner_is_super: bool,
+    /// Some who may do all.
+    pub(crate) superusers: String,
     pub(crate) role_is_super: bool,
     pub(crate) role_is_me: bool,
     pub(crate) admin_role: bool,
@@ -211,6 +213,7 @@ impl Rights {
             database: row.flag("may_database")?,
             database_owner: row.text("database_owner")?.unwrap_or_default().to_owned(),
             owner_is_super: row.flag("owner_is_super")?,
+            superusers: row.text("superusers")?.unwrap_or("no role that logs in").to_owned(),
             role_is_super: row.flag("role_is_super")?,
             role_is_me: row.flag("role_is_me")?,
             admin_role: row.flag("may_admin_role")?,

@@ -5,6 +5,8 @@ SELECT me.rolsuper AS may_all,
        pg_catalog.pg_has_role(me.oid, d.datdba, 'USAGE') AS may_database,
        pg_catalog.pg_get_userbyid(d.datdba) AS database_owner,
        COALESCE((SELECT o.rolsuper FROM pg_catalog.pg_roles AS o WHERE o.oid = d.datdba), false) AS owner_is_super,
+       (SELECT pg_catalog.string_agg(s.rolname, ', ') FROM (SELECT rolname FROM pg_catalog.pg_roles
+        WHERE rolsuper AND rolcanlogin ORDER BY oid LIMIT 3) AS s) AS superusers,
        COALESCE(app.rolsuper, false) AS role_is_super,
        app.oid IS NOT DISTINCT FROM me.oid AS role_is_me,
        COALESCE(pg_catalog.pg_has_role(me.oid, app.oid, 'MEMBER WITH ADMIN OPTION'), false) AS may_admin_role,

@@ -79,7 +79,10 @@ WITH locked AS MATERIALIZED (
                CASE WHEN pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct' = 'true' THEN 'true'
                     ELSE pg_catalog.format('pg_catalog.num_nulls(%s) = 0', columns.list) END,
                columns.list) END,
-           columns.list, pg_catalog.format('REINDEX INDEX CONCURRENTLY %I.%I', n.nspname, c.relname)
+           -- What REINDEX CONCURRENTLY leaves behind where it fails is a second copy.
+           columns.list, pg_catalog.format(
+               CASE WHEN c.relname ~ '_cc(new|old)[0-9]*$' THEN 'DROP INDEX CONCURRENTLY %I.%I'
+                    ELSE 'REINDEX INDEX CONCURRENTLY %I.%I' END, n.nspname, c.relname)
     FROM pg_catalog.pg_index AS i
     JOIN tables AS t ON t.oid = i.indrelid
     JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid

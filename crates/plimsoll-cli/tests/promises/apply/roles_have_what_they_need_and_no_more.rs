@@ -76,7 +76,7 @@ async fn a_lesser_role_gets_the_sql() {
     let scene = Scene::start().await;
     let ended = scene.apply_as("app", &["--profile", "roles", "--role", "shop"]).with(1);
     ended
-        .says("role app is no superuser")
+        .says("role app is no superuser, and no lesser role may do all of this; superusers: postgres")
         .says("CREATE ROLE \"shop_migrations\" LOGIN NOSUPERUSER")
         .says("0 to change");
 }
