@@ -56,6 +56,7 @@ pub async fn run(options: &Options) -> Result<Ended> {
             "--run asks before each step, and there is no terminal to ask at: say --yes to run without being asked"
         );
     }
+    options.fit()?;
     let way = Way::new(&options.target, options.through.as_deref());
     let role = role(options, &way).await?;
     let direct = options.target.connect("apply").await?;
@@ -93,11 +94,14 @@ fn is_so(planned: &Planned) -> bool {
 /// The application's role: as it was said, or as its own connection string logs in, or as a journal has it.
 async fn role(options: &Options, way: &Way) -> Result<String> {
     let journal = options.resume.as_deref().or(options.undo.as_deref());
-    let said = match (&options.role, journal) {
-        (Some(role), _) => Some(role.clone()),
-        (None, Some(path)) => Some(planning::role_of(path)?),
-        (None, None) => None,
-    };
+    let of_journal = journal.map(planning::role_of).transpose()?;
+    if let (Some(role), Some(of_journal)) = (&options.role, &of_journal) {
+        ensure!(
+            role == of_journal,
+            "the journal is of role {of_journal}, and --role says {role}: leave --role out"
+        );
+    }
+    let said = of_journal.or_else(|| options.role.clone());
     if options.through.is_some() {
         let (login, _) = way.ends_at().await?;
         let said = said.unwrap_or_else(|| login.clone());

@@ -4,6 +4,7 @@ use super::journal::{Journal, Plan, Told};
 use super::options::{Options, Profile};
 use super::server::{Server, soon};
 use super::values;
+use crate::closest::meant;
 use anyhow::{Context, Result, bail, ensure};
 use plimsoll_inspect::checks::{Finding, Remedy, State};
 use plimsoll_inspect::profiles::rights::{Lacking, lacking};
@@ -16,15 +17,9 @@ pub(super) async fn plan(options: &Options, server: &Server) -> Result<Vec<Plann
     let subject = &server.subject;
     if let Some(profile) = options.profile {
         let makes_roles = options.create_roles || profile == Profile::Roles;
-        ensure!(
-            subject.role_exists || makes_roles,
-            "there is no role {} on this server; --create-roles makes it",
-            subject.role
-        );
-        ensure!(
-            options.set.is_empty() || profile == Profile::Service,
-            "--set changes a setting of the profile service, and the profile here is roles"
-        );
+        if !subject.role_exists && !makes_roles {
+            bail!("{}; --create-roles makes it", no_role(server).await?);
+        }
         values::are_taken(server, &options.set).await?;
         let found = situation::learn(server.direct.client(), subject.clone(), soon()).await?;
         if makes_roles {
@@ -40,15 +35,21 @@ pub(super) async fn plan(options: &Options, server: &Server) -> Result<Vec<Plann
         }
     }
     if !options.check.is_empty() {
-        ensure!(
-            subject.role_exists,
-            "there is no role {} on this server: --role names the one that the application logs in as",
-            subject.role
-        );
+        if !subject.role_exists {
+            bail!("{}; --role names the one that the application logs in as", no_role(server).await?);
+        }
         let findings = server.findings(&options.check).await?;
         all.extend(findings.iter().filter_map(|(id, finding)| of_finding(id, finding)));
     }
     allowed(all, server).await
+}
+
+/// There is no such role, and which was probably meant.
+async fn no_role(server: &Server) -> Result<String> {
+    let all = "SELECT pg_catalog.string_agg(rolname, E'\\n') FROM pg_catalog.pg_roles WHERE rolcanlogin";
+    let all = server.value(all).await?.unwrap_or_default();
+    let role = &server.subject.role;
+    Ok(format!("there is no role {role} on this server{}", meant(role, all.lines())))
 }
 
 /// The same, where a step that the role that asks may not run is told as one for a role that may.

@@ -231,6 +231,11 @@ fn explained(error: tokio_postgres::Error, part: &Part, attempts: u32) -> anyhow
     for more in said.hint().into_iter().chain(said.detail().filter(|_| is_needed)) {
         text = format!("{text}; {}", more.trim_end_matches('.').replace('\n', ", "));
     }
+    if is_needed {
+        text.push_str(
+            "; drop these, or give them to another role (REASSIGN OWNED BY .. TO ..), before the next try",
+        );
+    }
     if *said.code() == SqlState::INSUFFICIENT_PRIVILEGE {
         text.push_str("; run it as a role that may");
     }

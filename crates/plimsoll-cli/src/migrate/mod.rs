@@ -11,6 +11,7 @@
 mod lint;
 mod screen;
 
+use crate::columns::counted;
 use crate::connect::Target;
 use crate::{Ended, prompt, show};
 use anyhow::{Context, Result, bail};
@@ -132,7 +133,17 @@ async fn database(target: &Target) -> Result<Database> {
 }
 
 async fn look(db: &Database, all: &Migrations, options: &MigrateOptions) -> Result<MigrationStatus> {
-    db.migration_status(all, options).await.context("how far the schema is cannot be read")
+    let looked = db.migration_status(all, options).await;
+    looked.map_err(|error| {
+        let is_others = error.sqlstate().is_some_and(|code| code.code() == "42501");
+        let whose = if is_others {
+            ": the history is another role's, so connect as the one that applies migrations"
+        } else {
+            ""
+        };
+        anyhow::Error::msg(screen::in_options(&error.to_string()))
+            .context(format!("how far the schema is cannot be read{whose}"))
+    })
 }
 
 fn ended(status: &MigrationStatus) -> Ended {
@@ -213,18 +224,22 @@ fn failed(error: plimsoll::Error) -> Result<Ended> {
     Ok(Ended::Badly)
 }
 
+fn files(count: usize) -> String {
+    counted(count as u64, "file", "files")
+}
+
 /// Asks at the terminal.
 async fn agreed(pending: &[&FileStatus]) -> Result<bool> {
     if !prompt::is_there() {
         bail!(
-            "{} files would be applied, and there is nobody to ask: say --yes, or look with `plimsoll migrate plan`",
-            pending.len()
+            "{} would be applied, and there is no terminal to ask at: say --yes, or look with `plimsoll migrate plan`",
+            files(pending.len())
         );
     }
     for file in pending {
         show::print(&format!("  {}\n", file.file));
     }
-    show::print(&format!("Apply these {} files? [y/N] ", pending.len()));
+    show::print(&format!("Apply {}? [y/N] ", files(pending.len())));
     let answer = prompt::line().await?.unwrap_or_default();
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

@@ -64,7 +64,7 @@ fn of_superuser(found: &Found) -> String {
     let role = &found.role;
     let others = match found.other_roles.as_slice() {
         [] => "there is none yet".to_owned(),
-        some => format!("there are {}", some.join(", ")),
+        some => some.join(", "),
     };
     format!(
         "\n{HEAD}Role {role} is a superuser{HEAD:#}\n  No application should log in as one: it may do everything, and take back every \

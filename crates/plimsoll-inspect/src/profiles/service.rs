@@ -68,6 +68,16 @@ pub fn plan(situation: &Situation, wanted: &[Wanted]) -> Vec<Planned> {
     let mut rule = Rule { situation, wanted, said: situation.said.clone(), effective: effective.collect() };
     let mut all: Vec<Planned> = (0..wanted.len()).filter_map(|at| rule.one(at)).collect();
     all.extend(statements(situation));
+    if situation.rights.role_is_super {
+        all.push(Planned::Advice {
+            what: format!("role {}", situation.subject.role),
+            is: "a superuser".to_owned(),
+            text:
+                "no application should log in as one, which can take back every limit: make a role for it\n\
+                   plimsoll apply --profile service --create-roles --role NAME"
+                    .to_owned(),
+        });
+    }
     all
 }
 

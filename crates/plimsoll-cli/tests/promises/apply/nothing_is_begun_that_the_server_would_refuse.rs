@@ -125,7 +125,7 @@ async fn roles_that_cannot_be_made() {
         (long.as_str(), &[][..], "PostgreSQL's names have at most 63 bytes, and this has 71"),
         ("pg_app", &[], "PostgreSQL keeps that name for itself"),
         ("shop", &["--schema", "no_such"], "there is no schema no_such in database shop"),
-        ("shop", &["--set", "lock_timeout=5s"], "--set changes a setting of the profile service"),
+        ("shop", &["--set", "lock_timeout=5s"], "--set changes a setting of --profile service"),
     ] {
         let arguments = [&["--profile", "roles", "--role", role, "--yes"][..], more].concat();
         scene.apply(&arguments).with(3).says(words);

@@ -22,6 +22,25 @@ async fn a_name_that_is_not_there_and_an_option_that_does_not_fit() {
         .apply(&["--profile", "service", "--role", "nobody"])
         .with(3)
         .says("there is no role nobody on this server; --create-roles");
+    scene.apply(&["--profile", "service", "--role", "ap"]).with(3).says("did you mean app?; --create-roles");
+    for (arguments, words) in [
+        (
+            &["--check", "G01", "--role", "app", "--set", "lock_timeout=5s"][..],
+            "--set changes a setting of --profile service",
+        ),
+        (
+            &["--check", "G01", "--role", "app", "--create-roles"],
+            "--create-roles makes roles before a profile",
+        ),
+        (
+            &["--profile", "service", "--role", "app", "--schema", "shop"],
+            "--schema is the one that roles are made for",
+        ),
+    ] {
+        scene.apply(arguments).with(3).says(words);
+    }
+    let superuser = ["--profile", "service", "--role", scene.server.superuser()];
+    scene.apply(&superuser).with(1).says("no application should log in as one");
     scene.apply(&["--check", "Z99", "--role", "app"]).with(3).says("there is no check Z99; there are G01");
     scene.apply(&["--role", "app"]).with(3).says("--profile");
     scene.apply(&[&PROFILE[..], &["--run", "--yes"]].concat()).with(3);
@@ -75,6 +94,7 @@ async fn what_was_taken_back_already() {
     scene.sql("ALTER DATABASE shop SET lock_timeout = '1min'").await;
     scene.apply(&[&PROFILE[..], &["--yes", "--journal", "j"]].concat()).with(1);
     scene.apply(&["--undo", "j"]).with(1).says("now   5s (what was applied)").says("6 to change");
+    scene.apply(&["--undo", "j", "--role", "other"]).with(3).says("the journal is of role app");
     scene.apply(&["--undo", "j", "--yes"]).with(0).says("6 done");
     for way in [&["--undo", "j"][..], &["--undo", "j", "--yes"]] {
         let ended = scene.apply(way).with(0);
