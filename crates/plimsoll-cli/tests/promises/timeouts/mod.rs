@@ -226,14 +226,6 @@ async fn options_of_a_connection_are_a_level_of_their_own() {
     );
     let run = output_of(&["timeouts", "-d", &url, "--env", &env, "--limit", "request=15s"]);
     assert!(run.out.contains("statement_timeout = 12s    (in app.env, PGOPTIONS)"), "{}", run.out);
-    // A URL that cannot be read, and a file that says nothing, are told.
-    let env = file(folder.path(), "app.env", "DATABASE_URL=mysql://a:neverprinted-4@h/d\n");
-    let run = output_of(&["timeouts", "-d", &url, "--env", &env]);
-    assert!(run.out.contains("DATABASE_URL in app.env, which libpq would not understand"), "{run:?}");
-    assert!(!format!("{run:?}").contains("neverprinted"));
-    let env = file(folder.path(), "app.env", "PORT=80\n");
-    assert!(output_of(&["timeouts", "-d", &url, "--env", &env]).out.contains("any limit in app.env"));
-
     // The connection that was given is the application's where it logs in as it, by its URL or by PGOPTIONS.
     let run = output_of(&["timeouts", "-d", &format!("{url}{in_url}"), "--json"]);
     assert_eq!(limit(&run, "statement_timeout"), (25_000.into(), "options of this connection".to_owned()));
@@ -276,4 +268,16 @@ async fn a_superuser_is_given_no_limits() {
     assert!(run.out.contains(&format!("ALTER ROLE \"{role}\" SET statement_timeout")), "{}", run.out);
     assert!(!run.out.contains("is a superuser"), "{}", run.out);
     db.execute(&format!("DROP ROLE {role}")).await.unwrap();
+}
+
+#[test]
+fn what_an_environment_does_not_say_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    // A URL that cannot be read, and a file that says nothing, are told.
+    let env = file(folder.path(), "app.env", "DATABASE_URL=mysql://a:neverprinted-4@h/d\n");
+    let run = output_of(&["timeouts", "--no-server", "--env", &env]);
+    assert!(run.out.contains("DATABASE_URL in app.env, which libpq would not understand"), "{run:?}");
+    assert!(!format!("{run:?}").contains("neverprinted"));
+    let env = file(folder.path(), "app.env", "PORT=80\n");
+    assert!(output_of(&["timeouts", "--no-server", "--env", &env]).out.contains("any limit in app.env"));
 }

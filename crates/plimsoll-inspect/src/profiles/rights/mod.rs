@@ -81,120 +81,179 @@ pub async fn lacking(
 
 /// What is missing, who has it, and what would give it.
 fn lacks(need: &Need, subject: &Subject, row: Row<'_>) -> Result<Lacking, Unreadable> {
-    let text = |column| row.text(column).map(|text| text.unwrap_or_default().to_owned());
-    let (owner, login, major) = (text("owner")?, quoted(&subject.login), subject.major());
-    let superusers = text("superusers")?;
-    let superuser =
-        if superusers.is_empty() { "a superuser".to_owned() } else { format!("a superuser ({superusers})") };
-    let granted = |why: String, grant: Vec<String>| Lacking { why, grant, instead: None };
-    // Membership in a superuser would give far more than this.
-    let owner_is_super = row.flag("owner_is_super")?;
-    let owned = |what: &str, more: &str| {
-        if owner_is_super {
-            return granted(format!("{what} takes {superuser}{more}: its owner is {owner}"), Vec::new());
-        }
-        let why = format!("{what} takes its owner, {owner}, or {superuser}{more}");
-        granted(why, vec![format!("GRANT {} TO {login}", quoted(&owner))])
-    };
-    let by_set = |of: &str, setting: &str| {
-        let why = format!("setting {setting} for {of} takes {superuser}");
-        if major < 15 {
-            return granted(why, Vec::new());
-        }
-        granted(
-            format!("{why}, or the right to set this parameter"),
-            vec![format!("GRANT SET ON PARAMETER {setting} TO {login}")],
-        )
-    };
-    let may_whom = row.flag("may_whom")?;
+    let answer = Answer::read(subject, row)?;
     Ok(match need {
-        Need::RoleSetting { setting, .. } if may_whom => by_set("a role", setting),
-        Need::DatabaseSetting { setting, .. } if may_whom => by_set("a database", setting),
-        Need::RoleSetting { role, .. } | Need::Role { role, .. } if row.flag("is_high")? => {
-            let why =
-                format!("role {role} has more rights than CREATEROLE reaches: altering it takes {superuser}");
-            granted(why, Vec::new())
+        Need::RoleSetting { .. } | Need::DatabaseSetting { .. } | Need::ServerSetting { .. } => {
+            answer.of_setting(need)
         }
-        Need::Role { role, is_about_bypassing } => of_role(role, *is_about_bypassing, subject, &superuser),
-        Need::RoleSetting { role, .. } => of_role(role, false, subject, &superuser),
-        Need::DatabaseSetting { database, .. } => owned(&format!("altering database {database}"), ""),
-        Need::ServerSetting { setting } if row.flag("is_off")? => Lacking {
-            why: "allow_alter_system is off on this server".to_owned(),
-            grant: Vec::new(),
-            instead: Some(format!("set {setting} in postgresql.conf, then reload")),
-        },
-        Need::ServerSetting { setting } if major >= 15 => granted(
-            format!("ALTER SYSTEM takes {superuser}, or the right to alter this parameter"),
-            vec![format!("GRANT ALTER SYSTEM ON PARAMETER {setting} TO {login}")],
-        ),
-        Need::ServerSetting { .. } => granted(format!("ALTER SYSTEM takes {superuser}"), Vec::new()),
-        Need::NewRole => granted(
-            format!("making a role takes {superuser}, or CREATEROLE"),
-            vec![format!("ALTER ROLE {login} CREATEROLE")],
-        ),
-        Need::Membership { granted: role } => {
-            let why = format!("granting role {role} takes {superuser}, or ADMIN OPTION on it");
-            granted(why, vec![format!("GRANT {} TO {login} WITH ADMIN OPTION", quoted(role))])
+        Need::Role { .. } | Need::NewRole | Need::Membership { .. } | Need::Signal { .. } | Need::Slot => {
+            answer.of_role(need)
         }
-        Need::NewExtension { name } if row.flag("is_trusted")? => granted(
-            format!("installing extension {name} takes {superuser}, or CREATE on the database"),
-            vec![format!("GRANT CREATE ON DATABASE {} TO {login}", quoted(&subject.database))],
-        ),
-        Need::NewExtension { name } => granted(
-            format!("extension {name} is no trusted one, so only {superuser} may install it"),
-            Vec::new(),
-        ),
-        Need::Extension { name, .. } if may_whom => granted(
-            format!("extension {name} is no trusted one, so only {superuser} may update it"),
-            Vec::new(),
-        ),
-        Need::Extension { name, .. } => owned(&format!("altering extension {name}"), ""),
-        Need::Own(relation) => owned(&format!("altering {}", relation.name), ""),
-        Need::Drop(relation) => owned(&format!("dropping {}", relation.name), ""),
-        Need::Index(relation) if may_whom => granted(
-            format!("an index on {} takes CREATE on its schema", relation.name),
-            vec![format!("GRANT CREATE ON SCHEMA {} TO {login}", quoted(&text("schema")?))],
-        ),
-        Need::Index(relation) => owned(&format!("an index on {}", relation.name), ""),
-        Need::Maintain { relation, .. } if major >= 17 => {
-            let mut lacking = owned(&format!("maintaining {}", relation.name), ", or MAINTAIN on the table");
-            lacking.grant = vec![format!("GRANT MAINTAIN ON TABLE {} TO {login}", text("table_name")?)];
-            lacking
-        }
-        Need::Maintain { relation, .. } => owned(&format!("maintaining {}", relation.name), ""),
-        Need::MaintainAll => owned("vacuuming the whole database", ""),
-        Need::Slot => granted(
-            format!("dropping a replication slot takes {superuser}, or the attribute REPLICATION"),
-            vec![format!("ALTER ROLE {login} REPLICATION")],
-        ),
-        Need::Signal { pid } if row.flag("is_high")? => {
-            granted(format!("session {pid} is a superuser's, which only {superuser} may stop"), Vec::new())
-        }
-        Need::Signal { pid } => granted(
-            format!(
-                "session {pid} is role {owner}'s: stopping it takes {superuser}, that role, or pg_signal_backend"
-            ),
-            vec![format!("GRANT pg_signal_backend TO {login}")],
-        ),
-        Need::Call { function } => granted(
-            format!("calling {function} takes {superuser}, or EXECUTE on it"),
-            vec![format!("GRANT EXECUTE ON FUNCTION {function} TO {login}")],
-        ),
+        _ => answer.of_object(need),
     })
 }
 
-/// Another role, which is no superuser.
-fn of_role(role: &str, is_about_bypassing: bool, subject: &Subject, superuser: &str) -> Lacking {
-    let login = quoted(&subject.login);
-    let mut why = format!("altering role {role} takes {superuser}, or CREATEROLE");
-    let mut grant = vec![format!("ALTER ROLE {login} CREATEROLE")];
-    if subject.major() >= 16 {
-        why.push_str(" with ADMIN OPTION on that role");
-        grant.push(format!("GRANT {} TO {login} WITH ADMIN OPTION", quoted(role)));
+/// What the question told, in words.
+struct Answer<'a> {
+    subject: &'a Subject,
+    login: String,
+    /// `a superuser (postgres)`.
+    superuser: String,
+    owner: String,
+    owner_is_super: bool,
+    /// It is not the place or the owner that is lacking.
+    may_whom: bool,
+    is_high: bool,
+    is_off: bool,
+    is_trusted: bool,
+    schema: String,
+    table: String,
+}
+
+impl<'a> Answer<'a> {
+    fn read(subject: &'a Subject, row: Row<'_>) -> Result<Self, Unreadable> {
+        let text = |column| row.text(column).map(|text| text.unwrap_or_default().to_owned());
+        let superuser = match text("superusers")?.as_str() {
+            "" => "a superuser".to_owned(),
+            names => format!("a superuser ({names})"),
+        };
+        Ok(Answer {
+            subject,
+            login: quoted(&subject.login),
+            superuser,
+            owner: text("owner")?,
+            owner_is_super: row.flag("owner_is_super")?,
+            may_whom: row.flag("may_whom")?,
+            is_high: row.flag("is_high")?,
+            is_off: row.flag("is_off")?,
+            is_trusted: row.flag("is_trusted")?,
+            schema: text("schema")?,
+            table: text("table_name")?,
+        })
     }
-    if is_about_bypassing {
-        why.push_str(", and BYPASSRLS of one's own");
-        grant.push(format!("ALTER ROLE {login} BYPASSRLS"));
+
+    /// What takes the owner. Membership in a superuser would give far more than this, and is not advised.
+    fn owned(&self, what: &str, more: &str) -> Lacking {
+        let Answer { owner, superuser, login, .. } = self;
+        if self.owner_is_super {
+            return granted(format!("{what} takes {superuser}{more}: its owner is {owner}"), []);
+        }
+        let why = format!("{what} takes its owner, {owner}, or {superuser}{more}");
+        granted(why, [format!("GRANT {} TO {login}", quoted(owner))])
     }
-    Lacking { why, grant, instead: None }
+
+    fn of_setting(&self, need: &Need) -> Lacking {
+        let Answer { superuser, login, .. } = self;
+        let has_grants = self.subject.major() >= 15;
+        match need {
+            Need::RoleSetting { setting, .. } | Need::DatabaseSetting { setting, .. } if self.may_whom => {
+                let why = format!("setting {setting} there takes {superuser}");
+                if !has_grants {
+                    return granted(why, []);
+                }
+                let grant = format!("GRANT SET ON PARAMETER {setting} TO {login}");
+                granted(format!("{why}, or the right to set this parameter"), [grant])
+            }
+            Need::RoleSetting { role, .. } => self.of_another_role(role, false),
+            Need::DatabaseSetting { database, .. } => {
+                self.owned(&format!("altering database {database}"), "")
+            }
+            Need::ServerSetting { setting } if self.is_off => Lacking {
+                instead: Some(format!("set {setting} in postgresql.conf, then reload")),
+                ..granted("allow_alter_system is off on this server".to_owned(), [])
+            },
+            Need::ServerSetting { setting } if has_grants => granted(
+                format!("ALTER SYSTEM takes {superuser}, or the right to alter this parameter"),
+                [format!("GRANT ALTER SYSTEM ON PARAMETER {setting} TO {login}")],
+            ),
+            _ => granted(format!("ALTER SYSTEM takes {superuser}"), []),
+        }
+    }
+
+    fn of_role(&self, need: &Need) -> Lacking {
+        let Answer { superuser, login, owner, .. } = self;
+        match need {
+            Need::Role { role, is_about_bypassing } => self.of_another_role(role, *is_about_bypassing),
+            Need::Membership { granted: role } => granted(
+                format!("granting role {role} takes {superuser}, or ADMIN OPTION on it"),
+                [format!("GRANT {} TO {login} WITH ADMIN OPTION", quoted(role))],
+            ),
+            Need::Signal { pid } if self.is_high => {
+                granted(format!("session {pid} is a superuser's, which only {superuser} may stop"), [])
+            }
+            Need::Signal { pid } => granted(
+                format!(
+                    "session {pid} is role {owner}'s: stopping it takes {superuser}, that role, or pg_signal_backend"
+                ),
+                [format!("GRANT pg_signal_backend TO {login}")],
+            ),
+            Need::Slot => granted(
+                format!("dropping a replication slot takes {superuser}, or the attribute REPLICATION"),
+                [format!("ALTER ROLE {login} REPLICATION")],
+            ),
+            _ => granted(
+                format!("making a role takes {superuser}, or CREATEROLE"),
+                [format!("ALTER ROLE {login} CREATEROLE")],
+            ),
+        }
+    }
+
+    /// Another role than the one that asks.
+    fn of_another_role(&self, role: &str, is_about_bypassing: bool) -> Lacking {
+        let Answer { superuser, login, .. } = self;
+        if self.is_high {
+            let why =
+                format!("role {role} has more rights than CREATEROLE reaches: altering it takes {superuser}");
+            return granted(why, []);
+        }
+        let mut why = format!("altering role {role} takes {superuser}, or CREATEROLE");
+        let mut grant = vec![format!("ALTER ROLE {login} CREATEROLE")];
+        if self.subject.major() >= 16 {
+            why.push_str(" with ADMIN OPTION on that role");
+            grant.push(format!("GRANT {} TO {login} WITH ADMIN OPTION", quoted(role)));
+        }
+        if is_about_bypassing {
+            why.push_str(", and BYPASSRLS of one's own");
+            grant.push(format!("ALTER ROLE {login} BYPASSRLS"));
+        }
+        granted(why, grant)
+    }
+
+    fn of_object(&self, need: &Need) -> Lacking {
+        let Answer { superuser, login, subject, .. } = self;
+        match need {
+            Need::NewExtension { name } if self.is_trusted => granted(
+                format!("installing extension {name} takes {superuser}, or CREATE on the database"),
+                [format!("GRANT CREATE ON DATABASE {} TO {login}", quoted(&subject.database))],
+            ),
+            Need::NewExtension { name } => {
+                granted(format!("extension {name} is no trusted one, so installing it takes {superuser}"), [])
+            }
+            Need::Extension { name, .. } if self.may_whom => {
+                granted(format!("extension {name} is no trusted one, so updating it takes {superuser}"), [])
+            }
+            Need::Extension { name, .. } => self.owned(&format!("altering extension {name}"), ""),
+            Need::Own(relation) => self.owned(&format!("altering {}", relation.name), ""),
+            Need::Drop(relation) => self.owned(&format!("dropping {}", relation.name), ""),
+            Need::Index(relation) if self.may_whom => granted(
+                format!("an index on {} takes {superuser}, or CREATE on its schema", relation.name),
+                [format!("GRANT CREATE ON SCHEMA {} TO {login}", quoted(&self.schema))],
+            ),
+            Need::Index(relation) => self.owned(&format!("an index on {}", relation.name), ""),
+            Need::Maintain { relation, .. } if subject.major() >= 17 => Lacking {
+                grant: vec![format!("GRANT MAINTAIN ON TABLE {} TO {login}", self.table)],
+                ..self.owned(&format!("maintaining {}", relation.name), ", or MAINTAIN on the table")
+            },
+            Need::Maintain { relation, .. } => self.owned(&format!("maintaining {}", relation.name), ""),
+            Need::Call { function } => granted(
+                format!("calling {function} takes {superuser}, or EXECUTE on it"),
+                [format!("GRANT EXECUTE ON FUNCTION {function} TO {login}")],
+            ),
+            _ => self.owned("vacuuming the whole database", ""),
+        }
+    }
+}
+
+fn granted(why: String, grant: impl Into<Vec<String>>) -> Lacking {
+    Lacking { why, grant: grant.into(), instead: None }
 }
