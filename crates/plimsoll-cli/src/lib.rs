@@ -3,9 +3,7 @@
 //! It is a library with a thin program around it, so that what its commands conclude can be tested without reading it
 //! off a screen. Nothing here is meant for other programs.
 //!
-//! Exit statuses are the same for every command: 0 when all is well, 1 when something wants attention, 2 when something is
-//! wrong now, 3 when it could not be found out (an unreachable server, a bad option), 130 when it was interrupted. Nagios and
-//! what is like it read the first four that way.
+//! Exit statuses mean the same for every command: [`exits`] is the table.
 
 pub mod apply;
 mod ask;
@@ -18,6 +16,7 @@ mod connect;
 pub mod demo;
 pub mod doctor;
 mod examples;
+mod exits;
 pub mod explain;
 pub mod indexes;
 pub mod integrity;
@@ -34,7 +33,7 @@ pub mod top;
 pub mod vacuum;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use plimsoll_inspect::checks::State;
 use plimsoll_inspect::sessions::stop::Stop;
 use std::process::ExitCode;
@@ -42,7 +41,7 @@ use std::process::ExitCode;
 /// The command line.
 #[derive(Debug, Parser)]
 #[command(name = "plimsoll", version, max_term_width = 100, about = "The safe-load line for services on PostgreSQL", long_about = None)]
-#[command(after_help = connect::HELP)]
+#[command(after_help = help())]
 struct CommandLine {
     /// Whether the output has colours
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = show::Color::Auto, global = true, help_heading = "Output")]
@@ -112,13 +111,17 @@ enum Command {
     Man(completions::Manual),
 }
 
+fn help() -> String {
+    format!("{}\n\n{}", connect::HELP, exits::help())
+}
+
 fn doctor_help() -> String {
     format!("{}\n{}", doctor::HELP, connect::HELP)
 }
 
-/// The command line, for what describes it.
+/// The command line; the help of each command says what its exit statuses mean.
 fn command_line() -> clap::Command {
-    CommandLine::command()
+    CommandLine::command().mut_subcommands(exits::told)
 }
 
 /// How a command ended, apart from not having been able to.
@@ -164,7 +167,8 @@ const COULD_NOT: u8 = 3;
 /// Reads the arguments of the process and does what they say.
 #[must_use]
 pub fn run() -> ExitCode {
-    let command = match CommandLine::try_parse() {
+    let parsed = command_line().try_get_matches().and_then(|matches| CommandLine::from_arg_matches(&matches));
+    let command = match parsed {
         Ok(line) => {
             line.color.hold();
             line.command
@@ -185,10 +189,15 @@ pub fn run() -> ExitCode {
         }
         Ok(ended) => ExitCode::from(ended.status()),
         Err(error) => {
-            show::tell(&in_one_line(&error));
+            tell_error(&error);
             ExitCode::from(COULD_NOT)
         }
     }
+}
+
+/// What went wrong, in one line on the standard error.
+fn tell_error(error: &anyhow::Error) {
+    show::tell(&in_one_line(error));
 }
 
 /// What becomes of a command line that is not one: help and the version where they were asked for, else one line.

@@ -4,12 +4,12 @@
 //! one when it has been done: a run that was killed at any point tells from its journal what is certain and what is in doubt.
 //! No password comes into it, since no statement of `apply` has one; where to connect to is not in it either.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use plimsoll_inspect::profiles::Step;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -114,7 +114,9 @@ pub(super) struct Told {
 impl Told {
     fn read(lines: Vec<Line>) -> Result<Self> {
         let mut lines = lines.into_iter();
-        let Some(Line::Plan(plan)) = lines.next() else { bail!("it does not begin with a plan") };
+        let Some(Line::Plan(plan)) = lines.next() else {
+            bail!("it does not begin with a plan, so it is no journal of plimsoll apply")
+        };
         ensure!(
             plan.version == VERSION,
             "it is of form {}, and this program reads form {VERSION}",
@@ -162,8 +164,15 @@ impl Journal {
     /// Begins one with its plan. There must be no such file.
     pub(super) fn create(path: &Path, plan: &Plan) -> Result<Self> {
         let named = || format!("the journal {}", path.display());
-        let file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).with_context(named)?;
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        let file = file.map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => anyhow!(
+                "{} is there already, and no journal is written over: name another by --journal, or go on with this one by \
+                 --resume",
+                named()
+            ),
+            _ => anyhow::Error::from(error).context(format!("{} cannot be begun, so nothing was", named())),
+        })?;
         lock(&file).with_context(named)?;
         let mut journal = Journal { file, path: path.to_owned() };
         journal.append(&Line::Plan(plan.clone()))?;
@@ -199,7 +208,10 @@ impl Journal {
         self.file
             .write_all(text.as_bytes())
             .and_then(|()| self.file.sync_data())
-            .with_context(|| format!("the journal {}", self.path.display()))
+            .with_context(|| {
+                let path = self.path.display();
+                format!("the journal {path} cannot be written, so the run ends here: set that right, and --resume {path} goes on")
+            })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -224,8 +236,9 @@ fn read(file: &mut File) -> Result<(Told, u64)> {
 }
 
 fn lock(file: &File) -> Result<()> {
-    flock(file, FlockOperation::NonBlockingLockExclusive)
-        .context("another process works on it (or locks cannot be had in this folder)")
+    flock(file, FlockOperation::NonBlockingLockExclusive).context(
+        "another process works on it: wait until that has ended (or locks cannot be had in this folder)",
+    )
 }
 
 /// The time, as a journal has it.

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `options` | what can be asked for |
 //! | `planning` | what is planned: from a profile, from checks, or from a journal |
+//! | `values` | whether the server takes the values that are wanted |
 //! | `shown` | a plan as somebody reads it |
 //! | `server` | the session that changes something, its limits, and what it may wait for |
 //! | `journal` | what was planned and done, on the disk before the next thing is done |
@@ -20,6 +21,7 @@ mod planning;
 mod read_back;
 mod server;
 mod shown;
+mod values;
 
 pub use options::Options;
 
@@ -40,6 +42,10 @@ use std::time::Duration;
 /// How long a cancel is waited for at an interrupt.
 const CANCELLED_IN: Duration = Duration::from_secs(2);
 
+/// What an earlier run left belongs together: of that, either all is done or nothing.
+const NOT_ALL: &str =
+    "Nothing was begun, since not all of it may be done by this role: run the same as one that may.";
+
 /// Shows what would be done, or does it.
 ///
 /// # Errors
@@ -50,6 +56,7 @@ pub async fn run(options: &Options) -> Result<Ended> {
             "--run asks before each step, and there is no terminal to ask at: say --yes to run without being asked"
         );
     }
+    options.fit()?;
     let way = Way::new(&options.target, options.through.as_deref());
     let role = role(options, &way).await?;
     let direct = options.target.connect("apply").await?;
@@ -60,8 +67,7 @@ pub async fn run(options: &Options) -> Result<Ended> {
         return resume(options, path, &server, &way).await;
     }
     if let Some(path) = &options.undo {
-        let plan = planning::inverse(path, &server).await?;
-        let shown: Vec<Planned> = plan.steps.iter().cloned().map(Box::new).map(Planned::Step).collect();
+        let planning::Inverse { plan, shown } = planning::inverse(path, &server).await?;
         return fresh(options, "undo", plan, &shown, &server, &way).await;
     }
     let planned = planning::plan(options, &server).await?;
@@ -88,11 +94,14 @@ fn is_so(planned: &Planned) -> bool {
 /// The application's role: as it was said, or as its own connection string logs in, or as a journal has it.
 async fn role(options: &Options, way: &Way) -> Result<String> {
     let journal = options.resume.as_deref().or(options.undo.as_deref());
-    let said = match (&options.role, journal) {
-        (Some(role), _) => Some(role.clone()),
-        (None, Some(path)) => Some(planning::role_of(path)?),
-        (None, None) => None,
-    };
+    let of_journal = journal.map(planning::role_of).transpose()?;
+    if let (Some(role), Some(of_journal)) = (&options.role, &of_journal) {
+        ensure!(
+            role == of_journal,
+            "the journal is of role {of_journal}, and --role says {role}: leave --role out"
+        );
+    }
+    let said = of_journal.or_else(|| options.role.clone());
     if options.through.is_some() {
         let (login, _) = way.ends_at().await?;
         let said = said.unwrap_or_else(|| login.clone());
@@ -138,10 +147,14 @@ async fn fresh(
         subject.database, subject.role, subject.version_text, subject.login
     ));
     show::print(&shown::plan(planned));
+    if planned.is_empty() && plan.is_undo {
+        shown::line("Nothing of that run was done, so there is nothing to take back.");
+        return Ok(Ended::Well);
+    }
     let outside = planned.iter().filter(|planned| matches!(planned, Planned::Advice { .. })).count();
     let missing = planned.iter().filter(|planned| matches!(planned, Planned::Missing { .. })).count();
     shown::line(&format!(
-        "{} to change, {} so already, {missing} not allowed to role {}, {outside} outside of SQL.",
+        "{} to change, {} so already, {missing} not allowed to role {}, {outside} to be done by hand.",
         plan.steps.len(),
         planned.iter().filter(|planned| is_so(planned)).count(),
         subject.login
@@ -153,6 +166,10 @@ async fn fresh(
             shown::line("Nothing was changed. --run does it and asks before each step, --yes does not ask.");
         }
         return Ok(if is_well { Ended::Well } else { Ended::Warned });
+    }
+    if missing > 0 && plan.is_undo {
+        shown::line(NOT_ALL);
+        return Ok(Ended::Badly);
     }
     let mut ended = if missing + outside > 0 { left } else { Ended::Well };
     if !plan.steps.is_empty() {
@@ -187,8 +204,16 @@ async fn resume(options: &Options, path: &Path, server: &Server, way: &Way) -> R
         .map(|(step, _)| step.clone())
         .collect();
     shown::line(&format!("{} of {} steps are left.\n", left.len(), told.plan.steps.len()));
+    let planned: Vec<Planned> = left.iter().cloned().map(Box::new).map(Planned::Step).collect();
+    let planned = planning::allowed(planned, server).await?;
+    let is_all = planned.iter().all(|one| step_of(one).is_some());
+    if !is_all {
+        show::print(&shown::plan(&planned));
+        shown::line(NOT_ALL);
+        return Ok(if options.changes() { Ended::Badly } else { Ended::Warned });
+    }
     if !options.changes() {
-        show::print(&shown::plan(&left.into_iter().map(Box::new).map(Planned::Step).collect::<Vec<_>>()));
+        show::print(&shown::plan(&planned));
         shown::line("Nothing was changed. --run goes on and asks before each step, --yes does not ask.");
         return Ok(Ended::Warned);
     }

@@ -1,9 +1,13 @@
 //! The options of `apply`.
 
 use crate::connect::Target;
+use anyhow::{Result, ensure};
 use clap::{ArgGroup, Args, ValueEnum};
 use plimsoll_inspect::checks;
 use std::path::PathBuf;
+
+/// The schema that roles are made for, unless another is named.
+const PUBLIC: &str = "public";
 
 /// The options of `apply`.
 #[derive(Clone, Debug, Args)]
@@ -15,10 +19,7 @@ use std::path::PathBuf;
   plimsoll apply --profile service --create-roles --role app --yes
   plimsoll apply --check G01,O02 --role app --run              the SQL remedies of what these checks find now
   plimsoll apply --resume plimsoll-apply-shop-...jsonl --yes   goes on with a run that was killed
-  plimsoll apply --undo plimsoll-apply-shop-...jsonl --yes     takes back what it did, last first
-
-Exit status: 0 all is so, or was done and read back; 1 something is left to do, or is outside of SQL; 2 a step failed, was not
-allowed, or its value did not arrive; 3 it could not be found out."
+  plimsoll apply --undo plimsoll-apply-shop-...jsonl --yes     takes back what it did, last first"
 )]
 pub struct Options {
     #[command(flatten)]
@@ -53,7 +54,7 @@ pub struct Options {
     pub(super) create_roles: bool,
 
     /// The schema that the roles work in
-    #[arg(long, value_name = "SCHEMA", default_value = "public")]
+    #[arg(long, value_name = "SCHEMA", default_value = PUBLIC)]
     pub(super) schema: String,
 
     /// The application's own connection string, through its pooler if it has one: values are read back there
@@ -91,6 +92,27 @@ pub(super) enum Profile {
 }
 
 impl Options {
+    /// Refuses what would be passed over: an option that says nothing of what was asked for.
+    ///
+    /// # Errors
+    /// There is one.
+    pub(super) fn fit(&self) -> Result<()> {
+        let makes_roles = self.create_roles || self.profile == Some(Profile::Roles);
+        ensure!(
+            self.set.is_empty() || self.profile == Some(Profile::Service),
+            "--set changes a setting of --profile service, which was not asked for"
+        );
+        ensure!(
+            !self.create_roles || self.profile.is_some(),
+            "--create-roles makes roles before a profile, and none was asked for"
+        );
+        ensure!(
+            self.schema == PUBLIC || makes_roles,
+            "--schema is the one that roles are made for: --profile roles or --create-roles makes them"
+        );
+        Ok(())
+    }
+
     /// Something is to be changed, and not only to be shown.
     pub(super) fn changes(&self) -> bool {
         self.run || self.yes

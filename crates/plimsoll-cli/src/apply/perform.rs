@@ -131,7 +131,7 @@ impl Run<'_> {
         }
         if matches!(step.before, Probe::Sql { .. }) && !self.server.holds(&step.before).await? {
             bail!(
-                "{} has been changed since the plan was made, by somebody else; it is left alone",
+                "{} has been changed since the plan was made, by somebody else; it is left alone: a new plan takes it as it is now",
                 step.what
             );
         }

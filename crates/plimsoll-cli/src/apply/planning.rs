@@ -3,8 +3,11 @@
 use super::journal::{Journal, Plan, Told};
 use super::options::{Options, Profile};
 use super::server::{Server, soon};
-use anyhow::{Context, Result, ensure};
+use super::values;
+use crate::closest::meant;
+use anyhow::{Context, Result, bail, ensure};
 use plimsoll_inspect::checks::{Finding, Remedy, State};
+use plimsoll_inspect::profiles::rights::{Lacking, lacking};
 use plimsoll_inspect::profiles::{Planned, Probe, Reading, Step, roles, service, situation};
 use std::path::Path;
 
@@ -14,15 +17,17 @@ pub(super) async fn plan(options: &Options, server: &Server) -> Result<Vec<Plann
     let subject = &server.subject;
     if let Some(profile) = options.profile {
         let makes_roles = options.create_roles || profile == Profile::Roles;
-        ensure!(
-            subject.role_exists || makes_roles,
-            "there is no role {} on this server; --create-roles makes it",
-            subject.role
-        );
+        if !subject.role_exists && !makes_roles {
+            bail!("{}; --create-roles makes it", no_role(server).await?);
+        }
+        values::are_taken(server, &options.set).await?;
         let found = situation::learn(server.direct.client(), subject.clone(), soon()).await?;
         if makes_roles {
             let cast =
                 roles::Cast { app: &subject.role, schema: &options.schema, database: &subject.database };
+            if let Some(why) = roles::impossible(server.direct.client(), &cast, soon()).await? {
+                bail!("{why} (nothing was begun)");
+            }
             all.extend(roles::plan(server.direct.client(), &found, &cast, soon()).await?);
         }
         if profile == Profile::Service {
@@ -30,11 +35,42 @@ pub(super) async fn plan(options: &Options, server: &Server) -> Result<Vec<Plann
         }
     }
     if !options.check.is_empty() {
-        ensure!(subject.role_exists, "there is no role {} on this server", subject.role);
+        if !subject.role_exists {
+            bail!("{}; --role names the one that the application logs in as", no_role(server).await?);
+        }
         let findings = server.findings(&options.check).await?;
         all.extend(findings.iter().filter_map(|(id, finding)| of_finding(id, finding)));
     }
+    allowed(all, server).await
+}
+
+/// There is no such role, and which was probably meant.
+async fn no_role(server: &Server) -> Result<String> {
+    let all = "SELECT pg_catalog.string_agg(rolname, E'\\n') FROM pg_catalog.pg_roles WHERE rolcanlogin";
+    let all = server.value(all).await?.unwrap_or_default();
+    let role = &server.subject.role;
+    Ok(format!("there is no role {role} on this server{}", meant(role, all.lines())))
+}
+
+/// The same, where a step that the role that asks may not run is told as one for a role that may.
+pub(super) async fn allowed(mut all: Vec<Planned>, server: &Server) -> Result<Vec<Planned>> {
+    for one in &mut all {
+        let Planned::Step(step) = one else { continue };
+        let lacks = lacking(server.direct.client(), &server.subject, &step.run, soon()).await?;
+        if let Some(lacking) = lacks {
+            *one = without_the_right(step, lacking);
+        }
+    }
     Ok(all)
+}
+
+/// What becomes of a step that may not be run: the same, for a role that may.
+fn without_the_right(step: &Step, lacking: Lacking) -> Planned {
+    let Step { what, is, from, will, run, .. } = step.clone();
+    match lacking.instead {
+        Some(text) => Planned::Advice { what, is, text: format!("{}: {text}", lacking.why) },
+        None => Planned::Missing { what, is, from, will, why: lacking.why, grant: lacking.grant, sql: run },
+    }
 }
 
 fn of_finding(id: &str, finding: &Finding) -> Option<Planned> {
@@ -76,12 +112,19 @@ fn of_finding(id: &str, finding: &Finding) -> Option<Planned> {
     }
 }
 
-/// The steps that take back what a journal tells of, last first. What is in doubt is looked at on the server.
-pub(super) async fn inverse(path: &Path, server: &Server) -> Result<Plan> {
+/// What taking back a journal comes to: the steps of it, last first, and all of it as it is shown.
+pub(super) struct Inverse {
+    pub(super) plan: Plan,
+    pub(super) shown: Vec<Planned>,
+}
+
+/// The steps that take back what a journal tells of, last first. Whether each is still there to be taken back is looked at on the
+/// server: another run may have done so, and somebody else may have changed it since.
+pub(super) async fn inverse(path: &Path, server: &Server) -> Result<Inverse> {
     let (_held, told) = Journal::look(path)?;
     is_of_this_server(&told, server)?;
     server.outlive(&told.sessions).await?;
-    let mut steps = Vec::new();
+    let mut shown = Vec::new();
     for (step, progress) in told.plan.steps.iter().zip(&told.progress).rev() {
         let is_begun = progress.in_doubt || progress.done > 0;
         let was_done = progress.applied || (is_begun && server.holds(&step.after).await?);
@@ -89,16 +132,41 @@ pub(super) async fn inverse(path: &Path, server: &Server) -> Result<Plan> {
             continue;
         }
         match step.inverse() {
-            Some(inverse) => steps.push(inverse),
-            None => {
-                super::shown::line(&format!("nothing brings back: {} ({})", step.what, step.run.join("; ")))
-            }
+            Some(inverse) => shown.push(as_it_is(inverse, server).await?),
+            None => shown.push(Planned::Advice {
+                what: step.what.clone(),
+                is: step.will.clone(),
+                text: format!("nothing brings back: {}", step.run.join("; ")),
+            }),
         }
     }
+    let shown = allowed(shown, server).await?;
+    let steps: Vec<Step> = shown.iter().filter_map(super::step_of).cloned().collect();
     let mut plan = Plan::new(server.system.clone(), &server.subject.database, &server.subject.role, steps);
     plan.is_undo = true;
     plan.of = Some(path.display().to_string());
-    Ok(plan)
+    Ok(Inverse { plan, shown })
+}
+
+/// A step that takes something back, or what there is instead of one.
+async fn as_it_is(inverse: Step, server: &Server) -> Result<Planned> {
+    if server.holds(&inverse.after).await? {
+        // What a session has may come from another level, which was taken back too.
+        let Step { what, will, after, .. } = inverse;
+        let reading = Reading::Probe { probe: after };
+        return Ok(Planned::Already { what, is: will, from: "as it was before".to_owned(), reading });
+    }
+    if server.holds(&inverse.before).await? {
+        return Ok(Planned::Step(Box::new(inverse)));
+    }
+    Ok(Planned::Advice {
+        what: inverse.what,
+        is: "neither as it was before nor as it was applied".to_owned(),
+        text: format!(
+            "somebody else has changed it since, so it is left alone; to bring it back all the same:\n{};",
+            inverse.run.join("; ")
+        ),
+    })
 }
 
 /// A journal is good for the server and the database that it was begun on.

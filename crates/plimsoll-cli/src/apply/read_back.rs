@@ -146,7 +146,7 @@ async fn shown(connection: &plimsoll::DirectConnection, name: &str, begun: &str)
     let question = format!(
         "SHOW {name}; SELECT s.unit, s.source, s.pending_restart, session_user, \
          COALESCE((SELECT backend_start < '{}' FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()), false) \
-         FROM pg_catalog.pg_settings AS s WHERE s.name = lower('{}')",
+         FROM pg_catalog.pg_settings AS s WHERE lower(s.name) = lower('{}')",
         literal(begun),
         literal(name)
     );

@@ -226,6 +226,19 @@ fn explained(error: tokio_postgres::Error, part: &Part, attempts: u32) -> anyhow
         );
     };
     let mut text = format!("{} ({})", said.message(), said.code().code());
+    // What depends on it is told in the detail, which quotes no rows.
+    let is_needed = *said.code() == SqlState::DEPENDENT_OBJECTS_STILL_EXIST;
+    for more in said.hint().into_iter().chain(said.detail().filter(|_| is_needed)) {
+        text = format!("{text}; {}", more.trim_end_matches('.').replace('\n', ", "));
+    }
+    if is_needed {
+        text.push_str(
+            "; drop these, or give them to another role (REASSIGN OWNED BY .. TO ..), before the next try",
+        );
+    }
+    if *said.code() == SqlState::INSUFFICIENT_PRIVILEGE {
+        text.push_str("; run it as a role that may");
+    }
     if is_about_a_lock(&error) {
         text = format!(
             "{text}, tried {attempts} times: another session holds it; plimsoll doctor --check A04 tells which"

@@ -20,7 +20,8 @@ pub(super) fn plan(all: &[Planned]) -> String {
                 text.push_str(&one(number, step));
             }
             Planned::Already { what, is, from, .. } => {
-                let _ = writeln!(text, "  =  {what}\n     so already: {is} ({from}); left alone\n");
+                let from = if from.is_empty() { String::new() } else { format!(" ({from})") };
+                let _ = writeln!(text, "  =  {what}\n     so already: {is}{from}; left alone\n");
             }
             Planned::Missing { what, is, from, will, why, grant, sql } => {
                 let _ = writeln!(

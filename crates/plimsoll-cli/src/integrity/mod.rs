@@ -7,7 +7,7 @@
 
 mod screen;
 
-use crate::ask::{Refused, ask};
+use crate::ask::{Refused, ask, is_there};
 use crate::connect::Target;
 use crate::sessions::time;
 use crate::{Ended, show};
@@ -76,10 +76,15 @@ struct Found {
 struct Promise {
     #[serde(flatten)]
     rule: Rule,
-    /// What makes the server look at the rows that were there before.
+    /// What shows the rows that break it, or that may.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    find: Vec<String>,
+    /// What makes the server look at the rows that were there before. It fails as long as rows break the promise.
     #[serde(skip_serializing_if = "Option::is_none")]
     validate: Option<String>,
-    /// How many rows break it.
+    /// What is counted: rows, or keys that are there more than once.
+    counted: &'static str,
+    /// How many break it.
     #[serde(skip_serializing_if = "Option::is_none")]
     broken: Option<Broken>,
     /// Why that is not known.
@@ -88,6 +93,13 @@ struct Promise {
 }
 
 impl Promise {
+    fn of(rule: Rule, broken: Option<Broken>, not_counted: Option<String>) -> Self {
+        let is_broken = broken.is_some_and(|broken| broken.rows > 0);
+        let is_in_doubt = !rule.is_validated && broken.is_none();
+        let find = if is_broken || is_in_doubt { rule.find() } else { Vec::new() };
+        Promise { find, validate: rule.validate(), counted: rule.kind.counted(), rule, broken, not_counted }
+    }
+
     fn is_broken(&self) -> bool {
         self.broken.is_some_and(|broken| broken.rows > 0)
     }
@@ -121,8 +133,12 @@ pub async fn run(options: &Options) -> Result<Ended> {
         MissingKey::read(&answer(&connection, &missing_keys::question()).await?)?;
     if let Some(table) = &options.table {
         missing_keys.retain(|key| is_meant(table, &key.table));
-        if rules.is_empty() && missing_keys.is_empty() {
-            bail!("no table {table:?} promises anything (is the schema right? public.orders)");
+        let is_empty = rules.is_empty() && missing_keys.is_empty();
+        if is_empty && !is_there(connection.client(), table).await? {
+            bail!(
+                "no table {table:?} promises anything in this database: name it with its schema (public.orders), or several \
+                 with * (public.*)"
+            );
         }
     }
     let mut kinds = BTreeMap::new();
@@ -144,7 +160,7 @@ pub async fn run(options: &Options) -> Result<Ended> {
             (None, None)
         };
         let (broken, not_counted) = counted;
-        promises.push(Promise { validate: rule.validate(), rule, broken, not_counted });
+        promises.push(Promise::of(rule, broken, not_counted));
     }
     if options.count && std::io::stderr().is_terminal() {
         anstream::eprint!("\r                                        \r");

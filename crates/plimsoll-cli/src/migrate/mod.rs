@@ -11,12 +11,13 @@
 mod lint;
 mod screen;
 
+use crate::columns::counted;
 use crate::connect::Target;
 use crate::{Ended, prompt, show};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use plimsoll::Database;
 use plimsoll::migrate::{FileState, FileStatus, MigrateOptions, MigrationStatus, Migrations};
+use plimsoll::{Database, Outcome};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -132,7 +133,17 @@ async fn database(target: &Target) -> Result<Database> {
 }
 
 async fn look(db: &Database, all: &Migrations, options: &MigrateOptions) -> Result<MigrationStatus> {
-    db.migration_status(all, options).await.context("how far the schema is cannot be read")
+    let looked = db.migration_status(all, options).await;
+    looked.map_err(|error| {
+        let is_others = error.sqlstate().is_some_and(|code| code.code() == "42501");
+        let whose = if is_others {
+            ": the history is another role's, so connect as the one that applies migrations"
+        } else {
+            ""
+        };
+        anyhow::Error::msg(screen::in_options(&error.to_string()))
+            .context(format!("how far the schema is cannot be read{whose}"))
+    })
 }
 
 fn ended(status: &MigrationStatus) -> Ended {
@@ -163,7 +174,8 @@ async fn plan(options: &Options, files: &Files) -> Result<Ended> {
     if files.json {
         show::print_json(&screen::Status::of(&status))?;
     } else {
-        let texts = all.files().map_err(|problems| anyhow::anyhow!(problems.join("; ")))?;
+        let texts =
+            all.files().map_err(|problems| anyhow::anyhow!(screen::in_options(&problems.join("; "))))?;
         show::print(&screen::plan(&status, &texts));
     }
     Ok(ended(&status))
@@ -188,28 +200,46 @@ async fn apply_files(options: &Options, apply: &Apply) -> Result<Ended> {
     }
     if !status.problems.is_empty() {
         // It says so in the library's words, and applies nothing.
-        return db.migrate_with(&all, migrate).await.map(|_| Ended::Well).map_err(Into::into);
+        return match db.migrate_with(&all, migrate).await {
+            Ok(_) => Ok(Ended::Well),
+            Err(error) => failed(error),
+        };
     }
     // One at a time, so that each is told when it is done.
     for file in pending {
-        let report = db.migrate_with(&all, migrate.clone().up_to(file.version)).await?;
-        show::print(&screen::report(&report));
+        match db.migrate_with(&all, migrate.clone().up_to(file.version)).await {
+            Ok(report) => show::print(&screen::report(&report)),
+            Err(error) => return failed(error),
+        }
     }
     Ok(Ended::Well)
+}
+
+/// A file that was refused, or that failed and was rolled back, is wrong now; whether it was applied may also be unknown.
+fn failed(error: plimsoll::Error) -> Result<Ended> {
+    if error.outcome() == Outcome::Unknown {
+        return Err(error.into());
+    }
+    crate::tell_error(&anyhow::Error::msg(screen::in_options(&error.to_string())));
+    Ok(Ended::Badly)
+}
+
+fn files(count: usize) -> String {
+    counted(count as u64, "file", "files")
 }
 
 /// Asks at the terminal.
 async fn agreed(pending: &[&FileStatus]) -> Result<bool> {
     if !prompt::is_there() {
         bail!(
-            "{} files would be applied, and there is nobody to ask: say --yes, or look with `plimsoll migrate plan`",
-            pending.len()
+            "{} would be applied, and there is no terminal to ask at: say --yes, or look with `plimsoll migrate plan`",
+            files(pending.len())
         );
     }
     for file in pending {
         show::print(&format!("  {}\n", file.file));
     }
-    show::print(&format!("Apply these {} files? [y/N] ", pending.len()));
+    show::print(&format!("Apply {}? [y/N] ", files(pending.len())));
     let answer = prompt::line().await?.unwrap_or_default();
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

@@ -57,7 +57,7 @@ pub(super) fn status(status: &MigrationStatus) -> String {
         }
     }
     for problem in &status.problems {
-        let _ = writeln!(text, "refused: {problem}");
+        let _ = writeln!(text, "refused: {}", in_options(problem));
     }
     let pending = status.files.iter().filter(|file| file.state == FileState::Pending).count();
     let _ = match (status.files.len(), pending) {
@@ -81,7 +81,7 @@ pub(super) fn plan(status: &MigrationStatus, texts: &[Migration]) -> String {
         let _ = writeln!(text, "{}\n", sql.trim_end());
     }
     for problem in &status.problems {
-        let _ = writeln!(text, "-- refused: {problem}");
+        let _ = writeln!(text, "-- refused: {}", in_options(problem));
     }
     if text.is_empty() {
         text.push_str("-- Nothing is pending.\n");
@@ -102,4 +102,42 @@ pub(super) fn report(report: &Report) -> String {
         let _ = writeln!(text, "version {version}: applied by another program meanwhile");
     }
     text
+}
+
+/// The library's words, with the options of this command in the place of its functions: `baseline(2)` is `--baseline 2`.
+pub(super) fn in_options(text: &str) -> String {
+    let text = text
+        .replace("rerun_started(true)", "--rerun-started")
+        .replace("raise lock_timeout", "raise --lock-timeout")
+        .replace("baseline(version)", "--baseline VERSION");
+    let mut parts = text.split("baseline(");
+    let mut told = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')').filter(|(version, _)| version.chars().all(|c| c.is_ascii_digit())) {
+            Some((version, rest)) => {
+                let _ = write!(told, "--baseline {version}{rest}");
+            }
+            None => {
+                let _ = write!(told, "baseline({part}");
+            }
+        }
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_options;
+
+    #[test]
+    fn what_to_do_is_told_in_options() {
+        for (text, told) in [
+            ("run it again with rerun_started(true)", "run it again with --rerun-started"),
+            ("say so with baseline(version), or write", "say so with --baseline VERSION, or write"),
+            ("say baseline(2); or baseline(17)", "say --baseline 2; or --baseline 17"),
+            ("a baseline(x) of theirs", "a baseline(x) of theirs"),
+        ] {
+            assert_eq!(in_options(text), told);
+        }
+    }
 }

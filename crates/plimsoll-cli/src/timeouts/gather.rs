@@ -1,10 +1,11 @@
 //! Reads the limits from where they are set.
 
 use super::{Found, Options, service};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use plimsoll_inspect::checks::run::{self, Asking};
-use plimsoll_inspect::layers::limit::{Keeper, Layer};
-use plimsoll_inspect::layers::{Limit, nginx, pooler, server};
+use plimsoll_inspect::layers::limit::{At, Keeper, Layer};
+use plimsoll_inspect::layers::server::AskedRole;
+use plimsoll_inspect::layers::{Limit, connection, nginx, pooler, server};
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -39,12 +40,12 @@ pub(super) async fn gather(options: &Options) -> Result<Found> {
     if let Some(pooler) = &options.pooler {
         limits.extend(of_pooler(options, pooler, &mut notes).await?);
     }
-    let (mut server_limits, role) = if options.no_server {
-        (Vec::new(), options.role.clone())
-    } else {
-        of_server(options, &mut notes).await?
+    let Server { limits: mut server_limits, role_name, database, role } = match options.no_server {
+        true => Server { role_name: options.role.clone(), ..Server::default() },
+        false => of_server(options, &mut notes).await?,
     };
     let environment = options.env.as_deref().map(service::read).transpose()?.unwrap_or_default();
+    notes.extend(environment.notes);
     // What the service's session says itself is stronger than what the role has.
     server_limits.retain(|limit| !environment.limits.iter().any(|own| own.name == limit.name));
     // What was said on the command line is stronger than everything.
@@ -54,7 +55,11 @@ pub(super) async fn gather(options: &Options) -> Result<Found> {
     let more: Vec<Limit> = more.collect();
     limits.extend(more);
     let travel = options.deadlines_travel || environment.is_plimsoll;
-    Ok(Found::of(limits, role, travel, notes))
+    let mut found = Found::of(limits, role_name, travel, notes);
+    found.database = database;
+    found.role_is_superuser = role.is_superuser;
+    found.other_roles = role.others;
+    Ok(found)
 }
 
 fn read(file: &Path) -> Result<(String, String)> {
@@ -74,7 +79,7 @@ fn said(text: &str) -> Result<Limit> {
     };
     let after = plimsoll::settings::Limit::parse(value.trim())
         .with_context(|| format!("--limit {text:?}: {value:?} is no time: write 15s, 500ms, 2min or off"))?;
-    Ok(Limit { layer, name, keeper, after: after.duration(), place: "--limit".to_owned() })
+    Ok(Limit { layer, name, keeper, after: after.duration(), place: "--limit".to_owned(), at: At::default() })
 }
 
 async fn of_pooler(options: &Options, pooler: &str, notes: &mut Vec<String>) -> Result<Vec<Limit>> {
@@ -88,28 +93,55 @@ async fn of_pooler(options: &Options, pooler: &str, notes: &mut Vec<String>) -> 
     let console = target.connect("timeouts").await.context("the console of the PgBouncer cannot be asked")?;
     let answer = timeout(LIMIT, console.client().simple_query("SHOW CONFIG")).await;
     let answer = answer.context("the console of the PgBouncer does not answer")?;
-    let answer = answer
-        .context("the console refuses SHOW CONFIG: the user has to be in admin_users or stats_users")?;
-    Ok(pooler::of_console(&answer)?)
+    let answer = answer.context(
+        "what answers is no console of a PgBouncer: --pooler names one as postgres://ROLE@HOST:6432/pgbouncer, with a role of \
+         its admin_users or stats_users, or its file pgbouncer.ini",
+    )?;
+    let limits = pooler::of_console(&answer)?;
+    ensure!(!limits.is_empty(), "what answers to SHOW CONFIG is no console of a PgBouncer");
+    Ok(limits)
 }
 
-async fn of_server(options: &Options, notes: &mut Vec<String>) -> Result<(Vec<Limit>, String)> {
+/// What the server says.
+#[derive(Default)]
+struct Server {
+    limits: Vec<Limit>,
+    role_name: String,
+    database: String,
+    role: AskedRole,
+}
+
+async fn of_server(options: &Options, notes: &mut Vec<String>) -> Result<Server> {
     let connection = options.target.connect("timeouts").await?;
     let asking = Asking { role: &options.role, ..Asking::default() };
     let until = Instant::now() + LIMIT;
     let subject = run::subject(connection.client(), &asking, until).await?;
     if !subject.role_exists {
-        bail!("there is no role {:?} on this server, so it has no limits", subject.role);
+        bail!(
+            "there is no role {:?} on this server: --role names the one that the application logs in as",
+            subject.role
+        );
     }
     let answer = run::question(connection.client(), server::ASK, &asking, until).await?;
-    let (limits, unknown) = server::read(&answer, &subject.role)?;
+    let (mut limits, mut unknown) = server::read(&answer, &subject.role)?;
+    let role = AskedRole::read(&run::question(connection.client(), server::ASK_ROLE, &asking, until).await?)?;
+    // The connection that was given is the application's own, if it logs in as the application's role.
+    if subject.role == subject.login
+        && let Some(text) = service::said(&options.target.settings()?, "options")
+    {
+        let own = connection::limits(&text, "options of this connection");
+        limits.retain(|limit| !own.iter().any(|it| it.name == limit.name));
+        unknown.retain(|name| !own.iter().any(|it| it.name == *name));
+        limits.extend(own);
+    }
     if !unknown.is_empty() {
         notes.push(format!(
-            "{} of role {} cannot be known, since role {} has values of its own: connect as another role",
+            "{} of role {} cannot be known, since role {} or its connection (PGOPTIONS, options) has values of its own: connect as another role, and \
+             without them",
             unknown.join(", "),
             subject.role,
             subject.login
         ));
     }
-    Ok((limits, subject.role))
+    Ok(Server { limits, role_name: subject.role, database: subject.database, role })
 }

@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use plimsoll_inspect::layers::drawing::{Bar, Drawing, svg};
 use plimsoll_inspect::layers::{
-    Correction, Inversion, Limit, Missing, corrected, in_words, inversions, missing,
+    Correction, Inversion, Limit, Missing, Whose, corrected, in_words, inversions, missing,
 };
 use serde::Serialize;
 use std::path::PathBuf;
@@ -43,7 +43,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     nginx: Vec<PathBuf>,
 
-    /// The environment of the service, as a file of NAME=VALUE lines
+    /// The environment of the service, as a file of NAME=VALUE lines: PLIMSOLL_.., DATABASE_URL with its options, PGOPTIONS
     #[arg(long, value_name = "FILE")]
     env: Option<PathBuf>,
 
@@ -71,6 +71,12 @@ struct Found {
     schema_version: u32,
     /// The role that the server's limits are those of.
     role: String,
+    /// The database that they hold in.
+    database: String,
+    /// That role is a superuser, as which no application should log in.
+    role_is_superuser: bool,
+    /// Roles that log in and are no superuser: some of them.
+    other_roles: Vec<String>,
     deadlines_travel: bool,
     /// From the outside in.
     limits: Vec<Limit>,
@@ -87,6 +93,9 @@ impl Found {
         Found {
             schema_version: 1,
             role,
+            database: String::new(),
+            role_is_superuser: false,
+            other_roles: Vec::new(),
             deadlines_travel,
             inversions: inversions(&limits, deadlines_travel),
             missing: missing(&limits),
@@ -94,6 +103,11 @@ impl Found {
             limits,
             notes,
         }
+    }
+
+    /// Whose the server's limits are.
+    fn whose(&self) -> Whose<'_> {
+        Whose { role: &self.role, database: &self.database, is_superuser: self.role_is_superuser }
     }
 
     fn is_wrong(&self, limit: &Limit) -> bool {

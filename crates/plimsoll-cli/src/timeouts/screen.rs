@@ -43,10 +43,13 @@ pub(super) fn text(found: &Found) -> String {
         "Out of order (!): the inner one has to be shorter",
         found.inversions.iter().map(sentence),
     );
+    if found.role_is_superuser {
+        text.push_str(&of_superuser(found));
+    }
     let off = found.missing.iter().map(|it| format!("{} ({}): {}", it.limit.name, it.limit.place, it.why));
     say(&mut text, "Off, and needed (?)", off);
     let set = found.corrected.iter().map(|it| {
-        format!("{}  -- {} instead of {}", it.as_written(&found.role), in_words(it.to), shown(&it.limit))
+        format!("{}  -- {} instead of {}", it.as_written(&found.whose()), in_words(it.to), shown(&it.limit))
     });
     say(&mut text, "With these, every limit lies inside the one around it", set);
     say(&mut text, "Not read", found.notes.iter().cloned());
@@ -54,6 +57,20 @@ pub(super) fn text(found: &Found) -> String {
         text.push_str("\nEvery limit that was found lies inside the one around it.\n");
     }
     text
+}
+
+/// No limit of a superuser is worth setting: give the application a role of its own.
+fn of_superuser(found: &Found) -> String {
+    let role = &found.role;
+    let others = match found.other_roles.as_slice() {
+        [] => "there is none yet".to_owned(),
+        some => some.join(", "),
+    };
+    format!(
+        "\n{HEAD}Role {role} is a superuser{HEAD:#}\n  No application should log in as one: it may do everything, and take back every \
+         limit.\n  Make a role for it: plimsoll apply --profile roles --role NAME\n  and ask for that: plimsoll timeouts --role \
+         NAME   (roles that log in and are no superuser: {others})\n"
+    )
 }
 
 fn say(text: &mut String, head: &str, lines: impl Iterator<Item = String>) {

@@ -3,7 +3,7 @@
 use crate::answer::Unreadable;
 use crate::checks::check::Answers;
 use crate::checks::finding::{Effect, Remedy};
-use crate::checks::setting_value::{SettingValue, time};
+use crate::checks::setting_value::{SettingValue, time, whole_size};
 use crate::checks::subject::{Subject, literal, quoted};
 use std::collections::BTreeMap;
 
@@ -30,15 +30,15 @@ impl RoleSetting {
         SettingValue::read(self.text.as_deref()?, self.unit.as_deref()).map(|value| value.0)
     }
 
-    /// As it is shown: a time that was written without a unit gets one.
+    /// As it is shown: a time or a size that was written without a unit gets one.
     pub(crate) fn shown(&self) -> String {
         let text = self.text.as_deref().unwrap_or("not known");
         match (text.parse::<f64>(), self.number()) {
-            (Ok(bare), Some(millis))
-                if bare > 0.0 && matches!(self.unit.as_deref(), Some("ms" | "s" | "min")) =>
-            {
-                time(millis)
-            }
+            (Ok(bare), Some(number)) if bare > 0.0 => match self.unit.as_deref() {
+                Some("ms" | "s" | "min") => time(number),
+                Some(unit) if unit.ends_with('B') => whole_size(number),
+                _ => text.to_owned(),
+            },
             _ => text.to_owned(),
         }
     }

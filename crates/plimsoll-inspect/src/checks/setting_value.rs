@@ -39,6 +39,13 @@ pub(crate) fn time(millis: f64) -> String {
     format!("{}{unit}", millis / factor)
 }
 
+/// A size as PostgreSQL writes and reads it, in the largest unit that it is a whole number of.
+pub(crate) fn whole_size(bytes: f64) -> String {
+    let whole = |factor: &f64| bytes % factor == 0.0;
+    let (unit, factor) = SIZES.iter().rev().find(|(_, factor)| whole(factor)).copied().unwrap_or(("B", 1.0));
+    format!("{}{unit}", bytes / factor)
+}
+
 fn factor_of(unit: &str) -> Option<f64> {
     let end = unit.find(|c: char| !c.is_ascii_digit())?;
     let (count, unit) = unit.split_at_checked(end)?;
@@ -68,6 +75,11 @@ mod tests {
             [(0.0, "0"), (30_000.0, "30s"), (90_000.0, "90s"), (1_500.0, "1500ms"), (7_200_000.0, "2h")]
         {
             assert_eq!(time(millis), text);
+        }
+        for (bytes, text) in
+            [(4_194_304.0, "4MB"), (8_192.0, "8kB"), (1_536.0, "1536B"), (1_073_741_824.0, "1GB")]
+        {
+            assert_eq!(whole_size(bytes), text);
         }
         for text in ["", "on", "30S", "10 parsecs", "s"] {
             assert_eq!(SettingValue::read(text, Some("ms")), None, "{text}");

@@ -28,6 +28,9 @@ pub struct MissingKey {
     pub refers_to: String,
     /// Some index begins with the column. Without one, each delete in the other table would read this table whole.
     pub is_indexed: bool,
+    /// The question for rows that such a key would refuse: they are mended before it is validated.
+    #[serde(default)]
+    pub find: String,
     /// The statements that add the key: the first takes a short lock, the second reads the table beside its writers. Of a
     /// partitioned table there is only one, which reads it under a lock that keeps writers out.
     pub add: Vec<String>,
@@ -48,6 +51,7 @@ impl MissingKey {
                 column: text("column_name")?,
                 refers_to: text("refers_to")?,
                 is_indexed: row.flag("is_indexed")?,
+                find: text("find_orphans")?,
                 add: std::iter::once(text("add_key")?).chain(validate).collect(),
             });
         }

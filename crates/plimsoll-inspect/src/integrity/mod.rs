@@ -69,6 +69,12 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// What is counted of those that break it: rows, or keys that are there more than once.
+    #[must_use]
+    pub fn counted(self) -> &'static str {
+        if self == Kind::Unique { "keys" } else { "rows" }
+    }
+
     /// `foreign key`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -100,6 +106,12 @@ pub struct Rule {
     pub is_validated: bool,
     #[serde(skip, default)]
     look: String,
+    /// What a unique key is made of.
+    #[serde(skip, default)]
+    keys: Option<String>,
+    /// What validates it, where that is no matter of the constraint's name.
+    #[serde(skip, default)]
+    validates: Option<String>,
 }
 
 impl Rule {
@@ -125,20 +137,45 @@ impl Rule {
                 is_locked: row.text("look")?.is_none(),
                 is_validated: row.flag("is_validated")?,
                 look: text("look")?,
+                keys: row.text("keys")?.map(str::to_owned),
+                validates: row.text("validates")?.map(str::to_owned),
             });
         }
         Ok(rules)
     }
 
-    /// The statement that makes the server look at the rows that were there before; `None` if it has done so, or if there is
-    /// no such statement (an index has to be built anew; what is `NOT ENFORCED` is not looked at).
+    /// The statement that makes the server look at the rows that were there before, which for an index is to build it anew. It fails
+    /// as long as rows break the promise: those are mended first. `None` if the server has looked, or if there is no such statement
+    /// (what is `NOT ENFORCED` is not looked at).
     #[must_use]
     pub fn validate(&self) -> Option<String> {
+        if self.is_validated {
+            return None;
+        }
+        if self.validates.is_some() {
+            return self.validates.clone();
+        }
         let can_be =
             matches!(self.kind, Kind::ForeignKey | Kind::Check) && !self.definition.ends_with("NOT ENFORCED");
         let name = self.name.replace('"', "\"\"");
         (can_be && !self.is_validated)
             .then(|| format!("ALTER TABLE {} VALIDATE CONSTRAINT \"{name}\"", self.table))
+    }
+
+    /// The statements by which somebody sees what breaks this promise: the rows, with where they are in the table (`ctid`); of a unique
+    /// key, each that is there more than once, and how often, read from the table and not from an index that may be out of order.
+    /// Nothing for what is locked.
+    #[must_use]
+    pub fn find(&self) -> Vec<String> {
+        let Some(rest) = self.look.strip_prefix("SELECT 1 ") else { return Vec::new() };
+        match &self.keys {
+            None => vec![format!("SELECT ctid, * {rest}")],
+            Some(keys) => ["enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan"]
+                .iter()
+                .map(|setting| format!("SET {setting} = off"))
+                .chain([format!("SELECT {keys}, pg_catalog.count(*) {rest}")])
+                .collect(),
+        }
     }
 
     /// The question how many rows break this promise, for a role that may read the table. It reads the table itself and
@@ -170,7 +207,7 @@ impl fmt::Display for Rule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Broken {
-    /// So many rows; of a unique key, so many values that are there more than once.
+    /// So many rows; of a unique key, so many keys that are there more than once ([`Kind::counted`]).
     pub rows: u64,
     /// There are more, which were not counted.
     pub has_more: bool,

@@ -4,8 +4,9 @@
 //! too long for one around it becomes a fifth shorter than that one, and a limit that is off and needed takes its usual value if
 //! that fits. Limits that fit stay as they are.
 
-use super::limit::{Keeper, Limit};
+use super::limit::{At, Keeper, Limit};
 use super::order::{missing, rules};
+use crate::checks::subject::quoted;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -71,24 +72,46 @@ fn a_fifth_less(span: Duration) -> Duration {
     }
 }
 
+/// Whose limits those of the server are.
+#[derive(Clone, Copy, Debug)]
+pub struct Whose<'a> {
+    /// The role.
+    pub role: &'a str,
+    /// The database.
+    pub database: &'a str,
+    /// The role is a superuser.
+    pub is_superuser: bool,
+}
+
 impl Correction {
-    /// How it is written where the limit is set, for a role of this name.
+    /// How it is written where the limit is set.
     #[must_use]
-    pub fn as_written(&self, role: &str) -> String {
-        let Limit { name, keeper, place, .. } = &self.limit;
+    pub fn as_written(&self, whose: &Whose<'_>) -> String {
+        let Limit { name, keeper, place, at, .. } = &self.limit;
         let ms = self.to.as_millis();
         let time = if ms.is_multiple_of(1000) { format!("{}s", ms / 1000) } else { format!("{ms}ms") };
-        match keeper {
+        match (keeper, at) {
             // What a session says itself is stronger than what its role has.
-            Keeper::PostgreSQL if place.contains(", ") => format!("{name} = {time}    (in {place})"),
-            Keeper::PostgreSQL => {
-                format!("ALTER ROLE {} SET {name} = '{time}';", crate::checks::subject::quoted(role))
+            (Keeper::PostgreSQL, At::Connection) => format!("{name} = {time}    (in {place})"),
+            // No application should log in as a superuser, and what is set for one binds it to nothing.
+            (Keeper::PostgreSQL, _) if whose.is_superuser => {
+                format!("ALTER ROLE <the application's role> SET {name} = '{time}';")
             }
-            Keeper::PgBouncer => {
+            (Keeper::PostgreSQL, At::RoleInDatabase) => format!(
+                "ALTER ROLE {} IN DATABASE {} SET {name} = '{time}';",
+                quoted(whose.role),
+                quoted(whose.database)
+            ),
+            (Keeper::PostgreSQL, At::Role) => {
+                format!("ALTER ROLE {} SET {name} = '{time}';", quoted(whose.role))
+            }
+            (Keeper::PgBouncer, _) => {
                 format!("{name} = {}    (pgbouncer.ini, then RELOAD)", self.to.as_secs_f64().ceil().max(1.0))
             }
-            Keeper::Nginx => format!("{name} {time};    (then nginx -s reload)"),
-            Keeper::Service | Keeper::Client => format!("{name} = {time}    (in the service's own settings)"),
+            (Keeper::Nginx, _) => format!("{name} {time};    (then nginx -s reload)"),
+            (Keeper::Service | Keeper::Client, _) => {
+                format!("{name} = {time}    (in the service's own settings)")
+            }
         }
     }
 }
@@ -119,6 +142,7 @@ mod tests {
             keeper: Keeper::PostgreSQL,
             after: after.map(Duration::from_millis),
             place: String::new(),
+            at: At::default(),
         }
     }
 

@@ -75,6 +75,18 @@ impl Keeper {
     }
 }
 
+/// How a limit of PostgreSQL's is said anew: at a weaker place it would not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum At {
+    /// For the role, which is stronger than all that is not named here.
+    #[default]
+    Role,
+    /// For the role in this database.
+    RoleInDatabase,
+    /// In the options of the connection, or in the service's settings, which make the session say it.
+    Connection,
+}
+
 /// A time limit that was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Limit {
@@ -89,6 +101,9 @@ pub struct Limit {
     pub after: Option<Duration>,
     /// Where that is set: `nginx.conf, line 33`, `role app`, `default`.
     pub place: String,
+    /// How it is said anew.
+    #[serde(skip)]
+    pub at: At,
 }
 
 fn as_millis<S: serde::Serializer>(after: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {

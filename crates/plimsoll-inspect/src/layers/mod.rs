@@ -11,11 +11,12 @@
 //! | [`limit`] | one limit, its layer, and where it is set |
 //! | [`order`] | which limit has to lie inside which, and why |
 //! | [`mod@corrected`] | values in which every limit lies inside the next, as close to the given ones as can be |
-//! | [`nginx`], [`pooler`], [`server`] | how limits are read |
+//! | [`nginx`], [`pooler`], [`server`], [`connection`] | how limits are read |
 //! | [`drawing`] | limits as a drawing, in SVG |
 //!
 //! All of it is pure: texts and answers come in, limits go out.
 
+pub mod connection;
 pub mod corrected;
 pub mod drawing;
 pub mod limit;
@@ -24,6 +25,6 @@ pub mod order;
 pub mod pooler;
 pub mod server;
 
-pub use corrected::{Correction, corrected};
-pub use limit::{Layer, Limit, in_words};
+pub use corrected::{Correction, Whose, corrected};
+pub use limit::{At, Layer, Limit, in_words};
 pub use order::{Inversion, Missing, inversions, missing};

@@ -1,6 +1,6 @@
 //! The time limits in a file of nginx.
 
-use super::limit::{Keeper, Layer, Limit};
+use super::limit::{At, Keeper, Layer, Limit};
 use std::time::Duration;
 
 /// What is read, and what nginx does without it. Source: nginx's documentation of `ngx_http_proxy_module`.
@@ -40,6 +40,14 @@ pub enum NotRead {
         /// What stands there.
         text: String,
     },
+    /// It says nothing of what is read here, and includes nothing.
+    #[error(
+        "{file} is no file of nginx that proxies: it has no proxy_pass, no proxy_read_timeout (or those of fastcgi, uwsgi, grpc) and no include"
+    )]
+    Nothing {
+        /// The file.
+        file: String,
+    },
     /// A quote that is not closed.
     #[error("{file}: a quote that begins in line {line} is not closed")]
     OpenQuote {
@@ -54,7 +62,7 @@ pub enum NotRead {
 /// counts.
 ///
 /// # Errors
-/// A quote is not closed, or a time is in no form that nginx knows.
+/// A quote is not closed, a time is in no form that nginx knows, or nothing in the file is about proxying.
 pub fn read(text: &str, file: &str) -> Result<Read, NotRead> {
     let mut read = Read::default();
     let mut proxies = false;
@@ -79,12 +87,15 @@ pub fn read(text: &str, file: &str) -> Result<Read, NotRead> {
     if proxies && !read.limits.iter().any(|limit| limit.name == "proxy_read_timeout") {
         read.limits.push(limit("proxy_read_timeout", READ_TIMEOUT, format!("default, {file} says nothing")));
     }
+    if read == Read::default() {
+        return Err(NotRead::Nothing { file: file.to_owned() });
+    }
     Ok(read)
 }
 
 fn limit(name: &'static str, after: Duration, place: String) -> Limit {
     let layer = if name == "proxy_connect_timeout" { Layer::Connect } else { Layer::Proxy };
-    Limit { layer, name, keeper: Keeper::Nginx, after: Some(after), place }
+    Limit { layer, name, keeper: Keeper::Nginx, after: Some(after), place, at: At::default() }
 }
 
 struct Directive {
@@ -201,7 +212,17 @@ mod tests {
     fn nginx_waits_for_a_minute_where_nothing_is_said() {
         let read_default = read("location / { proxy_pass http://a; }", "a").unwrap();
         assert_eq!(read_default.limits[0].after, Some(Duration::from_secs(60)));
-        assert_eq!(read("worker_processes 1;", "a").unwrap(), Read::default());
+        assert_eq!(read("include sites/*;", "a").unwrap().includes, ["sites/*"]);
+        for other in [
+            "worker_processes 1;",
+            "",
+            "[pgbouncer]\nquery_timeout = 5\n",
+            "127.0.0.1 localhost\n",
+            "{\"a\": 1}",
+        ] {
+            let error = read(other, "a.conf").unwrap_err().to_string();
+            assert!(error.starts_with("a.conf is no file of nginx that proxies"), "{other:?}: {error}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The time limits of a PgBouncer: from the answer of its console to `SHOW CONFIG`, or from its file.
 
-use super::limit::{Keeper, Layer, Limit};
+use super::limit::{At, Keeper, Layer, Limit};
 use crate::answer::{Unreadable, rows};
 use std::time::Duration;
 use tokio_postgres::SimpleQueryMessage;
@@ -19,7 +19,7 @@ const READ: [(&str, Layer, u64); 7] = [
 
 fn limit((name, layer, _): (&'static str, Layer, u64), seconds: f64, place: String) -> Limit {
     let after = (seconds > 0.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
-    Limit { layer, name, keeper: Keeper::PgBouncer, after, place }
+    Limit { layer, name, keeper: Keeper::PgBouncer, after, place, at: At::default() }
 }
 
 /// Reads the answer to `SHOW CONFIG`.
@@ -45,14 +45,15 @@ pub fn of_console(answer: &[SimpleQueryMessage]) -> Result<Vec<Limit>, Unreadabl
 /// which are not read.
 ///
 /// # Errors
-/// A limit that is no number, with its line.
+/// A limit that is no number, with its line; or the file has no section `[pgbouncer]`.
 pub fn of_file(text: &str, file: &str) -> Result<(Vec<Limit>, Vec<String>), String> {
     let mut includes = Vec::new();
     let mut found: Vec<(&str, f64, usize)> = Vec::new();
-    let mut is_main = false;
+    let (mut is_main, mut has_main) = (false, false);
     for (line, nth) in text.lines().map(str::trim).zip(1_usize..) {
         if let Some(name) = line.strip_prefix('[') {
             is_main = name.trim_end_matches(']').trim().eq_ignore_ascii_case("pgbouncer");
+            has_main |= is_main;
         } else if let Some(name) = line.strip_prefix("%include") {
             includes.push(name.trim().to_owned());
         } else if let (true, Some((key, value))) =
@@ -65,6 +66,15 @@ pub fn of_file(text: &str, file: &str) -> Result<(Vec<Limit>, Vec<String>), Stri
                 .map_err(|_| format!("{file}, line {nth}: {name} {value:?} is no number of seconds"))?;
             found.push((name, seconds, nth));
         }
+    }
+    if !has_main {
+        let elsewhere = match includes.as_slice() {
+            [] => String::new(),
+            some => format!("; it includes {}: name the file that has it", some.join(", ")),
+        };
+        return Err(format!(
+            "{file} is no configuration of a PgBouncer: it has no section [pgbouncer]{elsewhere}"
+        ));
     }
     let limits = READ.into_iter().map(|known| match found.iter().rev().find(|(name, ..)| *name == known.0) {
         Some((_, seconds, line)) => limit(known, *seconds, format!("{file}, line {line}")),
@@ -93,5 +103,16 @@ mod tests {
         assert_eq!(includes, ["/etc/more.ini"]);
         let error = of_file("[pgbouncer]\nquery_timeout = 5s", "p.ini").unwrap_err();
         assert_eq!(error, "p.ini, line 2: query_timeout \"5s\" is no number of seconds");
+        for other in
+            ["", "[databases]\n* = host=a\n", "server { proxy_pass http://a; }", "query_timeout = 5\n"]
+        {
+            let error = of_file(other, "p.ini").unwrap_err();
+            assert_eq!(
+                error, "p.ini is no configuration of a PgBouncer: it has no section [pgbouncer]",
+                "{other:?}"
+            );
+        }
+        let error = of_file("%include more.ini\n", "p.ini").unwrap_err();
+        assert!(error.ends_with("it includes more.ini: name the file that has it"), "{error}");
     }
 }

@@ -12,6 +12,8 @@
 //! | [`situation`] | what is there now |
 //! | [`service`] | the rule of the profile `service` |
 //! | [`roles`] | the rule of the profile `roles`: a least-privilege set of roles |
+//! | `role_there` | what is known of roles that are there already |
+//! | [`rights`] | whether the role that asks may run a statement, asked before |
 //! | [`parts`] | which statements of a step go into one transaction, and which go alone |
 //! | [`reference`](mod@reference) | `docs/db.md`, made of all that |
 
@@ -19,6 +21,8 @@ pub mod guards;
 pub mod level;
 pub mod parts;
 pub mod reference;
+pub mod rights;
+mod role_there;
 pub mod roles;
 pub mod service;
 pub mod situation;

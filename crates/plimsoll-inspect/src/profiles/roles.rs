@@ -12,6 +12,7 @@
 //! can stop a program that is running; it is advice.
 
 use super::level::{Level, Place};
+use super::role_there::{self, There};
 use super::situation::{Situation, ask};
 use super::step::{Planned, Probe, Reading, Step};
 use crate::answer::rows;
@@ -45,6 +46,9 @@ the least that each needs in the schema `public` (`--schema` names another). It 
 
 /// How many relations one statement names.
 const IN_ONE_STATEMENT: usize = 200;
+
+/// How many bytes a name may have.
+const LONGEST_NAME: usize = 63;
 
 /// What the roles are made for.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +85,9 @@ pub async fn plan(
     until: Instant,
 ) -> Result<Vec<Planned>, NotAsked> {
     let mut all = Vec::new();
+    let (migrations, monitoring) = (cast.migrations(), cast.monitoring());
+    let names = [cast.app, migrations.as_str(), monitoring.as_str()];
+    let there = role_there::of(client, cast.app, &names, until).await?;
     for step in steps(cast, &missing(client, cast, until).await?) {
         let Probe::Sql { sql } = &step.after else { continue };
         let answer = ask(client, &format!("SELECT ({sql}) AS is_so"), cast.app, until).await?;
@@ -89,7 +96,9 @@ pub async fn plan(
             is_so = row.flag("is_so")?;
         }
         all.push(if is_so {
-            Planned::Already { what: step.what, is: step.will, from: step.from, reading: step.reading }
+            let role = step.what.strip_prefix("role ").and_then(|role| there.get(role));
+            let is = role.map_or(step.will, There::in_words);
+            Planned::Already { what: step.what, is, from: step.from, reading: step.reading }
         } else if situation.rights.all {
             Planned::Step(Box::new(step))
         } else {
@@ -99,8 +108,8 @@ pub async fn plan(
                 from: step.from,
                 will: step.will,
                 why: format!(
-                    "role {} is no superuser, and no lesser role may do all of this",
-                    situation.subject.login
+                    "role {} is no superuser, and no lesser role may do all of this; superusers: {}",
+                    situation.subject.login, situation.rights.superusers
                 ),
                 grant: Vec::new(),
                 sql: step.run,
@@ -117,12 +126,51 @@ pub async fn plan(
             quoted(cast.schema)
         ),
     });
-    all.push(Planned::Advice {
-        what: format!("passwords of {}, {} and {}", cast.app, cast.migrations(), cast.monitoring()),
-        is: "not looked at".to_owned(),
-        text: "roles that were made have none: set them with psql's \\password, which sends no password in clear".to_owned(),
-    });
+    all.extend(role_there::passwords(&names, &there));
     Ok(all)
+}
+
+/// Why these roles cannot be made for this schema, if they cannot: told before anything is begun.
+///
+/// # Errors
+/// The server does not answer, or refuses.
+///
+/// # Cancel safety
+/// As [`ask`].
+pub async fn impossible(
+    client: &Client,
+    cast: &Cast<'_>,
+    until: Instant,
+) -> Result<Option<String>, NotAsked> {
+    for name in [cast.app.to_owned(), cast.migrations(), cast.monitoring()] {
+        if name.len() > LONGEST_NAME {
+            return Ok(Some(format!(
+                "a role cannot be called {name}: PostgreSQL's names have at most {LONGEST_NAME} bytes, and this has {}",
+                name.len()
+            )));
+        }
+        if name.starts_with("pg_") || ["public", "none"].contains(&name.as_str()) || name.is_empty() {
+            return Ok(Some(format!(
+                "a role cannot be called {name:?}: PostgreSQL keeps that name for itself"
+            )));
+        }
+    }
+    let question = format!(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = {}) AS is_there",
+        literal(cast.schema)
+    );
+    let answer = ask(client, &question, cast.app, until).await?;
+    for row in rows(&answer).filter(|row| row.has("is_there")) {
+        if !row.flag("is_there")? {
+            return Ok(Some(format!(
+                "there is no schema {} in database {}: make it (CREATE SCHEMA {}), or name another by --schema",
+                cast.schema,
+                cast.database,
+                quoted(cast.schema)
+            )));
+        }
+    }
+    Ok(None)
 }
 
 /// The relations of the schema for which the application's role has not all it needs, by what it lacks.

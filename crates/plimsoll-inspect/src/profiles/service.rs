@@ -68,6 +68,16 @@ pub fn plan(situation: &Situation, wanted: &[Wanted]) -> Vec<Planned> {
     let mut rule = Rule { situation, wanted, said: situation.said.clone(), effective: effective.collect() };
     let mut all: Vec<Planned> = (0..wanted.len()).filter_map(|at| rule.one(at)).collect();
     all.extend(statements(situation));
+    if situation.rights.role_is_super {
+        all.push(Planned::Advice {
+            what: format!("role {}", situation.subject.role),
+            is: "a superuser".to_owned(),
+            text:
+                "no application should log in as one, which can take back every limit: make a role for it\n\
+                   plimsoll apply --profile service --create-roles --role NAME"
+                    .to_owned(),
+        });
+    }
     all
 }
 
@@ -203,6 +213,7 @@ impl Rule<'_> {
         let may_say = rights.all || for_all || may_set;
         match wanted.level {
             Level::Database if rights.database && may_say => Ok(Level::Database),
+            Level::Database if rights.database => Err(Refused::Setting),
             Level::Database => Err(Refused::Database),
             Level::Role | Level::RoleInDatabase => {
                 let of_others = if subject.major() >= 16 {
@@ -211,7 +222,11 @@ impl Rule<'_> {
                     rights.make_roles
                 };
                 let may = rights.all || rights.role_is_me || (of_others && !rights.role_is_super);
-                if may && may_say { Ok(wanted.level) } else { Err(Refused::Role) }
+                match (may, may_say) {
+                    (true, true) => Ok(wanted.level),
+                    (true, false) => Err(Refused::Setting),
+                    (false, _) => Err(Refused::Role),
+                }
             }
             Level::Server => {
                 let writes = rights.all || (may_write && rights.reload && rights.read_files);
@@ -242,10 +257,27 @@ impl Rule<'_> {
                 let text = format!("in postgresql.conf, then a reload (allow_alter_system is off):\n{line}");
                 return Planned::Advice { what, is: format!("{is} ({from})"), text };
             }
+            // Membership in a superuser would give far more than this.
+            Refused::Database if rights.owner_is_super => {
+                (format!("only a superuser may alter the database, which {owner} owns"), Vec::new())
+            }
             Refused::Database => (
                 format!("only {owner}, who owns the database, or a superuser may alter it"),
                 vec![format!("GRANT {} TO {login}", quoted(owner))],
             ),
+            Refused::Setting => {
+                let mut grant = Vec::new();
+                if subject.major() >= 15 {
+                    grant.push(format!("GRANT SET ON PARAMETER {} TO {login}", wanted.name));
+                }
+                (
+                    format!(
+                        "only a superuser may set {}, or a role with the right to set this parameter",
+                        wanted.name
+                    ),
+                    grant,
+                )
+            }
             Refused::Role if rights.role_is_super => {
                 (format!("{} is a superuser, whom only a superuser may alter", subject.role), Vec::new())
             }
@@ -292,6 +324,8 @@ impl Rule<'_> {
 enum Refused {
     Database,
     Role,
+    /// The place could be written, and not this setting.
+    Setting,
     Server,
     /// Nobody may write the server's settings by SQL.
     File,

@@ -7,7 +7,7 @@ use crate::checks::check::Answers;
 use crate::checks::role_settings::{self, ROLE_SETTINGS, RoleSetting, is_on};
 use crate::checks::run::{self, Asking, NotAsked, QUESTION_LIMIT};
 use crate::checks::setting_value::SettingValue;
-use crate::checks::subject::{Subject, literal};
+use crate::checks::subject::Subject;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -17,12 +17,17 @@ const RIGHTS: &str = include_str!("situation.sql");
 const SAID: &str = include_str!("said.sql");
 const FILES: &str = include_str!("files.sql");
 
+/// What single parameters were granted, of those that not every role may set.
+const PARAMETERS: &str = "SELECT lower(name) AS parameter, pg_catalog.has_parameter_privilege(name, 'SET') AS may_set, \
+                          pg_catalog.has_parameter_privilege(name, 'ALTER SYSTEM') AS may_alter_system \
+                          FROM pg_catalog.pg_settings WHERE context <> 'user' OR pg_catalog.has_parameter_privilege(name, 'ALTER SYSTEM')";
+
 /// What is there now.
 #[derive(Clone, Debug, Default)]
 pub struct Situation {
     /// The server, the database and the two roles.
     pub subject: Subject,
-    /// The settings as a new session of the application's role has them.
+    /// The settings as a new session of the application's role has them, by their names in lower case.
     pub(crate) settings: BTreeMap<String, RoleSetting>,
     /// Who may set each: `user`, `superuser`, `sighup`, `postmaster` ..
     pub(crate) contexts: BTreeMap<String, String>,
@@ -41,6 +46,9 @@ pub(crate) struct Rights {
     pub(crate) make_roles: bool,
     pub(crate) database: bool,
     pub(crate) database_owner: String,
+    pub(crate) owner_is_super: bool,
+    /// Some who may do all.
+    pub(crate) superusers: String,
     pub(crate) role_is_super: bool,
     pub(crate) role_is_me: bool,
     pub(crate) admin_role: bool,
@@ -70,7 +78,7 @@ pub async fn learn(client: &Client, subject: Subject, until: Instant) -> Result<
     let role = subject.role.clone();
     let settings = ask(client, ROLE_SETTINGS, &role, until).await?;
     let mut found = Situation {
-        settings: role_settings::read(&Answers(vec![settings.as_slice()]))?,
+        settings: in_lower_case(role_settings::read(&Answers(vec![settings.as_slice()]))?),
         contexts: contexts(&settings)?,
         rights: Rights::default(),
         ..Situation::default()
@@ -85,9 +93,7 @@ pub async fn learn(client: &Client, subject: Subject, until: Instant) -> Result<
         found.read_said(&ask(client, FILES, &role, until).await?)?;
     }
     if subject.major() >= 15 && !found.rights.all {
-        let answer =
-            ask(client, &parameters(super::SERVICE.iter().map(|guard| guard.name)), &role, until).await?;
-        for row in rows(&answer) {
+        for row in rows(&ask(client, PARAMETERS, &role, until).await?).filter(|row| row.has("may_set")) {
             let name = row.text("parameter")?.unwrap_or_default().to_owned();
             found.may_set.insert(name, (row.flag("may_set")?, row.flag("may_alter_system")?));
         }
@@ -129,7 +135,10 @@ pub async fn as_the_role_has_it(
 ) -> Result<Option<(Option<String>, String)>, NotAsked> {
     let answer = ask(client, ROLE_SETTINGS, role, until).await?;
     let settings = role_settings::read(&Answers(vec![answer.as_slice()]))?;
-    Ok(settings.get(setting).map(|known| (known.text.as_ref().map(|_| known.shown()), known.source.clone())))
+    let settings = in_lower_case(settings);
+    Ok(settings
+        .get(&setting.to_ascii_lowercase())
+        .map(|known| (known.text.as_ref().map(|_| known.shown()), known.source.clone())))
 }
 
 /// Whether two texts are the same value of a setting: `1s` and `1000` are, where the setting's own unit is `ms`.
@@ -144,21 +153,37 @@ pub fn is_same(one: &str, other: &str, unit: Option<&str>) -> bool {
     }
 }
 
-fn parameters(names: impl Iterator<Item = &'static str>) -> String {
-    let names: Vec<String> = names.map(|name| format!("({})", literal(name))).collect();
-    format!(
-        "SELECT name AS parameter, pg_catalog.has_parameter_privilege(name, 'SET') AS may_set, \
-         pg_catalog.has_parameter_privilege(name, 'ALTER SYSTEM') AS may_alter_system \
-         FROM (VALUES {}) AS asked (name)",
-        names.join(", ")
-    )
+/// Whether a text is a number of this unit within this range, as `pg_settings` has both.
+#[must_use]
+pub fn is_within(text: &str, unit: &str, range: &[String; 2]) -> bool {
+    let unit = (!unit.is_empty()).then_some(unit);
+    let is_time = |unit: &str| {
+        matches!(unit.trim_start_matches(|c: char| c.is_ascii_digit()), "us" | "ms" | "s" | "min" | "h" | "d")
+    };
+    let own =
+        text.trim().trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '+' | ' '));
+    // A size is no time, and what has no unit takes none.
+    if !own.is_empty() && unit.is_none_or(|unit| is_time(unit) != is_time(own)) {
+        return false;
+    }
+    let read = |text: &str| SettingValue::read(text, unit);
+    let (Some(value), Some(least), Some(most)) = (read(text), read(&range[0]), read(&range[1])) else {
+        return false;
+    };
+    least <= value && value <= most
+}
+
+/// By names as they are compared: PostgreSQL's have no case (`TimeZone`).
+fn in_lower_case(settings: BTreeMap<String, RoleSetting>) -> BTreeMap<String, RoleSetting> {
+    settings.into_iter().map(|(name, setting)| (name.to_ascii_lowercase(), setting)).collect()
 }
 
 fn contexts(answer: &[SimpleQueryMessage]) -> Result<BTreeMap<String, String>, Unreadable> {
     let mut contexts = BTreeMap::new();
     for row in rows(answer).filter(|row| row.has("setting_context")) {
         let (name, context) = (row.text("setting_name")?, row.text("setting_context")?);
-        contexts.insert(name.unwrap_or_default().to_owned(), context.unwrap_or_default().to_owned());
+        contexts
+            .insert(name.unwrap_or_default().to_ascii_lowercase(), context.unwrap_or_default().to_owned());
     }
     Ok(contexts)
 }
@@ -187,6 +212,8 @@ impl Rights {
             make_roles: row.flag("may_make_roles")?,
             database: row.flag("may_database")?,
             database_owner: row.text("database_owner")?.unwrap_or_default().to_owned(),
+            owner_is_super: row.flag("owner_is_super")?,
+            superusers: row.text("superusers")?.unwrap_or("no role that logs in").to_owned(),
             role_is_super: row.flag("role_is_super")?,
             role_is_me: row.flag("role_is_me")?,
             admin_role: row.flag("may_admin_role")?,

@@ -103,7 +103,11 @@ impl Step {
             why: "takes back what was applied".to_owned(),
             is: self.will.clone(),
             from: "what was applied".to_owned(),
-            will: self.is.clone(),
+            will: match self.is == self.will {
+                // It was so before too, for another reason.
+                true => format!("{}, as the {} says", self.is, self.from),
+                false => self.is.clone(),
+            },
             run: self.undo.clone(),
             undo: self.run.clone(),
             effect: self.effect,

@@ -51,7 +51,8 @@ WITH locked AS MATERIALIZED (
                'SELECT 1 FROM %s AS c WHERE (pg_catalog.num_nulls(%s) = 0 AND NOT EXISTS (SELECT FROM %s AS p WHERE %s))%s',
                t.source, columns.list, r.source, columns.equal,
                CASE WHEN k.confmatchtype = 'f' THEN pg_catalog.format(
-                   ' OR pg_catalog.num_nulls(%s) NOT IN (0, %s)', columns.list, columns.count) END) AS look
+                   ' OR pg_catalog.num_nulls(%s) NOT IN (0, %s)', columns.list, columns.count) END) AS look,
+           NULL::pg_catalog.text AS keys, NULL::pg_catalog.text AS validates
     FROM pg_catalog.pg_constraint AS k
     JOIN tables AS t ON t.oid = k.conrelid
     JOIN LATERAL (
@@ -77,10 +78,15 @@ WITH locked AS MATERIALIZED (
                COALESCE(pg_catalog.pg_get_expr(i.indpred, i.indrelid), 'true'),
                CASE WHEN pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct' = 'true' THEN 'true'
                     ELSE pg_catalog.format('pg_catalog.num_nulls(%s) = 0', columns.list) END,
-               columns.list) END
+               columns.list) END,
+           -- What REINDEX CONCURRENTLY leaves behind where it fails is a second copy.
+           columns.list, pg_catalog.format(
+               CASE WHEN c.relname ~ '_cc(new|old)[0-9]*$' THEN 'DROP INDEX CONCURRENTLY %I.%I'
+                    ELSE 'REINDEX INDEX CONCURRENTLY %I.%I' END, n.nspname, c.relname)
     FROM pg_catalog.pg_index AS i
     JOIN tables AS t ON t.oid = i.indrelid
     JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     CROSS JOIN LATERAL (
         SELECT pg_catalog.string_agg(x.part, ', ' ORDER BY x.place) AS list FROM index_columns AS x
         WHERE x.oid = i.indexrelid
@@ -94,7 +100,9 @@ WITH locked AS MATERIALIZED (
                WHERE k.contype = 'n' AND k.conrelid = a.attrelid AND k.conkey = ARRAY[a.attnum] AND NOT k.convalidated
            ),
            pg_catalog.format('%I NOT NULL', a.attname),
-           pg_catalog.format('SELECT 1 FROM %s AS c WHERE pg_catalog.num_nulls(c.%I) > 0', t.source, a.attname)
+           pg_catalog.format('SELECT 1 FROM %s AS c WHERE pg_catalog.num_nulls(c.%I) > 0', t.source, a.attname), NULL,
+           (SELECT pg_catalog.format('ALTER TABLE %s VALIDATE CONSTRAINT %I', t.name, k.conname) FROM pg_catalog.pg_constraint AS k
+            WHERE k.contype = 'n' AND k.conrelid = a.attrelid AND k.conkey = ARRAY[a.attnum] AND NOT k.convalidated LIMIT 1)
     FROM pg_catalog.pg_attribute AS a
     JOIN tables AS t ON t.oid = a.attrelid
     WHERE a.attnotnull AND a.attnum > 0 AND NOT a.attisdropped
@@ -102,12 +110,13 @@ WITH locked AS MATERIALIZED (
     SELECT 'check', t.name, k.conname, k.convalidated,
            CASE WHEN NOT t.is_locked THEN pg_catalog.pg_get_constraintdef(k.oid) END,
            CASE WHEN NOT t.is_locked THEN
-               pg_catalog.format('SELECT 1 FROM %s WHERE NOT (%s)', t.source, pg_catalog.pg_get_expr(k.conbin, k.conrelid)) END
+               pg_catalog.format('SELECT 1 FROM %s WHERE NOT (%s)', t.source, pg_catalog.pg_get_expr(k.conbin, k.conrelid)) END,
+           NULL, NULL
     FROM pg_catalog.pg_constraint AS k
     JOIN tables AS t ON t.oid = k.conrelid
     WHERE k.contype = 'c'
 )
-SELECT kind, table_name, name, is_validated, definition, look
+SELECT kind, table_name, name, is_validated, definition, look, keys, validates
 FROM promises
 ORDER BY table_name, kind, name
 LIMIT 10000

@@ -54,7 +54,10 @@ SELECT p.table_name, p.attname AS column_name, pg_catalog.format('%s (%I)', p.ot
            'ALTER TABLE %s ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %s (%I)%s', p.table_name, name.text, p.attname,
            p.other_name, p.other_column, CASE WHEN p.relkind = 'r' THEN ' NOT VALID' END) AS add_key,
        CASE WHEN p.relkind = 'r' THEN pg_catalog.format('ALTER TABLE %s VALIDATE CONSTRAINT %I', p.table_name, name.text) END
-           AS validate_key
+           AS validate_key,
+       pg_catalog.format(
+           'SELECT ctid, * FROM %s AS c WHERE c.%I IS NOT NULL AND NOT EXISTS (SELECT FROM %s AS p WHERE p.%I = c.%I)',
+           p.table_name, p.attname, p.other_name, p.other_column, p.attname) AS find_orphans
 FROM pairs AS p
 CROSS JOIN LATERAL (SELECT pg_catalog.left(p.relname || '_' || p.attname, 58) || '_fkey' AS text) AS name
 WHERE p.is_near OR NOT p.has_near AND p.found = 1

@@ -148,7 +148,7 @@ faults! {
     /// The server refused this user or password, or the database does not exist.
     Authentication: "PL-CON-04", answers never keeps;
         "user, password or database name is wrong",
-        "check the credentials and pg_hba.conf";
+        "check the credentials, the database's name and pg_hba.conf";
 
     /// The server has no connection left (53300).
     TooManyConnections: "PL-CON-05", away if_rolled_back keeps;

@@ -277,20 +277,41 @@ pub(super) fn refused(host: &Host, stage: &str, error: tokio_postgres::Error) ->
         }
         fault => fault,
     };
-    Error::new(
+    let what_to_do = error.as_db_error().and_then(what_to_do);
+    let refused = Error::new(
         fault,
         Phase::Connect,
         Outcome::NotStarted,
         format!("connect to {host} failed while {stage}: {said}"),
-    )
+    );
+    match what_to_do {
+        Some(words) => refused.and(words),
+        None => refused,
+    }
     .caused_by(error)
 }
 
+/// What helps with this refusal, where that is more than what helps with its fault.
+fn what_to_do(said: &DbError) -> Option<&'static str> {
+    match said.code().code() {
+        "3D000" => Some("create the database (CREATE DATABASE), or correct its name"),
+        "08P01" if said.message() == CONSOLE_DENIAL => Some(
+            "this is the console of a PgBouncer, which lets in the roles of its admin_users and stats_users alone: connect as \
+             one of them, or add this role to stats_users in pgbouncer.ini and RELOAD",
+        ),
+        _ => None,
+    }
+}
+
+/// What the console of a PgBouncer says to a role that it does not let in, and no more than that.
+const CONSOLE_DENIAL: &str = "not allowed";
+
 /// Whether PgBouncer refuses the user, password or database. It does so with the code of a protocol violation.
 fn is_pooler_denial(said: &DbError) -> bool {
-    ["authentication failed", "no such user", "no such database", "does not exist"]
-        .iter()
-        .any(|denial| said.message().contains(denial))
+    said.message() == CONSOLE_DENIAL
+        || ["authentication failed", "no such user", "no such database", "does not exist"]
+            .iter()
+            .any(|denial| said.message().contains(denial))
 }
 
 /// Whether PgBouncer has as many clients as it may have, in all (`max_client_conn`), of this user or of this database. It

@@ -51,9 +51,11 @@ async fn from_nothing() {
     let again = scene.apply(&arguments[..5]).with(1);
     again.says("0 to change");
 
-    // What was made with these roles goes first.
+    // What was made with these roles goes first: it is told of, and the rest goes on then.
+    let ended = scene.apply(&["--undo", "j", "--yes", "--journal", "back"]).with(2);
+    ended.says("owner of table new_table").says("REASSIGN OWNED BY");
     psql(&migrations, "DROP TABLE new_table");
-    scene.apply(&["--undo", "j", "--yes"]).with(0).says("0 failed; 0 not what");
+    scene.apply(&["--resume", "back", "--yes"]).with(0).says("0 failed; 0 not what");
     assert_eq!(differences(&before, &scene.picture().await), Vec::<String>::new());
 }
 
@@ -76,7 +78,34 @@ async fn a_lesser_role_gets_the_sql() {
     let scene = Scene::start().await;
     let ended = scene.apply_as("app", &["--profile", "roles", "--role", "shop"]).with(1);
     ended
-        .says("role app is no superuser")
+        .says("role app is no superuser, and no lesser role may do all of this; superusers: postgres")
         .says("CREATE ROLE \"shop_migrations\" LOGIN NOSUPERUSER")
         .says("0 to change");
+}
+
+/// Whether a role that is there has a password is told as it is, or that it cannot be known.
+#[tokio::test]
+async fn a_password_is_told_of_as_it_is() {
+    let scene = Scene::start().await;
+    scene
+        .sql("ALTER ROLE app PASSWORD 'secret' CREATEDB; CREATE ROLE app_migrations; CREATE ROLE plain LOGIN")
+        .await;
+    let profile = ["--profile", "roles", "--role", "app"];
+    let ended = scene.apply(&profile).with(1);
+    for words in [
+        "role app\n     so already: there, with a password; it may more than the profile gives (CREATEDB)",
+        "role app_migrations\n     so already: there, without a password; it may not log in (NOLOGIN)",
+        "then  there, without a password",
+        "now   none: app_migrations, app_monitoring",
+    ] {
+        assert!(ended.text.contains(words), "{words:?} is not said: {}", ended.text);
+    }
+    assert!(!ended.text.contains("secret"), "{}", ended.text);
+    let ended = scene.apply_as("plain", &profile).with(1);
+    let ended = ended.says("role app\n     so already: there; whether it has a password cannot be known, since this role may not");
+    ended.says("now   none: app_monitoring; not to be known to this role: app, app_migrations");
+    // Where all have one there is nothing to say.
+    scene.sql("ALTER ROLE app_migrations LOGIN PASSWORD 'x'; CREATE ROLE app_monitoring LOGIN PASSWORD 'x' VALID UNTIL '2020-01-01'").await;
+    let ended = scene.apply(&profile).with(1).says("there, with a password that has expired");
+    assert!(!ended.text.contains("passwords of the roles"), "{}", ended.text);
 }

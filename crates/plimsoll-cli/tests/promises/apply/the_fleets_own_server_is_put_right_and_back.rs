@@ -94,7 +94,7 @@ async fn as_its_deployment_sets_it_up() {
     let before = picture(&server).await;
     // The deployment's files have said all but the role's own limit.
     let ended = apply(&server, &folder, &["--profile", "service", "--yes", "--journal", "j"]).with(0);
-    let ended = ended.says("1 to change, 6 so already, 0 not allowed to role postgres, 0 outside of SQL");
+    let ended = ended.says("1 to change, 6 so already, 0 not allowed to role postgres, 0 to be done by hand");
     let ended = ended
         .says("deadlock_timeout, server: read back on the application's own path: 1s (configuration file)");
     ended.says("read back on the application's own path: 30s (database user)");

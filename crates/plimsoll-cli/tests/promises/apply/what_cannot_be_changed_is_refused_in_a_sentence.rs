@@ -22,6 +22,25 @@ async fn a_name_that_is_not_there_and_an_option_that_does_not_fit() {
         .apply(&["--profile", "service", "--role", "nobody"])
         .with(3)
         .says("there is no role nobody on this server; --create-roles");
+    scene.apply(&["--profile", "service", "--role", "ap"]).with(3).says("did you mean app?; --create-roles");
+    for (arguments, words) in [
+        (
+            &["--check", "G01", "--role", "app", "--set", "lock_timeout=5s"][..],
+            "--set changes a setting of --profile service",
+        ),
+        (
+            &["--check", "G01", "--role", "app", "--create-roles"],
+            "--create-roles makes roles before a profile",
+        ),
+        (
+            &["--profile", "service", "--role", "app", "--schema", "shop"],
+            "--schema is the one that roles are made for",
+        ),
+    ] {
+        scene.apply(arguments).with(3).says(words);
+    }
+    let superuser = ["--profile", "service", "--role", scene.server.superuser()];
+    scene.apply(&superuser).with(1).says("no application should log in as one");
     scene.apply(&["--check", "Z99", "--role", "app"]).with(3).says("there is no check Z99; there are G01");
     scene.apply(&["--role", "app"]).with(3).says("--profile");
     scene.apply(&[&PROFILE[..], &["--run", "--yes"]].concat()).with(3);
@@ -29,9 +48,6 @@ async fn a_name_that_is_not_there_and_an_option_that_does_not_fit() {
         .apply(&[&PROFILE[..], &["--set", "statement timeout=3s"]].concat())
         .with(3)
         .says("is not the name of a setting");
-    let ended = scene.apply(&[&PROFILE[..], &["--set", "statement_timeout=soon", "--yes"]].concat()).with(2);
-    ended.says("failed: invalid value for parameter \"statement_timeout\": \"soon\" (22023)");
-    scene.apply(&[&PROFILE[..], &["--set", "no_such=1"]].concat()).with(1).says("has no setting no_such");
 }
 
 #[tokio::test]
@@ -53,7 +69,7 @@ async fn a_journal_of_elsewhere_or_none() {
     scene
         .apply(&[&PROFILE[..], &["--set", "lock_timeout=4s", "--yes", "--journal", "j"]].concat())
         .with(3)
-        .says("File exists");
+        .says("the journal j is there already, and no journal is written over: name another by --journal");
 }
 
 /// What somebody else has changed since is not overwritten.
@@ -62,9 +78,38 @@ async fn what_was_changed_since() {
     let scene = Scene::start().await;
     scene.apply(&[&PROFILE[..], &["--yes", "--journal", "j"]].concat()).with(1);
     scene.sql("ALTER DATABASE shop SET lock_timeout = '7s'").await;
-    let ended = scene.apply(&["--undo", "j", "--yes"]).with(2);
-    ended.says("lock_timeout, database shop has been changed since the plan was made, by somebody else; it is left alone");
+    let ended = scene.apply(&["--undo", "j", "--yes"]).with(1);
+    let ended = ended.says("somebody else has changed it since, so it is left alone");
+    ended.says("ALTER DATABASE \"shop\" RESET lock_timeout;").says("0 failed");
     assert_eq!(scene.shown("app", "lock_timeout"), "7s");
+    // The rest is taken back all the same.
+    assert_eq!(scene.shown("app", "log_lock_waits"), "off");
+    assert_eq!(scene.shown("app", "idle_in_transaction_session_timeout"), "0");
+}
+
+/// What was taken back already is told as it is, and not as what was applied once.
+#[tokio::test]
+async fn what_was_taken_back_already() {
+    let scene = Scene::start().await;
+    scene.sql("ALTER DATABASE shop SET lock_timeout = '1min'").await;
+    scene.apply(&[&PROFILE[..], &["--yes", "--journal", "j"]].concat()).with(1);
+    scene.apply(&["--undo", "j"]).with(1).says("now   5s (what was applied)").says("6 to change");
+    scene.apply(&["--undo", "j", "--role", "other"]).with(3).says("the journal is of role app");
+    scene.apply(&["--undo", "j", "--yes"]).with(0).says("6 done");
+    for way in [&["--undo", "j"][..], &["--undo", "j", "--yes"]] {
+        let ended = scene.apply(way).with(0);
+        assert!(!ended.text.contains("30s") && !ended.text.contains("5s"), "{}", ended.text);
+        let ended = ended.says("lock_timeout, database shop\n     so already: 1min (as it was before)");
+        ended.says("0 to change, 6 so already");
+    }
+    // The same where a check tells of it.
+    scene.apply(&["--check", "G01", "--role", "app", "--yes", "--journal", "k"]).with(0);
+    scene.apply(&["--undo", "k", "--yes"]).with(0).says("1 done");
+    scene.apply(&["--undo", "k", "--yes"]).with(0).says("0 to change, 1 so already");
+    // A run of which nothing was done.
+    let text = std::fs::read_to_string(scene.journal("k")).unwrap();
+    std::fs::write(scene.journal("cut"), format!("{}\n", text.lines().next().unwrap())).unwrap();
+    scene.apply(&["--undo", "cut", "--yes"]).with(0).says("Nothing of that run was done");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Whatever keeps a command from connecting is told in one line on the standard error, with what to do, and by the status 3.
 
 use crate::command::{plimsoll, ran, runs};
-use plimsoll_embedded::{Cluster, test_server};
+use plimsoll_embedded::{Cluster, PgBouncer, test_server};
 use plimsoll_faults::Process;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -51,9 +51,37 @@ async fn the_server_refuses() {
     says(&["doctor", &missing], &["password missing", "there is no password file /nonexistent/.pgpass"])
         .await;
     let nowhere = db.url().replace(&format!("/{name}"), "/nowhere");
-    says(&["doctor", &nowhere], &["PL-CON-04", "database \"nowhere\" does not exist"]).await;
+    let created = "create the database (CREATE DATABASE), or correct its name";
+    says(&["doctor", &nowhere], &["PL-CON-04", "database \"nowhere\" does not exist", created]).await;
     let plain = format!("{}?sslmode=verify-full", db.url());
     says(&["doctor", &plain], &["PL-CON-03", "does not offer TLS", "sslmode=require"]).await;
+}
+
+/// A console that does not let a role in is no broken network, whatever code PgBouncer gives it.
+#[tokio::test]
+async fn a_pooler_refuses() {
+    let server = Cluster::start().await.unwrap();
+    server.execute("postgres", "CREATE ROLE app LOGIN PASSWORD 'pw'").await.unwrap();
+    let pooler = PgBouncer::in_front_of(&server).user("app", "pw").start().await.unwrap();
+    let at = |database: &str| format!("postgres://app:pw@{}:{}/{database}", pooler.host(), pooler.port());
+    let console = at("pgbouncer");
+    let parts = [
+        "PL-CON-04",
+        "admin_users and stats_users",
+        "add this role to stats_users in pgbouncer.ini and RELOAD",
+    ];
+    says(&["doctor", &console], &parts).await;
+    let line = refusal(&["timeouts", "--no-server", "--pooler", &console]).await;
+    assert!(parts.iter().all(|part| line.contains(part)) && !line.contains("network"), "{line}");
+    // As one of them, it is let in; and what is no console is told as that.
+    let run = runs(plimsoll(&["timeouts", "--no-server", "--pooler", &pooler.url("pgbouncer")])).await;
+    assert!(run.status < 3 && run.out.contains("query_wait_timeout"), "{run:?}");
+    says(
+        &["timeouts", "--no-server", "--pooler", &at("postgres")],
+        &["is no console of a PgBouncer", "--pooler"],
+    )
+    .await;
+    says(&["doctor", &at("nowhere")], &["database \"nowhere\" does not exist"]).await;
 }
 
 #[tokio::test]

@@ -51,8 +51,10 @@ async fn promises_are_listed_and_what_is_broken_is_counted() {
         .unwrap();
     let run = plimsoll_of(&["integrity", "-d", &url, "--table", "orders"]).await;
     assert_eq!(run.status, 1, "{run:?}");
-    let validate = "      ALTER TABLE public.orders VALIDATE CONSTRAINT \"is Positive\";\n";
-    assert!(run.out.contains(validate) && !run.out.contains("public.customers,"), "{}", run.out);
+    let text = run.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    let order = "first mend the rows that break it, if this finds any: SELECT ctid, * FROM ONLY public.orders WHERE NOT \
+                 ((amount > 0)); then ALTER TABLE public.orders VALIDATE CONSTRAINT \"is Positive\";";
+    assert!(text.contains(order) && !text.contains("public.customers,"), "{}", run.out);
     db.execute(
         "SET session_replication_role = replica; INSERT INTO orders VALUES (3, 99, NULL, NULL, 1), (4, 98, NULL, NULL, 1); \
          RESET session_replication_role",
@@ -66,8 +68,63 @@ async fn promises_are_listed_and_what_is_broken_is_counted() {
     assert_eq!(promise(&found, "is Positive")["broken"]["rows"], 1);
     assert_eq!(promise(&found, "orders_pkey")["broken"]["rows"], 0);
     let run = plimsoll_of(&["integrity", "-d", &url, "--count"]).await;
-    assert!(run.out.contains("2 broken (they refer to rows that do not exist)"), "{}", run.out);
+    assert!(run.out.contains("2 rows refer to ones that do not exist"), "{}", run.out);
+    assert!(run.out.contains("1 row does not meet the condition"), "{}", run.out);
+    assert!(!run.out.contains("Not validated"), "what is broken is told once, with its order: {}", run.out);
     assert!(run.out.contains("held against the rows; 2 broken."), "{}", run.out);
+}
+
+/// What is told leads from the rows that break a promise to one that is kept: the rows are found, mended, and then it is validated.
+#[tokio::test]
+async fn what_is_told_mends_it() {
+    let db = test_server::database().await.unwrap();
+    let url = db.url();
+    db.execute(SHOP).await.unwrap();
+    db.execute(
+        "CREATE TABLE items (id int, number int, sold_at date); INSERT INTO items VALUES (1, 7, NULL), (2, 7, NULL), (3, 8, NULL);
+         ALTER TABLE items ADD CONSTRAINT small CHECK (id < 3) NOT VALID; CREATE SCHEMA \"Other\";
+         CREATE TABLE \"Other\".\"Refers\" (\"To\" int); INSERT INTO \"Other\".\"Refers\" VALUES (1), (99);
+         ALTER TABLE \"Other\".\"Refers\" ADD CONSTRAINT \"A key\" FOREIGN KEY (\"To\") REFERENCES customers NOT VALID",
+    )
+    .await
+    .unwrap();
+    // An index that could not be built, since a key is there twice.
+    let builder = session(&url).await;
+    builder.batch_execute("CREATE UNIQUE INDEX CONCURRENTLY by_number ON items (number)").await.unwrap_err();
+    let run = plimsoll_of(&["integrity", "-d", &url, "--count"]).await;
+    assert_eq!(run.status, 2, "{run:?}");
+    assert!(run.out.contains("1 key is there more than once"), "{}", run.out);
+    let found = json(&plimsoll_of(&["integrity", "-d", &url, "--count", "--json"]).await);
+    for (name, counted, mends) in [
+        ("by_number", "keys", "UPDATE items SET number = 9 WHERE id = 2"),
+        ("small", "rows", "DELETE FROM items WHERE id = 3"),
+        ("A key", "rows", "DELETE FROM \"Other\".\"Refers\" WHERE \"To\" = 99"),
+    ] {
+        let it = promise(&found, name);
+        assert_eq!((&it["counted"], &it["broken"]["rows"]), (&counted.into(), &1.into()), "{it:#}");
+        let statements: Vec<&str> =
+            it["find"].as_array().unwrap().iter().map(|sql| sql.as_str().unwrap()).collect();
+        let validate = it["validate"].as_str().unwrap();
+        // As long as they are there it cannot be validated; an index that cannot be built leaves another behind, which goes.
+        builder.batch_execute(validate).await.unwrap_err();
+        if counted == "keys" {
+            let found = json(&plimsoll_of(&["integrity", "-d", &url, "--table", "items", "--json"]).await);
+            let drop = promise(&found, "by_number_ccnew")["validate"].as_str().unwrap().to_owned();
+            assert_eq!(drop, "DROP INDEX CONCURRENTLY public.by_number_ccnew");
+            builder.batch_execute(&drop).await.unwrap();
+        }
+        for (rows, mends) in [(1, mends), (0, "SELECT 1")] {
+            for setting in statements.iter().filter(|sql| sql.starts_with("SET ")) {
+                builder.batch_execute(setting).await.unwrap();
+            }
+            let seen = builder.query(*statements.last().unwrap(), &[]).await.unwrap();
+            assert_eq!(seen.len(), rows, "{statements:?}");
+            builder.batch_execute(mends).await.unwrap();
+        }
+        builder.batch_execute(validate).await.unwrap();
+    }
+    let run = plimsoll_of(&["integrity", "-d", &url, "--count"]).await;
+    assert_eq!(run.status, 0, "{run:?}");
 }
 
 #[tokio::test]
@@ -84,6 +141,9 @@ async fn a_key_that_seems_to_be_missing_is_a_hint_that_can_be_run() {
         (&"region_id".into(), &"public.regions (id)".into())
     );
     assert_eq!(hints[0]["is_indexed"], false);
+    // The row that it would refuse is shown, and then it is mended.
+    let orphans = session(&url).await.query(hints[0]["find"].as_str().unwrap(), &[]).await.unwrap();
+    assert_eq!(orphans.len(), 1);
     db.execute("INSERT INTO regions VALUES (7)").await.unwrap();
     for statement in hints[0]["add"].as_array().unwrap() {
         db.execute(statement.as_str().unwrap()).await.unwrap();

@@ -1,6 +1,6 @@
 //! `plimsoll timeouts` reads the limits from where they are set, and tells which lie the wrong way round.
 
-use crate::command::{is_the_screen, output_of};
+use crate::command::{Run, is_the_screen, output_of, plimsoll, ran};
 use plimsoll_embedded::{Cluster, PgBouncer, PoolMode, test_server};
 use serde_json::Value;
 use std::path::Path;
@@ -52,6 +52,8 @@ async fn a_server_a_pooler_and_a_proxy_are_held_against_each_other() {
         "query_wait_timeout 2 min (PgBouncer's default) is not shorter than proxy_read_timeout 30 s",
         "client_connection_check_interval (default): a statement whose client is gone goes on to its end",
         "ALTER ROLE \"app\" SET statement_timeout = '24s';  -- 24 s instead of 60 s",
+        // What is set for the role in the database is stronger than what is set for the role.
+        "ALTER ROLE \"app\" IN DATABASE \"postgres\" SET lock_timeout = '19s';  -- 19 s instead of 90 s",
         "query_wait_timeout = 19    (pgbouncer.ini, then RELOAD)",
     ] {
         assert!(run.out.contains(line), "{line:?} in {}", run.out);
@@ -160,10 +162,18 @@ fn what_cannot_be_read_is_told_with_its_place() {
     let nginx = file(folder.path(), "site.conf", "proxy_read_timeout soon;\n");
     let ini = file(folder.path(), "pgbouncer.ini", "[pgbouncer]\nquery_timeout = 5s\n");
     let env = file(folder.path(), "app.env", "not a line with neverprinted-2\n");
+    let hosts = file(folder.path(), "hosts", "127.0.0.1 localhost\n");
     for (arguments, says) in [
         (["--nginx", nginx.as_str()], "site.conf, line 1: proxy_read_timeout \"soon\" is no time"),
         (["--pooler", ini.as_str()], "pgbouncer.ini, line 2: query_timeout \"5s\" is no number of seconds"),
         (["--nginx", "/no/such"], "/no/such cannot be read"),
+        (["--nginx", ini.as_str()], "pgbouncer.ini is no file of nginx that proxies: it has no proxy_pass"),
+        (["--nginx", hosts.as_str()], "hosts is no file of nginx that proxies"),
+        (
+            ["--pooler", nginx.as_str()],
+            "site.conf is no configuration of a PgBouncer: it has no section [pgbouncer]",
+        ),
+        (["--pooler", hosts.as_str()], "hosts is no configuration of a PgBouncer"),
         (["--env", env.as_str()], "has a line that is not NAME=VALUE"),
         (["--limit", "request"], "is not NAME=TIME"),
         (["--limit", "requests=1s"], "the names are client, request"),
@@ -174,4 +184,100 @@ fn what_cannot_be_read_is_told_with_its_place() {
         assert!(run.error.contains(says) && run.error.lines().count() == 1, "{says:?} in {}", run.error);
         assert!(!run.error.contains("neverprinted"));
     }
+}
+
+/// What the application's connection string says is stronger than what its role has, and is put right where it stands.
+#[tokio::test]
+async fn options_of_a_connection_are_a_level_of_their_own() {
+    let db = test_server::database().await.unwrap();
+    let role = format!("{}_opts", db.name());
+    db.execute(&format!(
+        "CREATE ROLE {role} LOGIN PASSWORD 'pw'; ALTER ROLE {role} SET statement_timeout = '9s'; \
+         ALTER ROLE {role} SET lock_timeout = '2s'"
+    ))
+    .await
+    .unwrap();
+    let url = format!("postgres://{role}:pw@{}:{}/{}", db.server().host(), db.server().port(), db.name());
+    let limit = |run: &Run, name: &str| {
+        let found: Value = serde_json::from_str(&run.out).unwrap_or_else(|error| panic!("{error}: {run:?}"));
+        let limits = found["limits"].as_array().unwrap().clone();
+        let of: Vec<Value> = limits.into_iter().filter(|it| it["name"] == name).collect();
+        assert_eq!(of.len(), 1, "{name}: {run:?}");
+        (of[0]["after_ms"].clone(), of[0]["place"].as_str().unwrap().to_owned())
+    };
+    let in_url = "?options=-c%20statement_timeout%3D25s%20--lock-timeout%3D3%5C%20s&connect_timeout=7";
+    let folder = tempfile::tempdir().unwrap();
+    for scheme in ["postgres", "postgresql+asyncpg", "jdbc:postgresql"] {
+        // PGOPTIONS says nothing beside the options of a URL.
+        let text = format!(
+            "DATABASE_URL={scheme}://a:neverprinted-3@h/d{in_url}\nPGOPTIONS='-c statement_timeout=1s'\n"
+        );
+        let env = file(folder.path(), "app.env", &text);
+        let run = output_of(&["timeouts", "-d", &url, "--env", &env, "--json"]);
+        assert_eq!(limit(&run, "statement_timeout"), (25_000.into(), "app.env, DATABASE_URL".to_owned()));
+        assert_eq!(limit(&run, "lock_timeout"), (3_000.into(), "app.env, DATABASE_URL".to_owned()));
+        assert_eq!(limit(&run, "connect_timeout"), (7_000.into(), "app.env, DATABASE_URL".to_owned()));
+        assert!(!format!("{run:?}").contains("neverprinted"));
+    }
+    let env = file(
+        folder.path(),
+        "app.env",
+        "DATABASE_URL=postgres://a@h/d\nPGOPTIONS='-c statement_timeout=40s'\n",
+    );
+    let run = output_of(&["timeouts", "-d", &url, "--env", &env, "--limit", "request=15s"]);
+    assert!(run.out.contains("statement_timeout = 12s    (in app.env, PGOPTIONS)"), "{}", run.out);
+    // The connection that was given is the application's where it logs in as it, by its URL or by PGOPTIONS.
+    let run = output_of(&["timeouts", "-d", &format!("{url}{in_url}"), "--json"]);
+    assert_eq!(limit(&run, "statement_timeout"), (25_000.into(), "options of this connection".to_owned()));
+    let found: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(found["notes"], Value::Array(Vec::new()));
+    let mut command = plimsoll(&["timeouts", "-d", &url, "--json"]);
+    let run = ran(command.env("PGOPTIONS", "-c statement_timeout=26s"));
+    assert_eq!(limit(&run, "statement_timeout"), (26_000.into(), "options of this connection".to_owned()));
+    assert_eq!(limit(&run, "lock_timeout"), (2_000.into(), format!("role {role}")));
+    // Of another role they say nothing.
+    let run = output_of(&[
+        "timeouts",
+        "-d",
+        &format!("{}?options=-c%20statement_timeout%3D25s", db.url()),
+        "--role",
+        &role,
+    ]);
+    assert!(run.out.contains("9 s") && !run.out.contains("25 s"), "{}", run.out);
+    db.execute(&format!("DROP ROLE {role}")).await.unwrap();
+}
+
+/// No limit is advised for a superuser: the application ought to have a role of its own.
+#[tokio::test]
+async fn a_superuser_is_given_no_limits() {
+    let db = test_server::database().await.unwrap();
+    let role = format!("{}_plain", db.name());
+    db.execute(&format!("CREATE ROLE {role} LOGIN")).await.unwrap();
+    let superuser = db.server().superuser();
+    let run = output_of(&["timeouts", "-d", &db.url()]);
+    for words in [
+        format!("Role {superuser} is a superuser"),
+        "plimsoll apply --profile roles --role NAME".to_owned(),
+        "plimsoll timeouts --role NAME".to_owned(),
+        "ALTER ROLE <the application's role> SET statement_timeout = '30s';".to_owned(),
+    ] {
+        assert!(run.out.contains(&words), "{words:?} in {}", run.out);
+    }
+    assert!(!run.out.contains(&format!("ALTER ROLE \"{superuser}\"")), "{}", run.out);
+    let run = output_of(&["timeouts", "-d", &db.url(), "--role", &role]);
+    assert!(run.out.contains(&format!("ALTER ROLE \"{role}\" SET statement_timeout")), "{}", run.out);
+    assert!(!run.out.contains("is a superuser"), "{}", run.out);
+    db.execute(&format!("DROP ROLE {role}")).await.unwrap();
+}
+
+#[test]
+fn what_an_environment_does_not_say_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    // A URL that cannot be read, and a file that says nothing, are told.
+    let env = file(folder.path(), "app.env", "DATABASE_URL=mysql://a:neverprinted-4@h/d\n");
+    let run = output_of(&["timeouts", "--no-server", "--env", &env]);
+    assert!(run.out.contains("DATABASE_URL in app.env, which libpq would not understand"), "{run:?}");
+    assert!(!format!("{run:?}").contains("neverprinted"));
+    let env = file(folder.path(), "app.env", "PORT=80\n");
+    assert!(output_of(&["timeouts", "--no-server", "--env", &env]).out.contains("any limit in app.env"));
 }
