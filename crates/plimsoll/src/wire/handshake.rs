@@ -16,8 +16,10 @@ use super::session_state::SessionState;
 use super::socket::Socket;
 use super::stated::SessionDefaults;
 use super::tap::Tap;
-use crate::error::{Error, Outcome, Phase, Result, fault_of_connect};
+use crate::driver_fault::fault_of_connect;
+use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
+use crate::pooler_said::{is_full_pooler, is_pooler_denial, refuses_options};
 use crate::said::{said, text_of};
 use crate::secret::Secret;
 use crate::settings::{ChannelBinding, Host, Plan, TlsMode};
@@ -26,7 +28,6 @@ use std::io;
 use std::sync::Arc;
 use tokio_postgres::Client;
 use tokio_postgres::config::{ChannelBinding as DriverBinding, SslMode, SslNegotiation};
-use tokio_postgres::error::DbError;
 use tokio_postgres::tls::TlsConnect;
 
 const STARTING_UP: &str = "starting up and authenticating";
@@ -170,13 +171,6 @@ fn is_code(error: &Error, code: &str) -> bool {
     error.sqlstate().is_some_and(|found| found.code() == code)
 }
 
-/// Whether a pooler refuses start-up options. It says so with the code of a protocol violation, which it uses for much
-/// else too, so its text is read; that is English and fixed.
-fn refuses_options(error: &Error) -> bool {
-    is_code(error, "08P01")
-        && error.as_db_error().is_some_and(|said| said.message().contains("unsupported startup parameter"))
-}
-
 /// The settings state that there is no pooler, and a pooler answers.
 fn contradicts_settings(host: &Host, error: &Error) -> Error {
     Error::new(
@@ -284,21 +278,6 @@ pub(super) fn refused(host: &Host, stage: &str, error: tokio_postgres::Error) ->
         format!("connect to {host} failed while {stage}: {said}"),
     )
     .caused_by(error)
-}
-
-/// Whether PgBouncer refuses the user, password or database. It does so with the code of a protocol violation.
-fn is_pooler_denial(said: &DbError) -> bool {
-    ["authentication failed", "no such user", "no such database", "does not exist"]
-        .iter()
-        .any(|denial| said.message().contains(denial))
-}
-
-/// Whether PgBouncer has as many clients as it may have, in all (`max_client_conn`), of this user or of this database. It
-/// says so with the code of a protocol violation too.
-fn is_full_pooler(said: &DbError) -> bool {
-    ["no more connections allowed", "client connections exceeded"]
-        .iter()
-        .any(|refusal| said.message().contains(refusal))
 }
 
 /// A connection that is not ready yet. The driver would wait for the answer to the last question, which a frozen server

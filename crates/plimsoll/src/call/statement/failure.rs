@@ -1,10 +1,12 @@
 //! A request that failed: which fault it is, and what has become of the work.
 
 use super::executor::{Executor, Sent};
-use crate::error::{Error, Outcome, Phase, Result, fault_of, is_name_unknown_to_pooler};
+use crate::driver_fault::fault_of;
+use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::StopReason;
 use crate::fault::Fault;
 use crate::moment::Moment;
+use crate::pooler_said::is_name_unknown_to_pooler;
 use crate::rules::outcome::{Evidence, Scope, ServerAnswer};
 use crate::said::{said, text_of};
 use crate::sql::nature;
