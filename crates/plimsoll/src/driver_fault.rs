@@ -4,14 +4,19 @@
 
 use crate::error::{Error, Outcome, Phase};
 use crate::fault::Fault;
-use crate::pooler_said::is_name_unknown_to_pooler;
+use crate::pooler_said::{Unforwarded, unforwarded};
 use crate::said::said;
 use std::io;
 use tokio_postgres::error::{Severity, SqlState};
 
 /// The fault of an error while connecting: there is no session yet that could go on.
 pub(crate) fn fault_of_connect(error: &tokio_postgres::Error) -> Fault {
-    error.as_db_error().map_or_else(|| fault_of(error), |db| Fault::of_sqlstate(db.code().code()))
+    match error.as_db_error() {
+        Some(db) => {
+            unforwarded(db).map_or_else(|| Fault::of_sqlstate(db.code().code()), Fault::of_unforwarded)
+        }
+        None => fault_of(error),
+    }
 }
 
 /// The fault of a driver's error: by its SQLSTATE, else by the operating system's error, else by the driver's text.
@@ -25,8 +30,8 @@ pub(crate) fn fault_of(error: &tokio_postgres::Error) -> Fault {
         {
             return Fault::StalePlan;
         }
-        if is_name_unknown_to_pooler(db) {
-            return Fault::StalePlan;
+        if let Some(why) = unforwarded(db) {
+            return Fault::of_unforwarded(why);
         }
         // If a function raised it, it is about the function's statement and not about one of this library.
         if db.code().code() == "26000" && db.where_().is_some() {
@@ -40,6 +45,9 @@ pub(crate) fn fault_of(error: &tokio_postgres::Error) -> Fault {
     if error.is_closed() {
         return Fault::ConnectionLost;
     }
+    if is_unsendable(error) {
+        return Fault::Usage;
+    }
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         if let Some(io) = cause.downcast_ref::<io::Error>() {
@@ -50,7 +58,30 @@ pub(crate) fn fault_of(error: &tokio_postgres::Error) -> Fault {
     Fault::of_driver_text(&error.to_string())
 }
 
+/// Whether the driver could not write the request as a message: a text has a zero byte, or something is longer or more
+/// than the protocol can count. Nothing was sent, and the connection goes on.
+pub(crate) fn is_unsendable(error: &tokio_postgres::Error) -> bool {
+    let text = error.to_string();
+    let of_the_text = || {
+        std::error::Error::source(error).is_some_and(|cause| {
+            let cause = cause.to_string();
+            cause.contains("embedded null") || cause.contains("too large to transmit")
+        })
+    };
+    // Where a text travels with its types the driver reports the same as an answer that it could not read.
+    text.starts_with("error encoding message") || text.starts_with("error parsing response") && of_the_text()
+}
+
 impl Fault {
+    /// The fault of a request that a pooler did not pass on.
+    fn of_unforwarded(why: Unforwarded) -> Fault {
+        match why {
+            Unforwarded::NameUnknown => Fault::StalePlan,
+            Unforwarded::Full => Fault::TooManyConnections,
+            Unforwarded::NoServer => Fault::Unreachable,
+        }
+    }
+
     /// The fault of an error that the driver made itself. The driver does not export the kinds of its errors, but their
     /// texts are English and fixed.
     fn of_driver_text(text: &str) -> Fault {
