@@ -49,6 +49,7 @@
 
 mod call;
 pub mod deadline;
+mod driver_fault;
 mod error;
 pub mod event;
 mod events;
@@ -62,6 +63,7 @@ mod nested;
 mod notification;
 mod place;
 pub mod pool;
+mod pooler_said;
 mod record;
 pub mod request_id;
 mod request_totals;

@@ -284,7 +284,9 @@ impl Permit {
     /// The call failed before it reached the server, with this error.
     pub(crate) fn failed(&mut self, error: &Error) {
         // A call that got no connection in time has not asked the server.
-        let answer = if error.fault().is_connectivity() { CallResult::Failed } else { CallResult::Unknown };
+        // One that a full server has turned away was answered by it.
+        let is_outage = error.fault().is_connectivity() && error.fault() != Fault::TooManyConnections;
+        let answer = if is_outage { CallResult::Failed } else { CallResult::Unknown };
         self.judged_by(|| Box::new(move || answer));
     }
 }

@@ -270,7 +270,7 @@ impl<'a> Call<'a> {
         let acquired = self.db.pool().acquire_until(self.ask(), deadline).await;
         span.waited();
         let lease = self.judged_by(&mut permit, acquired)?;
-        let checked = match CheckedQuery::on(&lease, query) {
+        let checked = match CheckedQuery::on(&lease, query, params) {
             Ok(checked) => checked,
             Err(error) => return refused(error).await,
         };

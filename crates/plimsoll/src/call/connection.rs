@@ -168,7 +168,7 @@ impl PooledConnection {
         params: Params<'a>,
     ) -> impl Future<Output = Result<F::Out>> + Send + use<'a, F> {
         async move {
-            let query = match CheckedQuery::on(&self.lease, query) {
+            let query = match CheckedQuery::on(&self.lease, query, params) {
                 Ok(query) => query,
                 Err(error) => return refused(error).await,
             };
@@ -238,7 +238,7 @@ impl PooledConnection {
         let checked = self
             .needs_own_session("query_stream")
             .await
-            .and_then(|()| CheckedQuery::on(&self.lease, statement.as_query()));
+            .and_then(|()| CheckedQuery::on(&self.lease, statement.as_query(), params));
         match checked {
             Ok(query) => RowStream::open(self.executor(), query, params).await,
             Err(error) => refused(error).await,
@@ -252,10 +252,8 @@ impl PooledConnection {
     /// # Errors
     /// As [`PooledConnection::query`]; behind a transaction pooler [`Fault::Usage`](crate::Fault::Usage) outside a transaction.
     pub async fn copy_in<B: Buf + Send + 'static>(&self, sql: &str) -> Result<CopyIn<'_, B>> {
-        let checked =
-            self.needs_own_session("copy_in").await.and_then(|()| CheckedText::on(&self.lease, sql));
-        match checked {
-            Ok(text) => CopyIn::open(self.executor(), text).await,
+        match self.needs_own_session("copy_in").await {
+            Ok(()) => CopyIn::open(self.executor(), sql).await,
             Err(error) => refused(error).await,
         }
     }
@@ -267,10 +265,8 @@ impl PooledConnection {
     /// # Errors
     /// As [`PooledConnection::query`]; behind a transaction pooler [`Fault::Usage`](crate::Fault::Usage) outside a transaction.
     pub async fn copy_out(&self, sql: &str) -> Result<CopyOut<'_>> {
-        let checked =
-            self.needs_own_session("copy_out").await.and_then(|()| CheckedText::on(&self.lease, sql));
-        match checked {
-            Ok(text) => CopyOut::open(self.executor(), text).await,
+        match self.needs_own_session("copy_out").await {
+            Ok(()) => CopyOut::open(self.executor(), sql).await,
             Err(error) => refused(error).await,
         }
     }

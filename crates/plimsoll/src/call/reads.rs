@@ -131,7 +131,7 @@ impl<'a> Call<'a> {
         let lent = self.lend_read(replicas, deadline).await;
         span.waited();
         let connection = lent?;
-        let query = match CheckedQuery::on(connection.inner(), query) {
+        let query = match CheckedQuery::on(connection.inner(), query, params) {
             Ok(query) => query,
             Err(error) => return refused(error).await,
         };

@@ -12,11 +12,13 @@
 //! | `statements` | where does a statement end? |
 //! | `nature` | what does a statement do to transactions? |
 //! | `operation` | which command is it, for certain? |
+//! | `copying` | where do the rows of a COPY come from, or go to? |
 //! | `listens` | does a text begin to listen to a channel? |
 //! | `fingerprint` | which texts differ only in their constants, and what is left without these? |
 //! | `explain` | may it be put behind EXPLAIN? |
 //! | `residue`, `functions` | what does a statement, or a function that it calls, leave in the session? |
 
+pub(crate) mod copying;
 pub(crate) mod explain;
 pub(crate) mod fingerprint;
 mod functions;

@@ -11,7 +11,7 @@ use crate::call::postgres::Postgres;
 use crate::call::replicas::{Replica, Replicas, Seen};
 use crate::call::server::Server;
 use crate::call::standing::{ASK, ASK_PRIMARY, Told};
-use crate::error::fault_of;
+use crate::driver_fault::fault_of;
 use crate::event::Event;
 use crate::lsn::Lsn;
 use crate::moment::Moment;

@@ -3,7 +3,7 @@
 use super::link::Link;
 use super::socket::Socket;
 use super::tap::Tap;
-use crate::error::fault_of;
+use crate::driver_fault::fault_of;
 use crate::fault::Fault;
 use crate::said::{message, text_of};
 use std::future::Future;

@@ -16,8 +16,12 @@ use super::session_state::SessionState;
 use super::socket::Socket;
 use super::stated::SessionDefaults;
 use super::tap::Tap;
-use crate::error::{Error, Outcome, Phase, Result, fault_of_connect};
+use crate::driver_fault::fault_of_connect;
+use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
+use crate::pooler_said::{
+    CONSOLE_TAKES, is_console_denial, is_full_pooler, is_pooler_denial, refuses_options,
+};
 use crate::said::{said, text_of};
 use crate::secret::Secret;
 use crate::settings::{ChannelBinding, Host, Plan, TlsMode};
@@ -26,7 +30,6 @@ use std::io;
 use std::sync::Arc;
 use tokio_postgres::Client;
 use tokio_postgres::config::{ChannelBinding as DriverBinding, SslMode, SslNegotiation};
-use tokio_postgres::error::DbError;
 use tokio_postgres::tls::TlsConnect;
 
 const STARTING_UP: &str = "starting up and authenticating";
@@ -170,13 +173,6 @@ fn is_code(error: &Error, code: &str) -> bool {
     error.sqlstate().is_some_and(|found| found.code() == code)
 }
 
-/// Whether a pooler refuses start-up options. It says so with the code of a protocol violation, which it uses for much
-/// else too, so its text is read; that is English and fixed.
-fn refuses_options(error: &Error) -> bool {
-    is_code(error, "08P01")
-        && error.as_db_error().is_some_and(|said| said.message().contains("unsupported startup parameter"))
-}
-
 /// The settings state that there is no pooler, and a pooler answers.
 fn contradicts_settings(host: &Host, error: &Error) -> Error {
     Error::new(
@@ -277,49 +273,15 @@ pub(super) fn refused(host: &Host, stage: &str, error: tokio_postgres::Error) ->
         }
         fault => fault,
     };
-    let what_to_do = error.as_db_error().and_then(what_to_do);
+    let is_console = error.as_db_error().is_some_and(is_console_denial);
     let refused = Error::new(
         fault,
         Phase::Connect,
         Outcome::NotStarted,
         format!("connect to {host} failed while {stage}: {said}"),
     );
-    match what_to_do {
-        Some(words) => refused.and(words),
-        None => refused,
-    }
-    .caused_by(error)
-}
-
-/// What helps with this refusal, where that is more than what helps with its fault.
-fn what_to_do(said: &DbError) -> Option<&'static str> {
-    match said.code().code() {
-        "3D000" => Some("create the database (CREATE DATABASE), or correct its name"),
-        "08P01" if said.message() == CONSOLE_DENIAL => Some(
-            "this is the console of a PgBouncer, which lets in the roles of its admin_users and stats_users alone: connect as \
-             one of them, or add this role to stats_users in pgbouncer.ini and RELOAD",
-        ),
-        _ => None,
-    }
-}
-
-/// What the console of a PgBouncer says to a role that it does not let in, and no more than that.
-const CONSOLE_DENIAL: &str = "not allowed";
-
-/// Whether PgBouncer refuses the user, password or database. It does so with the code of a protocol violation.
-fn is_pooler_denial(said: &DbError) -> bool {
-    said.message() == CONSOLE_DENIAL
-        || ["authentication failed", "no such user", "no such database", "does not exist"]
-            .iter()
-            .any(|denial| said.message().contains(denial))
-}
-
-/// Whether PgBouncer has as many clients as it may have, in all (`max_client_conn`), of this user or of this database. It
-/// says so with the code of a protocol violation too.
-fn is_full_pooler(said: &DbError) -> bool {
-    ["no more connections allowed", "client connections exceeded"]
-        .iter()
-        .any(|refusal| said.message().contains(refusal))
+    let refused = if is_console { refused.and(CONSOLE_TAKES) } else { refused };
+    refused.caused_by(error)
 }
 
 /// A connection that is not ready yet. The driver would wait for the answer to the last question, which a frozen server

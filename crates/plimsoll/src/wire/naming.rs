@@ -17,7 +17,7 @@
 //! no use to other clients, so the server is told to forget it afterwards.
 
 use super::link::Link;
-use crate::error::is_name_unknown_to_pooler;
+use crate::pooler_said::is_name_unknown_to_pooler;
 use futures_util::future;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

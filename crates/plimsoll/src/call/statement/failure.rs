@@ -1,10 +1,12 @@
 //! A request that failed: which fault it is, and what has become of the work.
 
 use super::executor::{Executor, Sent};
-use crate::error::{Error, Outcome, Phase, Result, fault_of, is_name_unknown_to_pooler};
+use crate::driver_fault::{fault_of, is_unsendable};
+use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::StopReason;
 use crate::fault::Fault;
 use crate::moment::Moment;
+use crate::pooler_said::{Unforwarded, unforwarded};
 use crate::rules::outcome::{Evidence, Scope, ServerAnswer};
 use crate::said::{said, text_of};
 use crate::sql::nature;
@@ -20,6 +22,15 @@ const CLOCK_SLACK: Duration = Duration::from_millis(20);
 /// or to be serializable. It says so with the code of what is not supported, and not with 25006.
 fn is_refused_by_a_standby(error: &tokio_postgres::Error) -> bool {
     error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED)
+}
+
+/// Whether the statement may not run in a transaction (VACUUM, CREATE INDEX CONCURRENTLY), or is a procedure that wanted
+/// to commit within one.
+fn needs_no_transaction(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|db| match db.code().code() {
+        "25001" => db.routine() == Some("PreventInTransactionBlock"),
+        code => code == "2D000",
+    })
 }
 
 impl Executor<'_> {
@@ -62,14 +73,7 @@ impl Executor<'_> {
             _ => text_of(&error, said),
         };
         let why = stopped.map(|reason| format!(" and was stopped because {reason}")).unwrap_or_default();
-        let advice = match fault {
-            Fault::Usage => "; the work was declared read_only and wanted to write",
-            _ if self.sets_transaction_late(&error) => {
-                "; a query in BEGIN's message named the session, so say .isolation(..) where the transaction begins, or \
-                 session_names = false"
-            }
-            _ => "",
-        };
+        let advice = self.advice(fault, &error);
         let blocked = self.blocked(fault, sent).map(|by| format!("; {by}")).unwrap_or_default();
         let sentence = format!(
             "{phase} of {} failed after {:.3} s{why}: {text}{advice}{blocked}",
@@ -77,6 +81,32 @@ impl Executor<'_> {
             elapsed.as_secs_f64()
         );
         self.error(fault, phase, outcome, sentence).caused_by(error)
+    }
+
+    /// What to do, where the case is known more exactly than the fault.
+    fn advice(&self, fault: Fault, error: &tokio_postgres::Error) -> &'static str {
+        let is_unforwarded = || error.as_db_error().and_then(unforwarded).is_some();
+        match fault {
+            _ if needs_no_transaction(error) && self.connection.is_pooled_by_transaction() => {
+                "; behind a transaction pooler each statement runs in a transaction, and this one may run in none: send it \
+                 to the server itself, past the pooler"
+            }
+            _ if needs_no_transaction(error) => {
+                "; it may run in no transaction: send it alone, on the pool or a lease, and not in a text of several \
+                 statements"
+            }
+            _ if self.sets_transaction_late(error) => {
+                "; a query in BEGIN's message named the session, so say .isolation(..) where the transaction begins, or \
+                 session_names = false"
+            }
+            Fault::Usage if is_unsendable(error) => "; nothing was sent",
+            Fault::Usage => "; the work was declared read_only and wanted to write",
+            Fault::TooManyConnections if is_unforwarded() => {
+                "; the pooler's connections to the server were all lent for as long as it lets a client wait \
+                 (default_pool_size, query_wait_timeout), and nothing was passed on to the server"
+            }
+            _ => "",
+        }
     }
 
     /// The fault, by what is known beside the server's code: who cancelled, and what the work and the server are for.
@@ -93,6 +123,8 @@ impl Executor<'_> {
             Fault::CancelledByOther => self.who_cancelled(stopped, sent.began),
             // The work was declared read only; whether the server accepts writes is another question.
             Fault::ReadOnlyServer if self.is_read_only || self.connection.server.is_replica() => Fault::Usage,
+            // The transaction that is in its way was begun here, and not by the caller.
+            _ if needs_no_transaction(error) && self.connection.is_pooled_by_transaction() => Fault::Usage,
             _ if is_demoted && self.connection.server.is_replica() => Fault::Usage,
             _ if is_demoted => Fault::ReadOnlyServer,
             fault => fault,
@@ -168,12 +200,21 @@ impl Executor<'_> {
 
     fn outcome_of(&self, phase: Phase, fault: Fault, error: &tokio_postgres::Error, sent: Sent) -> Outcome {
         // The driver could not encode the parameters, so nothing was sent.
-        if fault == Fault::Conversion && error.to_string().contains("parameter") {
+        if fault == Fault::Conversion && error.to_string().contains("parameter") || is_unsendable(error) {
+            return sent.scope.untouched();
+        }
+        // A session that ends before anything was passed on takes nothing with it. If several requests were under way, it
+        // may have been another one that was not passed on.
+        let unforwarded = error.as_db_error().and_then(unforwarded);
+        if matches!(unforwarded, Some(Unforwarded::Full | Unforwarded::NoServer))
+            && sent.scope != Scope::Unclear
+            && !self.connection.link.state.has_ended_since(sent.mark)
+        {
             return sent.scope.untouched();
         }
         let nature = self.nature_since(sent);
         let answer = match error.as_db_error() {
-            Some(db) if is_name_unknown_to_pooler(db) => {
+            Some(_) if unforwarded == Some(Unforwarded::NameUnknown) => {
                 ServerAnswer::Error { is_unsure: false, is_unrun: true }
             }
             // The session has ended with this error, whatever it says.

@@ -8,6 +8,7 @@ use super::query::{CheckedText, Params};
 use super::stale::{is_stale, is_unsent};
 use crate::call::options::{Start, TransactionOptions};
 use crate::call::postgres::Connection;
+use crate::driver_fault::is_unsendable;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::StopReason;
 use crate::fault::Fault;
@@ -181,7 +182,7 @@ impl Executor<'_> {
             (Ok(()), Ok(out), Ok(())) => Ok(out),
             (begun, Err(error), commit) => {
                 let is_from_server = error.as_db_error().is_some();
-                let was_sent = !is_unsent(&error);
+                let was_sent = !is_unsent(&error) && !is_unsendable(&error);
                 let error = self.failed(Phase::Statement, error, stopped, sent);
                 let nature = self.text.map_or(Nature::UNREAD, |text| nature::of_sql(text.as_bytes(), None));
                 // COMMIT answers with a ROLLBACK when the statement failed. Where it answered with a COMMIT, the failure

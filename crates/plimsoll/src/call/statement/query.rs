@@ -8,6 +8,7 @@
 use crate::call::postgres::Connection;
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::fault::Fault;
+use crate::sql::copying::{CopyEnd, copy_end};
 use crate::sql::listens;
 use crate::sql::nature;
 use crate::sql::nature::Nature;
@@ -15,6 +16,9 @@ use crate::sql::residue;
 use crate::sql::residue::Residue;
 use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
+
+/// The protocol counts the parameters of a statement in two bytes.
+const MOST_PARAMETERS: usize = 65_535;
 
 /// The parameters of a statement, as the driver takes them.
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -83,9 +87,12 @@ impl<'q> CheckedQuery<'q> {
     /// Checks a query for a connection.
     ///
     /// # Errors
-    /// As [`CheckedText::on`].
+    /// As [`CheckedText::on`], and [`Fault::Usage`] for more parameters than a statement can have.
     #[inline]
-    pub(crate) fn on(connection: &Connection, query: Query<'q>) -> Result<Self> {
+    pub(crate) fn on(connection: &Connection, query: Query<'q>, params: Params<'_>) -> Result<Self> {
+        if params.len() > MOST_PARAMETERS {
+            return Err(refuse_parameters(params.len()));
+        }
         match query {
             Query::Text(sql) => CheckedText::single(connection, sql).map(CheckedQuery::Text),
             // Its text was checked when it was prepared.
@@ -111,9 +118,11 @@ impl<'q> CheckedText<'q> {
     /// Checks SQL text, of any number of statements, for a connection.
     ///
     /// # Errors
-    /// [`Fault::Usage`] for a LISTEN, and for text that would leave something in a session behind a transaction pooler.
+    /// [`Fault::Usage`] for a zero byte, for a LISTEN, and for text that would leave something in a session behind a
+    /// transaction pooler.
     #[inline]
     pub(crate) fn on(connection: &Connection, sql: &'q str) -> Result<Self> {
+        can_be_sent(sql)?;
         if connection.is_pooled_by_transaction() {
             refuse_session_state(connection, sql)?;
         } else if listens::has_listen(sql.as_bytes(), connection.link.state.strings()) {
@@ -128,12 +137,23 @@ impl<'q> CheckedText<'q> {
     /// As [`CheckedText::on`].
     #[inline]
     pub(crate) fn single(connection: &Connection, sql: &'q str) -> Result<Self> {
+        can_be_sent(sql)?;
         if connection.is_pooled_by_transaction() {
             refuse_session_state(connection, sql)?;
         } else if listens::is_listen(sql.as_bytes()) {
             return Err(refuse_listen());
         }
         Ok(CheckedText(sql))
+    }
+
+    /// The same for a COPY whose rows go this way.
+    ///
+    /// # Errors
+    /// As [`CheckedText::on`], and [`Fault::Usage`] for whatever is no such COPY: the driver would run it all the same, and
+    /// then not understand the answer.
+    pub(crate) fn copy(connection: &Connection, sql: &'q str, wanted: CopyEnd) -> Result<Self> {
+        let found = copy_end(sql.as_bytes());
+        if found == Some(wanted) { CheckedText::on(connection, sql) } else { Err(refuse_copy(wanted, found)) }
     }
 
     /// Text whose caller has read it and answers for what it leaves in the session: that of a migration.
@@ -150,6 +170,45 @@ impl<'q> CheckedText<'q> {
 /// The error of a misuse: nothing was sent.
 pub(crate) fn usage(sentence: &str) -> Error {
     Error::new(Fault::Usage, Phase::Statement, Outcome::NotStarted, sentence)
+}
+
+/// A text ends at its first zero byte on the wire, so the driver sends none that has one.
+#[inline]
+fn can_be_sent(sql: &str) -> Result<()> {
+    match sql.as_bytes().contains(&0) {
+        true => Err(refuse_zero_byte(sql)),
+        false => Ok(()),
+    }
+}
+
+#[cold]
+fn refuse_zero_byte(sql: &str) -> Error {
+    let at = sql.bytes().take_while(|byte| *byte != 0).count();
+    usage(&format!(
+        "the SQL text has a zero byte at its byte {at} of {}, where the protocol ends a text, so nothing was sent; give \
+         values as parameters (bytea takes any byte, text none that is zero)",
+        sql.len()
+    ))
+}
+
+#[cold]
+fn refuse_parameters(count: usize) -> Error {
+    usage(&format!(
+        "{count} parameters were given and a statement takes at most {MOST_PARAMETERS}, so nothing was sent; give arrays \
+         and take them apart with unnest($1, $2), or use copy_in"
+    ))
+}
+
+#[cold]
+fn refuse_copy(wanted: CopyEnd, found: Option<CopyEnd>) -> Error {
+    let method = if wanted == CopyEnd::ToClient { "copy_out" } else { "copy_in" };
+    let what = match found {
+        None => "a statement that is no COPY: use query, execute or batch_execute",
+        Some(CopyEnd::FromClient) => "a COPY .. FROM STDIN: use copy_in",
+        Some(CopyEnd::ToClient) => "a COPY .. TO STDOUT: use copy_out",
+        Some(CopyEnd::OfServer) => "a COPY with a file or a program of the server: use execute",
+    };
+    usage(&format!("{method} was given {what}; nothing was sent"))
 }
 
 /// What comes on a lent connection is heard by no caller, and the connection is another caller's soon.
@@ -174,6 +233,12 @@ fn refuse_session_state(connection: &Connection, sql: &str) -> Result<()> {
             ));
         }
         return Ok(());
+    }
+    if left.contains(Residue::ANYTHING) {
+        return Err(usage(
+            "behind a transaction pooler DO and CALL are refused, since nothing tells what they leave in the session, which \
+             another client gets next; send it to the server itself, past the pooler",
+        ));
     }
     let what = if left.contains(Residue::LOCK) {
         "a session-level advisory lock (pg_advisory_xact_lock holds until the end of the transaction)"

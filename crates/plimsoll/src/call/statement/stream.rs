@@ -12,6 +12,8 @@ use super::run::SendPlan;
 use super::stale::is_stale;
 use crate::error::{Error, Outcome, Result};
 use crate::fault::Fault;
+use crate::pool::fairness::refused;
+use crate::sql::copying::CopyEnd;
 use crate::wire::copying::CopyFeed;
 use bytes::{Buf, Bytes};
 use futures_util::{Sink, SinkExt, Stream};
@@ -93,7 +95,11 @@ impl Stream for RowStream<'_> {
 pub struct CopyOut<'a>(BoundedStream<'a, CopyOutStream>);
 
 impl<'a> CopyOut<'a> {
-    pub(crate) async fn open(executor: Executor<'a>, text: CheckedText<'_>) -> Result<Self> {
+    pub(crate) async fn open(executor: Executor<'a>, sql: &str) -> Result<Self> {
+        let text = match CheckedText::copy(executor.connection, sql, CopyEnd::ToClient) {
+            Ok(text) => text,
+            Err(error) => return refused(error).await,
+        };
         let running = Running::begin_stream(&executor, Some(text.get()), false);
         let (statement, running) = running.unless_failed(prepared(&executor, text).await)?;
         let request = executor.connection.client.copy_out(&statement);
@@ -120,7 +126,11 @@ pub struct CopyIn<'a, B: Buf + Send + 'static> {
 }
 
 impl<'a, B: Buf + Send + 'static> CopyIn<'a, B> {
-    pub(crate) async fn open(executor: Executor<'a>, text: CheckedText<'_>) -> Result<Self> {
+    pub(crate) async fn open(executor: Executor<'a>, sql: &str) -> Result<Self> {
+        let text = match CheckedText::copy(executor.connection, sql, CopyEnd::FromClient) {
+            Ok(text) => text,
+            Err(error) => return refused(error).await,
+        };
         let running = Running::begin_stream(&executor, Some(text.get()), false);
         let (statement, running) = running.unless_failed(prepared(&executor, text).await)?;
         let fed = executor.connection.link.feed();
@@ -129,7 +139,9 @@ impl<'a, B: Buf + Send + 'static> CopyIn<'a, B> {
         if opened.is_err() {
             // A copy that the server refused at its start (a view, a read-only transaction) is told by the driver to fail
             // once more, and the driver does not expect the answer to that. The connection is lost anyway, so it ends now.
-            executor.connection.link.abort();
+            executor.connection.link.end_because(
+                "the server had refused the start of a COPY, after which the driver cannot go on with a connection",
+            );
         }
         let (sink, bounded) = opened?;
         Ok(CopyIn { sink: Box::pin(sink), _fed: fed, bounded, is_ending: false })

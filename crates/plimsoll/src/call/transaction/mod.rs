@@ -179,7 +179,7 @@ impl Transaction {
                 Ok(lease) => lease,
                 Err(error) => return refused(error).await,
             };
-            let query = match CheckedQuery::on(lease.inner(), query) {
+            let query = match CheckedQuery::on(lease.inner(), query, params) {
                 Ok(query) => query,
                 Err(error) => return refused(error).await,
             };
@@ -307,7 +307,7 @@ impl Transaction {
         read: impl AsyncFnOnce(RowStream<'_>) -> Result<T>,
     ) -> Result<T> {
         let lease = self.core.enter(self.level).await?;
-        let query = CheckedQuery::on(lease.inner(), statement.as_query())?;
+        let query = CheckedQuery::on(lease.inner(), statement.as_query(), params)?;
         let executor = self.core.executor(&lease);
         self.core.send_begin(&executor).await?;
         read(RowStream::open(executor, query, params).await?).await
@@ -326,10 +326,9 @@ impl Transaction {
         write: impl AsyncFnOnce(CopyIn<'_, B>) -> Result<T>,
     ) -> Result<T> {
         let lease = self.core.enter(self.level).await?;
-        let text = CheckedText::on(lease.inner(), sql)?;
         let executor = self.core.executor(&lease);
         self.core.send_begin(&executor).await?;
-        write(CopyIn::open(executor, text).await?).await
+        write(CopyIn::open(executor, sql).await?).await
     }
 
     /// Opens a `COPY .. TO STDOUT` and hands it to `read`.
@@ -345,10 +344,9 @@ impl Transaction {
         read: impl AsyncFnOnce(CopyOut<'_>) -> Result<T>,
     ) -> Result<T> {
         let lease = self.core.enter(self.level).await?;
-        let text = CheckedText::on(lease.inner(), sql)?;
         let executor = self.core.executor(&lease);
         self.core.send_begin(&executor).await?;
-        read(CopyOut::open(executor, text).await?).await
+        read(CopyOut::open(executor, sql).await?).await
     }
 
     /// The work that it runs for.

@@ -9,7 +9,8 @@
 //! the server from delivering anything.
 
 use super::shared::{End, Outstanding, Shared};
-use crate::error::{Error, Outcome, Phase, Result, fault_of};
+use crate::driver_fault::fault_of;
+use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::Event;
 use crate::events::Events;
 use crate::fault::Fault;

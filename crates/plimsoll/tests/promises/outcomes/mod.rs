@@ -16,4 +16,5 @@ mod only_what_is_done_whole_is_called_rolled_back;
 mod only_what_was_rolled_back_runs_again;
 mod retries_are_never_nested;
 mod the_last_error_does_not_hide_the_first;
+mod what_cannot_be_sent_is_a_mistake_of_the_caller;
 mod what_was_called_rolled_back_is_never_committed;

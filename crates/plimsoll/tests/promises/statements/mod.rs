@@ -1,6 +1,7 @@
 //! What a statement promises: its limit, its cancel, what it streams, and what is kept of it for the next time.
 
 mod a_cancel_reaches_what_was_given_up_and_nothing_else;
+mod a_copy_method_takes_no_other_statement;
 mod a_copy_that_nobody_feeds_ends_at_once;
 mod a_parameter_that_panics_harms_nobody_else;
 mod a_storm_of_cancels_leaves_no_statement_behind;
