@@ -90,6 +90,10 @@ pub fn current() -> Option<Deadline> {
 ///
 /// All waits of this crate inside share the time that remains. Other futures are not stopped by it.
 ///
+/// A statement is stopped a little before the deadline, so that its answer is there in time: by the setting
+/// `deadline_margin` (100 ms unless set), and by no more than a quarter of the time that was left when it began. None is
+/// begun with less than `deadline_floor` left.
+///
 /// # Cancel safety
 /// Dropping the returned future drops `work`; the scope ends with it.
 pub fn within<F: Future>(span: Duration, work: F) -> impl Future<Output = F::Output> {

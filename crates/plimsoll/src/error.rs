@@ -4,7 +4,7 @@
 //! Only the place of a failure can tell whether the work happened, so the answer is given there and carried in the
 //! type. The message is one sentence, numbers first; cause and remedy come from the fault's row of the table.
 
-use crate::fault::{Again, Fault};
+use crate::fault::{Advice, Again, Fault};
 use crate::place::ServerRole;
 use crate::said::DriverError;
 use std::fmt;
@@ -254,6 +254,13 @@ impl Error {
         self.0.retry_after
     }
 
+    /// The code, the likely cause and what to do: those of the fault, or of the server's SQLSTATE where that tells more.
+    #[must_use]
+    pub fn advice(&self) -> Advice {
+        let routine = self.as_db_error().and_then(DbError::routine);
+        self.0.fault.advice_for(self.sqlstate().map(SqlState::code), routine)
+    }
+
     /// The sentence without code, cause and remedy.
     #[must_use]
     pub fn sentence(&self) -> &str {
@@ -265,7 +272,7 @@ impl fmt::Display for Error {
     /// `CODE sentence (outcome: ...); likely cause: ...; do: ...`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner { fault, outcome, sentence, .. } = &*self.0;
-        let advice = fault.advice();
+        let advice = self.advice();
         write!(f, "{} {sentence}", advice.code)?;
         if *fault != Fault::Aborted {
             write!(
@@ -279,15 +286,31 @@ impl fmt::Display for Error {
 }
 
 impl fmt::Debug for Error {
+    /// The same sentence, and behind it what caused it: this is what a program prints whose `main` returns the error.
+    /// `{:#?}` prints the fields.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("Error");
-        shown
-            .field("code", &self.code())
-            .field("fault", &self.0.fault)
-            .field("phase", &self.0.phase)
-            .field("outcome", &self.0.outcome)
-            .field("sentence", &self.0.sentence);
-        shown.field("source", &std::error::Error::source(self)).finish()
+        if f.alternate() {
+            return f
+                .debug_struct("Error")
+                .field("code", &self.code())
+                .field("fault", &self.0.fault)
+                .field("phase", &self.0.phase)
+                .field("outcome", &self.0.outcome)
+                .field("sentence", &self.0.sentence)
+                .field("source", &std::error::Error::source(self))
+                .finish();
+        }
+        fmt::Display::fmt(self, f)?;
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let told = error.to_string();
+            // The sentence usually has it already.
+            if !self.0.sentence.contains(&told) {
+                write!(f, "; caused by: {told}")?;
+            }
+            cause = error.source();
+        }
+        Ok(())
     }
 }
 

@@ -4,15 +4,10 @@
 //! exists`), and loggers print an error with all its causes. So what is kept as a cause is a [`DriverError`], whose text
 //! tells no value. The values are for the code that needs them: `Error::as_db_error`.
 
+use crate::refused_value::{may_quote_a_value, without_value};
 use std::error::Error as StdError;
 use std::fmt;
-use tokio_postgres::error::DbError;
-
-/// Everything that the server puts around what it quotes, in the languages that it speaks.
-const QUOTES: &[char] = &[
-    '"', '\u{ab}', '\u{bb}', '\u{2018}', '\u{2019}', '\u{201a}', '\u{201c}', '\u{201d}', '\u{201e}',
-    '\u{300c}', '\u{300d}',
-];
+use tokio_postgres::error::{DbError, ErrorPosition};
 
 /// The driver's error as the cause of one of ours.
 pub(crate) struct DriverError(pub(crate) tokio_postgres::Error);
@@ -44,47 +39,56 @@ impl StdError for DriverError {
     }
 }
 
-/// The server's message and code, in words.
+/// The server's message and code, in words, with its hint and detail where these hold no data.
 pub(crate) fn said(db: &DbError) -> String {
-    format!("the server said \"{}\" ({})", message(db), db.code().code())
+    said_of(db, None)
 }
 
-/// The server's message, without the values that it quotes.
-///
-/// The messages of class 22 quote the value that was refused (`invalid input syntax for type integer: "4711x"`), which
-/// may be a parameter, and those of a syntax error the place in the text, which may be a constant. In other classes the
-/// quoted text is the name of an object.
-pub(crate) fn message(db: &DbError) -> String {
-    without_values(db.code().code(), db.message())
-}
-
-fn without_values(code: &str, message: &str) -> String {
-    let may_be_value = code.starts_with("22") || code == "42601";
-    let Some((before, quoted, after)) = quoted(message).filter(|_| may_be_value) else {
-        return message.to_owned();
-    };
-    match code == "42601" && is_syntax(quoted) {
-        true => message.to_owned(),
-        false => format!("{before}...{after}"),
+/// The same for an error about this text, in which the place is told by line and column.
+pub(crate) fn said_of(db: &DbError, sql: Option<&str>) -> String {
+    let mut told = format!("the server said \"{}\" ({})", message(db), db.code().code());
+    if let Some(place) = place(db, sql) {
+        told.push_str(&place);
     }
+    if tells_no_data(db) {
+        for (name, text) in [("detail", db.detail()), ("hint", db.hint())] {
+            if let Some(text) = text {
+                told.push_str(&format!(", {name}: {}", on_one_line(text)));
+            }
+        }
+    }
+    told
 }
 
-/// What stands between the first quotation mark and the last, and what before and behind the two. If there is one mark
-/// alone, it has no end.
-fn quoted(message: &str) -> Option<(&str, &str, &str)> {
-    let first = message.find(QUOTES)?;
-    let last = message.rfind(QUOTES).filter(|last| *last > first).unwrap_or(message.len());
-    let (before, from_first) = message.split_at_checked(first)?;
-    let (quoted, from_last) = from_first.split_at_checked(last - first)?;
-    Some((before, quoted.trim_start_matches(QUOTES), from_last.trim_start_matches(QUOTES)))
+/// The server's message, without the values that it quotes. In classes other than 22 (and a syntax error's) the quoted
+/// text is the name of an object.
+pub(crate) fn message(db: &DbError) -> String {
+    let code = db.code().code();
+    if may_quote_a_value(code) { without_value(code, db.message()) } else { db.message().to_owned() }
 }
 
-/// Whether this is a keyword, a name without quotes, or a sign, and no constant or comment.
-fn is_syntax(token: &str) -> bool {
-    let is_word = token.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && token.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    let is_sign = (1..=3).contains(&token.len()) && token.chars().all(|c| "(),;:.=<>+-*/[]".contains(c));
-    is_word || is_sign
+/// Whether hint and detail of this error are about names and processes, and hold nothing of the data. Those of class 22
+/// and 23 quote rows, and code in the database writes what it likes: what comes from there has a context.
+fn tells_no_data(db: &DbError) -> bool {
+    const CLASSES: [&str; 13] =
+        ["0A", "25", "26", "28", "2B", "2D", "3D", "3F", "40", "42", "53", "55", "57"];
+    let code = db.code().code();
+    code != "42601" && db.where_().is_none() && CLASSES.iter().any(|class| code.starts_with(class))
+}
+
+/// Where in the text the error is. The server counts characters from 1.
+fn place(db: &DbError, sql: Option<&str>) -> Option<String> {
+    let Some(ErrorPosition::Original(position)) = db.position() else { return None };
+    let Some(before) = sql.map(|sql| sql.chars().take(*position as usize).collect::<String>()) else {
+        return Some(format!(" at character {position}"));
+    };
+    let line = before.chars().filter(|c| *c == '\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count());
+    Some(format!(" at line {line}, column {column}"))
+}
+
+fn on_one_line(text: &str) -> String {
+    text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
 }
 
 /// The text of a driver's error: the server's words as `from_server` gives them, else the cause. The driver's own text
@@ -94,63 +98,5 @@ pub(crate) fn text_of(error: &tokio_postgres::Error, from_server: impl FnOnce(&D
         (Some(db), _) => from_server(db),
         (None, Some(cause)) => cause.to_string(),
         (None, None) => error.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn no_value_is_in_a_message_in_any_language() {
-        for (code, message, wanted) in [
-            (
-                "22P02",
-                "invalid input syntax for type integer: \"s\"",
-                "invalid input syntax for type integer: ...",
-            ),
-            (
-                "22P02",
-                "ungültige Eingabesyntax für Typ integer: »s«",
-                "ungültige Eingabesyntax für Typ integer: ...",
-            ),
-            ("22P02", "syntaxe invalide : « s »", "syntaxe invalide : ..."),
-            ("22P02", "型integerの入力構文が不正です: \"s\"", "型integerの入力構文が不正です: ..."),
-            ("22023", "invalid value for parameter \"a\": \"s\"", "invalid value for parameter ..."),
-            ("22012", "division by zero", "division by zero"),
-            ("22P02", "a mark alone: \"s", "a mark alone: ..."),
-            ("42601", "syntax error at or near \"FORM\"", "syntax error at or near \"FORM\""),
-            ("42601", "syntax error at or near \")\"", "syntax error at or near \")\""),
-            ("42601", "syntax error at or near \"'s'\"", "syntax error at or near ..."),
-            (
-                "42601",
-                "unterminated quoted string at or near \"'s, 1\"",
-                "unterminated quoted string at or near ...",
-            ),
-            ("42601", "syntax error at or near \"4711\"", "syntax error at or near ..."),
-            (
-                "42601",
-                "unterminated /* comment at or near \"/* s\"",
-                "unterminated /* comment at or near ...",
-            ),
-            ("42P01", "relation \"nowhere\" does not exist", "relation \"nowhere\" does not exist"),
-        ] {
-            assert_eq!(without_values(code, message), wanted);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_message_panics_and_no_value_is_left(before in ".{0,20}", quotes in 0..QUOTES.len(), value in "[a-z]{1,9}") {
-            let quote = QUOTES[quotes];
-            let message = format!("{before}{quote}<{value}>{quote}");
-            for code in ["22P02", "42601"] {
-                let told = without_values(code, &message);
-                let marked = format!("<{}>", value);
-                prop_assert!(!told.contains(&marked), "{told}");
-            }
-            let _ = without_values("22P02", &before);
-        }
     }
 }

@@ -158,6 +158,18 @@ fn of_sqlstate(code: &str) -> Explained {
     let fault = Fault::of_sqlstate(code);
     let mut explained = of_fault(fault, code.to_owned());
     let by_this = Fault::of_sqlstate_in_session(code);
+    // The case without a routine is the general one.
+    if let Some(case) = fault.cases().find(|case| case.sqlstate == code && case.routine.is_none()) {
+        explained.cause = Some(case.cause);
+        explained.remedy = Some(case.remedy);
+    }
+    explained.more.extend(
+        fault
+            .cases()
+            .filter(|case| case.sqlstate == code)
+            .filter_map(|case| Some((case.routine?, case)))
+            .map(|(routine, case)| format!("Raised by {routine}: {}; {}.", case.cause, case.remedy)),
+    );
     explained.more.insert(0, format!("Services on Plimsoll tell it as {}.", fault.code()));
     if by_this != fault {
         let more =

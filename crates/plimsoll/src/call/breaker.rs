@@ -150,7 +150,7 @@ impl CircuitBreaker {
                     format!(" for {lasts:.1} s: {}", reason.told(now))
                 });
                 let sentence =
-                    format!("{work} was refused at once: the breaker has been {state}{why}. {FAILING_FAST}");
+                    format!("{work} was refused at once: the breaker has been {state}{why} ({FAILING_FAST})");
                 Err(Error::new(Fault::CircuitOpen, Phase::Acquire, Outcome::NotStarted, sentence)
                     .with_retry_after(COME_BACK))
             }

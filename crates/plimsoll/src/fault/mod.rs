@@ -6,9 +6,11 @@
 
 use std::io;
 
+mod case;
 mod reference;
 mod table;
 
+pub use case::SqlstateAdvice;
 pub use table::Fault;
 
 /// Whether the same work may be run again after a fault.

@@ -111,9 +111,16 @@ fn entry(fault: Fault) -> String {
         Again::IfRolledBack => "yes, where the outcome is rolled back or not started",
     };
     let evicts = if fault.evicts() { "- The connection on which it occurred is discarded\n" } else { "" };
+    let cases: String = fault
+        .cases()
+        .map(|case| {
+            let routine = case.routine.map_or_else(String::new, |routine| format!(" from `{routine}`"));
+            format!("- {}{routine}: {}; what to do: {}\n", case.sqlstate, case.cause, case.remedy)
+        })
+        .collect();
     format!(
         "\n### {}\n\n{}\n\n- In code: `Fault::{fault:?}`\n- Likely cause: {}\n- What to do: {}\n- Counted against \
-         the server by the breaker: {away}\n- Run again by `retrying` and `idempotent`: {again}\n{evicts}",
+         the server by the breaker: {away}\n- Run again by `retrying` and `idempotent`: {again}\n{evicts}{cases}",
         advice.code,
         fault.meaning(),
         advice.cause,

@@ -213,7 +213,7 @@ impl Wait<'_> {
             );
         }
         let known =
-            if self.is_paused || is_capped { String::new() } else { format!(". {}", exhausted(seconds)) };
+            if self.is_paused || is_capped { String::new() } else { format!(" ({})", exhausted(seconds)) };
         (Fault::PoolExhausted, format!("gave up after {seconds:.1} s: {numbers}{known}"))
     }
 }

@@ -65,7 +65,7 @@ impl Settings {
         let missing = needed.into_iter().filter(|(name, given, _)| !given && !unread(name));
         let remedy =
             "set DATABASE_URL, or the variables that begin with PG_, or say it in the file or in code";
-        missing.map(|(name, _, allowed)| Problem::new(name, "not said", allowed, remedy)).collect()
+        missing.map(|(name, _, allowed)| Problem::new(name, "not set", allowed, remedy)).collect()
     }
 
     /// Every value that lies outside its range. It counts as not set from then on, so that no other value is compared

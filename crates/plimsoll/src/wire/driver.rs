@@ -72,10 +72,16 @@ impl Drop for Driver {
     }
 }
 
-fn report(message: AsyncMessage, link: &Link) {
-    match message {
+fn report(sent: AsyncMessage, link: &Link) {
+    match sent {
         AsyncMessage::Notice(notice) => {
-            tracing::debug!(target: "plimsoll::notice", pid = link.state.pid(), code = notice.code().code(), "{}", notice.message());
+            // What RAISE says may hold anything; what the server says has no context.
+            let text = if notice.where_().is_some() {
+                "a notice of code in the database".into()
+            } else {
+                message(&notice)
+            };
+            tracing::debug!(target: "plimsoll::notice", pid = link.state.pid(), code = notice.code().code(), "{text}");
         }
         AsyncMessage::Notification(notification) => {
             if let Some(notification) = link.heard(notification) {

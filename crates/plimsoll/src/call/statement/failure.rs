@@ -8,7 +8,7 @@ use crate::fault::Fault;
 use crate::moment::Moment;
 use crate::pooler_said::{Unforwarded, unforwarded};
 use crate::rules::outcome::{Evidence, Scope, ServerAnswer};
-use crate::said::{said, text_of};
+use crate::said::{said_of, text_of};
 use crate::sql::nature;
 use crate::sql::nature::Nature;
 use crate::wire::connect::Pooler;
@@ -70,7 +70,7 @@ impl Executor<'_> {
                 }
                 ended.text
             }
-            _ => text_of(&error, said),
+            _ => text_of(&error, |db| said_of(db, self.text)),
         };
         let why = stopped.map(|reason| format!(" and was stopped because {reason}")).unwrap_or_default();
         let advice = self.advice(fault, &error);

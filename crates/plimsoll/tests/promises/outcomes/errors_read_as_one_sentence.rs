@@ -11,7 +11,8 @@ use std::time::Duration;
 /// The parts that every error has, and what none may hold.
 fn reads(error: &Error, fault: Fault, parts: &[&str]) {
     let text = error.to_string();
-    let advice = fault.advice();
+    assert_eq!(error.fault(), fault, "{text}");
+    let advice = error.advice();
     assert!(text.starts_with(&format!("{} ", advice.code)), "{text}");
     for part in parts {
         assert!(text.contains(part), "{part:?} is missing in: {text}");

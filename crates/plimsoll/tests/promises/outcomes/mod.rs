@@ -6,6 +6,7 @@ mod a_lost_commit_is_told_in_three_ways;
 mod a_retry_storm_spends_its_budget_and_no_more;
 mod a_text_that_ends_a_transaction_is_never_called_rolled_back;
 mod a_wire_cut_at_any_byte_is_told_as_it_is;
+mod an_error_tells_the_place_the_hint_and_the_case;
 mod an_idempotent_statement_survives_a_lost_answer;
 mod collisions_and_deadlocks_run_again;
 mod error_reference_is_the_table;
