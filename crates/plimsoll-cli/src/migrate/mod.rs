@@ -11,9 +11,13 @@
 mod lint;
 mod screen;
 
-use crate::connect::Target;
+use crate::connect::{Connecting, Target};
+use crate::options::Consent;
+use crate::options::time::between;
+use crate::prompt::Said;
+use crate::show::Output;
 use crate::{Ended, prompt, show};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use plimsoll::Database;
 use plimsoll::migrate::{FileState, FileStatus, MigrateOptions, MigrationStatus, Migrations};
@@ -24,7 +28,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, Args)]
 pub struct Options {
     #[command(flatten)]
-    target: Target,
+    connecting: Connecting,
 
     #[command(subcommand)]
     action: Action,
@@ -33,10 +37,10 @@ pub struct Options {
 #[derive(Clone, Debug, Subcommand)]
 enum Action {
     /// How far each file has come
-    Status(Files),
+    Status(Look),
     /// What would be applied, with its statements; it applies nothing
-    Plan(Files),
-    /// Apply what is pending
+    Plan(Look),
+    /// Apply what is pending: shown first, done with --run or --yes
     Apply(Apply),
     /// What squawk says of the files that are pending
     Lint(Files),
@@ -48,9 +52,18 @@ struct Files {
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
 
-    /// Write the result as JSON
-    #[arg(long)]
-    json: bool,
+    /// The server, as with --database
+    #[arg(value_name = "URL")]
+    place: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+struct Look {
+    #[command(flatten)]
+    files: Files,
+
+    #[command(flatten)]
+    output: Output,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -58,20 +71,19 @@ struct Apply {
     #[command(flatten)]
     files: Files,
 
+    #[command(flatten)]
+    consent: Consent,
+
     /// Apply no more than so many files
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     steps: Option<u32>,
 
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
-
     /// How long a statement waits for a lock before its file is rolled back and tried again
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = crate::sessions::time)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = between(SHORTEST, LONGEST))]
     lock_timeout: Duration,
 
     /// How often a file is tried again after that
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
     retries: u32,
 
     /// The version up to which the schema existed before it had a history: recorded, not run
@@ -82,6 +94,10 @@ struct Apply {
     #[arg(long)]
     rerun_started: bool,
 }
+
+/// The bounds of what a statement may wait for a lock.
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_secs(3_600);
 
 impl Apply {
     fn options(&self) -> MigrateOptions {
@@ -101,15 +117,24 @@ impl Apply {
 /// # Errors
 /// The folder does not exist or its files contradict themselves, the server cannot be reached, a file fails.
 pub async fn run(options: &Options) -> Result<Ended> {
+    let (Action::Status(Look { files, .. })
+    | Action::Plan(Look { files, .. })
+    | Action::Lint(files)
+    | Action::Apply(Apply { files, .. })) = &options.action;
+    if let Action::Apply(Apply { consent, .. }) = &options.action
+        && consent.run
+        && !prompt::is_there()
+    {
+        bail!("--run asks first, and there is no terminal to ask at: say --yes to apply without being asked");
+    }
+    let all = read(&files.folder)?;
+    let target = Target::new(files.place.clone(), options.connecting.clone());
+    let db = database(&target).await?;
     match &options.action {
-        Action::Status(files) => status(options, files).await,
-        Action::Plan(files) => plan(options, files).await,
-        Action::Apply(apply) => apply_files(options, apply).await,
-        Action::Lint(files) => {
-            let (all, db) = (read(&files.folder)?, database(&options.target).await?);
-            let status = look(&db, &all, &MigrateOptions::default()).await?;
-            lint::run(&files.folder, &status)
-        }
+        Action::Status(Look { output, .. }) => status(&all, &db, output).await,
+        Action::Plan(Look { output, .. }) => plan(&all, &db, output).await,
+        Action::Apply(apply) => apply_files(&all, &db, apply).await,
+        Action::Lint(files) => lint::run(&files.folder, &look(&db, &all, &MigrateOptions::default()).await?),
     }
 }
 
@@ -146,33 +171,24 @@ fn ended(status: &MigrationStatus) -> Ended {
     }
 }
 
-async fn status(options: &Options, files: &Files) -> Result<Ended> {
-    let (all, db) = (read(&files.folder)?, database(&options.target).await?);
-    let status = look(&db, &all, &MigrateOptions::default()).await?;
-    if files.json {
-        show::print_json(&screen::Status::of(&status))?;
-    } else {
-        show::print(&screen::status(&status));
-    }
+async fn status(all: &Migrations, db: &Database, output: &Output) -> Result<Ended> {
+    let status = look(db, all, &MigrateOptions::default()).await?;
+    let found = screen::Status::of(&status);
+    output.print(&found, |_| screen::status(&status), || found.plain())?;
     Ok(ended(&status))
 }
 
-async fn plan(options: &Options, files: &Files) -> Result<Ended> {
-    let (all, db) = (read(&files.folder)?, database(&options.target).await?);
-    let status = look(&db, &all, &MigrateOptions::default()).await?;
-    if files.json {
-        show::print_json(&screen::Status::of(&status))?;
-    } else {
-        let texts = all.files().map_err(|problems| anyhow::anyhow!(problems.join("; ")))?;
-        show::print(&screen::plan(&status, &texts));
-    }
+async fn plan(all: &Migrations, db: &Database, output: &Output) -> Result<Ended> {
+    let status = look(db, all, &MigrateOptions::default()).await?;
+    let found = screen::Status::of(&status);
+    let texts = all.files().map_err(|problems| anyhow!(problems.join("; ")))?;
+    output.print(&found, |_| screen::plan(&status, &texts), || found.plain())?;
     Ok(ended(&status))
 }
 
-async fn apply_files(options: &Options, apply: &Apply) -> Result<Ended> {
-    let (all, db) = (read(&apply.files.folder)?, database(&options.target).await?);
+async fn apply_files(all: &Migrations, db: &Database, apply: &Apply) -> Result<Ended> {
     let migrate = apply.options();
-    let status = look(&db, &all, &migrate).await?;
+    let status = look(db, all, &migrate).await?;
     let waits = |file: &&FileStatus| {
         file.state == FileState::Pending || (apply.rerun_started && file.state == FileState::Started)
     };
@@ -182,34 +198,42 @@ async fn apply_files(options: &Options, apply: &Apply) -> Result<Ended> {
         show::print("Every file is applied.\n");
         return Ok(Ended::Well);
     }
-    if status.problems.is_empty() && !apply.yes && !agreed(&pending).await? {
-        show::print("Nothing was applied.\n");
-        return Ok(Ended::Warned);
+    if status.problems.is_empty() {
+        let is_agreed = match (apply.consent.does(), apply.consent.yes) {
+            (false, _) => {
+                show::print(&list(&pending));
+                show::print(
+                    "Nothing was applied: this was a look. --run asks and applies them, --yes does not ask.\n",
+                );
+                return Ok(Ended::Warned);
+            }
+            (true, true) => true,
+            (true, false) => agreed(&pending).await?,
+        };
+        if !is_agreed {
+            show::print("Nothing was applied.\n");
+            return Ok(Ended::Warned);
+        }
     }
     if !status.problems.is_empty() {
         // It says so in the library's words, and applies nothing.
-        return db.migrate_with(&all, migrate).await.map(|_| Ended::Well).map_err(Into::into);
+        return db.migrate_with(all, migrate).await.map(|_| Ended::Well).map_err(Into::into);
     }
     // One at a time, so that each is told when it is done.
     for file in pending {
-        let report = db.migrate_with(&all, migrate.clone().up_to(file.version)).await?;
+        let report = db.migrate_with(all, migrate.clone().up_to(file.version)).await?;
         show::print(&screen::report(&report));
     }
     Ok(Ended::Well)
 }
 
+fn list(pending: &[&FileStatus]) -> String {
+    pending.iter().map(|file| format!("  {}\n", file.file)).collect()
+}
+
 /// Asks at the terminal.
 async fn agreed(pending: &[&FileStatus]) -> Result<bool> {
-    if !prompt::is_there() {
-        bail!(
-            "{} files would be applied, and there is nobody to ask: say --yes, or look with `plimsoll migrate plan`",
-            pending.len()
-        );
-    }
-    for file in pending {
-        show::print(&format!("  {}\n", file.file));
-    }
-    show::print(&format!("Apply these {} files? [y/N] ", pending.len()));
-    let answer = prompt::line().await?.unwrap_or_default();
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    show::print(&list(pending));
+    let said = prompt::ask(&format!("Apply these {} files?", pending.len()), false).await?;
+    Ok(said == Said::Yes)
 }

@@ -6,6 +6,7 @@ mod an_interrupt_leaves_nothing_behind;
 mod apply;
 mod bloat;
 mod connecting;
+mod data_is_printed_in_three_forms;
 mod doctor;
 mod each_code_is_explained;
 mod migrations_go_one_step_at_a_time;

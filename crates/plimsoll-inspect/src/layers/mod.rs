@@ -24,6 +24,7 @@ pub mod order;
 pub mod pooler;
 pub mod server;
 
+pub use crate::span::in_words;
 pub use corrected::{Correction, corrected};
-pub use limit::{Layer, Limit, in_words};
+pub use limit::{Layer, Limit};
 pub use order::{Inversion, Missing, inversions, missing};

@@ -94,11 +94,11 @@ fn the_screen_is_what_it_was() {
         "app",
         "--nginx",
         &nginx,
-        "--pooler",
+        "--pgbouncer",
         &ini,
         "--env",
         &env,
-        "--limit",
+        "--assume",
         "request=15s",
     ];
     let run = output_of(&all);
@@ -119,7 +119,7 @@ fn a_service_on_plimsoll_is_read_with_its_own_settings() {
         &env,
         "--nginx",
         &nginx,
-        "--limit",
+        "--assume",
         "request=15s",
         "--json",
     ]);
@@ -162,12 +162,15 @@ fn what_cannot_be_read_is_told_with_its_place() {
     let env = file(folder.path(), "app.env", "not a line with neverprinted-2\n");
     for (arguments, says) in [
         (["--nginx", nginx.as_str()], "site.conf, line 1: proxy_read_timeout \"soon\" is no time"),
-        (["--pooler", ini.as_str()], "pgbouncer.ini, line 2: query_timeout \"5s\" is no number of seconds"),
+        (
+            ["--pgbouncer", ini.as_str()],
+            "pgbouncer.ini, line 2: query_timeout \"5s\" is no number of seconds",
+        ),
         (["--nginx", "/no/such"], "/no/such cannot be read"),
         (["--env", env.as_str()], "has a line that is not NAME=VALUE"),
-        (["--limit", "request"], "is not NAME=TIME"),
-        (["--limit", "requests=1s"], "the names are client, request"),
-        (["--limit", "request=15"], "is no time: write 15s"),
+        (["--assume", "request"], "is not NAME=TIME"),
+        (["--assume", "requests=1s"], "the names are client, request"),
+        (["--assume", "request=15"], "is no time: write 15s"),
     ] {
         let run = output_of(&[&["timeouts", "--no-server"], &arguments[..]].concat());
         assert_eq!((run.status, run.out.as_str()), (3, ""), "{run:?}");
