@@ -157,7 +157,7 @@ mod tests {
                 }
             }
         }
-        assert!(in_blocks >= 5 && in_sentences > 15, "{in_blocks} and {in_sentences} were found");
+        assert!(in_blocks > 20 && in_sentences > 20, "{in_blocks} and {in_sentences} were found");
     }
 
     #[test]

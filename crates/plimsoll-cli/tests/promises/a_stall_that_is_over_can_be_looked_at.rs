@@ -40,7 +40,7 @@ async fn the_tree_begins_with_who_holds_the_lock() {
         "{}",
         seen.out
     );
-    assert!(seen.out.contains("AccessExclusiveLock on t"), "{}", seen.out);
+    assert!(seen.out.contains("AccessExclusiveLock on public.t"), "{}", seen.out);
     drop(holder);
     for waiting in [first, second, third] {
         waiting.await.unwrap().unwrap();
@@ -77,14 +77,14 @@ async fn the_watch_tells_of_it_afterwards_and_keeps_it() {
     });
     let line = line.await.unwrap();
     assert!(
-        line.contains("1 session waited for") && line.contains("on t") && line.contains("nightly"),
+        line.contains("1 session waited for") && line.contains("on public.t,") && line.contains("nightly"),
         "{line}"
     );
     kill_process(Pid::from_raw(watch.id().cast_signed()).unwrap(), Signal::INT).unwrap();
     assert_eq!(watch.wait().unwrap().code(), Some(130));
     let kept: Value =
         serde_json::from_str(std::fs::read_to_string(&file).unwrap().lines().next().unwrap()).unwrap();
-    assert_eq!((&kept["is_over"], &kept["object"]), (&true.into(), &"t".into()), "{kept}");
+    assert_eq!((&kept["is_over"], &kept["object"]), (&true.into(), &"public.t".into()), "{kept}");
     assert_eq!(
         (&kept["blockers"][0]["application_name"], &kept["waiting"][0]["name"]),
         (&"nightly".into(), &"checkout".into())
