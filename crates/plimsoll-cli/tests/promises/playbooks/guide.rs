@@ -20,17 +20,29 @@ pub(super) struct Step {
     output: Vec<String>,
 }
 
-/// The commands of this part of the guide, in their order.
-pub(super) fn steps(heading: &str) -> Vec<Step> {
+/// The blocks of this part of the guide, each with its kind.
+fn blocks(heading: &str) -> Vec<(String, String)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guides/on-call.md");
     let text = std::fs::read_to_string(path).unwrap();
     let begin = format!("\n## {heading}\n");
     let part = text.split_once(&begin).unwrap_or_else(|| panic!("there is no part {heading:?}")).1;
     let part = part.split("\n## ").next().unwrap();
+    let blocks = part.split("```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap());
+    blocks.map(|(kind, content)| (kind.to_owned(), content.to_owned())).collect()
+}
+
+/// What is said there of a process, a line each.
+pub(super) fn lines_with_pid(heading: &str) -> Vec<String> {
+    let blocks =
+        blocks(heading).into_iter().filter(|(kind, content)| kind == "sh" && content.contains("<pid>"));
+    blocks.flat_map(|(_, content)| content.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+/// The commands of this part of the guide, in their order.
+pub(super) fn steps(heading: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
-    for block in part.split("```").skip(1).step_by(2) {
-        let (kind, content) = block.split_once('\n').unwrap();
-        match kind {
+    for (kind, content) in blocks(heading) {
+        match kind.as_str() {
             "sh" if !content.contains("<pid>") => {
                 steps.push(Step { command: content.trim().to_owned(), output: Vec::new() });
             }
