@@ -1,5 +1,6 @@
 //! One question to the server, and why it was not answered, in words.
 
+use crate::options::TableName;
 use anyhow::{Context, Result};
 use plimsoll::DirectConnection;
 use plimsoll_inspect::Unreadable;
@@ -32,7 +33,7 @@ impl fmt::Display for Refused {
         match self {
             Refused::Locked => f.write_str("another session holds a lock that it would have waited for"),
             Refused::TooLong(limit) => {
-                write!(f, "it took more than {}", plimsoll_inspect::layers::in_words(*limit))
+                write!(f, "it took more than {}", plimsoll_inspect::span::in_words(*limit))
             }
             Refused::NotAllowed(said) => write!(f, "this role may not: {said}"),
             Refused::Other(said) => f.write_str(said),
@@ -109,12 +110,11 @@ pub(crate) async fn read_for<T>(
 ///
 /// # Errors
 /// As [`read`]; and what the server says where it refuses.
-pub(crate) async fn is_there(client: &Client, name: &str) -> Result<bool> {
-    let name = literal(name);
+pub(crate) async fn is_there(client: &Client, table: &TableName) -> Result<bool> {
+    let (schema, name) = (literal(table.schema().unwrap_or_default()), literal(table.name()));
     let question = format!(
         "SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
-         WHERE c.relkind IN ('r', 'm', 'p', 't') \
-           AND {name} IN (pg_catalog.quote_ident(c.relname), pg_catalog.format('%I.%I', n.nspname, c.relname)) LIMIT 1"
+         WHERE c.relkind IN ('r', 'm', 'p', 't') AND c.relname = {name} AND {schema} IN ('', n.nspname) LIMIT 1"
     );
     let count = |answer: &[SimpleQueryMessage]| {
         Ok(answer.iter().filter(|message| matches!(message, SimpleQueryMessage::Row(_))).count())

@@ -3,6 +3,8 @@
 
 use crate::connect::Target;
 use crate::interrupts::Interrupts;
+use crate::options::time::{pause, time};
+use crate::show::{Format, Output, fields};
 use crate::{Ended, show};
 use anyhow::{Context, Result};
 use clap::Args;
@@ -30,20 +32,19 @@ pub struct Options {
     watch: bool,
 
     /// The pause between two looks
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = crate::sessions::pause)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = pause)]
     every: Duration,
 
-    /// Stop looking after so long
-    #[arg(long, value_name = "TIME", value_parser = crate::sessions::time)]
+    /// End after so long, with what is known by then; without it --watch goes on until ^C
+    #[arg(long, value_name = "TIME", value_parser = time)]
     within: Option<Duration>,
 
-    /// Add each pile-up to this file as a line of JSON, when it is over
+    /// Keep what was seen in this file, as a line of JSON; of each pile-up, when it is over
     #[arg(long, value_name = "FILE")]
     keep: Option<PathBuf>,
 
-    /// Write the result as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// How long one look may take: the question has a limit of its own, below a second.
@@ -66,11 +67,8 @@ pub async fn run(options: &Options) -> Result<Ended> {
         return watch(&connection, options).await;
     }
     let seen = look(&connection).await?;
-    if options.json {
-        show::print_json(&Seen { schema_version: 1, blocking: &seen })?;
-    } else {
-        show::print(&text(&seen));
-    }
+    let found = Seen { schema_version: 1, blocking: &seen };
+    options.output.print(&found, |_| text(&seen), || plain(&seen))?;
     Ok(match (seen.lock_waits, seen.sees_all) {
         (0, true) => Ended::Well,
         (0, false) => Ended::Unknown,
@@ -109,6 +107,26 @@ fn text(seen: &Blocking) -> String {
         text.push_str("Sessions of other roles are hidden from this one, so there may be more: GRANT pg_read_all_stats.\n");
     }
     text
+}
+
+/// A line for each session that waits or blocks.
+fn plain(seen: &Blocking) -> String {
+    let line = |session: &Session| {
+        let (wait, blockers) = session.wait.as_ref().map_or((String::new(), String::new()), |wait| {
+            let mode = wait.mode.as_deref().unwrap_or("a lock");
+            let on = wait.object.as_ref().map_or(String::new(), |object| format!(" on {object}"));
+            let pids: Vec<String> = wait.blockers.iter().map(i32::to_string).collect();
+            (format!("{mode}{on}"), pids.join(" "))
+        });
+        let (pid, waited) = (session.pid.to_string(), session.waited().as_secs().to_string());
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let (user, state, query) = (text(&session.user), text(&session.state), text(&session.query));
+        fields(
+            [&pid, &user, &session.application_name, &state, &waited, &wait, &blockers, &query]
+                .map(String::as_str),
+        )
+    };
+    seen.sessions.iter().map(line).collect()
 }
 
 /// Each session below the one it waits for.
@@ -214,11 +232,18 @@ fn say(episode: &LockEpisode, options: &Options, file: &mut Option<File>) -> Res
     if let Some(file) = file {
         writeln!(file, "{line}").context("the file of pile-ups cannot be written any more")?;
     }
-    if options.json {
-        show::print(&format!("{line}\n"));
-        return Ok(());
-    }
     let at = episode.began.to_string();
+    match options.output.format() {
+        Format::Json => {
+            show::print(&format!("{line}\n"));
+            return Ok(());
+        }
+        Format::Plain => {
+            show::print(&fields([at.as_str(), &episode.to_string()]));
+            return Ok(());
+        }
+        Format::Table => {}
+    }
     show::print(&format!("{at}  {episode}\n"));
     for waiting in &episode.waiting {
         show::print(&format!(

@@ -5,7 +5,6 @@ use crate::show::folded;
 #[cfg(test)]
 use crate::show::wrap::WIDTH;
 use std::fmt::Write;
-use std::time::Duration;
 
 /// A line of heads and one for each row. Columns stand to the right, the last one to the left. It is for names, which stay whole: a name
 /// that is cut cannot be copied.
@@ -74,25 +73,6 @@ pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
-/// `4.2 ms`, `13 s`, `3 h 20 min`: two or three digits of it.
-pub(crate) fn span(span: Duration) -> String {
-    let seconds = span.as_secs_f64();
-    let whole = span.as_secs();
-    match whole {
-        0 if seconds < 0.01 => format!("{:.2} ms", seconds * 1_000.0),
-        0 => format!("{:.0} ms", seconds * 1_000.0),
-        1..=9 => format!("{seconds:.1} s"),
-        10..=119 => format!("{whole} s"),
-        120..=7_199 => format!("{} min", whole / 60),
-        7_200..=172_799 => two(whole / 3_600, "h", whole % 3_600 / 60, "min"),
-        _ => two(whole / 86_400, "d", whole % 86_400 / 3_600, "h"),
-    }
-}
-
-fn two(more: u64, unit: &str, less: u64, of: &str) -> String {
-    if less == 0 { format!("{more} {unit}") } else { format!("{more} {unit} {less} {of}") }
-}
-
 /// A text that a test holds against the file `tests/screens/NAME`, and each of whose lines fits a terminal.
 #[cfg(test)]
 pub(crate) fn is_the_screen(name: &str, text: &str) {
@@ -121,12 +101,6 @@ mod tests {
     fn numbers_are_written_as_people_write_them() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([7, 999_999, 1_234_567, 812_345_678_901].map(short), ["7", "999,999", "1.23 M", "812 G"]);
-        let written = [0.000_02, 0.009_99, 0.25, 1.25, 59.9, 150.0, 8_000.0, 300_000.0]
-            .map(|seconds| span(Duration::from_secs_f64(seconds)));
-        assert_eq!(
-            written,
-            ["0.02 ms", "9.99 ms", "250 ms", "1.2 s", "59 s", "2 min", "2 h 13 min", "3 d 11 h"]
-        );
     }
 
     #[test]

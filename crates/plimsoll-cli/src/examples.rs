@@ -4,7 +4,7 @@
 pub(crate) const LONG: &str = "\
 Examples:
   plimsoll long                                      what has gone on for over a second
-  plimsoll long --min 1min --idle-in-transaction     transactions that wait for their program
+  plimsoll long --older-than 1m --idle-in-transaction transactions that wait for their program
   plimsoll long --application orders --json          of one application, for programs
 ";
 
@@ -12,14 +12,14 @@ pub(crate) const BLOCKING: &str = "\
 Examples:
   plimsoll blocking                                  who waits for whom at this moment
   plimsoll blocking --watch --keep stalls.jsonl      pile-ups, told and kept when they are over
-  plimsoll blocking --watch --within 10min           for ten minutes
+  plimsoll blocking --watch --within 10m             for ten minutes
 ";
 
 pub(crate) const CANCEL: &str = "\
 Examples:
   plimsoll cancel 4711                               what would be cancelled, and lost with it
   plimsoll cancel 4711 --run --why 'runaway report'  does it, with a line for the record
-  plimsoll cancel --application report --older-than 5min --run
+  plimsoll cancel --application report --older-than 5m --run
   plimsoll cancel --blocking --safest --run --escalate 10s
 ";
 
@@ -34,28 +34,28 @@ Examples:
 pub(crate) const TERMINATE: &str = "\
 Examples:
   plimsoll terminate 4711                            what would be ended, and lost with it
-  plimsoll terminate --idle-in-transaction --older-than 10min --run
+  plimsoll terminate --idle-in-transaction --older-than 10m --run
 ";
 
 pub(crate) const MIGRATE: &str = "\
 Examples:
   plimsoll migrate status migrations                 how far the files of a folder have come
   plimsoll migrate plan migrations                   what would be run
-  plimsoll migrate apply migrations --steps 1        one file, after a question
+  plimsoll migrate apply migrations --steps 1 --run  one file, after a question
   plimsoll migrate lint migrations                   what squawk says of it
 ";
 
 pub(crate) const TIMEOUTS: &str = "\
 Examples:
   plimsoll timeouts --role app                       what the server gives the application's role
-  plimsoll timeouts --role app --env .env --nginx /etc/nginx/nginx.conf --pooler /etc/pgbouncer/pgbouncer.ini
+  plimsoll timeouts --role app --env .env --nginx /etc/nginx/nginx.conf --pgbouncer /etc/pgbouncer/pgbouncer.ini
   plimsoll timeouts --no-server --env .env --svg timeouts.svg
 ";
 
 pub(crate) const INDEXES: &str = "\
 Examples:
   plimsoll indexes                                   what does nothing, or nothing that another does not
-  plimsoll indexes public.orders                     all of a table
+  plimsoll indexes --table public.orders             all of a table
 ";
 
 pub(crate) const INTEGRITY: &str = "\
@@ -75,7 +75,7 @@ Examples:
   plimsoll statements                                by the time of all calls together
   plimsoll statements --by mean --more-than-calls 100
   plimsoll statements --keep look.jsonl              keeps the counters, from cron
-  plimsoll statements --keep look.jsonl --since      what was done since the last look
+  plimsoll statements --keep look.jsonl --last       what was done since the last look
 ";
 
 pub(crate) const BLOAT: &str = "\
@@ -109,6 +109,57 @@ mod tests {
         words
     }
 
+    fn parses(line: &str) {
+        match crate::command_line().try_get_matches_from(words(line)) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::DisplayHelp => {}
+            Err(error) => panic!("{line}: {error}"),
+        }
+    }
+
+    /// A sentence may name a command or an option without what belongs to it.
+    fn exists(quoted: &str) {
+        use ErrorKind::{
+            DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, InvalidValue, MissingRequiredArgument,
+        };
+        if let Err(error) = crate::command_line().try_get_matches_from(words(quoted)) {
+            let names_only = [DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, MissingRequiredArgument]
+                .contains(&error.kind())
+                || (error.kind() == InvalidValue && error.to_string().contains("none was supplied"));
+            assert!(names_only, "{quoted}: {error}");
+        }
+    }
+
+    /// What guides and runbooks say is to be run, in a block or in a sentence.
+    #[test]
+    fn every_command_of_the_guides_is_a_command_line() {
+        let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+        let (mut in_blocks, mut in_sentences) = (0, 0);
+        for folder in ["guides", "runbooks"] {
+            for entry in std::fs::read_dir(docs.join(folder)).unwrap() {
+                let path = entry.unwrap().path();
+                if path.extension().is_none_or(|extension| extension != "md") {
+                    continue;
+                }
+                let text = std::fs::read_to_string(&path).unwrap();
+                for (place, part) in text.split("```").enumerate() {
+                    let is_block = place % 2 == 1;
+                    if is_block && part.starts_with("sh\n") {
+                        let commands = part.lines().filter(|line| line.trim().starts_with("plimsoll "));
+                        in_blocks += commands.inspect(|line| parses(line)).count();
+                    } else if !is_block {
+                        // A command in a sentence may go over the end of a line.
+                        let quoted =
+                            part.split('`').skip(1).step_by(2).filter(|it| it.starts_with("plimsoll "));
+                        let quoted = quoted.map(|it| it.split_whitespace().collect::<Vec<_>>().join(" "));
+                        in_sentences += quoted.inspect(|it| exists(it)).count();
+                    }
+                }
+            }
+        }
+        assert!(in_blocks > 20 && in_sentences > 20, "{in_blocks} and {in_sentences} were found");
+    }
+
     #[test]
     fn every_example_of_every_command_is_a_command_line() {
         let mut command = crate::command_line();
@@ -119,11 +170,7 @@ mod tests {
             assert!(help.contains("Examples:\n"), "{} has no examples", sub.get_name());
             let examples = help.lines().skip_while(|line| *line != "Examples:").skip(1);
             for line in examples.take_while(|line| line.trim().starts_with("plimsoll ")) {
-                match crate::command_line().try_get_matches_from(words(line)) {
-                    Ok(_) => {}
-                    Err(error) if error.kind() == ErrorKind::DisplayHelp => {}
-                    Err(error) => panic!("{line}: {error}"),
-                }
+                parses(line);
                 looked_at += 1;
             }
         }

@@ -1,13 +1,16 @@
 //! `plimsoll indexes`: the indexes that do nothing, or nothing that another does not do; or all of a table.
 
-use crate::ask::ask;
-use crate::columns::{columns, counted, lines, lines_from, short, span};
+use crate::Ended;
+use crate::ask::{ask, is_there};
+use crate::columns::{columns, counted, lines, lines_from, short};
 use crate::connect::Target;
-use crate::sessions::time;
-use crate::{Ended, show};
+use crate::options::TableName;
+use crate::options::time::time;
+use crate::show::{Output, folded_sql, rows};
 use anyhow::{Result, bail};
 use clap::Args;
 use plimsoll_inspect::indexes::{self, Index, Indexes};
+use plimsoll_inspect::span::rough;
 use serde::Serialize;
 use std::fmt::Write;
 use std::time::Duration;
@@ -18,11 +21,12 @@ pub struct Options {
     #[command(flatten)]
     target: Target,
 
-    /// All indexes of this table, with its schema or without; without a table, the worst of all
-    #[arg(value_name = "TABLE")]
-    table: Option<String>,
+    /// Only this table, as SQL has it: orders, public.orders, 'public."Order Lines"'; may be given more than once. Of a table that is
+    /// named all indexes are shown
+    #[arg(long = "table", value_name = "TABLE")]
+    tables: Vec<TableName>,
 
-    /// How many indexes
+    /// How many are shown at most
     #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=i64::from(indexes::MOST)))]
     limit: u32,
 
@@ -30,16 +34,15 @@ pub struct Options {
     #[arg(long, value_name = "TIME", default_value = "720h", value_parser = time)]
     unused_after: Duration,
 
-    /// Write the result as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 #[derive(Debug, Serialize)]
 struct Found {
     schema_version: u32,
-    /// The table that was asked for.
-    table: Option<String>,
+    /// The tables that were asked for.
+    asked: Vec<String>,
     /// Scans have been counted for long enough to say that an index is unused.
     unused_is_known: bool,
     #[serde(flatten)]
@@ -58,21 +61,24 @@ impl Found {
 /// The server cannot be reached, or does not answer; there is no such table.
 pub async fn run(options: &Options) -> Result<Ended> {
     let connection = options.target.connect("indexes").await?;
-    let question = indexes::question(options.table.as_deref(), options.limit);
+    let named: Vec<(Option<&str>, &str)> =
+        options.tables.iter().map(|table| (table.schema(), table.name())).collect();
+    let question = indexes::question(&named, options.limit);
     let found = match ask(&connection, &question, None).await? {
         Ok(answer) => Indexes::read(&answer)?,
         Err(refused) => bail!("the indexes cannot be listed: {refused}"),
     };
-    if let Some(table) = options.table.as_deref().filter(|_| found.tables_count == 0) {
-        bail!("there is no table {table:?} in this database");
+    for table in &options.tables {
+        if !is_there(connection.client(), table).await? {
+            bail!("there is no table {table} in this database");
+        }
     }
     let unused_is_known = found.counted_for.is_some_and(|time| time >= options.unused_after);
-    let found = Found { schema_version: 1, table: options.table.clone(), unused_is_known, found };
-    if options.json {
-        show::print_json(&found)?;
-    } else {
-        show::print(&text(&found, options.unused_after));
-    }
+    let asked = options.tables.iter().map(ToString::to_string).collect();
+    let found = Found { schema_version: 1, asked, unused_is_known, found };
+    let members = &["name", "table", "bytes", "scans", "is_invalid", "is_unused", "covered_by", "drop"];
+    let plain = || rows(&found, &[("/indexes", members)]);
+    options.output.print(&found, |_| text(&found, options.unused_after), plain)?;
     let attention = found.found.indexes.iter().any(|index| found.wants_attention(index));
     Ok(if attention { Ended::Warned } else { Ended::Well })
 }
@@ -92,15 +98,18 @@ impl Found {
 
 fn text(all: &Found, unused_after: Duration) -> String {
     let found = &all.found;
-    let counted_for = found.counted_for.map_or("an unknown time".to_owned(), span);
+    let counted_for = found.counted_for.map_or("an unknown time".to_owned(), rough);
     let of = format!(
         "{} on {}",
         counted(found.indexes_count, "index", "indexes"),
         counted(found.tables_count, "table", "tables"),
     );
-    let mut text = match &all.table {
-        Some(table) => lines(&format!("Table {table}: {of}; scans counted for {counted_for}"), 0),
-        None if found.indexes.is_empty() => {
+    let mut text = match all.asked.as_slice() {
+        [table] => lines(&format!("Table {table}: {of}; scans counted for {counted_for}"), 0),
+        [_, ..] => {
+            lines(&format!("Tables {}: {of}; scans counted for {counted_for}", all.asked.join(", ")), 0)
+        }
+        [] if found.indexes.is_empty() => {
             return lines(
                 &format!(
                     "No index is invalid, covered by another one, or unused ({of}; scans counted for {counted_for})."
@@ -108,7 +117,7 @@ fn text(all: &Found, unused_after: Duration) -> String {
                 0,
             );
         }
-        None => lines(
+        [] => lines(
             &format!("{} of {of} stand out; scans counted for {counted_for}", short(found.standing_out)),
             0,
         ),
@@ -125,7 +134,7 @@ fn text(all: &Found, unused_after: Duration) -> String {
         }
     }
     let hidden = found.standing_out.saturating_sub(found.indexes.len() as u64);
-    if all.table.is_none() && hidden > 0 {
+    if all.asked.is_empty() && hidden > 0 {
         let _ = writeln!(text, "and {} more (--limit)", short(hidden));
     }
     text.push_str(&cautions(all, unused_after));
@@ -143,7 +152,7 @@ fn cautions(all: &Found, unused_after: Duration) -> String {
     if has_unused && !all.unused_is_known {
         let wait = format!(
             "Scans have been counted for less than {}: that an index was not used yet says little.",
-            span(unused_after)
+            rough(unused_after)
         );
         let _ = write!(text, "\n{}", lines(&wait, 0));
     }
@@ -171,7 +180,7 @@ fn row(index: &Index) -> [String; 3] {
 /// What it is, what is wrong with it, and how it is dropped.
 fn details(index: &Index, all: &Found, counted_for: &str) -> String {
     let mut told = Vec::new();
-    if all.table.is_none() {
+    if all.asked.len() != 1 {
         told.push(format!("on {}", index.table));
     }
     match (&index.constraint, index.is_unique) {
@@ -210,7 +219,7 @@ fn details(index: &Index, all: &Found, counted_for: &str) -> String {
     if let Some(drop) = index.drop.as_ref().filter(|_| all.may_be_dropped(index)) {
         let _ = writeln!(text, "      {drop};");
         if let Some(definition) = index.definition.as_ref().filter(|_| !index.is_invalid) {
-            let _ = writeln!(text, "      back: {}", show::folded_sql(&format!("{definition};"), 12, 8));
+            let _ = writeln!(text, "      back: {}", folded_sql(&format!("{definition};"), 12, 8));
         }
     }
     text
@@ -249,7 +258,7 @@ mod tests {
         ];
         (found.indexes_count, found.tables_count, found.standing_out, found.standbys) = (812, 120, 9, 2);
         found.counted_for = Some(Duration::from_secs(1_000));
-        let all = Found { schema_version: 1, table: None, unused_is_known: false, found };
+        let all = Found { schema_version: 1, asked: Vec::new(), unused_is_known: false, found };
         is_the_screen("indexes.txt", &text(&all, Duration::from_secs(2_592_000)));
     }
 }

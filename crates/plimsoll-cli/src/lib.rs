@@ -22,6 +22,7 @@ pub mod indexes;
 pub mod integrity;
 mod interrupts;
 pub mod migrate;
+mod options;
 mod prompt;
 pub mod sessions;
 mod show;

@@ -1,9 +1,10 @@
 //! `plimsoll sizes`: the largest tables, with their indexes and their TOAST.
 
+use crate::Ended;
 use crate::ask::{Refused, ask};
 use crate::columns::{columns, counted, lines, short};
 use crate::connect::Target;
-use crate::{Ended, show};
+use crate::show::{Output, rows};
 use anyhow::{Result, bail};
 use clap::Args;
 use plimsoll_inspect::sizes::{self, Measure, Size, Sizes};
@@ -16,7 +17,7 @@ pub struct Options {
     #[command(flatten)]
     target: Target,
 
-    /// How many tables
+    /// How many are shown at most
     #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=i64::from(sizes::MOST)))]
     limit: u32,
 
@@ -24,9 +25,8 @@ pub struct Options {
     #[arg(long)]
     partitions: bool,
 
-    /// Write the result as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 #[derive(Debug, Serialize)]
@@ -55,11 +55,18 @@ pub async fn run(options: &Options) -> Result<Ended> {
         Err(refused) => bail!("the sizes cannot be had: {refused}"),
     };
     let found = Found { schema_version: 1, measuring_was_held_up, sizes };
-    if options.json {
-        show::print_json(&found)?;
-    } else {
-        show::print(&text(&found));
-    }
+    let members = &[
+        "name",
+        "total_mb",
+        "data_mb",
+        "index_mb",
+        "toast_mb",
+        "rows",
+        "partitions",
+        "is_estimated",
+        "is_locked",
+    ];
+    options.output.print(&found, |_| text(&found), || rows(&found, &[("/tables", members)]))?;
     Ok(if found.sizes.is_estimated() { Ended::Unknown } else { Ended::Well })
 }
 

@@ -23,9 +23,10 @@ use tokio_postgres::SimpleQueryMessage;
 pub const LOCK_WAITS: &str = include_str!("sql/lock_waits.sql");
 
 /// Asks who waits for a lock in this database, and who holds it. The answer is read by [`Blocking::read`]. The limits hold
-/// for this one message, since several statements in one message are one transaction.
+/// for this one message, since several statements in one message are one transaction. Tables are named with their schema, whatever the
+/// session's search_path is.
 pub const BLOCKING: &str = concat!(
-    "SET LOCAL statement_timeout = 300; SET LOCAL lock_timeout = 100;\n",
+    "SET LOCAL statement_timeout = 300; SET LOCAL lock_timeout = 100; SET LOCAL search_path = '';\n",
     include_str!("sql/blocking.sql")
 );
 

@@ -19,13 +19,16 @@ const INDEXES: &str = include_str!("sql/indexes.sql");
 /// The most indexes that can be asked for.
 pub const MOST: u32 = 1_000;
 
-/// The question for so many indexes, at least one and at most [`MOST`]: those of one table, or the worst.
+/// The question for so many indexes, at least one and at most [`MOST`]: those of these tables, or the worst of all. A table is named
+/// by its schema and its name as the server has them; without a schema it is meant in every one.
 #[must_use]
-pub fn question(table: Option<&str>, limit: u32) -> String {
-    // The table last: a name may hold anything.
-    INDEXES
-        .replace("{limit}", &limit.clamp(1, MOST).to_string())
-        .replace("{table}", &literal(table.unwrap_or_default()))
+pub fn question(tables: &[(Option<&str>, &str)], limit: u32) -> String {
+    let mut named = String::new();
+    for (schema, table) in tables {
+        named.push_str(&format!(", ({}, {})", literal(schema.unwrap_or_default()), literal(table)));
+    }
+    // The tables last: a name may hold anything.
+    INDEXES.replace("{limit}", &limit.clamp(1, MOST).to_string()).replace("{tables}", &named)
 }
 
 /// Indexes, the worst first.

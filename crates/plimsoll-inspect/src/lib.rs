@@ -29,6 +29,7 @@
 //! | `numbers` (feature `checks`) | how full the server is, and how much it does |
 //! | `sessions/` (feature `checks`) | what each session does, which are meant, and how one is stopped |
 //! | `sizes` (feature `checks`) | how large the largest tables are |
+//! | `span` (feature `checks`) | no question: spans of time as people write them |
 //! | [`statements`] | which statements take the server's time |
 //! | `upkeep/` (feature `checks`) | what holds vacuum back, how far vacuums have come, which options a table had better have |
 //!
@@ -63,6 +64,8 @@ pub mod profiles;
 pub mod sessions;
 #[cfg(feature = "checks")]
 pub mod sizes;
+#[cfg(feature = "checks")]
+pub mod span;
 pub mod statements;
 #[cfg(feature = "checks")]
 pub mod upkeep;

@@ -48,7 +48,7 @@ pub struct Sizes {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Size {
-    /// With its schema, as they are (not quoted).
+    /// With its schema, quoted where that is needed.
     pub name: String,
     /// All that follows together.
     pub total_mb: f64,

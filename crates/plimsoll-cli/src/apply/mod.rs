@@ -51,12 +51,17 @@ const NOT_ALL: &str =
 /// # Errors
 /// The server cannot be reached or is a standby, the options do not fit, or the journal cannot be read or written.
 pub async fn run(options: &Options) -> Result<Ended> {
-    if options.run && !prompt::is_there() {
+    if options.consent.run && !prompt::is_there() {
         bail!(
             "--run asks before each step, and there is no terminal to ask at: say --yes to run without being asked"
         );
     }
     options.fit()?;
+    ensure!(
+        options.output.is_table()
+            || !(options.changes() || options.resume.is_some() || options.undo.is_some()),
+        "only a plan is written as plain lines or as JSON; what a run does is in its journal, a line of JSON for each event"
+    );
     let way = Way::new(&options.target, options.through.as_deref());
     let role = role(options, &way).await?;
     let direct = options.target.connect("apply").await?;
@@ -71,8 +76,9 @@ pub async fn run(options: &Options) -> Result<Ended> {
         return fresh(options, "undo", plan, &shown, &server, &way).await;
     }
     let planned = planning::plan(options, &server).await?;
-    if options.json {
-        show::print_json(&planned)?;
+    if !options.output.is_table() {
+        let lines = || shown::plain(&planned);
+        options.output.print(&planned, |_| String::new(), lines)?;
         return Ok(if planned.iter().all(is_so) { Ended::Well } else { Ended::Warned });
     }
     let steps: Vec<Step> = planned.iter().filter_map(step_of).cloned().collect();
@@ -252,8 +258,10 @@ async fn perform(
     server: &Server,
     way: &Way,
 ) -> Result<Ended> {
-    let consent =
-        Consent { to_what_has_an_inverse: options.yes, to_what_has_none: options.yes_without_inverse };
+    let consent = Consent {
+        to_what_has_an_inverse: options.consent.yes,
+        to_what_has_none: options.yes_without_inverse,
+    };
     let path = journal.path().to_owned();
     let mut run = Run { server, way, journal, told, consent, tally: Tally::default() };
     let mut interrupts = Interrupts::listen().context("signals cannot be listened to")?;

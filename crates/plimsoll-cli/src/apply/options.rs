@@ -1,6 +1,8 @@
 //! The options of `apply`.
 
 use crate::connect::Target;
+use crate::options::Consent;
+use crate::show::Output;
 use anyhow::{Result, ensure};
 use clap::{ArgGroup, Args, ValueEnum};
 use plimsoll_inspect::checks;
@@ -19,7 +21,9 @@ const PUBLIC: &str = "public";
   plimsoll apply --profile service --create-roles --role app --yes
   plimsoll apply --check G01,O02 --role app --run              the SQL remedies of what these checks find now
   plimsoll apply --resume plimsoll-apply-shop-...jsonl --yes   goes on with a run that was killed
-  plimsoll apply --undo plimsoll-apply-shop-...jsonl --yes     takes back what it did, last first"
+  plimsoll apply --undo plimsoll-apply-shop-...jsonl --yes     takes back what it did, last first
+
+--run asks before each step; --yes does not, but for what has no inverse, which --yes-without-inverse lets pass."
 )]
 pub struct Options {
     #[command(flatten)]
@@ -61,25 +65,19 @@ pub struct Options {
     #[arg(long, value_name = "URL")]
     pub(super) through: Option<String>,
 
-    /// Runs the steps, and asks before each
-    #[arg(long, conflicts_with = "yes")]
-    pub(super) run: bool,
+    #[command(flatten)]
+    pub(super) consent: Consent,
 
-    /// Runs the steps without asking; what has no inverse is asked about all the same
-    #[arg(long, short = 'y')]
-    pub(super) yes: bool,
-
-    /// Does not ask about what has no inverse either
-    #[arg(long, requires = "yes")]
+    /// With --yes: ask about what has no inverse neither
+    #[arg(long, requires = "yes", help_heading = "Doing it")]
     pub(super) yes_without_inverse: bool,
 
     /// Where to write what was done; by default beside, under the name of the database and the time
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub(super) journal: Option<PathBuf>,
 
-    /// Write the plan as JSON, and run nothing
-    #[arg(long, conflicts_with_all = ["run", "yes", "resume", "undo"])]
-    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) output: Output,
 }
 
 /// A named set.
@@ -115,7 +113,7 @@ impl Options {
 
     /// Something is to be changed, and not only to be shown.
     pub(super) fn changes(&self) -> bool {
-        self.run || self.yes
+        self.consent.does()
     }
 }
 

@@ -49,7 +49,7 @@ impl Way {
     /// The application's own way if its URL was given, else that of the command.
     pub(super) fn new(own: &Target, through: Option<&str>) -> Self {
         let target = match through {
-            Some(url) => Target { url: Some(url.to_owned()), ..own.clone() },
+            Some(url) => own.at(url),
             None => own.clone(),
         };
         Way { target, own: own.clone(), is_the_applications: through.is_some() }

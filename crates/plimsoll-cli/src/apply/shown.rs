@@ -1,5 +1,6 @@
 //! A plan as somebody reads it.
 
+use crate::show::fields;
 use plimsoll_inspect::checks::finding::Effect;
 use plimsoll_inspect::profiles::{Planned, Step};
 use std::fmt::Write;
@@ -44,6 +45,22 @@ pub(super) fn plan(all: &[Planned]) -> String {
         }
     }
     text
+}
+
+/// A line for each part of a plan: what becomes of it, what it is about, how that is now, how it will be, and the statements.
+pub(super) fn plain(all: &[Planned]) -> String {
+    let line = |planned: &Planned| match planned {
+        Planned::Step(step) => {
+            fields(["change", &step.what, &step.is, &step.will, &step.run.join("; "), &step.undo.join("; ")])
+        }
+        Planned::Already { what, is, .. } => fields(["so_already", what, is, is, "", ""]),
+        Planned::Missing { what, is, will, sql, .. } => {
+            fields(["not_allowed", what, is, will, &sql.join("; "), ""])
+        }
+        Planned::Advice { what, is, text } => fields(["outside_of_sql", what, is, text, "", ""]),
+        _ => String::new(),
+    };
+    all.iter().map(line).collect()
 }
 
 fn one(number: usize, step: &Step) -> String {

@@ -2,7 +2,6 @@
 
 use super::{Found, Options, Relation, State, measure};
 use crate::ask::{is_there, read};
-use crate::vacuum::is_called;
 use anyhow::{Result, bail};
 use plimsoll_inspect::bloat::indexes::{self, INDEX_BLOAT, Index};
 use plimsoll_inspect::bloat::tables::{TABLE_BLOAT, Table};
@@ -45,9 +44,9 @@ pub(super) async fn gather(options: &Options) -> Result<Found> {
         Err(why) => found.unknown.push(format!("the indexes: {why}")),
     }
     for name in &options.tables {
-        if !found.relations.iter().any(|relation| is_called(&relation.table, name)) {
+        if !found.relations.iter().any(|relation| name.means(&relation.table)) {
             if !is_there(client, name).await? {
-                bail!("there is no table {name:?} in this database");
+                bail!("there is no table {name} in this database");
             }
             if cut {
                 found.unknown.push(format!("table {name}: it is not among the two hundred largest"));
@@ -56,7 +55,7 @@ pub(super) async fn gather(options: &Options) -> Result<Found> {
     }
     let is_meant = |relation: &Relation| match options.tables.is_empty() {
         true => options.system || !is_of_system(&relation.table),
-        false => options.tables.iter().any(|name| is_called(&relation.table, name)),
+        false => options.tables.iter().any(|name| name.means(&relation.table)),
     };
     found.relations.retain(is_meant);
     found.sort(options);

@@ -13,8 +13,10 @@ mod gather;
 mod measure;
 mod screen;
 
+use crate::Ended;
 use crate::connect::Target;
-use crate::{Ended, show};
+use crate::options::TableName;
+use crate::show::{Output, rows};
 use anyhow::{Result, bail};
 use clap::Args;
 use plimsoll_inspect::bloat::Estimate;
@@ -27,15 +29,15 @@ pub struct Options {
     #[command(flatten)]
     target: Target,
 
-    /// Only this table with its indexes, as orders or public.orders, quoted as in SQL; may be given more than once
-    #[arg(long = "table", value_name = "NAME")]
-    tables: Vec<String>,
+    /// Only this table, as SQL has it: orders, public.orders, 'public."Order Lines"'; may be given more than once
+    #[arg(long = "table", value_name = "TABLE")]
+    tables: Vec<TableName>,
 
-    /// How many tables and indexes are shown at most; --json has all
-    #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1000))]
-    limit: u64,
+    /// How many are shown at most; --json has all
+    #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
 
-    /// The TOAST tables of PostgreSQL's own tables too
+    /// PostgreSQL's own tables too; of these only what is in TOAST is judged
     #[arg(long)]
     system: bool,
 
@@ -48,7 +50,7 @@ pub struct Options {
     worst: u64,
 
     /// How long counting one table or index may take
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = crate::sessions::time)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = crate::options::time::time)]
     exact_within: Duration,
 
     /// Of a table larger than this not all is read: pgstattuple_approx instead of pgstattuple
@@ -71,9 +73,8 @@ pub struct Options {
     #[arg(long, value_name = "MB", default_value_t = 10_240.0, value_parser = megabytes)]
     crit_mb: f64,
 
-    /// Write the result as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 fn percent(text: &str) -> Result<f64, String> {
@@ -190,6 +191,22 @@ impl Found {
     }
 }
 
+fn plain(found: &Found) -> String {
+    let members = &[
+        "kind",
+        "name",
+        "state",
+        "bytes",
+        "wasted_bytes",
+        "wasted_percent",
+        "dead_rows",
+        "method",
+        "why_not",
+        "run",
+    ];
+    rows(found, &[("/relations", members)])
+}
+
 /// Asks, and prints what was found.
 ///
 /// # Errors
@@ -199,10 +216,7 @@ pub async fn run(options: &Options) -> Result<Ended> {
         bail!("--crit and --crit-mb have to be no less than --warn and --warn-mb");
     }
     let found = gather::gather(options).await?;
-    if options.json {
-        show::print_json(&found)?;
-    } else {
-        show::print(&screen::text(&found, usize::try_from(options.limit)?));
-    }
+    let limit = usize::try_from(options.limit)?;
+    options.output.print(&found, |_| screen::text(&found, limit), || plain(&found))?;
     Ok(found.ended())
 }

@@ -3,8 +3,9 @@
 //! What says where is read by the library ([`Settings::from_libpq`]). Here are the options of the command line, and the words of
 //! what goes wrong: one line, whatever it is.
 
+use crate::options::time::between;
 use crate::show::tell;
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use plimsoll::secret::Secret;
 use plimsoll::settings::{SettingsError, table};
@@ -21,23 +22,50 @@ Connecting, as psql does:
   one of the system's, name it by sslrootcert=<file> or put it into ~/.postgresql/root.crt; sslmode=require encrypts
   without asking who answers.";
 
-/// Where to connect to.
+/// Where to connect to, as the options say it.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Connecting {
+    /// The server, as a URL, as key=value pairs, or as the name of a database; without it the environment says, as it does for psql
+    #[arg(
+        short = 'd',
+        long = "database",
+        alias = "url",
+        value_name = "URL",
+        global = true,
+        help_heading = "Connecting"
+    )]
+    pub(crate) database: Option<String>,
+
+    /// How long connecting may take; 10s unless PGCONNECT_TIMEOUT or the URL says otherwise
+    #[arg(long, value_name = "TIME", value_parser = between(SHORTEST, LONGEST), global = true, help_heading = "Connecting")]
+    pub(crate) connect_timeout: Option<Duration>,
+}
+
+/// The bounds of what connecting may take.
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// Where to connect to, as an argument or as the options say it.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Target {
-    /// The server, as a URL or as key=value pairs; without it the environment says, as it does for psql
-    #[arg(short = 'd', long = "url", value_name = "URL", global = true, help_heading = "Connecting")]
-    pub(crate) url: Option<String>,
+    /// The server, as with --database
+    #[arg(value_name = "URL")]
+    place: Option<String>,
 
-    /// How long connecting may take, in seconds; 10 unless PGCONNECT_TIMEOUT or the URL says otherwise
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=600), help_heading = "Connecting")]
-    pub(crate) connect_timeout: Option<u64>,
+    #[command(flatten)]
+    connecting: Connecting,
 
     /// Connecting may take no longer than this, whatever was said.
     #[arg(skip)]
-    pub(crate) at_most: Option<Duration>,
+    at_most: Option<Duration>,
 }
 
 impl Target {
+    /// For a command whose arguments are of several kinds.
+    pub(crate) fn new(place: Option<String>, connecting: Connecting) -> Self {
+        Target { place, connecting, at_most: None }
+    }
+
     /// Connects; the session is called after the command.
     ///
     /// # Errors
@@ -49,18 +77,32 @@ impl Target {
     /// Where it leads, before it is checked.
     ///
     /// # Errors
-    /// What says where cannot be read.
+    /// What says where cannot be read, or says it twice.
     pub(crate) fn settings(&self) -> Result<Settings> {
-        let settings = settings(self.url.as_deref())?;
-        Ok(match self.connect_timeout {
-            Some(seconds) => settings.connect_timeout(Duration::from_secs(seconds)),
+        if self.place.is_some() && self.connecting.database.is_some() {
+            bail!("the server is named twice: the argument [URL] cannot be used with --database");
+        }
+        let settings = settings(self.url())?;
+        Ok(match self.connecting.connect_timeout {
+            Some(time) => settings.connect_timeout(time),
             None => settings,
         })
     }
 
+    /// The server that was named.
+    pub(crate) fn url(&self) -> Option<&str> {
+        self.place.as_deref().or(self.connecting.database.as_deref())
+    }
+
     /// The same, to another server.
     pub(crate) fn at(&self, url: &str) -> Self {
-        Target { url: Some(url.to_owned()), ..self.clone() }
+        let connecting = Connecting { database: None, ..self.connecting.clone() };
+        Target { place: Some(url.to_owned()), connecting, at_most: self.at_most }
+    }
+
+    /// The same, in this time at most.
+    pub(crate) fn within(&self, at_most: Duration) -> Self {
+        Target { at_most: Some(at_most), ..self.clone() }
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) const HELP: &str = "\
 Examples:
   plimsoll demo                                  keys freeze, cut and kill; q ends it
   plimsoll demo --unattended --markdown          the table alone
-  plimsoll demo --script night.txt --seconds 90  break things by a script
+  plimsoll demo --script night.txt --for 90s     break things by a script
 
 It brings a private PostgreSQL of its own and touches no other.
 ";

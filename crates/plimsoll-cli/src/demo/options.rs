@@ -3,6 +3,7 @@
 //! Everything that can be wrong is found here, before anything is started: a script that is refused after its server
 //! came up would cost a second and leave a doubt.
 
+use crate::options::time::between;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use plimsoll_faults::Script;
@@ -26,21 +27,23 @@ pub struct Options {
     #[arg(long)]
     pub markdown: bool,
 
-    /// How long the load lasts, 5 to 3600 [default: 60, or 5 more than the script]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(5..=MAX_SECONDS))]
-    pub seconds: Option<u64>,
+    /// How long the load lasts, from 5s to 1h [default: 60s, or 5s more than the script]
+    #[arg(long = "for", value_name = "TIME", value_parser = between(LEAST, MOST))]
+    pub span: Option<Duration>,
 
     /// Requests a second on each lane, 1 to 2000
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=2000))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=2000))]
     pub rate: u32,
 
     /// Connections in each pool, 1 to 100
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub pool: u16,
 }
 
 const MAX_SECONDS: u64 = 3600;
 const SECONDS: u64 = 60;
+const LEAST: Duration = Duration::from_secs(5);
+const MOST: Duration = Duration::from_secs(MAX_SECONDS);
 /// What a script leaves broken gets this long to be seen broken.
 const AFTERWARDS: u64 = 5;
 
@@ -86,9 +89,9 @@ impl Options {
     pub(super) fn plan(&self) -> Result<Plan> {
         let is_watched = self.script.is_none() && !self.unattended && std::io::stdout().is_terminal();
         let (script, seconds) = match &self.script {
-            _ if is_watched => (Script::new(), self.seconds.unwrap_or(SECONDS)),
+            _ if is_watched => (Script::new(), self.seconds().unwrap_or(SECONDS)),
             None => {
-                let seconds = self.seconds.unwrap_or(SECONDS);
+                let seconds = self.seconds().unwrap_or(SECONDS);
                 (built_in(seconds)?, seconds)
             }
             Some(file) => {
@@ -110,10 +113,15 @@ impl Options {
         })
     }
 
+    /// The time that was said, in whole seconds.
+    fn seconds(&self) -> Option<u64> {
+        self.span.map(|span| span.as_secs())
+    }
+
     /// Long enough for every step.
     fn fitting(&self, file: &Path, script: &Script) -> Result<u64> {
         let last = script.span().as_secs_f64().ceil() as u64;
-        let seconds = self.seconds.unwrap_or(last.saturating_add(AFTERWARDS).max(AFTERWARDS));
+        let seconds = self.seconds().unwrap_or(last.saturating_add(AFTERWARDS).max(AFTERWARDS));
         let file = file.display();
         ensure!(
             seconds <= MAX_SECONDS,
@@ -121,7 +129,7 @@ impl Options {
         );
         if script.span() >= Duration::from_secs(seconds) {
             bail!(
-                "the last step of {file} comes after {last} s and the load ends after {seconds} s; say --seconds {} \
+                "the last step of {file} comes after {last} s and the load ends after {seconds} s; say --for {}s \
                  or shorten the script",
                 last.saturating_add(AFTERWARDS)
             );

@@ -55,7 +55,7 @@ pub async fn run(options: &Options) -> Result<Ended> {
     let earlier = options.since.as_deref().map(picks::earlier).transpose()?;
     let mut interrupts = Interrupts::listen()?;
     let begun = Instant::now();
-    let within = Duration::from_secs(options.within);
+    let within = options.within;
     let time = Time { until: begun + within - FOR_THE_END.min(within / 4), at_last: begun + within };
     let asking = Asking { role: &options.role, thresholds };
     let Some(looked) = look(options, checks, &asking, time, &mut interrupts).await? else {
@@ -103,7 +103,7 @@ async fn look(
 ) -> Result<Option<Looked>> {
     let progress = Progress::begin();
     progress.is_at("connecting".to_owned());
-    let target = options.target(time.until.saturating_duration_since(Instant::now()));
+    let target = options.target.within(time.until.saturating_duration_since(Instant::now()));
     let connection = tokio::select! {
         connection = target.connect("doctor") => connection?,
         () = interrupts.next() => return Ok(None),

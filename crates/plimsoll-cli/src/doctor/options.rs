@@ -1,6 +1,7 @@
 //! What can be asked of `plimsoll doctor`.
 
 use crate::connect::Target;
+use crate::options::time::between;
 use crate::show::Output;
 use clap::Args;
 use std::path::PathBuf;
@@ -9,12 +10,8 @@ use std::time::Duration;
 /// The options of `doctor`.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Options {
-    /// The server, as a URL or as key=value pairs, or a database alone; without it the environment says, as it does for psql
-    #[arg(value_name = "URL", conflicts_with = "url")]
-    place: Option<String>,
-
     #[command(flatten)]
-    target: Target,
+    pub(super) target: Target,
 
     /// The role that the application logs in as; the one that connects unless told otherwise
     #[arg(long, value_name = "ROLE", default_value = "", hide_default_value = true)]
@@ -40,13 +37,13 @@ pub struct Options {
     #[arg(long)]
     pub(super) list: bool,
 
-    /// The console of a PgBouncer to check too, as a URL; found by itself where the connection goes through one
+    /// The PgBouncer in between, by the URL of its console; found by itself where the connection goes through one
     #[arg(long, value_name = "URL")]
     pub(super) pooler: Option<String>,
 
-    /// How long everything may take, in seconds; then what is known is printed
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub(super) within: u64,
+    /// End after so long, with what is known by then
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = between(SHORTEST, LONGEST))]
+    pub(super) within: Duration,
 
     /// Exit with 3 if any check was skipped and nothing worse was found
     #[arg(long)]
@@ -56,21 +53,9 @@ pub struct Options {
     pub(super) output: Output,
 }
 
-impl Options {
-    /// Where to connect to, in this time at most.
-    pub(super) fn target(&self, at_most: Duration) -> Target {
-        Target {
-            url: self.url().map(str::to_owned),
-            connect_timeout: self.target.connect_timeout,
-            at_most: Some(at_most),
-        }
-    }
-
-    /// The server that was named.
-    pub(super) fn url(&self) -> Option<&str> {
-        self.place.as_deref().or(self.target.url.as_deref())
-    }
-}
+/// The bounds of what everything may take.
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(3_600);
 
 /// What `--help` says below the options.
 pub(crate) const HELP: &str = "\

@@ -77,7 +77,7 @@ pub(super) async fn find(
     let is_between = subject.pid != connection.pid();
     let url = match &options.pooler {
         Some(url) => Some(url.as_str()),
-        None if is_between => options.url(),
+        None if is_between => options.target.url(),
         None => return Pooler { is_between, console: Console::None },
     };
     // A console that does not answer must not take the time of the checks.

@@ -212,7 +212,7 @@ fn of_check(check: &Check) -> Explained {
         cause: Some(check.why),
         remedy: None,
         more,
-        pages: Vec::new(),
+        pages: playbook::of_check(check.id).map(str::to_owned).into_iter().collect(),
     }
 }
 

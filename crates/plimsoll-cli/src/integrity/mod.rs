@@ -7,16 +7,17 @@
 
 mod screen;
 
+use crate::Ended;
 use crate::ask::{Refused, ask, is_there};
 use crate::connect::Target;
-use crate::sessions::time;
-use crate::{Ended, show};
+use crate::options::TableName;
+use crate::options::time::time;
+use crate::show::{Output, rows};
 use anyhow::{Result, bail};
 use clap::Args;
 use plimsoll::DirectConnection;
 use plimsoll_inspect::integrity::missing_keys::{self, MissingKey};
 use plimsoll_inspect::integrity::{Broken, Kind, MOST_RULES, RULES, Rule, rules_of};
-use plimsoll_inspect::sessions::choice::matches;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -30,9 +31,9 @@ pub struct Options {
     #[command(flatten)]
     target: Target,
 
-    /// Only this table, with its schema; * stands for any characters
-    #[arg(long, value_name = "TABLE")]
-    table: Option<String>,
+    /// Only this table, as SQL has it: orders, public.orders, 'public."Order Lines"'; may be given more than once
+    #[arg(long = "table", value_name = "TABLE")]
+    tables: Vec<TableName>,
 
     /// Count the rows that break each promise: this reads the tables whole, so ask outside busy hours
     #[arg(long)]
@@ -42,7 +43,7 @@ pub struct Options {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
     each: Duration,
 
-    /// How long counting may take for all together
+    /// End after so long, with what is known by then; it is counting that takes long
     #[arg(long, value_name = "TIME", default_value = "15min", value_parser = time)]
     within: Duration,
 
@@ -50,9 +51,8 @@ pub struct Options {
     #[arg(long)]
     all: bool,
 
-    /// Write the result as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// What was found.
@@ -126,17 +126,19 @@ impl Found {
 /// The server cannot be reached, or does not answer; there is no such table.
 pub async fn run(options: &Options) -> Result<Ended> {
     let connection = options.target.connect("integrity").await?;
-    let question = options.table.as_deref().map_or_else(|| RULES.to_owned(), rules_of);
-    let rules = Rule::read(&answer(&connection, &question).await?)?;
-    let has_more = rules.len() >= MOST_RULES;
+    let (rules, has_more) = rules(&connection, &options.tables).await?;
     let (mut missing_keys, has_more_missing_keys) =
         MissingKey::read(&answer(&connection, &missing_keys::question()).await?)?;
-    if let Some(table) = &options.table {
-        missing_keys.retain(|key| is_meant(table, &key.table));
-        let is_empty = rules.is_empty() && missing_keys.is_empty();
-        if is_empty && !is_there(connection.client(), table).await? {
+    if !options.tables.is_empty() {
+        missing_keys.retain(|key| options.tables.iter().any(|table| table.means(&key.table)));
+    }
+    for table in &options.tables {
+        let is_known = rules.iter().any(|rule| table.means(&rule.table))
+            || missing_keys.iter().any(|key| table.means(&key.table))
+            || is_there(connection.client(), table).await?;
+        if !is_known {
             bail!(
-                "no table {table:?} promises anything in this database: name it with its schema (public.orders), or several \
+                "no table {table} promises anything in this database: name it with its schema (public.orders), or several \
                  with * (public.*)"
             );
         }
@@ -177,19 +179,31 @@ pub async fn run(options: &Options) -> Result<Ended> {
         missing_keys,
         has_more_missing_keys,
     };
-    if options.json {
-        show::print_json(&found)?;
-    } else {
-        show::print(&screen::text(&found, options.all));
-    }
+    options.output.print(&found, |_| screen::text(&found, options.all), || plain(&found))?;
     Ok(found.ended())
 }
 
-/// `public.orders`, `orders` in whatever schema, `public.*`.
-fn is_meant(pattern: &str, table: &str) -> bool {
-    let plain = table.replace('"', "");
-    let bare = plain.split_once('.').map_or(plain.as_str(), |(_, name)| name);
-    matches(pattern, &plain) || matches(pattern, bare)
+/// What these tables promise, or all of them; and whether there is more than can be listed.
+async fn rules(connection: &DirectConnection, tables: &[TableName]) -> Result<(Vec<Rule>, bool)> {
+    if tables.is_empty() {
+        let rules = Rule::read(&answer(connection, RULES).await?)?;
+        let has_more = rules.len() >= MOST_RULES;
+        return Ok((rules, has_more));
+    }
+    let (mut all, mut has_more) = (Vec::new(), false);
+    for table in tables {
+        let rules = Rule::read(&answer(connection, &rules_of(table.schema(), table.name())).await?)?;
+        has_more |= rules.len() >= MOST_RULES;
+        // A table may be named twice, with its schema and without.
+        all.extend(rules.into_iter().filter(|rule| !all.contains(rule)).collect::<Vec<Rule>>());
+    }
+    Ok((all, has_more))
+}
+
+fn plain(found: &Found) -> String {
+    let promises = &["kind", "table", "name", "is_validated", "broken/rows", "not_counted", "definition"];
+    let missing = &["table", "column", "refers_to", "is_indexed"];
+    rows(found, &[("/promises", promises), ("/missing_keys", missing)])
 }
 
 type Counted = (Option<Broken>, Option<String>);

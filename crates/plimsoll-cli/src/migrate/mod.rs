@@ -12,9 +12,13 @@ mod lint;
 mod screen;
 
 use crate::columns::counted;
-use crate::connect::Target;
+use crate::connect::{Connecting, Target};
+use crate::options::Consent;
+use crate::options::time::between;
+use crate::prompt::Said;
+use crate::show::Output;
 use crate::{Ended, prompt, show};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use plimsoll::migrate::{FileState, FileStatus, MigrateOptions, MigrationStatus, Migrations};
 use plimsoll::{Database, Outcome};
@@ -25,7 +29,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, Args)]
 pub struct Options {
     #[command(flatten)]
-    target: Target,
+    connecting: Connecting,
 
     #[command(subcommand)]
     action: Action,
@@ -34,10 +38,10 @@ pub struct Options {
 #[derive(Clone, Debug, Subcommand)]
 enum Action {
     /// How far each file has come
-    Status(Files),
+    Status(Look),
     /// What would be applied, with its statements; it applies nothing
-    Plan(Files),
-    /// Apply what is pending
+    Plan(Look),
+    /// Apply what is pending: shown first, done with --run or --yes
     Apply(Apply),
     /// What squawk says of the files that are pending
     Lint(Files),
@@ -49,9 +53,18 @@ struct Files {
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
 
-    /// Write the result as JSON
-    #[arg(long)]
-    json: bool,
+    /// The server, as with --database
+    #[arg(value_name = "URL")]
+    place: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+struct Look {
+    #[command(flatten)]
+    files: Files,
+
+    #[command(flatten)]
+    output: Output,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -59,20 +72,19 @@ struct Apply {
     #[command(flatten)]
     files: Files,
 
+    #[command(flatten)]
+    consent: Consent,
+
     /// Apply no more than so many files
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     steps: Option<u32>,
 
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
-
     /// How long a statement waits for a lock before its file is rolled back and tried again
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = crate::sessions::time)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = between(SHORTEST, LONGEST))]
     lock_timeout: Duration,
 
     /// How often a file is tried again after that
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
     retries: u32,
 
     /// The version up to which the schema existed before it had a history: recorded, not run
@@ -83,6 +95,10 @@ struct Apply {
     #[arg(long)]
     rerun_started: bool,
 }
+
+/// The bounds of what a statement may wait for a lock.
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_secs(3_600);
 
 impl Apply {
     fn options(&self) -> MigrateOptions {
@@ -102,15 +118,24 @@ impl Apply {
 /// # Errors
 /// The folder does not exist or its files contradict themselves, the server cannot be reached, a file fails.
 pub async fn run(options: &Options) -> Result<Ended> {
+    let (Action::Status(Look { files, .. })
+    | Action::Plan(Look { files, .. })
+    | Action::Lint(files)
+    | Action::Apply(Apply { files, .. })) = &options.action;
+    if let Action::Apply(Apply { consent, .. }) = &options.action
+        && consent.run
+        && !prompt::is_there()
+    {
+        bail!("--run asks first, and there is no terminal to ask at: say --yes to apply without being asked");
+    }
+    let all = read(&files.folder)?;
+    let target = Target::new(files.place.clone(), options.connecting.clone());
+    let db = database(&target).await?;
     match &options.action {
-        Action::Status(files) => status(options, files).await,
-        Action::Plan(files) => plan(options, files).await,
-        Action::Apply(apply) => apply_files(options, apply).await,
-        Action::Lint(files) => {
-            let (all, db) = (read(&files.folder)?, database(&options.target).await?);
-            let status = look(&db, &all, &MigrateOptions::default()).await?;
-            lint::run(&files.folder, &status)
-        }
+        Action::Status(Look { output, .. }) => status(&all, &db, output).await,
+        Action::Plan(Look { output, .. }) => plan(&all, &db, output).await,
+        Action::Apply(apply) => apply_files(&all, &db, apply).await,
+        Action::Lint(files) => lint::run(&files.folder, &look(&db, &all, &MigrateOptions::default()).await?),
     }
 }
 
@@ -157,34 +182,24 @@ fn ended(status: &MigrationStatus) -> Ended {
     }
 }
 
-async fn status(options: &Options, files: &Files) -> Result<Ended> {
-    let (all, db) = (read(&files.folder)?, database(&options.target).await?);
-    let status = look(&db, &all, &MigrateOptions::default()).await?;
-    if files.json {
-        show::print_json(&screen::Status::of(&status))?;
-    } else {
-        show::print(&screen::status(&status));
-    }
+async fn status(all: &Migrations, db: &Database, output: &Output) -> Result<Ended> {
+    let status = look(db, all, &MigrateOptions::default()).await?;
+    let found = screen::Status::of(&status);
+    output.print(&found, |_| screen::status(&status), || found.plain())?;
     Ok(ended(&status))
 }
 
-async fn plan(options: &Options, files: &Files) -> Result<Ended> {
-    let (all, db) = (read(&files.folder)?, database(&options.target).await?);
-    let status = look(&db, &all, &MigrateOptions::default()).await?;
-    if files.json {
-        show::print_json(&screen::Status::of(&status))?;
-    } else {
-        let texts =
-            all.files().map_err(|problems| anyhow::anyhow!(screen::in_options(&problems.join("; "))))?;
-        show::print(&screen::plan(&status, &texts));
-    }
+async fn plan(all: &Migrations, db: &Database, output: &Output) -> Result<Ended> {
+    let status = look(db, all, &MigrateOptions::default()).await?;
+    let found = screen::Status::of(&status);
+    let texts = all.files().map_err(|problems| anyhow!(screen::in_options(&problems.join("; "))))?;
+    output.print(&found, |_| screen::plan(&status, &texts), || found.plain())?;
     Ok(ended(&status))
 }
 
-async fn apply_files(options: &Options, apply: &Apply) -> Result<Ended> {
-    let (all, db) = (read(&apply.files.folder)?, database(&options.target).await?);
+async fn apply_files(all: &Migrations, db: &Database, apply: &Apply) -> Result<Ended> {
     let migrate = apply.options();
-    let status = look(&db, &all, &migrate).await?;
+    let status = look(db, all, &migrate).await?;
     let waits = |file: &&FileStatus| {
         file.state == FileState::Pending || (apply.rerun_started && file.state == FileState::Started)
     };
@@ -194,20 +209,33 @@ async fn apply_files(options: &Options, apply: &Apply) -> Result<Ended> {
         show::print("Every file is applied.\n");
         return Ok(Ended::Well);
     }
-    if status.problems.is_empty() && !apply.yes && !agreed(&pending).await? {
-        show::print("Nothing was applied.\n");
-        return Ok(Ended::Warned);
+    if status.problems.is_empty() {
+        let is_agreed = match (apply.consent.does(), apply.consent.yes) {
+            (false, _) => {
+                show::print(&list(&pending));
+                show::print(
+                    "Nothing was applied: this was a look. --run asks and applies them, --yes does not ask.\n",
+                );
+                return Ok(Ended::Warned);
+            }
+            (true, true) => true,
+            (true, false) => agreed(&pending).await?,
+        };
+        if !is_agreed {
+            show::print("Nothing was applied.\n");
+            return Ok(Ended::Warned);
+        }
     }
     if !status.problems.is_empty() {
         // It says so in the library's words, and applies nothing.
-        return match db.migrate_with(&all, migrate).await {
+        return match db.migrate_with(all, migrate).await {
             Ok(_) => Ok(Ended::Well),
             Err(error) => failed(error),
         };
     }
     // One at a time, so that each is told when it is done.
     for file in pending {
-        match db.migrate_with(&all, migrate.clone().up_to(file.version)).await {
+        match db.migrate_with(all, migrate.clone().up_to(file.version)).await {
             Ok(report) => show::print(&screen::report(&report)),
             Err(error) => return failed(error),
         }
@@ -224,22 +252,14 @@ fn failed(error: plimsoll::Error) -> Result<Ended> {
     Ok(Ended::Badly)
 }
 
-fn files(count: usize) -> String {
-    counted(count as u64, "file", "files")
+fn list(pending: &[&FileStatus]) -> String {
+    pending.iter().map(|file| format!("  {}\n", file.file)).collect()
 }
 
 /// Asks at the terminal.
 async fn agreed(pending: &[&FileStatus]) -> Result<bool> {
-    if !prompt::is_there() {
-        bail!(
-            "{} would be applied, and there is no terminal to ask at: say --yes, or look with `plimsoll migrate plan`",
-            files(pending.len())
-        );
-    }
-    for file in pending {
-        show::print(&format!("  {}\n", file.file));
-    }
-    show::print(&format!("Apply {}? [y/N] ", files(pending.len())));
-    let answer = prompt::line().await?.unwrap_or_default();
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    show::print(&list(pending));
+    let files = counted(pending.len() as u64, "file", "files");
+    let said = prompt::ask(&format!("Apply {files}?"), false).await?;
+    Ok(said == Said::Yes)
 }

@@ -1,10 +1,10 @@
 //! How far the files have come, as text.
 
+use crate::show::rows;
 use plimsoll::migrate::{FileState, Migration, MigrationStatus, Report};
-use plimsoll_inspect::layers::in_words;
+use plimsoll_inspect::span::rough;
 use serde::Serialize;
 use std::fmt::Write;
-use std::time::Duration;
 
 /// The same for programs.
 #[derive(Debug, Serialize)]
@@ -17,6 +17,11 @@ pub(super) struct Status<'a> {
 impl<'a> Status<'a> {
     pub(super) fn of(status: &'a MigrationStatus) -> Self {
         Status { schema_version: 1, status }
+    }
+
+    /// A line for each file.
+    pub(super) fn plain(&self) -> String {
+        rows(self, &[("/files", &["version", "state", "file", "at", "by"])])
     }
 }
 
@@ -95,8 +100,7 @@ pub(super) fn report(report: &Report) -> String {
         let _ = writeln!(text, "version {version}: recorded, not run");
     }
     for applied in &report.applied {
-        let took = Duration::from_millis(u64::try_from(applied.took.as_millis()).unwrap_or(u64::MAX));
-        let _ = writeln!(text, "applied {} in {}", applied.file, in_words(took));
+        let _ = writeln!(text, "applied {} in {}", applied.file, rough(applied.took));
     }
     for version in &report.skipped {
         let _ = writeln!(text, "version {version}: applied by another program meanwhile");

@@ -1,16 +1,23 @@
-//! The options that say which sessions are meant.
+//! The arguments that say which sessions are meant.
 
+use crate::connect::{Connecting, Target};
+use crate::options::time::time;
+use anyhow::{Result, bail};
 use clap::Args;
-use plimsoll::settings::Limit;
 use plimsoll_inspect::sessions::Choice;
+use std::convert::Infallible;
+use std::str::FromStr;
 use std::time::Duration;
 
-/// Which sessions are meant. All that is said has to fit.
+/// Which sessions are meant, and of which server. All that is said has to fit.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Meant {
-    /// These process ids
-    #[arg(value_name = "PID")]
-    pids: Vec<i32>,
+    /// These sessions, by process id; and the server, as with --database
+    #[arg(value_name = "PID|URL")]
+    words: Vec<Word>,
+
+    #[command(flatten)]
+    connecting: Connecting,
 
     /// The application's name; * stands for any characters
     #[arg(long, value_name = "NAME")]
@@ -24,7 +31,7 @@ pub(crate) struct Meant {
     #[arg(long, value_name = "TEXT")]
     query: Option<String>,
 
-    /// What they do has gone on for at least so long: 30s, 5min, 1h
+    /// What they do has gone on for at least so long; `long` lists nothing younger than 1s unless told otherwise
     #[arg(long, value_name = "TIME", value_parser = time)]
     older_than: Option<Duration>,
 
@@ -37,26 +44,45 @@ pub(crate) struct Meant {
     blocking: bool,
 }
 
+/// A number is the process id of a session, everything else is a server.
+#[derive(Clone, Debug)]
+enum Word {
+    Pid(i32),
+    Server(String),
+}
+
+impl FromStr for Word {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(text.parse().map_or_else(|_| Word::Server(text.to_owned()), Word::Pid))
+    }
+}
+
 impl Meant {
     pub(super) fn choice(&self) -> Choice {
-        let Meant { pids, application, user, query, older_than, idle_in_transaction, blocking } =
+        let Meant { words, application, user, query, older_than, idle_in_transaction, blocking, .. } =
             self.clone();
-        Choice { pids, application, user, query, older_than, idle_in_transaction, blocking }
+        let pids = words.iter().filter_map(|word| match word {
+            Word::Pid(pid) => Some(*pid),
+            Word::Server(_) => None,
+        });
+        Choice { pids: pids.collect(), application, user, query, older_than, idle_in_transaction, blocking }
     }
-}
 
-/// A pause between two looks: `1s`.
-pub(crate) fn pause(text: &str) -> Result<Duration, String> {
-    match time(text)? {
-        short if short < Duration::from_millis(10) => Err("10ms is the shortest".to_owned()),
-        pause => Ok(pause),
-    }
-}
-
-/// `30s`.
-pub(crate) fn time(text: &str) -> Result<Duration, String> {
-    match Limit::parse(text) {
-        Some(Limit::After(time)) => Ok(time),
-        _ => Err("write it with its unit: 500ms, 30s, 5min, 1h".to_owned()),
+    /// The server.
+    ///
+    /// # Errors
+    /// Several were named.
+    pub(super) fn target(&self) -> Result<Target> {
+        let mut servers = self.words.iter().filter_map(|word| match word {
+            Word::Server(server) => Some(server),
+            Word::Pid(_) => None,
+        });
+        let place = servers.next().cloned();
+        if servers.next().is_some() {
+            bail!("one server at a time, and process ids are numbers");
+        }
+        Ok(Target::new(place, self.connecting.clone()))
     }
 }

@@ -1,9 +1,9 @@
 //! `plimsoll long`: the statements and transactions that have gone on for long, the longest first.
 
-use super::choice::{Meant, time};
+use super::choice::Meant;
 use super::{line, look, printable};
-use crate::connect::Target;
-use crate::{Ended, show};
+use crate::Ended;
+use crate::show::{Output, rows};
 use anyhow::Result;
 use clap::Args;
 use plimsoll_inspect::sessions::victim::{loss, roots};
@@ -16,19 +16,14 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default, Args)]
 pub struct Options {
     #[command(flatten)]
-    target: Target,
-
-    #[command(flatten)]
     meant: Meant,
 
-    /// Only what has gone on for at least so long
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time)]
-    min: Duration,
-
-    /// Write the result as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
+
+/// What is younger is not long, unless somebody says so.
+const YOUNGEST: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Serialize)]
 struct Found<'a> {
@@ -51,31 +46,50 @@ struct Long<'a> {
 /// # Errors
 /// The server cannot be reached, or does not answer.
 pub async fn run(options: &Options) -> Result<Ended> {
-    let connection = options.target.connect("long").await?;
+    let connection = options.meant.target()?.connect("long").await?;
     let all = look(&connection).await?;
     let found = found(&all, options);
-    if options.json {
-        show::print_json(&found)?;
-    } else {
-        show::print(&text(&found, options.min));
-    }
+    let least = least(options);
+    options.output.print(&found, |_| text(&found, least), || plain(&found))?;
     Ok(if found.sees_all { Ended::Well } else { Ended::Unknown })
 }
 
 fn found<'a>(all: &'a Sessions, options: &Options) -> Found<'a> {
     let roots = roots(all);
     let choice = options.meant.choice();
+    let least = least(options);
     let mut sessions: Vec<Long<'a>> = Vec::new();
     for session in &all.sessions {
         let root = roots.iter().find(|root| root.pid == session.pid);
         let is_meant = choice.is_empty() || choice.means(session, root.is_some());
-        if is_meant && session.age().is_some_and(|age| age >= options.min) {
+        if is_meant && session.age().is_some_and(|age| age >= least) {
             let waiters = root.map(|root| root.waiters.clone()).unwrap_or_default();
             sessions.push(Long { session, waiters, loss: loss(session, false) });
         }
     }
     sessions.sort_by_key(|long| std::cmp::Reverse(long.session.age()));
     Found { schema_version: 1, sees_all: all.sees_all, sessions }
+}
+
+fn least(options: &Options) -> Duration {
+    options.meant.choice().older_than.unwrap_or(YOUNGEST)
+}
+
+fn plain(found: &Found<'_>) -> String {
+    let members = &[
+        "pid",
+        "user",
+        "database",
+        "application_name",
+        "state",
+        "transaction_seconds",
+        "statement_seconds",
+        "wait",
+        "waiters",
+        "loss",
+        "query",
+    ];
+    rows(found, &[("/sessions", members)])
 }
 
 fn text(found: &Found<'_>, min: Duration) -> String {
@@ -93,8 +107,7 @@ fn text(found: &Found<'_>, min: Duration) -> String {
         let _ = writeln!(text, "         if it is stopped: {loss}");
     }
     if found.sessions.is_empty() {
-        let _ =
-            writeln!(text, "Nothing has gone on for {} or more.", plimsoll_inspect::layers::in_words(min));
+        let _ = writeln!(text, "Nothing has gone on for {} or more.", plimsoll_inspect::span::in_words(min));
     }
     if !found.sees_all {
         text.push_str(

@@ -9,7 +9,6 @@
 
 pub(crate) mod audit;
 mod choice;
-pub(crate) use choice::{pause, time};
 pub mod long;
 pub mod stop;
 
@@ -17,8 +16,8 @@ use crate::show;
 use anyhow::{Context, Result};
 use plimsoll::DirectConnection;
 use plimsoll_inspect::checks::run::{self, Asking};
-use plimsoll_inspect::layers::in_words;
 use plimsoll_inspect::sessions::{SESSIONS, Session, Sessions};
+use plimsoll_inspect::span::rough;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -34,7 +33,7 @@ async fn look(connection: &DirectConnection) -> Result<Sessions> {
 
 /// A line for each session: who, what, since when, and for whom it waits.
 fn line(session: &Session) -> String {
-    let age = session.age().or(session.state_for).map_or("?".to_owned(), |age| in_words(rounded(age)));
+    let age = session.age().or(session.state_for).map_or("?".to_owned(), rough);
     let who = [session.user.as_deref().unwrap_or("?"), session.database.as_deref().unwrap_or("-")].join("@");
     let mut what = session.state.clone().unwrap_or_else(|| "hidden".to_owned());
     if let Some(wait) = &session.wait {
@@ -49,15 +48,6 @@ fn line(session: &Session) -> String {
         name => format!(" {}", printable(name, 40)),
     };
     format!("{:>8} {age:>8}  {who}{name}: {what}", session.pid)
-}
-
-/// Whole seconds, where there are some.
-fn rounded(span: Duration) -> Duration {
-    if span.as_secs() >= 2 {
-        Duration::from_secs(span.as_secs())
-    } else {
-        Duration::from_millis(span.as_millis() as u64 / 100 * 100)
-    }
 }
 
 /// One line of at most so many characters, without anything that could move a terminal's cursor.

@@ -1,16 +1,20 @@
 //! `plimsoll cancel` and `plimsoll terminate`: what would be stopped and what would be lost with it; and, with `--run`, the stop.
 
 use super::audit::Audit;
-use super::choice::{Meant, time};
+use super::choice::Meant;
 use super::{LOOK_LIMIT, line, look, printable};
-use crate::connect::Target;
+use crate::options::Consent;
+use crate::options::time::between;
+use crate::show::{Output, rows};
 use crate::{Ended, show};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use plimsoll::DirectConnection;
+use plimsoll_inspect::sessions::choice::LeftAlone;
 use plimsoll_inspect::sessions::stop::{Stop, was_stopped};
 use plimsoll_inspect::sessions::victim::{loss, roots};
 use plimsoll_inspect::sessions::{Choice, Session, Sessions};
+use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
@@ -19,21 +23,17 @@ use tokio::time::{Instant, sleep, timeout};
 #[derive(Clone, Debug, Default, Args)]
 pub struct Options {
     #[command(flatten)]
-    target: Target,
-
-    #[command(flatten)]
     meant: Meant,
 
     /// Of those that hold others up only the one whose end loses least
     #[arg(long)]
     safest: bool,
 
-    /// Do it; without this it is only shown
-    #[arg(long)]
-    run: bool,
+    #[command(flatten)]
+    consent: Consent,
 
     /// Terminate what still runs so long after its cancel
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = between(PAUSE, LONGEST))]
     escalate: Option<Duration>,
 
     /// Why, for the audit file and the server's log
@@ -43,7 +43,34 @@ pub struct Options {
     /// Add a line for each stop to this file
     #[arg(long, value_name = "FILE")]
     audit: Option<PathBuf>,
+
+    #[command(flatten)]
+    output: Output,
 }
+
+/// What is meant, and what came of it.
+#[derive(Debug, Serialize)]
+struct Found<'a> {
+    schema_version: u32,
+    sees_all: bool,
+    /// Nothing was stopped: this was a look.
+    only_shown: bool,
+    sessions: Vec<One<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct One<'a> {
+    #[serde(flatten)]
+    session: &'a Session,
+    loss: String,
+    /// Why it was left alone.
+    left_alone: Option<&'static str>,
+    /// What came of the stop.
+    result: Option<&'static str>,
+}
+
+/// The longest that a cancel is waited for before it is escalated.
+const LONGEST: Duration = Duration::from_secs(3_600);
 
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -63,41 +90,60 @@ pub async fn run(stop: Stop, options: &Options) -> Result<Ended> {
          --blocking (plimsoll long lists what there is)"
     );
     let mut audit = Audit::open(options.audit.as_deref())?;
-    let connection =
-        options.target.connect(if stop == Stop::Cancel { "cancel" } else { "terminate" }).await?;
+    let command = if stop == Stop::Cancel { "cancel" } else { "terminate" };
+    let connection = options.meant.target()?.connect(command).await?;
     let all = look(&connection).await?;
     let meant = meant(&all, &choice, options.safest);
-    if meant.is_empty() {
-        let hidden = if all.sees_all { "" } else { "; sessions of other roles are hidden from this one" };
-        show::print(&format!("No session fits{hidden}.\n"));
-        return Ok(if all.sees_all { Ended::Well } else { Ended::Unknown });
-    }
     let terminates = stop == Stop::Terminate || options.escalate.is_some();
-    let mut ended = Ended::Well;
+    let only_shown = !options.consent.does();
+    let mut found = Found { schema_version: 1, sees_all: all.sees_all, only_shown, sessions: Vec::new() };
+    let mut ended = if meant.is_empty() && !all.sees_all { Ended::Unknown } else { Ended::Well };
     for session in meant {
-        show::print(&format!("{}\n", line(session)));
-        if let Some(query) = &session.query {
-            show::print(&format!("         {}\n", printable(query, 110)));
-        }
         let lost = loss(session, terminates);
-        show::print(&format!("         lost with it: {lost}\n"));
-        if let Some(reason) = choice.leaves_alone(session, terminates) {
-            show::print(&format!("         left alone: {}\n", reason.as_str()));
-            continue;
+        told(options, &about(session, &lost));
+        let left_alone = choice.leaves_alone(session, terminates).map(LeftAlone::as_str);
+        let mut result = None;
+        if let Some(reason) = left_alone {
+            told(options, &format!("         left alone: {reason}\n"));
+        } else if !only_shown {
+            let came = one(&connection, stop, session, options, &mut audit, &lost).await?;
+            told(options, &format!("         {}\n", came.as_str()));
+            if came == StopResult::GoesOn {
+                ended = Ended::Badly;
+            }
+            result = Some(came.as_str());
         }
-        if !options.run {
-            continue;
-        }
-        let result = one(&connection, stop, session, options, &mut audit, &lost).await?;
-        show::print(&format!("         {}\n", result.as_str()));
-        if result == StopResult::GoesOn {
-            ended = Ended::Badly;
-        }
+        found.sessions.push(One { session, loss: lost, left_alone, result });
     }
-    if !options.run {
-        show::print("Nothing was stopped: this was a look. Add --run to do it.\n");
-    }
+    options.output.print(&found, |_| at_the_end(&found), || plain(&found))?;
     Ok(ended)
+}
+
+/// Tells people what goes on while it goes on; programs are told at the end.
+fn told(options: &Options, text: &str) {
+    if options.output.is_table() {
+        show::print(text);
+    }
+}
+
+fn about(session: &Session, lost: &str) -> String {
+    let query = session.query.as_ref().map(|query| format!("         {}\n", printable(query, 110)));
+    format!("{}\n{}         lost with it: {lost}\n", line(session), query.unwrap_or_default())
+}
+
+fn at_the_end(found: &Found<'_>) -> String {
+    match (found.sessions.is_empty(), found.only_shown) {
+        (true, _) if found.sees_all => "No session fits.\n".to_owned(),
+        (true, _) => "No session fits; sessions of other roles are hidden from this one.\n".to_owned(),
+        (false, true) => "Nothing was stopped: this was a look. Add --run to do it.\n".to_owned(),
+        (false, false) => String::new(),
+    }
+}
+
+fn plain(found: &Found<'_>) -> String {
+    let members =
+        &["pid", "user", "database", "application_name", "state", "loss", "left_alone", "result", "query"];
+    rows(found, &[("/sessions", members)])
 }
 
 fn meant<'a>(all: &'a Sessions, choice: &Choice, safest: bool) -> Vec<&'a Session> {

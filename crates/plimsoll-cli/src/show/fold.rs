@@ -1,7 +1,6 @@
-//! Sentences and statements in lines that fit a terminal of 80 columns, and how long ago something was.
+//! Sentences and statements in lines that fit a terminal of 80 columns.
 
 use super::wrap::{WIDTH, in_lines};
-use std::time::Duration;
 
 /// A sentence on as many lines as it takes, each with this indent but the first, which begins where it is put.
 pub(crate) fn folded(text: &str, begins: usize, indent: usize) -> String {
@@ -37,16 +36,6 @@ pub(crate) fn without_control(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect()
 }
 
-/// How long ago something was: `3 h ago`.
-pub(crate) fn ago(since: Duration) -> String {
-    match since.as_secs() {
-        short if short < 60 => "under a minute ago".to_owned(),
-        middle if middle < 7_200 => format!("{} min ago", middle / 60),
-        hours if hours < 172_800 => format!("{} h ago", hours / 3_600),
-        days => format!("{} days ago", days / 86_400),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,14 +54,5 @@ mod tests {
         assert!(folded.contains(name) && folded.contains("'2026-11-30 10:00:00+00'"), "{folded}");
         assert_eq!(folded.replace("\n     ", ""), sql);
         assert_eq!(super::folded("a\u{1b}[31mb", 0, 0), "a?[31mb");
-    }
-
-    #[test]
-    fn times_are_said_roughly() {
-        let said = [0, 59, 61, 7_199, 7_200, 172_800].map(|seconds| ago(Duration::from_secs(seconds)));
-        assert_eq!(
-            said,
-            ["under a minute ago", "under a minute ago", "1 min ago", "119 min ago", "2 h ago", "2 days ago"]
-        );
     }
 }

@@ -10,13 +10,16 @@
 //! | `paint` | which colour means what |
 //! | `wrap` | text in lines of a width |
 //! | `progress` | what goes on, where it takes over a second |
+//! | `rows` | plain lines, from what is JSON |
 
 mod fold;
 pub(crate) mod paint;
 pub(crate) mod progress;
+mod rows;
 pub(crate) mod wrap;
 
-pub(crate) use fold::{ago, folded, folded_sql, without_control};
+pub(crate) use fold::{folded, folded_sql, without_control};
+pub(crate) use rows::rows;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
@@ -75,6 +78,11 @@ pub(crate) struct Output {
 impl Output {
     pub(crate) fn format(&self) -> Format {
         if self.json { Format::Json } else { self.format }
+    }
+
+    /// Whether it is for people.
+    pub(crate) fn is_table(&self) -> bool {
+        self.format() == Format::Table
     }
 
     /// Writes a result in the form that was asked for. `table` is given the width.
@@ -138,6 +146,11 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<()> {
 
 /// How wide a table may be: the terminal, or what `COLUMNS` says, or 80. Lines beyond 120 columns are hard to read.
 fn width() -> usize {
+    columns().clamp(40, 120)
+}
+
+/// How wide the terminal is, or what `COLUMNS` says, or 80.
+pub(crate) fn columns() -> usize {
     let terminal = || {
         let is_terminal = std::io::stdout().is_terminal();
         is_terminal
@@ -146,7 +159,7 @@ fn width() -> usize {
             .map(|(wide, _)| usize::from(wide))
     };
     let said = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
-    said.or_else(terminal).unwrap_or(80).clamp(40, 120)
+    said.or_else(terminal).unwrap_or(80)
 }
 
 #[cfg(test)]

@@ -8,10 +8,11 @@
 mod kept;
 mod screen;
 
+use crate::Ended;
 use crate::ask::{Refused, ask};
 use crate::connect::Target;
-use crate::sessions::time;
-use crate::{Ended, show};
+use crate::options::time::time;
+use crate::show::{Output, rows};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use plimsoll::DirectConnection;
@@ -32,7 +33,7 @@ pub struct Options {
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = By::Total)]
     by: By,
 
-    /// How many statements
+    /// How many are shown at most
     #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
     limit: u32,
 
@@ -40,17 +41,16 @@ pub struct Options {
     #[arg(long, value_name = "NUMBER")]
     more_than_calls: Option<u64>,
 
-    /// Keep the counters as a line in this file, so that what was done between two looks can be told later
+    /// Keep what was seen in this file, as a line of JSON; of the counters, so that what was done between two looks can be told later
     #[arg(long, value_name = "FILE")]
     keep: Option<PathBuf>,
 
-    /// Only what was done since the last look that was kept; with a time, as in --since 24h, since the last one before that
+    /// Only what was done since the last look that was kept; with a time, as in --last 24h, since the last one before that
     #[arg(long, value_name = "TIME", requires = "keep", num_args = 0..=1, default_missing_value = "0s", value_parser = time)]
-    since: Option<Duration>,
+    last: Option<Duration>,
 
-    /// Write the result as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// What puts a statement first.
@@ -125,17 +125,45 @@ pub async fn run(options: &Options) -> Result<Ended> {
         Some(gap) => found.gap = Some(Missing { how: gap.to_string(), what: gap }),
         None => found.what = what(options, &connection, &collecting, more_than_calls).await?,
     }
-    if options.json {
-        show::print_json(&found)?;
-    } else {
-        show::print(&screen::text(&found));
-    }
+    options.output.print(&found, |_| screen::text(&found), || plain(&found))?;
     Ok(match &found.what {
         What::Nothing | What::FirstLook { .. } => Ended::Unknown,
         What::SinceReset(top) if !top.sees_all => Ended::Unknown,
         What::SinceLook { hidden: 1.., .. } => Ended::Unknown,
         What::SinceReset(_) | What::SinceLook { .. } => Ended::Well,
     })
+}
+
+fn plain(found: &Found) -> String {
+    let counted = &[
+        "id",
+        "user",
+        "calls",
+        "total",
+        "mean",
+        "share",
+        "rows",
+        "read_bytes",
+        "written_bytes",
+        "temp_bytes",
+        "query",
+    ];
+    let grown = &[
+        "id",
+        "user",
+        "calls",
+        "total_ms",
+        "share",
+        "rows",
+        "read_bytes",
+        "written_bytes",
+        "temp_bytes",
+        "query",
+    ];
+    match &found.what {
+        What::SinceLook { .. } => rows(found, &[("/since_look/statements", grown)]),
+        _ => rows(found, &[("/since_reset/statements", counted)]),
+    }
 }
 
 async fn what(
@@ -151,7 +179,7 @@ async fn what(
         let snapshot = Snapshot::read(&answer(connection, &collecting.snapshot()?).await?)?;
         look = Some((file, snapshot));
     }
-    let what = match (options.since, &look) {
+    let what = match (options.last, &look) {
         (Some(ago), Some((file, now))) => {
             let (growth, unreadable_lines) = kept::growth(file, now, ago)?;
             growth.map_or(What::FirstLook { unreadable_lines }, |growth| What::SinceLook {

@@ -1,9 +1,10 @@
 //! The statements as text: a line of numbers for each, and its text below.
 
 use super::{Found, Shown, What};
-use crate::columns::{columns, counted, lines, short, span};
+use crate::columns::{columns, counted, lines, short};
 use crate::sessions::printable;
 use crate::show::wrap::WIDTH;
+use plimsoll_inspect::span::rough;
 use plimsoll_inspect::statements::history::Growth;
 use plimsoll_inspect::statements::{Order, TopStatements};
 use std::fmt::Write;
@@ -36,7 +37,7 @@ pub(super) fn text(found: &Found) -> String {
         What::SinceReset(top) => {
             let over = top
                 .collected_for
-                .map_or(String::new(), |time| format!(", over {} since the counters began", span(time)));
+                .map_or(String::new(), |time| format!(", over {} since the counters began", rough(time)));
             let shown: Vec<Shown<'_>> = top.statements.iter().map(Shown::from).collect();
             let mut text = lines(&format!("The top statements {order}{calls}{over}"), 0);
             text.push_str(&table(&shown));
@@ -49,7 +50,7 @@ pub(super) fn text(found: &Found) -> String {
             let mut text = lines(
                 &format!(
                     "The top statements {order}{calls}, over {} since {} ({})",
-                    span(time),
+                    rough(time),
                     growth.from,
                     counted(growth.looks, "look", "looks")
                 ),
@@ -74,10 +75,10 @@ fn table(shown: &[Shown<'_>]) -> String {
         .map(|it| {
             [
                 format!("{:.1}", it.share * 100.0),
-                span(it.total),
+                rough(it.total),
                 short(it.calls),
-                span(it.mean),
-                it.longest.map_or("-".to_owned(), span),
+                rough(it.mean),
+                it.longest.map_or("-".to_owned(), rough),
                 short(it.rows),
                 megabytes(it.io_bytes),
                 megabytes(it.temp_bytes),

@@ -37,8 +37,14 @@ pub(super) async fn gather(options: &Options) -> Result<Found> {
                 .map(|it| format!("{name} includes {it}, which was not read: give it with --nginx")),
         );
     }
+    if let Some(file) = &options.pgbouncer {
+        let (name, text) = read(file)?;
+        let (of_file, includes) = pooler::of_file(&text, &name).map_err(anyhow::Error::msg)?;
+        notes.extend(includes.iter().map(|it| format!("{name} includes {it}, which was not read")));
+        limits.extend(of_file);
+    }
     if let Some(pooler) = &options.pooler {
-        limits.extend(of_pooler(options, pooler, &mut notes).await?);
+        limits.extend(of_pooler(options, pooler).await?);
     }
     let Server { limits: mut server_limits, role_name, database, role } = match options.no_server {
         true => Server { role_name: options.role.clone(), ..Server::default() },
@@ -72,23 +78,24 @@ fn read(file: &Path) -> Result<(String, String)> {
 fn said(text: &str) -> Result<Limit> {
     let known = || SAID.map(|(name, ..)| name).join(", ");
     let Some((name, value)) = text.split_once('=') else {
-        bail!("--limit {text:?} is not NAME=TIME, as in request=15s; the names are {}", known());
+        bail!("--assume {text:?} is not NAME=TIME, as in request=15s; the names are {}", known());
     };
     let Some((name, layer, keeper)) = SAID.into_iter().find(|(it, ..)| *it == name.trim()) else {
-        bail!("--limit {text:?}: {name:?} is no limit that can be said here; the names are {}", known());
+        bail!("--assume {text:?}: {name:?} is no limit that can be said here; the names are {}", known());
     };
-    let after = plimsoll::settings::Limit::parse(value.trim())
-        .with_context(|| format!("--limit {text:?}: {value:?} is no time: write 15s, 500ms, 2min or off"))?;
-    Ok(Limit { layer, name, keeper, after: after.duration(), place: "--limit".to_owned(), at: At::default() })
+    let after = crate::options::time::limit(value)
+        .with_context(|| format!("--assume {text:?}: {value:?} is no time: write 15s, 500ms, 2min or off"))?;
+    Ok(Limit {
+        layer,
+        name,
+        keeper,
+        after: after.duration(),
+        place: "--assume".to_owned(),
+        at: At::default(),
+    })
 }
 
-async fn of_pooler(options: &Options, pooler: &str, notes: &mut Vec<String>) -> Result<Vec<Limit>> {
-    if !pooler.contains("://") && !pooler.contains('=') {
-        let (name, text) = read(Path::new(pooler))?;
-        let (limits, includes) = pooler::of_file(&text, &name).map_err(anyhow::Error::msg)?;
-        notes.extend(includes.iter().map(|it| format!("{name} includes {it}, which was not read")));
-        return Ok(limits);
-    }
+async fn of_pooler(options: &Options, pooler: &str) -> Result<Vec<Limit>> {
     let target = options.target.at(pooler);
     let console = target.connect("timeouts").await.context("the console of the PgBouncer cannot be asked")?;
     let answer = timeout(LIMIT, console.client().simple_query("SHOW CONFIG")).await;

@@ -10,8 +10,9 @@ mod gather;
 mod screen;
 mod service;
 
+use crate::Ended;
 use crate::connect::Target;
-use crate::{Ended, show};
+use crate::show::{Output, rows};
 use anyhow::{Context, Result};
 use clap::Args;
 use plimsoll_inspect::layers::drawing::{Bar, Drawing, svg};
@@ -35,9 +36,13 @@ pub struct Options {
     #[arg(long, value_name = "ROLE", default_value = "")]
     role: String,
 
-    /// A PgBouncer: the URL of its console (postgres://admin@host:6432/pgbouncer), or its file (pgbouncer.ini)
-    #[arg(long, value_name = "URL|FILE")]
+    /// The PgBouncer in between, by the URL of its console; as postgres://admin@host:6432/pgbouncer
+    #[arg(long, value_name = "URL", conflicts_with = "pgbouncer")]
     pooler: Option<String>,
+
+    /// The file of the PgBouncer in between, instead of its console
+    #[arg(long, value_name = "FILE")]
+    pgbouncer: Option<PathBuf>,
 
     /// A file of nginx; may be given more than once, for what one file includes
     #[arg(long, value_name = "FILE")]
@@ -49,7 +54,7 @@ pub struct Options {
 
     /// A limit that is set in no such place: client=60s, request=15s, pool_timeout=5s, connect_timeout=5s, pool_idle=10min,
     /// client_query_timeout=60s; may be given more than once
-    #[arg(long = "limit", value_name = "NAME=TIME")]
+    #[arg(long = "assume", value_name = "NAME=TIME")]
     limits: Vec<String>,
 
     /// The end of a request stops the statements inside it, as it does in services on Plimsoll
@@ -60,9 +65,8 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 
-    /// Write the result as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// What was found.
@@ -134,12 +138,20 @@ pub async fn run(options: &Options) -> Result<Ended> {
         std::fs::write(file, drawing(&found))
             .with_context(|| format!("{} cannot be written", file.display()))?;
     }
-    if options.json {
-        show::print_json(&found)?;
-    } else {
-        show::print(&screen::text(&found));
-    }
+    options.output.print(&found, |_| screen::text(&found), || plain(&found))?;
     Ok(found.ended())
+}
+
+fn plain(found: &Found) -> String {
+    rows(
+        found,
+        &[
+            ("/limits", &["layer", "name", "after_ms", "keeper", "place"]),
+            ("/inversions", &["inner/name", "outer/name", "why"]),
+            ("/missing", &["limit/name", "limit/place", "why"]),
+            ("/corrected", &["limit/name", "limit/place", "to_ms"]),
+        ],
+    )
 }
 
 fn drawing(found: &Found) -> String {

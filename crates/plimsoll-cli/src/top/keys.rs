@@ -284,7 +284,7 @@ mod tests {
         }
         state.answer(Answer::Looked(Box::new(next.clone())), now());
         let Mode::Confirm(order) = state.mode.clone() else { panic!("{:?}", state.mode) };
-        assert!(order.lost.contains("of 340 s"), "what would be lost is that of now: {}", order.lost);
+        assert!(order.lost.contains("of 5 min"), "what would be lost is that of now: {}", order.lost);
         for session in &mut next.sessions.sessions {
             session.query_start = "2026-03-01 10:00:00".to_owned();
         }

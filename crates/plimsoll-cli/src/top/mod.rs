@@ -28,6 +28,7 @@ mod state;
 use crate::Ended;
 use crate::connect::Target;
 use crate::sessions::audit::Audit;
+use crate::show::Output;
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use jiff::Timestamp;
@@ -47,7 +48,7 @@ pub struct Options {
     target: Target,
 
     /// The pause between two looks
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = pause)]
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = crate::options::time::pause)]
     every: Duration,
 
     /// A service on Plimsoll, whose pool and breaker are shown: http://HOST:PORT; may be given more than once
@@ -66,33 +67,22 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     audit: Option<PathBuf>,
 
-    /// Print one screen and end
+    /// Print one screen and end; so it is with --format plain and --json too
     #[arg(long)]
     once: bool,
 
-    /// Print one screen as JSON and end
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// Between two looks, by which transactions per second are known. The server counts them up to a second late.
 const BETWEEN: Duration = Duration::from_millis(1_100);
-
-/// How wide a screen in a pipe is.
-const COLUMNS: usize = 140;
 
 /// As many answers wait to be shown.
 const ANSWERS: usize = 64;
 
 /// As many stops wait for their turn.
 const ORDERS: usize = 4;
-
-/// Not more often than ten times a second: each look costs the server something.
-fn pause(text: &str) -> Result<Duration, String> {
-    let pause = crate::sessions::time(text)?;
-    let is_in_range = (Duration::from_millis(100)..=Duration::from_secs(3600)).contains(&pause);
-    is_in_range.then_some(pause).ok_or_else(|| "from 100ms to 1h".to_owned())
-}
 
 /// Shows it until it is left, or once.
 ///
@@ -105,7 +95,7 @@ pub async fn run(options: &Options) -> Result<Ended> {
     let names = services.iter().map(|service| service.name.clone());
     let mut state = State::new(connection.host().to_string(), names);
     state.filter.clone_from(&options.filter);
-    if options.once || options.json {
+    if options.once || !options.output.is_table() {
         return once(&mut state, &connection, &services, options).await;
     }
     let (answer, answers) = mpsc::channel(ANSWERS);
@@ -155,7 +145,7 @@ async fn once(
     sleep(BETWEEN).await;
     let second = look().await?;
     state.answer(Answer::Looked(Box::new(second)), Timestamp::now());
-    once::print(state, COLUMNS, options.json, Timestamp::now())
+    once::print(state, &options.output, Timestamp::now())
 }
 
 /// Asks one service again and again, until the reader of the answers is gone.

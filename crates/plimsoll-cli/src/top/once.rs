@@ -6,6 +6,7 @@ use super::picture::whole;
 use super::rows::{Branch, Waits, oldest, tree, waits};
 use super::service::Pools;
 use super::state::State;
+use crate::show::{Output, rows};
 use crate::{Ended, show};
 use anyhow::Result;
 use jiff::Timestamp;
@@ -52,19 +53,48 @@ struct Service<'a> {
     trouble: Option<&'a str>,
 }
 
-/// Prints it, with all sessions.
+/// Prints it, with all sessions; as text as wide as the terminal is, and elsewhere 80 columns.
 ///
 /// # Errors
 /// It cannot be written as JSON.
-pub(super) fn print(state: &State, columns: usize, as_json: bool, now: Timestamp) -> Result<Ended> {
-    if let (true, Some(look)) = (as_json, &state.look) {
-        show::print_json(&screen(state, &look.what, now))?;
-    } else {
-        show::print(&text(&whole(state, columns, now)));
+pub(super) fn print(state: &State, output: &Output, now: Timestamp) -> Result<Ended> {
+    let as_text = || text(&whole(state, show::columns().max(NARROWEST), now));
+    match &state.look {
+        None => show::print(&as_text()),
+        Some(look) => {
+            let screen = screen(state, &look.what, now);
+            output.print(&screen, |_| as_text(), || plain(&screen))?;
+        }
     }
     let sees_all = state.look.as_ref().is_some_and(|look| look.what.numbers.sees_all);
     let all_answered = state.services.iter().all(|service| service.pools.is_some());
     Ok(if sees_all && all_answered { Ended::Well } else { Ended::Unknown })
+}
+
+/// A terminal that is narrower shows nothing of use.
+const NARROWEST: usize = 40;
+
+fn plain(screen: &Screen<'_>) -> String {
+    let sessions = &[
+        "pid",
+        "user",
+        "database",
+        "application_name",
+        "state",
+        "wait",
+        "state_seconds",
+        "transaction_seconds",
+        "query",
+    ];
+    rows(
+        screen,
+        &[
+            ("/waits", &["event", "sessions"]),
+            ("/blocking", &["depth", "pid", "waiters"]),
+            ("/services", &["name", "trouble"]),
+            ("/sessions", sessions),
+        ],
+    )
 }
 
 fn screen<'a>(state: &'a State, look: &'a Look, now: Timestamp) -> Screen<'a> {

@@ -2,6 +2,7 @@
 
 use super::{Found, Held, Options};
 use crate::ask::read;
+use crate::options::TableName;
 use anyhow::{Result, bail};
 use plimsoll_inspect::autovacuum::{AUTOVACUUM, Candidate};
 use plimsoll_inspect::checks::run::{self, Asking, QUESTION_LIMIT};
@@ -46,7 +47,7 @@ pub(super) async fn gather(options: &Options) -> Result<Found> {
                 ));
             }
             for name in &options.tables {
-                if !candidates.iter().any(|table| super::is_called(table.table(), name)) {
+                if !candidates.iter().any(|table| name.means(table.table())) {
                     found.unknown.extend(not_among(client, name, considered > listed).await?);
                 }
             }
@@ -71,9 +72,13 @@ pub(super) async fn gather(options: &Options) -> Result<Found> {
 }
 
 /// Why a table is not among those that were told.
-async fn not_among(client: &tokio_postgres::Client, name: &str, is_cut: bool) -> Result<Option<String>> {
+async fn not_among(
+    client: &tokio_postgres::Client,
+    name: &TableName,
+    is_cut: bool,
+) -> Result<Option<String>> {
     if !crate::ask::is_there(client, name).await? {
-        bail!("there is no table {name:?} in this database");
+        bail!("there is no table {name} in this database");
     }
     Ok(is_cut.then(|| format!("table {name}: it is not among the tables that are nearest to their turn")))
 }

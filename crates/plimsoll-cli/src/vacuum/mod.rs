@@ -9,8 +9,10 @@
 mod gather;
 mod screen;
 
+use crate::Ended;
 use crate::connect::Target;
-use crate::{Ended, show};
+use crate::options::TableName;
+use crate::show::{Output, rows};
 use anyhow::{Result, bail};
 use clap::Args;
 use plimsoll_inspect::autovacuum::{Candidate, Kind};
@@ -25,15 +27,15 @@ pub struct Options {
     #[command(flatten)]
     target: Target,
 
-    /// Only this table, as orders or public.orders, quoted as in SQL; may be given more than once
-    #[arg(long = "table", value_name = "NAME")]
-    tables: Vec<String>,
+    /// Only this table, as SQL has it: orders, public.orders, 'public."Order Lines"'; may be given more than once
+    #[arg(long = "table", value_name = "TABLE")]
+    tables: Vec<TableName>,
 
-    /// How many tables, pieces of advice and holders are shown at most; --json has all
-    #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1000))]
-    limit: u64,
+    /// How many are shown at most; of tables, pieces of advice and holders each. --json has all
+    #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
 
-    /// The tables of PostgreSQL itself too
+    /// PostgreSQL's own tables too
     #[arg(long)]
     system: bool,
 
@@ -49,9 +51,8 @@ pub struct Options {
     #[arg(long, value_name = "ROWS", default_value_t = Bounds::default().hot)]
     hot: f32,
 
-    /// Write the result as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Options {
@@ -63,13 +64,8 @@ impl Options {
         if self.tables.is_empty() {
             return self.system || !table.of_system;
         }
-        self.tables.iter().any(|name| is_called(table.table(), name))
+        self.tables.iter().any(|name| name.means(table.table()))
     }
-}
-
-/// Whether a table with this qualified name is the one that is meant.
-pub(crate) fn is_called(qualified: &str, name: &str) -> bool {
-    qualified == name || qualified.strip_suffix(name).is_some_and(|schema| schema.ends_with('.'))
 }
 
 /// What was found.
@@ -204,6 +200,21 @@ impl Found {
     }
 }
 
+fn plain(found: &Found) -> String {
+    let tables =
+        &["table", "due_vacuum", "due_analyze", "rows", "dead", "dead_limit", "modified", "modified_limit"];
+    rows(
+        found,
+        &[
+            ("/tables", tables),
+            ("/advice", &["table", "why", "run", "undo"]),
+            ("/analyze", &["table", "why", "run"]),
+            ("/holders", &["kind", "name", "xids", "detail"]),
+            ("/under_way", &["work", "pid", "table", "phase", "done", "total"]),
+        ],
+    )
+}
+
 /// Asks, and prints what was found.
 ///
 /// # Errors
@@ -213,10 +224,7 @@ pub async fn run(options: &Options) -> Result<Ended> {
         bail!("--dead and --hot are numbers of rows above 0");
     }
     let found = gather::gather(options).await?;
-    if options.json {
-        show::print_json(&found)?;
-    } else {
-        show::print(&screen::text(&found, usize::try_from(options.limit)?));
-    }
+    let limit = usize::try_from(options.limit)?;
+    options.output.print(&found, |_| screen::text(&found, limit), || plain(&found))?;
     Ok(found.ended())
 }

@@ -1,9 +1,10 @@
 //! What was found as text, within 80 columns.
 
 use super::{Found, State};
-use crate::show::{ago, folded, folded_sql, without_control};
+use crate::show::{folded, folded_sql, without_control};
 use anstyle::{AnsiColor, Style};
 use plimsoll_inspect::checks::Remedy;
+use plimsoll_inspect::span::ago;
 use plimsoll_inspect::upkeep::Work;
 use std::fmt::Write;
 use std::time::Duration;

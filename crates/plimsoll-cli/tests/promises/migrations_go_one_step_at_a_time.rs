@@ -34,7 +34,12 @@ async fn status_plan_apply() {
         "{plan:?}"
     );
 
-    let refused = plimsoll_of(&["migrate", "-d", &url, "apply", path]).await;
+    for only_shown in [vec![], vec!["--dry-run"]] {
+        let shown = plimsoll_of(&[&["migrate", "apply", path, &url][..], &only_shown].concat()).await;
+        let says = shown.out.contains("  003_c.sql\nNothing was applied: this was a look.");
+        assert_eq!((shown.status, says), (1, true), "{shown:?}");
+    }
+    let refused = plimsoll_of(&["migrate", "-d", &url, "apply", path, "--run"]).await;
     assert_eq!((refused.status, refused.error.contains("say --yes")), (3, true), "{refused:?}");
     assert!(db.execute("SELECT 1 FROM pg_class WHERE relname = 'a'").await.unwrap().is_empty());
 

@@ -18,7 +18,7 @@ async fn what_is_shown_is_stopped_with_run_and_never_without() {
     let running = begin(&url, &name, "/* nightly */ SELECT pg_sleep(600)").await;
     let other = begin(&url, &format!("{}-other", db.name()), "SELECT pg_sleep(600)").await;
 
-    let listed = plimsoll_of(&["long", "-d", &url, "--application", &name, "--min", "1ms"]).await;
+    let listed = plimsoll_of(&["long", "-d", &url, "--application", &name, "--older-than", "1ms"]).await;
     assert_eq!(listed.status, 0, "{listed:?}");
     assert!(
         listed.out.contains("/* nightly */ SELECT pg_sleep(600)") && listed.out.contains("active"),
@@ -71,9 +71,18 @@ async fn the_safest_root_of_a_pile_is_found_and_ends_it() {
     let waiter = begin(&url, "waiter", "UPDATE t SET a = 3").await;
 
     // The shared server may have other piles; this one is meant.
-    let listed =
-        plimsoll_of(&["long", "-d", &url, "--application", "holder", "--blocking", "--min", "1ms", "--json"])
-            .await;
+    let listed = plimsoll_of(&[
+        "long",
+        "-d",
+        &url,
+        "--application",
+        "holder",
+        "--blocking",
+        "--older-than",
+        "1ms",
+        "--json",
+    ])
+    .await;
     let found: Value = serde_json::from_str(&listed.out).unwrap();
     let ours = found["sessions"].as_array().unwrap().iter().find(|it| it["database"] == db.name()).unwrap();
     assert_eq!(

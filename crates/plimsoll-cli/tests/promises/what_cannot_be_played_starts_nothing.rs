@@ -47,14 +47,15 @@ fn a_script_that_cannot_be_read() {
 
 #[test]
 fn a_script_that_does_not_fit_into_the_time() {
-    let error = refused_script("20s cut", &["--seconds", "10"]);
-    assert_says(&error, &["comes after 20 s", "ends after 10 s", "--seconds 25"]);
+    let error = refused_script("20s cut", &["--for", "10s"]);
+    assert_says(&error, &["comes after 20 s", "ends after 10 s", "--for 25s"]);
     assert_says(&refused_script("2h cut", &[]), &["7200 s", "3600 s at most", "shorten"]);
 }
 
 #[test]
 fn an_option_out_of_its_range() {
-    let ranges = [("--seconds", "4", "5..=3600"), ("--rate", "0", "1..=2000"), ("--pool", "101", "1..=100")];
+    let ranges =
+        [("--for", "4s", "from 5s to 1h"), ("--rate", "0", "1..=2000"), ("--pool", "101", "1..=100")];
     for (option, value, range) in ranges {
         assert_says(&refused(&["--unattended", option, value]), &[option, value, range]);
     }

@@ -41,13 +41,13 @@ pub const RULES: &str = include_str!("../sql/integrity_rules.sql");
 /// So many promises are listed.
 pub const MOST_RULES: usize = 10_000;
 
-/// The same of the tables that the pattern means, by their name or by that of the schema, a dot, and their name; `*` stands for any
-/// characters.
+/// The same of one table, by the names that the server has for it and its schema; without a schema, of each table of that name.
 #[cfg(feature = "checks")]
 #[must_use]
-pub fn rules_of(pattern: &str) -> String {
-    let escaped = pattern.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_").replace('*', "%");
-    format!("SET LOCAL plimsoll.tables = {};\n{RULES}", crate::checks::subject::literal(&escaped))
+pub fn rules_of(schema: Option<&str>, table: &str) -> String {
+    use crate::checks::subject::literal;
+    let (schema, table) = (literal(schema.unwrap_or_default()), literal(table));
+    format!("SET LOCAL plimsoll.schema_name = {schema}; SET LOCAL plimsoll.table_name = {table};\n{RULES}")
 }
 
 /// Rows that break a promise are counted up to here.

@@ -4,7 +4,7 @@
 //!
 //! Plain SVG with its own style for light and dark, and text that can be selected.
 
-use super::limit::in_words;
+use crate::span::in_words;
 use std::fmt::Write;
 use std::time::Duration;
 

@@ -109,26 +109,3 @@ pub struct Limit {
 fn as_millis<S: serde::Serializer>(after: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)).serialize(serializer)
 }
-
-/// As people write it: `30 s`, `1.5 s`, `250 ms`, `5 min`.
-#[must_use]
-pub fn in_words(span: Duration) -> String {
-    match span.as_millis() {
-        ms if ms < 1000 && ms % 100 != 0 => format!("{ms} ms"),
-        ms if ms >= 120_000 && ms % 60_000 == 0 => format!("{} min", ms / 60_000),
-        ms if ms % 1000 == 0 => format!("{} s", ms / 1000),
-        ms => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_written_as_people_write_them() {
-        let written = [900, 30_000, 1_500, 250, 100, 120_000, 90_000, 3_600_000]
-            .map(|ms| in_words(Duration::from_millis(ms)));
-        assert_eq!(written, ["0.9 s", "30 s", "1.5 s", "250 ms", "0.1 s", "2 min", "90 s", "60 min"]);
-    }
-}

@@ -25,6 +25,7 @@ pub mod order;
 pub mod pooler;
 pub mod server;
 
+pub use crate::span::in_words;
 pub use corrected::{Correction, Whose, corrected};
-pub use limit::{At, Layer, Limit, in_words};
+pub use limit::{At, Layer, Limit};
 pub use order::{Inversion, Missing, inversions, missing};

@@ -73,9 +73,8 @@ impl Cost {
 /// What is lost with a session, in words. `terminates` says that the session itself ends, not only its statement.
 #[must_use]
 pub fn loss(session: &Session, terminates: bool) -> String {
-    let age = session
-        .transaction_for
-        .map_or(String::new(), |span| format!(" of {}", crate::layers::in_words(rounded(span))));
+    let age =
+        session.transaction_for.map_or(String::new(), |span| format!(" of {}", crate::span::rough(span)));
     let changed = match (session.has_written, &session.written) {
         (true, Some(tables)) => format!("its transaction{age} is rolled back, with changes to {tables}"),
         (true, None) => format!("its transaction{age} is rolled back, with changes"),
@@ -89,10 +88,6 @@ pub fn loss(session: &Session, terminates: bool) -> String {
     } else {
         changed
     }
-}
-
-fn rounded(span: Duration) -> Duration {
-    if span.as_secs() >= 2 { Duration::from_secs(span.as_secs()) } else { span }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 -- The indexes of one table, or the worst of the database: at most {limit} rows, and always one that says what is known beside them.
 --
--- {table} is a name as text ('' for all tables); it names a table with its schema, with or without quotes, or in whatever schema.
+-- {tables} are pairs of a schema ('' for each) and a table, each pair behind a comma; without any, all tables are meant.
 -- Of all tables only what stands out is listed: not valid, covered by another one, or never used since the counters began.
 --
 -- An index is covered by another one of its table that begins with the same columns in the same order and form, under the same
@@ -11,7 +11,9 @@
 --
 -- Sizes are measured, which opens the index, unless somebody has locked it or its table; then they are as of the last vacuum.
 SET LOCAL enable_nestloop = off; SET LOCAL jit = off;
-WITH here AS MATERIALIZED (
+WITH named AS MATERIALIZED (
+    SELECT schema_name, table_name FROM (VALUES ('', ''){tables}) AS v (schema_name, table_name) WHERE table_name <> ''
+), here AS MATERIALIZED (
     SELECT d.oid, pg_catalog.current_setting('block_size')::pg_catalog.int8 AS block,
            EXTRACT(epoch FROM pg_catalog.now() - GREATEST(s.stats_reset, a.stats_reset)) AS counted
     FROM pg_catalog.pg_database AS d
@@ -27,7 +29,8 @@ WITH here AS MATERIALIZED (
     FROM pg_catalog.pg_class AS t
     JOIN pg_catalog.pg_namespace AS n ON n.oid = t.relnamespace AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
     WHERE t.relkind IN ('r', 'p', 'm') AND t.relpersistence <> 't'
-      AND ({table} = '' OR {table} IN (t.relname, n.nspname || '.' || t.relname, pg_catalog.format('%I.%I', n.nspname, t.relname)))
+      AND (NOT EXISTS (SELECT FROM named)
+           OR EXISTS (SELECT FROM named AS w WHERE w.table_name = t.relname AND w.schema_name IN ('', n.nspname)))
 ), indexes AS MATERIALIZED (
     SELECT i.indexrelid AS oid, i.indrelid, i.indisunique, i.indisprimary, i.indisvalid, i.indisready, i.indnkeyatts, i.indnatts,
            (i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1] AS key,
@@ -102,7 +105,7 @@ WITH here AS MATERIALIZED (
 ), chosen AS MATERIALIZED (
     SELECT j.*
     FROM judged AS j
-    WHERE {table} <> '' OR j.is_invalid OR j.by_name IS NOT NULL OR j.is_unused
+    WHERE EXISTS (SELECT FROM named) OR j.is_invalid OR j.by_name IS NOT NULL OR j.is_unused
     ORDER BY j.is_invalid DESC, j.by_name IS NULL, j.known_bytes DESC NULLS LAST, j.oid
     LIMIT {limit}
 )

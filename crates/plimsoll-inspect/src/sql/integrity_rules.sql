@@ -5,7 +5,7 @@
 -- a key of MATCH SIMPLE refers to nothing; MATCH FULL allows it in all columns or in none. num_nulls() stands where IS NULL
 -- would do, because since version 17 the planner does not look at the rows of a column that is declared NOT NULL.
 --
--- plimsoll.tables may hold a pattern of LIKE for the tables that are meant; their foreign keys may refer to others.
+-- plimsoll.table_name may name the table that is meant, and plimsoll.schema_name its schema; its foreign keys may refer to others.
 SET LOCAL statement_timeout = 5000;
 SET LOCAL lock_timeout = 100;
 SET LOCAL jit = off;
@@ -20,10 +20,11 @@ WITH locked AS MATERIALIZED (
     FROM pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     CROSS JOIN (
-        SELECT COALESCE(NULLIF(pg_catalog.current_setting('plimsoll.tables', true), ''), '%') AS pattern
+        SELECT COALESCE(pg_catalog.current_setting('plimsoll.schema_name', true), '') AS schema_name,
+               COALESCE(pg_catalog.current_setting('plimsoll.table_name', true), '') AS table_name
     ) AS meant
     WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-      AND (c.relname LIKE meant.pattern OR n.nspname || '.' || c.relname LIKE meant.pattern)
+      AND meant.table_name IN ('', c.relname) AND meant.schema_name IN ('', n.nspname)
 ), key_columns AS (
     SELECT k.oid, x.place,
            pg_catalog.format('c.%I', here.attname) AS here,

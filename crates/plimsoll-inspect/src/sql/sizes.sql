@@ -80,7 +80,7 @@ WITH here AS MATERIALIZED (
     FROM measured AS m
     GROUP BY m.root
 )
-SELECT n.nspname || '.' || c.relname AS table_name, c.relkind = 'p' AS is_partitioned,
+SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) AS table_name, c.relkind = 'p' AS is_partitioned,
        CASE WHEN c.relkind = 'p' THEN s.parts END AS parts, s.tuples::pg_catalog.int8 AS tuples,
        s.data::pg_catalog.int8 AS data_bytes, s.indexes::pg_catalog.int8 AS index_bytes, s.toast::pg_catalog.int8 AS toast_bytes,
        s.is_locked, s.is_estimated,

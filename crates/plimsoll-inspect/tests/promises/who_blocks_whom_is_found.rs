@@ -39,14 +39,20 @@ async fn a_chain_names_its_root_with_the_lock_of_each() {
     for (waiter, blocker) in [(pids[1], pids[0]), (pids[2], pids[1])] {
         let wait = waits(waiter);
         assert_eq!(wait.blockers, [blocker], "{seen:#?}");
-        assert_eq!((wait.mode.as_deref(), wait.object.as_deref()), (Some("ShareLock"), Some("devices")));
+        assert_eq!(
+            (wait.mode.as_deref(), wait.object.as_deref()),
+            (Some("ShareLock"), Some("public.devices"))
+        );
         assert_eq!(wait.lock_type.as_deref(), Some("transactionid"));
         assert!(wait.waited.unwrap() < Duration::from_secs(60));
     }
     assert!(seen.sees_all);
     let said = piles[0].to_string();
     assert!(said.starts_with(&format!("pid {} (nightly report, user ", pids[0])), "{said}");
-    assert!(said.contains("blocks 2 sessions; the longest waits for 0 s for ShareLock on devices"), "{said}");
+    assert!(
+        said.contains("blocks 2 sessions; the longest waits for 0 s for ShareLock on public.devices"),
+        "{said}"
+    );
 
     root.batch_execute("COMMIT").await.unwrap();
     middle.await.unwrap();
@@ -89,7 +95,7 @@ async fn a_table_and_an_advisory_lock_are_named() {
     let expected = [
         ("key", "ExclusiveLock", "-5"),
         ("pair", "ShareLock", "7, 4294967295"),
-        ("table", "AccessShareLock", "devices"),
+        ("table", "AccessShareLock", "public.devices"),
     ];
     assert_eq!(waits, expected);
     holder.batch_execute("COMMIT; SELECT pg_advisory_unlock_all()").await.unwrap();

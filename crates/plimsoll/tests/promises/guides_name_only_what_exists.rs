@@ -42,6 +42,11 @@ const OTHERS: &[&str] = &[
     "keyfile",
     "admin_users",
     "stats_users",
+    "cl_waiting",
+    "sv_active",
+    "sv_login",
+    "paused",
+    "pg_wal",
 ];
 
 struct Guide {

@@ -1,9 +1,10 @@
 //! Who waits for whom, as a tree below those that hold the others up.
 
 use super::line::{Line, Tone, clean, fit};
-use super::{WIDE, short, state_word, who};
+use super::{WIDE, state_word, who};
 use crate::top::rows::{Branch, tree, waits_now};
 use crate::top::state::State;
+use plimsoll_inspect::span::narrow;
 
 /// Deeper than this no branch is moved in, so that its text stays on the screen.
 const DEEPEST: usize = 8;
@@ -42,7 +43,7 @@ fn text(branch: &Branch<'_>, is_wide: bool) -> String {
         let what = if branch.pid == 0 { "a prepared transaction".to_owned() } else { branch.pid.to_string() };
         return format!("{indent}{what}{holds}");
     };
-    let age = session.age().map_or(String::new(), |age| format!(" {}", short(age)));
+    let age = session.age().map_or(String::new(), |age| format!(" {}", narrow(age)));
     let does = match (session.blockers.is_empty(), waits_now(session)) {
         (false, Some(event)) => format!("waits{age} ({event})"),
         (false, None) => format!("waits{age}"),

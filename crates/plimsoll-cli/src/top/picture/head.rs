@@ -1,10 +1,11 @@
 //! The server and the services, in a few lines.
 
+use super::clock;
 use super::line::{Line, Tone, clean, fit};
-use super::{clock, short};
 use crate::top::rows::{counts, oldest, waits};
 use crate::top::state::{Service, State};
 use jiff::Timestamp;
+use plimsoll_inspect::span::narrow;
 
 /// So many services have a line of their own.
 const SERVICES: usize = 4;
@@ -58,7 +59,7 @@ fn numbers(state: &State) -> Line {
     if let Some((age, pid)) = oldest(sessions, numbers.prepared_for()) {
         let whose = if pid == 0 { "prepared".to_owned() } else { pid.to_string() };
         let tone = if age >= OLD { Tone::Warn } else { Tone::Plain };
-        line = line.and("  oldest ", Tone::Dim).and(format!("{} ({whose})", short(age)), tone);
+        line = line.and("  oldest ", Tone::Dim).and(format!("{} ({whose})", narrow(age)), tone);
     }
     let counts = counts(sessions);
     line = line.and(

@@ -1,10 +1,11 @@
 //! The sessions, a row each.
 
 use super::line::{Line, Tone, clean, fit};
-use super::{WIDE, short, state_word, who};
+use super::{WIDE, state_word, who};
 use crate::top::rows::waits_now;
 use crate::top::state::State;
 use plimsoll_inspect::sessions::Session;
+use plimsoll_inspect::span::narrow;
 
 /// The columns of the list and how wide they are; the statement has the rest.
 struct Columns {
@@ -78,7 +79,7 @@ fn tone(session: &Session, is_chosen: bool) -> Tone {
 }
 
 fn row(widths: &Columns, session: &Session) -> String {
-    let age = session.age().or(session.state_for).map_or("-".to_owned(), short);
+    let age = session.age().or(session.state_for).map_or("-".to_owned(), narrow);
     let application = match (session.application_name.as_str(), session.kind.as_deref()) {
         ("", Some(kind)) if kind != "client backend" => kind.to_owned(),
         (name, _) => who(name, widths.is_wide),

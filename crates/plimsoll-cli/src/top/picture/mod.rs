@@ -19,7 +19,6 @@ use super::state::{Mode, State};
 use jiff::Timestamp;
 use line::{Line, Tone, fit};
 use plimsoll::session_name::SessionName;
-use std::time::Duration;
 
 /// From so many columns on the texts are longer.
 const WIDE: usize = 120;
@@ -45,14 +44,35 @@ pub(super) fn picture(state: &State, columns: usize, rows: usize, now: Timestamp
     lines
 }
 
+/// Of a pipe no line is cut that says what is wrong: it goes on on the next one.
+const NOT_CUT: usize = 4_096;
+
 /// The same without keys and without an end, for a pipe.
 pub(super) fn whole(state: &State, columns: usize, now: Timestamp) -> Vec<Line> {
-    let mut lines = head::head(state, columns, now);
-    lines.extend(head::services(state, columns, now));
+    let mut lines: Vec<Line> = head::head(state, columns, now)
+        .into_iter()
+        .chain(head::services(state, NOT_CUT, now))
+        .flat_map(|line| in_lines(line, columns))
+        .collect();
     lines.extend(blocking::tree_lines(state, columns, usize::MAX));
     lines.extend(list::all(state, columns));
     lines.push(Line::of(shown(state), Tone::Dim));
     lines
+}
+
+/// A line that fits stays as it is; another one is broken between words.
+fn in_lines(line: Line, columns: usize) -> Vec<Line> {
+    let text = line.text();
+    if text.chars().count() <= columns {
+        return vec![line];
+    }
+    let tone = line.0.first().map_or(Tone::Plain, |(_, tone)| *tone);
+    let indent = "    ";
+    let parts = line::wrap(&text, columns.saturating_sub(indent.len()), usize::MAX).into_iter();
+    let part = |(nth, part): (usize, String)| {
+        Line::of(if nth == 0 { part } else { format!("{indent}{part}") }, tone)
+    };
+    parts.enumerate().map(part).collect()
 }
 
 /// What is written, a word on what was done, or which sessions are shown.
@@ -94,18 +114,6 @@ fn keys(state: &State, columns: usize) -> Line {
     Line::of(fit(keys, columns), Tone::Head)
 }
 
-/// A time span in at most six columns.
-fn short(span: Duration) -> String {
-    let seconds = span.as_secs();
-    match seconds {
-        0 => format!("{}ms", span.as_millis()),
-        1..=59 => format!("{seconds}s"),
-        60..=3599 => format!("{}m{:02}", seconds / 60, seconds % 60),
-        3600..=86_399 => format!("{}h{:02}", seconds / 3600, seconds % 3600 / 60),
-        _ => format!("{}d{:02}", (seconds / 86_400).min(999), seconds % 86_400 / 3600),
-    }
-}
-
 /// Who works in a session: the program with its work where a service on Plimsoll says so, or the application's name.
 fn who(application_name: &str, is_wide: bool) -> String {
     match SessionName::parse(application_name) {
@@ -138,15 +146,6 @@ fn clock(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_span_takes_at_most_six_columns() {
-        for (seconds, expected) in
-            [(0, "0ms"), (59, "59s"), (185, "3m05"), (8040, "2h14"), (270_000, "3d03"), (u64::MAX, "999d07")]
-        {
-            assert_eq!(short(Duration::from_secs(seconds)), expected);
-        }
-    }
 
     #[test]
     fn a_service_on_plimsoll_is_shown_with_its_work() {

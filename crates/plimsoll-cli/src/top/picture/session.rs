@@ -1,12 +1,13 @@
 //! All of one session; and what is lost if it is stopped.
 
 use super::line::{Line, Tone, clean, fit, wrap};
-use super::{clock, short, who};
+use super::{clock, who};
 use crate::top::state::{Order, State};
 use plimsoll::session_name::SessionName;
 use plimsoll_inspect::sessions::Session;
 use plimsoll_inspect::sessions::stop::Stop;
 use plimsoll_inspect::sessions::victim::loss;
+use plimsoll_inspect::span::narrow;
 
 const LABEL: usize = 14;
 
@@ -120,9 +121,9 @@ fn from_where(session: &Session) -> String {
 
 fn since(session: &Session) -> String {
     let state = session.state.as_deref().unwrap_or("-");
-    let mut text = session.state_for.map_or(state.to_owned(), |span| format!("{state} for {}", short(span)));
+    let mut text = session.state_for.map_or(state.to_owned(), |span| format!("{state} for {}", narrow(span)));
     if let Some(age) = session.transaction_for {
-        text = format!("{text}, its transaction for {}", short(age));
+        text = format!("{text}, its transaction for {}", narrow(age));
     }
     text
 }

@@ -218,7 +218,7 @@ async fn where_it_cannot_be_counted_or_estimated_that_is_said() {
     assert_eq!(relation(&toast, "toast", "long")["method"], "counted by pgstattuple", "{toast:#}");
     db.execute(&format!("DROP ROLE {role}")).await.unwrap();
     for (arguments, says) in [
-        (vec!["--table", "no_such"], "there is no table \"no_such\" in this database"),
+        (vec!["--table", "no_such"], "there is no table no_such in this database"),
         (vec!["--warn", "50", "--crit", "40"], "have to be no less than --warn"),
     ] {
         let run = bloat(&db.url(), &arguments).await;

@@ -26,7 +26,7 @@ async fn where_a_question_is_never_answered() {
     let db = test_server::database().await.unwrap();
     let (wire, url) = losing_the_question(&db).await;
     let begun = Instant::now();
-    let ran = runs(plimsoll(&["doctor", &url, "--only", "G01", "--within", "2"])).await;
+    let ran = runs(plimsoll(&["doctor", &url, "--only", "G01", "--within", "2s"])).await;
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?} {ran:?}", begun.elapsed());
     assert_eq!(ran.status, 3, "nothing was looked at: {ran:?}");
     assert!(ran.out.contains("skipped  G01: the time for all checks was over"), "{}", ran.out);
@@ -39,7 +39,7 @@ async fn where_a_question_is_never_answered() {
 async fn and_somebody_who_does_not_want_to_wait_is_not_made_to() {
     let db = test_server::database().await.unwrap();
     let (wire, url) = losing_the_question(&db).await;
-    let mut doctor = plimsoll(&["doctor", &url, "--only", "G01", "--within", "600"]);
+    let mut doctor = plimsoll(&["doctor", &url, "--only", "G01", "--within", "10m"]);
     let mut doctor = doctor.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wire.until_struck(1).await;
     kill_process(Pid::from_raw(doctor.id().cast_signed()).unwrap(), Signal::INT).unwrap();
@@ -84,7 +84,7 @@ async fn where_a_lock_on_a_catalog_keeps_every_login_waiting() {
         .await
         .unwrap();
     let begun = Instant::now();
-    let ran = runs(plimsoll(&["doctor", &url, "--within", "2"])).await;
+    let ran = runs(plimsoll(&["doctor", &url, "--within", "2s"])).await;
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?} {ran:?}", begun.elapsed());
     assert_eq!(ran.status, 3, "{ran:?}");
     assert!(ran.error.contains("PL-CON-02") && ran.error.lines().count() == 1, "{ran:?}");

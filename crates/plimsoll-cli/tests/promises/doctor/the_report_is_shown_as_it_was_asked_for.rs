@@ -169,7 +169,7 @@ async fn with_what_goes_on_where_it_takes_over_a_second() {
         let on_a_terminal = runs(program("script", &["-qec", &line, "/dev/null"])).await.out;
         (on_a_terminal, runs(plimsoll(&arguments)).await.error)
     };
-    let (terminal, file) = shown("2").await;
+    let (terminal, file) = shown("2s").await;
     assert!(terminal.contains("connecting (1 s)"), "{terminal:?}");
     assert!(!file.contains("connecting (") && file.lines().count() == 1, "{file}");
 }

@@ -103,7 +103,7 @@ async fn what_is_used_does_not_stand_out_and_a_table_shows_all() {
     drop(user);
     let until = Instant::now() + Duration::from_secs(20);
     loop {
-        let run = plimsoll_of(&["indexes", "-d", &url, "orders", "--json"]).await;
+        let run = plimsoll_of(&["indexes", "-d", &url, "--table", "orders", "--json"]).await;
         let all = by_name(&json(&run));
         assert_eq!(all.len(), 10, "{run:?}");
         assert_eq!(all["public.\"Of Key\""]["serves_foreign_key"], true);
@@ -115,20 +115,21 @@ async fn what_is_used_does_not_stand_out_and_a_table_shows_all() {
         }
         assert!(Instant::now() < until, "{run:?}");
     }
-    let by_schema = plimsoll_of(&["indexes", "-d", &url, "public.orders", "--unused-after", "0s"]).await;
+    let by_schema =
+        plimsoll_of(&["indexes", "-d", &url, "--table", "public.orders", "--unused-after", "0s"]).await;
     assert_eq!(by_schema.status, 1, "{by_schema:?}");
     assert!(by_schema.out.starts_with("Table public.orders: 10 indexes on 1 table; scans counted for"));
     let lines = "public.orders_pkey\n      primary key, btree (id)\n";
     assert!(by_schema.out.contains(lines), "{}", by_schema.out);
     assert!(!by_schema.out.contains("says little"), "{}", by_schema.out);
     assert!(by_schema.out.lines().all(|line| line.chars().count() <= 80), "{}", by_schema.out);
-    let run = plimsoll_of(&["indexes", "-d", &url, "it's not there"]).await;
+    let run = plimsoll_of(&["indexes", "-d", &url, "--table", "\"it's not there\""]).await;
     assert_eq!(
         (run.status, run.error.contains("there is no table \"it's not there\"")),
         (3, true),
         "{run:?}"
     );
-    let run = plimsoll_of(&["indexes", "-d", &url, "customers"]).await;
+    let run = plimsoll_of(&["indexes", "-d", &url, "--table", "customers"]).await;
     assert_eq!(run.status, 0, "needed, both of them: {run:?}");
 }
 
@@ -153,7 +154,7 @@ async fn what_a_failed_build_leaves_is_found_and_a_lock_holds_nothing_up() {
     });
     let until = Instant::now() + Duration::from_secs(20);
     loop {
-        let all = by_name(&json(&plimsoll_of(&["indexes", "-d", &url, "twice", "--json"]).await));
+        let all = by_name(&json(&plimsoll_of(&["indexes", "-d", &url, "--table", "twice", "--json"]).await));
         if let Some(index) = all.get("public.under_way") {
             assert_eq!(
                 (&index["is_worked_on"], &index["is_invalid"]),
@@ -170,7 +171,7 @@ async fn what_a_failed_build_leaves_is_found_and_a_lock_holds_nothing_up() {
 
     let locker = session(&url).await;
     locker.batch_execute("BEGIN; LOCK twice IN ACCESS EXCLUSIVE MODE").await.unwrap();
-    let run = plimsoll_of(&["indexes", "-d", &url, "twice"]).await;
+    let run = plimsoll_of(&["indexes", "-d", &url, "--table", "twice"]).await;
     assert_eq!((run.status, run.out.contains("locked by a session")), (1, true), "{run:?}");
     locker.batch_execute("ROLLBACK").await.unwrap();
 }

@@ -91,7 +91,7 @@ async fn what_was_done_since_a_look_is_told_across_a_reset() {
     let (cluster, url, client) = collecting("5000").await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("looks.jsonl");
-    let since = ["statements", "-d", url.as_str(), "--keep", file.to_str().unwrap(), "--since", "--json"];
+    let since = ["statements", "-d", url.as_str(), "--keep", file.to_str().unwrap(), "--last", "--json"];
     let first = plimsoll_of(&since).await;
     assert_eq!((first.status, json(&first.out)["first_look"].is_object()), (3, true), "{first:?}");
 
@@ -134,7 +134,7 @@ async fn what_was_done_since_a_look_is_told_across_a_reset() {
     let other = cluster.url("other");
     let kept = plimsoll_of(&["statements", "-d", &other, "--keep", file.to_str().unwrap()]).await;
     assert_eq!(kept.status, 0, "{kept:?}");
-    let all = ["statements", "-d", &url, "--keep", file.to_str().unwrap(), "--since", "1h"];
+    let all = ["statements", "-d", &url, "--keep", file.to_str().unwrap(), "--last", "1h"];
     let text = plimsoll_of(&all).await;
     assert_eq!(text.status, 0, "{text:?}");
     assert!(text.out.contains("(6 looks)") && text.out.contains("1 line of the file"), "{}", text.out);
@@ -149,7 +149,7 @@ async fn statements_that_had_no_room_are_told() {
     let (_cluster, url, client) = collecting("100").await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("looks.jsonl");
-    let since = ["statements", "-d", url.as_str(), "--keep", file.to_str().unwrap(), "--since"];
+    let since = ["statements", "-d", url.as_str(), "--keep", file.to_str().unwrap(), "--last"];
     plimsoll_of(&since).await;
     for columns in 1..=300 {
         client.simple_query(&format!("SELECT {}", vec!["1"; columns].join(", "))).await.unwrap();
@@ -177,15 +177,15 @@ async fn what_is_missing_is_said_with_the_step_to_it() {
     assert!(!run.out.contains("secret_of_the_owner"));
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("looks.jsonl");
-    let since = ["statements", "-d", small.as_str(), "--keep", file.to_str().unwrap(), "--since"];
+    let since = ["statements", "-d", small.as_str(), "--keep", file.to_str().unwrap(), "--last"];
     plimsoll_of(&since).await;
     let run = plimsoll_of(&since).await;
     assert_eq!((run.status, run.out.contains("cannot be followed")), (3, true), "{run:?}");
     for (arguments, says) in [
-        (vec!["statements", "-d", &url, "--since"], "--keep"),
+        (vec!["statements", "-d", &url, "--last"], "--keep"),
         (vec!["statements", "-d", &url, "--keep", "/no/such/file"], "/no/such/file cannot be written"),
         (vec!["statements", "-d", &url, "--by", "luck"], "total, mean, io, temp"),
-        (vec!["statements", "-d", &url, "--keep", "x", "--since", "5"], "write it with its unit"),
+        (vec!["statements", "-d", &url, "--keep", "x", "--last", "5"], "write it with its unit"),
     ] {
         let run = plimsoll_of(&arguments).await;
         assert_eq!((run.status, run.error.contains(says)), (3, true), "{says:?} in {run:?}");

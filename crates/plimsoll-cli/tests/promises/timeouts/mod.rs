@@ -96,11 +96,11 @@ fn the_screen_is_what_it_was() {
         "app",
         "--nginx",
         &nginx,
-        "--pooler",
+        "--pgbouncer",
         &ini,
         "--env",
         &env,
-        "--limit",
+        "--assume",
         "request=15s",
     ];
     let run = output_of(&all);
@@ -121,7 +121,7 @@ fn a_service_on_plimsoll_is_read_with_its_own_settings() {
         &env,
         "--nginx",
         &nginx,
-        "--limit",
+        "--assume",
         "request=15s",
         "--json",
     ]);
@@ -165,7 +165,10 @@ fn what_cannot_be_read_is_told_with_its_place() {
     let hosts = file(folder.path(), "hosts", "127.0.0.1 localhost\n");
     for (arguments, says) in [
         (["--nginx", nginx.as_str()], "site.conf, line 1: proxy_read_timeout \"soon\" is no time"),
-        (["--pooler", ini.as_str()], "pgbouncer.ini, line 2: query_timeout \"5s\" is no number of seconds"),
+        (
+            ["--pgbouncer", ini.as_str()],
+            "pgbouncer.ini, line 2: query_timeout \"5s\" is no number of seconds",
+        ),
         (["--nginx", "/no/such"], "/no/such cannot be read"),
         (["--nginx", ini.as_str()], "pgbouncer.ini is no file of nginx that proxies: it has no proxy_pass"),
         (["--nginx", hosts.as_str()], "hosts is no file of nginx that proxies"),
@@ -175,9 +178,9 @@ fn what_cannot_be_read_is_told_with_its_place() {
         ),
         (["--pooler", hosts.as_str()], "hosts is no configuration of a PgBouncer"),
         (["--env", env.as_str()], "has a line that is not NAME=VALUE"),
-        (["--limit", "request"], "is not NAME=TIME"),
-        (["--limit", "requests=1s"], "the names are client, request"),
-        (["--limit", "request=15"], "is no time: write 15s"),
+        (["--assume", "request"], "is not NAME=TIME"),
+        (["--assume", "requests=1s"], "the names are client, request"),
+        (["--assume", "request=15"], "is no time: write 15s"),
     ] {
         let run = output_of(&[&["timeouts", "--no-server"], &arguments[..]].concat());
         assert_eq!((run.status, run.out.as_str()), (3, ""), "{run:?}");

@@ -102,7 +102,8 @@ async fn a_frozen_server_is_told_of_and_comes_back() {
     let pile = Pile::up().await;
     let url = pile.cluster.url("postgres");
     let top = off_the_runtime(move || {
-        let top = Terminal::start(80, 24, &["top", "-d", &url, "--every", "200ms", "--connect-timeout", "2"]);
+        let top =
+            Terminal::start(80, 24, &["top", "-d", &url, "--every", "200ms", "--connect-timeout", "2s"]);
         top.shows("3 sessions wait for another:");
         // While it is paused the screen stays.
         top.press(&["Space"]);

@@ -1,6 +1,6 @@
 //! One screen for scripts: as text, and as JSON.
 
-use crate::command::plimsoll_of as run;
+use crate::command::{plimsoll, plimsoll_of as run, runs};
 use crate::server_sessions::{begin, session};
 use plimsoll::secret::Secret;
 use plimsoll::{Database, Settings};
@@ -61,8 +61,21 @@ async fn a_pile_and_a_service_are_in_it() {
     assert_eq!((&pool["active_connections"], &pool["maximum"]), (&1.into(), &2.into()), "{seen}");
     assert_eq!(seen["services"][0]["answer"]["breaker"]["state"], "closed");
 
-    let text = run(&[&all[..], &["--once"]].concat()).await;
+    // In a pipe it is as wide as the smallest of terminals, unless COLUMNS says more.
+    let once = [&all[..], &["--once"]].concat();
+    let narrow = run(&once).await;
+    assert_eq!(narrow.status, 0, "{narrow:?}");
+    assert!(narrow.out.lines().all(|line| line.chars().count() <= 80), "{}", narrow.out);
+    assert!(
+        narrow.out.contains("orders nightly report holds up 1: idle in its transaction"),
+        "{}",
+        narrow.out
+    );
+    let mut command = plimsoll(&once);
+    command.env("COLUMNS", "200");
+    let text = runs(command).await;
     assert_eq!(text.status, 0, "{text:?}");
+    assert!(text.out.lines().any(|line| line.chars().count() > 120), "{}", text.out);
     for part in [
         "1 session waits for another:",
         "orders@web-3:4711 nightly report holds up 1: idle in its transaction",
@@ -90,7 +103,9 @@ async fn what_cannot_be_known_is_said() {
     ] {
         let told = run(&["top", "-d", &url, "--once", "--service", service]).await;
         assert_eq!(told.status, 3, "{told:?}");
-        assert!(told.out.contains("NO ANSWER") && told.out.contains(part), "{part:?} in {}", told.out);
+        let words = told.out.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains("NO ANSWER") && words.contains(part), "{part:?} in {}", told.out);
+        assert!(told.out.lines().all(|line| line.chars().count() <= 80), "no line is too long: {}", told.out);
     }
     // A role that sees only its own sessions.
     cluster.execute("postgres", "CREATE ROLE small LOGIN PASSWORD 'pw'").await.unwrap();

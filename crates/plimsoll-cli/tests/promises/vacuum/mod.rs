@@ -242,8 +242,9 @@ async fn what_cannot_be_asked_is_one_clear_line() {
     let db = test_server::database().await.unwrap();
     let url = db.url();
     for (arguments, says) in [
-        (["--table", "no_such"], "there is no table \"no_such\" in this database"),
-        (["--table", "it's"], "there is no table \"it's\""),
+        (["--table", "no_such"], "there is no table no_such in this database"),
+        (["--table", "it's"], "write it as in SQL"),
+        (["--table", "\"it's\""], "there is no table \"it's\""),
         (["--dead", "0"], "--dead and --hot are numbers of rows above 0"),
     ] {
         let run = plimsoll_of(&[&["vacuum", "-d", &url], &arguments[..]].concat()).await;

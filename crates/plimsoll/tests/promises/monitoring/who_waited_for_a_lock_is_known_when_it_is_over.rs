@@ -65,7 +65,7 @@ async fn a_pile_up_of_fifty_is_one_episode_with_all_of_it() {
     }
     let told = only(&db, "it is over", |told| told.is_over).await;
 
-    assert_eq!((told.most_waiting, told.object.as_deref()), (50, Some("devices")), "{told:#?}");
+    assert_eq!((told.most_waiting, told.object.as_deref()), (50, Some("public.devices")), "{told:#?}");
     assert_eq!((told.lock_type.as_deref(), told.mode.as_deref()), (Some("transactionid"), Some("ShareLock")));
     assert_eq!(told.waiting[0].name.split(' ').next(), Some("\"renew\""), "{told:#?}");
     assert_eq!((told.waiting.len(), told.waiting[0].most), (1, 50));
@@ -107,7 +107,7 @@ async fn a_session_of_another_program_that_idles_in_its_transaction_is_named_by_
     assert_eq!(blocker.client.as_deref(), Some("127.0.0.1"));
     assert_eq!(blocker.user.as_deref(), Some(fresh.server().superuser()));
     let said = told.to_string();
-    assert!(said.starts_with("2 sessions wait for ShareLock on devices, in all "), "{said}");
+    assert!(said.starts_with("2 sessions wait for ShareLock on public.devices, in all "), "{said}");
     let ends = format!(": billing-2 r77 close month, user {}, client 127.0.0.1", fresh.server().superuser());
     assert!(said.contains(&format!("blocked by pid {pid}, idle in transaction for ")), "{said}");
     assert!(said.ends_with(&ends), "{said}");
@@ -299,13 +299,13 @@ async fn an_error_that_a_lock_made_names_who_held_it() {
     assert_eq!(refused.fault(), Fault::PoolExhausted);
     let said = refused.to_string();
     assert!(
-        said.contains("1 session waits for ShareLock on devices") && said.contains("nightly report"),
+        said.contains("1 session waits for ShareLock on public.devices") && said.contains("nightly report"),
         "{said}"
     );
     let late = own.await.unwrap().unwrap_err();
     assert_eq!(late.fault(), Fault::LockTimeout);
     let said = late.to_string();
-    assert!(said.contains("; it waited for ShareLock on devices, blocked by pid "), "{said}");
+    assert!(said.contains("; it waited for ShareLock on public.devices, blocked by pid "), "{said}");
     assert!(said.contains("\"nightly report\"") && said.contains("request request-4711"), "{said}");
     assert!(!said.contains("a secret") && !said.to_lowercase().contains("update devices"), "no SQL: {said}");
     holding.commit().await.unwrap();
