@@ -24,6 +24,7 @@ pub mod integrity;
 mod interrupts;
 pub mod migrate;
 mod prompt;
+mod role;
 pub mod sessions;
 mod show;
 pub mod sizes;

@@ -3,7 +3,8 @@
 use super::journal::{Journal, Plan, Told};
 use super::options::{Options, Profile};
 use super::server::{Server, soon};
-use anyhow::{Context, Result, ensure};
+use crate::role::missing;
+use anyhow::{Context, Result, bail, ensure};
 use plimsoll_inspect::checks::{Finding, Remedy, State};
 use plimsoll_inspect::profiles::{Planned, Probe, Reading, Step, roles, service, situation};
 use std::path::Path;
@@ -14,11 +15,9 @@ pub(super) async fn plan(options: &Options, server: &Server) -> Result<Vec<Plann
     let subject = &server.subject;
     if let Some(profile) = options.profile {
         let makes_roles = options.create_roles || profile == Profile::Roles;
-        ensure!(
-            subject.role_exists || makes_roles,
-            "there is no role {} on this server; --create-roles makes it",
-            subject.role
-        );
+        if !subject.role_exists && !makes_roles {
+            bail!("{}; --create-roles makes it", missing(server.direct.client(), &subject.role).await);
+        }
         let found = situation::learn(server.direct.client(), subject.clone(), soon()).await?;
         if makes_roles {
             let cast =
@@ -30,7 +29,9 @@ pub(super) async fn plan(options: &Options, server: &Server) -> Result<Vec<Plann
         }
     }
     if !options.check.is_empty() {
-        ensure!(subject.role_exists, "there is no role {} on this server", subject.role);
+        if !subject.role_exists {
+            bail!(missing(server.direct.client(), &subject.role).await);
+        }
         let findings = server.findings(&options.check).await?;
         all.extend(findings.iter().filter_map(|(id, finding)| of_finding(id, finding)));
     }

@@ -99,7 +99,7 @@ async fn of_server(options: &Options, notes: &mut Vec<String>) -> Result<(Vec<Li
     let until = Instant::now() + LIMIT;
     let subject = run::subject(connection.client(), &asking, until).await?;
     if !subject.role_exists {
-        bail!("there is no role {:?} on this server, so it has no limits", subject.role);
+        bail!(crate::role::missing(connection.client(), &subject.role).await);
     }
     let answer = run::question(connection.client(), server::ASK, &asking, until).await?;
     let (limits, unknown) = server::read(&answer, &subject.role)?;

@@ -111,3 +111,4 @@ SELECT kind, table_name, name, is_validated, definition, look
 FROM promises
 ORDER BY table_name, kind, name
 LIMIT 10000
+/* asked by plimsoll */
