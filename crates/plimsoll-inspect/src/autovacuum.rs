@@ -21,6 +21,9 @@ use tokio_postgres::SimpleQueryMessage;
 /// Asks for the thousand tables that are nearest to their turn. The answer is read by [`Candidate::read`].
 pub const AUTOVACUUM: &str = include_str!("sql/autovacuum.sql");
 
+/// Autovacuum that rests for longer between two looks at a database, in seconds, is late for its tables.
+pub const LONG_NAP: u32 = 600;
+
 /// Settings or options, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options(BTreeMap<String, String>);

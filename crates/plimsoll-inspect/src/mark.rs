@@ -40,12 +40,34 @@ pub(crate) fn is_ours() -> String {
     )
 }
 
+/// A question without the comment that it begins with: the server keeps that with the first statement, which may be one of [`AROUND`].
+#[cfg(feature = "checks")]
+pub(crate) fn without_comment(question: &str) -> &str {
+    let mut rest = question.trim_start();
+    while rest.starts_with("--") {
+        rest = rest.split_once('\n').map_or("", |(_, rest)| rest).trim_start();
+    }
+    rest
+}
+
 #[cfg(test)]
 mod tests {
-    use super::MARK;
+    use super::{MARK, without_comment};
     use crate::blocking::{BLOCKING, LOCK_WAITS};
     use crate::integrity::RULES;
     use crate::statements::COLLECTED;
+
+    #[test]
+    fn a_question_begins_with_its_first_statement() {
+        for (text, left) in [
+            ("-- a\n-- b\n\n  SELECT 1 -- c\n", "SELECT 1 -- c\n"),
+            ("SELECT 1", "SELECT 1"),
+            ("-- a", ""),
+            ("", ""),
+        ] {
+            assert_eq!(without_comment(text), left);
+        }
+    }
 
     /// Those that are sent as they are; all others get the mark where they are sent.
     #[test]

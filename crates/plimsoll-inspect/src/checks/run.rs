@@ -9,7 +9,7 @@ use super::finding::{Finding, State};
 use super::report::Checked;
 use super::subject::{ABOUT, ABOUT_UNDER_LOCKS, Subject, literal};
 use crate::answer::Unreadable;
-use crate::mark::MARK;
+use crate::mark::{MARK, without_comment};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -347,7 +347,7 @@ fn transaction(question: &str, role: &str, limit: Duration) -> String {
         limit.as_millis().max(1),
         LOCK_LIMIT.as_millis(),
         literal(role),
-        question.trim_end().trim_end_matches(';'),
+        without_comment(question).trim_end().trim_end_matches(';'),
     )
 }
 

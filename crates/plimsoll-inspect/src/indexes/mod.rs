@@ -13,6 +13,7 @@ pub mod remedy;
 use crate::answer::{Row, Unreadable, rows};
 use crate::checks::finding::Remedy;
 use crate::checks::subject::literal;
+use crate::mark::without_comment;
 use remedy::Invalid;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -32,9 +33,10 @@ pub const UNUSED_DAYS: u32 = 30;
 #[must_use]
 pub fn question(table: Option<&str>, limit: u32) -> String {
     format!(
-        "SET LOCAL plimsoll.indexes_of = {}; SET LOCAL plimsoll.indexes_most = {};\n{INDEXES}",
+        "SET LOCAL plimsoll.indexes_of = {}; SET LOCAL plimsoll.indexes_most = {};\n{}",
         literal(table.unwrap_or_default()),
-        limit.clamp(1, MOST)
+        limit.clamp(1, MOST),
+        without_comment(INDEXES)
     )
 }
 

@@ -47,7 +47,11 @@ pub const MOST_RULES: usize = 10_000;
 #[must_use]
 pub fn rules_of(pattern: &str) -> String {
     let escaped = pattern.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_").replace('*', "%");
-    format!("SET LOCAL plimsoll.tables = {};\n{RULES}", crate::checks::subject::literal(&escaped))
+    format!(
+        "SET LOCAL plimsoll.tables = {};\n{}",
+        crate::checks::subject::literal(&escaped),
+        crate::mark::without_comment(RULES)
+    )
 }
 
 /// Rows that break a promise are counted up to here.

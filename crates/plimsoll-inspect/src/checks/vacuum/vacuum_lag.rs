@@ -3,7 +3,7 @@
 //! A table past its limit is due, which is as it should be; one that is far past it and had no vacuum for a day is left behind: its
 //! autovacuum is off, is cancelled by statements that want its lock, or its workers are busy elsewhere.
 
-use crate::autovacuum::{AUTOVACUUM, Candidate, Kind};
+use crate::autovacuum::{AUTOVACUUM, Candidate, Kind, LONG_NAP};
 use crate::checks::check::{Check, Threshold, Thresholds};
 use crate::checks::finding::{Effect, Finding, Remedy, State, worst_first};
 use crate::checks::server_settings::{SERVER_SETTINGS, ServerSettings};
@@ -33,7 +33,7 @@ const LATE: Threshold = Threshold {
 
 const NAP: Threshold = Threshold {
     name: "autovacuum_naptime_warn",
-    default: 600.0,
+    default: LONG_NAP as f64,
     unit: "s",
     meaning: "an autovacuum_naptime that is longer is a warning: autovacuum looks at each database that seldom",
 };
