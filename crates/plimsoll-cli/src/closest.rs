@@ -2,6 +2,11 @@
 
 /// The known word that differs least from this one, if few letters differ or it begins so.
 pub(crate) fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    like(word, known, 1).first().copied()
+}
+
+/// So many known words that differ least from this one, the least first, if few letters differ or they begin so.
+pub(crate) fn like<'a>(word: &str, known: impl IntoIterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
     let lower = word.to_ascii_lowercase();
     let differing = |known: &'a str| {
         let known_lower = known.to_ascii_lowercase();
@@ -9,8 +14,11 @@ pub(crate) fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         let letters = if begins { 0 } else { strsim::damerau_levenshtein(&lower, &known_lower) };
         (letters, known)
     };
-    let (letters, best) = known.into_iter().map(differing).min_by_key(|(letters, _)| *letters)?;
-    (letters <= (lower.chars().count() / 3).clamp(1, 4)).then_some(best)
+    let allowed = (lower.chars().count() / 3).clamp(1, 4);
+    let mut near: Vec<_> =
+        known.into_iter().map(differing).filter(|(letters, _)| *letters <= allowed).collect();
+    near.sort_by_key(|(letters, _)| *letters);
+    near.into_iter().take(most).map(|(_, known)| known).collect()
 }
 
 /// `; did you mean G01?`, or nothing.

@@ -64,7 +64,7 @@ pub async fn run(options: &Options) -> Result<Ended> {
     let named: Vec<(Option<&str>, &str)> =
         options.tables.iter().map(|table| (table.schema(), table.name())).collect();
     let question = indexes::question(&named, options.limit);
-    let found = match ask(&connection, &question, None).await? {
+    let mut found = match ask(&connection, &question, None).await? {
         Ok(answer) => Indexes::read(&answer)?,
         Err(refused) => bail!("the indexes cannot be listed: {refused}"),
     };
@@ -73,27 +73,15 @@ pub async fn run(options: &Options) -> Result<Ended> {
             bail!("there is no table {table} in this database");
         }
     }
-    let unused_is_known = found.counted_for.is_some_and(|time| time >= options.unused_after);
+    let unused_is_known = found.unused_is_known(options.unused_after);
+    found.advise(options.unused_after);
     let asked = options.tables.iter().map(ToString::to_string).collect();
     let found = Found { schema_version: 1, asked, unused_is_known, found };
-    let members = &["name", "table", "bytes", "scans", "is_invalid", "is_unused", "covered_by", "drop"];
+    let members = &["name", "table", "bytes", "scans", "is_invalid", "is_unused", "covered_by", "run"];
     let plain = || rows(&found, &[("/indexes", members)]);
     options.output.print(&found, |_| text(&found, options.unused_after), plain)?;
     let attention = found.found.indexes.iter().any(|index| found.wants_attention(index));
     Ok(if attention { Ended::Warned } else { Ended::Well })
-}
-
-impl Found {
-    /// Whether what is shown says enough for a drop. Of indexes that do the same work one has to stay; and that an index was not
-    /// used says something only when scans have been counted for long enough.
-    fn may_be_dropped(&self, index: &Index) -> bool {
-        let stands_in = self.found.indexes.iter().any(|other| other.covered_by.as_ref() == Some(&index.name));
-        match (&index.covered_by, stands_in) {
-            (_, true) => false,
-            (Some(_), false) => true,
-            (None, false) => index.is_invalid || self.unused_is_known,
-        }
-    }
 }
 
 fn text(all: &Found, unused_after: Duration) -> String {
@@ -202,6 +190,14 @@ fn details(index: &Index, all: &Found, counted_for: &str) -> String {
     if index.is_invalid {
         wrong.push("not valid: no query uses it, and it may cost every write".to_owned());
     }
+    if index.may_be_under_way {
+        let what =
+            "not valid, and an index of its table is built: which one, shows only to a role with pg_monitor";
+        wrong.push(what.to_owned());
+    }
+    if index.is_left_over && index.is_invalid {
+        wrong.push("a rebuild left it behind".to_owned());
+    }
     match &index.covered_by {
         Some(other) if index.is_same => wrong.push(format!("the same as {other}")),
         Some(other) => wrong.push(format!("covered: {other} begins with the same columns")),
@@ -216,11 +212,15 @@ fn details(index: &Index, all: &Found, counted_for: &str) -> String {
     for one in wrong {
         text.push_str(&lines_from(6, &one, 8));
     }
-    if let Some(drop) = index.drop.as_ref().filter(|_| all.may_be_dropped(index)) {
-        let _ = writeln!(text, "      {drop};");
-        if let Some(definition) = index.definition.as_ref().filter(|_| !index.is_invalid) {
-            let _ = writeln!(text, "      back: {}", folded_sql(&format!("{definition};"), 12, 8));
-        }
+    if let Some(run) = &index.run {
+        let _ = writeln!(text, "      {};", folded_sql(run, 6, 8));
+    }
+    for (number, undo) in index.undo.iter().enumerate() {
+        let label = if number == 0 { "back: " } else { "      " };
+        let _ = writeln!(text, "      {label}{}", folded_sql(&format!("{undo};"), 12, 8));
+    }
+    if let Some(advice) = &index.advice {
+        text.push_str(&lines_from(6, advice, 8));
     }
     text
 }
@@ -238,22 +238,29 @@ mod tests {
         found.indexes = vec![
             index(json!({
                 "name": "public.orders_state_idx_ccnew", "table": "public.orders", "bytes": 734_003_200, "is_invalid": true,
+                "is_left_over": true, "run": "DROP INDEX CONCURRENTLY public.orders_state_idx_ccnew",
                 "definition": "CREATE INDEX orders_state_idx_ccnew ON public.orders USING btree (state, created_at DESC) WHERE (state <> 'done'::text)",
-                "drop": "DROP INDEX CONCURRENTLY public.orders_state_idx_ccnew",
+            })),
+            index(json!({
+                "name": "public.orders_email_key", "table": "public.orders", "bytes": 8_192, "is_invalid": true, "is_unique": true,
+                "definition": "CREATE UNIQUE INDEX orders_email_key ON public.orders USING btree (email)",
+                "advice": "it is unique, and rows with equal keys make a rebuild fail; this finds them: SELECT email, pg_catalog.count(*) FROM public.orders",
             })),
             index(json!({
                 "name": "public.orders_customer_id_idx", "table": "public.orders", "bytes": 52_428_800, "scans": 12_345_678,
                 "definition": "CREATE INDEX orders_customer_id_idx ON public.orders USING btree (customer_id)",
-                "covered_by": "public.orders_customer_id_created_at_idx", "drop": "DROP INDEX CONCURRENTLY public.orders_customer_id_idx",
+                "covered_by": "public.orders_customer_id_created_at_idx", "run": "DROP INDEX CONCURRENTLY public.orders_customer_id_idx",
+                "undo": ["CREATE INDEX CONCURRENTLY orders_customer_id_idx ON public.orders USING btree (customer_id)",
+                         "ALTER INDEX public.orders_customer_id_idx SET TABLESPACE \"slow\""],
             })),
             index(json!({
                 "name": "public.readings_key", "table": "public.readings", "is_partitioned": true, "is_unique": true, "covered_by": "public.readings_pkey",
                 "definition": "CREATE UNIQUE INDEX readings_key ON ONLY public.readings USING btree (id)", "is_same": true,
-                "drop": "DROP INDEX public.readings_key",
+                "advice": "DROP INDEX public.readings_key in a quiet moment",
             })),
             index(json!({
                 "name": "public.orders_note_idx", "table": "public.orders", "bytes": 8_192, "is_unused": true, "is_locked": true,
-                "drop": "DROP INDEX CONCURRENTLY public.orders_note_idx",
+                "advice": "skipped: scans have not been counted for long enough",
             })),
         ];
         (found.indexes_count, found.tables_count, found.standing_out, found.standbys) = (812, 120, 9, 2);

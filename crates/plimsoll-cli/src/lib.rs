@@ -24,6 +24,7 @@ mod interrupts;
 pub mod migrate;
 mod options;
 mod prompt;
+mod role;
 pub mod sessions;
 mod show;
 pub mod sizes;

@@ -21,6 +21,9 @@ use tokio_postgres::SimpleQueryMessage;
 /// Asks for the thousand tables that are nearest to their turn. The answer is read by [`Candidate::read`].
 pub const AUTOVACUUM: &str = include_str!("sql/autovacuum.sql");
 
+/// Autovacuum that rests for longer between two looks at a database, in seconds, is late for its tables.
+pub const LONG_NAP: u32 = 600;
+
 /// Settings or options, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options(BTreeMap<String, String>);
@@ -196,6 +199,10 @@ pub struct Candidate {
     pub limits: Limits,
     /// How long ago the counters of the database were reset, if ever.
     pub reset: Option<Duration>,
+    /// How long ago the server was started.
+    pub up: Option<Duration>,
+    /// How long autovacuum rests between two looks at the database.
+    pub naptime: Option<Duration>,
     /// How many tables have anything to tell; no more than a thousand of them are told.
     pub considered: u64,
 }
@@ -226,6 +233,8 @@ impl Candidate {
         };
         let options = Options::read(row.text("options")?.unwrap_or_default());
         let settings = Options::read(row.text("settings")?.unwrap_or_default());
+        let naptime =
+            settings.number("autovacuum_naptime").map(|seconds| Duration::from_secs_f32(seconds.max(0.0)));
         let kind = match row.text("autovacuum_kind")? {
             Some("t") => Kind::Toast,
             Some("p") => Kind::Partitioned,
@@ -255,6 +264,8 @@ impl Candidate {
             limits: Limits::of(&settings, &options),
             options,
             reset: ago("reset_seconds")?,
+            up: ago("up_seconds")?,
+            naptime,
             considered: row.number("considered")?.unwrap_or_default(),
         })
     }

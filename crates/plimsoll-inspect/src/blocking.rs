@@ -172,6 +172,25 @@ impl Blocking {
     }
 }
 
+impl Blocking {
+    /// The sessions that wait for this one: for a lock of its own, or for a session that does.
+    #[must_use]
+    pub fn waiting_for(&self, pid: i32) -> Vec<&Session> {
+        let mut reached = vec![pid];
+        let mut waiting: Vec<&Session> = Vec::new();
+        while let Some(blocker) = reached.pop() {
+            for session in &self.sessions {
+                let waits = session.wait.as_ref().is_some_and(|wait| wait.blockers.contains(&blocker));
+                if waits && session.pid != pid && !waiting.iter().any(|known| known.pid == session.pid) {
+                    reached.push(session.pid);
+                    waiting.push(session);
+                }
+            }
+        }
+        waiting
+    }
+}
+
 impl Session {
     fn read(row: Row<'_>) -> Result<Self, Unreadable> {
         let owned = |column| row.text(column).map(|text| text.map(str::to_owned));

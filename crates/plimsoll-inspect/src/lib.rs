@@ -41,6 +41,7 @@
 //!   in the SQL and by a `statement_timeout` of their own.
 //! - **They say what they could not see.** A role without `pg_read_all_stats` sees less; the answer tells what is missing,
 //!   since a view that is half empty must not read as good news.
+//! - **They bear a mark**, a comment at their end, so that [`statements`] can tell them from an application's.
 //! - **Names are qualified** (`pg_catalog.`), so that no `search_path` changes what is asked.
 
 mod answer;
@@ -56,6 +57,7 @@ pub mod indexes;
 pub mod integrity;
 #[cfg(feature = "checks")]
 pub mod layers;
+mod mark;
 #[cfg(feature = "checks")]
 pub mod numbers;
 #[cfg(feature = "checks")]

@@ -4,7 +4,7 @@ use super::journal::{Journal, Plan, Told};
 use super::options::{Options, Profile};
 use super::server::{Server, soon};
 use super::values;
-use crate::closest::meant;
+use crate::role::missing;
 use anyhow::{Context, Result, bail, ensure};
 use plimsoll_inspect::checks::{Finding, Remedy, State};
 use plimsoll_inspect::profiles::rights::{Lacking, lacking};
@@ -18,7 +18,7 @@ pub(super) async fn plan(options: &Options, server: &Server) -> Result<Vec<Plann
     if let Some(profile) = options.profile {
         let makes_roles = options.create_roles || profile == Profile::Roles;
         if !subject.role_exists && !makes_roles {
-            bail!("{}; --create-roles makes it", no_role(server).await?);
+            bail!("{}; --create-roles makes it", missing(server.direct.client(), &subject.role).await);
         }
         values::are_taken(server, &options.set).await?;
         let found = situation::learn(server.direct.client(), subject.clone(), soon()).await?;
@@ -36,20 +36,15 @@ pub(super) async fn plan(options: &Options, server: &Server) -> Result<Vec<Plann
     }
     if !options.check.is_empty() {
         if !subject.role_exists {
-            bail!("{}; --role names the one that the application logs in as", no_role(server).await?);
+            bail!(
+                "{}; --role names the one that the application logs in as",
+                missing(server.direct.client(), &subject.role).await
+            );
         }
         let findings = server.findings(&options.check).await?;
         all.extend(findings.iter().filter_map(|(id, finding)| of_finding(id, finding)));
     }
     allowed(all, server).await
-}
-
-/// There is no such role, and which was probably meant.
-async fn no_role(server: &Server) -> Result<String> {
-    let all = "SELECT pg_catalog.string_agg(rolname, E'\\n') FROM pg_catalog.pg_roles WHERE rolcanlogin";
-    let all = server.value(all).await?.unwrap_or_default();
-    let role = &server.subject.role;
-    Ok(format!("there is no role {role} on this server{}", meant(role, all.lines())))
 }
 
 /// The same, where a step that the role that asks may not run is told as one for a role that may.

@@ -18,7 +18,8 @@ pub(super) async fn gather(options: &Options) -> Result<Found> {
     let mut found = Found {
         schema_version: 1,
         database: subject.database,
-        warn_percent: options.warn,
+        warn_percent: options.warn_of("table"),
+        warn_percent_of_indexes: options.warn_of("index"),
         warn_mb: options.warn_mb,
         crit_percent: options.crit,
         crit_mb: options.crit_mb,
@@ -75,7 +76,7 @@ impl Found {
     fn not_listed(&mut self, what: &str, listed: usize, last: Option<(u64, f64)>, options: &Options) -> bool {
         let Some((considered, smallest)) = last else { return false };
         let more = considered.saturating_sub(listed as u64);
-        if more > 0 && smallest >= options.warn_mb * super::MB && options.tables.is_empty() {
+        if more > 0 && smallest > options.warn_mb * super::MB && options.tables.is_empty() {
             self.unknown.push(format!(
                 "{more} more {what}, none of them larger than the {listed} that were looked at"
             ));
@@ -141,9 +142,7 @@ fn known(mut relation: Relation, estimate: Result<Estimate, Unknown>, method: &'
             relation.run = match &why {
                 Unknown::Dead(_) => Some(format!("VACUUM (ANALYZE) {}", relation.table)),
                 // Autovacuum and ANALYZE leave TOAST tables out; only a vacuum of the table counts their chunks.
-                why if why.is_helped_by_analyze() && relation.kind == "toast" => {
-                    Some(format!("VACUUM {}", relation.table))
-                }
+                Unknown::NotVacuumed => Some(format!("VACUUM {}", relation.table)),
                 why if why.is_helped_by_analyze() => Some(format!("ANALYZE {}", relation.table)),
                 _ => None,
             };

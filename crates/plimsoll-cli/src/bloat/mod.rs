@@ -19,7 +19,7 @@ use crate::options::TableName;
 use crate::show::{Output, rows};
 use anyhow::{Result, bail};
 use clap::Args;
-use plimsoll_inspect::bloat::Estimate;
+use plimsoll_inspect::bloat::{self, Estimate};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -57,24 +57,31 @@ pub struct Options {
     #[arg(long, value_name = "MB", default_value_t = 1_024.0, value_parser = megabytes)]
     approx_above: f64,
 
-    /// This much waste is a warning, if it is also --warn-mb
-    #[arg(long, value_name = "PERCENT", default_value_t = 30.0, value_parser = percent)]
-    warn: f64,
+    /// More waste is a warning, if it is also more than --warn-mb [default: 30 of a table, 40 of an index]
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    warn: Option<f64>,
 
     /// Waste below this is left alone, and so is what is smaller as a whole
-    #[arg(long, value_name = "MB", default_value_t = 500.0, value_parser = megabytes)]
+    #[arg(long, value_name = "MB", default_value_t = bloat::WARN_MB, value_parser = megabytes)]
     warn_mb: f64,
 
-    /// This much waste is trouble, if it is also --crit-mb
-    #[arg(long, value_name = "PERCENT", default_value_t = 50.0, value_parser = percent)]
+    /// More waste is trouble, if it is also more than --crit-mb
+    #[arg(long, value_name = "PERCENT", default_value_t = bloat::CRIT, value_parser = percent)]
     crit: f64,
 
     /// See --crit
-    #[arg(long, value_name = "MB", default_value_t = 10_240.0, value_parser = megabytes)]
+    #[arg(long, value_name = "MB", default_value_t = bloat::CRIT_MB, value_parser = megabytes)]
     crit_mb: f64,
 
     #[command(flatten)]
     output: Output,
+}
+
+impl Options {
+    /// The share of waste that is a warning: `plimsoll doctor` judges by the same numbers.
+    fn warn_of(&self, kind: &str) -> f64 {
+        self.warn.unwrap_or(if kind == "index" { bloat::INDEX_WARN } else { bloat::TABLE_WARN })
+    }
 }
 
 fn percent(text: &str) -> Result<f64, String> {
@@ -107,6 +114,7 @@ struct Found {
     schema_version: u32,
     database: String,
     warn_percent: f64,
+    warn_percent_of_indexes: f64,
     warn_mb: f64,
     crit_percent: f64,
     crit_mb: f64,
@@ -160,13 +168,14 @@ impl Relation {
     fn judge(&mut self, options: &Options) {
         let is_over = |percent: f64, mb: f64| {
             let wasted = self.wasted_bytes.unwrap_or_default();
-            wasted > 0.0 && self.wasted_percent.is_some_and(|share| share >= percent) && wasted >= mb * MB
+            self.wasted_percent.is_some_and(|share| share > percent) && wasted > mb * MB
         };
+        let warn = options.warn_of(self.kind);
         let is_open = self.wasted_bytes.is_none() || self.is_least;
         self.state = match () {
             () if is_over(options.crit, options.crit_mb) => State::Crit,
-            () if is_over(options.warn, options.warn_mb) => State::Warn,
-            () if is_open && self.bytes >= options.warn_mb * MB => State::Unknown,
+            () if is_over(warn, options.warn_mb) => State::Warn,
+            () if is_open && self.bytes > options.warn_mb * MB => State::Unknown,
             () => State::Ok,
         };
         if self.state >= State::Warn {
@@ -212,7 +221,7 @@ fn plain(found: &Found) -> String {
 /// # Errors
 /// The server cannot be reached, there is no such table, or counting is asked for where it cannot be had.
 pub async fn run(options: &Options) -> Result<Ended> {
-    if options.crit < options.warn || options.crit_mb < options.warn_mb {
+    if options.warn.is_some_and(|warn| options.crit < warn) || options.crit_mb < options.warn_mb {
         bail!("--crit and --crit-mb have to be no less than --warn and --warn-mb");
     }
     let found = gather::gather(options).await?;

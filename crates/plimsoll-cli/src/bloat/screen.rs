@@ -40,11 +40,15 @@ pub(super) fn text(found: &Found, limit: usize) -> String {
         }
         let _ = writeln!(text, "  {}", folded(why, 2, 4));
     }
-    let _ = writeln!(
-        text,
-        "\nA warning (!) is {} % and {} MB of waste, trouble (!!) {} % and {} MB.",
+    let of_indexes = match found.warn_percent_of_indexes {
+        same if same == found.warn_percent => String::new(),
+        percent => format!(" ({percent} % of an index)"),
+    };
+    let limits = format!(
+        "A warning (!) is more than {} %{of_indexes} and {} MB of waste, trouble (!!) more than {} % and {} MB.",
         found.warn_percent, found.warn_mb, found.crit_percent, found.crit_mb
     );
+    let _ = writeln!(text, "\n{}", folded(&limits, 0, 0));
     if found.is_interrupted {
         text.push_str("It was interrupted: the rest was not counted.\n");
     }

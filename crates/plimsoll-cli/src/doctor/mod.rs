@@ -25,9 +25,10 @@ pub use options::Options;
 
 use crate::Ended;
 use crate::interrupts::Interrupts;
+use crate::role;
 use crate::show::progress::Progress;
 use crate::show::tell;
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use plimsoll::DirectConnection;
 use plimsoll_inspect::checks::run::{self, Asking, Examined, examine_all};
 use plimsoll_inspect::checks::{Check, Checked, Finding, Place, Report};
@@ -137,6 +138,9 @@ async fn ask(
         Ok(subject) => run::not_too_old(subject)?,
         Err(error) => return Err(pooler::explained(error, connection)),
     };
+    if !subject.role_exists {
+        return Err(anyhow!(role::missing(connection.client(), &subject.role).await));
+    }
     let left = time.until.saturating_duration_since(Instant::now());
     let pooler = pooler::find(options, connection, &subject, left).await;
     let (asked, unasked) = divided(checks, &pooler, !options.only.is_empty());

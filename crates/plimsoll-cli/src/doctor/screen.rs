@@ -127,19 +127,29 @@ fn effect_in_words(effect: Effect) -> &'static str {
     }
 }
 
-/// What was not looked at, by its reason.
+/// What was not looked at, by its reason: each check, with what it is about if that is not the whole server or the pooler, and what
+/// would help.
 fn skipped(report: &Report, width: usize) -> String {
-    let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut by_reason: BTreeMap<&str, (Vec<String>, Vec<&Remedy>)> = BTreeMap::new();
     for (checked, finding) in of_state(report, State::Skipped) {
-        let ids = by_reason.entry(&finding.value).or_default();
-        if !ids.contains(&checked.id.as_str()) {
-            ids.push(&checked.id);
+        let whom = match finding.subject.as_str() {
+            "server" | "pooler" => checked.id.clone(),
+            subject => format!("{} {subject}", checked.id),
+        };
+        let (whose, remedies) = by_reason.entry(&finding.value).or_default();
+        if !whose.contains(&whom) {
+            whose.push(whom);
         }
+        remedies
+            .extend(finding.remedy.iter().filter(|remedy| !remedies.contains(remedy)).collect::<Vec<_>>());
     }
     let mut text = String::new();
-    for (reason, ids) in by_reason {
-        let line = wrapped(&format!("{}: {reason}", ids.join(" ")), width, INDENT, INDENT);
+    for (reason, (whose, remedies)) in by_reason {
+        // Ids stand side by side, whatever has a name is divided by commas.
+        let divider = if whose.iter().any(|whom| whom.contains(' ')) { ", " } else { " " };
+        let line = wrapped(&format!("{}: {reason}", whose.join(divider)), width, INDENT, INDENT);
         let _ = write!(text, "\n{} {line}\n", paint(of(State::Skipped), &padded("skipped", INDENT - 1)));
+        text.extend(remedies.into_iter().map(|remedy| remedied(remedy, width)));
     }
     text
 }
@@ -155,7 +165,15 @@ fn well(report: &Report, width: usize) -> String {
         return String::new();
     }
     let line = wrapped(&ids.join(" "), width, INDENT, INDENT);
-    format!("\n{} {line}\n", paint(of(State::Ok), &padded("ok", INDENT - 1)))
+    let mut text = format!("\n{} {line}\n", paint(of(State::Ok), &padded("ok", INDENT - 1)));
+    // What was held against no number is well for another reason than the title says.
+    for (checked, finding) in of_state(report, State::Ok) {
+        if finding.threshold.is_empty() && finding.value != checked.title && checked.state() == State::Ok {
+            let line = wrapped(&format!("{}: {}", checked.id, finding.value), width, INDENT, INDENT);
+            let _ = writeln!(text, "{}{line}", " ".repeat(INDENT));
+        }
+    }
+    text
 }
 
 /// The findings in this state, each with its check.
@@ -233,8 +251,14 @@ mod tests {
           {"state": "skipped", "subject": "server", "value": "this server is a standby: ask its primary", "source": "", "threshold": ""}]},
         {"id": "R02", "title": "t", "why": "w", "findings": [
           {"state": "skipped", "subject": "server", "value": "this server is a standby: ask its primary", "source": "", "threshold": ""}]},
+        {"id": "B07", "title": "t", "why": "w", "findings": [
+          {"state": "skipped", "subject": "table public.orders", "value": "12 GB in size, but it was never analyzed", "source": "",
+           "threshold": "", "remedy": {"kind": "sql", "run": ["ANALYZE public.orders"], "undo": [], "effect": "now"}}]},
         {"id": "G01", "title": "t", "why": "w", "findings": [
-          {"state": "ok", "subject": "server", "value": "t", "source": "", "threshold": ""}]}
+          {"state": "ok", "subject": "server", "value": "t", "source": "", "threshold": ""}]},
+        {"id": "B08", "title": "t", "why": "w", "findings": [
+          {"state": "ok", "subject": "database orders", "value": "the largest B-tree has 18 MB, and none is looked at that has less than 500 MB",
+           "source": "", "threshold": ""}]}
       ]
     }"#;
 
@@ -247,7 +271,7 @@ mod tests {
         assert!(plain_text.lines().all(|line| line.chars().count() <= 72), "{plain_text}");
         let lines = plain(&report);
         let states: Vec<&str> = lines.lines().filter_map(|line| line.split('\t').next()).collect();
-        assert_eq!(states, ["crit", "warn", "skipped", "skipped", "info", "ok", "partial"]);
+        assert_eq!(states, ["crit", "warn", "skipped", "skipped", "skipped", "info", "ok", "ok", "partial"]);
         assert!(lines.lines().all(|line| line.matches('\t').count() == 6), "{lines}");
     }
 }

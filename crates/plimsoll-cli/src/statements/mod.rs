@@ -106,7 +106,13 @@ enum What {
     /// The counters as they are.
     SinceReset(TopStatements),
     /// What was added since a look that was kept.
-    SinceLook { growth: Box<Growth>, hidden: u64, unreadable_lines: u64, statements: Vec<Grown> },
+    SinceLook {
+        growth: Box<Growth>,
+        hidden: u64,
+        left_out: u64,
+        unreadable_lines: u64,
+        statements: Vec<Grown>,
+    },
     /// There is no such look yet.
     FirstLook { unreadable_lines: u64 },
 }
@@ -185,6 +191,7 @@ async fn what(
             growth.map_or(What::FirstLook { unreadable_lines }, |growth| What::SinceLook {
                 statements: growth.top(order, options.limit as usize, more_than_calls),
                 hidden: now.hidden,
+                left_out: growth.left_out(),
                 growth: Box::new(growth),
                 unreadable_lines,
             })

@@ -42,9 +42,10 @@ pub(super) fn text(found: &Found) -> String {
             let mut text = lines(&format!("The top statements {order}{calls}{over}"), 0);
             text.push_str(&table(&shown));
             text.push_str(&of_counters(top));
+            text.push_str(&ours(top.left_out));
             text
         }
-        What::SinceLook { growth, hidden, unreadable_lines, statements } => {
+        What::SinceLook { growth, hidden, left_out, unreadable_lines, statements } => {
             let time = Duration::try_from_secs_f64(growth.seconds).unwrap_or_default();
             let shown: Vec<Shown<'_>> = statements.iter().map(Shown::from).collect();
             let mut text = lines(
@@ -60,6 +61,7 @@ pub(super) fn text(found: &Found) -> String {
             text.push_str(&of_growth(growth));
             text.push_str(&unreadable(*unreadable_lines));
             text.push_str(&not_followed(*hidden));
+            text.push_str(&ours(*left_out));
             text
         }
     }
@@ -159,6 +161,20 @@ fn of_growth(growth: &Growth) -> String {
     format!("\n{}", lines(&all, 0))
 }
 
+fn ours(number: u64) -> String {
+    if number == 0 {
+        return String::new();
+    }
+    let statements = counted(number, "statement", "statements");
+    format!(
+        "\n{}",
+        lines(
+            &format!("{statements} of plimsoll's own, which ask questions like this one, are left out."),
+            0
+        )
+    )
+}
+
 fn not_followed(number: u64) -> String {
     if number == 0 {
         return String::new();
@@ -220,6 +236,7 @@ mod tests {
             ],
             collected_for: Some(Duration::from_secs(266_400)),
             forgotten: 7,
+            left_out: 12,
             sees_all: false,
         };
         is_the_screen("statements.txt", &text(&found(Order::Mean, What::SinceReset(top))));
@@ -250,7 +267,13 @@ mod tests {
         ));
         growth.step(look("2026-11-30T08:00:00Z", 7_200.0, "b", vec![entry(1, 10, 100.0)]));
         let statements = growth.top(Order::Total, 20, 0);
-        let what = What::SinceLook { growth: Box::new(growth), hidden: 3, unreadable_lines: 1, statements };
+        let what = What::SinceLook {
+            growth: Box::new(growth),
+            hidden: 3,
+            left_out: 2,
+            unreadable_lines: 1,
+            statements,
+        };
         is_the_screen("statements-since.txt", &text(&found(Order::Total, what)));
     }
 

@@ -125,8 +125,8 @@ async fn of_server(options: &Options, notes: &mut Vec<String>) -> Result<Server>
     let subject = run::subject(connection.client(), &asking, until).await?;
     if !subject.role_exists {
         bail!(
-            "there is no role {:?} on this server: --role names the one that the application logs in as",
-            subject.role
+            "{}; --role names the one that the application logs in as",
+            crate::role::missing(connection.client(), &subject.role).await
         );
     }
     let answer = run::question(connection.client(), server::ASK, &asking, until).await?;

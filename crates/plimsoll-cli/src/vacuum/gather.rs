@@ -23,6 +23,7 @@ pub(super) async fn gather(options: &Options) -> Result<Found> {
         version: subject.version_text.clone(),
         database: subject.database.clone(),
         is_off: None,
+        naptime_seconds: None,
         tables: Vec::new(),
         advice: Vec::new(),
         analyze: Vec::new(),

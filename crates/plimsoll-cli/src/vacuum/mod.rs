@@ -77,6 +77,8 @@ struct Found {
     database: String,
     /// Autovacuum is off for the whole server; `None` if that is not known.
     is_off: Option<bool>,
+    /// How long autovacuum rests between two looks at this database.
+    naptime_seconds: Option<u64>,
     /// The nearest to their turn first.
     tables: Vec<State>,
     advice: Vec<Advice>,
@@ -187,6 +189,7 @@ impl Found {
         let is_off = |table: &Candidate| {
             !table.limits.enabled && table.options.is_on("autovacuum_enabled") != Some(false)
         };
+        self.naptime_seconds = candidates.first().and_then(|table| table.naptime).map(|nap| nap.as_secs());
         self.is_off = (!candidates.is_empty()).then(|| candidates.iter().any(is_off));
         let counted = meant.iter().filter(|table| table.kind != Kind::Partitioned);
         self.tables = counted.map(|table| State::of(table, &self.under_way)).collect();

@@ -3,8 +3,9 @@
 use super::{Found, State};
 use crate::show::{folded, folded_sql, without_control};
 use anstyle::{AnsiColor, Style};
+use plimsoll_inspect::autovacuum::LONG_NAP;
 use plimsoll_inspect::checks::Remedy;
-use plimsoll_inspect::span::ago;
+use plimsoll_inspect::span::{ago, rough};
 use plimsoll_inspect::upkeep::Work;
 use std::fmt::Write;
 use std::time::Duration;
@@ -85,7 +86,14 @@ fn tables(text: &mut String, found: &Found, limit: usize) {
     }
     let legend = "dead rows, rows added since the last vacuum, rows changed since the last analyze; past one of its limits autovacuum \
                   comes at its next look (!)";
-    let _ = writeln!(text, "{}", folded(legend, 0, 0));
+    let seldom = found.naptime_seconds.filter(|seconds| *seconds > u64::from(LONG_NAP));
+    let seldom = seldom.map_or(String::new(), |seconds| {
+        format!(
+            ", which it takes once in {} (autovacuum_naptime): that is seldom",
+            rough(Duration::from_secs(seconds))
+        )
+    });
+    let _ = writeln!(text, "{}", folded(&format!("{legend}{seldom}"), 0, 0));
 }
 
 fn table(text: &mut String, state: &State) {

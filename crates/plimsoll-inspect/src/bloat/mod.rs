@@ -28,6 +28,22 @@ pub mod tables;
 
 use std::fmt;
 
+/// Waste below so many megabytes is left alone, whatever its share: of a table, and of an index. `plimsoll doctor` and `plimsoll bloat`
+/// judge by the same numbers.
+pub const WARN_MB: f64 = 500.0;
+
+/// So many megabytes of waste make trouble, if the share does too.
+pub const CRIT_MB: f64 = 10_240.0;
+
+/// A larger share of waste in a table is a warning, in percent.
+pub const TABLE_WARN: f64 = 30.0;
+
+/// The same of an index: one that grows in no order of its keys is a third empty, as it should be.
+pub const INDEX_WARN: f64 = 40.0;
+
+/// A larger share of waste makes trouble, in percent.
+pub const CRIT: f64 = 50.0;
+
 /// An estimate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
@@ -54,8 +70,10 @@ impl Estimate {
 pub enum Unknown {
     /// It was never analyzed.
     NeverAnalyzed,
-    /// The counters do not go back to the last analyze, so nothing tells how much has changed since.
+    /// No analyze is on record, so nothing tells how much has changed since.
     NotCounted,
+    /// The same of the vacuum of a TOAST table, which is never analyzed.
+    NotVacuumed,
     /// So large a share of its rows has changed since the last analyze.
     Changed(f64),
     /// There are no statistics of some columns, or the role that asks may not see them.
@@ -76,8 +94,15 @@ impl fmt::Display for Unknown {
         match self {
             Unknown::NeverAnalyzed => f.write_str("it was never analyzed"),
             Unknown::NotCounted => {
-                f.write_str("the server's counters were reset after its last analyze, so nothing tells how much has changed since")
+                f.write_str(
+                    "no analyze of it is on record (there was none, or the counters were begun anew since), so nothing tells how much \
+                     has changed",
+                )
             }
+            Unknown::NotVacuumed => f.write_str(
+                "no vacuum of it is on record (there was none, or the counters were begun anew since), so nothing tells how much has \
+                 changed",
+            ),
             Unknown::Changed(share) => {
                 write!(f, "{:.0} % of its rows have changed since the last analyze", share * 100.0)
             }

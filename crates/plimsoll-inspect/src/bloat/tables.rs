@@ -139,11 +139,8 @@ impl Table {
 
     fn estimate_toast(&self) -> Result<Estimate, Unknown> {
         // Autovacuum never analyzes it; what is counted of its changes is the dead rows.
-        if self.rows < 0.0 {
-            return Err(Unknown::NeverAnalyzed);
-        }
-        if !self.counted {
-            return Err(Unknown::NotCounted);
+        if self.rows < 0.0 || !self.counted {
+            return Err(Unknown::NotVacuumed);
         }
         let pages = self.pages.max(1.0);
         let full = (self.rows / CHUNKS_A_PAGE).ceil();

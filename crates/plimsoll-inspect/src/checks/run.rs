@@ -9,6 +9,7 @@ use super::finding::{Finding, State};
 use super::report::Checked;
 use super::subject::{ABOUT, ABOUT_UNDER_LOCKS, Subject, literal};
 use crate::answer::Unreadable;
+use crate::mark::{MARK, without_comment};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -341,12 +342,12 @@ impl Run<'_> {
 fn transaction(question: &str, role: &str, limit: Duration) -> String {
     format!(
         "BEGIN TRANSACTION READ ONLY; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; \
-         SET LOCAL search_path = pg_catalog; SET LOCAL jit = off; SET LOCAL plimsoll.role = {}; SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'postgres'; {}; COMMIT",
+         SET LOCAL search_path = pg_catalog; SET LOCAL jit = off; SET LOCAL plimsoll.role = {}; SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'postgres'; {}\n{MARK}; COMMIT",
         // 0 would be no limit.
         limit.as_millis().max(1),
         LOCK_LIMIT.as_millis(),
         literal(role),
-        question.trim_end().trim_end_matches(';'),
+        without_comment(question).trim_end().trim_end_matches(';'),
     )
 }
 

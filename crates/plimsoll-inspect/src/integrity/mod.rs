@@ -47,7 +47,8 @@ pub const MOST_RULES: usize = 10_000;
 pub fn rules_of(schema: Option<&str>, table: &str) -> String {
     use crate::checks::subject::literal;
     let (schema, table) = (literal(schema.unwrap_or_default()), literal(table));
-    format!("SET LOCAL plimsoll.schema_name = {schema}; SET LOCAL plimsoll.table_name = {table};\n{RULES}")
+    let rules = crate::mark::without_comment(RULES);
+    format!("SET LOCAL plimsoll.schema_name = {schema}; SET LOCAL plimsoll.table_name = {table};\n{rules}")
 }
 
 /// Rows that break a promise are counted up to here.

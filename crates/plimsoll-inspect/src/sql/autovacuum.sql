@@ -49,7 +49,8 @@ SELECT t.relkind AS autovacuum_kind,
        settings.all_of_them AS settings,
        t.considered,
        EXTRACT(epoch FROM pg_catalog.now() - (SELECT pg_catalog.pg_stat_get_db_stat_reset_time(d.oid) FROM pg_catalog.pg_database AS d
-           WHERE d.datname = pg_catalog.current_database())) AS reset_seconds
+           WHERE d.datname = pg_catalog.current_database())) AS reset_seconds,
+       EXTRACT(epoch FROM pg_catalog.now() - pg_catalog.pg_postmaster_start_time()) AS up_seconds
 FROM nearest AS t
 CROSS JOIN settings
 JOIN pg_catalog.pg_class AS c ON c.oid = t.oid

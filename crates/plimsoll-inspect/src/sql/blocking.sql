@@ -82,3 +82,4 @@ LEFT JOIN waiting AS w USING (pid)
 LEFT JOIN awaited AS a ON a.pid = p.pid
 ORDER BY e.pid IS NOT NULL OR w.pid IS NOT NULL, s.query_start, p.pid
 LIMIT 256
+/* asked by plimsoll */

@@ -121,3 +121,4 @@ SELECT kind, table_name, name, is_validated, definition, look, keys, validates
 FROM promises
 ORDER BY table_name, kind, name
 LIMIT 10000
+/* asked by plimsoll */

@@ -14,3 +14,4 @@ WITH sessions AS MATERIALIZED (
 SELECT pg_catalog.count(*) FILTER (WHERE wait_event_type = 'Lock') AS lock_waits,
     (SELECT pg_catalog.string_agg(event || '=' || sessions::text, ' ') FROM waits) AS wait_events
 FROM here
+/* asked by plimsoll */

@@ -10,3 +10,4 @@ SELECT e.extversion AS version,
 FROM (SELECT) AS one
 LEFT JOIN pg_catalog.pg_extension AS e ON e.extname = 'pg_stat_statements'
 LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace
+/* asked by plimsoll */

@@ -27,9 +27,12 @@ SELECT pg_catalog.to_char(pg_catalog.clock_timestamp() AT TIME ZONE 'UTC', 'YYYY
        EXTRACT(epoch FROM (more.of ->> 'stats_since')::timestamptz) AS statement_since,
        CASE
            WHEN s.query ~* 'password' AND pg_catalog.strpos(s.query, '''') > 0 THEN NULL
+           -- Where it is cut off the mark would be lost.
+           WHEN {ours} THEN '/* asked by plimsoll */ ' || pg_catalog.left(s.query, 400)
            ELSE pg_catalog.left(s.query, 500)
        END AS query
 FROM {schema}.pg_stat_statements_info AS i
 CROSS JOIN (SELECT pg_catalog.current_setting('block_size')::pg_catalog.int8 AS size) AS block
 LEFT JOIN chosen AS s ON true
 CROSS JOIN LATERAL (SELECT pg_catalog.to_jsonb(s) AS of) AS more
+/* asked by plimsoll */

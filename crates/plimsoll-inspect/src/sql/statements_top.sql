@@ -1,13 +1,17 @@
 -- The statements of this database that took the most since the statistics were reset: at most {limit} rows.
 --
--- {schema} is where the extension lies, {calls} how often a statement must have been called, {order} what decides. Times of
+-- Those that ask questions like this one are left out and counted. {schema} is where the extension lies, {calls} how often a statement must have been called, {order} what decides. Times of
 -- reading and writing have other names in other versions. Utility statements keep their constants before PostgreSQL 17 or 18,
 -- so a text that may hold a password is not shown.
-WITH statements AS (
-    SELECT s.*,
-           s.total_exec_time / NULLIF(pg_catalog.sum(s.total_exec_time) OVER (), 0) AS share
+WITH here AS (
+    SELECT s.*, {ours} AS is_ours
     FROM {schema}.pg_stat_statements AS s
     WHERE s.dbid = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
+), statements AS (
+    SELECT s.*,
+           s.total_exec_time / NULLIF(pg_catalog.sum(s.total_exec_time) OVER (), 0) AS share
+    FROM here AS s
+    WHERE NOT s.is_ours
 ), chosen AS MATERIALIZED (
     SELECT s.*, {order} AS place
     FROM statements AS s
@@ -38,6 +42,7 @@ SELECT s.queryid,
            ELSE pg_catalog.left(s.query, 2000)
        END AS query,
        i.dealloc AS forgotten,
+       (SELECT pg_catalog.count(*) FROM here AS o WHERE o.is_ours) AS left_out,
        EXTRACT(epoch FROM pg_catalog.clock_timestamp() - i.stats_reset) AS collected_seconds,
        pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') AS sees_all
 FROM {schema}.pg_stat_statements_info AS i
@@ -46,3 +51,4 @@ LEFT JOIN chosen AS s ON true
 CROSS JOIN LATERAL (SELECT pg_catalog.to_jsonb(s) AS of) AS times
 ORDER BY s.place DESC NULLS LAST, s.queryid
 LIMIT {limit}
+/* asked by plimsoll */

@@ -7,6 +7,7 @@
 
 use super::Order;
 use crate::answer::{Row, Unreadable, rows};
+use crate::mark::MARK;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tokio_postgres::SimpleQueryMessage;
@@ -173,6 +174,11 @@ impl Entry {
     }
 }
 
+/// Whether it is a question of our own.
+fn is_ours(query: Option<&str>) -> bool {
+    query.is_some_and(|query| query.contains(MARK))
+}
+
 /// What was done from a first look to the last.
 #[derive(Clone, Debug, Serialize)]
 pub struct Growth {
@@ -275,13 +281,18 @@ impl Growth {
         self.resets + self.forgotten + self.begun_anew + self.uncounted > 0
     }
 
-    /// The statements that did the most, of those that were called more than so often.
+    /// How many statements of our own did anything: they are not among the top ones.
+    #[must_use]
+    pub fn left_out(&self) -> u64 {
+        self.work.values().filter(|(query, work)| is_ours(query.as_deref()) && work.calls > 0).count() as u64
+    }
+
+    /// The statements that did the most, of those that were called more than so often and are not our own.
     #[must_use]
     pub fn top(&self, order: Order, limit: usize, more_than_calls: u64) -> Vec<Grown> {
-        let all: f64 = self.work.values().map(|(_, work)| work.total_ms).sum();
-        let mut top: Vec<Grown> = self
-            .work
-            .iter()
+        let others = || self.work.iter().filter(|(_, (query, _))| !is_ours(query.as_deref()));
+        let all: f64 = others().map(|(_, (_, work))| work.total_ms).sum();
+        let mut top: Vec<Grown> = others()
             .filter(|(_, (_, work))| work.calls > more_than_calls)
             .map(|(key, (query, work))| Grown {
                 key: key.clone(),

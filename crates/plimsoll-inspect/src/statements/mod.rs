@@ -25,6 +25,7 @@
 pub mod history;
 
 use crate::answer::{Row, Unreadable, rows};
+use crate::mark::is_ours;
 use serde::Serialize;
 use std::fmt;
 use std::time::Duration;
@@ -199,7 +200,8 @@ impl Collecting {
             return Err(gap);
         }
         let schema = self.schema.as_deref().ok_or(Gap::NotInstalled)?;
-        Ok(question.replace("{limit}", &limit.to_string()).replace("{schema}", schema))
+        let question = question.replace("{ours}", &is_ours()).replace("{limit}", &limit.to_string());
+        Ok(question.replace("{schema}", schema))
     }
 }
 
@@ -218,6 +220,8 @@ pub struct TopStatements {
     /// How often it had to forget the rarest statements, because there was no room. What was forgotten is in no list; if
     /// this grows, `pg_stat_statements.max` is too low, or texts vary that should not.
     pub forgotten: u64,
+    /// How many statements of our own are left out: those that ask questions like this one.
+    pub left_out: u64,
     /// Whether this role sees the texts of other roles' statements.
     pub sees_all: bool,
 }
@@ -265,6 +269,7 @@ impl TopStatements {
         for row in rows(answer).filter(|row| row.has("total_seconds")) {
             top.collected_for = seconds(row, "collected_seconds")?;
             top.forgotten = row.number("forgotten")?.unwrap_or_default();
+            top.left_out = row.number("left_out")?.unwrap_or_default();
             top.sees_all = row.flag("sees_all")?;
             // Without any statement there is one row with what is known beside them.
             if row.text("calls")?.is_some() {

@@ -266,6 +266,8 @@ mod tests {
             limits: Limits::of(&Options::default(), &options),
             options,
             reset: None,
+            up: None,
+            naptime: None,
             considered: 1,
         }
     }

@@ -2,7 +2,12 @@
 //! that does not, the answer says which step is missing, and the steps lead there one after the other.
 
 use plimsoll_embedded::Cluster;
+use plimsoll_inspect::checks::run::{self, Asking};
+use plimsoll_inspect::checks::{all, examine};
+use plimsoll_inspect::statements::history::{Growth, Snapshot};
 use plimsoll_inspect::statements::{COLLECTED, Collecting, Gap, Order, Statement, TopStatements};
+use std::time::Duration;
+use tokio::time::Instant;
 use tokio_postgres::Client;
 
 #[expect(clippy::disallowed_methods, reason = "this crate asks over any connection")]
@@ -160,4 +165,51 @@ async fn each_missing_step_is_named_and_the_next_is_found_after_it() {
     assert_eq!(bare.remedy(), Some(Gap::NotAvailable));
     let other = client.simple_query("SELECT 'x' AS is_available").await.unwrap();
     Collecting::read(&other).unwrap_err();
+}
+
+/// What asks is no part of the answer: neither this question, nor the checks, nor what services on Plimsoll ask each second.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn questions_of_our_own_are_left_out_and_counted() {
+    let (cluster, client) = loaded().await;
+    client.batch_execute("CREATE EXTENSION pg_stat_statements").await.unwrap();
+    client.simple_query("SELECT pg_stat_statements_reset()").await.unwrap();
+    assert!(top(&client, Order::Total).await.left_out <= 3, "what asks for this");
+    client.simple_query("SELECT pg_sleep(0.01) AS of_the_application").await.unwrap();
+    let other = session(&cluster.url("postgres")).await;
+    for question in [plimsoll_inspect::blocking::LOCK_WAITS, plimsoll_inspect::blocking::BLOCKING] {
+        other.simple_query(question).await.unwrap();
+    }
+    let asking = Asking::default();
+    let until = Instant::now() + Duration::from_secs(60);
+    let subject = run::subject(&other, &asking, until).await.unwrap();
+    examine(all(), &other, None, &subject, &asking, until, |_| ()).await;
+    let top = top(&client, Order::Total).await;
+    let of_application = of(&top, "of_the_application").unwrap();
+    assert!(top.left_out > 20, "{top:?}");
+    let ours = |statement: &&Statement| {
+        let query = statement.query.as_deref().unwrap_or_default();
+        query.contains("pg_catalog.") || query.contains("SET LOCAL")
+    };
+    // Servers that keep no constants of a SET do not tell whose it was.
+    let listed: Vec<&Statement> = top.statements.iter().filter(ours).collect();
+    assert!(
+        listed.iter().all(|it| it.query.as_deref().is_some_and(|query| query.contains("$1"))),
+        "{listed:#?}"
+    );
+    assert!(of_application.share > 0.5, "the shares are those of what is listed: {top}");
+
+    // The same of what is kept.
+    let question = collecting(&client).await.snapshot().unwrap();
+    let look = Snapshot::read(&client.simple_query(&question).await.unwrap()).unwrap();
+    let empty = Snapshot { statements: Vec::new(), is_whole: true, ..look.clone() };
+    let mut growth = Growth::from(empty);
+    growth.step(look);
+    assert!(growth.left_out() > 20, "{growth:?}");
+    let grown = growth.top(Order::Total, 100, 0);
+    let first = grown.first().unwrap();
+    assert!(first.query.as_ref().unwrap().contains("of_the_application") && first.share > 0.5, "{grown:#?}");
+    assert!(
+        grown.iter().all(|it| it.query.as_deref().is_some_and(|query| !query.contains("asked by"))),
+        "{grown:#?}"
+    );
 }

@@ -21,7 +21,7 @@ async fn a_name_that_is_not_there_and_an_option_that_does_not_fit() {
     scene
         .apply(&["--profile", "service", "--role", "nobody"])
         .with(3)
-        .says("there is no role nobody on this server; --create-roles");
+        .says("there is no role \"nobody\" on this server; there are app, postgres; --create-roles makes it");
     scene.apply(&["--profile", "service", "--role", "ap"]).with(3).says("did you mean app?; --create-roles");
     for (arguments, words) in [
         (

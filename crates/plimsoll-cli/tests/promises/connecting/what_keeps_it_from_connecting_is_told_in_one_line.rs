@@ -84,6 +84,27 @@ async fn a_pooler_refuses() {
     says(&["doctor", &at("nowhere")], &["database \"nowhere\" does not exist"]).await;
 }
 
+/// A report on a role that does not exist would be about nothing.
+#[tokio::test]
+async fn there_is_no_such_role() {
+    let db = test_server::database().await.unwrap();
+    let role = format!("{}_app", db.name());
+    db.execute(&format!("CREATE ROLE {role} LOGIN")).await.unwrap();
+    let (url, wrong) = (db.url(), format!("{}_ap", db.name()));
+    let meant = format!("there is no role \"{wrong}\" on this server; did you mean {role}");
+    for arguments in [
+        vec!["doctor", url.as_str(), "--role", wrong.as_str()],
+        vec!["doctor", &url, "--role", &wrong, "--only", "C01", "--json"],
+        vec!["timeouts", "-d", &url, "--role", &wrong],
+        vec!["apply", "--profile", "service", "-d", &url, "--role", &wrong],
+        vec!["apply", "--check", "G01", "-d", &url, "--role", &wrong],
+    ] {
+        says(&arguments, &[&meant]).await;
+    }
+    says(&["doctor", &url, "--role", "completely different"], &["there is no role", "; there are "]).await;
+    db.execute(&format!("DROP ROLE {role}")).await.unwrap();
+}
+
 #[tokio::test]
 async fn it_is_no_postgresql() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -81,7 +81,9 @@ async fn by_time_by_mean_by_io_and_by_temporary_files() {
         by_mean.out.starts_with("The top statements by the mean time of a call, called more than 10 times,")
     );
     assert!(by_mean.out.contains("AS seldom\n") && !by_mean.out.contains("AS once"), "{}", by_mean.out);
+    assert!(by_mean.out.contains("of plimsoll's own, which ask questions"), "{}", by_mean.out);
     let by_mean = plimsoll_of(&["statements", "-d", &url, "--by", "mean", "--more-than-calls", "0"]).await;
+    assert!(!by_mean.out.contains("pg_catalog."), "{}", by_mean.out);
     assert!(by_mean.out.contains("AS once"), "{}", by_mean.out);
     assert!(by_mean.out.lines().all(|line| line.chars().count() <= 80), "{}", by_mean.out);
 }

@@ -6,6 +6,7 @@ mod deadlocks;
 mod idle_in_transaction;
 mod long_queries;
 mod oldest_transaction;
+mod prepared;
 mod sessions;
 mod xmin_horizon;
 
@@ -20,5 +21,6 @@ pub(super) const CHECKS: &[&Check] = &[
     &blocked_sessions::A04,
     &deadlocks::A05,
     &xmin_horizon::A06,
+    &prepared::A07,
     &advisory_locks::A08,
 ];

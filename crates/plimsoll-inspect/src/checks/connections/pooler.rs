@@ -12,6 +12,9 @@ pub(super) const DATABASES: &str = "SHOW DATABASES";
 /// Known since 1.19.
 pub(super) const PEERS: &str = "SHOW PEERS";
 
+/// The database of the console. It is listed with the others, always in statement mode.
+pub(super) const CONSOLE: &str = "pgbouncer";
+
 /// How findings name it.
 pub(super) const POOLER: &str = "pooler";
 

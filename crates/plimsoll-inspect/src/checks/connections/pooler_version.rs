@@ -1,6 +1,6 @@
 //! C06: the pooler is new enough, and its mode is meant.
 
-use super::pooler::{self, CONFIG, Config, DATABASES, POOLER, VERSION, Version};
+use super::pooler::{self, CONFIG, CONSOLE, Config, DATABASES, POOLER, VERSION, Version};
 use crate::answer::Unreadable;
 use crate::checks::check::{Answers, Check, Place, Thresholds};
 use crate::checks::finding::{Finding, Remedy, State};
@@ -48,6 +48,8 @@ fn read(answers: &Answers<'_>, _: &Subject, _: &Thresholds) -> Result<Vec<Findin
     for row in answers.rows().filter(|row| row.has("pool_mode") && row.has("name")) {
         if let (Some(name), Some(mode)) = (row.text("name")?, row.text("pool_mode")?)
             && mode != default
+            // Its console is a database of its own, to which no application connects.
+            && name != CONSOLE
         {
             modes.entry(mode).or_default().push(name);
         }

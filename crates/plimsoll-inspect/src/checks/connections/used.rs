@@ -39,7 +39,9 @@ fn read(answers: &Answers<'_>, _: &Subject, thresholds: &Thresholds) -> Result<V
         usable = row.number("connections_usable")?.unwrap_or_default();
         most = row.number("connections_most")?.unwrap_or_default();
         let sessions: u64 = row.number("sessions")?.unwrap_or_default();
-        top.push(format!("{} {sessions}", row.text("application")?.unwrap_or_default()));
+        if let Some(application) = row.text("application")? {
+            top.push(format!("{application} {sessions}"));
+        }
     }
     let share = used / usable.max(1.0) * 100.0;
     let state = match share {
@@ -47,10 +49,11 @@ fn read(answers: &Answers<'_>, _: &Subject, thresholds: &Thresholds) -> Result<V
         share if share > warn => State::Warn,
         _ => State::Ok,
     };
+    let by = if top.is_empty() { String::new() } else { format!("; most by {}", top.join(", ")) };
     let finding = Finding::new(
         state,
         "server",
-        format!("{used} of {usable} connections are used ({share:.0} %); most by {}", top.join(", ")),
+        format!("{used} of {usable} connections are used ({share:.0} %), besides the one that asks{by}"),
     )
     .source(format!("pg_stat_activity; max_connections is {most}, less what is reserved"))
     .threshold(format!("at most {warn} %, critical above {crit} %"));

@@ -1,5 +1,5 @@
 -- How many connections the application's role may have and has, and how many there are for roles that are no superusers. What
--- kind a session is of is hidden from a role without pg_monitor; such sessions are counted.
+-- kind a session is of is hidden from a role without pg_monitor; such sessions are counted. The session that asks is not.
 SELECT r.rolconnlimit AS role_limit, r.rolsuper AS role_is_superuser,
        pg_catalog.current_setting('max_connections')::int
            - pg_catalog.current_setting('superuser_reserved_connections')::int
@@ -7,6 +7,7 @@ SELECT r.rolconnlimit AS role_limit, r.rolsuper AS role_is_superuser,
        (
            SELECT count(*) FROM pg_catalog.pg_stat_activity AS a
            WHERE a.usesysid = r.oid AND COALESCE(a.backend_type, 'client backend') = 'client backend'
+             AND a.pid <> pg_catalog.pg_backend_pid()
        ) AS role_sessions
 FROM pg_catalog.pg_roles AS r
 WHERE r.rolname = COALESCE(NULLIF(pg_catalog.current_setting('plimsoll.role', true), ''), current_user)

@@ -12,7 +12,7 @@ BEGIN TRANSACTION READ ONLY;
 SET LOCAL statement_timeout = 5000;
 SET LOCAL lock_timeout TO DEFAULT;
 SELECT name AS limit_name, reset_val AS limit_start, source AS limit_source, NULL AS limit_now
-FROM pg_catalog.pg_settings WHERE name = 'lock_timeout';
+FROM pg_catalog.pg_settings WHERE name = 'lock_timeout' /* asked by plimsoll */;
 SET LOCAL lock_timeout = 200;
 SET LOCAL statement_timeout TO DEFAULT;
 SELECT name AS limit_name, reset_val AS limit_start, source AS limit_source,

@@ -2,9 +2,12 @@
 
 use crate::answer::Unreadable;
 use crate::checks::check::{Answers, Check, Thresholds};
-use crate::checks::finding::{Finding, Remedy, State, worst_first};
+use crate::checks::finding::{Finding, State, worst_first};
 use crate::checks::size::size;
 use crate::checks::subject::Subject;
+use crate::indexes::remedy::Invalid;
+use crate::indexes::{INDEXES, Indexes};
+use std::collections::BTreeMap;
 
 pub(super) const I01: Check = Check {
     id: "I01",
@@ -12,6 +15,7 @@ pub(super) const I01: Check = Check {
     why: "a CREATE INDEX CONCURRENTLY that failed leaves an index that costs each write its time and serves \
      no query",
     ask: &[include_str!("invalid.sql")],
+    ask_if_known: &[INDEXES],
     needs_primary: true,
     read,
     ..Check::USUAL
@@ -19,8 +23,11 @@ pub(super) const I01: Check = Check {
 
 fn read(answers: &Answers<'_>, _: &Subject, _: &Thresholds) -> Result<Vec<Finding>, Unreadable> {
     let mut found = Vec::new();
-    for row in answers.rows() {
-        let name = row.text("index_name")?.unwrap_or_default();
+    let indexes = Indexes::of(answers.rows())?.indexes;
+    let covers: BTreeMap<String, String> =
+        indexes.into_iter().filter_map(|index| Some((index.name, index.covered_by?))).collect();
+    for row in answers.rows().filter(|row| row.has("invalid_index")) {
+        let name = row.text("invalid_index")?.unwrap_or_default();
         let table = row.text("table_name")?.unwrap_or_default();
         let subject = format!("index {name}");
         if row.flag("may_be_under_way")? {
@@ -34,30 +41,25 @@ fn read(answers: &Answers<'_>, _: &Subject, _: &Thresholds) -> Result<Vec<Findin
             continue;
         }
         let shown = size(row.number::<f64>("bytes")?.unwrap_or_default());
-        let is_kept = row.flag("is_kept")?;
-        let costs = if is_kept { "each write keeps it up to date" } else { "writes leave it as it is" };
-        // What REINDEX CONCURRENTLY leaves behind is a second copy; a try of anybody else is wanted.
-        let remedy = if row.flag("is_left_over")? {
-            format!("DROP INDEX CONCURRENTLY {name}")
-        } else {
-            format!("REINDEX INDEX CONCURRENTLY {name}")
+        let costs =
+            if row.flag("is_kept")? { "each write keeps it up to date" } else { "writes leave it as it is" };
+        let invalid = Invalid {
+            name,
+            is_left_over: row.flag("is_left_over")?,
+            covered_by: covers.get(name).map(String::as_str),
+            is_unique: row.flag("is_unique")?,
+            equal_rows: row.text("equal_rows")?,
         };
-        let duplicates = if row.flag("is_unique")? {
-            "; it is unique, so rows that are equal stop the rebuild"
-        } else {
-            ""
-        };
+        let reason = invalid.reason();
         found.push(
             Finding::new(
                 State::Warn,
                 subject,
-                format!(
-                    "the index of {table} is not valid ({shown}): no query uses it and {costs}{duplicates}"
-                ),
+                format!("the index of {table} is not valid ({shown}): no query uses it and {costs}{reason}"),
             )
             .source("pg_index.indisvalid")
             .threshold("valid, or being built")
-            .remedy(Remedy::for_good(remedy)),
+            .remedy(invalid.remedy()),
         );
     }
     Ok(worst_first(found))

@@ -29,6 +29,10 @@ WITH RECURSIVE spare AS MATERIALIZED (
     HAVING pg_catalog.sum(pg_catalog.pg_stat_get_numscans(t.part)) = 0
     ORDER BY bytes DESC, t.indexrelid
     LIMIT 1000
+), locked AS MATERIALIZED (
+    SELECT l.relation FROM pg_catalog.pg_locks AS l
+    WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.pid <> pg_catalog.pg_backend_pid()
+      AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
 ), since AS (
     SELECT EXTRACT(epoch FROM pg_catalog.now() - GREATEST(d.stats_reset, a.stats_reset)) AS seconds
     FROM pg_catalog.pg_stat_database AS d CROSS JOIN pg_catalog.pg_stat_archiver AS a
@@ -36,17 +40,18 @@ WITH RECURSIVE spare AS MATERIALIZED (
 )
 SELECT s.seconds AS statistics_seconds,
        (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_replication) AS standbys,
-       CASE WHEN c.oid IS NOT NULL THEN pg_catalog.format('%I.%I', n.nspname, c.relname) END AS index_name,
+       CASE WHEN c.oid IS NOT NULL THEN pg_catalog.format('%I.%I', n.nspname, c.relname) END AS unused_index,
        u.indrelid::pg_catalog.regclass AS table_name,
        u.bytes, u.is_of_expression,
        c.relkind = 'I' AS is_partitioned,
-       pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef(u.indexrelid), '^CREATE INDEX ', 'CREATE INDEX CONCURRENTLY ')
-           AS definition,
+       -- Of a table that is locked it cannot be read without waiting.
+       CASE WHEN NOT EXISTS (SELECT FROM locked AS l WHERE l.relation IN (u.indexrelid, u.indrelid))
+            THEN pg_catalog.pg_get_indexdef(u.indexrelid) END AS definition,
        ts.spcname AS tablespace
 FROM since AS s
 LEFT JOIN unused AS u ON true
 LEFT JOIN pg_catalog.pg_class AS c ON c.oid = u.indexrelid
 LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_tablespace AS ts ON ts.oid = c.reltablespace
-ORDER BY u.bytes DESC, index_name
+ORDER BY u.bytes DESC, unused_index
 LIMIT 1000

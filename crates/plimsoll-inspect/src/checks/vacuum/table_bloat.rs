@@ -2,34 +2,34 @@
 
 use super::size;
 use crate::bloat::tables::{TABLE_BLOAT, Table};
-use crate::bloat::{Estimate, Unknown};
+use crate::bloat::{self, Estimate, Unknown};
 use crate::checks::check::{Check, Threshold, Thresholds};
 use crate::checks::finding::{Finding, Remedy, State, worst_first};
 
 const WARN: Threshold = Threshold {
     name: "table_bloat_warn",
-    default: 30.0,
+    default: bloat::TABLE_WARN,
     unit: "%",
     meaning: "a larger share of waste in a table is a warning, if it is also more than table_bloat_warn_mb",
 };
 
 const WARN_MB: Threshold = Threshold {
     name: "table_bloat_warn_mb",
-    default: 1_024.0,
+    default: bloat::WARN_MB,
     unit: "MB",
     meaning: "waste in a table below this is left alone; a table that is smaller is not looked at",
 };
 
 const CRIT: Threshold = Threshold {
     name: "table_bloat_crit",
-    default: 50.0,
+    default: bloat::CRIT,
     unit: "%",
     meaning: "a larger share of waste in a table makes trouble, if it is also more than table_bloat_crit_mb",
 };
 
 const CRIT_MB: Threshold = Threshold {
     name: "table_bloat_crit_mb",
-    default: 10_240.0,
+    default: bloat::CRIT_MB,
     unit: "MB",
     meaning: "the amount of waste for table_bloat_crit",
 };
@@ -42,7 +42,7 @@ pub(super) const B07: Check = Check {
     why: "every scan, backup and copy of the table carries the waste along, and the cache is filled with it",
     ask: &[TABLE_BLOAT],
     thresholds: &[WARN, WARN_MB, CRIT, CRIT_MB],
-    read: |answers, _, thresholds| {
+    read: |answers, subject, thresholds| {
         let least = thresholds.get(&WARN_MB) * MB;
         let tables: Vec<Table> =
             answers.rows().filter(|row| row.has("bloat_kind")).map(Table::of).collect::<Result<_, _>>()?;
@@ -50,6 +50,10 @@ pub(super) const B07: Check = Check {
         let mut found: Vec<Finding> = large.filter_map(|table| judge(table, thresholds)).collect();
         let smallest = tables.last().map(|table| (table.bytes(), table.considered));
         found.extend(not_looked_at("tables", tables.len(), smallest, least));
+        if found.is_empty() {
+            let sizes = tables.iter().map(Table::bytes);
+            found.extend(none_large_enough("table", sizes, least, &subject.database));
+        }
         Ok(worst_first(found))
     },
     ..Check::USUAL
@@ -135,11 +139,34 @@ pub(super) fn not_looked_at(
     })
 }
 
+/// That all is well because none is large enough to be looked at, if that is so.
+pub(super) fn none_large_enough(
+    what: &str,
+    sizes: impl Iterator<Item = f64>,
+    least: f64,
+    database: &str,
+) -> Option<Finding> {
+    let largest = sizes.reduce(f64::max);
+    let value = match largest {
+        None => format!("there is no {what} with any rows"),
+        Some(largest) => format!(
+            "the largest {what} has {}, and none is looked at that has less than {}",
+            size(largest),
+            size(least)
+        ),
+    };
+    largest
+        .is_none_or(|largest| largest <= least)
+        .then(|| Finding::new(State::Ok, format!("database {database}"), value).source("pg_class.relpages"))
+}
+
 /// What is not known, with what would help.
 pub(super) fn unknown(subject: &str, bytes: f64, why: &Unknown, table: &str) -> Finding {
     let finding = Finding::skipped(subject, format!("{} in size, but {why}", size(bytes)));
     match why {
         Unknown::Dead(_) => finding.remedy(Remedy::for_good(format!("VACUUM (ANALYZE) {table}"))),
+        // A vacuum of the table takes its TOAST table too; an analyze does not.
+        Unknown::NotVacuumed => finding.remedy(Remedy::for_good(format!("VACUUM {table}"))),
         why if why.is_helped_by_analyze() => finding.remedy(Remedy::for_good(format!("ANALYZE {table}"))),
         _ => finding,
     }

@@ -3,9 +3,12 @@
 //! A table past its limit is due, which is as it should be; one that is far past it and had no vacuum for a day is left behind: its
 //! autovacuum is off, is cancelled by statements that want its lock, or its workers are busy elsewhere.
 
-use crate::autovacuum::{AUTOVACUUM, Candidate, Kind};
+use crate::autovacuum::{AUTOVACUUM, Candidate, Kind, LONG_NAP};
 use crate::checks::check::{Check, Threshold, Thresholds};
-use crate::checks::finding::{Finding, Remedy, State, worst_first};
+use crate::checks::finding::{Effect, Finding, Remedy, State, worst_first};
+use crate::checks::server_settings::{SERVER_SETTINGS, ServerSettings};
+use crate::checks::setting_value::time;
+use crate::checks::subject::literal;
 
 const FACTOR: Threshold = Threshold {
     name: "vacuum_lag_factor",
@@ -28,13 +31,21 @@ const LATE: Threshold = Threshold {
     meaning: "a limit that lets more dead rows gather is worth knowing",
 };
 
+const NAP: Threshold = Threshold {
+    name: "autovacuum_naptime_warn",
+    default: LONG_NAP as f64,
+    unit: "s",
+    meaning: "an autovacuum_naptime that is longer is a warning: autovacuum looks at each database that seldom",
+};
+
 pub(super) const B04: Check = Check {
     id: "B04",
     title: "Autovacuum keeps up",
     why: "dead rows that are not removed make tables and indexes grow and every read of them slower",
     ask: &[AUTOVACUUM],
+    ask_if_known: &[SERVER_SETTINGS],
     needs_primary: true,
-    thresholds: &[FACTOR, WITHOUT, LATE],
+    thresholds: &[FACTOR, WITHOUT, LATE, NAP],
     read: |answers, subject, thresholds| {
         let mut found = Vec::new();
         let mut reset = None;
@@ -43,10 +54,11 @@ pub(super) const B04: Check = Check {
             reset = table.reset;
             found.extend(behind(&table, thresholds).or_else(|| late(&table, thresholds)));
         }
+        found.extend(rests(&ServerSettings::read(answers)?, thresholds));
         let young = reset.filter(|age| age.as_secs_f64() < thresholds.get(&WITHOUT));
         if let (true, Some(age)) = (found.is_empty(), young) {
             let why = format!(
-                "nothing is behind so far, but the counters were reset {} minutes ago",
+                "nothing is behind so far, but the counters began {} minutes ago",
                 age.as_secs() / 60
             );
             return Ok(vec![Finding::skipped(format!("database {}", subject.database), why)]);
@@ -78,7 +90,7 @@ fn behind(table: &Candidate, thresholds: &Thresholds) -> Option<Finding> {
         Some(ago) => format!("the last vacuum was {} hours ago", ago.as_secs() / 3_600),
         None => "no vacuum is on record".to_owned(),
     };
-    let why = if table.limits.enabled { "" } else { "; autovacuum is off for it" };
+    let why = cause(table, thresholds);
     let value = match by_dead {
         true => format!("{} dead rows, where autovacuum comes after {limit}; {last}{why}", table.dead),
         false => format!(
@@ -94,6 +106,34 @@ fn behind(table: &Candidate, thresholds: &Thresholds) -> Option<Finding> {
             ))
             .remedy(Remedy::for_good(format!("VACUUM {}", table.table()))),
     )
+}
+
+/// Why autovacuum has not come, where that is known.
+pub(super) fn cause(table: &Candidate, thresholds: &Thresholds) -> String {
+    if !table.limits.enabled {
+        return "; autovacuum is off for it".to_owned();
+    }
+    let nap = table.naptime.map(|nap| nap.as_secs_f64() * 1_000.0);
+    let long = nap.filter(|millis| *millis > thresholds.get(&NAP) * 1_000.0);
+    long.map(|millis| format!("; autovacuum_naptime is {}", time(millis))).unwrap_or_default()
+}
+
+/// Autovacuum that looks seldom is behind everywhere, sooner or later.
+fn rests(settings: &ServerSettings, thresholds: &Thresholds) -> Option<Finding> {
+    const NAPTIME: &str = "autovacuum_naptime";
+    let (setting, most) = (settings.get(NAPTIME)?, thresholds.get(&NAP));
+    let seconds: f64 = setting.value.parse().ok()?;
+    let written = time(seconds * 1_000.0);
+    (seconds > most).then(|| {
+        Finding::new(
+            State::Warn,
+            format!("setting {NAPTIME}"),
+            format!("it is {written}, so a table that is past its limit is taken that much later"),
+        )
+        .source(&setting.source)
+        .threshold(format!("at most {most} s"))
+        .remedy(setting.set(&literal("1min"), Effect::Reload))
+    })
 }
 
 /// A table so large that a fifth of it is too much.

@@ -6,6 +6,7 @@ mod deadlocks;
 mod idle_in_transaction;
 mod long_queries;
 mod oldest_transaction;
+mod prepared;
 mod xmin_horizon;
 
 use tokio_postgres::Client;

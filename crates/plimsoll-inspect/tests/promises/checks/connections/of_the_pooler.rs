@@ -56,6 +56,10 @@ async fn its_version_and_mode_are_told(version: PgBouncerVersion) {
         "{finding:#?}"
     );
     pooled.finds("C06", "pooler mode", State::Ok).await;
+    // The console is a database of its own, always in statement mode, and none of the application's.
+    let listed = pooled.console.simple_query("SHOW DATABASES").await.unwrap();
+    assert!(format!("{listed:?}").contains("statement"), "{listed:?}");
+    assert_eq!(pooled.found("C06").await.findings.len(), 2, "its version and its mode");
 
     if !loses_names {
         pooled.set("max_prepared_statements = 0").await;

@@ -94,3 +94,67 @@ async fn a_partitioned_table_is_one_table_and_what_was_never_counted_is_skipped(
     };
     assert!(unknown.value.ends_with("ANALYZE public.restored"), "{}", unknown.value);
 }
+
+#[tokio::test]
+async fn keys_that_one_index_can_serve_get_one() {
+    let db = test_server::database().await.unwrap();
+    db.execute(TABLES).await.unwrap();
+    db.execute(
+        "CREATE TABLE stores (id int PRIMARY KEY); INSERT INTO stores SELECT generate_series(0, 9); \
+         ALTER TABLE \"Orders\" ADD CONSTRAINT of_store FOREIGN KEY (b) REFERENCES stores, \
+             ADD CONSTRAINT of_shop FOREIGN KEY (b) REFERENCES stores",
+    )
+    .await
+    .unwrap();
+    let mut scene = Scene::at(&db.url(), "postgres").await;
+    scene.thresholds = vec![("foreign_key_rows_warn", 50.0)];
+    let keys = ["of_region", "of_shop", "of_store"];
+    let first = scene.finds("I04", &of("of_region", "\"Orders\""), State::Warn).await;
+    assert!(first.value.ends_with("; one index serves of_shop, of_store too"), "{}", first.value);
+    let Some(Remedy::Sql { run, .. }) = &first.remedy else { panic!("{first:#?}") };
+    assert!(run[0].ends_with("ON public.\"Orders\" (b, \"Region\")"), "{run:?}");
+    for key in &keys[1..] {
+        let other = scene.finds("I04", &of(key, "\"Orders\""), State::Warn).await;
+        let Some(Remedy::Advice { text }) = &other.remedy else { panic!("{other:#?}") };
+        assert_eq!(text, "the index for foreign key of_region serves this one too");
+    }
+    db.execute(&run[0]).await.unwrap();
+    scene.finds_nothing("I04").await;
+    scene.finds_nothing("I02").await;
+}
+
+/// What puts an index right that is there already makes no second one.
+#[tokio::test]
+async fn an_index_that_is_not_valid_is_put_right_and_not_made_again() {
+    let db = test_server::database().await.unwrap();
+    db.execute(TABLES).await.unwrap();
+    let mut scene = Scene::at(&db.url(), "postgres").await;
+    scene.thresholds = vec![("foreign_key_rows_warn", 50.0)];
+    let build = "CREATE INDEX CONCURRENTLY failed ON \"Orders\" (b, \"Region\", (1 / (id - 1)))";
+    scene.owner.batch_execute(build).await.unwrap_err();
+    let finding = scene.finds("I04", &of("of_region", "\"Orders\""), State::Warn).await;
+    let Some(Remedy::Advice { text }) = &finding.remedy else { panic!("{finding:#?}") };
+    assert!(text.starts_with("public.failed would do if it were valid: check I01"), "{text}");
+}
+
+/// Reading the condition of an index waits for whoever has locked its table.
+#[tokio::test]
+async fn a_table_that_is_locked_is_skipped_and_the_others_are_not() {
+    let db = test_server::database().await.unwrap();
+    db.execute(TABLES).await.unwrap();
+    db.execute(
+        "CREATE TABLE locked (id int, a int, b int, CONSTRAINT of_locked FOREIGN KEY (a, b) REFERENCES regions); \
+         INSERT INTO locked SELECT n, 1, 1 FROM generate_series(1, 100) AS n; ANALYZE locked; \
+         CREATE INDEX partly ON locked (a, b) WHERE id > 5",
+    )
+    .await
+    .unwrap();
+    let mut scene = Scene::at(&db.url(), "postgres").await;
+    scene.thresholds = vec![("foreign_key_rows_warn", 50.0)];
+    scene.finds("I04", &of("of_locked", "locked"), State::Warn).await;
+    let locker = crate::session::session(&db, None, "locker").await;
+    locker.batch_execute("BEGIN; LOCK locked").await.unwrap();
+    let skipped = scene.finds("I04", &of("of_locked", "locked"), State::Skipped).await;
+    assert!(skipped.value.contains("has locked public.locked"), "{}", skipped.value);
+    scene.finds("I04", &of("of_region", "\"Orders\""), State::Warn).await;
+}

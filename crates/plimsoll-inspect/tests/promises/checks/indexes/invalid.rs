@@ -21,18 +21,89 @@ async fn with_failed_index(db: &TestDatabase) -> Scene {
 #[tokio::test]
 async fn an_index_whose_build_failed_is_found_and_rebuilt() {
     let db = test_server::database().await.unwrap();
-    let scene = with_failed_index(&db).await;
-    let finding = scene.finds("I01", "index public.once", State::Warn).await;
+    db.execute("CREATE TABLE orders (id int); INSERT INTO orders VALUES (0), (1)").await.unwrap();
+    let scene = Scene::at(&db.url(), "postgres").await;
+    scene.finds_nothing("I01").await;
+    let build = "CREATE INDEX CONCURRENTLY shares ON orders ((100 / id))";
+    scene.owner.batch_execute(build).await.unwrap_err();
+    let finding = scene.finds("I01", "index public.shares", State::Warn).await;
     assert!(finding.value.contains("the index of public.orders is not valid"), "{}", finding.value);
-    assert!(finding.value.contains("rows that are equal stop the rebuild"), "{}", finding.value);
-    db.execute("DELETE FROM orders").await.unwrap();
+    db.execute("DELETE FROM orders WHERE id = 0").await.unwrap();
     scene.is_remedied("I01", &finding).await;
     scene.finds_nothing("I01").await;
     assert_eq!(
-        db.execute("SELECT FROM pg_class WHERE relname = 'once'").await.unwrap().len(),
+        db.execute("SELECT FROM pg_class WHERE relname = 'shares'").await.unwrap().len(),
         1,
         "it is kept"
     );
+}
+
+/// A rebuild fails as the build did, so none is offered without a look at the rows.
+#[tokio::test]
+async fn rows_that_are_equal_are_asked_for_before_a_unique_index_is_rebuilt() {
+    let db = test_server::database().await.unwrap();
+    let scene = with_failed_index(&db).await;
+    let rebuild = "REINDEX INDEX CONCURRENTLY public.once";
+    scene.owner.batch_execute(rebuild).await.expect_err("the rows are equal still");
+    scene.owner.batch_execute("DROP INDEX public.once_ccnew").await.unwrap();
+    let finding = scene.finds("I01", "index public.once", State::Warn).await;
+    let Some(Remedy::Advice { text }) = &finding.remedy else { panic!("{finding:#?}") };
+    assert!(text.contains(rebuild) && text.contains("DROP INDEX CONCURRENTLY public.once"), "{text}");
+    let query = question_in(text);
+    assert_eq!(
+        query,
+        "SELECT id, pg_catalog.count(*) FROM public.orders WHERE id IS NOT NULL GROUP BY id HAVING pg_catalog.count(*) > 1"
+    );
+    let equal = scene.owner.query(query, &[]).await.unwrap();
+    assert_eq!((equal.len(), equal[0].get::<_, i64>(1)), (1, 2));
+    db.execute("DELETE FROM orders").await.unwrap();
+    assert!(scene.owner.query(query, &[]).await.unwrap().is_empty());
+    scene.owner.batch_execute(rebuild).await.unwrap();
+    scene.finds_nothing("I01").await;
+}
+
+/// Expressions, conditions, odd names; and what is locked is not waited for.
+#[tokio::test]
+async fn the_question_for_equal_rows_is_that_of_the_index() {
+    let db = test_server::database().await.unwrap();
+    db.execute(
+        "CREATE TABLE \"Odd one\" (\"A b\" text, n int); \
+         INSERT INTO \"Odd one\" VALUES ('x', 1), ('X', 2), (NULL, 1), (NULL, 1), ('y', -1), ('Y', -1)",
+    )
+    .await
+    .unwrap();
+    let scene = Scene::at(&db.url(), "postgres").await;
+    let build =
+        "CREATE UNIQUE INDEX CONCURRENTLY once ON \"Odd one\" (lower(\"A b\")) INCLUDE (n) WHERE n > 0";
+    scene.owner.batch_execute(build).await.unwrap_err();
+    let finding = scene.finds("I01", "index public.once", State::Warn).await;
+    let Some(Remedy::Advice { text }) = &finding.remedy else { panic!("{finding:#?}") };
+    let equal = scene.owner.query(question_in(text), &[]).await.unwrap();
+    let found: Vec<(Option<String>, i64)> = equal.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(found, [(Some("x".to_owned()), 2)], "neither nulls nor what the index leaves out: {text}");
+    let locker = session(&db, None, "locker").await;
+    locker.batch_execute("BEGIN; LOCK \"Odd one\"").await.unwrap();
+    let finding = scene.finds("I01", "index public.once", State::Warn).await;
+    let Some(Remedy::Advice { text }) = &finding.remedy else { panic!("{finding:#?}") };
+    assert!(text.contains("its table is locked now"), "{text}");
+}
+
+/// The query that an advice names.
+fn question_in(text: &str) -> &str {
+    let begin = text.find("SELECT ").expect("there is a query");
+    let end = text[begin..].find(". When").expect("it ends") + begin;
+    &text[begin..end]
+}
+
+#[tokio::test]
+async fn where_another_index_does_its_work_it_is_dropped() {
+    let db = test_server::database().await.unwrap();
+    let scene = with_failed_index(&db).await;
+    db.execute("DELETE FROM orders; CREATE UNIQUE INDEX again ON orders (id)").await.unwrap();
+    let finding = scene.finds("I01", "index public.once", State::Warn).await;
+    assert!(finding.value.ends_with("; public.again does all that it would do"), "{}", finding.value);
+    scene.is_remedied("I01", &finding).await;
+    scene.finds_nothing("I02").await;
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Checks I.
 
+mod covered;
 mod foreign_keys;
 mod invalid;
+mod not_valid;
 mod unused;

@@ -89,3 +89,24 @@ async fn a_locked_table_does_not_hold_it_up() {
     holder.batch_execute("BEGIN; LOCK locked").await.unwrap();
     scene.comes_to_find("B05", "table public.locked", State::Warn).await;
 }
+
+/// Autovacuum comes once a minute; of what was made just now it could not have come yet. A day later it could.
+#[tokio::test]
+async fn a_young_database_is_told_once_and_as_nothing_to_do() {
+    let (db, mut scene) = database().await;
+    does(&scene, &["SELECT pg_stat_reset()"]).await;
+    for table in ["a", "b"] {
+        let make = format!("CREATE TABLE {table} (id int)");
+        let fill = format!("INSERT INTO {table} SELECT generate_series(1, 500)");
+        does(&scene, &[&make, &fill]).await;
+    }
+    let about = format!("database {}", db.name());
+    let skipped = scene.comes_to_find("B05", &about, State::Skipped).await;
+    assert!(skipped.value.contains("past "), "{}", skipped.value);
+    assert!(skipped.value.contains("goes back 0 minutes only"), "{}", skipped.value);
+    scene.is_silent("B05", "table public.a").await;
+    // As if the counters were older than that.
+    scene.thresholds = vec![("analyze_lag_warn", 0.0)];
+    scene.comes_to_find("B05", "table public.a", State::Warn).await;
+    scene.is_silent("B05", &about).await;
+}

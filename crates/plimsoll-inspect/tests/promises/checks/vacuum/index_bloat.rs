@@ -34,5 +34,7 @@ async fn it_fires_and_is_put_right() {
         scene.is_silent("B08", "index public.t_id").await;
         scene.thresholds.pop();
     }
+    scene.thresholds.push(("index_bloat_crit_mb", 0.5));
+    let finding = scene.finds("B08", "index public.t_id", State::Crit).await;
     scene.is_remedied("B08", &finding).await;
 }

@@ -17,6 +17,10 @@ async fn it_fires_with_its_method_and_is_put_right() {
         .await;
     let subject = "table public.mostly_dead";
     scene.is_silent("B07", subject).await;
+    let small = scene.found("B07").await;
+    assert_eq!(small.state(), State::Ok);
+    let said = "the largest table has 3 MB, and none is looked at that has less than 500 MB";
+    assert_eq!(small.findings[0].value, said);
     scene.thresholds = vec![("table_bloat_warn_mb", 1.0)];
     let finding = scene.comes_to_find("B07", subject, State::Warn).await;
     assert!(
@@ -49,7 +53,9 @@ async fn without_statistics_it_is_skipped_and_never_ok() {
     does(&scene, &["SELECT pg_stat_reset()"]).await;
     let finding = scene.comes_to_find("B07", subject, State::Skipped).await;
     assert!(
-        finding.value.contains("the server's counters were reset after its last analyze"),
+        finding.value.contains(
+            "no analyze of it is on record (there was none, or the counters were begun anew since)"
+        ),
         "{}",
         finding.value
     );
@@ -90,4 +96,29 @@ async fn of_a_toast_table_the_least_is_told_or_nothing() {
     );
     // Rewritten, it is full: that it is at least 0 % waste is no answer either, and no worse than before.
     scene.is_remedied("B07", &finding).await;
+}
+
+/// A vacuum counts rows and knows nothing of the columns: that is no reset of the counters.
+#[tokio::test]
+async fn what_is_missing_is_told_as_it_is() {
+    let (_db, mut scene) = database().await;
+    scene.thresholds = vec![("table_bloat_warn_mb", 0.1)];
+    let make = "CREATE TABLE vacuumed (id int, body text) WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off)";
+    let external = "ALTER TABLE vacuumed ALTER body SET STORAGE EXTERNAL";
+    let fill = "INSERT INTO vacuumed SELECT i, repeat('x', 4000) FROM generate_series(1, 8000) AS i";
+    does(&scene, &[make, external, fill]).await;
+    // An analyze tells nothing of long values; a vacuum does.
+    let about = "TOAST of table public.vacuumed";
+    let finding = scene.comes_to_find("B07", about, State::Skipped).await;
+    assert!(finding.value.contains("no vacuum of it is on record"), "{}", finding.value);
+    does(&scene, &["ANALYZE vacuumed"]).await;
+    scene.finds("B07", about, State::Skipped).await;
+    let Some(plimsoll_inspect::checks::Remedy::Sql { run, .. }) = &finding.remedy else {
+        panic!("{finding:#?}")
+    };
+    assert_eq!(*run, ["VACUUM public.vacuumed"]);
+    does(&scene, &[run[0].as_str()]).await;
+    let after = scene.found("B07").await;
+    let same = after.findings.iter().find(|other| other.subject == about);
+    assert!(same.is_none_or(|same| !same.value.contains("on record")), "{after:#?}");
 }

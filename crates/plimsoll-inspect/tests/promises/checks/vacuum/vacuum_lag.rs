@@ -73,7 +73,30 @@ async fn counters_that_are_young_prove_nothing() {
     let (db, mut scene) = database().await;
     does(&scene, &["SELECT pg_stat_reset()", "CREATE TABLE t (id int)", "INSERT INTO t VALUES (1)"]).await;
     let skipped = scene.comes_to_find("B04", &format!("database {}", db.name()), State::Skipped).await;
-    assert_eq!(skipped.value, "nothing is behind so far, but the counters were reset 0 minutes ago");
+    assert_eq!(skipped.value, "nothing is behind so far, but the counters began 0 minutes ago");
     scene.thresholds = vec![("vacuum_lag_warn", 0.0)];
     scene.finds_nothing("B04").await;
+}
+
+/// Who is behind is told with the cause, and the cause by itself.
+#[tokio::test]
+async fn autovacuum_that_looks_seldom_is_found_and_looks_again() {
+    let cluster = plimsoll_embedded::Cluster::start().await.unwrap();
+    let scene = crate::checks::scene::Scene::at(&cluster.url("postgres"), "postgres").await;
+    let about = "setting autovacuum_naptime";
+    scene.is_silent("B04", about).await;
+    does(&scene, &["ALTER SYSTEM SET autovacuum_naptime = '1d'", "SELECT pg_reload_conf()"]).await;
+    let finding = scene.comes_to_find("B04", about, State::Warn).await;
+    assert!(finding.value.starts_with("it is 1d, so a table"), "{}", finding.value);
+    does(
+        &scene,
+        &["CREATE TABLE jobs (id int)", "INSERT INTO jobs SELECT generate_series(1, 1000)", "VACUUM jobs"],
+    )
+    .await;
+    does(&scene, &["DELETE FROM jobs"]).await;
+    let mut scene = scene;
+    scene.thresholds = vec![("vacuum_lag_warn", 0.0)];
+    let behind = scene.comes_to_find("B04", "table public.jobs", State::Warn).await;
+    assert!(behind.value.ends_with("; autovacuum_naptime is 1d"), "{}", behind.value);
+    scene.is_remedied("B04", &finding).await;
 }

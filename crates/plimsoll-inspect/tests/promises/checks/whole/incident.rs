@@ -95,6 +95,40 @@ async fn a_locked_catalog_holds_up_each_question_for_a_moment_only() {
     }
 }
 
+/// A migration holds one table. What can be known without waiting for it is told, of it and of all others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_is_locked_holds_up_no_question() {
+    let cluster = server().await;
+    let locker = session_at(&cluster.url("postgres"), None, "locker").await;
+    locker
+        .batch_execute(
+            "CREATE TABLE parents (id int PRIMARY KEY); \
+             CREATE TABLE busy (id serial PRIMARY KEY, parent int REFERENCES parents, note text, CHECK (id > 0)); \
+             INSERT INTO parents VALUES (1); INSERT INTO busy (parent, note) SELECT 1, n::text FROM generate_series(1, 20000) AS n; \
+             CREATE INDEX partly ON busy (parent) WHERE note <> ''; CREATE INDEX lowered ON busy (lower(note)); \
+             CREATE INDEX again ON busy (lower(note)); \
+             ALTER TABLE busy ADD CONSTRAINT later CHECK (id < 1000000) NOT VALID; \
+             CREATE TABLE parts (id int) PARTITION BY RANGE (id); \
+             CREATE TABLE part PARTITION OF parts FOR VALUES FROM (0) TO (9); CREATE INDEX ON parts ((id + 1))",
+        )
+        .await
+        .unwrap();
+    let twice = "CREATE UNIQUE INDEX CONCURRENTLY once ON busy (parent, (note <> ''))";
+    locker.batch_execute(twice).await.unwrap_err();
+    let asker = asker(&cluster, None).await;
+    for lock in ["busy", "parts", "parents, busy, parts"] {
+        locker
+            .batch_execute(&format!("BEGIN; LOCK {lock}; SELECT pg_stat_force_next_flush()"))
+            .await
+            .unwrap();
+        let asking = Asking { role: "guest", ..Asking::default() };
+        let found = report(&asker, &asking, Duration::from_secs(30)).await;
+        assert!(!says(&found, "for a lock that another session holds"), "{lock}: {found:#?}");
+        assert!(!says(&found, "it took more than"), "{lock}: {found:#?}");
+        locker.batch_execute("ROLLBACK").await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_whose_connections_are_all_used_is_looked_at_over_one_that_is_reserved() {
     let cluster = server().await;

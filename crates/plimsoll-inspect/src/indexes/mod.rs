@@ -8,16 +8,26 @@
 //! What the counters cannot tell: scans on standbys are counted there. And a young counter says little, which is why
 //! [`Indexes::counted_for`] comes with the answer.
 
+pub mod remedy;
+
 use crate::answer::{Row, Unreadable, rows};
+use crate::checks::finding::Remedy;
 use crate::checks::subject::literal;
+use crate::mark::without_comment;
+use remedy::Invalid;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio_postgres::SimpleQueryMessage;
 
-const INDEXES: &str = include_str!("sql/indexes.sql");
+/// Asks for the worst of all indexes, at most [`MOST`].
+pub(crate) const INDEXES: &str = include_str!("../sql/indexes.sql");
 
 /// The most indexes that can be asked for.
 pub const MOST: u32 = 1_000;
+
+/// For so many days scans have to be counted before an index without one is called unused.
+pub const UNUSED_DAYS: u32 = 30;
 
 /// The question for so many indexes, at least one and at most [`MOST`]: those of these tables, or the worst of all. A table is named
 /// by its schema and its name as the server has them; without a schema it is meant in every one.
@@ -27,8 +37,9 @@ pub fn question(tables: &[(Option<&str>, &str)], limit: u32) -> String {
     for (schema, table) in tables {
         named.push_str(&format!(", ({}, {})", literal(schema.unwrap_or_default()), literal(table)));
     }
-    // The tables last: a name may hold anything.
-    INDEXES.replace("{limit}", &limit.clamp(1, MOST).to_string()).replace("{tables}", &named)
+    // The text of the question has no such comment elsewhere, and a name that holds one comes in after the search.
+    let question = without_comment(INDEXES).replace("/* tables */", &named);
+    format!("SET LOCAL plimsoll.indexes_most = {};\n{question}", limit.clamp(1, MOST))
 }
 
 /// Indexes, the worst first.
@@ -90,8 +101,23 @@ pub struct Index {
     pub is_partitioned: bool,
     /// It is the index of a partition.
     pub is_of_partition: bool,
-    /// The statement that drops it, where it stands out and may be dropped. `definition` brings it back.
-    pub drop: Option<String>,
+    /// A session may be building it: whose progress that is, this role may not see.
+    pub may_be_under_way: bool,
+    /// A rebuild that failed, or was stopped, left it behind.
+    pub is_left_over: bool,
+    /// Its tablespace, where that is not the one of the database.
+    pub tablespace: Option<String>,
+    /// The question for the rows with equal keys, where those may keep a unique index from being valid.
+    pub equal_rows: Option<String>,
+    /// The statement that drops or rebuilds it. All that are told may be run together: of indexes that do the same work one stays.
+    pub run: Option<String>,
+    /// The statements that make again what is dropped; none for an index that is not valid.
+    pub undo: Vec<String>,
+    /// What to do, where no statement alone does it; or why it is better to wait.
+    pub advice: Option<String>,
+    /// Nothing speaks against a drop but that something may be lost.
+    #[serde(skip)]
+    pub(crate) may_be_dropped: bool,
 }
 
 impl Index {
@@ -122,8 +148,34 @@ impl Index {
             serves_foreign_key: row.flag("serves_foreign_key")?,
             is_partitioned: row.flag("is_partitioned")?,
             is_of_partition: row.flag("is_of_partition")?,
-            drop: text("drop_index")?,
+            may_be_under_way: row.flag("may_be_under_way")?,
+            is_left_over: row.flag("is_left_over")?,
+            tablespace: text("tablespace")?,
+            equal_rows: text("equal_rows")?,
+            may_be_dropped: row.flag("may_be_dropped")?,
+            ..Index::default()
         })
+    }
+
+    /// As one that is not valid.
+    fn invalid(&self) -> Invalid<'_> {
+        Invalid {
+            name: &self.name,
+            is_left_over: self.is_left_over,
+            covered_by: self.covered_by.as_deref(),
+            is_unique: self.is_unique,
+            equal_rows: self.equal_rows.as_deref(),
+        }
+    }
+
+    fn take(&mut self, remedy: Remedy) {
+        match remedy {
+            Remedy::Sql { run, undo, .. } => {
+                self.run = run.into_iter().next();
+                self.undo = undo;
+            }
+            Remedy::Advice { text } => self.advice = Some(text),
+        }
     }
 }
 
@@ -133,8 +185,13 @@ impl Indexes {
     /// # Errors
     /// The answer is not one to this question.
     pub fn read(answer: &[SimpleQueryMessage]) -> Result<Self, Unreadable> {
+        Indexes::of(rows(answer))
+    }
+
+    /// The same of rows, which may be those of other questions too.
+    pub(crate) fn of<'a>(rows: impl Iterator<Item = Row<'a>>) -> Result<Self, Unreadable> {
         let mut found = Indexes::default();
-        for row in rows(answer).filter(|row| row.has("standing_out")) {
+        for row in rows.filter(|row| row.has("standing_out")) {
             let count = |column| row.number::<u64>(column).map(Option::unwrap_or_default);
             found.tables_count = count("tables_count")?;
             found.indexes_count = count("indexes_count")?;
@@ -149,5 +206,47 @@ impl Indexes {
             }
         }
         Ok(found)
+    }
+
+    /// Whether scans have been counted for long enough to call an index unused.
+    #[must_use]
+    pub fn unused_is_known(&self, unused_after: Duration) -> bool {
+        self.counted_for.is_some_and(|time| time >= unused_after)
+    }
+
+    /// The indexes that are named as doing the work of others: they stay while those go.
+    #[must_use]
+    pub fn that_stay(&self) -> BTreeSet<String> {
+        self.indexes.iter().filter_map(|index| index.covered_by.clone()).collect()
+    }
+
+    /// Says for each that stands out what to do, such that all of it can be done together. That an index is unused counts once scans
+    /// have been counted for so long, and only where no standby has scans of its own.
+    pub fn advise(&mut self, unused_after: Duration) {
+        let (is_known, stay) = (self.unused_is_known(unused_after), self.that_stay());
+        let standbys = self.standbys;
+        for index in self.indexes.iter_mut().filter(|index| index.stands_out()) {
+            if index.is_invalid {
+                let remedy = index.invalid().remedy();
+                index.take(remedy);
+            } else if !index.may_be_dropped {
+                // Something else needs it.
+            } else if index.covered_by.is_some() {
+                let remedy = remedy::drop(index);
+                index.take(remedy);
+            } else if !is_known {
+                index.advice = Some("skipped: scans have not been counted for long enough".to_owned());
+            } else if stay.contains(&index.name) {
+                index.advice = Some(
+                    "it does the work of those that are dropped above; look again when they are gone"
+                        .to_owned(),
+                );
+            } else if standbys > 0 {
+                index.advice = Some("ask the standbys first, which count their own scans".to_owned());
+            } else {
+                let remedy = remedy::drop(index);
+                index.take(remedy);
+            }
+        }
     }
 }
