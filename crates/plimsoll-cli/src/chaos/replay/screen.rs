@@ -1,0 +1,62 @@
+//! What was played, and the verdicts of both clients beside each other.
+
+use super::super::promises::Held;
+use super::{Found, Outcome, Played};
+use crate::columns::{lines, lines_from, span};
+use crate::show::paint::{self, paint};
+use plimsoll_inspect::checks::State;
+use std::fmt::Write;
+
+/// Where what is told of a client begins.
+const INDENT: usize = 21;
+
+pub(super) fn text(name: &str, outcome: &Outcome) -> String {
+    let mut text = format!("{}\n", paint(paint::BOLD, name));
+    text.push_str(&lines_from(2, &outcome.story, 2));
+    for (name, played) in [("guarded", &outcome.guarded), ("unguarded", &outcome.unguarded)] {
+        let _ = write!(text, "\n  {}", paint(paint::BOLD, name));
+        let head = format!("  {name}: ").len();
+        let said = lines_from(head, &format!("{}; {}", played.client, numbers(played)), 4);
+        let _ = write!(text, ": {}", said.get(head..).unwrap_or_default());
+    }
+    for promise in &outcome.promises {
+        let _ = write!(text, "\n  {}", lines(&promise.said, 2));
+        for (name, found) in [("guarded", &promise.guarded), ("unguarded", &promise.unguarded)] {
+            let _ = write!(text, "    {name:<10}");
+            text.push_str(&verdict(found));
+        }
+    }
+    let end = match (outcome.held(), outcome.promises.iter().all(|it| it.unguarded.held == Held::Held)) {
+        (Held::Held, false) => "The guarded client held every promise.",
+        (Held::Held, true) => "Both clients held every promise: on this machine the outage was too small to show a difference.",
+        _ => "The guarded client BROKE a promise.",
+    };
+    let _ = write!(text, "\n  {}", lines(end, 2));
+    text
+}
+
+fn verdict(found: &Found) -> String {
+    let (word, state) = match found.held {
+        Held::Held => ("held", State::Ok),
+        Held::Broken => ("BROKEN", State::Crit),
+        Held::Unknown => ("unknown", State::Skipped),
+    };
+    let body = lines_from(INDENT, &found.told, INDENT);
+    let blanks = " ".repeat(7_usize.saturating_sub(word.len()));
+    format!("{}{blanks}{}", paint(paint::of(state), word), body.get(INDENT..).unwrap_or_default())
+}
+
+fn numbers(played: &Played) -> String {
+    let served = played.calls.iter().filter(|call| call.is_served()).count();
+    let slowest = played.calls.iter().map(|call| call.took).max().unwrap_or_default();
+    let mut told = format!(
+        "{} calls, {served} served, {} not, the slowest {}",
+        played.calls.len(),
+        played.calls.len() - served,
+        span(slowest)
+    );
+    for note in &played.notes {
+        let _ = write!(told, "; {note}");
+    }
+    told
+}
