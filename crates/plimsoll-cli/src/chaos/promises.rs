@@ -351,7 +351,7 @@ mod tests {
         let late = seen(|at| if at < 6 { well(at) } else { (Answer::None, 6.0) }, |_| 200);
         let (verdict, told) = held(&all, &late, Promise::Answers);
         assert_eq!(verdict, Held::Broken);
-        assert_eq!(told, "14 of 20 had no answer within 5s; the longest was waited for 6.0 s");
+        assert_eq!(told, "14 of 20 had no answer within 5 s; the longest was waited for 6.0 s");
         let (verdict, told) = held(&all, &late, Promise::Recovery);
         assert_eq!((verdict, told.contains("was asked 9.0 s after the fault")), (Held::Broken, true), "{told}");
         let failed = seen(|at| if at == 4 { (Answer::of(500), 0.1) } else { well(at) }, |_| 200);

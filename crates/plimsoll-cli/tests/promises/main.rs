@@ -5,6 +5,7 @@ mod a_stall_that_is_over_can_be_looked_at;
 mod an_interrupt_leaves_nothing_behind;
 mod apply;
 mod bloat;
+mod chaos;
 mod connecting;
 mod doctor;
 mod each_code_is_explained;

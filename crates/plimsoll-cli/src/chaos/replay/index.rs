@@ -25,7 +25,7 @@ const SCENE: &str = "
 
 const INDEX: &str = "CREATE INDEX ON orders (as_if_it_were_large(id))";
 const WRITE: &str = "INSERT INTO orders VALUES ($1)";
-const READ: &str = "SELECT FROM customers WHERE id = $1 % 100 + 1";
+const READ: &str = "SELECT FROM customers WHERE id = $1::bigint % 100 + 1";
 
 /// Connections of each client.
 const SIZE: usize = 8;

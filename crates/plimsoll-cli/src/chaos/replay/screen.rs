@@ -5,6 +5,7 @@ use super::{Found, Outcome, Played};
 use crate::columns::{lines, lines_from, span};
 use crate::show::paint::{self, paint};
 use plimsoll_inspect::checks::State;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Where what is told of a client begins.
@@ -50,11 +51,19 @@ fn numbers(played: &Played) -> String {
     let served = played.calls.iter().filter(|call| call.is_served()).count();
     let slowest = played.calls.iter().map(|call| call.took).max().unwrap_or_default();
     let mut told = format!(
-        "{} calls, {served} served, {} not, the slowest {}",
+        "{} calls, the slowest {}; {served} served, {} not",
         played.calls.len(),
-        played.calls.len() - served,
-        span(slowest)
+        span(slowest),
+        played.calls.len() - served
     );
+    let mut whys: BTreeMap<&str, usize> = BTreeMap::new();
+    for call in played.calls.iter().filter(|call| !call.is_served()) {
+        *whys.entry(call.why()).or_default() += 1;
+    }
+    if !whys.is_empty() {
+        let whys: Vec<String> = whys.iter().map(|(why, many)| format!("{many} {why}")).collect();
+        let _ = write!(told, " ({})", whys.join(", "));
+    }
     for note in &played.notes {
         let _ = write!(told, "; {note}");
     }
