@@ -38,7 +38,9 @@ impl Place {
     pub(super) fn new(name: &str, url: &str, token: Option<&str>) -> Result<Self> {
         let uri: Uri = url.parse().with_context(|| format!("{name} is no URL"))?;
         if uri.scheme_str() != Some("http") {
-            bail!("{name} takes http://HOST:PORT/PATH: the address of the service itself, not that of a proxy with TLS");
+            bail!(
+                "{name} takes http://HOST:PORT/PATH: the address of the service itself, not that of a proxy with TLS"
+            );
         }
         let authority = uri.authority().with_context(|| format!("{name} has no host"))?;
         if authority.as_str().contains('@') {
@@ -71,13 +73,14 @@ impl Place {
     /// Dropping it closes the connection.
     pub(super) async fn ask(&self, limit: Duration) -> Answer {
         match timeout(limit, self.exchange()).await {
-            Ok(Ok(status)) => Answer::of(status),
+            Ok(Ok((status, says_retry))) => Answer::of(status, says_retry),
             Ok(Err(error)) => Answer::Broken(error.to_string()),
             Err(_) => Answer::None,
         }
     }
 
-    async fn exchange(&self) -> Result<u16> {
+    /// The status, and whether the answer says when to try again.
+    async fn exchange(&self) -> Result<(u16, bool)> {
         let wire = TcpStream::connect((self.host.as_str(), self.port)).await.context("no connection")?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(wire)).await.context("no HTTP")?;
         let mut request = Request::get(&self.path).header(header::HOST, &self.authority);
@@ -87,10 +90,10 @@ impl Place {
         let request = request.body(Empty::<Bytes>::new()).context("the request cannot be made")?;
         let ask = async {
             let response = sender.send_request(request).await.context("it ended before the answer")?;
-            let status = response.status().as_u16();
+            let said = (response.status().as_u16(), response.headers().contains_key(header::RETRY_AFTER));
             let body = Limited::new(response.into_body(), LARGEST).collect().await;
             body.map_err(|_| anyhow::anyhow!("its body broke off"))?;
-            Ok(status)
+            Ok(said)
         };
         // The connection is driven here, so that it ends with the question.
         tokio::pin!(connection);

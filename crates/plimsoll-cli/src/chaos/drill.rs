@@ -68,21 +68,27 @@ impl Drill {
                 "a session of its own holds SHARE ROW EXCLUSIVE on {table} for {span} while a slow statement runs: what \
                  writes the table waits, what reads it does not"
             ),
-            Drill::SlowQuery => format!("{} sessions of its own compute without a pause for {span}", options.sessions),
+            Drill::SlowQuery => {
+                format!("{} sessions of its own compute without a pause for {span}", options.sessions)
+            }
             Drill::LockPileUp => format!(
                 "a session of its own holds ACCESS EXCLUSIVE on {table} for {span}: what reads or writes the table waits"
             ),
             Drill::Freeze => format!(
                 "nothing passes between the service and the database for {span}, and no connection is closed"
             ),
-            Drill::Cut => "every connection of the service is reset at once; new ones are carried on".to_owned(),
+            Drill::Cut => {
+                "every connection of the service is reset at once; new ones are carried on".to_owned()
+            }
             Drill::ConnectionExhaustion => format!(
                 "sessions of its own take every connection that the server has left for {span}, except those reserved for \
                  superusers and operators"
             ),
             Drill::Restart => match &options.restart_command {
                 Some(command) => format!("runs `{command}` and waits until the database answers again"),
-                None => format!("every connection of the service is reset, and new ones are refused for {span}"),
+                None => {
+                    format!("every connection of the service is reset, and new ones are refused for {span}")
+                }
             },
         }
     }
@@ -106,11 +112,16 @@ impl Drill {
             Drill::Restart if options.restart_command.is_some() => {
                 "when the command has ended; what it does is its own matter".to_owned()
             }
-            Drill::Freeze | Drill::Cut | Drill::Restart => format!(
-                "after {}, and at ^C; if this command is killed, its proxy is gone with it, and the service has no database \
-                 until it is pointed back",
-                in_words(if self == Drill::Cut { Duration::ZERO } else { options.fault_for })
-            ),
+            Drill::Freeze | Drill::Cut | Drill::Restart => {
+                let when = match self {
+                    Drill::Cut => "at once".to_owned(),
+                    _ => format!("after {}, and at ^C", in_words(options.fault_for)),
+                };
+                format!(
+                    "{when}; if this command is killed, its proxy is gone with it, and the service has no database until it is \
+                     pointed back"
+                )
+            }
         }
     }
 
@@ -169,7 +180,7 @@ impl Drill {
 }
 
 /// A name as the server reads it: quotes stay, what has none is quoted part by part, so that nothing but a name gets through.
-fn quoted_name(name: &str) -> String {
+pub(super) fn quoted_name(name: &str) -> String {
     let mut parts = Vec::new();
     let (mut part, mut is_quoted) = (String::new(), false);
     let mut letters = name.trim().chars().peekable();

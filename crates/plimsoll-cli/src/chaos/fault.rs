@@ -167,10 +167,16 @@ impl<'a> Means<'a> {
             }
         }
         if let Some(error) = refused.filter(|error| sessions.is_empty() || !is_full(error)) {
-            return Err(error.context("no more connections could be opened, for another reason than their number"));
+            return Err(
+                error.context("no more connections could be opened, for another reason than their number")
+            );
         }
         ensure!(!sessions.is_empty(), "the server has no connection left to take");
-        let done = format!("{} connections were taken, {} are left reserved", sessions.len() + 1, self.known.reserved);
+        let done = format!(
+            "{} connections were taken, {} are left reserved",
+            sessions.len() + 1,
+            self.known.reserved
+        );
         sessions.push(looker);
         Ok((Kind::Connections(sessions), done))
     }
@@ -188,9 +194,13 @@ fn is_full(error: &anyhow::Error) -> bool {
 fn not_taken(statement: &str, error: &tokio_postgres::Error) -> anyhow::Error {
     match error.as_db_error() {
         Some(said) if *said.code() == SqlState::LOCK_NOT_AVAILABLE => {
-            anyhow::anyhow!("other sessions hold the table, and did not let go of it within 2 s ({statement})")
+            anyhow::anyhow!(
+                "other sessions hold the table, and did not let go of it within 2 s ({statement})"
+            )
         }
-        Some(said) => anyhow::anyhow!("the server refuses {statement}: {} ({})", said.message(), said.code().code()),
+        Some(said) => {
+            anyhow::anyhow!("the server refuses {statement}: {} ({})", said.message(), said.code().code())
+        }
         None => anyhow::anyhow!("the connection was lost at {statement}"),
     }
 }

@@ -8,20 +8,22 @@
 //! |---|---|
 //! | `options` | the command line, and what of it cannot be |
 //! | `drill` | the drills: what each does, how it ends, what it says to the server |
-//! | `promises` | what must hold, and whether it did (pure) |
+//! | `promises`, `judge` | what must hold, and whether it did (pure) |
 //! | `production` | whether a database looks like one in production (pure) |
 //! | `record` | what was seen |
 //! | `ask_service` | one question to the service |
 //! | `server` | the database: what is known of it, and who is connected |
 //! | `watch` | questions at fixed times, and looks at the sessions |
 //! | `fault` | brings a fault on and ends it |
-//! | `screen` | the plan and the verdicts as text |
+//! | `screen`, `page` | the plan and the verdicts as text, the verdicts as HTML |
 //! | `replay` | well-known outages in small, on a private server |
 
 mod ask_service;
 mod drill;
 mod fault;
+mod judge;
 mod options;
+mod page;
 mod production;
 mod promises;
 mod record;
@@ -33,6 +35,7 @@ mod watch;
 pub use options::Options;
 
 use crate::interrupts::Interrupts;
+use crate::page::PageFile;
 use crate::{Ended, prompt, show};
 use anyhow::{Context, Result, bail, ensure};
 use ask_service::Place;
@@ -50,7 +53,10 @@ use watch::{Watch, Watched};
 /// How much longer than the promise the service is watched after the fault.
 const AFTER: Duration = Duration::from_secs(2);
 
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// How long an answer is waited for, of a service that may not have begun.
+const ASKED: Duration = Duration::from_secs(1);
 
 /// What came of one drill.
 #[derive(Debug, Serialize)]
@@ -86,6 +92,7 @@ pub async fn run(options: &Options) -> Result<Ended> {
         return replay::run(replay, options).await;
     }
     options.check()?;
+    let file = options.html.as_deref().map(PageFile::at).transpose()?;
     let mut interrupts = Interrupts::listen()?;
     let stage = tokio::select! {
         stage = Stage::set(options) => stage?,
@@ -119,7 +126,7 @@ pub async fn run(options: &Options) -> Result<Ended> {
     }
     let proxy = stage.proxy().await?;
     let played = tokio::select! {
-        came = comes_through(proxy.as_ref(), options) => {
+        came = comes_through(proxy.as_ref(), &stage) => {
             came?;
             play_all(&stage, proxy.as_ref(), &mut interrupts).await
         }
@@ -130,6 +137,9 @@ pub async fn run(options: &Options) -> Result<Ended> {
         return Ok(Ended::Interrupted);
     };
     told(options, &stage, &played)?;
+    if let Some(file) = file {
+        file.write(&page::page(&stage, &played))?;
+    }
     until_pointed_back(proxy.as_ref(), options, &mut interrupts).await?;
     Ok(ended(&played))
 }
@@ -186,7 +196,11 @@ impl<'a> Stage<'a> {
         let health = health.transpose()?;
         let server = Server::at(&options.target)?;
         let known = server.known(options.table.as_deref()).await?;
-        ensure!(!known.is_standby, "{} is a standby: a drill is for the server that takes writes", server.place);
+        ensure!(
+            !known.is_standby,
+            "{} is a standby: a drill is for the server that takes writes",
+            server.place
+        );
         if let Some(table) = options.table.as_deref().filter(|_| !known.has_table) {
             bail!("{table} is no table of {}", server.place);
         }
@@ -217,14 +231,16 @@ impl<'a> Stage<'a> {
     async fn proxy(&self) -> Result<Option<Proxy>> {
         let Some(listen) = self.options.proxy else { return Ok(None) };
         let place = self.server.address.clone();
-        let (host, port) = place.context("a proxy cannot lead to a Unix socket: name the database by host and port")?;
+        let (host, port) =
+            place.context("a proxy cannot lead to a Unix socket: name the database by host and port")?;
         let proxy = Proxy::listening_at(listen, (host.as_str(), port)).await;
         proxy.with_context(|| format!("the proxy cannot listen at {listen}")).map(Some)
     }
 }
 
-/// Waits until the service has come to the proxy.
-async fn comes_through(proxy: Option<&Proxy>, options: &Options) -> Result<()> {
+/// Waits until the service has come to the proxy. It is asked meanwhile: many pools connect only when they are.
+async fn comes_through(proxy: Option<&Proxy>, stage: &Stage<'_>) -> Result<()> {
+    let options = stage.options;
     let needs = options.drills.iter().any(|drill| drill.needs_proxy(options));
     let Some(proxy) = proxy.filter(|_| needs) else { return Ok(()) };
     show::tell(&format!("listening at {}: point the service there in place of its database", proxy.addr()));
@@ -233,6 +249,8 @@ async fn comes_through(proxy: Option<&Proxy>, options: &Options) -> Result<()> {
         if Instant::now() > until {
             bail!("the service did not come to {} within {} s", proxy.addr(), options.wait.as_secs());
         }
+        // What it answers does not matter yet.
+        let _ = stage.watched.service.ask(ASKED).await;
         sleep(LOOK_AGAIN).await;
     }
     Ok(())
@@ -250,7 +268,10 @@ async fn until_pointed_back(
         show::tell(&format!("the proxy at {} ends, and {many} connections with it", proxy.addr()));
         return Ok(());
     }
-    show::tell(&format!("{many} connections still go through {}: point the service back, then press Enter", proxy.addr()));
+    show::tell(&format!(
+        "{many} connections still go through {}: point the service back, then press Enter",
+        proxy.addr()
+    ));
     tokio::select! {
         line = prompt::line() => line.map(drop),
         () = interrupts.next() => Ok(()),
@@ -258,7 +279,11 @@ async fn until_pointed_back(
 }
 
 /// Plays one after another; `None` where it was interrupted.
-async fn play_all(stage: &Stage<'_>, proxy: Option<&Proxy>, interrupts: &mut Interrupts) -> Option<Vec<Played>> {
+async fn play_all(
+    stage: &Stage<'_>,
+    proxy: Option<&Proxy>,
+    interrupts: &mut Interrupts,
+) -> Option<Vec<Played>> {
     let mut all = Vec::new();
     for drill in &stage.options.drills {
         let mut played = Played {
@@ -337,7 +362,10 @@ async fn play(
 fn is_well(seen: &Seen) -> Result<()> {
     let unserved = seen.probes.iter().find(|probe| !probe.answer.is_served());
     if let Some(probe) = unserved {
-        bail!("the service was not well before the fault, which was not brought on: {}", screen::answer(&probe.answer));
+        bail!(
+            "the service was not well before the fault, which was not brought on: {}",
+            screen::answer(&probe.answer)
+        );
     }
     ensure!(!seen.probes.is_empty(), "the service gave no answer before the fault, which was not brought on");
     if let Some(probe) = seen.health.iter().find(|probe| !probe.answer.is_served()) {

@@ -96,6 +96,10 @@ pub struct Options {
     #[arg(long)]
     pub(super) allow_production: bool,
 
+    /// Write the result as a page of HTML too, with charts: one file, which loads nothing from anywhere
+    #[arg(long, value_name = "FILE", conflicts_with = "plan", help_heading = "Output")]
+    pub(super) html: Option<PathBuf>,
+
     /// Write the result as JSON
     #[arg(long, help_heading = "Output")]
     pub(super) json: bool,
@@ -118,6 +122,7 @@ impl Options {
     /// # Errors
     /// A drill lacks what it needs.
     pub(super) fn check(&self) -> Result<()> {
+        ensure!(self.table.as_deref().is_none_or(|table| !table.trim().is_empty()), "--table has no name");
         for drill in &self.drills {
             let name = drill.name();
             match drill {
@@ -137,4 +142,5 @@ impl Options {
     }
 }
 
-const NEEDS_PROXY: &str = "an address of this machine, to which the service connects instead of the database's own";
+const NEEDS_PROXY: &str =
+    "an address of this machine, to which the service connects instead of the database's own";

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 pub(super) enum Answer {
     /// What was asked for.
     Served(u16),
-    /// Not now: 429, 503 or 504, after which clients and balancers try again or elsewhere.
+    /// Not now: 429, 503 or 504, or another status with Retry-After. Clients and balancers try again or elsewhere.
     Refused(u16),
     /// Any other status.
     Failed(u16),
@@ -24,11 +24,12 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    /// What a status means.
-    pub(super) fn of(status: u16) -> Self {
+    /// What a status means, with or without a Retry-After.
+    pub(super) fn of(status: u16, says_retry: bool) -> Self {
         match status {
             200..=399 => Answer::Served(status),
             429 | 503 | 504 => Answer::Refused(status),
+            _ if says_retry => Answer::Refused(status),
             _ => Answer::Failed(status),
         }
     }

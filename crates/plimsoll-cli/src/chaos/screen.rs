@@ -75,7 +75,7 @@ pub(super) fn plan(options: &Options, stage: &Stage<'_>) -> String {
         text.push_str(&said_of("does", &drill.does));
         text.push_str(&said_of("ends", &drill.ends));
         for (number, (_, promise)) in drill.must_hold.iter().enumerate() {
-            text.push_str(&said_of(if number == 0 { "must hold" } else { "" }, promise));
+            text.push_str(&said_of(if number == 0 { "holds" } else { "" }, promise));
         }
     }
     text
@@ -130,15 +130,9 @@ fn word(held: Held) -> String {
 }
 
 /// What was asked and answered before, in and after the fault, and how many sessions there were.
-pub(super) fn numbers(seen: &Seen) -> String {
+fn numbers(seen: &Seen) -> String {
     let mut text = String::new();
-    let parts = [
-        ("before", Duration::ZERO, seen.began),
-        ("fault", seen.began, seen.ended),
-        ("after", seen.ended, Duration::MAX),
-    ];
-    for (name, from, to) in parts {
-        let probes: Vec<&Probe> = seen.probes.iter().filter(|it| it.at >= from && it.at < to).collect();
+    for (name, probes) in parts(seen) {
         text.push_str(&said_of(name, &in_numbers(&probes)));
     }
     let most = |of: fn(&super::record::Sample) -> u64| seen.samples.iter().map(of).max().unwrap_or(0);
@@ -155,8 +149,18 @@ pub(super) fn numbers(seen: &Seen) -> String {
     text
 }
 
+/// What was asked before, in and after the fault.
+pub(super) fn parts(seen: &Seen) -> [(&'static str, Vec<&Probe>); 3] {
+    let of = |from, to| seen.probes.iter().filter(|probe| probe.at >= from && probe.at < to).collect();
+    [
+        ("before", of(Duration::ZERO, seen.began)),
+        ("fault", of(seen.began, seen.ended)),
+        ("after", of(seen.ended, Duration::MAX)),
+    ]
+}
+
 /// `100 asked: 10 served, 90 refused; half within 3 ms, the slowest 1.2 s`.
-fn in_numbers(probes: &[&Probe]) -> String {
+pub(super) fn in_numbers(probes: &[&Probe]) -> String {
     let of = |is: fn(&Answer) -> bool| probes.iter().filter(|probe| is(&probe.answer)).count();
     let kinds = [
         ("served", of(Answer::is_served)),
@@ -192,3 +196,74 @@ pub(super) fn answer(answer: &Answer) -> String {
     }
 }
 
+#[cfg(test)]
+mod tests {
+    use super::super::promises::Verdict;
+    use super::super::record::Sample;
+    use super::*;
+    use crate::columns::is_the_screen;
+
+    fn played(drill: &'static str, answer: impl Fn(u64) -> (Answer, u64), verdicts: Vec<Verdict>) -> Played {
+        let probe = |at: u64| {
+            let (answer, took) = answer(at);
+            Probe { at: Duration::from_millis(at * 100), took: Duration::from_millis(took), answer }
+        };
+        let sample = |at: u64| Sample {
+            at: Duration::from_secs(at),
+            sessions: 8 + at / 4,
+            waiting: u64::from(at == 6) * 4,
+            ..Sample::default()
+        };
+        Played {
+            drill,
+            held: Some(super::super::promises::all_held(&verdicts)),
+            could_not: None,
+            done: "session 4711 holds ACCESS EXCLUSIVE on public.orders".to_owned(),
+            verdicts,
+            seen: Seen {
+                probes: (0..200).map(probe).collect(),
+                health: Vec::new(),
+                samples: (0..20).map(sample).collect(),
+                began: Duration::from_secs(3),
+                ended: Duration::from_secs(13),
+            },
+        }
+    }
+
+    #[test]
+    fn verdicts_come_with_their_numbers() {
+        let verdict = |promise, held, said: &str, told: &str| Verdict {
+            promise,
+            said: said.to_owned(),
+            held,
+            told: told.to_owned(),
+        };
+        let bad = vec![
+            verdict(
+                Promise::Answers,
+                Held::Broken,
+                "every question is answered within 5 s",
+                "100 of 200 had no answer within 5 s; the longest was waited for 6.0 s",
+            ),
+            verdict(Promise::Refusals, Held::Held, "what is not served is refused", "none was refused"),
+            verdict(
+                Promise::Leftovers,
+                Held::Unknown,
+                "no session is left",
+                "3 sessions are hidden from this role",
+            ),
+        ];
+        let waits =
+            |at| if (30..130).contains(&at) { (Answer::None, 6_000) } else { (Answer::Served(200), 3) };
+        let mut not_played = played("restart", |_| (Answer::Served(200), 1), Vec::new());
+        not_played.held = None;
+        not_played.could_not = Some("the restart command failed (exit status: 7)".to_owned());
+        let good =
+            vec![verdict(Promise::Answers, Held::Held, "every question is answered within 5 s", "200 asked")];
+        let refuses =
+            |at| if (30..130).contains(&at) { (Answer::Refused(503), 1) } else { (Answer::Served(200), 3) };
+        let text =
+            verdicts(&[played("lock-pile-up", waits, bad), played("slow-query", refuses, good), not_played]);
+        is_the_screen("chaos-verdicts.txt", &anstream::adapter::strip_str(&text).to_string());
+    }
+}

@@ -1,5 +1,6 @@
 //! The database's side: where it is, what is known of it, and who is connected at the moment.
 
+use super::drill::quoted_name;
 use super::production::Facts;
 use super::record::Sample;
 use crate::connect::{Target, connect};
@@ -94,7 +95,7 @@ impl Server {
     /// It cannot be asked, or a pooler stands before it.
     pub(super) async fn known(&self, table: Option<&str>) -> Result<Known> {
         let session = self.session().await?;
-        let table = literal(table.unwrap_or_default());
+        let table = table.map_or_else(|| "NULL".to_owned(), |table| literal(&quoted_name(table)));
         let question = format!(
             "{KNOWN}, EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass({table}) \
              AND relkind IN ('r', 'p')) AS has_table"
@@ -158,7 +159,8 @@ impl Server {
     /// # Errors
     /// The server does not answer.
     pub(super) async fn free(&self, session: &DirectConnection, known: &Known) -> Result<u64> {
-        let question = "SELECT count(*) AS taken FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend'";
+        let question =
+            "SELECT count(*) AS taken FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend'";
         let taken: u64 = number(&ask(session, question).await?, "taken")?;
         Ok(known.max_connections.saturating_sub(known.reserved).saturating_sub(taken))
     }

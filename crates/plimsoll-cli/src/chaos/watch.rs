@@ -108,7 +108,12 @@ async fn one(place: Place, kind: Kind, due: Instant, limit: Duration, record: Re
 }
 
 /// Looks at the sessions; connects again where the server was away.
-async fn samples(server: Server, session: DirectConnection, record: Record, mut stopped: watch::Receiver<bool>) {
+async fn samples(
+    server: Server,
+    session: DirectConnection,
+    record: Record,
+    mut stopped: watch::Receiver<bool>,
+) {
     let mut session = Some(session);
     let mut due = Instant::now();
     loop {

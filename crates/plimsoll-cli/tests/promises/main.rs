@@ -24,3 +24,4 @@ mod what_cannot_be_played_starts_nothing;
 // What several promises begin with.
 mod command;
 mod server_sessions;
+mod units;

@@ -10,6 +10,8 @@ use super::lane::{Lane, Load};
 use super::{Call, Found, Outcome, Played, answered_within, both, found, served_after};
 use crate::columns::span;
 use anyhow::Result;
+use deadpool_postgres::Pool;
+use plimsoll::Database;
 use plimsoll_embedded::Cluster;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -48,18 +50,7 @@ pub(super) async fn play() -> Result<Outcome> {
     let mut load = Load::begin();
     let lanes = [Lane::from(load.epoch), Lane::from(load.epoch)];
     let [ours, theirs] = &lanes;
-    for (what, sql) in [("write", WRITE), ("read", READ)] {
-        let (db, pool) = (db.clone(), pool.clone());
-        let most = if what == "write" { WRITERS } else { SIZE };
-        load.add(ours, what, EVERY, move |id| {
-            let db = db.clone();
-            async move {
-                let call = db.named(what).within(DEADLINE).lock_timeout(LOCK).at_most(most);
-                call.execute(sql, &[&id]).await.map(drop).map_err(|error| code(&error))
-            }
-        });
-        load.add(theirs, what, EVERY, move |id| on_plain(pool.clone(), sql, Some(id)));
-    }
+    fill(&mut load, [ours, theirs], &db, &pool);
     sleep(BEFORE).await;
     let began = load.now();
     cluster.execute("postgres", INDEX).await?;
@@ -69,8 +60,16 @@ pub(super) async fn play() -> Result<Outcome> {
     db.close().await;
     pool.close();
     let promises = vec![
-        both(format!("every call is answered within {}", span(ANSWERED)), [ours, theirs], answered_within(ANSWERED)),
-        both("reads of another table are served all the time, each within 1.0 s".to_owned(), [ours, theirs], reads),
+        both(
+            format!("every call is answered within {}", span(ANSWERED)),
+            [ours, theirs],
+            answered_within(ANSWERED),
+        ),
+        both(
+            "reads of another table are served all the time, each within 1.0 s".to_owned(),
+            [ours, theirs],
+            reads,
+        ),
         both(
             format!("writes are served again {} after the index is there", span(BACK)),
             [ours, theirs],
@@ -93,10 +92,29 @@ pub(super) async fn play() -> Result<Outcome> {
     })
 }
 
+/// Writes of the table, and reads of another one.
+fn fill(load: &mut Load, [ours, theirs]: [&Lane; 2], db: &Database, pool: &Pool) {
+    for (what, sql) in [("write", WRITE), ("read", READ)] {
+        let (db, pool) = (db.clone(), pool.clone());
+        let most = if what == "write" { WRITERS } else { SIZE };
+        load.add(ours, what, EVERY, move |id| {
+            let db = db.clone();
+            async move {
+                let call = db.named(what).within(DEADLINE).lock_timeout(LOCK).at_most(most);
+                call.execute(sql, &[&id]).await.map(drop).map_err(|error| code(&error))
+            }
+        });
+        load.add(theirs, what, EVERY, move |id| on_plain(pool.clone(), sql, Some(id)));
+    }
+}
+
 fn reads(calls: &[Call]) -> Found {
     let reads: Vec<&Call> = calls.iter().filter(|call| call.what == "read").collect();
     let is_bad = |call: &&&Call| !call.is_served() || call.took > Duration::from_secs(1);
     let bad = reads.iter().filter(is_bad).count();
     let slowest = span(reads.iter().map(|call| call.took).max().unwrap_or_default());
-    found(bad == 0 && !reads.is_empty(), format!("{bad} of {} were not; the slowest took {slowest}", reads.len()))
+    found(
+        bad == 0 && !reads.is_empty(),
+        format!("{bad} of {} were not; the slowest took {slowest}", reads.len()),
+    )
 }

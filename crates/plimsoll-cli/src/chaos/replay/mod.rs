@@ -10,11 +10,12 @@
 //! | `index` | an index is built on a hot table without CONCURRENTLY |
 //! | `switchover` | the server turns read-only while `SELECT 1` is still answered |
 //! | `reconnect` | every client connects again at the same moment |
-//! | `screen` | the verdicts as text |
+//! | `screen`, `page` | the verdicts as text and as HTML |
 
 mod clients;
 mod index;
 mod lane;
+mod page;
 mod reconnect;
 mod screen;
 mod switchover;
@@ -22,6 +23,7 @@ mod switchover;
 use super::options::Options;
 use super::promises::Held;
 use crate::interrupts::Interrupts;
+use crate::page::PageFile;
 use crate::{Ended, show};
 use anyhow::Result;
 use clap::ValueEnum;
@@ -121,6 +123,7 @@ impl Outcome {
 /// # Cancel safety
 /// Dropped, the server is stopped and its folder removed.
 pub(super) async fn run(replay: Replay, options: &Options) -> Result<Ended> {
+    let file = options.html.as_deref().map(PageFile::at).transpose()?;
     let mut interrupts = Interrupts::listen()?;
     let progress = show::progress::Progress::begin();
     progress.is_at(format!("{} is played on a private server", replay.name()));
@@ -135,6 +138,9 @@ pub(super) async fn run(replay: Replay, options: &Options) -> Result<Ended> {
         show::print_json(&report)?;
     } else {
         show::print(&screen::text(replay.name(), &outcome));
+    }
+    if let Some(file) = file {
+        file.write(&page::page(replay.name(), &outcome))?;
     }
     Ok(if held == Held::Held { Ended::Well } else { Ended::Warned })
 }
@@ -173,7 +179,10 @@ fn served_after(what: &'static str, ended: Duration, within: Duration) -> impl F
         let later = crate::columns::span(last.saturating_sub(ended));
         let bad = after().filter(|call| !call.is_served()).count();
         let why = after().filter(|call| !call.is_served()).last().map_or("", Call::why);
-        let told = format!("the last that was not was asked {later} after ({why}); {bad} of {} were not", after().count());
+        let told = format!(
+            "the last that was not was asked {later} after ({why}); {bad} of {} were not",
+            after().count()
+        );
         found(last <= ended + within, told)
     }
 }

@@ -77,32 +77,14 @@ pub(super) async fn play() -> Result<Outcome> {
         db.close().await;
     }
     let from = (began.as_millis() / TICK.as_millis()) as usize;
-    let [our_most, their_most] = counts.each_ref().map(|counts| most_in_a_second(&counts.lock(), from));
-    let mut promises = vec![Judged {
-        said: format!("in no second more than {FEW} attempts to connect, which is two for each connection"),
-        guarded: few(our_most),
-        unguarded: few(their_most),
-    }];
-    promises.push(both(
-        format!("every call is answered within {}", span(ANSWERED)),
-        [ours, theirs],
-        answered_within(ANSWERED),
-    ));
-    promises.push(both(
-        format!("every call is served {} after the server is back", span(BACK)),
-        [ours, theirs],
-        served_after("call", ended, BACK),
-    ));
+    let most = counts.each_ref().map(|counts| most_in_a_second(&counts.lock(), from));
+    let promises = judged([ours, theirs], ended, most);
     let played = |client, lane: &Lane, wire: &Proxy| {
         let notes = vec![format!("{} attempts to connect in all", count(wire.accepted()))];
         Played { client, notes, calls: lane.calls() }
     };
     let outcome = Outcome {
-        story: format!(
-            "{ALL} connections are reset at one moment, and new ones are refused for {}. {POOLS} pools of {SIZE} connections and {ALL} \
-             programs with one connection each come back.",
-            span(AWAY)
-        ),
+        story: story(),
         began: began.as_secs_f64(),
         ended: ended.as_secs_f64(),
         guarded: played("four pools of Plimsoll", ours, our_wire),
@@ -112,6 +94,29 @@ pub(super) async fn play() -> Result<Outcome> {
     drop(wires);
     cluster.stop().await?;
     Ok(outcome)
+}
+
+fn story() -> String {
+    format!(
+        "{ALL} connections are reset at one moment, and new ones are refused for {}. {POOLS} pools of {SIZE} connections and {ALL} \
+             programs with one connection each come back.",
+        span(AWAY)
+    )
+}
+
+/// Both clients against every promise. `most` counts the attempts of each in its busiest second.
+fn judged(lanes: [&Lane; 2], ended: Duration, most: [u64; 2]) -> Vec<Judged> {
+    let [guarded, unguarded] = most.map(few);
+    let said = format!("in no second more than {FEW} attempts to connect, which is two for each connection");
+    vec![
+        Judged { said, guarded, unguarded },
+        both(format!("every call is answered within {}", span(ANSWERED)), lanes, answered_within(ANSWERED)),
+        both(
+            format!("every call is served {} after the server is back", span(BACK)),
+            lanes,
+            served_after("call", ended, BACK),
+        ),
+    ]
 }
 
 async fn on_pool(db: Database) -> Result<(), String> {

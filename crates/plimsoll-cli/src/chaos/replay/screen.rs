@@ -29,7 +29,9 @@ pub(super) fn text(name: &str, outcome: &Outcome) -> String {
     }
     let end = match (outcome.held(), outcome.promises.iter().all(|it| it.unguarded.held == Held::Held)) {
         (Held::Held, false) => "The guarded client held every promise.",
-        (Held::Held, true) => "Both clients held every promise: on this machine the outage was too small to show a difference.",
+        (Held::Held, true) => {
+            "Both clients held every promise: on this machine the outage was too small to show a difference."
+        }
         _ => "The guarded client BROKE a promise.",
     };
     let _ = write!(text, "\n  {}", lines(end, 2));
@@ -47,7 +49,7 @@ fn verdict(found: &Found) -> String {
     format!("{}{blanks}{}", paint(paint::of(state), word), body.get(INDENT..).unwrap_or_default())
 }
 
-fn numbers(played: &Played) -> String {
+pub(super) fn numbers(played: &Played) -> String {
     let served = played.calls.iter().filter(|call| call.is_served()).count();
     let slowest = played.calls.iter().map(|call| call.took).max().unwrap_or_default();
     let mut told = format!(
@@ -68,4 +70,43 @@ fn numbers(played: &Played) -> String {
         let _ = write!(told, "; {note}");
     }
     told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Call, Judged, found};
+    use super::*;
+    use crate::columns::is_the_screen;
+    use std::time::Duration;
+
+    #[test]
+    fn both_clients_stand_beside_each_other() {
+        let played = |client, took: u64, error: Option<&str>| Played {
+            client,
+            notes: vec!["213 attempts to connect in all".to_owned()],
+            calls: (0..100)
+                .map(|at| Call {
+                    what: "write",
+                    at: Duration::from_millis(at * 50),
+                    took: Duration::from_millis(if at == 50 { took } else { 3 }),
+                    error: error.filter(|_| at > 40 && at < 60).map(str::to_owned),
+                })
+                .collect(),
+        };
+        let outcome = Outcome {
+            story: "An index is built on a table that is written all the time, without CONCURRENTLY."
+                .to_owned(),
+            began: 2.0,
+            ended: 3.0,
+            guarded: played("a pool of Plimsoll", 2_000, Some("PL-STM-02")),
+            unguarded: played("a plain pool, without limits", 6_900, None),
+            promises: vec![Judged {
+                said: "every call is answered within 3.0 s".to_owned(),
+                guarded: found(true, "100 calls, the slowest 2.0 s".to_owned()),
+                unguarded: found(false, "1 of 100 had none; the longest waited 6.9 s".to_owned()),
+            }],
+        };
+        let screen = text("index-without-concurrently", &outcome);
+        is_the_screen("chaos-replay.txt", &anstream::adapter::strip_str(&screen).to_string());
+    }
 }

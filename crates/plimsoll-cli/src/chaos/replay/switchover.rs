@@ -7,9 +7,11 @@
 
 use super::clients::{self, code, guarded, on_plain, plain};
 use super::lane::{Call, Lane, Load};
-use super::{Found, Outcome, Played, answered_within, both, found, served_after};
+use super::{Found, Judged, Outcome, Played, answered_within, both, found, served_after};
 use crate::columns::span;
 use anyhow::{Context, Result, ensure};
+use deadpool_postgres::Pool;
+use plimsoll::Database;
 use plimsoll_embedded::Cluster;
 use plimsoll_faults::Proxy;
 use std::time::Duration;
@@ -40,22 +42,7 @@ pub(super) async fn play() -> Result<Outcome> {
     let mut load = Load::begin();
     let lanes = [Lane::from(load.epoch), Lane::from(load.epoch)];
     let [ours, theirs] = &lanes;
-    for (what, every) in [("write", EVERY), ("SELECT 1", CHECK_EVERY)] {
-        let (db, pool) = (db.clone(), pool.clone());
-        let is_write = what == "write";
-        load.add(ours, what, every, move |id| {
-            let db = db.clone();
-            async move {
-                let call = db.named(what).within(DEADLINE);
-                let done = if is_write { call.execute(WRITE, &[&id]).await } else { call.execute(CHECK, &[]).await };
-                done.map(drop).map_err(|error| code(&error))
-            }
-        });
-        load.add(theirs, what, every, move |id| {
-            let (sql, id) = if is_write { (PLAIN_WRITE, Some(id)) } else { (CHECK, None) };
-            on_plain(pool.clone(), sql, id)
-        });
-    }
+    fill(&mut load, [ours, theirs], &db, &pool);
     sleep(BEFORE).await;
     let began = load.now();
     switch(&first, &second).await?;
@@ -65,21 +52,7 @@ pub(super) async fn play() -> Result<Outcome> {
     load.end().await;
     db.close().await;
     pool.close();
-    let stored = stored(&second).await?;
-    let mut promises = vec![
-        both(format!("every call is answered within {}", span(ANSWERED)), [ours, theirs], answered_within(ANSWERED)),
-        both(
-            format!("writes are served again {} after the new server takes them", span(BACK)),
-            [ours, theirs],
-            served_after("write", ended, BACK),
-        ),
-        both("every write that was acknowledged is on the new server".to_owned(), [ours, theirs], |_| found(true, String::new())),
-    ];
-    if let Some(last) = promises.last_mut() {
-        let [of_ours, of_theirs] = stored;
-        last.guarded = kept(&ours.calls(), of_ours);
-        last.unguarded = kept(&theirs.calls(), of_theirs);
-    }
+    let promises = judged([ours, theirs], ended, stored(&second).await?);
     drop(address);
     let played = |client, lane: &Lane| {
         let calls = lane.calls();
@@ -99,13 +72,57 @@ pub(super) async fn play() -> Result<Outcome> {
     })
 }
 
+/// Writes, and beside them the question by which pools tell whether a connection is alive.
+fn fill(load: &mut Load, [ours, theirs]: [&Lane; 2], db: &Database, pool: &Pool) {
+    for (what, every) in [("write", EVERY), ("SELECT 1", CHECK_EVERY)] {
+        let (db, pool) = (db.clone(), pool.clone());
+        let is_write = what == "write";
+        load.add(ours, what, every, move |id| {
+            let db = db.clone();
+            async move {
+                let call = db.named(what).within(DEADLINE);
+                let done =
+                    if is_write { call.execute(WRITE, &[&id]).await } else { call.execute(CHECK, &[]).await };
+                done.map(drop).map_err(|error| code(&error))
+            }
+        });
+        load.add(theirs, what, every, move |id| {
+            let (sql, id) = if is_write { (PLAIN_WRITE, Some(id)) } else { (CHECK, None) };
+            on_plain(pool.clone(), sql, id)
+        });
+    }
+}
+
+/// Both clients against every promise. `stored` counts the writes of each that are on the new server.
+fn judged([ours, theirs]: [&Lane; 2], ended: Duration, stored: [usize; 2]) -> Vec<Judged> {
+    let [of_ours, of_theirs] = stored;
+    vec![
+        both(
+            format!("every call is answered within {}", span(ANSWERED)),
+            [ours, theirs],
+            answered_within(ANSWERED),
+        ),
+        both(
+            format!("writes are served again {} after the new server takes them", span(BACK)),
+            [ours, theirs],
+            served_after("write", ended, BACK),
+        ),
+        Judged {
+            said: "every write that was acknowledged is on the new server".to_owned(),
+            guarded: kept(&ours.calls(), of_ours),
+            unguarded: kept(&theirs.calls(), of_theirs),
+        },
+    ]
+}
+
 /// The first turns read-only, the second takes everything that it has, and then takes writes.
 async fn switch(first: &Cluster, second: &Cluster) -> Result<()> {
     first.execute("postgres", "ALTER SYSTEM SET default_transaction_read_only = on").await?;
     first.reload().await?;
     let until = Instant::now() + CATCHES_UP;
     let end = first.execute("postgres", "SELECT pg_current_wal_lsn()::text AS lsn").await?;
-    let end = end.first().and_then(|row| row.get("lsn")).context("the server did not say where its log ends")?;
+    let end =
+        end.first().and_then(|row| row.get("lsn")).context("the server did not say where its log ends")?;
     let question = format!("SELECT pg_last_wal_replay_lsn() >= '{end}' AS has_all");
     loop {
         let rows = second.execute("postgres", &question).await?;

@@ -50,9 +50,14 @@ async fn a_role_that_may_not_and_a_restart_that_fails() {
     let service = door.guarded(&cluster, cluster.port()).await;
     let guest = format!("postgres://guest:guest@127.0.0.1:{}/postgres", cluster.port());
     let asked = ["--service", &orders, "-d", &guest, "--table", "orders", "--yes", "--json"];
-    let run = played(&[&asked[..], &["lock-pile-up", "slow-query", "restart", "--restart-command", "exit 7"]].concat()).await;
+    let run = played(
+        &[&asked[..], &["lock-pile-up", "slow-query", "restart", "--restart-command", "exit 7"]].concat(),
+    )
+    .await;
     assert_eq!(run.status, 3, "{run:?}");
-    for (number, said) in [(0, "permission denied for table orders (42501)"), (2, "the restart command failed")] {
+    for (number, said) in
+        [(0, "permission denied for table orders (42501)"), (2, "the restart command failed")]
+    {
         let could_not = drill(&run, number)["could_not"].to_string();
         assert!(could_not.contains(said), "{could_not}");
     }

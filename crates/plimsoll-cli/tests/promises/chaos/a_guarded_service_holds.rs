@@ -10,7 +10,11 @@ async fn under_slow_statements_locks_and_without_a_free_connection() {
     let service = door.guarded(&cluster, cluster.port()).await;
     let url = cluster.url("postgres");
     let drills = ["slow-query", "lock-pile-up", "connection-exhaustion"];
-    let mut arguments = vec!["--service", &orders, "--health", &ready, "--table", "orders", "-d", &url, "--yes", "--json"];
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("drills.html");
+    let mut arguments =
+        vec!["--service", &orders, "--health", &ready, "--table", "orders", "-d", &url, "--yes", "--json"];
+    arguments.extend(["--html", file.to_str().unwrap()]);
     arguments.extend(drills);
     let run = played(&arguments).await;
     for (number, name) in drills.iter().enumerate() {
@@ -26,6 +30,18 @@ async fn under_slow_statements_locks_and_without_a_free_connection() {
     }
     let full = drill(&run, 2);
     assert!(full["done"].as_str().unwrap().ends_with("3 are left reserved"), "{}", in_short(&full));
+    // The page has a part for each drill, its promises, and the fault in its charts.
+    let page = std::fs::read_to_string(&file).unwrap();
+    for name in drills {
+        assert!(page.contains(&format!("id=\"{name}\"")), "{name}");
+    }
+    assert!(page.contains("18 promises were held") && page.contains("How long each answer took"));
+    assert_eq!(page.matches("every question is answered within 2.5 s").count(), 3);
+    assert_eq!(
+        page.matches(": the fault</li>").count(),
+        6,
+        "a service that answers all the time has no other mark"
+    );
     assert_eq!((number(&cluster, LOCKS).await, number(&cluster, OURS).await), (0, 0));
     service.end().await;
 }
@@ -37,7 +53,18 @@ async fn when_the_wire_stands_still_or_is_cut_or_the_server_is_away() {
     let (orders, ready) = (door.at("/orders"), door.at("/readyz"));
     let url = cluster.url("postgres");
     let mut playing = Playing::begin(&[
-        "--service", &orders, "--health", &ready, "-d", &url, "--proxy", "127.0.0.1:0", "--yes", "--json", "freeze", "cut",
+        "--service",
+        &orders,
+        "--health",
+        &ready,
+        "-d",
+        &url,
+        "--proxy",
+        "127.0.0.1:0",
+        "--yes",
+        "--json",
+        "freeze",
+        "cut",
         "restart",
     ]);
     let port = playing.proxy().await;
@@ -45,7 +72,12 @@ async fn when_the_wire_stands_still_or_is_cut_or_the_server_is_away() {
     let run = playing.ended().await;
     for (number, name) in ["freeze", "cut", "restart"].iter().enumerate() {
         let drill = drill(&run, number);
-        assert_eq!((&drill["drill"], &drill["held"]), (&(*name).into(), &"held".into()), "{}", in_short(&drill));
+        assert_eq!(
+            (&drill["drill"], &drill["held"]),
+            (&(*name).into(), &"held".into()),
+            "{}",
+            in_short(&drill)
+        );
     }
     assert_eq!(run.status, 0, "{}", run.error);
     // Health was told of what could not be reached.

@@ -5,7 +5,10 @@ use serde_json::Value;
 
 /// Plays one; says what the unguarded client broke.
 async fn broken_by_the_other(replay: &str) -> Vec<String> {
-    let run = runs(plimsoll(&["chaos", "--replay", replay, "--json"])).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("replay.html");
+    let run =
+        runs(plimsoll(&["chaos", "--replay", replay, "--json", "--html", file.to_str().unwrap()])).await;
     let outcome: Value = serde_json::from_str(&run.out).unwrap_or_else(|error| panic!("{error}: {run:?}"));
     assert_eq!((&outcome["schema_version"], &outcome["replay"]), (&1.into(), &replay.into()));
     let promises = outcome["promises"].as_array().unwrap();
@@ -14,6 +17,8 @@ async fn broken_by_the_other(replay: &str) -> Vec<String> {
         assert_eq!(promise["guarded"]["held"], "held", "{promise}");
     }
     assert_eq!((run.status, &outcome["held"]), (0, &"held".into()), "{}", run.error);
+    let page = std::fs::read_to_string(&file).unwrap();
+    assert!(page.contains(replay) && page.matches(": the trouble</li>").count() == 2, "{page}");
     for client in ["guarded", "unguarded"] {
         let calls = outcome[client]["calls"].as_array().unwrap();
         assert!(calls.len() > 50 && calls.iter().any(|call| call["error"].is_null()), "{client}");

@@ -7,3 +7,4 @@ mod an_unguarded_service_is_told_with_numbers;
 mod nothing_is_done_unless_somebody_says_so;
 mod nothing_stays_when_the_command_is_killed;
 mod scene;
+mod the_nightly_run_is_a_timer;

@@ -8,12 +8,28 @@ const NOWHERE: &str = "http://127.0.0.1:9/orders";
 
 #[tokio::test]
 async fn a_plan_reads_and_nothing_else() {
-    let cluster = plimsoll_embedded::Cluster::builder().setting("log_statement", "all").start().await.unwrap();
+    let cluster =
+        plimsoll_embedded::Cluster::builder().setting("log_statement", "all").start().await.unwrap();
     cluster.execute("postgres", "CREATE TABLE orders (id integer)").await.unwrap();
     let url = cluster.url("postgres");
     let all = [
-        "--service", NOWHERE, "--health", "http://127.0.0.1:9/readyz", "-d", &url, "--table", "orders", "--proxy",
-        "127.0.0.1:0", "--plan", "slow-query", "lock-pile-up", "freeze", "cut", "connection-exhaustion", "restart",
+        "--service",
+        NOWHERE,
+        "--health",
+        "http://127.0.0.1:9/readyz",
+        "-d",
+        &url,
+        "--table",
+        "orders",
+        "--proxy",
+        "127.0.0.1:0",
+        "--plan",
+        "slow-query",
+        "lock-pile-up",
+        "freeze",
+        "cut",
+        "connection-exhaustion",
+        "restart",
     ];
     let run = played(&all).await;
     assert_eq!(run.status, 0, "{run:?}");
@@ -25,7 +41,10 @@ async fn a_plan_reads_and_nothing_else() {
 
     let log = std::fs::read_to_string(cluster.log_path()).unwrap();
     let said: Vec<&str> = log.lines().filter(|line| line.contains("statement: ")).collect();
-    assert!(said.iter().any(|line| line.contains("pg_stat_replication")), "the log tells what was asked: {log}");
+    assert!(
+        said.iter().any(|line| line.contains("pg_stat_replication")),
+        "the log tells what was asked: {log}"
+    );
     for word in ["LOCK TABLE", "statement: SET", "pg_sleep", "BEGIN"] {
         assert!(!said.iter().any(|line| line.contains(word)), "{word}: {said:?}");
     }
@@ -44,7 +63,10 @@ async fn without_a_yes_or_on_production_it_refuses() {
     assert_eq!(run.status, 3, "{run:?}");
     assert!(run.error.contains("\"production\" is in orders_production"), "{}", run.error);
     // Where it is meant, it goes on, as far as the service that is not there.
-    let run = played(&[&asked[..], &["-d", &production, "--yes", "--allow-production", "--before", "500ms"]].concat()).await;
+    let run = played(
+        &[&asked[..], &["-d", &production, "--yes", "--allow-production", "--before", "500ms"]].concat(),
+    )
+    .await;
     assert_eq!(run.status, 3, "{run:?}");
     assert!(run.out.contains("the service was not well before the fault"), "{}", run.out);
     assert_eq!(number(&cluster, OURS).await, 0);

@@ -6,13 +6,28 @@ use rustix::process::{Signal, kill_process};
 use std::time::Duration;
 
 /// A service that is well, and a drill on it that is in its middle.
-async fn in_the_middle(cluster: &Cluster, drill: &str, fault_for: &str, sign: &str, at_least: i64) -> Playing {
+async fn in_the_middle(
+    cluster: &Cluster,
+    drill: &str,
+    fault_for: &str,
+    sign: &str,
+    at_least: i64,
+) -> Playing {
     let door = Door::open().await;
     let orders = door.at("/orders");
     let service = door.guarded(cluster, cluster.port()).await;
     let url = cluster.url("postgres");
     let playing = Playing::begin(&[
-        "--service", &orders, "-d", &url, "--table", "orders", "--yes", "--fault-for", fault_for, drill,
+        "--service",
+        &orders,
+        "-d",
+        &url,
+        "--table",
+        "orders",
+        "--yes",
+        "--fault-for",
+        fault_for,
+        drill,
     ]);
     until(drill, PATIENCE, async || number(cluster, sign).await >= at_least).await;
     // The pool would only make waiters.

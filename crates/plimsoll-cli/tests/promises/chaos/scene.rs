@@ -118,23 +118,23 @@ pub(super) struct Playing {
 }
 
 /// Limits that fit a test.
-const SHORT: [&str; 10] = [
-    "--fault-for",
-    "3s",
-    "--before",
-    "1500ms",
-    "--answer-within",
-    "2500ms",
-    "--recover-within",
-    "4s",
-    "--unready-within",
-    "2500ms",
+const SHORT: [[&str; 2]; 5] = [
+    ["--fault-for", "3s"],
+    ["--before", "1500ms"],
+    ["--answer-within", "2500ms"],
+    ["--recover-within", "4s"],
+    ["--unready-within", "2500ms"],
 ];
 
 impl Playing {
     pub(super) fn begin(arguments: &[&str]) -> Self {
         let mut command = plimsoll(&["chaos"]);
-        command.args(SHORT).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        for limit in SHORT {
+            if !arguments.contains(&limit[0]) {
+                command.args(limit);
+            }
+        }
+        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
         Playing { child: command.spawn().unwrap() }
     }
 
@@ -196,7 +196,8 @@ pub(super) fn drill(run: &Run, number: usize) -> Value {
 /// Whether a promise of a drill was held, and the numbers.
 pub(super) fn verdict(drill: &Value, promise: &str) -> (String, String) {
     let verdicts = drill["verdicts"].as_array().unwrap();
-    let verdict = verdicts.iter().find(|verdict| verdict["promise"] == promise).unwrap_or_else(|| panic!("{drill}"));
+    let verdict =
+        verdicts.iter().find(|verdict| verdict["promise"] == promise).unwrap_or_else(|| panic!("{drill}"));
     (verdict["held"].as_str().unwrap().to_owned(), verdict["told"].as_str().unwrap().to_owned())
 }
 
@@ -208,7 +209,11 @@ pub(super) fn in_short(drill: &Value) -> String {
 }
 
 /// Looks until it is so.
-pub(super) async fn until<F: Future<Output = bool>>(what: impl Debug, within: Duration, mut is_so: impl FnMut() -> F) {
+pub(super) async fn until<F: Future<Output = bool>>(
+    what: impl Debug,
+    within: Duration,
+    mut is_so: impl FnMut() -> F,
+) {
     let end = Instant::now() + within;
     while !is_so().await {
         assert!(Instant::now() < end, "waited {within:?} and it did not happen: {what:?}");
@@ -222,8 +227,7 @@ pub(super) async fn number(cluster: &Cluster, sql: &str) -> i64 {
     rows[0].values().next().unwrap().parse().unwrap()
 }
 
-pub(super) const LOCKS: &str =
-    "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND relation = 'orders'::regclass";
+pub(super) const LOCKS: &str = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND relation = 'orders'::regclass";
 
 pub(super) const OURS: &str =
     "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'plimsoll chaos%'";
