@@ -1,6 +1,6 @@
 //! What cannot be played says why in one line, with status 3, and is never a verdict.
 
-use super::scene::{Door, drill, played, server};
+use super::scene::{Door, drill, in_short, played, server, verdict};
 use crate::command::output_of;
 
 #[test]
@@ -61,5 +61,25 @@ async fn a_role_that_may_not_and_a_restart_that_fails() {
         let could_not = drill(&run, number)["could_not"].to_string();
         assert!(could_not.contains(said), "{could_not}");
     }
+    service.end().await;
+}
+
+/// It is never taken for held.
+#[tokio::test]
+async fn what_a_role_may_not_see() {
+    let cluster = server().await;
+    cluster.execute("postgres", "CREATE ROLE guest LOGIN PASSWORD 'guest'").await.unwrap();
+    let door = Door::open().await;
+    let orders = door.at("/orders");
+    let service = door.guarded(&cluster, cluster.port()).await;
+    let guest = format!("postgres://guest:guest@127.0.0.1:{}/postgres", cluster.port());
+    // It may compute; it may not see what sessions of others do.
+    let run = played(&["--service", &orders, "-d", &guest, "--yes", "--json", "slow-query"]).await;
+    let drill = drill(&run, 0);
+    assert_eq!((run.status, &drill["held"]), (3, &"unknown".into()), "{}{}", run.error, in_short(&drill));
+    let (held, told) = verdict(&drill, "leftovers");
+    assert!(held == "unknown" && told.ends_with("GRANT pg_read_all_stats"), "{told}");
+    assert_eq!(verdict(&drill, "sessions").0, "held", "{}", in_short(&drill));
+    assert!(drill["done"].as_str().unwrap().ends_with("computes"), "{}", in_short(&drill));
     service.end().await;
 }

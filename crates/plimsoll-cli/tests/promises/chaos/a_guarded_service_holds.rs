@@ -1,6 +1,8 @@
 //! A service on Plimsoll holds every promise in every drill, and the database is as it was afterwards.
 
-use super::scene::{Door, LOCKS, OURS, Playing, drill, in_short, number, played, server, verdict};
+use super::scene::{
+    Door, LOCKS, OURS, PATIENCE, Playing, drill, in_short, number, played, server, until, verdict,
+};
 
 #[tokio::test]
 async fn under_slow_statements_locks_and_without_a_free_connection() {
@@ -85,5 +87,41 @@ async fn when_the_wire_stands_still_or_is_cut_or_the_server_is_away() {
         let (_, told) = verdict(&drill(&run, number), "health");
         assert!(told.contains(" after the fault began"), "{told}");
     }
+    service.end().await;
+}
+
+#[tokio::test]
+async fn when_the_server_is_restarted_by_a_command() {
+    let cluster = server().await;
+    let door = Door::open().await;
+    let (orders, ready) = (door.at("/orders"), door.at("/readyz"));
+    let service = door.guarded(&cluster, cluster.port()).await;
+    let url = cluster.url("postgres");
+    let folder = tempfile::tempdir().unwrap();
+    let [begun, done] = ["begun", "done"].map(|name| folder.path().join(name));
+    let command = format!("touch {}; until [ -e {} ]; do sleep 0.05; done", begun.display(), done.display());
+    let playing = Playing::begin(&[
+        "--service",
+        &orders,
+        "--health",
+        &ready,
+        "-d",
+        &url,
+        "--yes",
+        "--json",
+        "--restart-command",
+        &command,
+        "restart",
+    ]);
+    until("the command runs", PATIENCE, async || begun.exists()).await;
+    cluster.restart(plimsoll_embedded::StopMode::Immediate).await.unwrap();
+    std::fs::write(&done, "").unwrap();
+    let run = playing.ended().await;
+    let drill = drill(&run, 0);
+    assert_eq!((run.status, &drill["held"]), (0, &"held".into()), "{}{}", run.error, in_short(&drill));
+    // The sessions were looked at again afterwards, though the look's own connection had gone too.
+    let samples = drill["seen"]["samples"].as_array().unwrap();
+    let ended = drill["seen"]["fault_ended_s"].as_f64().unwrap();
+    assert!(samples.iter().any(|sample| sample["at_s"].as_f64().unwrap() > ended + 4.0), "{samples:?}");
     service.end().await;
 }
