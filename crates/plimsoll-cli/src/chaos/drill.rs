@@ -82,7 +82,7 @@ impl Drill {
             }
             Drill::ConnectionExhaustion => format!(
                 "sessions of its own take every connection that the server has left for {span}, except those reserved for \
-                 superusers and operators"
+                 superusers and operators; other services of this server find none either"
             ),
             Drill::Restart => match &options.restart_command {
                 Some(command) => format!("runs `{command}` and waits until the database answers again"),

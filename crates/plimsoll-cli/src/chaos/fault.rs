@@ -44,7 +44,7 @@ enum Kind<'a> {
     /// They are held by being there.
     Connections(Vec<DirectConnection>),
     Wire(&'a Proxy),
-    Restart(Child, Server),
+    Restart(Box<(Child, Server)>),
 }
 
 /// A session in which a statement goes on.
@@ -90,7 +90,10 @@ impl<'a> Means<'a> {
                     let mut shell = Command::new("sh");
                     shell.args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::null());
                     let child = shell.spawn().context("the restart command cannot be started")?;
-                    (Kind::Restart(child, self.server.clone()), format!("`{command}` was started"))
+                    (
+                        Kind::Restart(Box::new((child, self.server.clone()))),
+                        format!("`{command}` was started"),
+                    )
                 }
                 None => {
                     let proxy = wire()?;
@@ -223,7 +226,8 @@ impl Fault<'_> {
                 }
                 Ok(())
             }
-            Kind::Restart(child, server) => {
+            Kind::Restart(restart) => {
+                let (child, server) = restart.as_mut();
                 let until = Instant::now() + RESTART;
                 let ended = timeout(RESTART, child.wait()).await;
                 let status = ended.context("the restart command has not ended after 5 minutes")??;

@@ -1,13 +1,13 @@
 //! Whether the promises were held. It is pure: what was seen goes in, sentences with numbers come out.
 
 use super::drill::Health;
-use super::promises::{Expected, Held, Promise, Verdict};
+use super::promises::{Expected, Judgement, Promise, Verdict};
 use super::record::{Answer, Probe, Sample, Seen};
 use crate::columns::{counted, span};
 use plimsoll_inspect::layers::in_words;
 use std::collections::BTreeMap;
 
-type Found = (Held, String);
+type Found = (Judgement, String);
 
 impl Expected {
     /// Holds what was seen against all of it.
@@ -38,10 +38,13 @@ impl Expected {
         let ended = seen.probes.iter().filter(is_ended).count();
         let late = seen.probes.iter().filter(|probe| !self.is_in_time(probe) && !is_ended(probe)).count();
         if asked == 0 {
-            return (Held::Unknown, "nothing was asked".to_owned());
+            return (Judgement::Unknown, "nothing was asked".to_owned());
         }
         if late + ended == 0 {
-            return (Held::Held, format!("{} asked, the slowest answer took {}", many(asked), span(slowest)));
+            return (
+                Judgement::Held,
+                format!("{} asked, the slowest answer took {}", many(asked), span(slowest)),
+            );
         }
         let mut told = Vec::new();
         if late > 0 {
@@ -51,26 +54,26 @@ impl Expected {
         if let Some(Answer::Broken(why)) = seen.probes.iter().find(is_ended).map(|probe| &probe.answer) {
             told.push(format!("{ended} of {asked} found no service ({why})"));
         }
-        (Held::Broken, format!("{}; the longest was waited for {}", told.join(", "), span(slowest)))
+        (Judgement::Broken, format!("{}; the longest was waited for {}", told.join(", "), span(slowest)))
     }
 
     fn recovery(&self, seen: &Seen) -> Found {
         let limit = seen.ended + self.recover_within;
         if !seen.probes.iter().any(|probe| probe.at > limit) {
-            return (Held::Unknown, "it was not watched for long enough".to_owned());
+            return (Judgement::Unknown, "it was not watched for long enough".to_owned());
         }
         let is_bad = |probe: &&Probe| !probe.answer.is_served() || !self.is_in_time(probe);
         let after = || seen.probes.iter().filter(|probe| probe.at >= seen.ended);
         match after().rfind(is_bad) {
-            None => (Held::Held, "all were served from the fault's end on".to_owned()),
+            None => (Judgement::Held, "all were served from the fault's end on".to_owned()),
             Some(last) => {
                 let later = span(last.at.saturating_sub(seen.ended));
                 let told = format!("the last that was not served was asked {later} after the fault");
                 if last.at <= limit {
-                    return (Held::Held, told);
+                    return (Judgement::Held, told);
                 }
                 let bad = after().filter(is_bad).count();
-                (Held::Broken, format!("{told}; {bad} of {} since then were not", after().count()))
+                (Judgement::Broken, format!("{told}; {bad} of {} since then were not", after().count()))
             }
         }
     }
@@ -80,10 +83,10 @@ impl Expected {
         let silent = seen.health.iter().filter(mute).count();
         let asked = seen.health.len();
         if asked == 0 {
-            return (Held::Unknown, "health was not asked".to_owned());
+            return (Judgement::Unknown, "health was not asked".to_owned());
         }
         if silent > 0 {
-            return (Held::Broken, format!("health itself gave no answer {silent} of {asked} times"));
+            return (Judgement::Broken, format!("health itself gave no answer {silent} of {asked} times"));
         }
         let is_unready = |probe: &&Probe| !probe.answer.is_served();
         let first = seen.health.iter().filter(|probe| probe.at >= seen.began).find(is_unready);
@@ -92,40 +95,41 @@ impl Expected {
         let late = last.filter(|last| last.at > seen.ended + self.recover_within);
         if let Some(last) = late {
             let later = span(last.at.saturating_sub(seen.ended));
-            return (Held::Broken, format!("not ready even {later} after the fault"));
+            return (Judgement::Broken, format!("not ready even {later} after the fault"));
         }
         let back = last.map_or("ready at its end".to_owned(), |last| {
             format!("not ready until {} after it", span(last.at.saturating_sub(seen.ended)))
         });
         match (self.health, first) {
-            (Some(Health::GoesAndComes), None) => {
-                (Held::Broken, format!("ready all {asked} times, though the database could not be reached"))
-            }
+            (Some(Health::GoesAndComes), None) => (
+                Judgement::Broken,
+                format!("ready all {asked} times, though the database could not be reached"),
+            ),
             (Some(Health::GoesAndComes), Some(first)) => {
                 let after = first.at.saturating_sub(seen.began);
-                let held = if after <= self.unready_within { Held::Held } else { Held::Broken };
+                let held = if after <= self.unready_within { Judgement::Held } else { Judgement::Broken };
                 (held, format!("not ready {} after the fault began, {back}", span(after)))
             }
             (Some(Health::Stays), Some(first)) => {
                 let after = span(first.at.saturating_sub(seen.began));
                 (
-                    Held::Broken,
+                    Judgement::Broken,
                     format!("not ready {unready} of {asked} times, first {after} after the fault began"),
                 )
             }
-            (_, None) => (Held::Held, format!("ready all {asked} times")),
-            (_, Some(_)) => (Held::Held, format!("not ready {unready} of {asked} times, {back}")),
+            (_, None) => (Judgement::Held, format!("ready all {asked} times")),
+            (_, Some(_)) => (Judgement::Held, format!("not ready {unready} of {asked} times, {back}")),
         }
     }
 
     fn leftovers(&self, seen: &Seen) -> Found {
         let last = match self.last_sample(seen) {
             Ok(last) => last,
-            Err(why) => return (Held::Unknown, why),
+            Err(why) => return (Judgement::Unknown, why),
         };
         if last.hidden > 0 {
             let hidden = counted(last.hidden, "session is", "sessions are");
-            return (Held::Unknown, format!("{hidden} hidden from this role: GRANT pg_read_all_stats"));
+            return (Judgement::Unknown, format!("{hidden} hidden from this role: GRANT pg_read_all_stats"));
         }
         let before = |of: fn(&Sample) -> u64| {
             seen.samples.iter().filter(|sample| sample.at < seen.began).map(of).max().unwrap_or(0)
@@ -141,31 +145,31 @@ impl Expected {
             told.push(format!("a statement has run for {}", span(last.oldest_statement)));
         }
         match told.is_empty() {
-            true => (Held::Held, "none was".to_owned()),
-            false => (Held::Broken, told.join(", ")),
+            true => (Judgement::Held, "none was".to_owned()),
+            false => (Judgement::Broken, told.join(", ")),
         }
     }
 
     fn sessions(&self, seen: &Seen) -> Found {
         let last = match self.last_sample(seen) {
             Ok(last) => last,
-            Err(why) => return (Held::Unknown, why),
+            Err(why) => return (Judgement::Unknown, why),
         };
         let before = seen.samples.iter().filter(|sample| sample.at < seen.began).map(|it| it.sessions).max();
         let Some(allowed) = self.connections.or(before) else {
-            return (Held::Unknown, "the sessions before the fault were not seen".to_owned());
+            return (Judgement::Unknown, "the sessions before the fault were not seen".to_owned());
         };
         let most = seen.samples.iter().map(|sample| sample.sessions).max().unwrap_or(0);
         let before = before.map_or("?".to_owned(), |before| before.to_string());
         let told = format!("{before} before, {most} at most, {} at the end", last.sessions);
         if last.sessions <= allowed {
-            return (Held::Held, told);
+            return (Judgement::Held, told);
         }
         let advice = match self.connections {
             Some(_) => String::new(),
             None => format!("; if that is what its pools may keep, say --connections {}", last.sessions),
         };
-        (Held::Broken, format!("{told}{advice}"))
+        (Judgement::Broken, format!("{told}{advice}"))
     }
 
     /// The last look at the sessions, if it was late enough.
@@ -192,10 +196,12 @@ fn refusals(seen: &Seen) -> Found {
         of.iter().map(|(status, count)| format!("{count} with {status}")).collect::<Vec<_>>().join(", ")
     };
     match (refused.is_empty(), failed.is_empty()) {
-        (true, true) => (Held::Held, "none was refused".to_owned()),
-        (false, true) => (Held::Held, format!("refused: {}", list(&refused))),
-        (true, false) => (Held::Broken, format!("failed: {}", list(&failed))),
-        (false, false) => (Held::Broken, format!("failed: {}; refused: {}", list(&failed), list(&refused))),
+        (true, true) => (Judgement::Held, "none was refused".to_owned()),
+        (false, true) => (Judgement::Held, format!("refused: {}", list(&refused))),
+        (true, false) => (Judgement::Broken, format!("failed: {}", list(&failed))),
+        (false, false) => {
+            (Judgement::Broken, format!("failed: {}; refused: {}", list(&failed), list(&refused)))
+        }
     }
 }
 
@@ -241,7 +247,7 @@ mod tests {
         (Answer::Served(200), 0.01)
     }
 
-    fn held(expected: &Expected, seen: &Seen, promise: Promise) -> (Held, String) {
+    fn held(expected: &Expected, seen: &Seen, promise: Promise) -> (Judgement, String) {
         let verdicts = expected.judge(seen);
         let verdict = verdicts.iter().find(|verdict| verdict.promise == promise).unwrap();
         (verdict.held, verdict.told.clone())
@@ -254,7 +260,7 @@ mod tests {
             _ => well(at),
         };
         let verdicts = expected(Some(Health::Stays)).judge(&seen(during, |_| 200));
-        assert_eq!(all_held(&verdicts), Held::Held, "{verdicts:?}");
+        assert_eq!(all_held(&verdicts), Judgement::Held, "{verdicts:?}");
         assert_eq!(verdicts[0].told, "20 asked, the slowest answer took 1.0 s");
         assert_eq!(verdicts[1].told, "refused: 7 with 503");
     }
@@ -264,36 +270,40 @@ mod tests {
         let all = expected(None);
         let late = seen(|at| if at < 6 { well(at) } else { (Answer::None, 6.0) }, |_| 200);
         let (verdict, told) = held(&all, &late, Promise::Answers);
-        assert_eq!(verdict, Held::Broken);
+        assert_eq!(verdict, Judgement::Broken);
         assert_eq!(told, "14 of 20 had no answer within 5 s; the longest was waited for 6.0 s");
         let (verdict, told) = held(&all, &late, Promise::Recovery);
         assert_eq!(
             (verdict, told.contains("was asked 9.0 s after the fault")),
-            (Held::Broken, true),
+            (Judgement::Broken, true),
             "{told}"
         );
         let failed = seen(|at| if at == 4 { (Answer::of(500, false), 0.1) } else { well(at) }, |_| 200);
-        assert_eq!(held(&all, &failed, Promise::Refusals), (Held::Broken, "failed: 1 with 500".to_owned()));
-        assert_eq!(held(&all, &failed, Promise::Recovery).0, Held::Held);
+        assert_eq!(
+            held(&all, &failed, Promise::Refusals),
+            (Judgement::Broken, "failed: 1 with 500".to_owned())
+        );
+        assert_eq!(held(&all, &failed, Promise::Recovery).0, Judgement::Held);
         let gone = seen(
             |at| if at == 4 { (Answer::Broken("no connection".into()), 0.1) } else { well(at) },
             |_| 200,
         );
         let (verdict, told) = held(&all, &gone, Promise::Answers);
         assert!(
-            verdict == Held::Broken && told.starts_with("1 of 20 found no service (no connection)"),
+            verdict == Judgement::Broken && told.starts_with("1 of 20 found no service (no connection)"),
             "{told}"
         );
         let mut more = seen(well, |_| 200);
         more.samples.last_mut().unwrap().sessions = 12;
         more.samples.last_mut().unwrap().idle_in_transaction = 2;
         let (verdict, told) = held(&all, &more, Promise::Sessions);
-        assert!(verdict == Held::Broken && told.ends_with("say --connections 12"), "{told}");
+        assert!(verdict == Judgement::Broken && told.ends_with("say --connections 12"), "{told}");
         let enough = Expected { connections: Some(12), ..all.clone() };
-        assert_eq!(held(&enough, &more, Promise::Sessions).0, Held::Held);
+        assert_eq!(held(&enough, &more, Promise::Sessions).0, Judgement::Held);
         assert_eq!(held(&all, &more, Promise::Leftovers).1, "2 sessions are idle in a transaction");
         // It began in the fault and still runs; one that began before it is not the fault's.
-        for (oldest, verdict) in [(12.0, Held::Broken), (18.0, Held::Held), (2.0, Held::Held)] {
+        for (oldest, verdict) in [(12.0, Judgement::Broken), (18.0, Judgement::Held), (2.0, Judgement::Held)]
+        {
             let mut runs = seen(well, |_| 200);
             let last = runs.samples.last_mut().unwrap();
             (last.active, last.oldest_statement) = (1, secs(oldest));
@@ -304,15 +314,15 @@ mod tests {
     #[test]
     fn health_is_judged_by_what_the_fault_does() {
         let cases = [
-            (Health::Stays, [0, 0], Held::Held),
-            (Health::Stays, [4, 5], Held::Broken),
-            (Health::GoesAndComes, [4, 11], Held::Held),
-            (Health::GoesAndComes, [0, 0], Held::Broken),
-            (Health::GoesAndComes, [9, 11], Held::Broken),
-            (Health::GoesAndComes, [4, 17], Held::Broken),
-            (Health::Comes, [0, 0], Held::Held),
-            (Health::Comes, [4, 11], Held::Held),
-            (Health::Comes, [4, 17], Held::Broken),
+            (Health::Stays, [0, 0], Judgement::Held),
+            (Health::Stays, [4, 5], Judgement::Broken),
+            (Health::GoesAndComes, [4, 11], Judgement::Held),
+            (Health::GoesAndComes, [0, 0], Judgement::Broken),
+            (Health::GoesAndComes, [9, 11], Judgement::Broken),
+            (Health::GoesAndComes, [4, 17], Judgement::Broken),
+            (Health::Comes, [0, 0], Judgement::Held),
+            (Health::Comes, [4, 11], Judgement::Held),
+            (Health::Comes, [4, 17], Judgement::Broken),
         ];
         for (health, [from, to], verdict) in cases {
             let seen = seen(well, |at| if (from..to).contains(&at) { 503 } else { 200 });
@@ -328,9 +338,9 @@ mod tests {
         seen.probes.truncate(9);
         let all = expected(None);
         for promise in [Promise::Recovery, Promise::Leftovers, Promise::Sessions] {
-            assert_eq!(held(&all, &seen, promise).0, Held::Unknown, "{promise:?}");
+            assert_eq!(held(&all, &seen, promise).0, Judgement::Unknown, "{promise:?}");
         }
-        assert_eq!(all_held(&all.judge(&seen)), Held::Unknown);
-        assert_eq!(all_held(&all.judge(&Seen::default())), Held::Unknown);
+        assert_eq!(all_held(&all.judge(&seen)), Judgement::Unknown);
+        assert_eq!(all_held(&all.judge(&Seen::default())), Judgement::Unknown);
     }
 }

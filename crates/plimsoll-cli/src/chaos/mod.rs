@@ -42,7 +42,7 @@ use ask_service::Place;
 use drill::Drill;
 use fault::Means;
 use plimsoll_faults::Proxy;
-use promises::{Expected, Held, Verdict, all_held};
+use promises::{Expected, Judgement, Verdict, all_held};
 use record::Seen;
 use serde::Serialize;
 use server::{Known, Server};
@@ -63,7 +63,7 @@ const ASKED: Duration = Duration::from_secs(1);
 struct Played {
     drill: &'static str,
     /// `null` where it could not be played.
-    held: Option<Held>,
+    held: Option<Judgement>,
     /// Why it could not be played.
     could_not: Option<String>,
     /// What was done.
@@ -146,9 +146,9 @@ pub async fn run(options: &Options) -> Result<Ended> {
 
 /// Broken wins over what could not be found out.
 fn ended(played: &[Played]) -> Ended {
-    if played.iter().any(|drill| drill.held == Some(Held::Broken)) {
+    if played.iter().any(|drill| drill.held == Some(Judgement::Broken)) {
         Ended::Warned
-    } else if played.iter().all(|drill| drill.held == Some(Held::Held)) {
+    } else if played.iter().all(|drill| drill.held == Some(Judgement::Held)) {
         Ended::Well
     } else {
         Ended::Unknown

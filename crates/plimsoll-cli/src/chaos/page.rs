@@ -1,7 +1,7 @@
 //! The verdicts as a page of HTML: the promises of each drill, and what was seen as charts over time with the fault shaded.
 
 use super::drill::Drill;
-use super::promises::{Held, all_held};
+use super::promises::{Judgement, all_held};
 use super::record::{Answer, Probe, Sample, Seen};
 use super::screen::{in_numbers, parts};
 use super::{Played, Stage};
@@ -14,12 +14,14 @@ pub(super) fn page(stage: &Stage<'_>, played: &[Played]) -> Page {
     let of = |held| verdicts().filter(|verdict| verdict.held == held).count();
     let could_not = played.iter().filter(|drill| drill.held.is_none()).count();
     let (level, word, sentence) = match (all_held(verdicts()), could_not) {
-        (Held::Broken, _) => (
+        (Judgement::Broken, _) => (
             Level::Trouble,
             "broken",
-            format!("{} of {} promises were broken", of(Held::Broken), verdicts().count()),
+            format!("{} of {} promises were broken", of(Judgement::Broken), verdicts().count()),
         ),
-        (Held::Held, 0) => (Level::Well, "held", format!("All {} promises were held", of(Held::Held))),
+        (Judgement::Held, 0) => {
+            (Level::Well, "held", format!("All {} promises were held", of(Judgement::Held)))
+        }
         _ => (Level::Unknown, "not known", "Not everything could be played or seen".to_owned()),
     };
     let mut page = Page::new("Drills of a service and its database")
@@ -59,11 +61,11 @@ fn section(stage: &Stage<'_>, drill: Drill, played: &Played) -> Section {
 }
 
 /// The colour and the word of a verdict.
-pub(super) fn badge(held: Held) -> (Level, &'static str) {
+pub(super) fn badge(held: Judgement) -> (Level, &'static str) {
     match held {
-        Held::Held => (Level::Well, "held"),
-        Held::Broken => (Level::Trouble, "broken"),
-        Held::Unknown => (Level::Unknown, "not known"),
+        Judgement::Held => (Level::Well, "held"),
+        Judgement::Broken => (Level::Trouble, "broken"),
+        Judgement::Unknown => (Level::Unknown, "not known"),
     }
 }
 

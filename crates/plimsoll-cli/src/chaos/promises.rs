@@ -18,6 +18,7 @@ pub(super) struct Expected {
     pub(super) health: Option<Health>,
 }
 
+/// The promises, by what they are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Promise {
@@ -29,9 +30,10 @@ pub(super) enum Promise {
     Sessions,
 }
 
+/// What became of a promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Held {
+pub(super) enum Judgement {
     Held,
     Broken,
     /// It could not be seen.
@@ -43,7 +45,7 @@ pub(super) enum Held {
 pub(super) struct Verdict {
     pub(super) promise: Promise,
     pub(super) said: String,
-    pub(super) held: Held,
+    pub(super) held: Judgement,
     pub(super) told: String,
 }
 
@@ -96,13 +98,13 @@ impl Expected {
 }
 
 /// What all of it comes to: broken if one is, else unknown if one is.
-pub(super) fn all_held<'a>(verdicts: impl IntoIterator<Item = &'a Verdict>) -> Held {
-    let mut worst = Held::Held;
+pub(super) fn all_held<'a>(verdicts: impl IntoIterator<Item = &'a Verdict>) -> Judgement {
+    let mut worst = Judgement::Held;
     for verdict in verdicts {
         worst = match (worst, verdict.held) {
-            (Held::Broken, _) | (_, Held::Broken) => Held::Broken,
-            (Held::Unknown, _) | (_, Held::Unknown) => Held::Unknown,
-            _ => Held::Held,
+            (Judgement::Broken, _) | (_, Judgement::Broken) => Judgement::Broken,
+            (Judgement::Unknown, _) | (_, Judgement::Unknown) => Judgement::Unknown,
+            _ => Judgement::Held,
         };
     }
     worst

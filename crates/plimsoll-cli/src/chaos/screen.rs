@@ -2,7 +2,7 @@
 
 use super::drill::Drill;
 use super::options::Options;
-use super::promises::{Held, Promise};
+use super::promises::{Judgement, Promise};
 use super::record::{Answer, Probe, Seen};
 use super::{Played, Stage};
 use crate::columns::{count, lines_from, span};
@@ -112,19 +112,19 @@ pub(super) fn verdicts(all: &[Played]) -> String {
     text
 }
 
-fn plain(held: Held) -> &'static str {
+fn plain(held: Judgement) -> &'static str {
     match held {
-        Held::Held => "held",
-        Held::Broken => "BROKEN",
-        Held::Unknown => "unknown",
+        Judgement::Held => "held",
+        Judgement::Broken => "BROKEN",
+        Judgement::Unknown => "unknown",
     }
 }
 
-fn word(held: Held) -> String {
+fn word(held: Judgement) -> String {
     let state = match held {
-        Held::Held => State::Ok,
-        Held::Broken => State::Crit,
-        Held::Unknown => State::Skipped,
+        Judgement::Held => State::Ok,
+        Judgement::Broken => State::Crit,
+        Judgement::Unknown => State::Skipped,
     };
     paint(paint::of(state), plain(held))
 }
@@ -241,14 +241,14 @@ mod tests {
         let bad = vec![
             verdict(
                 Promise::Answers,
-                Held::Broken,
+                Judgement::Broken,
                 "every question is answered within 5 s",
                 "100 of 200 had no answer within 5 s; the longest was waited for 6.0 s",
             ),
-            verdict(Promise::Refusals, Held::Held, "what is not served is refused", "none was refused"),
+            verdict(Promise::Refusals, Judgement::Held, "what is not served is refused", "none was refused"),
             verdict(
                 Promise::Leftovers,
-                Held::Unknown,
+                Judgement::Unknown,
                 "no session is left",
                 "3 sessions are hidden from this role",
             ),
@@ -258,8 +258,12 @@ mod tests {
         let mut not_played = played("restart", |_| (Answer::Served(200), 1), Vec::new());
         not_played.held = None;
         not_played.could_not = Some("the restart command failed (exit status: 7)".to_owned());
-        let good =
-            vec![verdict(Promise::Answers, Held::Held, "every question is answered within 5 s", "200 asked")];
+        let good = vec![verdict(
+            Promise::Answers,
+            Judgement::Held,
+            "every question is answered within 5 s",
+            "200 asked",
+        )];
         let refuses =
             |at| if (30..130).contains(&at) { (Answer::Refused(503), 1) } else { (Answer::Served(200), 3) };
         let text =

@@ -77,7 +77,8 @@ pub(super) async fn play() -> Result<Outcome> {
         ),
     ];
     cluster.stop().await?;
-    let played = |client, lane: &Lane| Played { client, notes: Vec::new(), calls: lane.calls() };
+    let played =
+        |client, lane: &Lane| Played { client, notes: Vec::new(), attempts: Vec::new(), calls: lane.calls() };
     Ok(Outcome {
         story: format!(
             "An index is built on a table that is written all the time, without CONCURRENTLY; it takes {}. Two clients with {SIZE} \

@@ -21,7 +21,7 @@ mod screen;
 mod switchover;
 
 use super::options::Options;
-use super::promises::Held;
+use super::promises::Judgement;
 use crate::interrupts::Interrupts;
 use crate::page::PageFile;
 use crate::{Ended, show};
@@ -62,6 +62,8 @@ pub(super) struct Played {
     client: &'static str,
     /// Numbers beside the calls.
     notes: Vec<String>,
+    /// Attempts to connect in each second: when it ended, since the load began, and how many. Empty where they are not counted.
+    attempts: Vec<(f64, u64)>,
     calls: Vec<Call>,
 }
 
@@ -75,7 +77,7 @@ pub(super) struct Judged {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Found {
-    held: Held,
+    held: Judgement,
     told: String,
 }
 
@@ -83,7 +85,7 @@ pub(super) struct Found {
 struct Report<'a> {
     schema_version: u32,
     replay: &'static str,
-    held: Held,
+    held: Judgement,
     #[serde(flatten)]
     outcome: &'a Outcome,
 }
@@ -109,9 +111,9 @@ impl Replay {
 
 impl Outcome {
     /// Whether the guarded client held all.
-    fn held(&self) -> Held {
-        let is_broken = self.promises.iter().any(|promise| promise.guarded.held == Held::Broken);
-        if is_broken { Held::Broken } else { Held::Held }
+    fn held(&self) -> Judgement {
+        let is_broken = self.promises.iter().any(|promise| promise.guarded.held == Judgement::Broken);
+        if is_broken { Judgement::Broken } else { Judgement::Held }
     }
 }
 
@@ -142,12 +144,12 @@ pub(super) async fn run(replay: Replay, options: &Options) -> Result<Ended> {
     if let Some(file) = file {
         file.write(&page::page(replay.name(), &outcome))?;
     }
-    Ok(if held == Held::Held { Ended::Well } else { Ended::Warned })
+    Ok(if held == Judgement::Held { Ended::Well } else { Ended::Warned })
 }
 
 /// What a promise says of one client.
 fn found(is_held: bool, told: String) -> Found {
-    Found { held: if is_held { Held::Held } else { Held::Broken }, told }
+    Found { held: if is_held { Judgement::Held } else { Judgement::Broken }, told }
 }
 
 /// Both clients against one promise.
@@ -178,7 +180,7 @@ fn served_after(what: &'static str, ended: Duration, within: Duration) -> impl F
         };
         let later = crate::columns::span(last.saturating_sub(ended));
         let bad = after().filter(|call| !call.is_served()).count();
-        let why = after().filter(|call| !call.is_served()).last().map_or("", Call::why);
+        let why = after().rfind(|call| !call.is_served()).map_or("", Call::why);
         let told = format!(
             "the last that was not was asked {later} after ({why}); {bad} of {} were not",
             after().count()

@@ -79,16 +79,22 @@ pub(super) async fn play() -> Result<Outcome> {
     let from = (began.as_millis() / TICK.as_millis()) as usize;
     let most = counts.each_ref().map(|counts| most_in_a_second(&counts.lock(), from));
     let promises = judged([ours, theirs], ended, most);
-    let played = |client, lane: &Lane, wire: &Proxy| {
+    let [our_attempts, their_attempts] = counts.each_ref().map(|counts| in_each_second(&counts.lock()));
+    let played = |client, lane: &Lane, wire: &Proxy, attempts| {
         let notes = vec![format!("{} attempts to connect in all", count(wire.accepted()))];
-        Played { client, notes, calls: lane.calls() }
+        Played { client, notes, attempts, calls: lane.calls() }
     };
     let outcome = Outcome {
         story: story(),
         began: began.as_secs_f64(),
         ended: ended.as_secs_f64(),
-        guarded: played("four pools of Plimsoll", ours, our_wire),
-        unguarded: played("clients that connect again at once, until it works", theirs, their_wire),
+        guarded: played("four pools of Plimsoll", ours, our_wire, our_attempts),
+        unguarded: played(
+            "clients that connect again at once, until it works",
+            theirs,
+            their_wire,
+            their_attempts,
+        ),
         promises,
     };
     drop(wires);
@@ -140,10 +146,10 @@ async fn reconnects(driver: tokio_postgres::Config, lane: Lane, mut stopped: wat
                 if client.as_ref().is_none_or(Client::is_closed) {
                     client = again(&driver).await;
                 }
-                if let Some(client) = &client {
-                    if client.execute("SELECT 1", &[]).await.is_ok() {
-                        return;
-                    }
+                if let Some(client) = &client
+                    && client.execute("SELECT 1", &[]).await.is_ok()
+                {
+                    return;
                 }
             }
         };
@@ -180,6 +186,12 @@ async fn attempts(wire: Arc<Proxy>, counts: Arc<Mutex<Vec<u64>>>, mut stopped: w
         counts.lock().push(now - before);
         before = now;
     }
+}
+
+/// When each second ended, one for each tick, and the attempts in it.
+fn in_each_second(counts: &[u64]) -> Vec<(f64, u64)> {
+    let ends = (SECOND..).map(|ticks| (TICK * ticks as u32).as_secs_f64());
+    ends.zip(counts.windows(SECOND).map(|second| second.iter().sum())).collect()
 }
 
 /// From this tick on.

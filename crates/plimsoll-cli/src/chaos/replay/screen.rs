@@ -1,6 +1,6 @@
 //! What was played, and the verdicts of both clients beside each other.
 
-use super::super::promises::Held;
+use super::super::promises::Judgement;
 use super::{Found, Outcome, Played};
 use crate::columns::{lines, lines_from, span};
 use crate::show::paint::{self, paint};
@@ -27,9 +27,9 @@ pub(super) fn text(name: &str, outcome: &Outcome) -> String {
             text.push_str(&verdict(found));
         }
     }
-    let end = match (outcome.held(), outcome.promises.iter().all(|it| it.unguarded.held == Held::Held)) {
-        (Held::Held, false) => "The guarded client held every promise.",
-        (Held::Held, true) => {
+    let end = match (outcome.held(), outcome.promises.iter().all(|it| it.unguarded.held == Judgement::Held)) {
+        (Judgement::Held, false) => "The guarded client held every promise.",
+        (Judgement::Held, true) => {
             "Both clients held every promise: on this machine the outage was too small to show a difference."
         }
         _ => "The guarded client BROKE a promise.",
@@ -40,9 +40,9 @@ pub(super) fn text(name: &str, outcome: &Outcome) -> String {
 
 fn verdict(found: &Found) -> String {
     let (word, state) = match found.held {
-        Held::Held => ("held", State::Ok),
-        Held::Broken => ("BROKEN", State::Crit),
-        Held::Unknown => ("unknown", State::Skipped),
+        Judgement::Held => ("held", State::Ok),
+        Judgement::Broken => ("BROKEN", State::Crit),
+        Judgement::Unknown => ("unknown", State::Skipped),
     };
     let body = lines_from(INDENT, &found.told, INDENT);
     let blanks = " ".repeat(7_usize.saturating_sub(word.len()));
@@ -84,6 +84,7 @@ mod tests {
         let played = |client, took: u64, error: Option<&str>| Played {
             client,
             notes: vec!["213 attempts to connect in all".to_owned()],
+            attempts: Vec::new(),
             calls: (0..100)
                 .map(|at| Call {
                     what: "write",

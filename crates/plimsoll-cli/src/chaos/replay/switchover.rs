@@ -56,7 +56,7 @@ pub(super) async fn play() -> Result<Outcome> {
     drop(address);
     let played = |client, lane: &Lane| {
         let calls = lane.calls();
-        Played { client, notes: vec![checks(&calls, began)], calls }
+        Played { client, notes: vec![checks(&calls, began)], attempts: Vec::new(), calls }
     };
     Ok(Outcome {
         story: format!(

@@ -18,7 +18,7 @@ async fn broken_by_the_other(replay: &str) -> Vec<String> {
     }
     assert_eq!((run.status, &outcome["held"]), (0, &"held".into()), "{}", run.error);
     let page = std::fs::read_to_string(&file).unwrap();
-    assert!(page.contains(replay) && page.matches(": the trouble</li>").count() == 2, "{page}");
+    assert!(page.contains(replay) && page.matches(": the trouble</li>").count() >= 2, "{page}");
     for client in ["guarded", "unguarded"] {
         let calls = outcome[client]["calls"].as_array().unwrap();
         assert!(calls.len() > 50 && calls.iter().any(|call| call["error"].is_null()), "{client}");
