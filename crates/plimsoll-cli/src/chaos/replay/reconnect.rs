@@ -64,12 +64,7 @@ pub(super) async fn play() -> Result<Outcome> {
     }
     sleep(BEFORE).await;
     let began = load.now();
-    for wire in &wires {
-        wire.set(Fault::Refuse);
-        wire.cut_all();
-    }
-    sleep(AWAY).await;
-    wires.iter().for_each(|wire| wire.heal());
+    goes_away(&wires).await;
     let ended = load.now();
     sleep(AFTER).await;
     load.end().await;
@@ -100,6 +95,16 @@ pub(super) async fn play() -> Result<Outcome> {
     drop(wires);
     cluster.stop().await?;
     Ok(outcome)
+}
+
+/// Every connection is lost, and no new one is to be had for a while.
+async fn goes_away(wires: &[Arc<Proxy>]) {
+    for wire in wires {
+        wire.set(Fault::Refuse);
+        wire.cut_all();
+    }
+    sleep(AWAY).await;
+    wires.iter().for_each(|wire| wire.heal());
 }
 
 fn story() -> String {
