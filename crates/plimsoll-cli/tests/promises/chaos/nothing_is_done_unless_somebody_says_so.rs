@@ -2,6 +2,7 @@
 
 use super::scene::{OURS, number, played, server};
 use crate::command::is_the_screen;
+use crate::top::terminal::Terminal;
 use serde_json::Value;
 
 const NOWHERE: &str = "http://127.0.0.1:9/orders";
@@ -69,5 +70,19 @@ async fn without_a_yes_or_on_production_it_refuses() {
     .await;
     assert_eq!(run.status, 3, "{run:?}");
     assert!(run.out.contains("the service was not well before the fault"), "{}", run.out);
+    assert_eq!(number(&cluster, OURS).await, 0);
+}
+
+#[tokio::test]
+async fn at_a_terminal_it_asks_and_takes_a_no() {
+    let cluster = server().await;
+    let url = cluster.url("postgres");
+    let terminal =
+        Terminal::start(80, 50, &["chaos", "--service", NOWHERE, "-d", &url, "connection-exhaustion"]);
+    let screen = terminal.shows("Bring these faults on? [y]es, [n]o, [q]uit:");
+    assert!(screen.contains("sessions of its own take every connection"), "{screen}");
+    terminal.press(&["n", "Enter"]);
+    let screen = terminal.shows("ended with 3");
+    assert!(screen.contains("nothing was done"), "{screen}");
     assert_eq!(number(&cluster, OURS).await, 0);
 }
