@@ -90,6 +90,16 @@ Examples:
   plimsoll vacuum --table public.orders --json
 ";
 
+pub(crate) const CHAOS: &str = "\
+Examples:
+  plimsoll chaos --service http://10.0.0.3:8080/orders --table public.orders lock-pile-up --plan
+  plimsoll chaos --service http://10.0.0.3:8080/orders --health http://10.0.0.3:8080/readyz connection-exhaustion
+  plimsoll chaos --service http://127.0.0.1:8080/orders --proxy 127.0.0.1:6432 freeze cut restart --yes --json
+  plimsoll chaos --replay read-only-switchover       an outage in small; needs no service
+
+Exit status: 0 every promise was held; 1 one was broken; 3 a drill could not be played, or a promise could not be seen.
+";
+
 #[cfg(test)]
 mod tests {
     use clap::error::ErrorKind;

@@ -9,6 +9,7 @@ pub mod apply;
 mod ask;
 pub mod bloat;
 pub mod blocking;
+pub mod chaos;
 mod closest;
 mod columns;
 pub mod completions;
@@ -23,6 +24,7 @@ pub mod integrity;
 mod interrupts;
 pub mod migrate;
 mod options;
+pub mod page;
 mod prompt;
 mod role;
 pub mod sessions;
@@ -96,6 +98,9 @@ enum Command {
     /// Numbered files of SQL: how far they have come, what is pending, and applying them one at a time
     #[command(after_help = examples::MIGRATE)]
     Migrate(migrate::Options),
+    /// Faults on purpose: what a service must hold when its database is slow, locked, full or away, and whether it does
+    #[command(after_help = examples::CHAOS)]
+    Chaos(Box<chaos::Options>),
     /// Every time limit from the client to the lock: where each is set, and which lie the wrong way round
     #[command(after_help = examples::TIMEOUTS)]
     Timeouts(timeouts::Options),
@@ -259,6 +264,7 @@ async fn perform(command: Command) -> anyhow::Result<Ended> {
         Command::Sizes(options) => sizes::run(&options).await,
         Command::Statements(options) => statements::run(&options).await,
         Command::Migrate(options) => migrate::run(&options).await,
+        Command::Chaos(options) => chaos::run(&options).await,
         Command::Timeouts(options) => timeouts::run(&options).await,
         Command::Top(options) => top::run(&options).await,
         Command::Explain(options) => explain::run(&options),

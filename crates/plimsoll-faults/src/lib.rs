@@ -33,7 +33,8 @@
 //!
 //! What it keeps to:
 //!
-//! - **Loopback only.** It listens on 127.0.0.1 and refuses a target that is another machine.
+//! - **Loopback only.** It listens on 127.0.0.1 and refuses a target that is another machine. An operator's drill, who says
+//!   both addresses ([`Proxy::listening_at`]), is the one exception.
 //! - **Exact.** Messages are counted by PostgreSQL's own framing, however TCP splits them; a fault falls between
 //!   two bytes that the caller named. A delay is latency and not throughput: what is sent together arrives
 //!   together, later.

@@ -23,7 +23,8 @@ use crate::wire;
 /// After a failed accept (no file descriptors left, say) the next is tried this much later.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(20);
 
-/// A wire that can be broken: a proxy on 127.0.0.1 in front of a server on the same machine.
+/// A wire that can be broken: a proxy on 127.0.0.1 in front of a server on the same machine
+/// ([`listening_at`](Proxy::listening_at) alone is for other places).
 #[derive(Debug)]
 pub struct Proxy {
     shared: Arc<SharedState>,
@@ -47,9 +48,29 @@ impl Proxy {
     pub async fn seeded(target: impl ToSocketAddrs, seed: u64) -> io::Result<Self> {
         let targets: Vec<SocketAddr> = tokio::net::lookup_host(target).await?.collect();
         check(&targets)?;
+        Self::begin((Ipv4Addr::LOCALHOST, 0).into(), targets, seed).await
+    }
+
+    /// For drills on a service that runs: listens at this address, and carries every connection to `target`, which may be
+    /// another machine. Whoever reaches the address reaches the server, so it should be one that only the service reaches.
+    ///
+    /// # Errors
+    /// The address cannot be listened at, or the target's name leads nowhere.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is done, this leaves nothing behind.
+    pub async fn listening_at(listen: SocketAddr, target: impl ToSocketAddrs) -> io::Result<Self> {
+        let targets: Vec<SocketAddr> = tokio::net::lookup_host(target).await?.collect();
+        if targets.is_empty() {
+            return Err(no_address());
+        }
+        Self::begin(listen, targets, fastrand::u64(..)).await
+    }
+
+    async fn begin(listen: SocketAddr, targets: Vec<SocketAddr>, seed: u64) -> io::Result<Self> {
         // The others are only other names for the same server.
         let target = targets.into_iter().take(1).collect();
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let listener = std::net::TcpListener::bind(listen)?;
         listener.set_nonblocking(true)?;
         let addr = listener.local_addr()?;
         let shared = SharedState::new(seed, target);
@@ -198,10 +219,14 @@ impl Drop for Proxy {
     }
 }
 
+fn no_address() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "the proxy's target has no address")
+}
+
 /// Whether these may be carried to.
 fn check(targets: &[SocketAddr]) -> io::Result<()> {
     if targets.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the proxy's target has no address"));
+        return Err(no_address());
     }
     match targets.iter().find(|addr| !addr.ip().is_loopback()) {
         None => Ok(()),

@@ -12,6 +12,7 @@ mod a_commit_cut_on_the_wire_leaves_the_truth_with_the_server;
 mod a_cut_falls_on_the_byte_that_was_named;
 mod a_cut_falls_on_the_message_that_was_named;
 mod a_delay_is_latency_and_not_throughput;
+mod a_drill_says_where_the_wire_is;
 mod a_frozen_server_answers_after_the_thaw;
 mod a_half_open_connection_loses_what_it_is_told;
 mod a_ledger_finds_what_was_lost_doubled_or_made_up;

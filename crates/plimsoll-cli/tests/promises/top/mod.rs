@@ -2,4 +2,4 @@
 
 mod by_keys;
 mod once;
-mod terminal;
+pub(crate) mod terminal;

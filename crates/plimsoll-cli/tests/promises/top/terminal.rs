@@ -9,14 +9,14 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A tmux of its own, which ends with it.
-pub(super) struct Terminal {
+pub(crate) struct Terminal {
     socket: PathBuf,
     _folder: TempDir,
 }
 
 impl Terminal {
     /// Runs the program in a terminal of this size. What it leaves behind stays on the screen, with its exit status.
-    pub(super) fn start(columns: u16, rows: u16, arguments: &[&str]) -> Self {
+    pub(crate) fn start(columns: u16, rows: u16, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let terminal = Terminal { socket: folder.path().join("tmux"), _folder: folder };
         let quoted: Vec<String> = arguments.iter().map(|it| format!("'{it}'")).collect();
@@ -27,16 +27,16 @@ impl Terminal {
         terminal
     }
 
-    pub(super) fn press(&self, keys: &[&str]) {
+    pub(crate) fn press(&self, keys: &[&str]) {
         self.tmux(&[&["send-keys"], keys].concat());
     }
 
-    pub(super) fn screen(&self) -> String {
+    pub(crate) fn screen(&self) -> String {
         String::from_utf8(self.tmux(&["capture-pane", "-p"]).stdout).unwrap()
     }
 
     /// The screen, once it is as wanted.
-    pub(super) fn until(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
+    pub(crate) fn until(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
         let until = Instant::now() + PATIENCE;
         loop {
             let screen = self.screen();
@@ -49,12 +49,12 @@ impl Terminal {
     }
 
     /// The same, for a text that is on it.
-    pub(super) fn shows(&self, text: &str) -> String {
+    pub(crate) fn shows(&self, text: &str) -> String {
         self.until(text, |screen| screen.contains(text))
     }
 
     /// The process ids of what the terminal's shell has started.
-    pub(super) fn programs(&self) -> Vec<u32> {
+    pub(crate) fn programs(&self) -> Vec<u32> {
         let shell = String::from_utf8(self.tmux(&["list-panes", "-F", "#{pane_pid}"]).stdout).unwrap();
         let shell = shell.trim();
         let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
