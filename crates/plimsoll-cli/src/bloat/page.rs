@@ -14,6 +14,8 @@ pub(crate) fn add(mut section: Section, found: &Found, limit: usize) -> Section 
     ]);
     for relation in found.relations.iter().take(limit) {
         let (level, word) = match relation.state {
+            // Too small to matter, whatever its waste is.
+            State::Ok if relation.wasted_bytes.is_none() => (Level::Plain, "small"),
             State::Ok => (Level::Well, "ok"),
             State::Unknown => (Level::Unknown, "not known"),
             State::Warn => (Level::Warn, "warn"),

@@ -8,7 +8,7 @@ use plimsoll_inspect::checks::{Checked, Finding, Report, State};
 /// How many things are told at the top.
 const WORST: usize = 3;
 
-/// The counts and the worst of all, at the top of the page.
+/// The counts at the top of the page, and the worst of all: a sentence each, of different checks.
 pub(crate) fn summary(page: Page, report: &Report) -> Page {
     let states = [State::Crit, State::Warn, State::Info, State::Skipped, State::Ok];
     let counts = states.map(|state| {
@@ -31,7 +31,12 @@ fn word(state: State) -> &'static str {
 }
 
 fn worst(report: &Report) -> Markup {
-    let bad = [State::Crit, State::Warn].into_iter().flat_map(|state| of_state(report, state));
+    let mut bad: Vec<(&Checked, &Finding)> = Vec::new();
+    for one in [State::Crit, State::Warn].into_iter().flat_map(|state| of_state(report, state)) {
+        if !bad.iter().any(|(checked, _)| checked.id == one.0.id) {
+            bad.push(one);
+        }
+    }
     html! {
         @if report.state() < State::Warn {
             p.verdict data-level=[report.cut_short.is_none().then_some("well")] {
@@ -40,10 +45,10 @@ fn worst(report: &Report) -> Markup {
             }
         } @else {
             ol.worst {
-                @for (checked, finding) in bad.take(WORST) {
+                @for (checked, finding) in bad.into_iter().take(WORST) {
                     li {
                         (badge(finding.state.into(), word(finding.state))) " "
-                        a href={ "#" (checked.id) } { (finding.subject) } ": " (finding.value) "."
+                        a href={ "#" (checked.id) } { (finding.subject) } ": " (finding.value) "; " (checked.why) "."
                     }
                 }
             }

@@ -38,11 +38,11 @@ fn tables(found: &Found, limit: usize) -> Table {
     let mut table = Table::new([
         Column::text("Table"),
         rows("Dead rows"),
-        rows("of"),
+        rows("limit"),
         rows("Added"),
-        rows("of"),
+        rows("limit"),
         rows("Changed"),
-        rows("of"),
+        rows("limit"),
         Column::wide("When it came last"),
     ])
     .when_empty("Nothing was counted of any table since its last vacuum and analyze.");
