@@ -14,20 +14,10 @@ pub(crate) fn summary(page: Page, report: &Report) -> Page {
     let counts = states.map(|state| {
         let count = report.count(state);
         let level = if count == 0 { Level::Plain } else { Level::from(state) };
-        (word(state), count.to_string(), level)
+        (state.to_string(), count.to_string(), level)
     });
+    let counts = counts.iter().map(|(word, count, level)| (word.as_str(), count.clone(), *level));
     page.figures(counts).at_the_top(worst(report))
-}
-
-/// What a state is called on a page.
-fn word(state: State) -> &'static str {
-    match state {
-        State::Ok => "ok",
-        State::Info => "info",
-        State::Skipped => "skipped",
-        State::Warn => "warn",
-        State::Crit => "crit",
-    }
 }
 
 fn worst(report: &Report) -> Markup {
@@ -47,7 +37,7 @@ fn worst(report: &Report) -> Markup {
             ol.worst {
                 @for (checked, finding) in bad.into_iter().take(WORST) {
                     li {
-                        (badge(finding.state.into(), word(finding.state))) " "
+                        (badge(finding.state.into(), &finding.state.to_string())) " "
                         a href={ "#" (checked.id) } { (finding.subject) } ": " (finding.value) "; " (checked.why) "."
                     }
                 }
@@ -90,7 +80,7 @@ fn block(checked: &Checked, finding: &Finding, is_first: bool) -> Markup {
     ];
     html! {
         article.finding id=[is_first.then_some(&checked.id)] data-level=(Level::from(finding.state).as_str()) {
-            h3 { (badge(finding.state.into(), word(finding.state))) " " (checked.id) " " (finding.subject) }
+            h3 { (badge(finding.state.into(), &finding.state.to_string())) " " (checked.id) " " (finding.subject) }
             dl.facts {
                 @for (label, fact) in facts {
                     @if !fact.is_empty() { dt { (label) } dd { (fact) } }
