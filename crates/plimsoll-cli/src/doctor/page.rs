@@ -1,6 +1,7 @@
 //! The report of `doctor` as a part of a page of HTML: the worst first, each finding with everything that is needed to act on it.
 
 use super::screen::{effect_in_words, of_state, skipped_by_reason};
+use super::verdict::has_looked;
 use crate::page::{Cell, Column, Level, Markup, Page, Section, Table, badge, html};
 use plimsoll_inspect::checks::finding::Remedy;
 use plimsoll_inspect::checks::{Checked, Finding, Report, State};
@@ -29,8 +30,8 @@ fn worst(report: &Report) -> Markup {
     }
     html! {
         @if report.state() < State::Warn {
-            p.verdict data-level=[report.cut_short.is_none().then_some("well")] {
-                @if report.cut_short.is_none() { (badge(Level::Well, "ok")) " Nothing that was looked at wants attention." }
+            p.verdict {
+                @if is_known(report) { (badge(Level::Well, "ok")) " Nothing that was looked at wants attention." }
                 @else { (badge(Level::Unknown, "not known")) " Nothing was found, and not all was looked at." }
             }
         } @else {
@@ -44,6 +45,11 @@ fn worst(report: &Report) -> Markup {
             }
         }
     }
+}
+
+/// Whether it was looked at to the end, so that to find nothing means something.
+fn is_known(report: &Report) -> bool {
+    report.cut_short.is_none() && has_looked(report)
 }
 
 /// All findings.
@@ -65,7 +71,7 @@ pub(crate) fn section(report: &Report) -> Section {
             section = section.part(block(checked, finding, is_first));
         }
     }
-    if told.is_empty() {
+    if told.is_empty() && is_known(report) {
         section = section.text("Nothing was found that wants attention.");
     }
     well(skipped(section, report), report)
