@@ -15,6 +15,8 @@ use plimsoll_inspect::checks::{Report, all};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
+const TOO_LATE: &str = "the time for the page was over before it was answered";
+
 /// All that comes onto the page.
 pub(super) struct Gathered {
     pub(super) report: Report,
@@ -76,12 +78,18 @@ async fn ask<'a>(
     time: Time,
     progress: &'a Progress,
 ) -> Result<Parts<'a>> {
-    // Its first question tells what is there; without it there is no page.
-    let mut parts = doctor(options, connection, time, progress).await?;
     let begun = |id, heading| Section::new(id, heading);
+    // They are of this moment, and what is looked for in an incident: they come before the checks, which may take most of the time.
+    progress.is_at("sessions".to_owned());
     let sessions = begun("sessions", "Sessions at this moment");
-    let sessions =
-        parts.take("sessions", &sessions, sessions::section(connection, options, sessions.clone())).await;
+    let asked = timeout_at(time.until, sessions::section(connection, options, sessions.clone())).await;
+    // Without an answer to the first question of the checks there is no page.
+    let mut parts = doctor(options, connection, time, progress).await?;
+    let sessions = match asked {
+        Ok(Ok(asked)) => asked,
+        Ok(Err(error)) => parts.lacks("sessions", &sessions, crate::in_one_line(&error)),
+        Err(_) => parts.lacks("sessions", &sessions, TOO_LATE.to_owned()),
+    };
     let statements = begun("statements", "Statements");
     let of_statements = statements::section(connection, options, statements.clone());
     let statements = parts.take("statements", &statements, of_statements).await;
@@ -150,13 +158,17 @@ impl Parts<'_> {
                     Ok(Ok(asked)) => return asked,
                     Ok(Err(error)) => self.failed(&error),
                     Err(_) => {
-                        let why = "the time for the page was over before it was answered".to_owned();
-                        self.hangs = Some(why.clone());
-                        why
+                        self.hangs = Some(TOO_LATE.to_owned());
+                        TOO_LATE.to_owned()
                     }
                 }
             }
         };
+        self.lacks(part, begun, why)
+    }
+
+    /// Tells what is not to be had, in the section and for the top of the page.
+    fn lacks(&mut self, part: &'static str, begun: &Section, why: String) -> Section {
         let told = begun.clone().missing(&format!("{part}: {why}"));
         self.gathered.missing.push((part, why));
         told
