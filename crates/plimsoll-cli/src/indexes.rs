@@ -9,6 +9,7 @@ use crate::options::time::time;
 use crate::show::{Output, folded_sql, rows};
 use anyhow::{Result, bail};
 use clap::Args;
+use plimsoll::DirectConnection;
 use plimsoll_inspect::indexes::{self, Index, Indexes};
 use plimsoll_inspect::span::rough;
 use serde::Serialize;
@@ -39,18 +40,18 @@ pub struct Options {
 }
 
 #[derive(Debug, Serialize)]
-struct Found {
+pub(crate) struct Found {
     schema_version: u32,
     /// The tables that were asked for.
     asked: Vec<String>,
     /// Scans have been counted for long enough to say that an index is unused.
-    unused_is_known: bool,
+    pub(crate) unused_is_known: bool,
     #[serde(flatten)]
-    found: Indexes,
+    pub(crate) found: Indexes,
 }
 
 impl Found {
-    fn wants_attention(&self, index: &Index) -> bool {
+    pub(crate) fn wants_attention(&self, index: &Index) -> bool {
         index.is_invalid || index.covered_by.is_some() || index.is_unused && self.unused_is_known
     }
 }
@@ -61,10 +62,24 @@ impl Found {
 /// The server cannot be reached, or does not answer; there is no such table.
 pub async fn run(options: &Options) -> Result<Ended> {
     let connection = options.target.connect("indexes").await?;
+    let found = listed(&connection, options).await?;
+    }
+    let members = &["name", "table", "bytes", "scans", "is_invalid", "is_unused", "covered_by", "run"];
+    let plain = || rows(&found, &[("/indexes", members)]);
+    options.output.print(&found, |_| text(&found, options.unused_after), plain)?;
+    let attention = found.found.indexes.iter().any(|index| found.wants_attention(index));
+    Ok(if attention { Ended::Warned } else { Ended::Well })
+}
+
+/// The indexes that stand out, or those of some tables.
+///
+/// # Errors
+/// The server does not answer; there is no such table.
+pub(crate) async fn listed(connection: &DirectConnection, options: &Options) -> Result<Found> {
     let named: Vec<(Option<&str>, &str)> =
         options.tables.iter().map(|table| (table.schema(), table.name())).collect();
     let question = indexes::question(&named, options.limit);
-    let mut found = match ask(&connection, &question, None).await? {
+    let mut found = match ask(connection, &question, None).await? {
         Ok(answer) => Indexes::read(&answer)?,
         Err(refused) => bail!("the indexes cannot be listed: {refused}"),
     };
@@ -76,12 +91,7 @@ pub async fn run(options: &Options) -> Result<Ended> {
     let unused_is_known = found.unused_is_known(options.unused_after);
     found.advise(options.unused_after);
     let asked = options.tables.iter().map(ToString::to_string).collect();
-    let found = Found { schema_version: 1, asked, unused_is_known, found };
-    let members = &["name", "table", "bytes", "scans", "is_invalid", "is_unused", "covered_by", "run"];
-    let plain = || rows(&found, &[("/indexes", members)]);
-    options.output.print(&found, |_| text(&found, options.unused_after), plain)?;
-    let attention = found.found.indexes.iter().any(|index| found.wants_attention(index));
-    Ok(if attention { Ended::Warned } else { Ended::Well })
+    Ok(Found { schema_version: 1, asked, unused_is_known, found })
 }
 
 fn text(all: &Found, unused_after: Duration) -> String {
@@ -183,6 +193,25 @@ fn details(index: &Index, all: &Found, counted_for: &str) -> String {
     if index.is_locked {
         told.push("locked by a session, so that it was not measured".to_owned());
     }
+    let mut text = lines_from(6, &told.join(", "), 8);
+    for one in wrong(index, counted_for) {
+        text.push_str(&lines_from(6, &one, 8));
+    }
+    if let Some(run) = &index.run {
+        let _ = writeln!(text, "      {};", folded_sql(run, 6, 8));
+    }
+    for (number, undo) in index.undo.iter().enumerate() {
+        let label = if number == 0 { "back: " } else { "      " };
+        let _ = writeln!(text, "      {label}{}", folded_sql(&format!("{undo};"), 12, 8));
+    }
+    if let Some(advice) = &index.advice {
+        text.push_str(&lines_from(6, advice, 8));
+    }
+    text
+}
+
+/// What is wrong with an index, a sentence each.
+pub(crate) fn wrong(index: &Index, counted_for: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if index.is_worked_on {
         wrong.push("a session builds or drops it".to_owned());
@@ -208,21 +237,7 @@ fn details(index: &Index, all: &Found, counted_for: &str) -> String {
     } else if index.scans == 0 && index.serves_foreign_key && index.covered_by.is_none() {
         wrong.push("no scan yet, and deletes in the table that its foreign key refers to need it".to_owned());
     }
-    let mut text = lines_from(6, &told.join(", "), 8);
-    for one in wrong {
-        text.push_str(&lines_from(6, &one, 8));
-    }
-    if let Some(run) = &index.run {
-        let _ = writeln!(text, "      {};", folded_sql(run, 6, 8));
-    }
-    for (number, undo) in index.undo.iter().enumerate() {
-        let label = if number == 0 { "back: " } else { "      " };
-        let _ = writeln!(text, "      {label}{}", folded_sql(&format!("{undo};"), 12, 8));
-    }
-    if let Some(advice) = &index.advice {
-        text.push_str(&lines_from(6, advice, 8));
-    }
-    text
+    wrong
 }
 
 #[cfg(test)]

@@ -113,6 +113,7 @@ pub mod monitor {
         StatementTotals,
     };
     pub use crate::watch::monitor::suggested::SuggestedLimit;
+    pub use crate::watch::monitor::without_constants::without_constants;
     pub use plimsoll_inspect::blocking::WaitEvent;
 }
 

@@ -118,7 +118,7 @@ fn remedied(remedy: &Remedy, width: usize) -> String {
     text
 }
 
-fn effect_in_words(effect: Effect) -> &'static str {
+pub(super) fn effect_in_words(effect: Effect) -> &'static str {
     match effect {
         Effect::Now => "at once",
         Effect::NewSessions => "in sessions that begin after it",
@@ -130,7 +130,22 @@ fn effect_in_words(effect: Effect) -> &'static str {
 /// What was not looked at, by its reason: each check, with what it is about if that is not the whole server or the pooler, and what
 /// would help.
 fn skipped(report: &Report, width: usize) -> String {
-    let mut by_reason: BTreeMap<&str, (Vec<String>, Vec<&Remedy>)> = BTreeMap::new();
+    let mut text = String::new();
+    for (reason, (whose, remedies)) in skipped_by_reason(report) {
+        // Ids stand side by side, whatever has a name is divided by commas.
+        let divider = if whose.iter().any(|whom| whom.contains(' ')) { ", " } else { " " };
+        let line = wrapped(&format!("{}: {reason}", whose.join(divider)), width, INDENT, INDENT);
+        let _ = write!(text, "\n{} {line}\n", paint(of(State::Skipped), &padded("skipped", INDENT - 1)));
+        text.extend(remedies.into_iter().map(|remedy| remedied(remedy, width)));
+    }
+    text
+}
+
+/// The checks that were not made for a reason, each with what it is about, and what would help.
+pub(super) type Skipped<'a> = BTreeMap<&'a str, (Vec<String>, Vec<&'a Remedy>)>;
+
+pub(super) fn skipped_by_reason(report: &Report) -> Skipped<'_> {
+    let mut by_reason = Skipped::new();
     for (checked, finding) in of_state(report, State::Skipped) {
         let whom = match finding.subject.as_str() {
             "server" | "pooler" => checked.id.clone(),
@@ -143,15 +158,7 @@ fn skipped(report: &Report, width: usize) -> String {
         remedies
             .extend(finding.remedy.iter().filter(|remedy| !remedies.contains(remedy)).collect::<Vec<_>>());
     }
-    let mut text = String::new();
-    for (reason, (whose, remedies)) in by_reason {
-        // Ids stand side by side, whatever has a name is divided by commas.
-        let divider = if whose.iter().any(|whom| whom.contains(' ')) { ", " } else { " " };
-        let line = wrapped(&format!("{}: {reason}", whose.join(divider)), width, INDENT, INDENT);
-        let _ = write!(text, "\n{} {line}\n", paint(of(State::Skipped), &padded("skipped", INDENT - 1)));
-        text.extend(remedies.into_iter().map(|remedy| remedied(remedy, width)));
-    }
-    text
+    by_reason
 }
 
 fn well(report: &Report, width: usize) -> String {
@@ -177,7 +184,7 @@ fn well(report: &Report, width: usize) -> String {
 }
 
 /// The findings in this state, each with its check.
-fn of_state(report: &Report, state: State) -> impl Iterator<Item = (&Checked, &Finding)> {
+pub(super) fn of_state(report: &Report, state: State) -> impl Iterator<Item = (&Checked, &Finding)> {
     report.checks.iter().flat_map(move |checked| {
         let findings = checked.findings.iter().filter(move |finding| finding.state == state);
         findings.map(move |finding| (checked, finding))

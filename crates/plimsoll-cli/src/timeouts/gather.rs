@@ -2,6 +2,7 @@
 
 use super::{Found, Options, service};
 use anyhow::{Context, Result, bail, ensure};
+use plimsoll::DirectConnection;
 use plimsoll_inspect::checks::run::{self, Asking};
 use plimsoll_inspect::layers::limit::{At, Keeper, Layer};
 use plimsoll_inspect::layers::server::AskedRole;
@@ -24,6 +25,11 @@ const SAID: [(&str, Layer, Keeper); 6] = [
 ];
 
 pub(super) async fn gather(options: &Options) -> Result<Found> {
+    gather_on(None, options).await
+}
+
+/// The same, of a server that may be connected to already.
+pub(crate) async fn gather_on(connection: Option<&DirectConnection>, options: &Options) -> Result<Found> {
     let mut notes = Vec::new();
     let mut limits = options.limits.iter().map(|text| said(text)).collect::<Result<Vec<_>>>()?;
     for file in &options.nginx {
@@ -46,9 +52,10 @@ pub(super) async fn gather(options: &Options) -> Result<Found> {
     if let Some(pooler) = &options.pooler {
         limits.extend(of_pooler(options, pooler).await?);
     }
-    let Server { limits: mut server_limits, role_name, database, role } = match options.no_server {
-        true => Server { role_name: options.role.clone(), ..Server::default() },
-        false => of_server(options, &mut notes).await?,
+    let Server { limits: mut server_limits, role_name, database, role } = match connection {
+        Some(connection) => of_server(connection, options, &mut notes).await?,
+        None if options.no_server => Server { role_name: options.role.clone(), ..Server::default() },
+        None => of_server(&options.target.connect("timeouts").await?, options, &mut notes).await?,
     };
     let environment = options.env.as_deref().map(service::read).transpose()?.unwrap_or_default();
     notes.extend(environment.notes);
@@ -118,8 +125,11 @@ struct Server {
     role: AskedRole,
 }
 
-async fn of_server(options: &Options, notes: &mut Vec<String>) -> Result<Server> {
-    let connection = options.target.connect("timeouts").await?;
+async fn of_server(
+    connection: &DirectConnection,
+    options: &Options,
+    notes: &mut Vec<String>,
+) -> Result<Server> {
     let asking = Asking { role: &options.role, ..Asking::default() };
     let until = Instant::now() + LIMIT;
     let subject = run::subject(connection.client(), &asking, until).await?;

@@ -4,9 +4,11 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`gather`] | asks the server |
+//! | [`page`] | what was found, as a table on a page of HTML |
 //! | [`screen`] | what was found, as text |
 
-mod gather;
+pub(crate) mod gather;
+pub(crate) mod page;
 mod screen;
 
 use crate::Ended;
@@ -70,7 +72,7 @@ impl Options {
 
 /// What was found.
 #[derive(Clone, Debug, Serialize)]
-struct Found {
+pub(crate) struct Found {
     schema_version: u32,
     /// As the server writes it.
     version: String,

@@ -187,6 +187,7 @@ fn no_password_is_told_with_a_bad_argument() {
         ["explain", "PL-ACQ-01", "postgres://app:neverprinted-9@db/shop"],
         ["sizes", "shop", "postgres://app:neverprinted-9@db/shop"],
         ["top", "shop", "--evry=postgres://app:neverprinted-9@db/shop"],
+        ["report", "shop", "--assume=postgres://app:neverprinted-9@db/shop"],
     ] {
         let run = ran(&mut plimsoll(&arguments));
         assert_eq!(run.status, 3, "{run:?}");
