@@ -45,6 +45,17 @@ Examples:
   plimsoll migrate lint migrations                   what squawk says of it
 ";
 
+pub(crate) const LOAD: &str = "\
+Examples:
+  plimsoll load http http://127.0.0.1:8080/orders --rate 200 --for 10s
+  plimsoll load http -H @token -t '3 GET http://127.0.0.1:8080/devices?tag=pump' -t '1 GET http://127.0.0.1:8080/sites'
+  plimsoll load http --targets-file targets.toml --arrivals poisson --save baseline.json
+  plimsoll load http --targets-file targets.toml --arrivals poisson --against baseline.json
+  plimsoll load sql 'SELECT count(*) FROM orders' --rate 100 --connections 8 --openmetrics load.prom
+  plimsoll load pool-size                            with a small transaction on tables of its own
+  plimsoll load pool-size 'SELECT count(*) FROM orders' --rate 180 --instances 3
+";
+
 pub(crate) const TIMEOUTS: &str = "\
 Examples:
   plimsoll timeouts --role app                       what the server gives the application's role

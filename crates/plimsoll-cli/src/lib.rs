@@ -22,6 +22,7 @@ pub mod explain;
 pub mod indexes;
 pub mod integrity;
 mod interrupts;
+pub mod load;
 pub mod migrate;
 mod prompt;
 pub mod sessions;
@@ -95,6 +96,9 @@ enum Command {
     /// Numbered files of SQL: how far they have come, what is pending, and applying them one at a time
     #[command(after_help = examples::MIGRATE)]
     Migrate(migrate::Options),
+    /// A load on a service or a database, on a schedule that no answer moves; and how large a pool should be
+    #[command(after_help = examples::LOAD)]
+    Load(Box<load::Options>),
     /// Every time limit from the client to the lock: where each is set, and which lie the wrong way round
     #[command(after_help = examples::TIMEOUTS)]
     Timeouts(timeouts::Options),
@@ -248,6 +252,7 @@ async fn perform(command: Command) -> anyhow::Result<Ended> {
         Command::Sizes(options) => sizes::run(&options).await,
         Command::Statements(options) => statements::run(&options).await,
         Command::Migrate(options) => migrate::run(&options).await,
+        Command::Load(options) => load::run(&options).await,
         Command::Timeouts(options) => timeouts::run(&options).await,
         Command::Top(options) => top::run(&options).await,
         Command::Explain(options) => explain::run(&options),

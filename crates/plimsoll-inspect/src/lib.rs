@@ -28,6 +28,7 @@
 //! | `layers/` (feature `checks`) | which time limit lies inside which, from the client to the lock |
 //! | `numbers` (feature `checks`) | how full the server is, and how much it does |
 //! | `sessions/` (feature `checks`) | what each session does, which are meant, and how one is stopped |
+//! | `room` (feature `checks`) | how many connections a program may still open |
 //! | `sizes` (feature `checks`) | how large the largest tables are |
 //! | [`statements`] | which statements take the server's time |
 //! | `upkeep/` (feature `checks`) | what holds vacuum back, how far vacuums have come, which options a table had better have |
@@ -59,6 +60,8 @@ pub mod layers;
 pub mod numbers;
 #[cfg(feature = "checks")]
 pub mod profiles;
+#[cfg(feature = "checks")]
+pub mod room;
 #[cfg(feature = "checks")]
 pub mod sessions;
 #[cfg(feature = "checks")]
