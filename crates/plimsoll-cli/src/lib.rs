@@ -24,6 +24,7 @@ pub mod integrity;
 mod interrupts;
 pub mod load;
 pub mod migrate;
+pub mod page;
 mod prompt;
 pub mod sessions;
 mod show;

@@ -10,6 +10,7 @@ mod doctor;
 mod each_code_is_explained;
 mod load;
 mod migrations_go_one_step_at_a_time;
+mod pages;
 mod services_without_rust_are_protected;
 mod sessions_are_stopped_only_when_asked;
 mod tables;
