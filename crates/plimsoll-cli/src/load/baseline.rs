@@ -96,7 +96,7 @@ impl Against {
 }
 
 impl Compared {
-    /// `45 ms (44 ms .. 47 ms), it was 12 ms (11 ms .. 13 ms)`.
+    /// `45.0 ms (44.0 ms .. 47.0 ms), it was 12.0 ms (11.0 ms .. 13.0 ms)`.
     pub(super) fn in_words(&self) -> String {
         let words = |spread: &Spread| {
             let [middle, least, most] =
@@ -111,9 +111,16 @@ impl Compared {
     }
 }
 
-/// A time that is kept in milliseconds.
+/// A time that is kept in milliseconds, with three digits: figures of two runs are read beside each other.
 pub(super) fn ms(value: f64) -> String {
-    span(Duration::try_from_secs_f64(value / 1_000.0).unwrap_or_default())
+    match value {
+        short if short < 9.995 => format!("{short:.2} ms"),
+        short if short < 99.95 => format!("{short:.1} ms"),
+        short if short < 999.5 => format!("{short:.0} ms"),
+        middle if middle < 9_995.0 => format!("{:.2} s", middle / 1_000.0),
+        middle if middle < 120_000.0 => format!("{:.1} s", middle / 1_000.0),
+        long => span(Duration::try_from_secs_f64(long / 1_000.0).unwrap_or_default()),
+    }
 }
 
 /// Reads an earlier run, and makes sure that it is one of this load.
@@ -167,6 +174,16 @@ mod tests {
 
     fn spread(middle: f64, least: f64, most: f64) -> Spread {
         Spread { middle, least, most }
+    }
+
+    #[test]
+    fn times_have_three_digits() {
+        let told = [0.0, 0.034, 9.99, 9.996, 12.34, 99.96, 512.3, 999.7, 9_996.0, 119_000.0, 7.2e6].map(ms);
+        let expected = [
+            "0.00 ms", "0.03 ms", "9.99 ms", "10.0 ms", "12.3 ms", "100 ms", "512 ms", "1.00 s", "10.0 s",
+            "119.0 s", "2 h",
+        ];
+        assert_eq!(told, expected);
     }
 
     #[test]
@@ -231,7 +248,7 @@ mod tests {
             Against::compare(&now, &then, "b.json", 0.05).regressions(),
             [
                 "throughput is worse: 150.0/s (140.0/s .. 155.0/s), it was 199.8/s (199.5/s .. 200.0/s)",
-                "p99 is worse: 45 ms (44 ms .. 47 ms), it was 12 ms (11 ms .. 13 ms)"
+                "p99 is worse: 45.0 ms (44.0 ms .. 47.0 ms), it was 12.0 ms (11.0 ms .. 13.0 ms)"
             ]
         );
     }

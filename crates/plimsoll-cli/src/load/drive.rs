@@ -93,8 +93,9 @@ fn begin<C: Caller>(
         let is_begun = calls.len() < pace.in_flight;
         tally.lock().due(target, is_begun);
         if is_begun {
-            let call = one(caller.clone(), target, due, began + pace.length, pace.timeout, Arc::clone(tally));
-            calls.spawn_on(call, runtime);
+            let share = at.as_secs_f64() / pace.length.as_secs_f64().max(f64::MIN_POSITIVE);
+            let call = Due { target, due, at: share, round_ends: began + pace.length, within: pace.timeout };
+            calls.spawn_on(one(caller.clone(), call, Arc::clone(tally)), runtime);
         }
     }
     calls
@@ -115,18 +116,23 @@ fn is_due(due: Instant, stop: &watch::Receiver<bool>) -> bool {
     }
 }
 
-async fn one<C: Caller>(
-    caller: C,
+/// One call that is due.
+#[derive(Clone, Copy, Debug)]
+struct Due {
     target: usize,
     due: Instant,
+    /// As a share of the round.
+    at: f64,
     round_ends: Instant,
     within: Duration,
-    tally: Arc<Mutex<Tally>>,
-) {
+}
+
+async fn one<C: Caller>(caller: C, call: Due, tally: Arc<Mutex<Tally>>) {
+    let Due { target, due, at, round_ends, within } = call;
     let late = due.elapsed();
     let (end, parts) = caller.call(target, within).await;
     let now = Instant::now();
     let since_due = now.saturating_duration_since(due);
     let is_in_round = now <= round_ends;
-    tally.lock().ended(&Ended { target, end, since_due, late, parts, is_in_round });
+    tally.lock().ended(&Ended { target, end, since_due, late, parts, is_in_round, at });
 }

@@ -4,7 +4,7 @@
 use super::baseline::Against;
 use super::schedule::Arrivals;
 use super::spread::Spread;
-use super::tally::{Counts, Percentiles, Tally, Times};
+use super::tally::{Counts, Moment, Percentiles, Tally, Times};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -48,7 +48,7 @@ pub(super) struct Load {
 }
 
 /// One round. Times in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Round {
     #[serde(flatten)]
     pub(super) counts: Counts,
@@ -56,6 +56,8 @@ pub(super) struct Round {
     pub(super) throughput: f64,
     /// From the moment at which each was due, of calls that were answered well or timed out.
     pub(super) times_ms: Percentiles,
+    /// The round in sixty parts, by when calls were due.
+    pub(super) moments: Vec<Moment>,
 }
 
 /// A figure of several rounds, under the names of the percentiles.
@@ -187,6 +189,7 @@ fn round(tally: &Tally, length: Duration) -> Round {
         counts: tally.counts,
         throughput: tally.in_round as f64 / seconds,
         times_ms: tally.times.percentiles(),
+        moments: tally.moments.clone(),
     }
 }
 

@@ -13,7 +13,7 @@
 //! | `spread`, `figures` | one figure of several rounds; all figures |
 //! | `baseline` | a run held against an earlier one |
 //! | `live` | what is shown while it runs, and how it is stopped |
-//! | `screen`, `openmetrics` | how the figures are written |
+//! | `screen`, `page`, `openmetrics` | how the figures are written |
 //! | `pool_size/` | how large a pool should be |
 
 mod baseline;
@@ -27,6 +27,7 @@ mod http;
 mod live;
 mod openmetrics;
 mod options;
+mod page;
 mod pool_size;
 mod schedule;
 mod screen;
@@ -37,6 +38,7 @@ mod work;
 
 pub use options::Options;
 
+use crate::page::PageFile;
 use crate::{Ended, show};
 use anyhow::{Context, Result};
 use baseline::Against;
@@ -68,7 +70,7 @@ async fn on_service(options: &Http) -> Result<Ended> {
     let shape = &options.shape;
     let (caller, shares) = HttpCaller::new(&options.targets()?, &options.headers()?)?;
     let load = shape.load(Kind::Http, shares.clone(), None);
-    let then = shape.baseline(&load)?;
+    let before = shape.before(&load)?;
     let far = caller.far_hosts().into_iter().map(|host| format!("{host} is not this machine"));
     if !consent::given(&far.collect::<Vec<_>>(), &wanted(shape), shape.yes).await? {
         return Ok(Ended::Interrupted);
@@ -79,14 +81,14 @@ async fn on_service(options: &Http) -> Result<Ended> {
         () = stop.said() => return Ok(Ended::Interrupted),
     }
     let report = rounds(&caller, shape, load, &mut stop).await?;
-    told(report, shape, then)
+    told(report, shape, before)
 }
 
 async fn on_database(options: &Sql) -> Result<Ended> {
     let shape = &options.shape;
     let (statements, shares) = database::statements(&options.targets()?)?;
     let load = shape.load(Kind::Sql, shares.clone(), Some(options.connections));
-    let then = shape.baseline(&load)?;
+    let before = shape.before(&load)?;
     let connection = options.target.connect("load").await?;
     let reasons = consent::reasons_of(&connection).await?;
     drop(connection);
@@ -111,7 +113,7 @@ async fn on_database(options: &Sql) -> Result<Ended> {
     let report = report.await;
     caller.close().await;
     match report? {
-        Some(report) => told(report, shape, then),
+        Some(report) => told(report, shape, before),
         None => Ok(Ended::Interrupted),
     }
 }
@@ -156,12 +158,16 @@ async fn rounds<C: Caller>(caller: &C, shape: &Shape, load: Load, stop: &mut Sto
 }
 
 /// Writes the report in every form that was asked for, and decides how the run ended.
-fn told(mut report: Report, shape: &Shape, then: Option<Report>) -> Result<Ended> {
+fn told(mut report: Report, shape: &Shape, before: Before) -> Result<Ended> {
+    let Before { then, page: file } = before;
     if let (Some(then), Some(file)) = (then, &shape.against) {
         report.against =
             Some(Against::compare(&report, &then, &file.display().to_string(), shape.tolerance / 100.0));
     }
     shape.output.print(&report, |_| screen::table(&report), || screen::plain(&report))?;
+    if let Some(file) = file {
+        file.write(&page::of(&report))?;
+    }
     if let Some(file) = &shape.openmetrics {
         openmetrics::of(&report).write(file)?;
     }
@@ -209,8 +215,18 @@ impl Shape {
         }
     }
 
-    /// The earlier run, read before anything is called.
-    fn baseline(&self, load: &Load) -> Result<Option<Report>> {
-        self.against.as_deref().map(|file| baseline::read(file, load)).transpose()
+    /// What is made sure of before anything is called.
+    fn before(&self, load: &Load) -> Result<Before> {
+        Ok(Before {
+            then: self.against.as_deref().map(|file| baseline::read(file, load)).transpose()?,
+            page: self.html.as_deref().map(PageFile::at).transpose()?,
+        })
     }
+}
+
+/// The earlier run, and where the page will be.
+#[derive(Debug)]
+struct Before {
+    then: Option<Report>,
+    page: Option<PageFile>,
 }

@@ -214,6 +214,10 @@ pub(super) struct Shape {
     #[arg(long, value_name = "FILE", help_heading = "Result")]
     pub(super) openmetrics: Option<PathBuf>,
 
+    /// Write a page of them, in one file that loads nothing
+    #[arg(long, value_name = "FILE", help_heading = "Result")]
+    pub(super) html: Option<PathBuf>,
+
     #[command(flatten)]
     pub(super) output: Output,
 }
@@ -275,6 +279,10 @@ pub(super) struct PoolSize {
     /// Write the figures as OpenMetrics, for Prometheus
     #[arg(long, value_name = "FILE")]
     pub(super) openmetrics: Option<PathBuf>,
+
+    /// Write a page of them, in one file that loads nothing
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
 
     #[command(flatten)]
     pub(super) output: Output,

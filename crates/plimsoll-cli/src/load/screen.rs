@@ -37,7 +37,7 @@ pub(super) fn table(report: &Report) -> String {
     text
 }
 
-fn head(report: &Report) -> String {
+pub(super) fn head(report: &Report) -> String {
     let load = &report.load;
     let called = match load.kind {
         Kind::Http => "a service by HTTP".to_owned(),
@@ -62,7 +62,8 @@ fn head(report: &Report) -> String {
         0,
     );
     if report.is_partial {
-        text.push_str(&paint::paint(paint::BOLD, "Interrupted: this is what there was until then.\n"));
+        text.push_str(&paint::paint(paint::BOLD, "Interrupted: this is what there was until then."));
+        text.push('\n');
     }
     text
 }
@@ -98,7 +99,7 @@ fn counts(report: &Report) -> String {
     text
 }
 
-fn remarks(report: &Report) -> String {
+pub(super) fn remarks(report: &Report) -> String {
     let Percentiles { mean, p99, p999, max, .. } = report.times_ms;
     let mut text = lines(
         &format!(
@@ -154,6 +155,12 @@ fn against(report: &Report) -> String {
             write!(text, "{}", lines(&format!("{}: {word}: {}", compared.figure, compared.in_words()), 2));
     }
     text
+}
+
+/// When a figure is worse.
+pub(super) fn against_in_words() -> &'static str {
+    "A figure is worse, or better, only beyond the spread of both runs: the middle round of each lies outside of all rounds of the \
+     other."
 }
 
 /// A line for each figure.

@@ -49,6 +49,8 @@ pub(super) struct Ended {
     pub(super) parts: Option<Parts>,
     /// Within the round, and not in what it left behind.
     pub(super) is_in_round: bool,
+    /// When it was due, as a share of the round.
+    pub(super) at: f64,
 }
 
 /// Of what the time of a call to a database consists.
@@ -141,6 +143,18 @@ impl Counts {
     }
 }
 
+/// Parts of a round, to see when something happened.
+pub(super) const MOMENTS: usize = 60;
+
+/// The calls that were due in one of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Moment {
+    /// The longest time of a call, in milliseconds.
+    pub(super) longest_ms: f64,
+    /// Those that ended otherwise than well.
+    pub(super) not_well: u64,
+}
+
 /// One round.
 #[derive(Clone, Debug)]
 pub(super) struct Tally {
@@ -153,6 +167,7 @@ pub(super) struct Tally {
     pub(super) works: Times,
     pub(super) late: Times,
     pub(super) has_parts: bool,
+    pub(super) moments: Vec<Moment>,
     pub(super) by_target: Vec<OfTarget>,
 }
 
@@ -177,6 +192,7 @@ impl Tally {
             works: Times::new()?,
             late: Times::new()?,
             has_parts: false,
+            moments: vec![Moment::default(); MOMENTS],
             by_target: vec![of_target; targets],
         })
     }
@@ -192,8 +208,9 @@ impl Tally {
 
     /// A call is over.
     pub(super) fn ended(&mut self, call: &Ended) {
-        let Ended { target, end, since_due, late, parts, is_in_round } = call;
+        let Ended { target, end, since_due, late, parts, is_in_round, at } = call;
         self.late.add(*late);
+        self.moment(*at, end, *since_due);
         let of_target = self.by_target.get_mut(*target);
         let (of_target, target_times) =
             of_target.map_or((None, None), |it| (Some(&mut it.counts), Some(&mut it.times)));
@@ -238,6 +255,16 @@ impl Tally {
         }
     }
 
+    fn moment(&mut self, at: f64, end: &End, since_due: Duration) {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 60")]
+        let place = (at.clamp(0.0, 1.0) * MOMENTS as f64) as usize;
+        let Some(moment) = self.moments.get_mut(place.min(MOMENTS - 1)) else { return };
+        moment.not_well += u64::from(*end != End::Answered);
+        if matches!(end, End::Answered | End::TimedOut) {
+            moment.longest_ms = moment.longest_ms.max(since_due.as_secs_f64() * 1_000.0);
+        }
+    }
+
     fn kind(&mut self, kind: &str) {
         let is_room = self.kinds.len() < KINDS || self.kinds.contains_key(kind);
         let kind = if is_room { kind } else { OTHER };
@@ -256,7 +283,7 @@ mod tests {
 
     pub(in crate::load) fn call(end: End, ms: u64) -> Ended {
         let since_due = Duration::from_millis(ms);
-        Ended { target: 0, end, since_due, late: Duration::ZERO, parts: None, is_in_round: true }
+        Ended { target: 0, end, since_due, late: Duration::ZERO, parts: None, is_in_round: true, at: 0.5 }
     }
 
     #[test]

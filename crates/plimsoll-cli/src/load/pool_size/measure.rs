@@ -99,7 +99,8 @@ async fn calls(
         let is_well = end == End::Answered;
         if now >= counted_from {
             let since_due = now.saturating_duration_since(asked);
-            let ended = Ended { target: 0, end, since_due, late: Duration::ZERO, parts, is_in_round: true };
+            let late = Duration::ZERO;
+            let ended = Ended { target: 0, end, since_due, late, parts, is_in_round: true, at: 0.0 };
             let mut tally = tally.lock();
             tally.due(0, true);
             tally.ended(&ended);

@@ -9,11 +9,12 @@
 //! | `knee` | where more connections stop helping, and Little's law: pure |
 //! | `measure` | one size |
 //! | `found` | all sizes, and what is concluded |
-//! | `screen` | how it is written |
+//! | `screen`, `page` | how it is written |
 
 mod found;
 mod knee;
 mod measure;
+mod page;
 mod screen;
 
 use super::consent;
@@ -26,6 +27,7 @@ use super::schedule::{Arrivals, Schedule, Turns};
 use super::tally::Tally;
 use super::work::{Schema, Work};
 use crate::ask::ask;
+use crate::page::PageFile;
 use crate::show::progress::Progress;
 use crate::{Ended, show};
 use anyhow::{Context, Result, bail};
@@ -46,6 +48,7 @@ pub(super) async fn run(options: &PoolSize) -> Result<Ended> {
     let said = options.statement();
     let statement = said.as_ref().map(|said| database::statements(std::slice::from_ref(said))).transpose()?;
     let statement = statement.and_then(|(mut statements, _)| statements.pop());
+    let html = options.html.as_deref().map(PageFile::at).transpose()?;
     let connection = options.target.connect("load").await?;
     let room = room(&connection).await?;
     let reasons = consent::reasons_of(&connection).await?;
@@ -68,20 +71,20 @@ pub(super) async fn run(options: &PoolSize) -> Result<Ended> {
     }
     let mut stop = Stop::listen()?;
     let db = database::tool(&options.target).await?;
-    let prepared = prepare(options, statement.as_deref(), &db).await;
-    let ended = match prepared {
+    let (found, removed) = match prepare(options, statement.as_deref(), &db).await {
         Ok((work, schema)) => {
-            let ended = find(options, &work, &sizes, room, &db, &mut stop).await;
+            let found = find(options, &work, &sizes, room, &db, &mut stop).await;
             let removed = match schema {
                 Some(schema) => schema.remove(&db).await,
                 None => Ok(()),
             };
-            ended.and_then(|ended| removed.map(|()| ended))
+            (found, removed)
         }
-        Err(error) => Err(error),
+        Err(error) => (Err(error), Ok(())),
     };
     db.shutdown_within(Duration::from_secs(1)).await;
-    ended
+    let ended = told(&found?, options, html)?;
+    removed.map(|()| ended)
 }
 
 async fn room(connection: &DirectConnection) -> Result<Room> {
@@ -105,7 +108,7 @@ async fn prepare(
     Ok((work(Arc::clone(&schema)), Some(schema)))
 }
 
-/// Measures, concludes and tells.
+/// Measures and concludes.
 async fn find(
     options: &PoolSize,
     work: &Work,
@@ -113,7 +116,7 @@ async fn find(
     room: Room,
     db: &Database,
     stop: &mut Stop,
-) -> Result<Ended> {
+) -> Result<Found> {
     let callers = sizes.last().copied().unwrap_or(1);
     let way = Way {
         target: &options.target,
@@ -147,7 +150,7 @@ async fn find(
     if let (Some(rate), Some(size), false) = (options.rate, found.recommended, stop.is_said()) {
         try_rate(options, &mut found, work, rate, size, stop).await?;
     }
-    told(&found, options)
+    Ok(found)
 }
 
 /// The mode of the pooler in between, if there is one.
@@ -249,8 +252,11 @@ async fn try_rate(
     Ok(())
 }
 
-fn told(found: &Found, options: &PoolSize) -> Result<Ended> {
+fn told(found: &Found, options: &PoolSize, html: Option<PageFile>) -> Result<Ended> {
     options.output.print(found, |_| screen::table(found), || screen::plain(found))?;
+    if let Some(file) = html {
+        file.write(&page::of(found))?;
+    }
     if let Some(file) = &options.openmetrics {
         screen::metrics(found).write(file)?;
     }

@@ -13,18 +13,10 @@ const FEW: u64 = 100;
 
 /// The table and the recommendation.
 pub(super) fn table(found: &Found) -> String {
-    let mut text = lines(
-        &format!(
-            "Each call runs: {}. {} without a pause; {} of {} s for each size.",
-            without_control(&found.work),
-            counted(found.callers.into(), "caller calls", "callers call"),
-            counted(found.rounds.into(), "round", "rounds"),
-            found.seconds
-        ),
-        0,
-    );
+    let mut text = lines(&head(found), 0);
     if found.is_partial {
-        text.push_str(&paint::paint(paint::BOLD, "Interrupted: this is what there was until then.\n"));
+        text.push_str(&paint::paint(paint::BOLD, "Interrupted: this is what there was until then."));
+        text.push('\n');
     }
     text.push('\n');
     text.push_str(&steps(found));
@@ -37,6 +29,17 @@ pub(super) fn table(found: &Found) -> String {
         text.push_str(&lines(&paragraph, 0));
     }
     text
+}
+
+/// How it was measured.
+pub(super) fn head(found: &Found) -> String {
+    format!(
+        "Each call runs: {}. {} without a pause; {} of {} s for each size.",
+        without_control(&found.work),
+        counted(found.callers.into(), "caller calls", "callers call"),
+        counted(found.rounds.into(), "round", "rounds"),
+        found.seconds
+    )
 }
 
 fn steps(found: &Found) -> String {
@@ -62,7 +65,7 @@ fn steps(found: &Found) -> String {
 }
 
 /// What follows from the figures, a paragraph each.
-fn conclusions(found: &Found) -> Vec<String> {
+pub(super) fn conclusions(found: &Found) -> Vec<String> {
     let Some(knee) = &found.knee else { return vec!["No call was answered, so nothing follows.".to_owned()] };
     let mut all = vec![recommendation(found, knee), beyond(found, knee)];
     all.extend(by_littles_law(found, knee));
@@ -249,6 +252,7 @@ mod tests {
     use crate::columns::{is_kept, is_the_screen};
     use crate::load::pool_size::found::{Step, Tried};
     use crate::load::pool_size::knee::little;
+    use crate::load::pool_size::page;
     use crate::load::spread::Spread;
     use crate::load::tally::Percentiles;
     use plimsoll_inspect::room::Room;
@@ -304,6 +308,12 @@ mod tests {
         many.tried = Some(Tried { size: 4, throughput, times_ms, waits_ms: times_ms, not_well: 25.0 });
         many.little = Some(little(500.0, 10.8));
         is_the_screen("load-pool-size-too-many.txt", &table(&many));
+        let html = page::of(&many).html();
+        assert!(
+            html.contains("recommended") && html.contains("Little&#39;s law")
+                || html.contains("Little's law"),
+            "{html}"
+        );
     }
 
     #[test]
