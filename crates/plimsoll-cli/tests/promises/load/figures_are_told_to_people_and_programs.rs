@@ -2,6 +2,7 @@
 
 use super::service::Service;
 use crate::command::plimsoll_of;
+use std::sync::atomic::Ordering;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_the_form_that_was_asked_for() {
@@ -30,15 +31,23 @@ async fn in_the_form_that_was_asked_for() {
     let due = plain.out.lines().find_map(|line| line.strip_prefix("due\t")).unwrap().parse::<u64>().unwrap();
     let again = of(&["--format", "plain", "--seed", "1"]).await;
     assert!(again.out.contains(&format!("due\t{due}\n")), "the same seed makes the same arrivals: {again:?}");
-    let arguments =
-        [["load", "http", &url].as_slice(), &shape, &["--openmetrics", file.to_str().unwrap()]].concat();
+    let page = folder.path().join("load.html");
+    let files = ["--openmetrics", file.to_str().unwrap(), "--html", page.to_str().unwrap()];
+    let arguments = [["load", "http", &url].as_slice(), &shape, &files].concat();
     assert_eq!(plimsoll_of(&arguments).await.status, 0);
     let metrics = std::fs::read_to_string(&file).unwrap();
-    assert!(
-        metrics.ends_with("# EOF\n")
-            && metrics.contains(&format!("plimsoll_load_calls{{result=\"answered\"}} {due}\n")),
-        "{metrics}"
-    );
+    let answered = format!("plimsoll_load_calls{{result=\"answered\"}} {due}\n");
+    assert!(metrics.ends_with("# EOF\n") && metrics.contains(&answered), "{metrics}");
     let families = metrics.lines().filter(|line| line.starts_with("# TYPE ")).count();
     assert!(families >= 5 && !file.with_extension("prom.part").exists(), "{metrics}");
+    let html = std::fs::read_to_string(&page).unwrap();
+    assert!(html.contains("Every call was answered well.") && html.contains("<svg"), "{html}");
+
+    // What is not this command's is not written over, and that is told before the load.
+    std::fs::write(&page, "mine").unwrap();
+    let calls = service.shared.calls.load(Ordering::Relaxed);
+    let refused = plimsoll_of(&arguments).await;
+    assert_eq!((refused.status, refused.error.lines().count()), (3, 1), "{refused:?}");
+    assert_eq!(service.shared.calls.load(Ordering::Relaxed), calls);
+    assert_eq!(std::fs::read_to_string(&page).unwrap(), "mine");
 }
