@@ -48,10 +48,10 @@ Examples:
 pub(crate) const LOAD: &str = "\
 Examples:
   plimsoll load http http://127.0.0.1:8080/orders --rate 200 --for 10s
-  plimsoll load http -H @token -t '3 GET http://127.0.0.1:8080/devices?tag=pump' -t '1 GET http://127.0.0.1:8080/sites'
+  plimsoll load http -H @token -t '3 GET http://web:8080/orders' -t '1 GET http://web:8080/stock'
   plimsoll load http --targets-file targets.toml --arrivals poisson --save baseline.json
   plimsoll load http --targets-file targets.toml --arrivals poisson --against baseline.json
-  plimsoll load sql 'SELECT count(*) FROM orders' --rate 100 --connections 8 --openmetrics load.prom
+  plimsoll load sql 'SELECT count(*) FROM orders' --rate 100 --connections 8 --html load.html
   plimsoll load pool-size                            with a small transaction on tables of its own
   plimsoll load pool-size 'SELECT count(*) FROM orders' --rate 180 --instances 3
 ";

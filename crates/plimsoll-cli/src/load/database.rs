@@ -9,7 +9,7 @@ use super::tally::{End, Parts};
 use super::targets::{Said, tell_apart, text_or_file};
 use super::work::Work;
 use crate::connect::Target;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use plimsoll::settings::{GuardMode, Limit};
 use plimsoll::{Database, Error, Fault, deadline};
 use std::sync::Arc;
@@ -116,26 +116,6 @@ impl SqlCaller {
         self.db.shutdown_within(Duration::from_secs(5)).await;
     }
 
-    /// Runs each target that has a turn once, to see whether the server takes it.
-    ///
-    /// # Errors
-    /// It does not.
-    pub(super) async fn meet(&self, shares: &[Share], within: Duration) -> Result<()> {
-        for (work, share) in self.works.iter().zip(shares).filter(|(_, share)| share.weight > 0) {
-            let tried = deadline::within(within, async {
-                let connection = self.db.named("plimsoll load").acquire_within(within).acquire().await?;
-                work.run(connection).await
-            });
-            match tried.await.map_err(|error| (end_of(&error), error)) {
-                Err((End::Failed(_), error)) => {
-                    return Err(error).with_context(|| format!("{} is not run", share.name));
-                }
-                Ok(()) | Err(_) => {}
-            }
-        }
-        Ok(())
-    }
-
     /// One call, with what became of it.
     async fn run(&self, work: &Work, within: Duration) -> (End, Option<Parts>) {
         let asked = Instant::now();
@@ -176,24 +156,38 @@ fn end_of(error: &Error) -> End {
     }
 }
 
-/// Says which statement a text is, once, on a connection: one that is prepared, or several that are sent as they are.
+/// Runs a text once, to see whether the server takes it, and as what: one statement, or several that are sent as they are.
 ///
 /// # Errors
 /// The server does not take it.
-pub(super) async fn work(db: &Database, sql: &str) -> Result<Work> {
-    let connection = db.named("plimsoll load").acquire().await.context("no connection to the server")?;
-    match connection.prepare(sql).await {
-        Ok(statement) if statement.params().is_empty() => Ok(Work::Statement(sql.into())),
-        Ok(statement) => bail!(
-            "the statement has {} parameters: write values in their places, such as (random() * 1000)::int",
-            statement.params().len()
-        ),
-        // "cannot insert multiple commands into a prepared statement"
-        Err(error) if error.sqlstate().is_some_and(|state| state.code() == "42601") && sql.contains(';') => {
-            Ok(Work::Script(sql.into()))
+pub(super) async fn work(db: &Database, sql: &str, within: Duration) -> Result<Work> {
+    let statement = Work::Statement(sql.into());
+    let error = match tried(db, &statement, within).await {
+        Ok(()) => return Ok(statement),
+        Err(error) => error,
+    };
+    // "cannot insert multiple commands into a prepared statement": nothing of it was run.
+    let are_several = error.sqlstate().is_some_and(|state| state.code() == "42601") && sql.contains(';');
+    let (work, error) = if are_several {
+        let script = Work::Script(sql.into());
+        (script.clone(), tried(db, &script, within).await.err())
+    } else {
+        (statement, Some(error))
+    };
+    match error {
+        Some(error) if matches!(end_of(&error), End::Failed(_)) => {
+            Err(error).with_context(|| format!("{} cannot be run", named(sql)))
         }
-        Err(error) => Err(error).context("the server does not take the statement"),
+        _ => Ok(work),
     }
+}
+
+async fn tried(db: &Database, work: &Work, within: Duration) -> plimsoll::Result<()> {
+    deadline::within(within, async {
+        let connection = db.named("plimsoll load").acquire_within(within).acquire().await?;
+        work.run(connection).await
+    })
+    .await
 }
 
 #[cfg(test)]

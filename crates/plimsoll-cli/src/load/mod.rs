@@ -98,24 +98,16 @@ async fn on_database(options: &Sql) -> Result<Ended> {
     let mut stop = Stop::listen()?;
     let within = shape.timeout.max(Duration::from_secs(10));
     let db = database::pool(&options.target, options.connections, within, false).await?;
-    let mut works = Vec::with_capacity(statements.len());
-    for sql in &statements {
-        works.push(database::work(&db, sql).await?);
-    }
-    let caller = SqlCaller::new(db, works);
-    let report = async {
-        tokio::select! {
-            met = caller.meet(&shares, shape.timeout) => met?,
-            () = stop.said() => return Ok(None),
+    let ran = async {
+        let mut works = Vec::with_capacity(statements.len());
+        for sql in &statements {
+            works.push(database::work(&db, sql, shape.timeout).await?);
         }
-        rounds(&caller, shape, load, &mut stop).await.map(Some)
+        rounds(&SqlCaller::new(db.clone(), works), shape, load, &mut stop).await
     };
-    let report = report.await;
-    caller.close().await;
-    match report? {
-        Some(report) => told(report, shape, before),
-        None => Ok(Ended::Interrupted),
-    }
+    let report = ran.await;
+    db.shutdown_within(Duration::from_secs(5)).await;
+    told(report?, shape, before)
 }
 
 /// What is about to be begun.
@@ -179,8 +171,20 @@ fn told(mut report: Report, shape: &Shape, before: Before) -> Result<Ended> {
         return Ok(Ended::Interrupted);
     }
     if let Some(file) = &shape.save {
+        if report.is_begun_late() {
+            show::tell(
+                "warning: this program began its calls late, so this baseline is partly one of the machine that makes the load",
+            );
+        }
         let text = serde_json::to_string_pretty(&report).context("the report cannot be written as JSON")?;
         std::fs::write(file, text + "\n").with_context(|| format!("{} cannot be written", file.display()))?;
+    }
+    if report.is_begun_late() && !regressions.is_empty() {
+        show::tell(&format!(
+            "this run was worse, and tells nothing: this program began its calls late (p99 {}), so the machine that makes the load is at its limit",
+            baseline::ms(report.begun_late_ms.p99)
+        ));
+        return Ok(Ended::Unknown);
     }
     for regression in &regressions {
         show::tell(&format!("regression: {regression}"));

@@ -22,10 +22,13 @@ pub struct Options {
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum What {
     /// Call a service by HTTP, on a schedule that no answer moves
+    #[command(after_help = crate::examples::LOAD)]
     Http(Http),
     /// Run statements on a database, through a pool of this many connections
+    #[command(after_help = crate::examples::LOAD)]
     Sql(Sql),
     /// Find how large a pool should be: throughput, times and waits for each size
+    #[command(after_help = crate::examples::LOAD)]
     PoolSize(PoolSize),
 }
 

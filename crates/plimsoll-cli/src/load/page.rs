@@ -47,6 +47,10 @@ fn verdict(report: &Report) -> (Level, &'static str, String) {
     if report.counts.answered == 0 {
         return (Level::Trouble, "no answer", "No call was answered well.".to_owned());
     }
+    if !regressions.is_empty() && report.is_begun_late() {
+        let why = "It was worse, and this program began its calls late: the machine that makes the load was at its limit.";
+        return (Level::Unknown, "not known", why.to_owned());
+    }
     if !regressions.is_empty() {
         return (Level::Trouble, "worse", regressions.join("; "));
     }

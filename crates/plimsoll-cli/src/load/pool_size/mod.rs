@@ -101,7 +101,7 @@ async fn prepare(
     db: &Database,
 ) -> Result<(Work, Option<Arc<Schema>>)> {
     if let Some(sql) = statement {
-        return Ok((database::work(db, sql).await?, None));
+        return Ok((database::work(db, sql, options.timeout).await?, None));
     }
     let schema = Schema::make(db, options.scale).await?;
     let work = if options.read_only { Work::Lookup } else { Work::Transfer };

@@ -5,7 +5,19 @@ use crate::command::{Run, plimsoll_of};
 use plimsoll_embedded::test_server;
 use std::sync::atomic::Ordering;
 
+/// Again where this machine was too busy to make the load, which the command says by itself.
 async fn load(arguments: &[&str]) -> Run {
+    let mut run = once(arguments).await;
+    for _ in 0..9 {
+        if !(run.out.contains("began its calls late") || run.error.contains("began its calls late")) {
+            break;
+        }
+        run = once(arguments).await;
+    }
+    run
+}
+
+async fn once(arguments: &[&str]) -> Run {
     let shape = ["--for", "1s", "--rounds", "3", "--warm-up", "500ms", "--rate", "50"];
     let arguments: Vec<&str> = ["load"].into_iter().chain(arguments.iter().copied()).chain(shape).collect();
     plimsoll_of(&arguments).await
@@ -18,7 +30,7 @@ async fn where_a_service_became_slower_and_not_where_it_is_as_it_was() {
     let file = folder.path().join("baseline.json");
     let file = file.to_str().unwrap();
     // Slow enough that what else this machine does is small beside it.
-    service.shared.slow.store(100, Ordering::Relaxed);
+    service.shared.slow.store(300, Ordering::Relaxed);
     let saved = load(&["http", &url, "--save", file, "--json"]).await;
     assert_eq!(saved.status, 0, "{saved:?}");
     let spread = &report(&saved.out)["spread"]["p99_ms"];
@@ -31,10 +43,10 @@ async fn where_a_service_became_slower_and_not_where_it_is_as_it_was() {
     assert_eq!((same.status, same.error.as_str()), (0, ""), "{same:?}");
     assert!(same.out.contains("p99: the same, within the spread"), "{}", same.out);
 
-    service.shared.slow.store(400, Ordering::Relaxed);
+    service.shared.slow.store(900, Ordering::Relaxed);
     let slower = load(&["http", &url, "--against", file, "--tolerance", "100"]).await;
     assert_eq!(slower.status, 1, "{slower:?}");
-    assert!(slower.error.starts_with("plimsoll: regression: p99 is worse: "), "{slower:?}");
+    assert!(slower.error.contains("plimsoll: regression: p99 is worse: "), "{slower:?}");
     assert!(slower.error.contains(", it was ") && slower.out.contains("p99: worse: "), "{slower:?}");
 
     let other = load(&["http", &url, "--against", file, "--in-flight", "7"]).await;
