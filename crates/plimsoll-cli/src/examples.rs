@@ -75,6 +75,14 @@ Examples:
   plimsoll integrity --table public.orders --count --each 30s
 ";
 
+pub(crate) const REPORT: &str = "\
+Examples:
+  plimsoll report --role app -o orders.html          a page to read, to keep and to hand on
+  plimsoll report postgres://monitor@db1/orders -o orders.html --within 120
+  plimsoll report -o - --env .env --nginx /etc/nginx/nginx.conf > orders.html
+  plimsoll report -o orders.html --with-constants    for those who may see what the database holds
+";
+
 pub(crate) const SIZES: &str = "\
 Examples:
   plimsoll sizes                                     the ten largest tables

@@ -7,6 +7,7 @@ use crate::sessions::time;
 use crate::{Ended, show};
 use anyhow::{Result, bail};
 use clap::Args;
+use plimsoll::DirectConnection;
 use plimsoll_inspect::indexes::{self, Index, Indexes};
 use serde::Serialize;
 use std::fmt::Write;
@@ -36,18 +37,18 @@ pub struct Options {
 }
 
 #[derive(Debug, Serialize)]
-struct Found {
+pub(crate) struct Found {
     schema_version: u32,
     /// The table that was asked for.
     table: Option<String>,
     /// Scans have been counted for long enough to say that an index is unused.
-    unused_is_known: bool,
+    pub(crate) unused_is_known: bool,
     #[serde(flatten)]
-    found: Indexes,
+    pub(crate) found: Indexes,
 }
 
 impl Found {
-    fn wants_attention(&self, index: &Index) -> bool {
+    pub(crate) fn wants_attention(&self, index: &Index) -> bool {
         index.is_invalid || index.covered_by.is_some() || index.is_unused && self.unused_is_known
     }
 }
@@ -58,16 +59,7 @@ impl Found {
 /// The server cannot be reached, or does not answer; there is no such table.
 pub async fn run(options: &Options) -> Result<Ended> {
     let connection = options.target.connect("indexes").await?;
-    let question = indexes::question(options.table.as_deref(), options.limit);
-    let found = match ask(&connection, &question, None).await? {
-        Ok(answer) => Indexes::read(&answer)?,
-        Err(refused) => bail!("the indexes cannot be listed: {refused}"),
-    };
-    if let Some(table) = options.table.as_deref().filter(|_| found.tables_count == 0) {
-        bail!("there is no table {table:?} in this database");
-    }
-    let unused_is_known = found.counted_for.is_some_and(|time| time >= options.unused_after);
-    let found = Found { schema_version: 1, table: options.table.clone(), unused_is_known, found };
+    let found = listed(&connection, options).await?;
     if options.json {
         show::print_json(&found)?;
     } else {
@@ -77,10 +69,27 @@ pub async fn run(options: &Options) -> Result<Ended> {
     Ok(if attention { Ended::Warned } else { Ended::Well })
 }
 
+/// The indexes that stand out, or those of a table.
+///
+/// # Errors
+/// The server does not answer; there is no such table.
+pub(crate) async fn listed(connection: &DirectConnection, options: &Options) -> Result<Found> {
+    let question = indexes::question(options.table.as_deref(), options.limit);
+    let found = match ask(connection, &question, None).await? {
+        Ok(answer) => Indexes::read(&answer)?,
+        Err(refused) => bail!("the indexes cannot be listed: {refused}"),
+    };
+    if let Some(table) = options.table.as_deref().filter(|_| found.tables_count == 0) {
+        bail!("there is no table {table:?} in this database");
+    }
+    let unused_is_known = found.counted_for.is_some_and(|time| time >= options.unused_after);
+    Ok(Found { schema_version: 1, table: options.table.clone(), unused_is_known, found })
+}
+
 impl Found {
     /// Whether what is shown says enough for a drop. Of indexes that do the same work one has to stay; and that an index was not
     /// used says something only when scans have been counted for long enough.
-    fn may_be_dropped(&self, index: &Index) -> bool {
+    pub(crate) fn may_be_dropped(&self, index: &Index) -> bool {
         let stands_in = self.found.indexes.iter().any(|other| other.covered_by.as_ref() == Some(&index.name));
         match (&index.covered_by, stands_in) {
             (_, true) => false,
@@ -186,6 +195,21 @@ fn details(index: &Index, all: &Found, counted_for: &str) -> String {
     if index.is_locked {
         told.push("locked by a session, so that it was not measured".to_owned());
     }
+    let mut text = lines_from(6, &told.join(", "), 8);
+    for one in wrong(index, counted_for) {
+        text.push_str(&lines_from(6, &one, 8));
+    }
+    if let Some(drop) = index.drop.as_ref().filter(|_| all.may_be_dropped(index)) {
+        let _ = writeln!(text, "      {drop};");
+        if let Some(definition) = index.definition.as_ref().filter(|_| !index.is_invalid) {
+            let _ = writeln!(text, "      back: {}", show::folded_sql(&format!("{definition};"), 12, 8));
+        }
+    }
+    text
+}
+
+/// What is wrong with an index, a sentence each.
+pub(crate) fn wrong(index: &Index, counted_for: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if index.is_worked_on {
         wrong.push("a session builds or drops it".to_owned());
@@ -203,17 +227,7 @@ fn details(index: &Index, all: &Found, counted_for: &str) -> String {
     } else if index.scans == 0 && index.serves_foreign_key && index.covered_by.is_none() {
         wrong.push("no scan yet, and deletes in the table that its foreign key refers to need it".to_owned());
     }
-    let mut text = lines_from(6, &told.join(", "), 8);
-    for one in wrong {
-        text.push_str(&lines_from(6, &one, 8));
-    }
-    if let Some(drop) = index.drop.as_ref().filter(|_| all.may_be_dropped(index)) {
-        let _ = writeln!(text, "      {drop};");
-        if let Some(definition) = index.definition.as_ref().filter(|_| !index.is_invalid) {
-            let _ = writeln!(text, "      back: {}", show::folded_sql(&format!("{definition};"), 12, 8));
-        }
-    }
-    text
+    wrong
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ pub mod load;
 pub mod migrate;
 pub mod page;
 mod prompt;
+pub mod report;
 pub mod sessions;
 mod show;
 pub mod sizes;
@@ -82,6 +83,9 @@ enum Command {
     /// What autovacuum would do with each table and what holds it back; options that fit; what to ANALYZE
     #[command(after_help = examples::VACUUM)]
     Vacuum(vacuum::Options),
+    /// One page of HTML with all of it: what is wrong, statements, tables, indexes, time limits and sessions
+    #[command(after_help = examples::REPORT)]
+    Report(Box<report::Options>),
     /// Cancel statements: shown first, done with --run
     #[command(after_help = examples::CANCEL)]
     Cancel(sessions::stop::Options),
@@ -248,6 +252,7 @@ async fn perform(command: Command) -> anyhow::Result<Ended> {
         Command::Blocking(options) => blocking::run(&options).await,
         Command::Bloat(options) => bloat::run(&options).await,
         Command::Vacuum(options) => vacuum::run(&options).await,
+        Command::Report(options) => report::run(&options).await,
         Command::Cancel(options) => sessions::stop::run(Stop::Cancel, &options).await,
         Command::Terminate(options) => sessions::stop::run(Stop::Terminate, &options).await,
         Command::Sizes(options) => sizes::run(&options).await,

@@ -6,6 +6,7 @@ use crate::connect::Target;
 use crate::{Ended, show};
 use anyhow::{Result, bail};
 use clap::Args;
+use plimsoll::DirectConnection;
 use plimsoll_inspect::sizes::{self, Measure, Size, Sizes};
 use serde::Serialize;
 use std::fmt::Write;
@@ -30,12 +31,12 @@ pub struct Options {
 }
 
 #[derive(Debug, Serialize)]
-struct Found {
+pub(crate) struct Found {
     schema_version: u32,
     /// A lock that was taken while the tables were measured ended that; all sizes are as of the last vacuum or analyze.
-    measuring_was_held_up: bool,
+    pub(crate) measuring_was_held_up: bool,
     #[serde(flatten)]
-    sizes: Sizes,
+    pub(crate) sizes: Sizes,
 }
 
 /// Measures the tables and lists them.
@@ -44,23 +45,31 @@ struct Found {
 /// The server cannot be reached, or does not answer.
 pub async fn run(options: &Options) -> Result<Ended> {
     let connection = options.target.connect("sizes").await?;
-    let question = |measure| sizes::question(options.limit, measure, options.partitions);
-    let mut answer = ask(&connection, &question(Measure::Exact), None).await?;
-    let measuring_was_held_up = matches!(answer, Err(Refused::Locked | Refused::TooLong(_)));
-    if measuring_was_held_up {
-        answer = ask(&connection, &question(Measure::Estimated), None).await?;
-    }
-    let sizes = match answer {
-        Ok(answer) => Sizes::read(&answer)?,
-        Err(refused) => bail!("the sizes cannot be had: {refused}"),
-    };
-    let found = Found { schema_version: 1, measuring_was_held_up, sizes };
+    let found = measured(&connection, options).await?;
     if options.json {
         show::print_json(&found)?;
     } else {
         show::print(&text(&found));
     }
     Ok(if found.sizes.is_estimated() { Ended::Unknown } else { Ended::Well })
+}
+
+/// The sizes; as of the last vacuum where measuring is held up.
+///
+/// # Errors
+/// The server does not answer.
+pub(crate) async fn measured(connection: &DirectConnection, options: &Options) -> Result<Found> {
+    let question = |measure| sizes::question(options.limit, measure, options.partitions);
+    let mut answer = ask(connection, &question(Measure::Exact), None).await?;
+    let measuring_was_held_up = matches!(answer, Err(Refused::Locked | Refused::TooLong(_)));
+    if measuring_was_held_up {
+        answer = ask(connection, &question(Measure::Estimated), None).await?;
+    }
+    let sizes = match answer {
+        Ok(answer) => Sizes::read(&answer)?,
+        Err(refused) => bail!("the sizes cannot be had: {refused}"),
+    };
+    Ok(Found { schema_version: 1, measuring_was_held_up, sizes })
 }
 
 fn text(found: &Found) -> String {

@@ -93,6 +93,7 @@ pub mod monitor {
     pub use crate::record::locks::{Blocker, LockEpisode, LockHistory, WaitingWork};
     pub use crate::record::pool::ConnectionMetrics;
     pub use crate::record::time::Timestamp;
+    pub use crate::sql::fingerprint::without_constants;
     #[cfg(feature = "otlp")]
     pub use crate::watch::metrics::otlp;
     pub use crate::watch::metrics::{

@@ -4,6 +4,7 @@ use super::{Found, Options, Relation, State, measure};
 use crate::ask::{is_there, read};
 use crate::vacuum::is_called;
 use anyhow::{Result, bail};
+use plimsoll::DirectConnection;
 use plimsoll_inspect::bloat::indexes::{self, INDEX_BLOAT, Index};
 use plimsoll_inspect::bloat::tables::{TABLE_BLOAT, Table};
 use plimsoll_inspect::bloat::{Estimate, Unknown};
@@ -12,7 +13,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub(super) async fn gather(options: &Options) -> Result<Found> {
-    let connection = options.target.connect("bloat").await?;
+    gather_on(&options.target.connect("bloat").await?, options).await
+}
+
+/// The same, of a server that is connected to already.
+pub(crate) async fn gather_on(connection: &DirectConnection, options: &Options) -> Result<Found> {
     let client = connection.client();
     let until = Instant::now() + QUESTION_LIMIT + Duration::from_secs(1);
     let subject = run::subject(client, &Asking::default(), until).await?;
@@ -61,7 +66,7 @@ pub(super) async fn gather(options: &Options) -> Result<Found> {
     found.relations.retain(is_meant);
     found.sort(options);
     if options.exact {
-        measure::measure(&connection, &mut found, options).await?;
+        measure::measure(connection, &mut found, options).await?;
         found.sort(options);
     }
     Ok(found)

@@ -7,10 +7,12 @@
 //! |---|---|
 //! | [`gather`] | asks for the estimates |
 //! | [`measure`] | has pgstattuple count, one table or index at a time |
+//! | [`page`] | what was found, as a table on a page of HTML |
 //! | [`screen`] | what was found, as text |
 
-mod gather;
+pub(crate) mod gather;
 mod measure;
+pub(crate) mod page;
 mod screen;
 
 use crate::connect::Target;
@@ -102,7 +104,7 @@ enum State {
 
 /// What was found.
 #[derive(Clone, Debug, Serialize)]
-struct Found {
+pub(crate) struct Found {
     schema_version: u32,
     database: String,
     warn_percent: f64,

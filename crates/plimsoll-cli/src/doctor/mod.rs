@@ -7,6 +7,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `options` | what can be asked for |
+//! | `page` | the report as a part of a page of HTML |
 //! | `picks` | which checks, by id and pattern; thresholds; the earlier report |
 //! | `pooler` | whether a pooler stands between, and its console |
 //! | `screen` | the report as a table and as plain lines |
@@ -15,6 +16,7 @@
 
 mod list;
 mod options;
+pub(crate) mod page;
 mod picks;
 mod pooler;
 mod screen;
@@ -36,7 +38,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// What is kept of the time for the end: to cancel what still runs.
-const FOR_THE_END: Duration = Duration::from_secs(1);
+pub(crate) const FOR_THE_END: Duration = Duration::from_secs(1);
 
 /// Asks the checks, and prints what was found.
 ///
@@ -81,16 +83,24 @@ pub async fn run(options: &Options) -> Result<Ended> {
 
 /// Until when checks are asked, and when the command is to be back.
 #[derive(Clone, Copy, Debug)]
-struct Time {
-    until: Instant,
-    at_last: Instant,
+pub(crate) struct Time {
+    pub(crate) until: Instant,
+    pub(crate) at_last: Instant,
 }
 
 /// What was seen.
-struct Looked {
-    report: Report,
+pub(crate) struct Looked {
+    pub(crate) report: Report,
     /// A pooler's console was wanted and not to be had.
     is_console_missing: bool,
+}
+
+impl Looked {
+    /// How a command ends that has asked all checks.
+    pub(crate) fn ended(&self, options: &Options) -> Ended {
+        let is_incomplete = self.is_console_missing && options.pooler.is_some();
+        verdict::ended(&self.report, verdict::has_looked(&self.report), false, is_incomplete)
+    }
 }
 
 /// Connects, asks, and leaves nothing running; nothing comes of it if somebody interrupts.
@@ -124,7 +134,7 @@ async fn look(
 }
 
 /// Asks all of it. The pooler's console is closed when this has ended, so that there is room for a cancel.
-async fn ask(
+pub(crate) async fn ask(
     options: &Options,
     connection: &DirectConnection,
     checks: Vec<&'static Check>,
@@ -178,7 +188,7 @@ fn divided(
 }
 
 /// Cancels what still runs, in the time that is left; and says so if the server did not confirm it.
-async fn stopped(connection: &DirectConnection, why: String, at_last: Instant) -> String {
+pub(crate) async fn stopped(connection: &DirectConnection, why: String, at_last: Instant) -> String {
     if connection.is_closed() {
         return why;
     }

@@ -118,7 +118,7 @@ fn remedied(remedy: &Remedy, width: usize) -> String {
     text
 }
 
-fn effect_in_words(effect: Effect) -> &'static str {
+pub(super) fn effect_in_words(effect: Effect) -> &'static str {
     match effect {
         Effect::Now => "at once",
         Effect::NewSessions => "in sessions that begin after it",
@@ -129,6 +129,15 @@ fn effect_in_words(effect: Effect) -> &'static str {
 
 /// What was not looked at, by its reason.
 fn skipped(report: &Report, width: usize) -> String {
+    let mut text = String::new();
+    for (reason, ids) in skipped_by_reason(report) {
+        let line = wrapped(&format!("{}: {reason}", ids.join(" ")), width, INDENT, INDENT);
+        let _ = write!(text, "\n{} {line}\n", paint(of(State::Skipped), &padded("skipped", INDENT - 1)));
+    }
+    text
+}
+
+pub(super) fn skipped_by_reason(report: &Report) -> BTreeMap<&str, Vec<&str>> {
     let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (checked, finding) in of_state(report, State::Skipped) {
         let ids = by_reason.entry(&finding.value).or_default();
@@ -136,12 +145,7 @@ fn skipped(report: &Report, width: usize) -> String {
             ids.push(&checked.id);
         }
     }
-    let mut text = String::new();
-    for (reason, ids) in by_reason {
-        let line = wrapped(&format!("{}: {reason}", ids.join(" ")), width, INDENT, INDENT);
-        let _ = write!(text, "\n{} {line}\n", paint(of(State::Skipped), &padded("skipped", INDENT - 1)));
-    }
-    text
+    by_reason
 }
 
 fn well(report: &Report, width: usize) -> String {
@@ -159,7 +163,7 @@ fn well(report: &Report, width: usize) -> String {
 }
 
 /// The findings in this state, each with its check.
-fn of_state(report: &Report, state: State) -> impl Iterator<Item = (&Checked, &Finding)> {
+pub(super) fn of_state(report: &Report, state: State) -> impl Iterator<Item = (&Checked, &Finding)> {
     report.checks.iter().flat_map(move |checked| {
         let findings = checked.findings.iter().filter(move |finding| finding.state == state);
         findings.map(move |finding| (checked, finding))

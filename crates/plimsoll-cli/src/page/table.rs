@@ -2,6 +2,7 @@
 //! their headings beside them; on paper nothing is cut off.
 
 use super::{Level, badge};
+use crate::columns::count;
 use maud::{Markup, html};
 
 /// A column.
@@ -100,21 +101,8 @@ impl From<String> for Cell {
 impl From<u64> for Cell {
     fn from(number: u64) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "it is sorted by it, no more")]
-        Cell::measured(&with_commas(number), number as f64)
+        Cell::measured(&count(number), number as f64)
     }
-}
-
-/// 1,204
-pub(super) fn with_commas(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (nth, digit) in digits.chars().enumerate() {
-        if nth > 0 && (digits.len() - nth).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A table.
@@ -174,16 +162,4 @@ impl Table {
 
 fn some(class: &'static str) -> Option<&'static str> {
     Some(class).filter(|class| !class.is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_have_commas() {
-        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
-            assert_eq!(with_commas(number), text);
-        }
-    }
 }

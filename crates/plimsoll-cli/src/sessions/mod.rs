@@ -26,7 +26,7 @@ use tokio::time::Instant;
 const LOOK_LIMIT: Duration = Duration::from_secs(6);
 
 /// Who is there now.
-async fn look(connection: &DirectConnection) -> Result<Sessions> {
+pub(crate) async fn look(connection: &DirectConnection) -> Result<Sessions> {
     let until = Instant::now() + LOOK_LIMIT;
     let answer = run::question(connection.client(), SESSIONS, &Asking::default(), until).await;
     Ok(Sessions::read(&answer.context("the sessions cannot be listed")?)?)
@@ -52,7 +52,7 @@ fn line(session: &Session) -> String {
 }
 
 /// Whole seconds, where there are some.
-fn rounded(span: Duration) -> Duration {
+pub(crate) fn rounded(span: Duration) -> Duration {
     if span.as_secs() >= 2 {
         Duration::from_secs(span.as_secs())
     } else {

@@ -116,6 +116,15 @@ pub(crate) fn print(text: &str) {
     }
 }
 
+/// The same of what is no text for a terminal: nothing is taken out of it.
+pub(crate) fn print_as_it_is(content: &str) {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(content.as_bytes()).and_then(|()| out.flush());
+    if written.is_err_and(|error| error.kind() != ErrorKind::BrokenPipe) {
+        IS_UNWRITTEN.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Whether something could not be written.
 pub(crate) fn is_unwritten() -> bool {
     IS_UNWRITTEN.load(Ordering::Relaxed)

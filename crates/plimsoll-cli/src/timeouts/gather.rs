@@ -2,6 +2,7 @@
 
 use super::{Found, Options, service};
 use anyhow::{Context, Result, bail};
+use plimsoll::DirectConnection;
 use plimsoll_inspect::checks::run::{self, Asking};
 use plimsoll_inspect::layers::limit::{Keeper, Layer};
 use plimsoll_inspect::layers::{Limit, nginx, pooler, server};
@@ -23,6 +24,11 @@ const SAID: [(&str, Layer, Keeper); 6] = [
 ];
 
 pub(super) async fn gather(options: &Options) -> Result<Found> {
+    gather_on(None, options).await
+}
+
+/// The same, of a server that may be connected to already.
+pub(crate) async fn gather_on(connection: Option<&DirectConnection>, options: &Options) -> Result<Found> {
     let mut notes = Vec::new();
     let mut limits = options.limits.iter().map(|text| said(text)).collect::<Result<Vec<_>>>()?;
     for file in &options.nginx {
@@ -39,10 +45,10 @@ pub(super) async fn gather(options: &Options) -> Result<Found> {
     if let Some(pooler) = &options.pooler {
         limits.extend(of_pooler(options, pooler, &mut notes).await?);
     }
-    let (mut server_limits, role) = if options.no_server {
-        (Vec::new(), options.role.clone())
-    } else {
-        of_server(options, &mut notes).await?
+    let (mut server_limits, role) = match connection {
+        Some(connection) => of_server(connection, options, &mut notes).await?,
+        None if options.no_server => (Vec::new(), options.role.clone()),
+        None => of_server(&options.target.connect("timeouts").await?, options, &mut notes).await?,
     };
     let environment = options.env.as_deref().map(service::read).transpose()?.unwrap_or_default();
     // What the service's session says itself is stronger than what the role has.
@@ -93,8 +99,11 @@ async fn of_pooler(options: &Options, pooler: &str, notes: &mut Vec<String>) -> 
     Ok(pooler::of_console(&answer)?)
 }
 
-async fn of_server(options: &Options, notes: &mut Vec<String>) -> Result<(Vec<Limit>, String)> {
-    let connection = options.target.connect("timeouts").await?;
+async fn of_server(
+    connection: &DirectConnection,
+    options: &Options,
+    notes: &mut Vec<String>,
+) -> Result<(Vec<Limit>, String)> {
     let asking = Asking { role: &options.role, ..Asking::default() };
     let until = Instant::now() + LIMIT;
     let subject = run::subject(connection.client(), &asking, until).await?;

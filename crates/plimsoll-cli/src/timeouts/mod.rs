@@ -3,10 +3,12 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`gather`] | reads the limits from where they are set |
+//! | [`page`] | the limits as a part of a page of HTML |
 //! | [`service`] | the limits of the service, from its environment |
 //! | [`screen`] | the limits as text |
 
-mod gather;
+pub(crate) mod gather;
+pub(crate) mod page;
 mod screen;
 mod service;
 
@@ -67,7 +69,7 @@ pub struct Options {
 
 /// What was found.
 #[derive(Clone, Debug, Serialize)]
-struct Found {
+pub(crate) struct Found {
     schema_version: u32,
     /// The role that the server's limits are those of.
     role: String,

@@ -21,7 +21,7 @@ mod made;
 mod once;
 mod picture;
 mod play;
-mod rows;
+pub(crate) mod rows;
 mod service;
 mod state;
 

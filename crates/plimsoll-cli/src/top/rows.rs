@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// By what the rows are sorted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Sort {
+pub(crate) enum Sort {
     /// What has gone on for longest comes first, then what does nothing.
     #[default]
     Age,
@@ -20,7 +20,7 @@ pub(super) enum Sort {
 }
 
 impl Sort {
-    pub(super) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Sort::Age => "age",
             Sort::Wait => "wait",
@@ -30,7 +30,7 @@ impl Sort {
 }
 
 /// The sessions that are shown, in their order. All that hold the text are, whatever the case of its letters.
-pub(super) fn rows<'a>(
+pub(crate) fn rows<'a>(
     sessions: &'a Sessions,
     sort: Sort,
     filter: &str,
@@ -76,20 +76,20 @@ fn text_of(session: &Session) -> String {
 }
 
 /// What keeps a session from going on. One that has nothing to do waits for its client, which is no news.
-pub(super) fn waits_now(session: &Session) -> Option<&str> {
+pub(crate) fn waits_now(session: &Session) -> Option<&str> {
     session.wait.as_deref().filter(|_| session.is_active())
 }
 
 /// For what active sessions wait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Waits {
+pub(crate) struct Waits {
     /// In the server's words, as `Lock/transactionid`; `CPU` for those that wait for nothing.
-    pub(super) event: String,
-    pub(super) sessions: usize,
+    pub(crate) event: String,
+    pub(crate) sessions: usize,
 }
 
 /// What the active sessions wait for, the most frequent first.
-pub(super) fn waits(sessions: &Sessions) -> Vec<Waits> {
+pub(crate) fn waits(sessions: &Sessions) -> Vec<Waits> {
     let mut count: BTreeMap<&str, usize> = BTreeMap::new();
     for session in sessions.sessions.iter().filter(|session| session.is_active()) {
         *count.entry(waits_now(session).unwrap_or("CPU")).or_default() += 1;
@@ -102,14 +102,14 @@ pub(super) fn waits(sessions: &Sessions) -> Vec<Waits> {
 
 /// How many sessions do what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    pub(super) active: usize,
-    pub(super) in_transaction: usize,
-    pub(super) idle: usize,
-    pub(super) hidden: usize,
+pub(crate) struct Counts {
+    pub(crate) active: usize,
+    pub(crate) in_transaction: usize,
+    pub(crate) idle: usize,
+    pub(crate) hidden: usize,
 }
 
-pub(super) fn counts(sessions: &Sessions) -> Counts {
+pub(crate) fn counts(sessions: &Sessions) -> Counts {
     let mut counts = Counts::default();
     for session in &sessions.sessions {
         let of = match &session.state {
@@ -124,26 +124,26 @@ pub(super) fn counts(sessions: &Sessions) -> Counts {
 }
 
 /// How long ago the oldest transaction began, and in which session; 0 stands for a prepared transaction.
-pub(super) fn oldest(sessions: &Sessions, prepared: Option<Duration>) -> Option<(Duration, i32)> {
+pub(crate) fn oldest(sessions: &Sessions, prepared: Option<Duration>) -> Option<(Duration, i32)> {
     let begun = sessions.sessions.iter().filter_map(|session| Some((session.transaction_for?, session.pid)));
     begun.chain(prepared.map(|age| (age, 0))).max()
 }
 
 /// A session in the tree of those that block and wait.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Branch<'a> {
+pub(crate) struct Branch<'a> {
     /// How far it lies below the root.
-    pub(super) depth: usize,
-    pub(super) pid: i32,
+    pub(crate) depth: usize,
+    pub(crate) pid: i32,
     /// `None` for a prepared transaction, and for one that is not in the list.
-    pub(super) session: Option<&'a Session>,
+    pub(crate) session: Option<&'a Session>,
     /// How many wait for it, where it stands at the root.
-    pub(super) waiters: usize,
+    pub(crate) waiters: usize,
 }
 
 /// Each session below the one that it waits for, or below the first where it waits for several; the root with the most
 /// waiters first. Those that wait in a circle, which the server breaks as a deadlock, come last.
-pub(super) fn tree(sessions: &Sessions) -> Vec<Branch<'_>> {
+pub(crate) fn tree(sessions: &Sessions) -> Vec<Branch<'_>> {
     let mut below: HashMap<i32, Vec<&Session>> = HashMap::new();
     let waiters: Vec<&Session> =
         rows(sessions, Sort::Age, "", false).into_iter().filter(|it| !it.blockers.is_empty()).collect();

@@ -3,6 +3,7 @@
 use super::{Found, Held, Options};
 use crate::ask::read;
 use anyhow::{Result, bail};
+use plimsoll::DirectConnection;
 use plimsoll_inspect::autovacuum::{AUTOVACUUM, Candidate};
 use plimsoll_inspect::checks::run::{self, Asking, QUESTION_LIMIT};
 use plimsoll_inspect::upkeep::{Holder, PROGRESS, Work, XMIN_HORIZON};
@@ -10,7 +11,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub(super) async fn gather(options: &Options) -> Result<Found> {
-    let connection = options.target.connect("vacuum").await?;
+    gather_on(&options.target.connect("vacuum").await?, options).await
+}
+
+/// The same, of a server that is connected to already.
+pub(crate) async fn gather_on(connection: &DirectConnection, options: &Options) -> Result<Found> {
     let client = connection.client();
     let until = Instant::now() + QUESTION_LIMIT + Duration::from_secs(1);
     let subject = run::subject(client, &Asking::default(), until).await?;

@@ -4,9 +4,11 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`gather`] | asks the server |
+//! | [`page`] | what was found, as a table on a page of HTML |
 //! | [`screen`] | what was found, as text |
 
-mod gather;
+pub(crate) mod gather;
+pub(crate) mod page;
 mod screen;
 
 use crate::connect::Target;
@@ -74,7 +76,7 @@ pub(crate) fn is_called(qualified: &str, name: &str) -> bool {
 
 /// What was found.
 #[derive(Clone, Debug, Serialize)]
-struct Found {
+pub(crate) struct Found {
     schema_version: u32,
     /// As the server writes it.
     version: String,

@@ -110,7 +110,7 @@ fn table(text: &mut String, state: &State) {
 }
 
 /// What autovacuum would do, and when it came last.
-fn history(state: &State) -> String {
+pub(super) fn history(state: &State) -> String {
     let mut parts = Vec::new();
     let due = match (state.due_vacuum, state.due_analyze) {
         (true, true) => "due now: vacuum and analyze",
@@ -158,7 +158,7 @@ fn remedy(remedy: &Remedy) -> String {
     }
 }
 
-fn under_way(work: &Work) -> String {
+pub(super) fn under_way(work: &Work) -> String {
     let by = match (work.is_automatic, work.is_forced) {
         (true, true) => "by autovacuum, against wraparound: it steps aside for no lock",
         (true, false) => "by autovacuum",
@@ -191,7 +191,7 @@ fn under_way(work: &Work) -> String {
 }
 
 /// A number of rows in at most seven characters.
-fn count(rows: f32) -> String {
+pub(super) fn count(rows: f32) -> String {
     match rows {
         few if few < 100_000.0 => format!("{few:.0}"),
         thousands if thousands < 10_000_000.0 => format!("{:.0}k", thousands / 1e3),

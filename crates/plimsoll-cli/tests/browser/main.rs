@@ -11,7 +11,19 @@
 mod browser;
 mod looked_at;
 
+// With these the other promises begin too; not all of them is used here.
+#[allow(dead_code)]
+#[path = "../promises/command.rs"]
+mod command;
+#[allow(dead_code)]
+#[path = "../promises/pages/scene.rs"]
+mod scene;
+#[allow(dead_code)]
+#[path = "../promises/server_sessions.rs"]
+mod server_sessions;
+
 mod a_page_is_read_on_any_screen;
+mod a_report_is_read_on_any_screen;
 
 mod service {
     /// Longer than anything takes on a machine that is busy with other things.
