@@ -95,6 +95,16 @@ impl Schema {
         Ok(schema)
     }
 
+    /// The schemas of earlier runs that were killed.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub(super) async fn left_behind(db: &Database) -> Result<Vec<String>> {
+        let sql = "SELECT nspname::text FROM pg_catalog.pg_namespace WHERE nspname ~ '^plimsoll_load_[0-9a-f]{8}$' ORDER BY 1 LIMIT 20";
+        let rows = db.query(sql, &[]).await.context("the schemas cannot be listed")?;
+        rows.iter().map(|row| row.try_get(0).context("a schema's name")).collect()
+    }
+
     /// Drops the tables.
     ///
     /// # Errors

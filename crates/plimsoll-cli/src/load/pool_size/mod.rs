@@ -103,6 +103,12 @@ async fn prepare(
     if let Some(sql) = statement {
         return Ok((database::work(db, sql, options.timeout).await?, None));
     }
+    for schema in Schema::left_behind(db).await? {
+        let drop = format!("DROP SCHEMA {schema} CASCADE");
+        show::tell(&format!(
+            "warning: tables of a run that was killed, or that goes on, are still there: {drop}"
+        ));
+    }
     let schema = Schema::make(db, options.scale).await?;
     let work = if options.read_only { Work::Lookup } else { Work::Transfer };
     Ok((work(Arc::clone(&schema)), Some(schema)))
