@@ -175,6 +175,12 @@ pub(super) async fn work(db: &Database, sql: &str, within: Duration) -> Result<W
         (statement, Some(error))
     };
     match error {
+        Some(error) if error.fault() == Fault::Conversion => Err(error).with_context(|| {
+            format!(
+                "{} has parameters: write values in their places, such as (random() * 1000)::int",
+                named(sql)
+            )
+        }),
         Some(error) if matches!(end_of(&error), End::Failed(_)) => {
             Err(error).with_context(|| format!("{} cannot be run", named(sql)))
         }

@@ -60,23 +60,30 @@ impl Drop for Stop {
     }
 }
 
+/// The round that runs; 0 is the warm-up.
+#[derive(Clone, Debug)]
+struct Running {
+    number: u32,
+    tally: Arc<Mutex<Tally>>,
+}
+
 /// The line about the round that runs.
 #[derive(Debug)]
 pub(super) struct Screen {
-    shown: Arc<Mutex<Option<(u32, Arc<Mutex<Tally>>)>>>,
+    shown: Arc<Mutex<Option<Running>>>,
     task: JoinHandle<()>,
 }
 
 impl Screen {
     pub(super) fn begin(rounds: u32) -> Self {
-        let shown: Arc<Mutex<Option<(u32, Arc<Mutex<Tally>>)>>> = Arc::default();
+        let shown: Arc<Mutex<Option<Running>>> = Arc::default();
         let looked_at = Arc::clone(&shown);
         let task = tokio::spawn(async move {
             let progress = Progress::begin();
             loop {
                 let now = looked_at.lock().clone();
-                if let Some((round, tally)) = now {
-                    progress.is_at(line(round, rounds, &tally.lock()));
+                if let Some(Running { number, tally }) = now {
+                    progress.is_at(line(number, rounds, &tally.lock()));
                 }
                 sleep(EVERY).await;
             }
@@ -85,8 +92,8 @@ impl Screen {
     }
 
     /// Round 0 is the warm-up.
-    pub(super) fn is_at(&self, round: u32, tally: &Arc<Mutex<Tally>>) {
-        *self.shown.lock() = Some((round, Arc::clone(tally)));
+    pub(super) fn is_at(&self, number: u32, tally: &Arc<Mutex<Tally>>) {
+        *self.shown.lock() = Some(Running { number, tally: Arc::clone(tally) });
     }
 }
 

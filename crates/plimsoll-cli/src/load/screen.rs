@@ -10,6 +10,9 @@ use crate::show::{fields, paint, without_control};
 use std::fmt::Write;
 use std::time::Duration;
 
+/// A round of fewer times the median call is a short one.
+const SHORT_ROUND: f64 = 20.0;
+
 /// The table.
 pub(super) fn table(report: &Report) -> String {
     let mut text = head(report);
@@ -135,6 +138,11 @@ pub(super) fn remarks(report: &Report) -> String {
             ms(report.begun_late_ms.p99)
         );
         text.push_str(&lines(&told, 0));
+    }
+    if report.times_ms.p50 * SHORT_ROUND > report.load.seconds * 1_000.0 {
+        let told = "The rounds are short beside the times of the calls: those that were answered after the end of a round are missing in \
+                    the answers a second. A longer --for has fewer of them.";
+        text.push_str(&lines(told, 0));
     }
     if report.rounds.len() < 3 {
         text.push_str(&lines("With fewer than three rounds the spread tells little.", 0));

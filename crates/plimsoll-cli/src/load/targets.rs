@@ -60,8 +60,7 @@ struct File {
 pub(super) fn read(path: &Path) -> Result<Vec<Said>> {
     let file: File = toml::from_str(&text_of(path)?).map_err(|error| {
         let told = error.to_string();
-        let line =
-            told.lines().filter(|line| !line.trim().is_empty()).last().unwrap_or_default().trim().to_owned();
+        let line = told.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned();
         let place =
             told.lines().next().unwrap_or_default().trim_start_matches("TOML parse error ").to_owned();
         anyhow::anyhow!("{} is no list of targets: {place}: {line}", path.display())

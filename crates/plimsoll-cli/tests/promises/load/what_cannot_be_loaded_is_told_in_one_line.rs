@@ -52,7 +52,11 @@ async fn of_a_database() {
     let url = db.url();
     is_refused(&["load", "sql", "SELEKT 1", "-d", &url, "--yes"], "syntax error").await;
     is_refused(&["load", "sql", "SELECT 1/0", "-d", &url, "--yes"], "division by zero").await;
-    is_refused(&["load", "sql", "SELECT $1::int", "-d", &url, "--yes"], "has 1 parameter").await;
+    is_refused(
+        &["load", "sql", "SELECT $1::int", "-d", &url, "--yes"],
+        "has parameters: write values in their places",
+    )
+    .await;
     is_refused(&["load", "pool-size", "SELECT * FROM none", "-d", &url, "--yes"], "does not exist").await;
     // Another session works there, and there is nobody to ask.
     let other = crate::server_sessions::session(&url, "orders").await;
