@@ -95,6 +95,13 @@ impl Screen {
     pub(super) fn is_at(&self, number: u32, tally: &Arc<Mutex<Tally>>) {
         *self.shown.lock() = Some(Running { number, tally: Arc::clone(tally) });
     }
+
+    /// Takes the line away, before anything else is written.
+    pub(super) async fn end(mut self) {
+        self.task.abort();
+        // It was cancelled: there is nothing to tell.
+        let _ = (&mut self.task).await;
+    }
 }
 
 impl Drop for Screen {

@@ -146,6 +146,7 @@ async fn rounds<C: Caller>(caller: &C, shape: &Shape, load: Load, stop: &mut Sto
         // A round is as long as it was meant to be, unless it was cut short.
         lengths.push(if stop.is_said() { began.elapsed().min(length) } else { length });
     }
+    live.end().await;
     Report::of(load, &tallies, &lengths, stop.is_said())
 }
 

@@ -8,6 +8,9 @@ use crate::load::openmetrics::Metrics;
 use crate::show::{fields, paint, without_control};
 use std::fmt::Write;
 
+/// So many times the allowed distance from the best, the spread makes the choice a rough one.
+const ROUGH: f64 = 3.0;
+
 /// Calls of a size below which its percentiles mean little.
 const FEW: u64 = 100;
 
@@ -74,6 +77,13 @@ pub(super) fn conclusions(found: &Found) -> Vec<String> {
         all.push(format!(
             "This goes through a pooler ({through} mode): its own number of server connections bounds the throughput, and is what \
              to change if the server can do more."
+        ));
+    }
+    let widest = found.steps.iter().map(|step| step.throughput.share() * 100.0).fold(0.0, f64::max);
+    if widest > found.within_percent.max(1.0) * ROUGH {
+        all.push(format!(
+            "The rounds of one size lay up to {widest:.0} % apart, so the choice between sizes that lie close together is chance. A quiet \
+             machine, a longer --for or more --rounds make it firmer."
         ));
     }
     if found.steps.iter().any(|step| step.answered < FEW) {
@@ -301,6 +311,7 @@ mod tests {
         is_kept("load-pool-size.openmetrics", &metrics(&plainly).to_string());
         let mut many = Found { instances: 60, through: Some("transaction".to_owned()), ..found() };
         many.room.role_limit = Some(50);
+        many.steps[2].throughput.most *= 1.4;
         many.refused = Some((16, "too many connections for role \"app\" (53300)".to_owned()));
         many.conclude();
         let times_ms = Percentiles { p99: 3_400.0, ..Percentiles::default() };
