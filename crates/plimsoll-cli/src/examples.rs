@@ -81,6 +81,9 @@ Examples:
   plimsoll report postgres://monitor@db1/orders -o orders.html --within 120
   plimsoll report -o - --env .env --nginx /etc/nginx/nginx.conf > orders.html
   plimsoll report -o orders.html --with-constants    for those who may see what the database holds
+
+The page is one file that loads nothing. It has no constants of statements and no passwords; an existing file is replaced only if it
+is an earlier page. Exit status as of doctor; 3 too where a part is not on the page and nothing worse was found.
 ";
 
 pub(crate) const SIZES: &str = "\

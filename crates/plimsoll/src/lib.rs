@@ -93,7 +93,6 @@ pub mod monitor {
     pub use crate::record::locks::{Blocker, LockEpisode, LockHistory, WaitingWork};
     pub use crate::record::pool::ConnectionMetrics;
     pub use crate::record::time::Timestamp;
-    pub use crate::sql::fingerprint::without_constants;
     #[cfg(feature = "otlp")]
     pub use crate::watch::metrics::otlp;
     pub use crate::watch::metrics::{
@@ -111,6 +110,7 @@ pub mod monitor {
         StatementTotals,
     };
     pub use crate::watch::monitor::suggested::SuggestedLimit;
+    pub use crate::watch::monitor::without_constants::without_constants;
     pub use plimsoll_inspect::blocking::WaitEvent;
 }
 

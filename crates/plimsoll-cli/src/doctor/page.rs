@@ -1,6 +1,7 @@
 //! The report of `doctor` as a part of a page of HTML: the worst first, each finding with everything that is needed to act on it.
 
 use super::screen::{effect_in_words, of_state, skipped_by_reason};
+use super::verdict::has_looked;
 use crate::page::{Cell, Column, Level, Markup, Page, Section, Table, badge, html};
 use plimsoll_inspect::checks::finding::Remedy;
 use plimsoll_inspect::checks::{Checked, Finding, Report, State};
@@ -14,20 +15,10 @@ pub(crate) fn summary(page: Page, report: &Report) -> Page {
     let counts = states.map(|state| {
         let count = report.count(state);
         let level = if count == 0 { Level::Plain } else { Level::from(state) };
-        (word(state), count.to_string(), level)
+        (state.to_string(), count.to_string(), level)
     });
+    let counts = counts.iter().map(|(word, count, level)| (word.as_str(), count.clone(), *level));
     page.figures(counts).at_the_top(worst(report))
-}
-
-/// What a state is called on a page.
-fn word(state: State) -> &'static str {
-    match state {
-        State::Ok => "ok",
-        State::Info => "info",
-        State::Skipped => "skipped",
-        State::Warn => "warn",
-        State::Crit => "crit",
-    }
 }
 
 fn worst(report: &Report) -> Markup {
@@ -39,21 +30,26 @@ fn worst(report: &Report) -> Markup {
     }
     html! {
         @if report.state() < State::Warn {
-            p.verdict data-level=[report.cut_short.is_none().then_some("well")] {
-                @if report.cut_short.is_none() { (badge(Level::Well, "ok")) " Nothing that was looked at wants attention." }
+            p.verdict {
+                @if is_known(report) { (badge(Level::Well, "ok")) " Nothing that was looked at wants attention." }
                 @else { (badge(Level::Unknown, "not known")) " Nothing was found, and not all was looked at." }
             }
         } @else {
             ol.worst {
                 @for (checked, finding) in bad.into_iter().take(WORST) {
                     li {
-                        (badge(finding.state.into(), word(finding.state))) " "
+                        (badge(finding.state.into(), &finding.state.to_string())) " "
                         a href={ "#" (checked.id) } { (finding.subject) } ": " (finding.value) "; " (checked.why) "."
                     }
                 }
             }
         }
     }
+}
+
+/// Whether it was looked at to the end, so that to find nothing means something.
+fn is_known(report: &Report) -> bool {
+    report.cut_short.is_none() && has_looked(report)
 }
 
 /// All findings.
@@ -75,7 +71,7 @@ pub(crate) fn section(report: &Report) -> Section {
             section = section.part(block(checked, finding, is_first));
         }
     }
-    if told.is_empty() {
+    if told.is_empty() && is_known(report) {
         section = section.text("Nothing was found that wants attention.");
     }
     well(skipped(section, report), report)
@@ -90,7 +86,7 @@ fn block(checked: &Checked, finding: &Finding, is_first: bool) -> Markup {
     ];
     html! {
         article.finding id=[is_first.then_some(&checked.id)] data-level=(Level::from(finding.state).as_str()) {
-            h3 { (badge(finding.state.into(), word(finding.state))) " " (checked.id) " " (finding.subject) }
+            h3 { (badge(finding.state.into(), &finding.state.to_string())) " " (checked.id) " " (finding.subject) }
             dl.facts {
                 @for (label, fact) in facts {
                     @if !fact.is_empty() { dt { (label) } dd { (fact) } }

@@ -51,8 +51,10 @@ pub(super) async fn gather(
         return Ok(None);
     };
     if let Some(why) = asking.hangs.take() {
-        let why = doctor::stopped(&connection, why, time.at_last).await;
-        asking.gathered.missing.push(("what was still being asked", why));
+        let told = doctor::stopped(&connection, why.clone(), time.at_last).await;
+        if told != why {
+            asking.gathered.missing.push(("what was still being asked", told));
+        }
     }
     asking.gathered.took = begun.elapsed();
     Ok(Some(asking.gathered))

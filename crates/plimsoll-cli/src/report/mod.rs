@@ -119,8 +119,8 @@ fn told(options: &Options, gathered: &gather::Gathered) -> String {
     let count = |state: State| format!("{} {state}", report.count(state));
     let counts = [State::Crit, State::Warn, State::Info, State::Skipped, State::Ok].map(count).join(", ");
     let mut text = format!("{}: {counts}\n", options.output.display());
-    for (part, why) in &gathered.missing {
-        text.push_str(&format!("not on it: {part}: {why}\n"));
+    for (parts, why) in gathered.missing_by_reason() {
+        text.push_str(&format!("not on it: {}: {why}\n", parts.join(", ")));
     }
     text
 }
@@ -142,11 +142,24 @@ impl gather::Gathered {
                 self.host, subject.role
             ))
             .subtitle(format!("{} UTC, in {:.1} s", at(&subject.server_time), self.took.as_secs_f64()));
-        for (part, why) in &self.missing {
-            page = page.verdict(Level::Unknown, "partial", &format!("Not on this page: {part}: {why}."));
+        for (parts, why) in self.missing_by_reason() {
+            let told = format!("Not on this page: {}: {why}.", parts.join(", "));
+            page = page.verdict(Level::Unknown, "partial", &told);
         }
         page = doctor::page::summary(page, &self.report);
         self.sections.iter().cloned().fold(page, Page::section)
+    }
+
+    /// What is not on the page; parts that have the same reason are told together.
+    fn missing_by_reason(&self) -> Vec<(Vec<&'static str>, &str)> {
+        let mut all: Vec<(Vec<&'static str>, &str)> = Vec::new();
+        for (part, why) in &self.missing {
+            match all.iter_mut().find(|(_, told)| told == why) {
+                Some((parts, _)) => parts.push(part),
+                None => all.push((vec![part], why)),
+            }
+        }
+        all
     }
 
     fn ended(&self) -> Ended {

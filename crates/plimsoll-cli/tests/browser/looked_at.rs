@@ -1,4 +1,4 @@
-//! A page as it is looked at: on a screen, light and dark, and on a phone.
+//! A page as it is looked at: on a screen, light and dark, on a phone, and on paper.
 
 use crate::browser::Browser;
 use axum::Router;
@@ -44,8 +44,30 @@ pub(crate) async fn is_fine(browser: &Browser, name: &str, page: String) {
             take_a_picture(browser, &format!("{name}-{scheme}-{width}")).await;
         }
     }
+    is_printed_in_black_on_white(browser, name).await;
     assert_eq!(*served.asked.lock().unwrap(), ["/page.html"; 4], "nothing else was asked for");
     assert_eq!(browser.complaints().await, [""; 0]);
+}
+
+/// On paper, also of a browser that is dark: the paper is white, and nothing is left at the side of it.
+async fn is_printed_in_black_on_white(browser: &Browser, name: &str) {
+    look_as(browser, "dark", 720).await;
+    let media =
+        json!({ "media": "print", "features": [{ "name": "prefers-color-scheme", "value": "dark" }] });
+    browser.driver.cdp().send_raw("Emulation.setEmulatedMedia", media).await.unwrap();
+    let shown: Vec<String> = browser
+        .value("const it = getComputedStyle(document.body); return [it.backgroundColor, it.color]")
+        .await;
+    assert_eq!(shown, ["rgb(255, 255, 255)", "rgb(26, 33, 41)"]);
+    let wide: Vec<f64> = browser.value("return [innerWidth, document.documentElement.scrollWidth]").await;
+    assert!(wide[1] <= wide[0], "{name} is wider than a sheet: {wide:?}");
+    take_a_picture(browser, &format!("{name}-print")).await;
+    browser
+        .driver
+        .cdp()
+        .send_raw("Emulation.setEmulatedMedia", json!({ "media": "", "features": [] }))
+        .await
+        .unwrap();
 }
 
 /// Words that lie outside of the screen, though nothing there can be scrolled.

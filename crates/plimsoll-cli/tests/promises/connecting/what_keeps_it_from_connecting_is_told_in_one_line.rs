@@ -138,6 +138,7 @@ fn no_password_is_told_with_a_bad_argument() {
         ["sizes", "postgres://app:neverprinted-9@db/shop"],
         ["long", "postgres://app:neverprinted-9@db/shop"],
         ["top", "--evry=postgres://app:neverprinted-9@db/shop"],
+        ["report", "--pooler=postgres://app:neverprinted-9@db/shop"],
     ] {
         let run = ran(&mut plimsoll(&arguments));
         assert_eq!(run.status, 3, "{run:?}");

@@ -4,9 +4,12 @@
 use super::html::is_whole;
 use super::scene::{CONSTANT, MARKUP, PASSWORD, QUOTES, scene};
 use crate::command::{output_of, plimsoll, program, ran, runs};
-use plimsoll_embedded::test_server;
+use plimsoll_embedded::test_server::{self, TestDatabase};
+use plimsoll_embedded::{PgBouncer, PoolMode};
 use plimsoll_faults::{Cut, Direction, Fault, Proxy, When};
 use plimsoll_inspect::checks::{Report, State};
+use rustix::process::{Pid, Signal, kill_process};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,15 +69,72 @@ async fn a_role_that_may_not_look_is_told_nothing_well_that_it_did_not_see() {
     assert!(!page.contains(CONSTANT));
 }
 
+/// A wire on which the first question with this in it goes to nowhere, and the client is not told; and the URL that leads through it.
+async fn losing(db: &TestDatabase, question: &str) -> (Proxy, String) {
+    let wire = Proxy::in_front_of(("127.0.0.1", db.server().port())).await.unwrap();
+    wire.set_once(
+        Fault::on_message(Direction::ToServer, b'Q', question, When::Before).ending(Cut::ServerGone),
+    );
+    let url = db.url().replace(&format!(":{}/", db.server().port()), &format!(":{}/", wire.port()));
+    (wire, url)
+}
+
+async fn until_nothing_is_left(db: &TestDatabase) {
+    let left = "SELECT count(*)::text AS n FROM pg_stat_activity WHERE application_name = 'plimsoll report' AND datname = current_database()";
+    let end = Instant::now() + Duration::from_secs(15);
+    while db.execute(left).await.unwrap()[0]["n"] != "0" {
+        assert!(Instant::now() < end, "a session is left");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_answering_in_the_midst_of_the_checks_gives_a_page_too() {
+    let db = test_server::database().await.unwrap();
+    let (wire, url) = losing(&db, "pg_db_role_setting").await;
+    let begun = Instant::now();
+    let run = runs(plimsoll(&["report", &url, "-o", "-", "--within", "3"])).await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?} {run:?}", begun.elapsed());
+    assert_eq!(run.status, 3, "nothing was looked at");
+    let read = is_whole(&run.out);
+    for told in [
+        "not known Nothing was found, and not all was looked at.",
+        "partial Not on this page: some of the checks: the time for all checks was over before it was answered.",
+        "partial Not on this page: sessions, statements, the sizes of tables, the waste in tables, what autovacuum does, indexes, time \
+         limits: nothing more could be asked: ",
+    ] {
+        assert!(read.says(told), "{told}: {}", read.text);
+    }
+    for well in ["No session waits for another one", "There is none", "Nothing was found that wants", "ok 1"]
+    {
+        assert!(!read.says(well), "{}", read.text);
+    }
+    assert!(wire.accepted() <= 2, "the connection, and the cancel");
+    until_nothing_is_left(&db).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn and_somebody_who_does_not_want_to_wait_gets_no_page() {
+    let db = test_server::database().await.unwrap();
+    let (wire, url) = losing(&db, "pg_db_role_setting").await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("page.html");
+    let mut report = plimsoll(&["report", &url, "-o", file.to_str().unwrap(), "--within", "600"]);
+    let mut report = report.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wire.until_struck(1).await;
+    kill_process(Pid::from_raw(report.id().cast_signed()).unwrap(), Signal::INT).unwrap();
+    let begun = Instant::now();
+    let status = tokio::task::spawn_blocking(move || report.wait().unwrap()).await.unwrap();
+    assert_eq!(status.code(), Some(130));
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nor anything else");
+    until_nothing_is_left(&db).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stops_answering_gives_a_page_of_what_was_known_by_the_deadline() {
     let db = test_server::database().await.unwrap();
-    let wire = Proxy::in_front_of(("127.0.0.1", db.server().port())).await.unwrap();
-    // The first question that asks for the sizes goes to nowhere, and the client is not told.
-    let lost = Fault::on_message(Direction::ToServer, b'Q', "pg_total_relation_size", When::Before)
-        .ending(Cut::ServerGone);
-    wire.set_once(lost);
-    let url = db.url().replace(&format!(":{}/", db.server().port()), &format!(":{}/", wire.port()));
+    let (wire, url) = losing(&db, "pg_total_relation_size").await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("page.html");
     let begun = Instant::now();
@@ -86,19 +146,27 @@ async fn a_server_that_stops_answering_gives_a_page_of_what_was_known_by_the_dea
     let read = is_whole(&page);
     for told in [
         "partial Not on this page: the sizes of tables: the time for the page was over before it was answered.",
-        "partial Not on this page: indexes: nothing more could be asked",
+        "partial Not on this page: the waste in tables, what autovacuum does, indexes, time limits: nothing more could be asked",
         "not known time limits: nothing more could be asked",
     ] {
         assert!(read.says(told), "{told}: {}", read.text);
     }
     assert!(read.says("Sessions at this moment"), "what came before is there");
     assert!(wire.accepted() <= 2, "the connection, and the cancel");
-    let left = "SELECT count(*)::text AS n FROM pg_stat_activity WHERE application_name = 'plimsoll report' AND datname = current_database()";
-    let end = Instant::now() + Duration::from_secs(15);
-    while db.execute(left).await.unwrap()[0]["n"] != "0" {
-        assert!(Instant::now() < end, "a session is left");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+    until_nothing_is_left(&db).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn through_a_pooler_the_page_says_so_and_its_checks_and_limits_are_on_it() {
+    let db = test_server::database().await.unwrap();
+    let bouncer = PgBouncer::in_front_of(&db).pool_mode(PoolMode::Transaction).start().await.unwrap();
+    let (url, console) = (bouncer.url(db.name()), bouncer.url("pgbouncer"));
+    let run = runs(plimsoll(&["report", &url, "-o", "-", "--pooler", &console])).await;
+    let read = is_whole(&run.out);
+    for told in [", through PgBouncer 1.", "query_wait_timeout", "PgBouncer"] {
+        assert!(read.says(told), "{told} {run:?}");
     }
+    assert!(!read.says("Not on this page"), "{}", read.text);
 }
 
 #[test]

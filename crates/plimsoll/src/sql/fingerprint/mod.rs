@@ -34,13 +34,6 @@ pub(crate) struct Normalised {
     pub(crate) text: String,
 }
 
-/// A statement for people to read, without its constants and comments: what a session runs, shown to those who may not see what the
-/// database holds. It is no SQL. Where the text can be read in two ways, no more than its first word is told.
-#[must_use]
-pub fn without_constants(sql: &str) -> String {
-    normalise(sql, None).text
-}
-
 /// Takes the constants out of a text. `strings` is how the server reads a plain `'..'`, if that is known. If it is not,
 /// and matters, no more than the first word is shown, since a constant that is misread could be shown.
 pub(crate) fn normalise(sql: &str, strings: Option<Strings>) -> Normalised {

@@ -6,6 +6,7 @@
 //! | [`report`] | what is given out |
 //! | [`pulse`] | what is asked for each second |
 //! | [`suggested`] | limits that would fit what statements take |
+//! | [`mod@without_constants`] | statements as they may be shown |
 //! | [`sampler`] | the snapshot of the pool that is taken each second |
 
 pub(crate) mod access;
@@ -13,3 +14,4 @@ pub(crate) mod pulse;
 pub(crate) mod report;
 pub(super) mod sampler;
 pub(crate) mod suggested;
+pub(crate) mod without_constants;
