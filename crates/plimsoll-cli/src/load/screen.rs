@@ -33,6 +33,9 @@ pub(super) fn table(report: &Report) -> String {
         let rows: Vec<[String; 2]> =
             report.kinds.iter().map(|(kind, number)| [count(*number), kind.clone()]).collect();
         text.push_str(&columns(["calls", "kind"], &rows));
+        if report.kinds.keys().any(|kind| kind.contains("PL-")) {
+            text.push_str("plimsoll explain CODE tells what a code means.\n");
+        }
     }
     text.push('\n');
     text.push_str(&remarks(report));
