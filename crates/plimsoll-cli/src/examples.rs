@@ -45,6 +45,17 @@ Examples:
   plimsoll migrate lint migrations                   what squawk says of it
 ";
 
+pub(crate) const LOAD: &str = "\
+Examples:
+  plimsoll load http http://127.0.0.1:8080/orders --rate 200 --for 10s
+  plimsoll load http -H @token -t '3 GET http://web:8080/orders' -t '1 GET http://web:8080/stock'
+  plimsoll load http --targets-file targets.toml --arrivals poisson --save baseline.json
+  plimsoll load http --targets-file targets.toml --arrivals poisson --against baseline.json
+  plimsoll load sql -c 'SELECT count(*) FROM orders' --rate 100 --connections 8 --html load.html
+  plimsoll load pool-size                            with a small transaction on tables of its own
+  plimsoll load pool-size -c 'SELECT count(*) FROM orders' --rate 180 --instances 3
+";
+
 pub(crate) const TIMEOUTS: &str = "\
 Examples:
   plimsoll timeouts --role app                       what the server gives the application's role
@@ -67,12 +78,12 @@ Examples:
 pub(crate) const REPORT: &str = "\
 Examples:
   plimsoll report --role app -o orders.html          a page to read, to keep and to hand on
-  plimsoll report postgres://monitor@db1/orders -o orders.html --within 120
+  plimsoll report postgres://monitor@db1/orders -o orders.html --within 2min
   plimsoll report -o - --env .env --nginx /etc/nginx/nginx.conf > orders.html
   plimsoll report -o orders.html --with-constants    for those who may see what the database holds
 
 The page is one file that loads nothing. It has no constants of statements and no passwords; an existing file is replaced only if it
-is an earlier page. Exit status as of doctor; 3 too where a part is not on the page and nothing worse was found.
+is an earlier page. Where a part is not on the page and nothing worse was found, the exit status is 3.
 ";
 
 pub(crate) const SIZES: &str = "\
@@ -103,12 +114,10 @@ Examples:
 
 pub(crate) const CHAOS: &str = "\
 Examples:
-  plimsoll chaos --service http://10.0.0.3:8080/orders --table public.orders lock-pile-up --plan
-  plimsoll chaos --service http://10.0.0.3:8080/orders --health http://10.0.0.3:8080/readyz connection-exhaustion
+  plimsoll chaos --service http://10.0.0.3:8080/orders --table public.orders lock-pile-up
+  plimsoll chaos --service http://10.0.0.3:8080/orders --health http://10.0.0.3:8080/readyz --run connection-exhaustion
   plimsoll chaos --service http://127.0.0.1:8080/orders --proxy 127.0.0.1:6432 freeze cut restart --yes --json
   plimsoll chaos --replay read-only-switchover       an outage in small; needs no service
-
-Exit status: 0 every promise was held; 1 one was broken; 3 a drill could not be played, or a promise could not be seen.
 ";
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ const EXITS: &[Exits] = &[
     exits("bloat", "little is waste", "so much is waste that it is worth a rebuild", "far too much is waste"),
     exits("blocking", "no session waits for a lock", "one waits; with --watch, some have waited", ""),
     exits("cancel", "shown; with --run, stopped", "", "a statement goes on all the same"),
+    exits("chaos", "shown; with --run, every promise was held", "", "a promise was broken"),
     exits("completions", "written", "", ""),
     exits("demo", "the guarded side kept what it promises", "", "it did not"),
     exits(
@@ -64,6 +65,12 @@ const EXITS: &[Exits] = &[
         "a promise was never validated",
         "rows break a promise",
     ),
+    exits(
+        "load",
+        "measured",
+        "worse than the baseline, or more calls than --allow ended otherwise than well",
+        "no call was answered",
+    ),
     exits("long", "listed, whatever there is", "", ""),
     exits("man", "written", "", ""),
     exits(
@@ -71,6 +78,12 @@ const EXITS: &[Exits] = &[
         "nothing is pending, or what was is applied",
         "files are pending, or were not agreed to; squawk warns",
         "a file failed, has changed since, was begun and not finished, or is refused",
+    ),
+    exits(
+        "report",
+        "nothing on the page wants attention",
+        "something will make trouble (warn)",
+        "something makes trouble, or will at the next fault (crit)",
     ),
     exits("sizes", "listed", "", ""),
     exits("statements", "listed", "", ""),

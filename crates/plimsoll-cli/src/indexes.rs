@@ -63,7 +63,6 @@ impl Found {
 pub async fn run(options: &Options) -> Result<Ended> {
     let connection = options.target.connect("indexes").await?;
     let found = listed(&connection, options).await?;
-    }
     let members = &["name", "table", "bytes", "scans", "is_invalid", "is_unused", "covered_by", "run"];
     let plain = || rows(&found, &[("/indexes", members)]);
     options.output.print(&found, |_| text(&found, options.unused_after), plain)?;

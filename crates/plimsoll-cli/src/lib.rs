@@ -22,12 +22,13 @@ pub mod explain;
 pub mod indexes;
 pub mod integrity;
 mod interrupts;
+pub mod load;
 pub mod migrate;
 mod options;
 pub mod page;
 mod prompt;
-mod role;
 pub mod report;
+mod role;
 pub mod sessions;
 mod show;
 pub mod sizes;
@@ -105,6 +106,9 @@ enum Command {
     /// Faults on purpose: what a service must hold when its database is slow, locked, full or away, and whether it does
     #[command(after_help = examples::CHAOS)]
     Chaos(Box<chaos::Options>),
+    /// A load on a service or a database, on a schedule that no answer moves; and how large a pool should be
+    #[command(after_help = examples::LOAD)]
+    Load(Box<load::Options>),
     /// Every time limit from the client to the lock: where each is set, and which lie the wrong way round
     #[command(after_help = examples::TIMEOUTS)]
     Timeouts(timeouts::Options),
@@ -270,6 +274,7 @@ async fn perform(command: Command) -> anyhow::Result<Ended> {
         Command::Statements(options) => statements::run(&options).await,
         Command::Migrate(options) => migrate::run(&options).await,
         Command::Chaos(options) => chaos::run(&options).await,
+        Command::Load(options) => load::run(&options).await,
         Command::Timeouts(options) => timeouts::run(&options).await,
         Command::Top(options) => top::run(&options).await,
         Command::Explain(options) => explain::run(&options),

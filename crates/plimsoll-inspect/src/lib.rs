@@ -28,6 +28,7 @@
 //! | `layers/` (feature `checks`) | which time limit lies inside which, from the client to the lock |
 //! | `numbers` (feature `checks`) | how full the server is, and how much it does |
 //! | `sessions/` (feature `checks`) | what each session does, which are meant, and how one is stopped |
+//! | `room` (feature `checks`) | how many connections a program may still open |
 //! | `sizes` (feature `checks`) | how large the largest tables are |
 //! | `span` (feature `checks`) | no question: spans of time as people write them |
 //! | [`statements`] | which statements take the server's time |
@@ -62,6 +63,8 @@ mod mark;
 pub mod numbers;
 #[cfg(feature = "checks")]
 pub mod profiles;
+#[cfg(feature = "checks")]
+pub mod room;
 #[cfg(feature = "checks")]
 pub mod sessions;
 #[cfg(feature = "checks")]

@@ -62,7 +62,7 @@ impl Drill {
     /// What it does.
     pub(super) fn does(self, options: &Options) -> String {
         let span = in_words(options.fault_for);
-        let table = options.table.as_deref().unwrap_or_default();
+        let table = options.table.as_ref().map(ToString::to_string).unwrap_or_default();
         match self {
             Drill::SlowQuery if options.table.is_some() => format!(
                 "a session of its own holds SHARE ROW EXCLUSIVE on {table} for {span} while a slow statement runs: what \
@@ -159,7 +159,7 @@ impl Drill {
         };
         if let Some(table) = &options.table {
             limits.push("BEGIN".to_owned());
-            limits.push(format!("LOCK TABLE ONLY {} IN {mode} MODE", quoted_name(table)));
+            limits.push(format!("LOCK TABLE ONLY {} IN {mode} MODE", table.in_sql()));
         }
         limits
     }
@@ -176,40 +176,5 @@ impl Drill {
             return format!("DO {}", literal(&text));
         }
         format!("SELECT pg_catalog.pg_sleep({seconds})")
-    }
-}
-
-/// A name as the server reads it: quotes stay, what has none is quoted part by part, so that nothing but a name gets through.
-pub(super) fn quoted_name(name: &str) -> String {
-    let mut parts = Vec::new();
-    let (mut part, mut is_quoted) = (String::new(), false);
-    let mut letters = name.trim().chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '"' if is_quoted && letters.peek() == Some(&'"') => {
-                letters.next();
-                part.push('"');
-            }
-            '"' => is_quoted = !is_quoted,
-            '.' if !is_quoted => parts.push(std::mem::take(&mut part)),
-            letter if is_quoted => part.push(letter),
-            letter => part.extend(letter.to_lowercase()),
-        }
-    }
-    parts.push(part);
-    let quoted = |part: &String| format!("\"{}\"", part.replace('"', "\"\""));
-    parts.iter().map(quoted).collect::<Vec<_>>().join(".")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_stays_a_name() {
-        assert_eq!(quoted_name("public.Orders"), "\"public\".\"orders\"");
-        assert_eq!(quoted_name("\"My.Table\""), "\"My.Table\"");
-        assert_eq!(quoted_name("a; DROP TABLE b"), "\"a; drop table b\"");
-        assert_eq!(quoted_name("\"a\"\"b\".c"), "\"a\"\"b\".\"c\"");
     }
 }

@@ -99,16 +99,19 @@ pub async fn run(options: &Options) -> Result<Ended> {
         () = interrupts.next() => return Ok(Ended::Interrupted),
     };
     let plan = screen::plan(options, &stage);
-    if options.plan {
-        if options.json {
-            show::print_json(&screen::plan_json(options, &stage))?;
-        } else {
-            show::print(&plan);
-            show::print("\nNothing was done: this was the plan.\n");
-        }
+    if !options.consent.does() {
+        let json = screen::plan_json(options, &stage);
+        let table = |_| {
+            format!(
+                "{plan}\nNothing was done: this was the plan. --run asks and does it, --yes does not ask.\n"
+            )
+        };
+        options
+            .output
+            .print(&json, table, || show::rows(&json, &[("/drills", &["drill", "does", "ends"])]))?;
         return Ok(Ended::Well);
     }
-    if options.json {
+    if !options.output.is_table() {
         // The standard output is the result's alone.
         plan.lines().for_each(show::tell);
     } else {
@@ -147,7 +150,7 @@ pub async fn run(options: &Options) -> Result<Ended> {
 /// Broken wins over what could not be found out.
 fn ended(played: &[Played]) -> Ended {
     if played.iter().any(|drill| drill.held == Some(Judgement::Broken)) {
-        Ended::Warned
+        Ended::Badly
     } else if played.iter().all(|drill| drill.held == Some(Judgement::Held)) {
         Ended::Well
     } else {
@@ -156,21 +159,20 @@ fn ended(played: &[Played]) -> Ended {
 }
 
 fn told(options: &Options, stage: &Stage<'_>, played: &[Played]) -> Result<()> {
-    if options.json {
-        let service = stage.watched.service.name();
-        let report = Report { schema_version: 1, service, database: &stage.server.place, drills: played };
-        return show::print_json(&report);
-    }
-    show::print(&screen::verdicts(played));
-    Ok(())
+    let service = stage.watched.service.name();
+    let report = Report { schema_version: 1, service, database: &stage.server.place, drills: played };
+    let plain = || show::rows(&report, &[("/drills", &["drill", "held", "done", "could_not"])]);
+    options.output.print(&report, |_| screen::verdicts(played), plain)
 }
 
 async fn agreed(options: &Options, interrupts: &mut Interrupts) -> Result<bool> {
-    if options.yes {
+    if options.consent.yes {
         return Ok(true);
     }
     if !prompt::is_there() {
-        bail!("the database would be hurt, and there is nobody to ask: say --yes, or look with --plan");
+        bail!(
+            "--run asks before the database is hurt, and there is no terminal to ask at: say --yes, or look without both"
+        );
     }
     tokio::select! {
         said = prompt::ask("Bring these faults on?", false) => Ok(said? == prompt::Said::Yes),
@@ -194,14 +196,14 @@ impl<'a> Stage<'a> {
         let service = Place::new("--service", service, token.as_deref())?;
         let health = options.health.as_deref().map(|url| Place::new("--health", url, token.as_deref()));
         let health = health.transpose()?;
-        let server = Server::at(&options.target)?;
-        let known = server.known(options.table.as_deref()).await?;
+        let server = Server::at(&options.target()?)?;
+        let known = server.known(options.table.as_ref()).await?;
         ensure!(
             !known.is_standby,
             "{} is a standby: a drill is for the server that takes writes",
             server.place
         );
-        if let Some(table) = options.table.as_deref().filter(|_| !known.has_table) {
+        if let Some(table) = options.table.as_ref().filter(|_| !known.has_table) {
             bail!("{table} is no table of {}", server.place);
         }
         let mut facts = known.facts.clone();
@@ -211,7 +213,7 @@ impl<'a> Stage<'a> {
             service,
             health,
             server: server.clone(),
-            rate: options.rate,
+            rate: options.questions,
             answer_within: options.answer_within,
         };
         Ok(Stage { options, watched, server, known, signs })
@@ -222,7 +224,7 @@ impl<'a> Stage<'a> {
             answer_within: self.options.answer_within,
             recover_within: self.options.recover_within,
             unready_within: self.options.unready_within,
-            connections: self.options.connections,
+            connections: self.options.sessions_after,
             health: self.watched.health.as_ref().map(|_| drill.health(self.options)),
         }
     }
@@ -241,7 +243,7 @@ impl<'a> Stage<'a> {
 /// Waits until the service has come to the proxy. It is asked meanwhile: many pools connect only when they are.
 async fn comes_through(proxy: Option<&Proxy>, stage: &Stage<'_>) -> Result<()> {
     let options = stage.options;
-    let needs = options.drills.iter().any(|drill| drill.needs_proxy(options));
+    let needs = options.drills().iter().any(|drill| drill.needs_proxy(options));
     let Some(proxy) = proxy.filter(|_| needs) else { return Ok(()) };
     show::tell(&format!("listening at {}: point the service there in place of its database", proxy.addr()));
     let until = Instant::now() + options.wait;
@@ -264,7 +266,7 @@ async fn until_pointed_back(
 ) -> Result<()> {
     let Some(proxy) = proxy.filter(|proxy| proxy.connections() > 0) else { return Ok(()) };
     let many = proxy.connections();
-    if options.yes || !prompt::is_there() {
+    if options.consent.yes || !prompt::is_there() {
         show::tell(&format!("the proxy at {} ends, and {many} connections with it", proxy.addr()));
         return Ok(());
     }
@@ -285,7 +287,7 @@ async fn play_all(
     interrupts: &mut Interrupts,
 ) -> Option<Vec<Played>> {
     let mut all = Vec::new();
-    for drill in &stage.options.drills {
+    for drill in &stage.options.drills() {
         let mut played = Played {
             drill: drill.name(),
             held: None,

@@ -2,27 +2,32 @@
 
 use super::drill::Drill;
 use super::replay::Replay;
-use crate::connect::Target;
-use crate::options::time::{pause, time};
+use crate::closest::meant;
+use crate::connect::{Connecting, Target};
+use crate::options::time::{between, pause};
+use crate::options::{Consent, TableName};
+use crate::show::Output;
 use anyhow::{Result, bail, ensure};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// The options of `chaos`.
 #[derive(Clone, Debug, Args)]
 pub struct Options {
-    /// The drills, played one after another
-    #[arg(value_enum, value_name = "DRILL", required_unless_present = "replay")]
-    pub(super) drills: Vec<Drill>,
+    /// The drills, played one after another (slow-query, lock-pile-up, freeze, cut, connection-exhaustion, restart); and the server, as
+    /// with --database
+    #[arg(value_name = "DRILL|URL", required_unless_present = "replay")]
+    words: Vec<Word>,
 
     /// Plays a well-known outage in small on a private server instead; no service is needed
-    #[arg(long, value_enum, value_name = "NAME", conflicts_with_all = ["drills", "service", "url"])]
+    #[arg(long, value_enum, value_name = "NAME", conflicts_with_all = ["words", "service", "database"])]
     pub(super) replay: Option<Replay>,
 
     #[command(flatten)]
-    pub(super) target: Target,
+    connecting: Connecting,
 
     /// What is asked of the service, again and again: an address whose answer needs the database
     #[arg(long, value_name = "URL", required_unless_present = "replay")]
@@ -40,16 +45,16 @@ pub struct Options {
     #[arg(long, value_name = "ADDRESS")]
     pub(super) proxy: Option<SocketAddr>,
 
-    /// The table whose lock is taken
+    /// Only this table, as SQL has it: orders, public.orders, 'public."Order Lines"'; the one whose lock is taken
     #[arg(long, value_name = "TABLE")]
-    pub(super) table: Option<String>,
+    pub(super) table: Option<TableName>,
 
     /// Restarts the database, for the drill restart: a line for the shell
     #[arg(long, value_name = "COMMAND")]
     pub(super) restart_command: Option<String>,
 
     /// How long the fault lasts, up to 5min
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = fault_time, help_heading = "The drill")]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = between(SHORTEST, LONGEST), help_heading = "The drill")]
     pub(super) fault_for: Duration,
 
     /// How long the service is watched before
@@ -58,7 +63,7 @@ pub struct Options {
 
     /// Questions to the service in a second, 1 to 200, asked at their time whether or not earlier ones were answered
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=200), help_heading = "The drill")]
-    pub(super) rate: u32,
+    pub(super) questions: u32,
 
     /// Sessions that compute, in slow-query without a table, 1 to 64
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64), help_heading = "The drill")]
@@ -82,48 +87,85 @@ pub struct Options {
 
     /// Sessions that the service may have at the end; without it, as many as before
     #[arg(long, value_name = "N", help_heading = "What must hold")]
-    pub(super) connections: Option<u64>,
+    pub(super) sessions_after: Option<u64>,
 
-    /// Shows what would be done and what must hold, and does nothing
-    #[arg(long, conflicts_with_all = ["yes", "replay"])]
-    pub(super) plan: bool,
-
-    /// Does not ask
-    #[arg(long, short = 'y')]
-    pub(super) yes: bool,
+    #[command(flatten)]
+    pub(super) consent: Consent,
 
     /// Goes on though the database looks like one in production
     #[arg(long)]
     pub(super) allow_production: bool,
 
-    /// Write the result as a page of HTML too, with charts: one file, which loads nothing from anywhere
-    #[arg(long, value_name = "FILE", conflicts_with = "plan", help_heading = "Output")]
+    /// Write a page of the result, in one file that loads nothing
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) html: Option<PathBuf>,
 
-    /// Write the result as JSON
-    #[arg(long, help_heading = "Output")]
-    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) output: Output,
 }
 
-/// A fault is short.
-const LONGEST: Duration = Duration::from_secs(300);
+/// The name of a drill, or a server.
+#[derive(Clone, Debug)]
+enum Word {
+    Drill(Drill),
+    Server(String),
+}
 
-fn fault_time(text: &str) -> Result<Duration, String> {
-    match time(text)? {
-        short if short < Duration::from_millis(100) => Err("100ms is the shortest".to_owned()),
-        long if long > LONGEST => Err("5min is the longest".to_owned()),
-        time => Ok(time),
+impl FromStr for Word {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(drill) = Drill::from_str(text, false) {
+            return Ok(Word::Drill(drill));
+        }
+        if text.contains("://") || text.contains('=') {
+            return Ok(Word::Server(text.to_owned()));
+        }
+        let names: Vec<&str> = Drill::value_variants().iter().map(|drill| drill.name()).collect();
+        Err(format!("no drill of this name, and no URL{}", meant(text, names)))
     }
 }
 
+/// The bounds of a fault: it is short.
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(300);
+
 impl Options {
+    /// The drills, as they were named.
+    pub(super) fn drills(&self) -> Vec<Drill> {
+        let drill = |word: &Word| match word {
+            Word::Drill(drill) => Some(*drill),
+            Word::Server(_) => None,
+        };
+        self.words.iter().filter_map(drill).collect()
+    }
+
+    /// The server.
+    ///
+    /// # Errors
+    /// Several were named.
+    pub(super) fn target(&self) -> Result<Target> {
+        let mut servers = self.words.iter().filter_map(|word| match word {
+            Word::Server(server) => Some(server),
+            Word::Drill(_) => None,
+        });
+        let place = servers.next().cloned();
+        ensure!(servers.next().is_none(), "one server at a time");
+        Ok(Target::new(place, self.connecting.clone()))
+    }
+
     /// Whether the drills can be played as they were asked for.
     ///
     /// # Errors
     /// A drill lacks what it needs.
     pub(super) fn check(&self) -> Result<()> {
-        ensure!(self.table.as_deref().is_none_or(|table| !table.trim().is_empty()), "--table has no name");
-        for drill in &self.drills {
+        let drills = self.drills();
+        ensure!(!drills.is_empty(), "which DRILL is to be played? Name one or more of them");
+        ensure!(
+            self.html.is_none() || self.consent.does(),
+            "--html is the page of a drill that was played: say --run or --yes with it"
+        );
+        for drill in drills {
             let name = drill.name();
             match drill {
                 Drill::LockPileUp => {

@@ -25,10 +25,14 @@ pub(super) fn page(stage: &Stage<'_>, played: &[Played]) -> Page {
         _ => (Level::Unknown, "not known", "Not everything could be played or seen".to_owned()),
     };
     let mut page = Page::new("Drills of a service and its database")
-        .subtitle(format!("{}, asked {} times a second", stage.watched.service.name(), stage.options.rate))
+        .subtitle(format!(
+            "{}, asked {} times a second",
+            stage.watched.service.name(),
+            stage.options.questions
+        ))
         .subtitle(format!("{}, {}", stage.server.place, jiff::Zoned::now().strftime("%Y-%m-%d %H:%M %Z")))
         .verdict(level, word, &sentence);
-    for (drill, played) in stage.options.drills.iter().zip(played) {
+    for (drill, played) in stage.options.drills().iter().zip(played) {
         page = page.section(section(stage, *drill, played));
     }
     page

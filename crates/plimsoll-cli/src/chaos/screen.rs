@@ -54,7 +54,7 @@ pub(super) fn plan_json<'a>(options: &Options, stage: &'a Stage<'_>) -> Plan<'a>
         service: stage.watched.service.name(),
         database: &stage.server.place,
         looks_like_production: &stage.signs,
-        drills: options.drills.iter().map(|drill| planned(options, stage, *drill)).collect(),
+        drills: options.drills().iter().map(|drill| planned(options, stage, *drill)).collect(),
     }
 }
 
@@ -62,7 +62,7 @@ pub(super) fn plan_json<'a>(options: &Options, stage: &'a Stage<'_>) -> Plan<'a>
 pub(super) fn plan(options: &Options, stage: &Stage<'_>) -> String {
     let mut text = String::new();
     let mut head = |name: &str, said: &str| text.push_str(&said_of(name, said));
-    head("service", &format!("{}, asked {} times a second", stage.watched.service.name(), options.rate));
+    head("service", &format!("{}, asked {} times a second", stage.watched.service.name(), options.questions));
     if let Some(health) = &stage.watched.health {
         head("health", &health.name());
     }
@@ -70,7 +70,7 @@ pub(super) fn plan(options: &Options, stage: &Stage<'_>) -> String {
     for sign in &stage.signs {
         head("careful", &format!("this looks like production: {sign}"));
     }
-    for drill in &options.drills {
+    for drill in &options.drills() {
         let drill = planned(options, stage, *drill);
         let _ = write!(text, "\n{}\n", paint(paint::BOLD, drill.drill));
         text.push_str(&said_of("does", &drill.does));

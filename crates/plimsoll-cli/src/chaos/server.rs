@@ -1,9 +1,9 @@
 //! The database's side: where it is, what is known of it, and who is connected at the moment.
 
-use super::drill::quoted_name;
 use super::production::Facts;
 use super::record::Sample;
 use crate::connect::{Target, connect};
+use crate::options::TableName;
 use anyhow::{Context, Result, ensure};
 use plimsoll::settings::Address;
 use plimsoll::{DirectConnection, Settings};
@@ -93,9 +93,9 @@ impl Server {
     ///
     /// # Errors
     /// It cannot be asked, or a pooler stands before it.
-    pub(super) async fn known(&self, table: Option<&str>) -> Result<Known> {
+    pub(super) async fn known(&self, table: Option<&TableName>) -> Result<Known> {
         let session = self.session().await?;
-        let table = table.map_or_else(|| "NULL".to_owned(), |table| literal(&quoted_name(table)));
+        let table = table.map_or_else(|| "NULL".to_owned(), |table| literal(&table.in_sql()));
         let question = format!(
             "{KNOWN}, EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass({table}) \
              AND relkind IN ('r', 'p')) AS has_table"

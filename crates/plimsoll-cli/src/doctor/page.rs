@@ -120,10 +120,11 @@ fn remedied(remedy: &Remedy) -> Markup {
 /// What was not looked at, by its reason: it is never well.
 fn skipped(section: Section, report: &Report) -> Section {
     let mut table = Table::new([Column::wide("Not looked at, because"), Column::wide("Checks")]);
-    for (reason, ids) in skipped_by_reason(report) {
-        let titles = ids.iter().map(|id| {
-            let title = report.checks.iter().find(|it| it.id == *id).map_or("", |it| it.title.as_str());
-            format!("{id} {title}")
+    for (reason, (checks, _)) in skipped_by_reason(report) {
+        let titles = checks.iter().map(|whom| {
+            let id = whom.split(' ').next().unwrap_or_default();
+            let title = report.checks.iter().find(|it| it.id == id).map_or("", |it| it.title.as_str());
+            format!("{whom} {title}")
         });
         let titles: Vec<String> = titles.collect();
         table.row([reason.into(), titles.join("; ").into()]);

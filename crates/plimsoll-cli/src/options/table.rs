@@ -24,6 +24,12 @@ impl TableName {
         self.schema.as_deref()
     }
 
+    /// The name as it may stand in a statement.
+    pub(crate) fn in_sql(&self) -> String {
+        let parts = self.schema.iter().chain([&self.name]);
+        parts.map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect::<Vec<_>>().join(".")
+    }
+
     /// The table alone, as the server has it.
     pub(crate) fn name(&self) -> &str {
         &self.name
@@ -158,6 +164,18 @@ mod tests {
         #[test]
         fn no_text_is_too_much(text in ".{0,20}") {
             let _ = read(&text);
+        }
+    }
+
+    #[test]
+    fn what_stands_in_a_statement_is_quoted() {
+        for (said, sql) in [
+            ("public.Orders", r#""public"."orders""#),
+            (r#""My.Table""#, r#""My.Table""#),
+            (r#""a; DROP TABLE b""#, r#""a; DROP TABLE b""#),
+            (r#""a""b".c"#, r#""a""b"."c""#),
+        ] {
+            assert_eq!(said.parse::<TableName>().unwrap().in_sql(), sql);
         }
     }
 }

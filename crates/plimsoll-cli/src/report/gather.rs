@@ -35,11 +35,9 @@ pub(super) async fn gather(
     interrupts: &mut Interrupts,
 ) -> Result<Option<Gathered>> {
     let begun = Instant::now();
-    let time = super::until(begun, Duration::from_secs(options.within));
+    let time = super::until(begun, options.within);
     progress.is_at("connecting".to_owned());
-    let mut target = options.target.clone();
-    target.url = options.url().map(str::to_owned);
-    target.at_most = Some(time.until.saturating_duration_since(begun));
+    let target = options.target.within(time.until.saturating_duration_since(begun));
     let connection = tokio::select! {
         connection = target.connect("report") => connection?,
         () = interrupts.next() => return Ok(None),
@@ -119,7 +117,7 @@ async fn doctor<'a>(
     progress: &'a Progress,
 ) -> Result<Parts<'a>> {
     let mut said = vec![format!("--role={}", options.role)];
-    said.extend(options.url().map(|url| format!("--url={url}")));
+    said.extend(options.target.url().map(|url| format!("--database={url}")));
     said.extend(options.pooler.as_ref().map(|pooler| format!("--pooler={pooler}")));
     let of_doctor: doctor::Options = options_of(said)?;
     let left = time.until.saturating_duration_since(Instant::now());

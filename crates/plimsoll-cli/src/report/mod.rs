@@ -19,6 +19,7 @@ mod tables;
 use crate::connect::Target;
 use crate::doctor;
 use crate::interrupts::Interrupts;
+use crate::options::time::between;
 use crate::page::{Level, Page, PageFile};
 use crate::show::progress::Progress;
 use crate::{Ended, show};
@@ -33,10 +34,6 @@ use tokio::time::Instant;
 /// The options of `report`.
 #[derive(Clone, Debug, Args)]
 pub struct Options {
-    /// The server, as a URL or as key=value pairs, or a database alone; without it the environment says, as it does for psql
-    #[arg(value_name = "URL", conflicts_with = "url")]
-    place: Option<String>,
-
     #[command(flatten)]
     target: Target,
 
@@ -61,23 +58,23 @@ pub struct Options {
     env: Option<PathBuf>,
 
     /// A time limit that is set in no such place, as request=15s; may be given more than once
-    #[arg(long = "limit", value_name = "NAME=TIME")]
+    #[arg(long = "assume", value_name = "NAME=TIME")]
     limits: Vec<String>,
 
     /// Show statements with their constants, which may be data. Without it the page has none
     #[arg(long)]
     with_constants: bool,
 
-    /// How long everything may take, in seconds; then the page is written with what is known
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(2..=3600))]
-    within: u64,
+    /// How long everything may take; then the page is written with what is known
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = between(SHORTEST, LONGEST))]
+    within: Duration,
 }
 
-impl Options {
-    fn url(&self) -> Option<&str> {
-        self.place.as_deref().or(self.target.url.as_deref())
-    }
+/// The bounds of what a page may take.
+const SHORTEST: Duration = Duration::from_secs(2);
+const LONGEST: Duration = Duration::from_secs(3_600);
 
+impl Options {
     /// A statement as the page may show it.
     fn shown(&self, sql: &str) -> String {
         if self.with_constants { sql.to_owned() } else { without_constants(sql) }

@@ -1,14 +1,15 @@
 //! What the sessions do at this moment, and who waits for whom.
 
 use super::Options;
-use crate::columns::{counted, span};
+use crate::columns::counted;
 use crate::page::{Cell, Column, Level, Section, Table, html};
-use crate::sessions::{look, rounded};
+use crate::sessions::look;
 use crate::top::rows::{Branch, Sort, counts, rows, tree, waits, waits_now};
 use anyhow::Result;
 use plimsoll::DirectConnection;
 use plimsoll_inspect::sessions::victim::loss;
 use plimsoll_inspect::sessions::{Session, Sessions};
+use plimsoll_inspect::span::rough;
 use std::time::Duration;
 
 /// How many rows a table has on the page.
@@ -128,5 +129,5 @@ fn state(session: &Session) -> String {
 
 fn age(session: &Session) -> Cell {
     let age: Option<Duration> = session.age().or(session.state_for);
-    age.map_or(Cell::unknown(), |age| Cell::measured(&span(rounded(age)), age.as_secs_f64()))
+    age.map_or(Cell::unknown(), |age| Cell::measured(&rough(age), age.as_secs_f64()))
 }

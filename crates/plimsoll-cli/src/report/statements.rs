@@ -1,10 +1,10 @@
 //! The statements that take the server's time, as `pg_stat_statements` counts them.
 
 use super::Options;
-use crate::columns::span;
 use crate::page::{Cell, Column, Level, Section, Table};
 use anyhow::{Error, Result};
 use plimsoll::DirectConnection;
+use plimsoll_inspect::span::rough;
 use plimsoll_inspect::statements::{COLLECTED, Collecting, Order, Statement, TopStatements};
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub(super) async fn section(
 /// What is known of all of them.
 fn beside(section: Section, top: &TopStatements) -> Section {
     let mut section = match top.collected_for {
-        Some(time) => section.note(format!("over {} since the counters began", span(time))),
+        Some(time) => section.note(format!("over {} since the counters began", rough(time))),
         None => section,
     };
     if top.forgotten > 0 {
@@ -76,7 +76,7 @@ fn table(top: &TopStatements, options: &Options) -> Table {
 }
 
 fn row(statement: &Statement, options: &Options) -> [Cell; 9] {
-    let time = |time: Duration| Cell::measured(&span(time), time.as_secs_f64());
+    let time = |time: Duration| Cell::measured(&rough(time), time.as_secs_f64());
     let text = match &statement.query {
         Some(query) => Cell::code(&options.shown(query)),
         None => "hidden, or it may hold a password".into(),

@@ -1,13 +1,14 @@
 //! Tables and indexes, as the commands `sizes`, `bloat`, `vacuum` and `indexes` know them.
 
 use super::gather::options_of;
-use crate::columns::{counted, short, span};
+use crate::columns::{counted, short};
 use crate::page::{Cell, Column, Level, Section, Table};
 use crate::{bloat as waste, indexes as unneeded, sizes as measured, vacuum as upkeep};
 use anyhow::Result;
 use plimsoll::DirectConnection;
 use plimsoll_inspect::indexes::Index;
 use plimsoll_inspect::sizes::Size;
+use plimsoll_inspect::span::rough;
 
 /// How many rows a table has on the page.
 const MOST: usize = 20;
@@ -79,20 +80,23 @@ pub(super) async fn vacuum(connection: &DirectConnection, section: Section) -> R
 pub(super) async fn indexes(connection: &DirectConnection, section: Section) -> Result<Section> {
     let all = unneeded::listed(connection, &options_of(vec![format!("--limit={MOST}")])?).await?;
     let found = &all.found;
-    let counted_for = found.counted_for.map_or("an unknown time".to_owned(), span);
+    let counted_for = found.counted_for.map_or("an unknown time".to_owned(), rough);
     let mut table = Table::new([
         Column::text("Index"),
         Column::text("Table"),
         Column::number("MB"),
         Column::number("Scans"),
-        Column::wide("What is wrong with it, and what drops it"),
+        Column::wide("What is wrong with it, and what helps"),
     ])
     .when_empty("No index is invalid, covered by another one, or unused.");
     for index in &found.indexes {
         let level = if all.wants_attention(index) { Level::Warn } else { Level::Plain };
         let mut told = unneeded::wrong(index, &counted_for).join("; ");
-        if let Some(drop) = index.drop.as_ref().filter(|_| all.may_be_dropped(index)) {
-            told.push_str(&format!(": {drop};"));
+        if let Some(run) = &index.run {
+            told.push_str(&format!(": {run};"));
+        }
+        if let Some(advice) = &index.advice {
+            told.push_str(&format!("; {advice}"));
         }
         table.row_that_is(
             level,

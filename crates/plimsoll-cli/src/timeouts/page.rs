@@ -17,7 +17,12 @@ pub(crate) fn section(found: &Found) -> Section {
     }
     if !found.corrected.is_empty() {
         let told = found.corrected.iter().map(|it| {
-            format!("{}  -- {} instead of {}", it.as_written(&found.role), in_words(it.to), shown(&it.limit))
+            format!(
+                "{}  -- {} instead of {}",
+                it.as_written(&found.whose()),
+                in_words(it.to),
+                shown(&it.limit)
+            )
         });
         let told: Vec<String> = told.collect();
         section =

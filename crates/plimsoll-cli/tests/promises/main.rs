@@ -11,6 +11,7 @@ mod data_is_printed_in_three_forms;
 mod doctor;
 mod each_code_is_explained;
 mod each_status_means_what_the_table_says;
+mod load;
 mod migrations_go_one_step_at_a_time;
 mod pages;
 mod playbooks;

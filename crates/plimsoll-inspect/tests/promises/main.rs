@@ -8,6 +8,7 @@ mod no_question_waits_for_long_or_leaves_anything;
 mod profiles;
 mod rows_that_break_what_their_table_promises_are_found;
 mod statements_that_take_the_time_are_listed;
+mod the_room_for_connections_is_that_of_the_narrowest_limit;
 mod the_server_is_told_in_numbers;
 mod what_statements_did_is_never_told_too_large;
 mod who_blocks_whom_is_found;

@@ -135,16 +135,13 @@ pub(super) async fn run(replay: Replay, options: &Options) -> Result<Ended> {
     };
     drop(progress);
     let held = outcome.held();
-    if options.json {
-        let report = Report { schema_version: 1, replay: replay.name(), held, outcome: &outcome };
-        show::print_json(&report)?;
-    } else {
-        show::print(&screen::text(replay.name(), &outcome));
-    }
+    let report = Report { schema_version: 1, replay: replay.name(), held, outcome: &outcome };
+    let plain = || show::fields([replay.name(), if held == Judgement::Held { "held" } else { "broken" }]);
+    options.output.print(&report, |_| screen::text(replay.name(), &outcome), plain)?;
     if let Some(file) = file {
         file.write(&page::page(replay.name(), &outcome))?;
     }
-    Ok(if held == Judgement::Held { Ended::Well } else { Ended::Warned })
+    Ok(if held == Judgement::Held { Ended::Well } else { Ended::Badly })
 }
 
 /// What a promise says of one client.

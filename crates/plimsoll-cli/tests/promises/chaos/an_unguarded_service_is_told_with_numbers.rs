@@ -28,7 +28,7 @@ async fn behind_a_lock_and_on_a_wire_that_stands_still() {
     ]);
     let service = door.unguarded(&cluster, playing.proxy().await);
     let run = playing.ended().await;
-    assert_eq!(run.status, 1, "{run:?}");
+    assert_eq!(run.status, 2, "{run:?}");
     let (locked, frozen) = (drill(&run, 0), drill(&run, 1));
     for drill in [&locked, &frozen] {
         assert_eq!(drill["held"], "broken", "{}", in_short(drill));
@@ -70,7 +70,7 @@ async fn as_text_for_people() {
         "lock-pile-up",
     ])
     .await;
-    assert_eq!(run.status, 1, "{run:?}");
+    assert_eq!(run.status, 2, "{run:?}");
     let (plan, told) =
         run.out.split_once("\nlock-pile-up: BROKEN\n").unwrap_or_else(|| panic!("{}", run.out));
     assert!(plan.contains("holds    every question is answered within 2.5 s"), "{plan}");

@@ -24,7 +24,6 @@ async fn a_plan_reads_and_nothing_else() {
         "orders",
         "--proxy",
         "127.0.0.1:0",
-        "--plan",
         "slow-query",
         "lock-pile-up",
         "freeze",
@@ -58,8 +57,11 @@ async fn without_a_yes_or_on_production_it_refuses() {
     let (url, production) = (cluster.url("postgres"), cluster.url("orders_production"));
     let asked = ["--service", NOWHERE, "connection-exhaustion"];
     let run = played(&[&asked[..], &["-d", &url]].concat()).await;
+    assert_eq!(run.status, 0, "{run:?}");
+    assert!(run.out.contains("Nothing was done: this was the plan."), "{}", run.out);
+    let run = played(&[&asked[..], &["-d", &url, "--run"]].concat()).await;
     assert_eq!(run.status, 3, "{run:?}");
-    assert!(run.error.contains("there is nobody to ask: say --yes"), "{}", run.error);
+    assert!(run.error.contains("there is no terminal to ask at: say --yes"), "{}", run.error);
     let run = played(&[&asked[..], &["-d", &production, "--yes"]].concat()).await;
     assert_eq!(run.status, 3, "{run:?}");
     assert!(run.error.contains("\"production\" is in orders_production"), "{}", run.error);
@@ -77,8 +79,11 @@ async fn without_a_yes_or_on_production_it_refuses() {
 async fn at_a_terminal_it_asks_and_takes_a_no() {
     let cluster = server().await;
     let url = cluster.url("postgres");
-    let terminal =
-        Terminal::start(80, 50, &["chaos", "--service", NOWHERE, "-d", &url, "connection-exhaustion"]);
+    let terminal = Terminal::start(
+        80,
+        50,
+        &["chaos", "--service", NOWHERE, "-d", &url, "--run", "connection-exhaustion"],
+    );
     let screen = terminal.shows("Bring these faults on? [y]es, [n]o, [q]uit:");
     assert!(screen.contains("sessions of its own take every connection"), "{screen}");
     terminal.press(&["n", "Enter"]);

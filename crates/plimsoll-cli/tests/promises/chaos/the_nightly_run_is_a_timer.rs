@@ -20,7 +20,7 @@ async fn what_it_starts_can_be_planned() {
         .replace("${CHAOS_SERVICE}", "http://127.0.0.1:9/orders")
         .replace("${CHAOS_HEALTH}", "http://127.0.0.1:9/readyz")
         .replace("${CHAOS_TABLE}", "orders")
-        .replace("--yes --html /var/lib/plimsoll/chaos.html", "--plan");
+        .replace("--yes --html /var/lib/plimsoll/chaos.html", "--dry-run");
     let url = cluster.url("postgres");
     let arguments: Vec<&str> = line.split_whitespace().chain(["-d", &url]).collect();
     let run = plimsoll_of(&arguments).await;
