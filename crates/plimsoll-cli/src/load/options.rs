@@ -263,7 +263,8 @@ pub(super) struct PoolSize {
     #[arg(long, value_name = "PERCENT", default_value_t = 5.0, value_parser = percent)]
     pub(super) near: f64,
 
-    /// The calls a second that all instances together have to carry: tells by Little's law how many connections they keep busy, and tries it
+    /// Calls a second, whatever becomes of those before them; what all instances together have to carry, of which Little's law tells how
+    /// many connections it keeps busy, and which is tried
     #[arg(short, long, value_name = "NUMBER", value_parser = rate)]
     pub(super) rate: Option<f64>,
 

@@ -55,7 +55,7 @@ fn what_needs_no_server() {
         )
         .unwrap();
         let (nginx, ini) = (nginx.to_str().unwrap(), ini.to_str().unwrap());
-        output_of(&["timeouts", "--no-server", "--nginx", nginx, "--pooler", ini]).status
+        output_of(&["timeouts", "--no-server", "--nginx", nginx, "--pgbouncer", ini]).status
     };
     assert_eq!([of("5"), of("0"), of("60")], [0, 1, 2]);
     for command in
@@ -84,7 +84,7 @@ async fn what_a_server_shows() {
     db.execute("CREATE TABLE t (id int PRIMARY KEY, a int)").await.unwrap();
     for command in [
         &["integrity", "--count"][..],
-        &["indexes", "t"],
+        &["indexes", "--table", "t"],
         &["sizes"],
         &["long"],
         &["migrate", "status", path],
@@ -96,7 +96,7 @@ async fn what_a_server_shows() {
         .await
         .unwrap();
     db.execute("ALTER TABLE t ADD CONSTRAINT positive CHECK (a > 0) NOT VALID").await.unwrap();
-    for command in [&["integrity"][..], &["indexes", "t"], &["migrate", "plan", path]] {
+    for command in [&["integrity"][..], &["indexes", "--table", "t"], &["migrate", "plan", path]] {
         assert_eq!(status(command).await, 1, "{command:?}");
     }
     std::fs::write(folder.path().join("002_b.sql"), "CREATE TABLE made (x int);").unwrap();

@@ -76,6 +76,7 @@ async fn a_limit_of_the_role_ends_the_search_and_a_rate_is_tried_beside_littles_
     db.execute(&format!("CREATE ROLE {role} LOGIN PASSWORD 'hunter2' CONNECTION LIMIT 6")).await.unwrap();
     let url = format!("postgres://{role}:hunter2@127.0.0.1:{}/{}", db.server().port(), db.name());
     let (status, report, error) = size(&[
+        "-c",
         "SELECT pg_sleep(0.05)",
         "-d",
         &url,
