@@ -27,7 +27,7 @@ pub struct Options {
     #[arg(long)]
     pub markdown: bool,
 
-    /// How long the load lasts, from 5s to 1h [default: 60s, or 5s more than the script]
+    /// How long the load lasts; from 5s to 1h [default: 60s, or 5s more than the script]
     #[arg(long = "for", value_name = "TIME", value_parser = between(LEAST, MOST))]
     pub span: Option<Duration>,
 

@@ -173,7 +173,7 @@ pub(super) struct Shape {
     #[arg(long, value_name = "NUMBER", default_value_t = 1, help_heading = "Load")]
     pub(super) seed: u64,
 
-    /// The length of a round
+    /// How long the load lasts; each round of it
     #[arg(long = "for", value_name = "TIME", default_value = "10s", value_parser = length, help_heading = "Load")]
     pub(super) length: Duration,
 
@@ -251,7 +251,7 @@ pub(super) struct PoolSize {
     #[arg(long, value_name = "NUMBER", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(super) most: u32,
 
-    /// How long each size is measured in each round
+    /// How long the load lasts; for each size, in each round
     #[arg(long = "for", value_name = "TIME", default_value = "2s", value_parser = length)]
     pub(super) length: Duration,
 

@@ -194,6 +194,6 @@ fn limits_of(options: &Options) -> Result<timeouts::Options> {
     said.extend(options.pooler.as_ref().map(|it| format!("--pooler={it}")));
     said.extend(options.nginx.iter().map(|it| format!("--nginx={}", it.display())));
     said.extend(options.env.as_ref().map(|it| format!("--env={}", it.display())));
-    said.extend(options.limits.iter().map(|it| format!("--limit={it}")));
+    said.extend(options.limits.iter().map(|it| format!("--assume={it}")));
     options_of(said)
 }

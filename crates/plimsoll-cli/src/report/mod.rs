@@ -45,19 +45,20 @@ pub struct Options {
     #[arg(long, value_name = "ROLE", default_value = "", hide_default_value = true)]
     role: String,
 
-    /// The console of a PgBouncer, as a URL; found by itself where the connection goes through one
+    /// The PgBouncer in between, by the URL of its console; found by itself where the connection goes through one
     #[arg(long, value_name = "URL")]
     pooler: Option<String>,
 
-    /// A file of nginx, for the time limits; may be given more than once
+    /// A file of nginx; for the time limits, and may be given more than once
     #[arg(long, value_name = "FILE")]
     nginx: Vec<PathBuf>,
 
-    /// The environment of the service, as a file of NAME=VALUE lines, for the time limits
+    /// The environment of the service, as a file of NAME=VALUE lines: PLIMSOLL_.., DATABASE_URL with its options, PGOPTIONS
     #[arg(long, value_name = "FILE")]
     env: Option<PathBuf>,
 
-    /// A time limit that is set in no such place, as request=15s; may be given more than once
+    /// A limit that is set in no such place: client=60s, request=15s, pool_timeout=5s, connect_timeout=5s, pool_idle=10min,
+    /// client_query_timeout=60s; may be given more than once
     #[arg(long = "assume", value_name = "NAME=TIME")]
     limits: Vec<String>,
 

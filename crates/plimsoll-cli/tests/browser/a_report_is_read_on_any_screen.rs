@@ -8,7 +8,7 @@ use crate::scene::scene;
 async fn with_much_to_tell() {
     let scene = scene().await;
     scene.until_blocked().await;
-    let (run, page) = scene.report(&scene.url, &["--limit", "request=15s"]).await;
+    let (run, page) = scene.report(&scene.url, &["--assume", "request=15s"]).await;
     assert_eq!(run.status, 2, "{run:?}");
     with_browser(async |browser| {
         is_fine(browser, "report", page).await;

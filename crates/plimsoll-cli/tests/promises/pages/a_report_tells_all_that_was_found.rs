@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 async fn every_finding_and_every_part_is_on_the_page() {
     let scene = scene().await;
     scene.until_blocked().await;
-    let (run, page) = scene.report(&scene.url, &["--limit", "request=15s"]).await;
+    let (run, page) = scene.report(&scene.url, &["--assume", "request=15s"]).await;
     assert_eq!((run.status, run.error.as_str()), (2, ""), "{run:?}");
     let read = is_whole(&page);
     let doctor = runs(plimsoll(&["doctor", &scene.url, "--role", "app", "--json"])).await;
@@ -93,7 +93,7 @@ async fn a_server_that_stops_answering_in_the_midst_of_the_checks_gives_a_page_t
     let db = test_server::database().await.unwrap();
     let (wire, url) = losing(&db, "pg_db_role_setting").await;
     let begun = Instant::now();
-    let run = runs(plimsoll(&["report", &url, "-o", "-", "--within", "3"])).await;
+    let run = runs(plimsoll(&["report", &url, "-o", "-", "--within", "3s"])).await;
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?} {run:?}", begun.elapsed());
     assert_eq!(run.status, 3, "nothing was looked at");
     let read = is_whole(&run.out);
@@ -118,7 +118,7 @@ async fn and_somebody_who_does_not_want_to_wait_gets_no_page() {
     let (wire, url) = losing(&db, "pg_db_role_setting").await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("page.html");
-    let mut report = plimsoll(&["report", &url, "-o", file.to_str().unwrap(), "--within", "600"]);
+    let mut report = plimsoll(&["report", &url, "-o", file.to_str().unwrap(), "--within", "10min"]);
     let mut report = report.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wire.until_struck(1).await;
     kill_process(Pid::from_raw(report.id().cast_signed()).unwrap(), Signal::INT).unwrap();
@@ -137,7 +137,7 @@ async fn a_server_that_stops_answering_gives_a_page_of_what_was_known_by_the_dea
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("page.html");
     let begun = Instant::now();
-    let run = runs(plimsoll(&["report", &url, "-o", file.to_str().unwrap(), "--within", "6"])).await;
+    let run = runs(plimsoll(&["report", &url, "-o", file.to_str().unwrap(), "--within", "6s"])).await;
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?} {run:?}", begun.elapsed());
     assert_ne!(run.status, 0, "not all was looked at: {run:?}");
     assert!(run.out.contains("not on it: the sizes of tables: the time for the page was over"), "{run:?}");
