@@ -287,7 +287,8 @@ with_beside! {
         breaker: Enforcement, default Enforcement::On;
 
         /// How long the server must have owed answers and sent none, on any connection, before the breaker opens. A
-        /// shorter stall does not open it. Neither does a slow statement, because the heartbeat beside it is answered.
+        /// shorter stall does not open it. Neither does a slow statement, because the heartbeat beside it is answered, nor
+        /// a single connection that stands still, because a new connect beside it is answered.
         /// Must be at least twice `heartbeat`.
         breaker_after: Duration, default ms(900), range Range::Times(ms(100), hours(1));
 
