@@ -51,13 +51,14 @@ use crate::deadline::{self, Deadline};
 use crate::error::{Error, Result};
 use crate::event::StopReason;
 use crate::events::Events;
-use crate::moment::Moment;
+use crate::fault::Fault;
 use crate::rules::gate::GateRules;
 use crate::rules::slots::allowance::Allowance;
 use crate::rules::slots::{PoolLimits, Slots};
 use crate::settings::{Enforcement, Plan};
 use crate::sync;
 use alarm::Alarm;
+pub(crate) use connects::LastConnect;
 use meter::Metering;
 use std::future::Future;
 use std::ops::Deref;
@@ -177,28 +178,6 @@ pub enum Verdict {
     Broken,
 }
 
-/// How the last connect went.
-#[derive(Clone, Debug)]
-pub(crate) enum LastConnect {
-    Never,
-    Ok(Moment),
-    Failed { at: Moment, fault: crate::fault::Fault, sentence: String, sqlstate: Option<String> },
-}
-
-impl LastConnect {
-    /// `last connect failed 3 s ago: ..`
-    pub(crate) fn told(&self, now: Moment) -> String {
-        let ago = |at: &Moment| snapshot::span(now.since(*at));
-        match self {
-            LastConnect::Never => "no connect has ended yet".to_owned(),
-            LastConnect::Ok(at) => format!("last connect ok {} ago", ago(at)),
-            LastConnect::Failed { at, sentence, .. } => {
-                format!("last connect failed {} ago: {sentence}", ago(at))
-            }
-        }
-    }
-}
-
 /// A pool of one kind of connection.
 pub struct Pool<M: Manage> {
     pub(crate) inner: Arc<Inner<M>>,
@@ -306,7 +285,24 @@ impl<M: Manage> Pool<M> {
         acquire::acquire(&self.inner, ask, deadline::current()).await
     }
 
-    /// The same by this deadline, whatever the surrounding scope says.
+    /// Lends what is idle, and does not wait: `None` if nothing is, or a caller that waits comes first. It opens no
+    /// connection.
+    ///
+    /// # Errors
+    /// The pool is closed, or the deadline of the surrounding scope has passed.
+    ///
+    /// # Cancel safety
+    /// As [`Pool::acquire`]. It waits only for the check of a connection that was idle for longer than `check_after_idle`: a
+    /// second at the most.
+    pub async fn try_acquire(&self, ask: Ask) -> Result<Option<Lease<M>>> {
+        match self.acquire(ask.tried()).await {
+            Ok(lease) => Ok(Some(lease)),
+            Err(error) if error.fault() == Fault::PoolExhausted => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// [`Pool::acquire`] by this deadline, whatever the surrounding scope says.
     pub(crate) async fn acquire_until(&self, ask: Ask, deadline: Option<Deadline>) -> Result<Lease<M>> {
         acquire::acquire(&self.inner, ask, deadline).await
     }

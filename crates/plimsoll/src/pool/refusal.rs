@@ -36,6 +36,12 @@ pub(super) fn error<M: Manage>(inner: &Inner<M>, request: &Request, refusal: Ref
     }
 }
 
+/// The answer to a trial: no connection is idle that the request may have. Nothing has failed, so nothing is counted or told.
+#[cold]
+pub(super) fn nothing_idle(request: &Request) -> Error {
+    not_started(request, Fault::PoolExhausted, "did not wait, and no connection was idle")
+}
+
 /// For how long a caller that is told of a pause should stay away, at the least: how long it lasts, only its operator knows.
 const PAUSE: Duration = Duration::from_secs(1);
 

@@ -70,6 +70,18 @@ impl Database {
         self.here().acquire()
     }
 
+    /// Lends a connection that is idle, and does not wait: see [`Call::try_acquire`].
+    ///
+    /// # Errors
+    /// As [`Call::try_acquire`].
+    ///
+    /// # Cancel safety
+    /// As [`Call::try_acquire`].
+    #[track_caller]
+    pub fn try_acquire(&self) -> impl Future<Output = Result<Option<PooledConnection>>> + Send + use<'_> {
+        self.here().try_acquire()
+    }
+
     /// [`Database::acquire`] by the name that users of deadpool know.
     ///
     /// # Errors
