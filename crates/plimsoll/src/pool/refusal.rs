@@ -199,7 +199,9 @@ impl Wait<'_> {
             (Refusal::TimedOut { entangled, cap }, _) => {
                 let capped =
                     cap.map(|cap| format!("its name holds the {cap} that it may, ")).unwrap_or_default();
-                let knot = entangled.map(|leases| format!("; {ENTANGLED}: {leases}")).unwrap_or_default();
+                let knot =
+                    entangled.map(|leases| format!("; {ENTANGLED} (this may be a deadlock): {leases}"));
+                let knot = knot.unwrap_or_default();
                 self.limit_passed(cap.is_some(), &format!("{capped}{}{knot}", numbers()))
             }
             // These are answered without a look at the wait.

@@ -244,8 +244,9 @@ with_beside! {
         leak_reclaim_after: Limit, set (impl Into<Limit>), default Limit::Off, range Range::Times(ms(10), hours(24));
 
         /// How long every connection must have been idle in the hands of a task that waits for a second connection,
-        /// before this counts as a deadlock and the youngest waiter is refused; `off` for never. The error of a wait
-        /// that ends earlier by its own limit names the deadlock too.
+        /// before this counts as a deadlock and the youngest waiter is refused; `off` for never. A task that holds several
+        /// proves nothing, since its branches may be at work elsewhere; then, and where a wait ends earlier, the error of
+        /// the limit says that it may be a deadlock.
         deadlock_after: Limit, set (impl Into<Limit>), default limit(secs(5)), range Range::Times(ms(1), hours(1));
     }
 
