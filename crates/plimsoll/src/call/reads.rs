@@ -213,6 +213,9 @@ impl<'a> Call<'a> {
 
     #[cold]
     fn capped(&self, replicas: &Replicas, reasons: &str, deadline: Option<Deadline>) -> Error {
+        if let Some(closed) = self.db.closed_refusal(&self.name) {
+            return closed.at(self.db.server.place.as_ref());
+        }
         let plan = self.db.plan();
         let why = match replicas.fallback.cap {
             0 => "the settings let no such read go to the primary".to_owned(),

@@ -346,6 +346,11 @@ impl<M: Manage> Pool<M> {
     }
 
     /// The same without the leases, each of which has its statement looked up.
+    /// The error of an acquisition of this work, if the pool is closed.
+    pub(crate) fn closed_refusal(&self, ask: Ask) -> Option<Error> {
+        refusal::closed(&self.inner, ask)
+    }
+
     pub(crate) fn numbers(&self) -> PoolStatus {
         snapshot::numbers(&self.inner.slots.lock())
     }
