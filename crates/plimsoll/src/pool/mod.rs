@@ -45,7 +45,7 @@ pub use ask::Ask;
 pub(crate) use ask::cap;
 pub use lease::{Home, Lease};
 pub use shutdown::Shutdown;
-pub use snapshot::{LeaseState, LeaseStatus, NotARunningId, Observed, PoolStatus, RunningId};
+pub use snapshot::{LeaseState, LeaseStatus, NotARunningId, Observed, PoolSize, PoolStatus, RunningId};
 
 use crate::deadline::{self, Deadline};
 use crate::error::{Error, Result};
@@ -227,8 +227,8 @@ impl<M: Manage> Inner<M> {
 
 impl<M: Manage> Pool<M> {
     /// Makes a pool and starts its clock and its janitor on the current runtime. It connects nothing by itself before
-    /// it is asked, except to keep the minimum. It logs no events and counts none in metrics; the pool of a
-    /// [`Database`](crate::Database) does.
+    /// it is asked, except to keep the minimum; a plan has a maximum of at least one. It logs no events and counts none in
+    /// metrics; the pool of a [`Database`](crate::Database) does.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -307,14 +307,21 @@ impl<M: Manage> Pool<M> {
         acquire::acquire(&self.inner, ask, deadline).await
     }
 
-    /// Changes how many connections there may be. More are opened when wanted; fewer as they come back.
-    pub fn resize(&self, min: usize, max: usize) {
-        {
+    /// Changes how many connections there may be, and says what holds now. More are opened when wanted; fewer as they come
+    /// back. A maximum of 0 is 1, and a minimum above the maximum is the maximum.
+    ///
+    /// The overflow stays as it was set (`max_overflow`): as many as that are still opened above the new maximum under load
+    /// and closed when they come back. Where a connection budget is kept, it may allow fewer.
+    pub fn resize(&self, min: usize, max: usize) -> PoolSize {
+        let size = {
             let mut slots = self.inner.slots.lock();
             slots.limits.max = max.max(1);
             slots.limits.min = min.min(slots.limits.max);
-        }
+            let limits = slots.limits;
+            PoolSize { min: limits.min, max: limits.max, overflow: limits.overflow }
+        };
         janitor::tidy(&self.inner);
+        size
     }
 
     /// Lends nothing from now on. Callers wait, by their own limits; a connection that is given back is not lent again.
@@ -339,6 +346,11 @@ impl<M: Manage> Pool<M> {
         refusal::foreseen(&self.inner, ask)
     }
 
+    /// The error of an acquisition of this work, if the pool is closed.
+    pub(crate) fn closed_refusal(&self, ask: Ask) -> Option<Error> {
+        refusal::closed(&self.inner, ask)
+    }
+
     /// What the pool looks like now.
     #[must_use]
     pub fn status(&self) -> PoolStatus {
@@ -346,11 +358,6 @@ impl<M: Manage> Pool<M> {
     }
 
     /// The same without the leases, each of which has its statement looked up.
-    /// The error of an acquisition of this work, if the pool is closed.
-    pub(crate) fn closed_refusal(&self, ask: Ask) -> Option<Error> {
-        refusal::closed(&self.inner, ask)
-    }
-
     pub(crate) fn numbers(&self) -> PoolStatus {
         snapshot::numbers(&self.inner.slots.lock())
     }

@@ -160,7 +160,8 @@ with_beside! {
         /// more.
         pool_max: usize, default 10, range Range::Numbers(1, 10_000);
 
-        /// Connections above `pool_max`, opened under load and closed as soon as they are returned.
+        /// Connections above `pool_max`, opened under load and closed as soon as they are returned. `Database::resize`
+        /// leaves it as it is.
         max_overflow: usize, default 20, range Range::Numbers(0, 10_000);
 
         /// Callers that may wait at a time while the pool has all its connections and every one is lent; one more is

@@ -80,6 +80,23 @@ async fn it_can_be_resized() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn resized_it_says_what_holds_now_and_keeps_its_overflow() {
+    let fresh = test_server::database().await.unwrap();
+    let settings = server::settings_for(&fresh).await.pool_max(3).max_overflow(2);
+    let db = Database::connect(settings).await.unwrap();
+    for ((min, max), holds) in [((0, 2), (0, 2)), ((0, 0), (0, 1)), ((7, 1), (1, 1))] {
+        let size = db.resize(min, max);
+        assert_eq!(((size.min, size.max), size.overflow), (holds, 2), "{min}, {max}");
+    }
+    let leases = [db.acquire().await.unwrap(), db.acquire().await.unwrap(), db.acquire().await.unwrap()];
+    let late = db.named("fourth").acquire_within(Duration::from_millis(50)).acquire().await.unwrap_err();
+    assert_eq!(late.fault(), Fault::PoolExhausted, "{late}");
+    drop(leases);
+    server::until("the overflow is gone", server::PATIENCE, async || db.pool_status().total_connections == 1)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn close_ends_even_what_never_comes_back() {
     let fresh = test_server::database().await.unwrap();
     let settings = server::settings_for(&fresh).await.pool_max(2).close_timeout(Duration::from_millis(400));
