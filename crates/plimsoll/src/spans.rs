@@ -36,7 +36,7 @@
 //! | `plimsoll.wait_ms` | the wait for a connection, in vain or not, in milliseconds |
 //! | `plimsoll.affected_rows` | the rows that `execute` or a COPY changed |
 //! | `plimsoll.code` | the code of the fault, `PL-..`: see [`Fault`](crate::Fault) |
-//! | `plimsoll.outcome` | `answered`, `committed`, `rolled_back`, `lent`, `not_started`, `unknown`, or `dropped` by its caller |
+//! | `plimsoll.outcome` | `answered`, `committed`, `rolled_back`, `lent`, `none_idle` (of `try_acquire`), `not_started`, `unknown`, or `dropped` by its caller |
 //! | `plimsoll.retries` | how often the work was tried before, if it was |
 //!
 //! `db.collection.name` is never given: the conventions want no table that is guessed from a text. They want no operation

@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::events::Events;
 use crate::fault::Fault;
 use crate::name::WorkName;
-use crate::rules::circuit::{BreakerState, CallResult, Change, Circuit, ProbePermit};
+use crate::rules::circuit::{BreakerState, CallResult, Change, Circuit, Probe, ProbePermit};
 use crate::settings::{Enforcement, Plan};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -79,6 +79,10 @@ impl CircuitBreaker {
     /// Whether every call goes through.
     pub(crate) fn is_closed(&self) -> bool {
         self.is_closed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn state(&self) -> BreakerState {
+        if self.is_closed() { BreakerState::Closed } else { self.circuit.lock().state() }
     }
 
     /// What it may do.
@@ -176,7 +180,7 @@ impl CircuitBreaker {
     }
 
     /// Looks at the server as a whole: see [`Circuit::look`] and [`Circuit::has_connections`].
-    pub(crate) fn look(&self, now: Instant, is_owed: bool, probe: Option<Instant>, has_connections: bool) {
+    pub(crate) fn look(&self, now: Instant, is_owed: bool, probe: Option<Probe>, has_connections: bool) {
         self.apply(|circuit| {
             circuit.has_connections(has_connections);
             circuit.look(now, is_owed, probe).or_else(|| circuit.remind(now))

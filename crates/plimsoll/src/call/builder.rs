@@ -1,12 +1,10 @@
 //! One call with its name and its options: [`Database::named`](crate::Database::named).
 
 use super::adaptive;
-use super::breaker::Permit;
 use super::connection::PooledConnection;
 use super::database::Database;
 use super::idempotent::Idempotent;
 use super::options::{Isolation, TransactionOptions};
-use super::postgres::Postgres;
 use super::reads::ReadOptions;
 use super::retry::{Policy, RetryWhen};
 use super::span::WorkSpan;
@@ -21,7 +19,7 @@ use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::name::WorkName;
 use crate::pool::fairness::refused;
-use crate::pool::{Ask, Lease, Priority, cap};
+use crate::pool::{Priority, cap};
 use crate::rules::outcome::Scope;
 use std::future::Future;
 use std::num::NonZeroU32;
@@ -49,9 +47,11 @@ pub struct Call<'a> {
     pub(super) begin: TransactionOptions,
     pub(super) within: Option<Duration>,
     pub(super) acquire_within: Option<Duration>,
-    priority: Priority,
-    at_most: Option<NonZeroU32>,
-    retries_lock_timeouts: bool,
+    pub(super) priority: Priority,
+    pub(super) at_most: Option<NonZeroU32>,
+    /// Takes it for an answer that no connection is idle.
+    pub(super) is_trial: bool,
+    pub(super) retries_lock_timeouts: bool,
     pub(super) reads: ReadOptions,
     pub(super) is_adaptive: bool,
 }
@@ -66,6 +66,7 @@ impl<'a> Call<'a> {
             acquire_within: None,
             priority: Priority::Normal,
             at_most: None,
+            is_trial: false,
             retries_lock_timeouts: false,
             reads: ReadOptions::default(),
             is_adaptive: false,
@@ -127,12 +128,6 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// How long to wait for a connection, instead of the pool's own limit.
-    pub fn acquire_within(mut self, span: Duration) -> Self {
-        self.acquire_within = Some(span);
-        self
-    }
-
     /// The place in the queue for a connection: before other callers, or after them.
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
@@ -159,47 +154,6 @@ impl<'a> Call<'a> {
 
     pub(super) fn policy(&self, when: RetryWhen) -> Policy {
         Policy { when, lock_timeouts: self.retries_lock_timeouts }
-    }
-
-    /// Lends a connection.
-    ///
-    /// # Errors
-    /// As [`Database::acquire`].
-    ///
-    /// # Cancel safety
-    /// As [`Database::acquire`].
-    pub async fn acquire(self) -> Result<PooledConnection> {
-        let span = WorkSpan::acquire(&self.name, &self.db.server);
-        let lent = span.lent(deadline::from_start(self.within, self.lend()).await);
-        span.told(&lent, "lent");
-        lent
-    }
-
-    pub(super) fn ask(&self) -> Ask {
-        Ask {
-            name: self.name.clone(),
-            limit: self.acquire_within,
-            priority: self.priority,
-            cap: self.at_most,
-        }
-    }
-
-    /// The same, in the surrounding scope.
-    pub(super) async fn lend(&self) -> Result<PooledConnection> {
-        let deadline = deadline::current();
-        match self.replicas() {
-            Some(replicas) => Box::pin(self.lend_read(replicas, deadline)).await,
-            None => self.lend_primary(deadline).await,
-        }
-    }
-
-    pub(super) fn keep(
-        &self,
-        lease: Lease<Postgres>,
-        permit: Permit,
-        deadline: Option<Deadline>,
-    ) -> PooledConnection {
-        PooledConnection::new(lease, self.name.clone(), deadline, permit)
     }
 
     fetch_methods! {

@@ -2,6 +2,7 @@
 
 use parking_lot::Mutex;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -76,6 +77,8 @@ pub struct Readiness {
 pub(crate) struct HealthCache {
     pub(crate) last: Mutex<Option<LastHealth>>,
     pub(crate) asking: tokio::sync::Mutex<()>,
+    /// The lock of the one connect for it that is out; it may last longer than the question that began it.
+    pub(crate) connecting: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// An answer, and when it was given.

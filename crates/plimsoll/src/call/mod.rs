@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`database`] | the handle: the work that goes through it, and how it is operated |
 //! | [`builder`], [`adaptive`] | the options of one call: name, limits, priority, isolation |
+//! | [`lending`] | how a call gets its connection, and how long it waits for one |
 //! | [`options`] | the options of a transaction, and the text of its BEGIN |
 //! | [`connection`] | a lent connection, as its borrower sees it |
 //! | [`server`] | what all connections to one server share |
@@ -28,6 +29,7 @@ pub(crate) mod database;
 mod fallback;
 pub(crate) mod health;
 pub(crate) mod idempotent;
+mod lending;
 pub(crate) mod options;
 pub(crate) mod postgres;
 mod reads;

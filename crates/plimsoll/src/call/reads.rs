@@ -174,7 +174,13 @@ impl<'a> Call<'a> {
         };
         let lease = match report_to_breaker(&mut permit, acquired) {
             Ok(lease) => lease,
-            Err(error) if error.fault().is_connectivity() => return Err(Passed::Next(Unfit::Tried)),
+            // A trial finds none idle here, and perhaps one on the next server.
+            Err(error)
+                if error.fault().is_connectivity()
+                    || (self.is_trial && error.fault() == Fault::PoolExhausted) =>
+            {
+                return Err(Passed::Next(Unfit::Tried));
+            }
             Err(error) => return Err(Passed::Failed(error.at(replica.server.place.as_ref()))),
         };
         let connection = self.keep(lease, permit, deadline).counted(slot);
@@ -207,6 +213,9 @@ impl<'a> Call<'a> {
 
     #[cold]
     fn capped(&self, replicas: &Replicas, reasons: &str, deadline: Option<Deadline>) -> Error {
+        if let Some(closed) = self.db.closed_refusal(&self.name) {
+            return closed.at(self.db.server.place.as_ref());
+        }
         let plan = self.db.plan();
         let why = match replicas.fallback.cap {
             0 => "the settings let no such read go to the primary".to_owned(),

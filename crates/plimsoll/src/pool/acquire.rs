@@ -8,7 +8,7 @@ use super::ask::Ask;
 use super::fairness::refused;
 use super::foreign_runtime::is_foreign;
 use super::lease::Lease;
-use super::refusal::error;
+use super::refusal::{error, nothing_idle};
 use super::wait::Wait;
 use super::{Inner, Manage, connects};
 use crate::deadline::Deadline;
@@ -35,27 +35,42 @@ pub(super) async fn acquire<M: Manage>(
     ask: Ask,
     deadline: Option<Deadline>,
 ) -> Result<Lease<M>> {
+    let is_trial = ask.is_trial;
     let request = ask.begin(&inner.plan, deadline);
-    let mut now = request.since;
     let acquisition = inner.metering.acquisition(request.since);
-    loop {
-        let Grant { slot, connection, unused_for, is_expired } = match grant(inner, &request, now).await {
-            Ok(grant) => grant,
-            Err(refusal) => {
-                acquisition.failed();
-                return refused(error(inner, &request, refusal)).await;
-            }
-        };
-        let mut lease = Lease::new(Arc::clone(inner), slot, connection);
-        if !is_expired && is_fit(inner, &mut lease, unused_for, request.until).await {
+    let refusal = match lend(inner, &request).await {
+        Ok(mut lease) => {
             lease.begin(acquisition.succeeded());
+            return Ok(lease);
+        }
+        Err(refusal) => refusal,
+    };
+    let error = match refusal {
+        Refusal::TimedOut { .. } if is_trial && request.has_own_limit() => {
+            acquisition.withdrawn();
+            nothing_idle(&request)
+        }
+        refusal => {
+            acquisition.failed();
+            error(inner, &request, refusal)
+        }
+    };
+    refused(error).await
+}
+
+/// Lends a connection that is fit for use, or tells why there is none.
+async fn lend<M: Manage>(inner: &Arc<Inner<M>>, request: &Request) -> Result<Lease<M>, Refusal> {
+    let mut now = request.since;
+    loop {
+        let Grant { slot, connection, unused_for, is_expired } = grant(inner, request, now).await?;
+        let mut lease = Lease::new(Arc::clone(inner), slot, connection);
+        if !is_expired && is_fit(inner, &mut lease, unused_for, request.end()).await {
             return Ok(lease);
         }
         lease.reject(if is_expired { Closing::Expired } else { Closing::Dead });
         now = Moment::now();
-        if request.until <= now {
-            acquisition.failed();
-            return Err(error(inner, &request, Refusal::TIMED_OUT));
+        if request.end() <= now {
+            return Err(Refusal::TIMED_OUT);
         }
     }
 }
@@ -78,7 +93,7 @@ async fn grant<M: Manage>(
     wait.await
 }
 
-/// Lends what is idle; else joins the queue. Takes the lock once.
+/// Lends what is idle; else joins the queue, unless the request may not wait. Takes the lock once.
 #[inline]
 fn enter<M: Manage>(
     inner: &Arc<Inner<M>>,
@@ -90,7 +105,7 @@ fn enter<M: Manage>(
     let mut slots = inner.slots.lock();
     if !slots.is_gated()
         && request.cap.is_none()
-        && now < request.until
+        && now < request.end()
         && let Some(grant) = slots.lend(request, now)
     {
         drop(slots);
@@ -112,10 +127,13 @@ fn queue<M: Manage>(
     if slots.is_closed() {
         return Err(Refusal::Closed);
     }
-    if request.until <= now {
+    if request.end() <= now {
         return Err(Refusal::TIMED_OUT);
     }
-    let entrance = slots.enter(request, now, seat);
+    let entrance = match request.may_wait() {
+        true => slots.enter(request, now, seat),
+        false => slots.lend_at_once(request, now).map(Entrance::Granted),
+    };
     let events = std::mem::take(&mut slots.events);
     let mut connects = Vec::new();
     let mut alarm = request.until;

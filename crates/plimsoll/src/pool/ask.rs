@@ -19,13 +19,15 @@ pub struct Ask {
     pub(crate) priority: Priority,
     /// How many connections the name may hold, instead of the setting `max_per_name`.
     pub(crate) cap: Option<NonZeroU32>,
+    /// That nothing is idle is an answer, and no failure.
+    pub(crate) is_trial: bool,
 }
 
 impl Ask {
     /// For this work, by the pool's own limit.
     #[must_use]
     pub fn by(name: WorkName) -> Self {
-        Ask { name, limit: None, priority: Priority::Normal, cap: None }
+        Ask { name, limit: None, priority: Priority::Normal, cap: None, is_trial: false }
     }
 
     /// For work that is named after the place that calls this.
@@ -35,7 +37,7 @@ impl Ask {
         Ask::by(WorkName::here())
     }
 
-    /// Waits no longer than this, instead of the pool's own limit.
+    /// Waits no longer than this, instead of the pool's own limit. With zero it is lent what is idle, and never waits.
     #[must_use]
     pub fn within(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
@@ -53,6 +55,13 @@ impl Ask {
     #[must_use]
     pub fn at_most(mut self, count: usize) -> Self {
         self.cap = Some(cap(count));
+        self
+    }
+
+    /// Asks for what is idle, and takes it for an answer that nothing is.
+    pub(crate) fn tried(mut self) -> Self {
+        self.limit = Some(Duration::ZERO);
+        self.is_trial = true;
         self
     }
 

@@ -51,8 +51,7 @@ fn look<M: Manage>(inner: &Arc<Inner<M>>, suspicion: &mut Suspicion) -> Option<M
     let (connects, next) = {
         let mut slots = inner.slots.lock();
         if slots.waiters.earliest().is_some_and(|due| due <= now) {
-            let entangled =
-                evidence(inner, &slots).map(|_| super::snapshot::name_leases(&slots.leases(), now));
+            let entangled = knot(inner, &slots).map(|_| super::snapshot::name_leases(&slots.leases(), now));
             wakers.extend(slots.waiters.expire(now, entangled));
         }
         for (index, slot) in slots.slots.iter_mut().enumerate() {
@@ -124,6 +123,10 @@ fn next_alarm<M: Manage>(
 /// Every connection is lent, nothing runs on any of them, and each holder's task itself waits for another connection: if
 /// all of that stays so without any change for a while, no task can ever go on. A task that works on one lease while
 /// another of its branches waits shows progress, or ends its lease, and is left alone.
+///
+/// What a task does inside cannot be seen, and several leases of one task are mostly those of its branches, each of which
+/// may be at work elsewhere and wait for nothing. So a task with more than one lease proves nothing. If it is in a deadlock
+/// all the same, its wait ends by its own limit, and the error tells of the [`knot`].
 #[derive(Default)]
 struct Suspicion {
     since: Option<Moment>,
@@ -155,21 +158,29 @@ impl Suspicion {
     }
 }
 
+/// The state of each lease, if all of them are lent to tasks that cannot go on.
 fn evidence<M: Manage>(
     inner: &Inner<M>,
     slots: &Slots<M::Connection, M::Handle>,
 ) -> Option<Vec<(Moment, u64)>> {
+    let knot = knot(inner, slots)?;
+    let tasks: HashSet<_> = slots.leases().iter().map(|(holder, _)| holder.runner).collect();
+    (tasks.len() == knot.len()).then_some(knot)
+}
+
+/// The state of each lease, if every connection is lent to a task that waits for another one, and none is in use.
+fn knot<M: Manage>(inner: &Inner<M>, slots: &Slots<M::Connection, M::Handle>) -> Option<Vec<(Moment, u64)>> {
     if slots.is_paused() || slots.waiters.len() == 0 || slots.lent() < slots.ceiling() {
         return None;
     }
     let waiting: HashSet<_> = slots.waiters.runners().collect();
-    let mut evidence = Vec::with_capacity(slots.slots.len());
+    let mut states = Vec::with_capacity(slots.slots.len());
     for slot in slots.slots.iter().filter(|slot| slot.state == SlotState::Lent) {
         let (holder, handle) = (slot.holder.as_ref()?, slot.handle.as_ref()?);
         if !waiting.contains(&holder.runner) || inner.manager.is_busy(handle) {
             return None;
         }
-        evidence.push((slot.since, inner.manager.progress(handle)));
+        states.push((slot.since, inner.manager.progress(handle)));
     }
-    Some(evidence)
+    Some(states)
 }

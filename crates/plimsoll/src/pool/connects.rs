@@ -6,7 +6,7 @@
 //! so that a database that comes back is not overrun by the callers that waited for it. A server that is full makes the pool
 //! keep to the connections that it has (see [`allowance`](crate::rules::slots::allowance)), for which the callers wait.
 
-use super::{Inner, LastConnect, Manage};
+use super::{Inner, Manage, snapshot};
 use crate::error::Error;
 use crate::event::Event;
 use crate::fault::Fault;
@@ -21,6 +21,28 @@ use tokio::time::Instant;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How the last connect went.
+#[derive(Clone, Debug)]
+pub(crate) enum LastConnect {
+    Never,
+    Ok(Moment),
+    Failed { at: Moment, fault: crate::fault::Fault, sentence: String, sqlstate: Option<String> },
+}
+
+impl LastConnect {
+    /// `last connect failed 3 s ago: ..`
+    pub(crate) fn told(&self, now: Moment) -> String {
+        let ago = |at: &Moment| snapshot::span(now.since(*at));
+        match self {
+            LastConnect::Never => "no connect has ended yet".to_owned(),
+            LastConnect::Ok(at) => format!("last connect ok {} ago", ago(at)),
+            LastConnect::Failed { at, sentence, .. } => {
+                format!("last connect failed {} ago: {sentence}", ago(at))
+            }
+        }
+    }
+}
 
 /// Begins the connects whose slots were taken under the lock.
 pub(super) fn start<M: Manage>(inner: &Arc<Inner<M>>, slots: Vec<usize>) {

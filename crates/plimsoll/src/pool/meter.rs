@@ -121,6 +121,11 @@ impl Acquisition<'_> {
         Some(now)
     }
 
+    /// It ends without a connection, and that is no failure.
+    pub(super) fn withdrawn(mut self) {
+        self.is_over = true;
+    }
+
     /// It ends with a refusal.
     pub(super) fn failed(mut self) {
         self.end(false);

@@ -45,19 +45,20 @@ pub use ask::Ask;
 pub(crate) use ask::cap;
 pub use lease::{Home, Lease};
 pub use shutdown::Shutdown;
-pub use snapshot::{LeaseState, LeaseStatus, NotARunningId, Observed, PoolStatus, RunningId};
+pub use snapshot::{LeaseState, LeaseStatus, NotARunningId, Observed, PoolSize, PoolStatus, RunningId};
 
 use crate::deadline::{self, Deadline};
 use crate::error::{Error, Result};
 use crate::event::StopReason;
 use crate::events::Events;
-use crate::moment::Moment;
+use crate::fault::Fault;
 use crate::rules::gate::GateRules;
 use crate::rules::slots::allowance::Allowance;
 use crate::rules::slots::{PoolLimits, Slots};
 use crate::settings::{Enforcement, Plan};
 use crate::sync;
 use alarm::Alarm;
+pub(crate) use connects::LastConnect;
 use meter::Metering;
 use std::future::Future;
 use std::ops::Deref;
@@ -177,28 +178,6 @@ pub enum Verdict {
     Broken,
 }
 
-/// How the last connect went.
-#[derive(Clone, Debug)]
-pub(crate) enum LastConnect {
-    Never,
-    Ok(Moment),
-    Failed { at: Moment, fault: crate::fault::Fault, sentence: String, sqlstate: Option<String> },
-}
-
-impl LastConnect {
-    /// `last connect failed 3 s ago: ..`
-    pub(crate) fn told(&self, now: Moment) -> String {
-        let ago = |at: &Moment| snapshot::span(now.since(*at));
-        match self {
-            LastConnect::Never => "no connect has ended yet".to_owned(),
-            LastConnect::Ok(at) => format!("last connect ok {} ago", ago(at)),
-            LastConnect::Failed { at, sentence, .. } => {
-                format!("last connect failed {} ago: {sentence}", ago(at))
-            }
-        }
-    }
-}
-
 /// A pool of one kind of connection.
 pub struct Pool<M: Manage> {
     pub(crate) inner: Arc<Inner<M>>,
@@ -248,8 +227,8 @@ impl<M: Manage> Inner<M> {
 
 impl<M: Manage> Pool<M> {
     /// Makes a pool and starts its clock and its janitor on the current runtime. It connects nothing by itself before
-    /// it is asked, except to keep the minimum. It logs no events and counts none in metrics; the pool of a
-    /// [`Database`](crate::Database) does.
+    /// it is asked, except to keep the minimum; a plan has a maximum of at least one. It logs no events and counts none in
+    /// metrics; the pool of a [`Database`](crate::Database) does.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -306,19 +285,43 @@ impl<M: Manage> Pool<M> {
         acquire::acquire(&self.inner, ask, deadline::current()).await
     }
 
-    /// The same by this deadline, whatever the surrounding scope says.
+    /// Lends what is idle, and does not wait: `None` if nothing is, or a caller that waits comes first. It opens no
+    /// connection.
+    ///
+    /// # Errors
+    /// The pool is closed, or the deadline of the surrounding scope has passed.
+    ///
+    /// # Cancel safety
+    /// As [`Pool::acquire`]. It waits only for the check of a connection that was idle for longer than `check_after_idle`: a
+    /// second at the most.
+    pub async fn try_acquire(&self, ask: Ask) -> Result<Option<Lease<M>>> {
+        match self.acquire(ask.tried()).await {
+            Ok(lease) => Ok(Some(lease)),
+            Err(error) if error.fault() == Fault::PoolExhausted => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// [`Pool::acquire`] by this deadline, whatever the surrounding scope says.
     pub(crate) async fn acquire_until(&self, ask: Ask, deadline: Option<Deadline>) -> Result<Lease<M>> {
         acquire::acquire(&self.inner, ask, deadline).await
     }
 
-    /// Changes how many connections there may be. More are opened when wanted; fewer as they come back.
-    pub fn resize(&self, min: usize, max: usize) {
-        {
+    /// Changes how many connections there may be, and says what holds now. More are opened when wanted; fewer as they come
+    /// back. A maximum of 0 is 1, and a minimum above the maximum is the maximum.
+    ///
+    /// The overflow stays as it was set (`max_overflow`): as many as that are still opened above the new maximum under load
+    /// and closed when they come back. Where a connection budget is kept, it may allow fewer.
+    pub fn resize(&self, min: usize, max: usize) -> PoolSize {
+        let size = {
             let mut slots = self.inner.slots.lock();
             slots.limits.max = max.max(1);
             slots.limits.min = min.min(slots.limits.max);
-        }
+            let limits = slots.limits;
+            PoolSize { min: limits.min, max: limits.max, overflow: limits.overflow }
+        };
         janitor::tidy(&self.inner);
+        size
     }
 
     /// Lends nothing from now on. Callers wait, by their own limits; a connection that is given back is not lent again.
@@ -341,6 +344,11 @@ impl<M: Manage> Pool<M> {
     /// Why an acquisition would not begin well now: the pool is closed, paused, or its queue is full.
     pub(crate) fn foreseen_refusal(&self, ask: Ask) -> Option<Error> {
         refusal::foreseen(&self.inner, ask)
+    }
+
+    /// The error of an acquisition of this work, if the pool is closed.
+    pub(crate) fn closed_refusal(&self, ask: Ask) -> Option<Error> {
+        refusal::closed(&self.inner, ask)
     }
 
     /// What the pool looks like now.

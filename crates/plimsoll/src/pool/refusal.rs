@@ -36,6 +36,12 @@ pub(super) fn error<M: Manage>(inner: &Inner<M>, request: &Request, refusal: Ref
     }
 }
 
+/// The answer to a trial: no connection is idle that the request may have. Nothing has failed, so nothing is counted or told.
+#[cold]
+pub(super) fn nothing_idle(request: &Request) -> Error {
+    not_started(request, Fault::PoolExhausted, "did not wait, and no connection was idle")
+}
+
 /// For how long a caller that is told of a pause should stay away, at the least: how long it lasts, only its operator knows.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -43,22 +49,38 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// had better not begin at all; an acquisition itself waits while the pool is paused.
 pub(super) fn foreseen<M: Manage>(inner: &Inner<M>, ask: Ask) -> Option<Error> {
     let now = Moment::now();
-    let (is_closed, is_paused, full) = {
+    let (closed, is_paused, full) = {
         let slots = inner.slots.lock();
-        (slots.is_closed(), slots.is_paused(), slots.full_for(Priority::Normal, now))
+        let closed = slots.is_closed().then(|| why_closed(slots.has_lost_its_runtime));
+        (closed, slots.is_paused(), slots.full_for(Priority::Normal, now))
     };
-    if !is_closed && !is_paused && full.is_none() {
+    if closed.is_none() && !is_paused && full.is_none() {
         return None;
     }
     let request = ask.begin(&inner.plan, None);
-    if is_closed {
-        return Some(not_started(&request, Fault::PoolClosed, "was refused: the pool is closed"));
+    if let Some(why) = closed {
+        return Some(not_started(&request, Fault::PoolClosed, why));
     }
     if is_paused {
         let paused = "was refused at once: the pool is paused by its operator, and lends nothing";
         return Some(not_started(&request, Fault::PoolExhausted, paused).with_retry_after(PAUSE));
     }
     full.map(|refusal| error(inner, &request, refusal))
+}
+
+/// The error of an acquisition of this work from a closed pool, counted and told of as such; none if the pool is open.
+pub(super) fn closed<M: Manage>(inner: &Inner<M>, ask: Ask) -> Option<Error> {
+    let is_closed = inner.slots.lock().is_closed();
+    is_closed.then(|| error(inner, &ask.begin(&inner.plan, None), Refusal::Closed))
+}
+
+fn why_closed(has_lost_its_runtime: bool) -> &'static str {
+    if has_lost_its_runtime {
+        "was refused: the runtime on which this Database was opened has ended, and its connections with it; open it on \
+         the runtime that uses it"
+    } else {
+        "was refused: the pool is closed"
+    }
 }
 
 fn not_started(request: &Request, fault: Fault, why: &str) -> Error {
@@ -105,12 +127,7 @@ fn after_a_wait<M: Manage>(inner: &Inner<M>, request: &Request, refusal: Refusal
         restriction: restriction.as_deref(),
     };
     let (fault, why) = match refusal {
-        Refusal::Closed if has_lost_its_runtime => {
-            let ended = "was refused: the runtime on which this Database was opened has ended, and its connections \
-                         with it; open it on the runtime that uses it";
-            (Fault::PoolClosed, ended.to_owned())
-        }
-        Refusal::Closed => (Fault::PoolClosed, "was refused: the pool is closed".to_owned()),
+        Refusal::Closed => (Fault::PoolClosed, why_closed(has_lost_its_runtime).to_owned()),
         refusal => wait.cause(refusal, || snapshot::sentence(inner)),
     };
     inner.events.tell(Event::AcquireFailed { work: request.name.to_string(), fault, waited });
@@ -193,7 +210,9 @@ impl Wait<'_> {
             (Refusal::TimedOut { entangled, cap }, _) => {
                 let capped =
                     cap.map(|cap| format!("its name holds the {cap} that it may, ")).unwrap_or_default();
-                let knot = entangled.map(|leases| format!("; {ENTANGLED}: {leases}")).unwrap_or_default();
+                let knot =
+                    entangled.map(|leases| format!("; {ENTANGLED} (this may be a deadlock): {leases}"));
+                let knot = knot.unwrap_or_default();
                 self.limit_passed(cap.is_some(), &format!("{capped}{}{knot}", numbers()))
             }
             // These are answered without a look at the wait.

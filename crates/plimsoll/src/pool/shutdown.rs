@@ -95,7 +95,7 @@ fn held<M: Manage>(inner: &Inner<M>) -> Vec<(M::Handle, Option<WorkName>)> {
 
 impl<M: Manage> Inner<M> {
     /// Waits until the pool is closed.
-    pub(super) async fn closed(&self) {
+    pub(crate) async fn closed(&self) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);

@@ -10,6 +10,18 @@ use std::fmt::{self, Write};
 use std::str::FromStr;
 use std::time::Duration;
 
+/// How many connections there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolSize {
+    /// Kept open even when nothing happens.
+    pub min: usize,
+    /// Kept open while they are in use now and then.
+    pub max: usize,
+    /// Opened above `max` under load, and closed when they come back.
+    pub overflow: usize,
+}
+
 /// The numbers of a pool at one moment.
 ///
 /// `size`, `checked_in`, `checked_out`, `overflow` and `total_connections` mean what they mean in SQLAlchemy; a

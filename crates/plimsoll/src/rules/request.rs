@@ -9,6 +9,7 @@ use crate::name::WorkName;
 use crate::request_id::RequestId;
 use crate::runner::Runner;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 /// Who is served first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,7 +61,26 @@ impl From<Request> for Holder {
     }
 }
 
+/// How long a request that does not wait may take to find an idle connection that is alive.
+const CHECKS: Duration = Duration::from_secs(1);
+
 impl Request {
+    /// Whether it joins the queue if nothing is idle. One whose limit is zero does not.
+    pub(crate) fn may_wait(&self) -> bool {
+        self.until > self.since
+    }
+
+    /// When it must have its connection. One that does not wait gets time for the check of a connection that was idle for
+    /// long, but not beyond its deadline.
+    #[inline]
+    pub(crate) fn end(&self) -> Moment {
+        if self.may_wait() {
+            return self.until;
+        }
+        let end = self.since + CHECKS;
+        self.deadline.map_or(end, |deadline| deadline.min(end))
+    }
+
     /// Whether the wait ends by its own limit, and not by the deadline.
     pub(crate) fn has_own_limit(&self) -> bool {
         self.deadline.is_none_or(|deadline| self.until < deadline)
@@ -82,6 +102,23 @@ pub(crate) mod tests {
             until: now,
             deadline: None,
             id: None,
+        }
+    }
+
+    #[test]
+    fn a_request_that_does_not_wait_has_time_for_checks_unless_its_deadline_has_passed() {
+        let now = Moment::now();
+        let (nano, second) = (Duration::from_nanos(1), Duration::from_secs(1));
+        let waits = Request { until: now + nano, ..request(now) };
+        assert_eq!((waits.may_wait(), waits.end()), (true, now + nano));
+        let at_once = |deadline| Request { deadline, ..request(now) };
+        for (deadline, end) in [
+            (None, now + second),
+            (Some(now + 2 * second), now + second),
+            (Some(now + nano), now + nano),
+            (Some(now), now),
+        ] {
+            assert_eq!((at_once(deadline).may_wait(), at_once(deadline).end()), (false, end), "{deadline:?}");
         }
     }
 

@@ -18,6 +18,7 @@ use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::pool::Ask;
 use crate::rules::circuit::BreakerState;
+use crate::wire::connect::timed_out;
 use crate::wire::handshake::Opened;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,8 +66,8 @@ impl Database {
             .then(|| "the server takes no writes any more, and no other that does was found yet".to_owned())
     }
 
-    /// Why work that needs the database had better not begin now: the breaker refuses calls, the pool is closed or paused, or
-    /// its queue is full. No I/O, no waiting. The error is the one that the first call would get, with
+    /// Why work that needs the database had better not begin now: the pool is closed, the breaker refuses calls, the pool is
+    /// paused, or its queue is full. No I/O, no waiting. The error is the one that the first call would get, with
     /// [`Error::retry_after`]; where the pool is paused, it takes the place of a wait. Work that is refused early has not
     /// taken memory, and has not done half of what it does.
     ///
@@ -75,12 +76,14 @@ impl Database {
     #[track_caller]
     pub fn refusal(&self) -> Option<Error> {
         let work = WorkName::here();
-        self.server.breaker.refusal(&work).or_else(|| self.pool.foreseen_refusal(Ask::by(work)))
+        let by_breaker = if self.is_closed() { None } else { self.server.breaker.refusal(&work) };
+        by_breaker.or_else(|| self.pool.foreseen_refusal(Ask::by(work)))
     }
 
     /// How the database is. A good answer is kept for 60 s, unless a connectivity fault or a change of the breaker makes it
     /// void, and a bad one for 1 s; with `force` an answer counts only if it came after this call. One caller asks for all
-    /// that wait, on a connection of its own, past the breaker, within 3 s and the deadline of the scope.
+    /// that wait, on a connection of its own, past the breaker, within 3 s and the deadline of the scope. Where that must be
+    /// opened first and it takes longer, a later call finds it open.
     ///
     /// # Cancel safety
     /// Dropped, another waiting caller asks.
@@ -151,20 +154,9 @@ impl Database {
     }
 
     async fn question(&self, until: Instant) -> Result<(Option<u32>, Option<u32>)> {
-        let late = || {
-            Error::new(
-                Fault::ConnectTimeout,
-                Phase::Statement,
-                Outcome::NotStarted,
-                format!("the database gave no answer within {} s", LIMIT.as_secs()),
-            )
-        };
+        let late = || not_answered(&format!("the database gave no answer within {} s", LIMIT.as_secs()));
         let asked = async {
-            let reserved = self.server.observed.reserved.lock().clone();
-            let ready: Arc<Opened> = match reserved {
-                Some(ready) if !ready.link.is_closed() => ready,
-                _ => self.reserve(until).await?,
-            };
+            let ready = self.reserve().await?;
             ready.client.simple_query(ASK).await.map_err(Error::from)
         };
         let messages = timeout_at(until, asked).await.map_err(|_| late())??;
@@ -177,13 +169,45 @@ impl Database {
         Ok((number(0), number(1)))
     }
 
-    /// A connection for this and the next question, where the heartbeat has none.
-    async fn reserve(&self, until: Instant) -> Result<Arc<Opened>> {
-        let ready = Arc::new(self.pool().inner.manager.connector.connect(until).await?);
-        // A pool that was closed meanwhile keeps no connection.
-        if !self.is_closed() {
-            *self.server.observed.reserved.lock() = Some(Arc::clone(&ready));
+    /// A connection for this and the next question, where the heartbeat has none. One connect is out at a time, on a task
+    /// of its own, and may take `connect_timeout`: where that is longer than a question may take, the next question finds
+    /// the connection.
+    async fn reserve(&self) -> Result<Arc<Opened>> {
+        let connecting = &self.server.observed.health.connecting;
+        loop {
+            if let Some(ready) = self.reserved() {
+                return Ok(ready);
+            }
+            let Ok(turn) = Arc::clone(connecting).try_lock_owned() else {
+                drop(connecting.lock().await);
+                continue;
+            };
+            let db = self.clone();
+            let connect = self.pool().inner.runtime.spawn(async move {
+                let _turn = turn;
+                db.connect_reserved().await
+            });
+            return connect.await.unwrap_or_else(|_| Err(not_answered("the connect was given up")));
         }
+    }
+
+    /// The connection that is reserved for questions, if it has not ended.
+    fn reserved(&self) -> Option<Arc<Opened>> {
+        self.server.observed.reserved.lock().clone().filter(|ready| !ready.link.is_closed())
+    }
+
+    /// Opens it. Ends when the pool is closed, which keeps no connection.
+    async fn connect_reserved(&self) -> Result<Arc<Opened>> {
+        let inner = &self.pool().inner;
+        let limit = self.plan().connect_timeout();
+        let until = Instant::now() + limit;
+        let connect = timeout_at(until, inner.manager.connector.connect(until));
+        let ready = tokio::select! {
+            biased;
+            () = inner.closed() => return Err(not_answered("the pool was closed")),
+            opened = connect => Arc::new(opened.map_err(|_| timed_out(limit))??),
+        };
+        *self.server.observed.reserved.lock() = Some(Arc::clone(&ready));
         Ok(ready)
     }
 
@@ -220,6 +244,10 @@ impl Database {
         }
         reasons
     }
+}
+
+fn not_answered(why: &str) -> Error {
+    Error::new(Fault::ConnectTimeout, Phase::Statement, Outcome::NotStarted, why.to_owned())
 }
 
 fn silence(lasts: Duration) -> String {

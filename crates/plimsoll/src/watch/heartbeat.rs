@@ -7,9 +7,14 @@
 //! [breaker](crate::call::breaker), which decides. While the reserved connection is being opened, that connect is the
 //! question.
 //!
-//! While the breaker is open the question stays out, since a server that was frozen answers it as soon as it runs again. A
-//! new connect is tried beside it, after at most 250 ms, then less often, up to once a second, each pause drawn anew: the
-//! server may have been restarted, or the network may have lost the question.
+//! One connection may stand still alone: its backend is stopped, or the network lost what was sent on it. So a question
+//! that is overdue begins a new connect, and there is silence only if that is not answered either. If it is, the new
+//! connection takes the place of the old one. Where a connect usually takes longer than `breaker_after` it cannot decide,
+//! and the silence on what is open does.
+//!
+//! While the breaker is open the question stays out, since a server that was frozen answers it as soon as it runs again.
+//! [New connects](super::probe_connects) are tried beside it, since the server may have been restarted, or the network may
+//! have lost the question.
 //!
 //! The connection serves two watches beside that, [`session_watch`](super::session_watch) and
 //! [`lock_watch`](super::lock_watch); the answer to any question is a sign of life.
@@ -18,6 +23,7 @@
 //! silence does not open the breaker; only connects that fail do.
 
 use super::lock_watch::{LockQuestion, LockWatch};
+use super::probe_connects::ProbeConnects;
 use super::session_watch::SessionWatch;
 use crate::call::postgres::Postgres;
 use crate::call::server::Server;
@@ -25,7 +31,7 @@ use crate::error::Result;
 use crate::event::Event;
 use crate::fault::Fault;
 use crate::pool::{Inner, connects};
-use crate::rules::backoff::before_connect;
+use crate::rules::circuit::{BreakerState, Probe};
 use crate::rules::slots::SlotState;
 use crate::wire::connect::{Connector, Pooler};
 use crate::wire::handshake::Opened;
@@ -43,10 +49,9 @@ use tokio_postgres::error::Severity;
 const TICK: Duration = Duration::from_millis(50);
 /// A tick that is later than this means that this program stood still.
 const STALL: Duration = Duration::from_millis(500);
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// A new connect to a server that does not answer is abandoned after this, and another one begun.
-const PROBE_LIMIT: Duration = Duration::from_secs(2);
+/// A question that is out for this part of `breaker_after` is overdue: early enough that the new connect beside it has time
+/// to be answered before the breaker opens.
+const OVERDUE: u32 = 4;
 
 /// A question that waits for its answer, and since when.
 struct Pending<T> {
@@ -74,6 +79,11 @@ fn is_refusal(error: &tokio_postgres::Error) -> bool {
     error.as_db_error().is_some_and(|told| told.parsed_severity() == Some(Severity::Error))
 }
 
+/// Whether it was the server that refused the connect, and not for being away: as for a wrong password.
+fn is_refused(error: &crate::error::Error) -> bool {
+    error.sqlstate().is_some() && !error.fault().is_connectivity()
+}
+
 /// Waits for the answer; for ever if no question is out.
 async fn answer_of<T>(out: &mut Option<Pending<T>>) -> T {
     match out {
@@ -85,15 +95,14 @@ async fn answer_of<T>(out: &mut Option<Pending<T>>) -> T {
 /// Runs until the pool is gone or closed.
 pub(crate) async fn run(pool: Weak<Inner<Postgres>>, server: Arc<Server>, connector: Connector) {
     let locks = LockWatch::new(Weak::clone(&pool), Instant::now());
+    let connect_timeout = server.plan.connect_timeout();
     let mut heart = Heartbeat {
         every: server.plan.heartbeat(),
         server,
         connector: Arc::new(connector),
         question: None,
         asking: Asking::Anything,
-        connect: None,
-        connect_at: Instant::now(),
-        pause: FIRST_PAUSE,
+        connects: ProbeConnects::new(connect_timeout, Instant::now()),
         session: SessionWatch::new(Instant::now()),
         locks,
     };
@@ -101,7 +110,7 @@ pub(crate) async fn run(pool: Weak<Inner<Postgres>>, server: Arc<Server>, connec
         let began = Instant::now();
         tokio::select! {
             answer = answer_of(&mut heart.question) => heart.answered(answer),
-            ready = answer_of(&mut heart.connect) => heart.connected(ready),
+            ready = heart.connects.first() => heart.connected(ready),
             () = sleep_until(began + TICK) => {}
         }
         heart.notice_stall(began + TICK);
@@ -125,9 +134,7 @@ struct Heartbeat {
     question: Option<Pending<Result<Vec<SimpleQueryMessage>, tokio_postgres::Error>>>,
     /// What the question is about that is out.
     asking: Asking,
-    connect: Option<Pending<Result<Opened>>>,
-    connect_at: Instant,
-    pause: Duration,
+    connects: ProbeConnects<Result<Opened>>,
     session: SessionWatch,
     locks: LockWatch,
 }
@@ -173,17 +180,16 @@ impl Heartbeat {
             }
             Err(_) => {
                 self.server.observed.reserved.lock().take();
-                self.connect_at = Instant::now();
+                self.connects.next_at(Instant::now());
             }
         }
     }
 
     fn connected(&mut self, ready: Result<Opened>) {
-        self.connect = None;
         self.server.observed.cannot_reserve.store(ready.is_err(), Ordering::Release);
         match ready {
             Ok(ready) => {
-                self.pause = FIRST_PAUSE;
+                self.connects.end(Instant::now());
                 // It replaces a connection that has not answered.
                 self.question = None;
                 *self.server.observed.reserved.lock() = self.every.map(|_| Arc::new(ready));
@@ -193,8 +199,13 @@ impl Heartbeat {
                 self.server.breaker.connect_failed(error.fault(), error.sentence());
                 let is_crowded_out = error.fault() == Fault::TooManyConnections;
                 self.server.observed.is_heartbeat_crowded_out.store(is_crowded_out, Ordering::Release);
-                self.connect_at = Instant::now() + before_connect(self.pause, fastrand::f64());
-                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                let now = Instant::now();
+                // A pooler may refuse on its own account.
+                let is_refused = self.connector.pooler().is_none() && is_refused(&error);
+                if is_refused && self.question.is_some() {
+                    self.server.breaker.heard(now);
+                }
+                self.connects.failed(is_crowded_out || is_refused, now, fastrand::f64());
             }
         }
     }
@@ -209,6 +220,7 @@ impl Heartbeat {
         if let Some(question) = &mut self.question {
             question.since = Instant::now();
         }
+        self.connects.forgive(Instant::now());
         self.server.events.tell(Event::Stalled { by });
     }
 
@@ -243,13 +255,10 @@ impl Heartbeat {
         self.ask(observation);
         let proves = self.connector.pooler() != Some(Pooler::Transaction);
         let asked = self.asked(observation).filter(|_| proves);
-        self.server.breaker.look(
-            observation.now,
-            observation.is_owed && proves,
-            asked,
-            observation.has_connections,
-        );
-        self.try_connect(observation.now);
+        let probe = asked.map(|asked| Probe { asked, beside: self.connects.unanswered() });
+        let (is_owed, has_connections) = (observation.is_owed && proves, observation.has_connections);
+        self.server.breaker.look(observation.now, is_owed, probe, has_connections);
+        self.try_connect(observation.now, proves && self.is_overdue(observation.now));
     }
 
     /// Since when the server is asked for a sign of life. A connect may take long, so it alone is no silence: it counts only
@@ -258,12 +267,18 @@ impl Heartbeat {
         let question = self.question.as_ref();
         question
             .and_then(|question| owed_since(self.asking, question.since, observation.now))
-            .or_else(|| self.connect.as_ref().filter(|_| observation.is_owed).map(|connect| connect.since))
+            .or_else(|| self.connects.oldest().filter(|_| observation.is_owed))
+    }
+
+    /// The question is out for so long that another connection must show whether the server answers.
+    fn is_overdue(&self, now: Instant) -> bool {
+        let asked = self.question.as_ref().and_then(|question| owed_since(self.asking, question.since, now));
+        asked.is_some_and(|asked| now >= asked + self.server.plan.breaker_after() / OVERDUE)
     }
 
     fn ask(&mut self, observation: &Observation) {
         let Some(mut every) = self.every else { return };
-        if !self.server.breaker.is_closed() {
+        if matches!(self.server.breaker.state(), BreakerState::Open | BreakerState::HalfOpen) {
             // The sooner the server answers again, the sooner calls are let through.
             every = every.min(TICK);
         }
@@ -288,22 +303,30 @@ impl Heartbeat {
         self.question = Some(Pending::new(async move { ready.client.simple_query(&question).await }));
     }
 
-    fn try_connect(&mut self, now: Instant) {
-        let is_open = !self.server.breaker.is_closed();
+    fn try_connect(&mut self, now: Instant, is_overdue: bool) {
         let is_missing = self.every.is_some() && self.server.observed.reserved.lock().is_none();
-        if self.connect.is_some() || now < self.connect_at || !(is_missing || is_open) {
+        let (is_open, is_sought) = match self.server.breaker.state() {
+            BreakerState::Open => (true, true),
+            // Without a reserved connection nothing else shows that the server still answers.
+            BreakerState::HalfOpen => (true, self.every.is_none()),
+            BreakerState::Closed | BreakerState::Isolated => (false, false),
+        };
+        if !is_missing && !is_overdue && !is_sought {
+            self.connects.end(now);
             return;
         }
-        let connect_timeout = self.server.plan.connect_timeout();
-        let limit = if is_open { connect_timeout.min(PROBE_LIMIT) } else { connect_timeout };
+        if !self.connects.is_due(now, is_open) {
+            return;
+        }
+        let limit = self.connects.limit();
         let connector = Arc::clone(&self.connector);
         let until = now + limit;
-        self.connect = Some(Pending::new(async move {
+        self.connects.begin(now, async move {
             match timeout_at(until, connector.connect(until)).await {
                 Ok(ready) => ready,
                 Err(_) => Err(crate::wire::connect::timed_out(limit)),
             }
-        }));
+        });
     }
 }
 

@@ -3,7 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`start`] | from settings to a handle, and the wait until the database answers |
-//! | [`heartbeat`], [`session_watch`], [`lock_watch`] | the reserved connection: signs of life, changes of the schema, what other clients leave, who waits for locks |
+//! | [`heartbeat`], [`probe_connects`], [`session_watch`], [`lock_watch`] | the reserved connection: signs of life, changes of the schema, what other clients leave, who waits for locks |
 //! | [`read_pools`], [`replication`] | a pool for each replica, and the task that asks every server for its role and lag |
 //! | [`budget`] | the connections that instances and pools share |
 //! | [`health`], [`capacity`] | how the database is, and how full |
@@ -24,6 +24,7 @@ pub(crate) mod listen;
 mod lock_watch;
 pub(crate) mod metrics;
 pub(crate) mod monitor;
+mod probe_connects;
 mod read_pools;
 mod replication;
 mod session_watch;

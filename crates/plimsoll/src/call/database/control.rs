@@ -7,7 +7,7 @@ use crate::call::postgres::Postgres;
 use crate::call::retry::RetryStatus;
 use crate::error::Result;
 use crate::event::Event;
-use crate::pool::{Pool, PoolStatus, RunningId, Shutdown};
+use crate::pool::{Pool, PoolSize, PoolStatus, RunningId, Shutdown};
 use crate::record::keeper;
 use crate::settings::Plan;
 use crate::wire::connect::Pooler;
@@ -29,9 +29,14 @@ impl Database {
         self.retries.status()
     }
 
-    /// Changes the smallest and the largest number of connections, of each pool where there are replicas.
-    pub fn resize(&self, min: usize, max: usize) {
-        self.pools().for_each(|pool| pool.resize(min, max));
+    /// Changes the smallest and the largest number of connections, of each pool where there are replicas, and says what holds
+    /// for each now. A maximum of 0 is 1, and a minimum above the maximum is the maximum. The overflow (`max_overflow`) stays
+    /// as it was set: see [`Pool::resize`].
+    pub fn resize(&self, min: usize, max: usize) -> PoolSize {
+        for replica in self.replicas.iter().flat_map(|replicas| &replicas.all) {
+            replica.pool.resize(min, max);
+        }
+        self.pool.resize(min, max)
     }
 
     /// The primary's pool and those of the replicas.

@@ -13,10 +13,10 @@ use super::server::Server;
 use super::statement::fetch::{Fetch, fetch_methods};
 use super::statement::query::{AsQuery, Params, Query};
 use super::transaction::{Transaction, TransactionGuard};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::name::WorkName;
-use crate::pool::Pool;
+use crate::pool::{Ask, Pool};
 use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
@@ -68,6 +68,18 @@ impl Database {
     #[track_caller]
     pub fn acquire(&self) -> impl Future<Output = Result<PooledConnection>> + Send + use<'_> {
         self.here().acquire()
+    }
+
+    /// Lends a connection that is idle, and does not wait: see [`Call::try_acquire`].
+    ///
+    /// # Errors
+    /// As [`Call::try_acquire`].
+    ///
+    /// # Cancel safety
+    /// As [`Call::try_acquire`].
+    #[track_caller]
+    pub fn try_acquire(&self) -> impl Future<Output = Result<Option<PooledConnection>>> + Send + use<'_> {
+        self.here().try_acquire()
     }
 
     /// [`Database::acquire`] by the name that users of deadpool know.
@@ -235,8 +247,25 @@ impl Database {
         &self.pool
     }
 
+    /// Asks the breaker to let a call through.
+    ///
+    /// # Errors
+    /// [`Fault::CircuitOpen`](crate::Fault::CircuitOpen); and once the pool is closed, that, because the breaker of a pool
+    /// that does not come back means nothing to its callers.
+    #[inline]
     pub(crate) fn permit(&self, work: &WorkName) -> Result<Permit> {
+        if !self.server.breaker.is_closed()
+            && let Some(closed) = self.closed_refusal(work)
+        {
+            return Err(closed);
+        }
         self.server.breaker.permit(work)
+    }
+
+    /// The error of a call after [`Database::close`].
+    #[cold]
+    pub(crate) fn closed_refusal(&self, work: &WorkName) -> Option<Error> {
+        self.pool.closed_refusal(Ask::by(work.clone()))
     }
 
     pub(crate) fn retries(&self) -> &Retries {

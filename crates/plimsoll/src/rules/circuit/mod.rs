@@ -10,7 +10,8 @@
 //!
 //! One thing is watched, and it is a time: how long the server has owed an answer and given none to any caller. A slow
 //! statement is not silence, because the probe beside it is answered; nor is a lock pile-up, a constraint, or a statement
-//! that was cancelled; nor a connection that breaks while others are answered. A stall that is shorter than `after`
+//! that was cancelled; nor a connection that breaks or stands still while others are answered, so a probe that is not
+//! answered counts only once a new connect beside it is not answered either. A stall that is shorter than `after`
 //! passes unnoticed. That is why no failure is counted by itself: what counts is that nothing succeeded since the first
 //! failure. A server that is full has answered, so its refusal counts only where the pool has no connection at all, and
 //! nowhere if the pool shares the server's connections: there its callers wait until another instance gives some back.
@@ -26,6 +27,9 @@ use crate::fault::Fault;
 use std::fmt;
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// The part of the silence for which a new connect must be out too. One connection alone may stand still.
+const BESIDE: u32 = 4;
 
 /// Fewer failed connects than this prove nothing.
 const FAILURES: u32 = 3;
@@ -113,6 +117,15 @@ pub(crate) enum CallResult {
     Failed,
     /// The call was dropped before there was an answer.
     Unknown,
+}
+
+/// A question for a sign of life that is out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Probe {
+    /// Since when the server is asked.
+    pub(crate) asked: Instant,
+    /// Since when new connects are tried and none is answered, if they are.
+    pub(crate) beside: Option<Instant>,
 }
 
 /// Connects that failed, with no answer since the first of them.
@@ -240,8 +253,8 @@ impl Circuit {
         self.judge(now, None)
     }
 
-    /// Looks at the server as a whole: whether any call waits for an answer, and since when the probe does.
-    pub(crate) fn look(&mut self, now: Instant, is_owed: bool, probe: Option<Instant>) -> Option<Change> {
+    /// Looks at the server as a whole: whether any call waits for an answer, and since when a probe does.
+    pub(crate) fn look(&mut self, now: Instant, is_owed: bool, probe: Option<Probe>) -> Option<Change> {
         self.owed = match (is_owed || probe.is_some(), self.owed) {
             (true, known) => Some(known.unwrap_or(now)),
             (false, _) => None,
@@ -260,13 +273,14 @@ impl Circuit {
         self.failing = None;
     }
 
-    fn judge(&mut self, now: Instant, probe: Option<Instant>) -> Option<Change> {
+    fn judge(&mut self, now: Instant, probe: Option<Probe>) -> Option<Change> {
         if !matches!(self.state, CircuitState::Closed | CircuitState::HalfOpen { .. }) {
             return None;
         }
         let lasts = |since: Instant| now.saturating_duration_since(since);
         let is_silent = self.owed.is_some_and(|since| lasts(since) >= self.after)
-            && probe.is_some_and(|since| lasts(since) >= self.after / 2);
+            && probe.is_some_and(|probe| lasts(probe.asked) >= self.after / 2)
+            && probe.and_then(|probe| probe.beside).is_some_and(|since| lasts(since) >= self.after / BESIDE);
         let is_failing = self
             .failing
             .as_ref()

@@ -7,10 +7,15 @@ fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
+/// A question that is out since then, and a new connect beside it.
+fn since(asked: Instant) -> Option<Probe> {
+    Some(Probe { asked, beside: Some(asked) })
+}
+
 /// Looks every 50 ms from one time to another while a probe is out since `probe`.
 fn silence(circuit: &mut Circuit, start: Instant, from: u64, to: u64, probe: u64) -> Option<u64> {
     (from..=to).step_by(50).find(|at| {
-        let probe = (*at >= probe).then(|| start + ms(probe));
+        let probe = (*at >= probe).then(|| since(start + ms(probe))).flatten();
         circuit.look(start + ms(*at), true, probe).is_some()
     })
 }
@@ -41,7 +46,7 @@ fn slow_statements_are_no_silence_while_the_probe_is_answered() {
         if at % 250 == 0 {
             circuit.heard(now);
         }
-        let probe = (at % 250 > 150).then(|| now - ms(50));
+        let probe = (at % 250 > 150).then(|| since(now - ms(50))).flatten();
         assert_eq!(circuit.look(now, true, probe), None);
     }
 }
@@ -219,9 +224,9 @@ fn isolated_it_stays_so_whatever_is_heard() {
 fn time_in_which_nobody_could_look_is_forgiven() {
     let start = Instant::now();
     let mut circuit = Circuit::new(AFTER);
-    circuit.look(start, true, Some(start));
+    circuit.look(start, true, since(start));
     circuit.forgive();
-    assert_eq!(circuit.look(start + ms(5_000), true, Some(start + ms(4_990))), None);
+    assert_eq!(circuit.look(start + ms(5_000), true, since(start + ms(4_990))), None);
 }
 
 #[test]
@@ -233,7 +238,7 @@ fn silence_begins_with_the_first_owed_answer_or_the_first_failed_connect() {
     circuit.connect_failed(start + ms(20), Fault::Unreachable, "refused");
     assert_eq!(circuit.silent_since(), Some(start + ms(10)));
     circuit.look(start + ms(30), true, None);
-    circuit.look(start + ms(40), false, Some(start + ms(40)));
+    circuit.look(start + ms(40), false, since(start + ms(40)));
     assert_eq!(circuit.silent_since(), Some(start + ms(30)), "an answer is owed all the time since");
     circuit.look(start + ms(50), false, None);
     assert_eq!(circuit.silent_since(), Some(start + ms(10)), "nothing is owed any more");
@@ -301,15 +306,39 @@ fn silence_needs_a_probe_that_was_out_for_half_of_it() {
     for (probe, opens) in [(450, true), (451, false)] {
         let mut circuit = Circuit::new(AFTER);
         circuit.look(start, true, None);
-        let change = circuit.look(start + ms(900), true, Some(start + ms(probe)));
+        let change = circuit.look(start + ms(900), true, since(start + ms(probe)));
         assert_eq!(change.is_some(), opens, "a probe since {probe} ms");
     }
     let mut circuit = Circuit::new(AFTER);
     circuit.look(start + ms(1), true, None);
-    assert_eq!(circuit.look(start + ms(900), true, Some(start)), None, "owed for 899 ms");
+    assert_eq!(circuit.look(start + ms(900), true, since(start)), None, "owed for 899 ms");
     let mut circuit = Circuit::new(AFTER);
-    circuit.look(start, false, Some(start));
-    assert!(circuit.look(start + ms(900), false, Some(start)).is_some(), "the probe alone is owed an answer");
+    circuit.look(start, false, since(start));
+    assert!(
+        circuit.look(start + ms(900), false, since(start)).is_some(),
+        "the probe alone is owed an answer"
+    );
+}
+
+#[test]
+fn one_connection_that_stands_still_is_no_silence_unless_a_new_connect_is_not_answered_either() {
+    let start = Instant::now();
+    for (beside, opens) in [(None, false), (Some(675), true), (Some(676), false)] {
+        let mut circuit = Circuit::new(AFTER);
+        circuit.look(start, true, None);
+        let probe = Probe { asked: start, beside: beside.map(|at| start + ms(at)) };
+        let change = circuit.look(start + ms(900), true, Some(probe));
+        assert_eq!(change.is_some(), opens, "connects are out since {beside:?} ms");
+    }
+    // For as long as its new connects are answered.
+    let mut circuit = Circuit::new(AFTER);
+    for at in (0..60_000).step_by(50) {
+        let (now, beside) = (start + ms(at), start + ms(at - at % 500));
+        assert_eq!(circuit.look(now, true, Some(Probe { asked: start, beside: Some(beside) })), None, "{at}");
+        if at % 500 == 250 {
+            circuit.heard(now);
+        }
+    }
 }
 
 #[test]
@@ -336,8 +365,8 @@ fn silence_is_told_as_silence_although_a_connect_has_failed() {
     let start = Instant::now();
     let mut circuit = Circuit::new(AFTER);
     circuit.connect_failed(start, Fault::Unreachable, "refused");
-    circuit.look(start, true, Some(start));
-    assert!(circuit.look(start + ms(900), true, Some(start)).is_some());
+    circuit.look(start, true, since(start));
+    assert!(circuit.look(start + ms(900), true, since(start)).is_some());
     assert_eq!(circuit.opened(), Some((start + ms(900), Cause::Silent(start))));
 }
 
@@ -416,7 +445,7 @@ proptest! {
             match step {
                 Move::Look(owed, probes) => {
                     probe = if probes { Some(probe.unwrap_or(now)) } else { None };
-                    circuit.look(now, owed, probe);
+                    circuit.look(now, owed, probe.and_then(since));
                 }
                 Move::Heard => { circuit.heard(now); }
                 Move::Failed => { circuit.connect_failed(now, Fault::Unreachable, "refused"); }

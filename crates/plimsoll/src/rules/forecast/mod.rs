@@ -13,7 +13,11 @@
 //! - nothing is forecast from few hand-overs, nor from old ones: a pool in which nothing moves is a question for the
 //!   limits, not for a mean;
 //! - a lease far longer than usual counts as twice the usual, for one long report among a thousand short statements
-//!   says nothing of the next.
+//!   says nothing of the next;
+//! - a gap far longer than usual is a stall (a checkpoint, a server that stood still for a moment) and no pace. While
+//!   callers wait, each connection goes from hand to hand, so no gap should be longer than a lease, nor than all
+//!   connections together usually need; it counts at most as twice the longer of the two. And of the first gaps of a
+//!   queue the longest is left out, because at first nothing is known to be usual.
 
 use super::refusal::Refusal;
 use super::request::Request;
@@ -42,12 +46,17 @@ struct Mean {
 impl Mean {
     fn add(&mut self, nanos: u64) {
         let step = i64::try_from(nanos).unwrap_or(i64::MAX) - self.nanos;
-        if self.count < 1 << MEMORY {
+        if !self.is_warm() {
             self.count += 1;
             self.nanos += step / i64::from(self.count);
         } else {
             self.nanos += step >> MEMORY;
         }
+    }
+
+    /// So many are known that it is an exponential mean now.
+    fn is_warm(self) -> bool {
+        self.count >= 1 << MEMORY
     }
 
     /// In nanoseconds.
@@ -56,10 +65,45 @@ impl Mean {
     }
 }
 
+/// The mean of the gaps between hand-overs.
+#[derive(Clone, Copy, Debug, Default)]
+struct Gaps {
+    mean: Mean,
+    /// The longest of the first gaps, which is not part of the mean; 0 before the first.
+    longest: u64,
+}
+
+impl Gaps {
+    /// Adds a gap between hand-overs of so many connections; `lease` is the longest that counts as one lease.
+    fn add(&mut self, nanos: u64, lent: usize, lease: u64) {
+        let round = self.mean.span().saturating_mul(u64::try_from(lent).unwrap_or(u64::MAX));
+        let most = if self.mean.count == 0 { u64::MAX } else { twice(round).max(lease) };
+        let counted = |nanos: u64| nanos.min(most);
+        if self.mean.is_warm() {
+            return self.mean.add(counted(nanos));
+        }
+        let (longest, nanos) = (self.longest, nanos.max(1));
+        self.longest = longest.max(nanos);
+        if longest > 0 {
+            self.mean.add(counted(longest.min(nanos)));
+        }
+    }
+
+    /// How many are known, as far as that matters.
+    fn count(self) -> u32 {
+        self.mean.count + u32::from(self.longest > 0)
+    }
+}
+
+/// What is longer than this is no usual span.
+fn twice(usual: u64) -> u64 {
+    usual.saturating_mul(2).saturating_add(MILLISECOND)
+}
+
 /// How fast a queue moves.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pace {
-    gap: Mean,
+    gaps: Gaps,
     held: Mean,
     last: Option<Moment>,
 }
@@ -70,29 +114,33 @@ impl Pace {
         *self = Pace::default();
     }
 
-    /// A connection was handed to a waiter. It had been lent before since `held_since`, if it was lent at all.
+    /// A connection was handed to a waiter, one of so many that are lent. It had been lent before since `held_since`, if it
+    /// was lent at all.
     #[inline]
-    pub(crate) fn handed_over(&mut self, held_since: Option<Moment>, now: Moment) {
-        if let Some(last) = self.last {
-            self.gap.add(now.nanos_since(last));
-        }
-        self.last = Some(now);
+    pub(crate) fn handed_over(&mut self, held_since: Option<Moment>, lent: usize, now: Moment) {
         if let Some(since) = held_since {
             let held = now.nanos_since(since);
-            let usual = self.held.span();
-            let most = if self.held.count == 0 { held } else { usual.saturating_mul(2) + MILLISECOND };
-            self.held.add(held.min(most));
+            self.held.add(self.longest_counted().map_or(held, |most| held.min(most)));
         }
+        if let Some(last) = self.last {
+            self.gaps.add(now.nanos_since(last), lent, self.longest_counted().unwrap_or(u64::MAX));
+        }
+        self.last = Some(now);
+    }
+
+    /// What is longer than this is no usual lease, once one is known.
+    fn longest_counted(&self) -> Option<u64> {
+        (self.held.count > 0).then(|| twice(self.held.span()))
     }
 
     /// What is to be expected with so many ahead; none while too little is known, or nothing moves.
     pub(crate) fn forecast(&self, ahead: usize, now: Moment) -> Option<Forecast> {
         let age = now.nanos_since(self.last?);
-        if self.gap.count < ENOUGH || self.held.count == 0 || age > STALE {
+        if self.gaps.count() < ENOUGH || self.held.count == 0 || age > STALE {
             return None;
         }
         let place = ahead.saturating_add(1);
-        let wait = self.gap.span().saturating_mul(u64::try_from(place).unwrap_or(u64::MAX));
+        let wait = self.gaps.mean.span().saturating_mul(u64::try_from(place).unwrap_or(u64::MAX));
         Some(Forecast { place, wait, service: self.held.span() })
     }
 }

@@ -166,6 +166,20 @@ impl<C, H> Slots<C, H> {
         }
     }
 
+    /// Lends what is idle to a request that does not wait, if no waiter could have it and this request may.
+    pub(crate) fn lend_at_once(&mut self, request: &Request, now: Moment) -> Result<Grant<C>, Refusal> {
+        if !self.waiters.enter(request) {
+            if self.rules.mode != Enforcement::Dark {
+                return Err(Refusal::TIMED_OUT.at_cap(request.cap));
+            }
+            self.waiters.enter_anyway(request);
+        }
+        self.lend_idle(request, now).ok_or_else(|| {
+            self.waiters.done(&request.name, request.cap);
+            Refusal::TIMED_OUT
+        })
+    }
+
     /// Refuses a request for which the queue is too long, or the time too short.
     fn refuse_at_once(&mut self, request: &Request, now: Moment) -> Option<Refusal> {
         if self.waiters.in_line() == 0 {

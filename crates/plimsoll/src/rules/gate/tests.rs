@@ -391,3 +391,24 @@ fn a_refusal_leaves_an_event() {
     let event = Event::Refused { fault: Fault::Overloaded, count: 1, is_dark: true };
     assert_eq!((world.slots.events.as_slice(), world.slots.totals.failed), ([event].as_slice(), 0));
 }
+
+#[test]
+fn a_request_that_does_not_wait_is_lent_what_is_idle_and_leaves_nothing_behind() {
+    let mut world = World::new(Enforcement::On, 0);
+    let cap = NonZeroU32::new(1);
+    let capped = Request { cap, ..request(world.now) };
+    let now = world.now;
+    let at_once =
+        |world: &mut World, request: &Request| world.slots.lend_at_once(request, now).map(|grant| grant.slot);
+    assert_eq!(at_once(&mut world, &request(now)), Err(Refusal::TIMED_OUT), "the only one is lent");
+    assert_eq!(at_once(&mut world, &capped), Err(Refusal::TIMED_OUT), "and this one holds no place by it");
+    let _ = world.slots.offer(0, 0, || now);
+    world.slots.pause();
+    assert_eq!(at_once(&mut world, &capped), Err(Refusal::TIMED_OUT), "paused");
+    world.slots.resume();
+    assert_eq!(at_once(&mut world, &capped), Ok(0));
+    assert_eq!(at_once(&mut world, &capped), Err(Refusal::TIMED_OUT.at_cap(cap)), "its name is at its cap");
+    assert_eq!((world.slots.waiters.len(), world.slots.lent()), (0, 1));
+    let totals = &world.slots.totals;
+    assert_eq!((totals.failed, totals.capped), (0, 0), "nothing of it is counted");
+}

@@ -254,7 +254,7 @@ impl<C, H> Slots<C, H> {
         let unused_for = now.since(before);
         self.count_lent(priority);
         self.waits.add(now.nanos_since(asked_at));
-        self.pace.handed_over(was_held.then_some(before), now);
+        self.pace.handed_over(was_held.then_some(before), self.hot.lent, now);
         let given =
             Effects::HandOver(HandOver::new(Grant { slot, connection, unused_for, is_expired: false }, seat));
         // Nearly always none was late, and moving the connection once more costs time.

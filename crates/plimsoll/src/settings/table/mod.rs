@@ -160,7 +160,8 @@ with_beside! {
         /// more.
         pool_max: usize, default 10, range Range::Numbers(1, 10_000);
 
-        /// Connections above `pool_max`, opened under load and closed as soon as they are returned.
+        /// Connections above `pool_max`, opened under load and closed as soon as they are returned. `Database::resize`
+        /// leaves it as it is.
         max_overflow: usize, default 20, range Range::Numbers(0, 10_000);
 
         /// Callers that may wait at a time while the pool has all its connections and every one is lent; one more is
@@ -244,8 +245,9 @@ with_beside! {
         leak_reclaim_after: Limit, set (impl Into<Limit>), default Limit::Off, range Range::Times(ms(10), hours(24));
 
         /// How long every connection must have been idle in the hands of a task that waits for a second connection,
-        /// before this counts as a deadlock and the youngest waiter is refused; `off` for never. The error of a wait
-        /// that ends earlier by its own limit names the deadlock too.
+        /// before this counts as a deadlock and the youngest waiter is refused; `off` for never. A task that holds several
+        /// proves nothing, since its branches may be at work elsewhere; then, and where a wait ends earlier, the error of
+        /// the limit says that it may be a deadlock.
         deadlock_after: Limit, set (impl Into<Limit>), default limit(secs(5)), range Range::Times(ms(1), hours(1));
     }
 
@@ -287,7 +289,8 @@ with_beside! {
         breaker: Enforcement, default Enforcement::On;
 
         /// How long the server must have owed answers and sent none, on any connection, before the breaker opens. A
-        /// shorter stall does not open it. Neither does a slow statement, because the heartbeat beside it is answered.
+        /// shorter stall does not open it. Neither does a slow statement, because the heartbeat beside it is answered, nor
+        /// a single connection that stands still, because a new connect beside it is answered.
         /// Must be at least twice `heartbeat`.
         breaker_after: Duration, default ms(900), range Range::Times(ms(100), hours(1));
 

@@ -7,7 +7,7 @@ use plimsoll::event::Event;
 use plimsoll::settings::Enforcement;
 use plimsoll::{BreakerState, Database, Fault, HealthState, Outcome, Settings, deadline};
 use plimsoll_embedded::{Cluster, StopMode, test_server};
-use plimsoll_faults::Process;
+use plimsoll_faults::{At, Direction, Fault as Broken, Process, Proxy, Since};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -43,6 +43,13 @@ impl Scene {
             self.cluster.execute("postgres", count).await.unwrap()[0]["n"] == "1"
         })
         .await;
+    }
+
+    /// The backends of the heartbeat.
+    async fn heartbeats(&self) -> Vec<u32> {
+        let ask = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE '%(heartbeat)' ORDER BY pid";
+        let rows = self.cluster.execute("postgres", ask).await.unwrap();
+        rows.iter().map(|row| row["pid"].parse().unwrap()).collect()
     }
 
     async fn is(&self, state: BreakerState, limit: Duration) {
@@ -191,6 +198,54 @@ async fn and_a_stall_that_is_short_passes_unnoticed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn and_its_own_backend_that_stands_still_alone_is_replaced() {
+    let scene = scene().await;
+    for has_calls in [false, true] {
+        let before = scene.heartbeats().await;
+        assert_eq!(before.len(), 1, "{before:?}");
+        let backend = Process::attach(before[0]).unwrap();
+        let mut calls = JoinSet::new();
+        for _ in 0..if has_calls { 4 } else { 0 } {
+            let db = scene.db.clone();
+            calls.spawn(async move { db.execute("SELECT pg_sleep(3)", &[]).await.map(drop) });
+        }
+        backend.freeze().await.unwrap();
+        // For as long as the calls last, and much longer than it would take to open.
+        tokio::time::sleep(3 * SECOND).await;
+        assert!(scene.db.readiness().is_ready);
+        assert_eq!(scene.heartbeats().await.len(), 2, "another backend is asked");
+        assert_eq!(scene.db.health(true).await.state, HealthState::Healthy);
+        assert_eq!((scene.db.breaker().trips, scene.db.breaker().state), (0, BreakerState::Closed));
+        while let Some(call) = calls.join_next().await {
+            call.unwrap().unwrap();
+        }
+        backend.thaw().unwrap();
+        until("the old one has ended", PATIENCE, async || scene.heartbeats().await.len() == 1).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn and_so_is_its_own_wire_that_swallows_everything() {
+    let cluster = Cluster::start().await.unwrap();
+    let wire = Proxy::in_front_of((cluster.host(), cluster.port())).await.unwrap();
+    let near = cluster.url("postgres");
+    let url = near.replace(&format!(":{}/", cluster.port()), &format!(":{}/", wire.port()));
+    let db = Database::connect(server::settings(&url)).await.unwrap();
+    db.query_one("SELECT 1", &[]).await.unwrap();
+    until("the heartbeat has a connection", PATIENCE, async || wire.connections() == 2).await;
+    let accepted = wire.accepted();
+    // No call runs, so the next byte is the heartbeat's.
+    wire.set_once(Broken::stall(Direction::ToServer, At::AfterBytes(0)).since(Since::Set));
+    wire.until_struck(1).await;
+    until("another wire is used", PATIENCE, async || wire.accepted() > accepted && db.readiness().is_ready)
+        .await;
+    // Much longer than it would take to open.
+    tokio::time::sleep(2 * SECOND).await;
+    assert_eq!((db.breaker().trips, db.breaker().state), (0, BreakerState::Closed));
+    db.query_one("SELECT 1", &[]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn and_slow_statements_on_every_connection_are_not_taken_for_it() {
     let fresh = test_server::database().await.unwrap();
     let settings = server::settings_for(&fresh).await.pool_max(3).breaker_after(Duration::from_millis(400));
@@ -291,4 +346,14 @@ async fn isolated_by_hand_it_refuses_until_it_is_resumed() {
     assert!(!db.readiness().is_ready);
     db.resume();
     db.query_one("SELECT 1", &[]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_it_is_isolated_its_own_connection_is_kept() {
+    let scene = scene().await;
+    let before = scene.heartbeats().await;
+    scene.db.isolate();
+    // The promise is about time that passes while nothing changes.
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(scene.heartbeats().await, before, "nothing is wrong with the server");
 }

@@ -2,9 +2,10 @@
 //! dead connection lent, and every error in between is honest about what became of the work.
 
 use crate::server::{self, PATIENCE, until};
-use plimsoll::{Database, Fault, Outcome, Pooler, deadline};
+use plimsoll::settings::Limit;
+use plimsoll::{BreakerState, Database, Fault, HealthState, Outcome, Pooler, Settings, deadline};
 use plimsoll_embedded::{Cluster, PgBouncer, PgBouncerVersion, PoolMode, StopMode};
-use plimsoll_faults::Process;
+use plimsoll_faults::{Direction, Fault as Broken, Process, Proxy};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -94,6 +95,76 @@ async fn a_restart_under_load_heals_and_every_error_is_honest() {
         }
         assert_honest(&cluster, told, &format!("{mode:?}")).await;
     }
+}
+
+/// A server behind a wire on which a connect takes more than three seconds once [`Far::is_far`] was called: every round
+/// trip of it takes 0.8 s.
+struct Far {
+    cluster: Cluster,
+    wire: Proxy,
+    settings: Settings,
+}
+
+async fn far() -> Far {
+    let cluster = Cluster::start().await.unwrap();
+    let wire = Proxy::in_front_of(("127.0.0.1", cluster.port())).await.unwrap();
+    let near = cluster.url("postgres");
+    let url = near.replace(&format!(":{}/", cluster.port()), &format!(":{}/", wire.port()));
+    assert_ne!(url, near, "it leads over the wire");
+    let settings = server::settings(&url).pool_min(0).connect_timeout(Duration::from_secs(10));
+    Far { cluster, wire, settings }
+}
+
+impl Far {
+    fn is_far(&self) {
+        self.wire.set(Broken::delay(Direction::Both, Duration::from_millis(400)));
+    }
+
+    async fn connect_takes_long(&self) {
+        let began = Instant::now();
+        let another = Database::connect(self.settings.clone().heartbeat(Limit::Off)).await.unwrap();
+        another.acquire().await.unwrap();
+        let took = began.elapsed();
+        assert!(
+            took > Duration::from_millis(3_100) && took < Duration::from_secs(8),
+            "a connect takes {took:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connect_that_takes_seconds_closes_the_breaker_too() {
+    let far = far().await;
+    let db = Database::connect(far.settings.clone()).await.unwrap();
+    db.query_one("SELECT 1", &[]).await.unwrap();
+    far.cluster.stop_mode(StopMode::Immediate).await.unwrap();
+    until("the breaker is open", PATIENCE, async || db.breaker().state == BreakerState::Open).await;
+    far.is_far();
+    far.cluster.start_again().await.unwrap();
+    // No connection of the pool is wanted, so that it is the heartbeat alone that finds the server again.
+    until("the breaker is closed", PATIENCE, async || db.breaker().state == BreakerState::Closed).await;
+    far.connect_takes_long().await;
+    db.query_one("SELECT 1", &[]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_health_check_that_must_connect_first_comes_to_its_answer_where_that_takes_seconds() {
+    let far = far().await;
+    far.is_far();
+    far.connect_takes_long().await;
+    let db = Database::connect(far.settings.clone().heartbeat(Limit::Off)).await.unwrap();
+    let mut asked = Instant::now();
+    until("it is healthy", PATIENCE, async || {
+        let health = db.health(true).await;
+        assert!(
+            asked.elapsed() < Duration::from_secs(4),
+            "each answer comes by its limit: {:?}",
+            asked.elapsed()
+        );
+        asked = Instant::now();
+        health.state == HealthState::Healthy
+    })
+    .await;
 }
 
 async fn a_pooler_that_restarts_under_load_heals(version: PgBouncerVersion) {

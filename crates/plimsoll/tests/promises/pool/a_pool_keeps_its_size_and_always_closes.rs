@@ -2,8 +2,8 @@
 
 use crate::server;
 use plimsoll::settings::Limit;
-use plimsoll::{Database, Fault};
-use plimsoll_embedded::{Cluster, test_server};
+use plimsoll::{BreakerState, Database, Fault};
+use plimsoll_embedded::{Cluster, StopMode, test_server};
 use plimsoll_faults::Process;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -77,6 +77,23 @@ async fn it_can_be_resized() {
         db.pool_status().total_connections == 1
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn resized_it_says_what_holds_now_and_keeps_its_overflow() {
+    let fresh = test_server::database().await.unwrap();
+    let settings = server::settings_for(&fresh).await.pool_max(3).max_overflow(2);
+    let db = Database::connect(settings).await.unwrap();
+    for ((min, max), holds) in [((0, 2), (0, 2)), ((0, 0), (0, 1)), ((7, 1), (1, 1))] {
+        let size = db.resize(min, max);
+        assert_eq!(((size.min, size.max), size.overflow), (holds, 2), "{min}, {max}");
+    }
+    let leases = [db.acquire().await.unwrap(), db.acquire().await.unwrap(), db.acquire().await.unwrap()];
+    let late = db.named("fourth").acquire_within(Duration::from_millis(50)).acquire().await.unwrap_err();
+    assert_eq!(late.fault(), Fault::PoolExhausted, "{late}");
+    drop(leases);
+    server::until("the overflow is gone", server::PATIENCE, async || db.pool_status().total_connections == 1)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -212,4 +229,38 @@ async fn an_end_within_a_limit_of_its_own_stops_what_runs_before_it_is_over() {
     assert_eq!(report.cancelled, 1, "{report:?}");
     assert!(runs.await.unwrap().is_err());
     assert_eq!(server::text(&fresh, running).await, "0");
+}
+
+/// What each kind of call is refused with.
+async fn refusals(db: &Database) -> Vec<Fault> {
+    let refused = [
+        db.query_one("SELECT 1", &[]).await.map(drop),
+        db.transaction(async |tx| tx.execute("SELECT 1", &[]).await.map(drop)).await,
+        db.named("read").read_only().query("SELECT 1", &[]).await.map(drop),
+        db.acquire().await.map(drop),
+        db.begin().await.map(drop),
+        db.refusal().map_or(Ok(()), Err),
+    ];
+    refused.into_iter().map(|end| end.expect_err("it is refused").fault()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closed_it_says_so_whatever_the_breaker_says() {
+    let fresh = test_server::database().await.unwrap();
+    let db = server::database(&fresh).await;
+    db.isolate();
+    assert_eq!(refusals(&db).await, [Fault::CircuitOpen; 6], "it is open still");
+    let refused = db.breaker().refused;
+    db.shutdown().await;
+    assert_eq!(refusals(&db).await, [Fault::PoolClosed; 6]);
+    assert_eq!(db.breaker().refused, refused, "the breaker has refused none of these");
+
+    let cluster = Cluster::start().await.unwrap();
+    let db = Database::connect(server::settings(&cluster.url("postgres"))).await.unwrap();
+    db.query_one("SELECT 1", &[]).await.unwrap();
+    cluster.stop_mode(StopMode::Immediate).await.unwrap();
+    server::until("the breaker is open", server::PATIENCE, async || db.breaker().state == BreakerState::Open)
+        .await;
+    db.shutdown().await;
+    assert_eq!(refusals(&db).await, [Fault::PoolClosed; 6]);
 }

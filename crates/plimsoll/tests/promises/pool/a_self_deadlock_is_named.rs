@@ -78,3 +78,38 @@ async fn two_branches_of_one_task_take_turns() {
     let (one, other) = tokio::join!(both.acquire(), both.acquire());
     assert!(one.is_ok() && other.is_ok());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn branches_of_one_task_that_work_elsewhere_are_no_deadlock() {
+    let fresh = test_server::database().await.unwrap();
+    let db = pool(&fresh, 6).await;
+    let mut events = db.events();
+    // As for a request to another service: four times `deadlock_after`.
+    let branch = || async {
+        let lease = db.acquire().await?;
+        tokio::time::sleep(Duration::from_millis(1_600)).await;
+        lease.query_one("select 1", &[]).await.map(drop)
+    };
+    for branches in [7, 12] {
+        let results = futures_util::future::join_all((0..branches).map(|_| branch())).await;
+        for result in results {
+            result.expect("each branch lets go when it is done");
+        }
+    }
+    while let Ok(event) = events.try_recv() {
+        assert!(!matches!(event, Event::SelfDeadlock { .. }), "{event:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_holds_all_and_waits_for_one_more_is_told_of_it_when_its_limit_passes() {
+    let fresh = test_server::database().await.unwrap();
+    let db = pool(&fresh, 2).await;
+    let _held = [db.acquire().await.unwrap(), db.acquire().await.unwrap()];
+    let limit = Duration::from_millis(1_600);
+    let error = db.named("third").acquire_within(limit).acquire().await.expect_err("it holds all itself");
+    assert_eq!(error.fault(), Fault::PoolExhausted, "it may be working on what it holds: {error}");
+    let text = error.to_string();
+    assert!(text.contains("every lease is held by a task that waits for another"), "{text}");
+    assert!(text.contains("this may be a deadlock"), "{text}");
+}

@@ -6,7 +6,8 @@ use crate::server;
 use plimsoll::event::Event;
 use plimsoll::settings::Enforcement;
 use plimsoll::{Again, Database, Error, Fault};
-use plimsoll_embedded::test_server;
+use plimsoll_embedded::{Cluster, test_server};
+use plimsoll_faults::Process;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -153,4 +154,45 @@ async fn a_burst_refuses_nobody_in_the_lull_that_follows() {
     let ended = lull.join_all().await;
     assert!(ended.iter().all(Result::is_ok), "{ended:?}");
     assert_eq!(db.pool_status().refused_overloaded, 0);
+}
+
+/// Five thousand come at once to four connections and have time enough. After the first hundred, or right after the very
+/// first, the server stands still for so short a time that nothing else notices.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stall_in_a_burst_refuses_nobody_who_has_time_enough() {
+    const CALLERS: usize = 5_000;
+    let cluster = Cluster::start().await.unwrap();
+    let settings = server::settings(&cluster.url("postgres")).pool_min(4).pool_max(4).max_waiting(100_000);
+    let db = Database::connect(settings.pool_timeout(Duration::from_secs(30))).await.unwrap();
+    for before in [100, 4] {
+        server::until("all are open", server::PATIENCE, async || db.pool_status().checked_in == 4).await;
+        let stalled = Process::attach_tree(cluster.pid().unwrap()).unwrap();
+        let done = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let mut callers = JoinSet::new();
+        let call = |callers: &mut JoinSet<_>| {
+            let (db, done) = (db.clone(), std::sync::Arc::clone(&done));
+            callers.spawn(async move {
+                let told = db.query("SELECT pg_sleep(0.003)", &[]).await.map(drop);
+                done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                told
+            });
+        };
+        (0..CALLERS / 2).for_each(|_| call(&mut callers));
+        server::until("some are served", server::PATIENCE, async || {
+            done.load(std::sync::atomic::Ordering::Relaxed) >= before
+        })
+        .await;
+        stalled.freeze().await.unwrap();
+        // Shorter than the breaker's patience: the stall itself is the case.
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        stalled.thaw().unwrap();
+        let thawed = done.load(std::sync::atomic::Ordering::Relaxed);
+        server::until("it goes on", server::PATIENCE, async || {
+            done.load(std::sync::atomic::Ordering::Relaxed) >= thawed + 20
+        })
+        .await;
+        (0..CALLERS / 2).for_each(|_| call(&mut callers));
+        let refused: Vec<_> = callers.join_all().await.into_iter().filter_map(Result::err).collect();
+        assert!(refused.is_empty(), "{} of {CALLERS}, the first: {}", refused.len(), refused[0]);
+    }
 }

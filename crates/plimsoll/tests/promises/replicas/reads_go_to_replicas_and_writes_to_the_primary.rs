@@ -142,3 +142,38 @@ fn with_replicas_the_primary_must_take_writes() {
     let local = Settings::default().hosts("localhost").user("app").replica_hosts("db2").check().unwrap();
     assert_eq!(local.tls(), plimsoll::settings::TlsMode::VerifyFull, "a replica may be far away");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_that_does_not_wait_goes_to_a_server_that_has_a_connection_idle() {
+    let primary = standby::primary().await;
+    let (one, two) = (standby::standby_of(&primary).await, standby::standby_of(&primary).await);
+    let db = Database::connect(standby::settings(&primary, &[&one, &two]).pool_max(1)).await.unwrap();
+    db.execute("INSERT INTO entry VALUES (1)", &[]).await.unwrap();
+    standby::used(&db, 2).await;
+    let read = || db.named("read").read_only();
+    let open = [read().acquire().await.unwrap(), read().acquire().await.unwrap()];
+    drop(open);
+    let mut held = Vec::new();
+    server::until("each server has lent one", server::PATIENCE, async || {
+        held.extend(read().try_acquire().await.unwrap());
+        held.len() == 3
+    })
+    .await;
+    let mut ports = Vec::new();
+    for lease in &held {
+        let row = lease.query_one("SELECT inet_server_port()", &[]).await.unwrap();
+        ports.push(u16::try_from(row.get::<_, i32>(0)).unwrap());
+    }
+    ports.sort_unstable();
+    let mut servers = vec![primary.port(), one.port(), two.port()];
+    servers.sort_unstable();
+    assert_eq!(ports, servers);
+    assert!(read().try_acquire().await.unwrap().is_none(), "none is idle anywhere");
+    drop(held);
+    db.isolate();
+    db.close().await;
+    let refused = [read().try_acquire().await.map(drop), read().query("SELECT 1", &[]).await.map(drop)];
+    for error in refused.map(Result::unwrap_err) {
+        assert_eq!(error.fault(), Fault::PoolClosed, "{error}");
+    }
+}
