@@ -7,6 +7,7 @@ mod a_parameter_that_panics_harms_nobody_else;
 mod a_storm_of_cancels_leaves_no_statement_behind;
 mod an_operators_cancel_hits_only_what_was_seen;
 mod nothing_is_sent_with_less_time_than_the_floor;
+mod long_statements_are_neither_named_nor_kept;
 mod rows_and_copies_stream_under_guard;
 mod statements_are_cached_and_bounded;
 mod texts_that_differ_only_in_constants_have_one_fingerprint;
