@@ -306,6 +306,8 @@ pub(crate) fn report_to_breaker(
             })
         }),
         Err(error) => permit.failed(error),
+                // It answers, with a message that is too long.
+                _ if link.ended().is_some_and(|ended| ended.fault == Fault::Usage) => CallResult::Answered,
     }
     acquired
 }

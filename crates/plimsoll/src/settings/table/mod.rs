@@ -150,6 +150,11 @@ with_beside! {
         /// The server's major version, if it is known beforehand. From 17 on, `transaction_timeout` is then part of the
         /// connect and saves one round trip after it. A version that is too high costs one more connect, once.
         server_version: u16, otherwise "unknown; asked at connect", range Range::Numbers(14, 99);
+
+        /// The longest message of the server that is read, in MiB: a row, a row of a COPY, an error. A longer one ends its
+        /// connection before it is in memory, with an error that says its length, and its statement is not run again.
+        /// PostgreSQL itself sends no longer one than 1 GiB.
+        max_message: usize, default 256, range Range::Numbers(1, 1_024);
     }
 
     section "Pool" {

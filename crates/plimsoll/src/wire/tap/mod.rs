@@ -30,13 +30,14 @@ struct Tracker {
 }
 
 impl<S> Tap<S> {
-    pub(crate) fn new(stream: S, state: std::sync::Arc<SessionState>) -> Self {
+    /// Bodies of the server's messages have at most `longest` bytes.
+    pub(crate) fn new(stream: S, state: std::sync::Arc<SessionState>, longest: usize) -> Self {
         Tap {
             stream,
             state,
             tracker: Tracker {
                 sent: Frames::of_client(),
-                received: Frames::of_server(),
+                received: Frames::of_server(longest),
                 protocol: Protocol::new(),
             },
         }
@@ -100,6 +101,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
         let new = buf.filled().get(before..).unwrap_or_default();
         if !new.is_empty() {
             this.tracker.received(new, &this.state);
+            if let Some(too_long) = this.tracker.received.too_long() {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, too_long)));
+            }
         }
         result
     }

@@ -3,6 +3,7 @@
 mod a_cancel_reaches_what_was_given_up_and_nothing_else;
 mod a_copy_method_takes_no_other_statement;
 mod a_copy_that_nobody_feeds_ends_at_once;
+mod a_message_that_is_too_long_ends_its_statement_only;
 mod a_parameter_that_panics_harms_nobody_else;
 mod a_storm_of_cancels_leaves_no_statement_behind;
 mod an_operators_cancel_hits_only_what_was_seen;
