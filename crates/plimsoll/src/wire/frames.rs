@@ -44,7 +44,7 @@ struct Piece {
 impl Frames {
     /// For what a client sends: its first message has no type byte.
     pub(crate) fn of_client() -> Self {
-        Frames::new(true)
+        Frames::new(true, usize::MAX)
     }
 
     /// For what a server sends, whose bodies have at most so many bytes.

@@ -104,6 +104,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
             if let Some(too_long) = this.tracker.received.too_long() {
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, too_long)));
             }
+            this.state.swelling.note(this.tracker.received.left());
         }
         result
     }
@@ -112,6 +113,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
+        this.state.swelling.note(bytes.len());
         let result = Pin::new(&mut this.stream).poll_write(cx, bytes);
         this.state.driver.is_blocked.store(result.is_pending(), Ordering::Release);
         if let Poll::Ready(Ok(written)) = &result {
