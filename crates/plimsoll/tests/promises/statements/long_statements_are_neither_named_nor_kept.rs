@@ -39,7 +39,8 @@ async fn run(lease: &PooledConnection, sql: &str, number: i32) {
 #[tokio::test]
 async fn many_texts_of_middling_length_stay_within_the_bytes() {
     let server = test_server::database().await.unwrap();
-    let db = Database::connect(settings_for(&server).await.pool_max(1)).await.unwrap();
+    let settings = settings_for(&server).await.pool_max(1).heartbeat(Limit::Off);
+    let db = Database::connect(settings).await.unwrap();
     let lease = db.acquire().await.unwrap();
     for number in 0..300 {
         let sql = text(number, 6_000);
