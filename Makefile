@@ -6,9 +6,10 @@
 #   make demo       sixty seconds beside a plain pool: freeze, kill and cut a private server and look on
 #   make test       every test; FAIL_FAST=1 stops at the first failure
 #   make test-all   the same on the installed PostgreSQL, and on those of 15, 17 and 18 that it is not
-#   make soak       the long parts: a minute of what must not happen, sixty thousand transactions under cancels, 200
-#                   restarts under a listener, a minute of overload on the fleet, make contract, then many seeds (SEEDS=200
-#                   SEED=1: how many, from where), then the ledger's faults with a tenth as many
+#   make soak       the long parts: a minute of what must not happen, memory over ten million calls of mixed size, sixty
+#                   thousand transactions under cancels, 200 restarts under a listener, a minute of overload on the fleet,
+#                   make contract, then many seeds (SEEDS=200 SEED=1: how many, from where), then the ledger's faults with a
+#                   tenth as many
 #   make chaos      a slow statement under every time limit in turn, from the lock to the proxy in front
 #   make contract   whatever the fleet's description allows, and what it does not, asked of the fleet by schemathesis: no 500, and
 #                   no answer that is not described; EXAMPLES=25 of each kind for each operation, SEED=1
@@ -116,6 +117,8 @@ soak:
 		random_cancels_and_kills_are_no_outage
 	PLIMSOLL_RECORDS=10000000 PLIMSOLL_STATEMENTS=500000 $(CARGO) test -p plimsoll --test promises -- --nocapture \
 		the_monitor_takes_the_same_memory_for_any_load
+	PLIMSOLL_CALLS=10000000 $(CARGO) test -p plimsoll --test promises -- --nocapture \
+		memory_stays_flat_over_calls_of_mixed_size
 	PLIMSOLL_SOAK=1 $(CARGO) test -p plimsoll --test promises no_statement_outruns_its_begin -- --nocapture
 	PLIMSOLL_RESTARTS=200 $(CARGO) nextest run -p plimsoll --no-fail-fast --test promises \
 		a_listener_misses_nothing_without_a_gap

@@ -6,6 +6,7 @@ use crate::error::{Error, Outcome, Phase};
 use crate::fault::Fault;
 use crate::pooler_said::{Unforwarded, unforwarded};
 use crate::said::said;
+use std::fmt;
 use std::io;
 use tokio_postgres::error::{Severity, SqlState};
 
@@ -15,8 +16,47 @@ pub(crate) fn fault_of_connect(error: &tokio_postgres::Error) -> Fault {
         Some(db) => {
             unforwarded(db).map_or_else(|| Fault::of_sqlstate(db.code().code()), Fault::of_unforwarded)
         }
+        // What begins with such a message is no PostgreSQL.
+        None if is_too_long(error) => Fault::ConnectionLost,
         None => fault_of(error),
     }
+}
+
+/// The server began to send a message that is longer than `max_message` allows. The tap on the wire ends the connection
+/// with it, as an error of the operating system that the driver passes on.
+#[derive(Debug)]
+pub(crate) struct TooLong {
+    /// The message's type byte.
+    pub(crate) kind: u8,
+    pub(crate) bytes: usize,
+    pub(crate) most: usize,
+}
+
+impl fmt::Display for TooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind {
+            b'D' => "a row",
+            b'd' => "a row of a COPY",
+            b'E' => "an error",
+            b'N' => "a notice",
+            _ => "a message",
+        };
+        let (bytes, most) = (self.bytes, self.most);
+        write!(
+            f,
+            "the server began to send {what} of {bytes} bytes, and max_message allows {most}; the connection was ended \
+             before the rest was read"
+        )
+    }
+}
+
+impl std::error::Error for TooLong {}
+
+fn is_too_long(error: &tokio_postgres::Error) -> bool {
+    std::error::Error::source(error)
+        .and_then(|cause| cause.downcast_ref::<io::Error>())
+        .and_then(io::Error::get_ref)
+        .is_some_and(|inner| inner.is::<TooLong>())
 }
 
 /// The fault of a driver's error: by its SQLSTATE, else by the operating system's error, else by the driver's text.
@@ -45,7 +85,7 @@ pub(crate) fn fault_of(error: &tokio_postgres::Error) -> Fault {
     if error.is_closed() {
         return Fault::ConnectionLost;
     }
-    if is_unsendable(error) {
+    if is_unsendable(error) || is_too_long(error) {
         return Fault::Usage;
     }
     let mut source = std::error::Error::source(error);

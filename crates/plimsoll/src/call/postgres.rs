@@ -166,6 +166,10 @@ impl Manage for Postgres {
         link.is_closed() || link.is_doomed() || self.is_demoted(link)
     }
 
+    fn is_swollen(&self, link: &Arc<Link>, now: Instant) -> bool {
+        link.state.swelling.is_unused(|| now.into())
+    }
+
     fn is_busy(&self, link: &Arc<Link>) -> bool {
         !link.is_quiet()
     }
@@ -205,6 +209,7 @@ impl Manage for Postgres {
             return Verdict::Broken;
         }
         match link.return_state() {
+            Some(ReturnState::Clean) if link.state.swelling.is_unused(Moment::now) => Verdict::Swollen,
             Some(ReturnState::Clean) => Verdict::Clean,
             Some(ReturnState::Closed) => Verdict::Broken,
             Some(ReturnState::Dirty) | None => Verdict::Unsettled,
@@ -301,6 +306,8 @@ pub(crate) fn report_to_breaker(
             let before = link.state.answered();
             Box::new(move || match link.state.answered() {
                 after if after > before => CallResult::Answered,
+                // It answers, with a message that is too long.
+                _ if link.ended().is_some_and(|ended| ended.fault == Fault::Usage) => CallResult::Answered,
                 _ if link.is_closed() => CallResult::Failed,
                 _ => CallResult::Unknown,
             })

@@ -1,4 +1,4 @@
-//! Upkeep: closes connections that are too old, idle for too long or dead, and keeps the minimum open.
+//! Upkeep: closes connections that are too old, idle for too long, dead or swollen, and keeps the minimum open.
 
 use super::{Inner, Manage, connects};
 use crate::moment::Moment;
@@ -38,7 +38,9 @@ pub(crate) fn tidy<M: Manage>(inner: &Arc<Inner<M>>) {
         let due: Vec<_> = slots.refusals.due(now).collect();
         slots.events.extend(due);
         let events = std::mem::take(&mut slots.events);
-        (slots.reap(now, inner.plan.idle_timeout(), is_dead, silent_for), events)
+        let mut reaped = slots.reap(now, inner.plan.idle_timeout(), is_dead, silent_for);
+        reaped.extend(slots.take_swollen(|handle| inner.manager.is_swollen(handle, now.instant())));
+        (reaped, events)
     };
     events.into_iter().for_each(|event| inner.events.tell(event));
     if !reaped.is_empty() {

@@ -147,6 +147,10 @@ impl<M: Manage> Inner<M> {
                 drop(connection);
                 self.lose(slot, Closing::Broken);
             }
+            Verdict::Swollen => {
+                drop(connection);
+                self.lose(slot, Closing::Swollen);
+            }
         }
     }
 

@@ -88,6 +88,13 @@ pub trait Manage: Send + Sync + Sized + 'static {
     /// Whether an idle connection is known to be dead. Must not wait: it is asked under the pool's lock.
     fn is_dead(&self, handle: &Self::Handle) -> bool;
 
+    /// Whether an idle connection takes more memory than it is worth. Must not wait, as above.
+    #[doc(hidden)]
+    fn is_swollen(&self, handle: &Self::Handle, now: Instant) -> bool {
+        let _ = (handle, now);
+        false
+    }
+
     /// Whether a statement runs on a lent connection.
     fn is_busy(&self, handle: &Self::Handle) -> bool;
 
@@ -176,6 +183,8 @@ pub enum Verdict {
     Unsettled,
     /// It can never be lent again.
     Broken,
+    /// Proven clean, but it takes more memory than it is worth: close it.
+    Swollen,
 }
 
 /// A pool of one kind of connection.

@@ -4,6 +4,8 @@
 //! client has no type byte. A body that arrives in one piece is looked at where it lies; of one that arrives in several
 //! pieces the beginning is stored.
 
+use crate::driver_fault::TooLong;
+
 /// How much of a body is stored when it arrives in pieces.
 pub(crate) const MOST_STORED: usize = 16 * 1024;
 
@@ -21,6 +23,8 @@ pub(crate) struct Frame<'a> {
 pub(crate) struct Frames {
     /// Whether the next byte begins a message that has a type byte.
     is_between: bool,
+    /// A body that is longer ends the reading.
+    longest: usize,
     piece: Box<Piece>,
 }
 
@@ -34,20 +38,21 @@ struct Piece {
     kept: Vec<u8>,
     length: usize,
     broken: bool,
+    too_long: Option<TooLong>,
 }
 
 impl Frames {
     /// For what a client sends: its first message has no type byte.
     pub(crate) fn of_client() -> Self {
-        Frames::new(true)
+        Frames::new(true, usize::MAX)
     }
 
-    /// For what a server sends.
-    pub(crate) fn of_server() -> Self {
-        Frames::new(false)
+    /// For what a server sends, whose bodies have at most so many bytes.
+    pub(crate) fn of_server(longest: usize) -> Self {
+        Frames::new(false, longest)
     }
 
-    fn new(untyped_first: bool) -> Self {
+    fn new(untyped_first: bool, longest: usize) -> Self {
         let piece = Piece {
             header: [0; 5],
             have: 0,
@@ -57,14 +62,27 @@ impl Frames {
             kept: Vec::new(),
             length: 0,
             broken: false,
+            too_long: None,
         };
-        Frames { is_between: !untyped_first, piece: Box::new(piece) }
+        Frames { is_between: !untyped_first, longest, piece: Box::new(piece) }
     }
 
     /// Whether the stream stopped making sense. From then on nothing is known of it.
     #[inline]
     pub(crate) fn is_broken(&self) -> bool {
         !self.is_between && self.piece.broken
+    }
+
+    /// The message that was too long, if that is why the stream is broken. Given once.
+    #[inline]
+    pub(crate) fn too_long(&mut self) -> Option<TooLong> {
+        if self.is_between { None } else { self.piece.too_long.take() }
+    }
+
+    /// How many bytes of the present message are still to come.
+    #[inline]
+    pub(crate) fn left(&self) -> usize {
+        if self.is_between { 0 } else { self.piece.left }
     }
 
     /// Whether a message has begun and has not ended.
@@ -83,6 +101,7 @@ impl Frames {
         if self.is_between
             && let Some((&[kind, a, b, c, d], after)) = bytes.split_first_chunk::<5>()
             && let Some(length) = body_length([a, b, c, d])
+            && length <= self.longest
             && let Some((body, rest)) = after.split_at_checked(length)
         {
             *bytes = rest;
@@ -94,7 +113,7 @@ impl Frames {
     /// The same for a message that arrives in pieces. It is kept apart so that the usual path is short.
     #[cold]
     fn take_pieces<'f, 'b: 'f>(&'f mut self, bytes: &mut &'b [u8]) -> Option<Frame<'f>> {
-        let body = self.piece.take(bytes);
+        let body = self.piece.take(bytes, self.longest);
         self.is_between = self.piece.is_over();
         let Piece { kind, ref kept, length, .. } = *self.piece;
         match body? {
@@ -125,10 +144,10 @@ impl Piece {
     }
 
     /// Takes the bytes up to the end of the message, or all of them; none unless the message ends in them.
-    fn take<'b>(&mut self, bytes: &mut &'b [u8]) -> Option<Body<'b>> {
+    fn take<'b>(&mut self, bytes: &mut &'b [u8], longest: usize) -> Option<Body<'b>> {
         let header_length = if self.untyped_first { 4 } else { 5 };
         if self.have < header_length {
-            *bytes = self.read_header(bytes, header_length);
+            *bytes = self.read_header(bytes, header_length, longest);
             if self.have < header_length {
                 return None;
             }
@@ -151,7 +170,7 @@ impl Piece {
         })
     }
 
-    fn read_header<'b>(&mut self, bytes: &'b [u8], header_length: usize) -> &'b [u8] {
+    fn read_header<'b>(&mut self, bytes: &'b [u8], header_length: usize, longest: usize) -> &'b [u8] {
         let take = (header_length - self.have).min(bytes.len());
         let (now, rest) = bytes.split_at(take);
         if let Some(place) = self.header.get_mut(self.have..self.have + take) {
@@ -162,6 +181,10 @@ impl Piece {
             let [a, b, c, d, e] = self.header;
             let (kind, length) = if self.untyped_first { (0, [a, b, c, d]) } else { (a, [b, c, d, e]) };
             match body_length(length) {
+                Some(bytes) if bytes > longest => {
+                    self.broken = true;
+                    self.too_long = Some(TooLong { kind, bytes, most: longest });
+                }
                 Some(left) => {
                     self.kind = kind;
                     self.left = left;
@@ -230,12 +253,12 @@ mod tests {
                 rest = after;
             }
             pieces.push(rest);
-            prop_assert_eq!(read(&mut Frames::of_server(), &pieces), messages);
+            prop_assert_eq!(read(&mut Frames::of_server(usize::MAX), &pieces), messages);
         }
 
         #[test]
         fn no_bytes_make_it_panic(bytes: Vec<u8>) {
-            let _ = read(&mut Frames::of_server(), &[&bytes]);
+            let _ = read(&mut Frames::of_server(64), &[&bytes]);
             let _ = read(&mut Frames::of_client(), &[&bytes]);
         }
     }
@@ -248,8 +271,26 @@ mod tests {
 
     #[test]
     fn a_length_that_cannot_be_ends_the_reading() {
-        let mut frames = Frames::of_server();
+        let mut frames = Frames::of_server(usize::MAX);
         assert!(read(&mut frames, &[b"Z\0\0\0\x01xxxxxx"]).is_empty());
         assert!(frames.is_broken());
+        assert!(frames.too_long().is_none());
+    }
+
+    #[test]
+    fn a_body_that_is_too_long_ends_the_reading_before_it_has_come() {
+        let row = |bytes: usize| encode(&[(b'D', vec![7; bytes])]);
+        for cut in [1, 4, 5, 6, 9] {
+            let mut frames = Frames::of_server(9);
+            let (allowed, longer) = (row(9), row(10));
+            let (head, rest) = longer.split_at(cut);
+            // Whole in one piece, or in two.
+            assert_eq!(read(&mut frames, &[&allowed, &allowed[..cut], &allowed[cut..]]).len(), 2);
+            assert!(frames.too_long().is_none());
+            assert!(read(&mut frames, &[head, rest]).is_empty());
+            let TooLong { kind, bytes, most } = frames.too_long().unwrap();
+            assert_eq!((kind, bytes, most), (b'D', 10, 9));
+            assert!(frames.is_broken() && read(&mut frames, &[&allowed]).is_empty());
+        }
     }
 }

@@ -32,6 +32,8 @@ use tokio_postgres::Client;
 use tokio_postgres::config::{ChannelBinding as DriverBinding, SslMode, SslNegotiation};
 use tokio_postgres::tls::TlsConnect;
 
+const MIB: usize = 1024 * 1024;
+
 const STARTING_UP: &str = "starting up and authenticating";
 pub(super) const READING_BACK: &str = "reading back the limits";
 
@@ -134,7 +136,7 @@ impl Handshake<'_> {
         let is_encrypted = !matches!(socket, Socket::Tcp(_) | Socket::Unix(_));
         *stage.lock() = STARTING_UP;
         let state = Arc::new(SessionState::new());
-        let tap = Tap::new(socket, Arc::clone(&state));
+        let tap = Tap::new(socket, Arc::clone(&state), plan.max_message().saturating_mul(MIB));
         let config = driver_config(plan, password, pooler, version, is_encrypted);
         let (client, connection) =
             start(&config, tap).await.map_err(|error| refused_at_start(host, error))?;

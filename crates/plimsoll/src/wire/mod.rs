@@ -17,6 +17,7 @@
 //! | [`link`](mod@link) | one connection, as everything but its borrower sees it |
 //! | [`given_up`], [`stop`], [`cancel`] | what was given up, how it is stopped, and the cancel request itself |
 //! | [`copying`] | COPY on the wire |
+//! | [`swelling`] | whether large messages have left large buffers behind |
 //! | [`demotion`] | which connections lead to a server that takes no writes any more |
 //! | [`recycle`] | makes a returned connection fit for the next borrower |
 
@@ -44,6 +45,7 @@ pub(crate) mod session_state;
 pub(crate) mod socket;
 pub(crate) mod stated;
 pub(crate) mod stop;
+pub(crate) mod swelling;
 pub(crate) mod tap;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;

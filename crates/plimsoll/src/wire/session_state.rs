@@ -2,6 +2,7 @@
 
 use super::copying::Copying;
 use super::link::Progress;
+use super::swelling::Swelling;
 use super::tap::cstring;
 use super::transaction_status::TransactionStatus;
 use crate::moment::Moment;
@@ -80,6 +81,7 @@ pub(crate) struct SessionState {
     /// A reset has made the session as it is to be. Set by the task that reset it, cleared by the driver's.
     is_renewed: AtomicBool,
     pub(super) lookups: Mutex<Vec<(String, String)>>,
+    pub(crate) swelling: Swelling,
 }
 
 /// Counts of what bears on transactions among what has passed the wire. A task that reads them twice knows what passed in
@@ -145,6 +147,7 @@ impl SessionState {
             is_altered_for_all: AtomicBool::new(false),
             is_renewed: AtomicBool::new(false),
             lookups: Mutex::new(Vec::new()),
+            swelling: Swelling::default(),
         }
     }
 

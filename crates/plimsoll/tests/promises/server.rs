@@ -26,6 +26,13 @@ pub(crate) fn number(name: &str, default: u64) -> u64 {
     said.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
 }
 
+/// The memory of this process that is in use, in kB.
+pub(crate) fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
 /// Settings for this database: five connections at the most, none kept open for nothing.
 pub(crate) async fn settings_for(db: &TestDatabase) -> Settings {
     settings(&db.url())

@@ -100,6 +100,10 @@ impl Executor<'_> {
                  session_names = false"
             }
             Fault::Usage if is_unsendable(error) => "; nothing was sent",
+            // The reason is in what the wire saw of the end.
+            Fault::Usage if error.is_closed() => {
+                "; ask for less at a time (fewer columns, a part of the value with substr), or raise max_message"
+            }
             Fault::Usage => "; the work was declared read_only and wanted to write",
             Fault::TooManyConnections if is_unforwarded() => {
                 "; the pooler's connections to the server were all lent for as long as it lets a client wait \

@@ -93,7 +93,10 @@ impl Executor<'_> {
         let begin = options.sql(self.start());
         let mut cached = connection.cached(sql);
         let known = connection.types(sql);
-        if let (Some(CachedStatement::Seen(_)), false) = (&cached, connection.is_pooled_by_transaction()) {
+        let is_without_name = known.as_ref().is_some_and(|known| known.is_plain && !known.is_worth_a_name());
+        if let (Some(CachedStatement::Seen(_)), false) = (&cached, connection.is_pooled_by_transaction())
+            && !is_without_name
+        {
             // Used before on a direct connection: it is worth a name by now.
             cached = Some(CachedStatement::Prepared(Box::pin(self.prepare(sql, &[])).await?));
         }

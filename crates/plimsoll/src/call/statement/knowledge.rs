@@ -73,7 +73,7 @@ impl Connection {
     /// if they were forgotten meanwhile, because the schema has changed.
     pub(super) fn sent_with(&self, sql: &str) -> Option<Arc<StatementTypes>> {
         let last = self.last_types.lock().clone();
-        last.filter(|last| *last.sql == *sql)
+        last.filter(|last| last.is_of(sql))
     }
 
     /// Keeps the types that the server reported.
@@ -86,7 +86,8 @@ impl Connection {
         known
     }
 
-    pub(crate) fn keep(&self, known: &StatementTypes, kept: CachedStatement) {
+    /// Keeps the statement on this connection, if it is worth that: see [`StatementTypes::is_worth_a_name`].
+    pub(crate) fn keep(&self, known: &Arc<StatementTypes>, kept: CachedStatement) {
         self.statements.keep(self.context(), known, kept);
     }
 

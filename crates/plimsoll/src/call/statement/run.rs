@@ -5,6 +5,7 @@
 //! | direct, used before | named and prepared | 1 |
 //! | direct, types known to the pool | unnamed, with its types | 1 |
 //! | direct, new | prepared, then run | 2 |
+//! | direct, too long for a name, or `statement_cache = 0` | prepared and run once, then unnamed with its types | 2, then 1 |
 //! | transaction pooler, types known | BEGIN and SET LOCAL, then statement and COMMIT | 2 |
 //! | transaction pooler, types known, `read_only` | all of that in one flight | 1 |
 //! | transaction pooler, otherwise | inside BEGIN .. COMMIT, every type known before it runs | 3 or more |
@@ -168,7 +169,8 @@ impl Executor<'_> {
             };
         }
         match known {
-            Some(known) if known.is_plain && cached.is_none() => {
+            // On its first use here, and on each if it is not to have a name.
+            Some(known) if known.is_plain && (cached.is_none() || !known.is_worth_a_name()) => {
                 connection.keep(&known, CachedStatement::Seen(Arc::clone(&known)));
                 Ok(SendPlan::Typed(known))
             }

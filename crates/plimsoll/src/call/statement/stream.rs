@@ -74,9 +74,10 @@ impl<'a> RowStream<'a> {
             SendPlan::Typed(known) => {
                 running.note(params, &known.params);
                 let (params, running) = running.unless_failed(typed(params, &known.params))?;
-                let opened =
-                    Bounded::open(executor, running, client.query_typed_raw(&known.sql, params)).await;
-                opened.map_err(|error| stale(&executor, &known.sql, error))?
+                // What is sent with its types is text.
+                let sql = query.text().unwrap_or_default();
+                let opened = Bounded::open(executor, running, client.query_typed_raw(sql, params)).await;
+                opened.map_err(|error| stale(&executor, sql, error))?
             }
         };
         Ok(RowStream(BoundedStream::new(opened)))

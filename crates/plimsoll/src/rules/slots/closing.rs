@@ -21,12 +21,14 @@ pub(crate) enum Closing {
     SessionState,
     /// It was taken back from a lease that did not use it.
     TakenBack,
+    /// Large messages had swollen its buffers, and none came any more.
+    Swollen,
     /// The pool was closed.
     PoolClosed,
 }
 
 impl Closing {
-    pub(crate) const ALL: [Closing; 10] = [
+    pub(crate) const ALL: [Closing; 11] = [
         Closing::Expired,
         Closing::Idle,
         Closing::Dead,
@@ -36,6 +38,7 @@ impl Closing {
         Closing::StillRunning,
         Closing::SessionState,
         Closing::TakenBack,
+        Closing::Swollen,
         Closing::PoolClosed,
     ];
 
@@ -51,6 +54,7 @@ impl Closing {
             Closing::StillRunning => "still_running",
             Closing::SessionState => "session_state",
             Closing::TakenBack => "taken_back",
+            Closing::Swollen => "swollen",
             Closing::PoolClosed => "pool_closed",
         }
     }

@@ -76,6 +76,18 @@ impl<C, H> Slots<C, H> {
         }
         reaped
     }
+
+    /// Takes out one idle connection whose buffers have swollen for nothing. One at a time, since each is likely to be
+    /// opened anew.
+    pub(crate) fn take_swollen(&mut self, is_swollen: impl Fn(&H) -> bool) -> Option<C> {
+        let is_swollen = |slot: &usize| {
+            self.slots.get(*slot).and_then(|place| place.handle.as_ref()).is_some_and(&is_swollen)
+        };
+        let slot = self.hot.idle.iter().copied().find(is_swollen)?;
+        let connection = self.slots.get_mut(slot).and_then(|place| place.connection.take());
+        self.vacate(slot, Closing::Swollen);
+        connection
+    }
 }
 
 #[cfg(test)]
@@ -83,6 +95,7 @@ mod tests {
     use super::super::PoolLimits;
     use super::super::tests::{SECOND, opened, up_to};
     use super::*;
+    use crate::rules::request::tests::request;
 
     #[test]
     fn a_dead_one_is_closed_whatever_the_minimum_and_what_is_above_the_maximum_too() {
@@ -123,6 +136,19 @@ mod tests {
         assert!(slots.reap(just_before, None, |()| false, |()| None).is_empty());
         assert_eq!(slots.reap(now + SECOND, None, |()| false, |()| None), [7]);
         assert_eq!((slots.total(), slots.idle(), slots.wanted()), (0, 0, 1));
+    }
+
+    #[test]
+    fn what_has_swollen_is_closed_one_at_a_time_and_only_while_it_is_idle() {
+        let (mut slots, now) = opened(up_to(3, 3));
+        let has_swollen = |handle: &u32| *handle != 1;
+        let total = |slots: &Slots<_, _>| (slots.total(), slots.idle(), slots.totals.closed.total());
+        assert_eq!((slots.take_swollen(has_swollen), total(&slots)), (Some(0), (2, 2, 1)));
+        // The one that was used last is lent.
+        let request = request(now);
+        assert!(slots.lend(&request, now).is_some_and(|grant| grant.connection == 2));
+        assert_eq!((slots.take_swollen(has_swollen), total(&slots)), (None, (2, 1, 1)));
+        assert_eq!(slots.wanted(), 1, "the minimum is opened anew");
     }
 
     #[test]

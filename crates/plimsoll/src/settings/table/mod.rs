@@ -150,6 +150,11 @@ with_beside! {
         /// The server's major version, if it is known beforehand. From 17 on, `transaction_timeout` is then part of the
         /// connect and saves one round trip after it. A version that is too high costs one more connect, once.
         server_version: u16, otherwise "unknown; asked at connect", range Range::Numbers(14, 99);
+
+        /// The longest message of the server that is read, in MiB: a row, a row of a COPY, an error. A longer one ends its
+        /// connection before it is in memory, with an error that says its length, and its statement is not run again.
+        /// PostgreSQL itself sends no longer one than 1 GiB.
+        max_message: usize, default 256, range Range::Numbers(1, 1_024);
     }
 
     section "Pool" {
@@ -363,7 +368,9 @@ with_beside! {
     }
 
     section "Statements" {
-        /// Prepared statements that are kept on each connection.
+        /// Prepared statements that are kept on each connection, as long as they take no more than 1 MiB together. A
+        /// statement with more than 8 KiB of text or 256 parameters gets no name: it is sent with its types. `0` keeps
+        /// none.
         statement_cache: usize, default 256, range Range::Numbers(0, 65_536);
 
         /// How long a prepared statement and its types are used before they are asked for anew, in case the schema has
@@ -372,7 +379,8 @@ with_beside! {
         statement_expiry: Limit, set (impl Into<Limit>), default limit(secs(60)),
             range Range::Times(ms(10), hours(24));
 
-        /// Types that are kept of those that were looked up in the server's catalogue.
+        /// Statements whose types all connections remember together, in at most 4 MiB, so that one connection need not
+        /// ask for what another has learned. `0` remembers none.
         type_cache: usize, default 4_096, range Range::Numbers(0, 1_048_576);
     }
     }

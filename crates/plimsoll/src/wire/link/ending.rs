@@ -17,7 +17,8 @@ impl EndReason {
     /// What the end means to a caller that uses the connection next.
     pub(crate) fn reason(&self) -> Fault {
         match self.fault {
-            Fault::IdleSessionEnded | Fault::TransactionTimeout => self.fault,
+            // The last: the server sent a message that is too long, and would send it again.
+            Fault::IdleSessionEnded | Fault::TransactionTimeout | Fault::Usage => self.fault,
             fault if fault.is_connectivity() => fault,
             _ => Fault::ConnectionLost,
         }

@@ -30,13 +30,14 @@ struct Tracker {
 }
 
 impl<S> Tap<S> {
-    pub(crate) fn new(stream: S, state: std::sync::Arc<SessionState>) -> Self {
+    /// Bodies of the server's messages have at most `longest` bytes.
+    pub(crate) fn new(stream: S, state: std::sync::Arc<SessionState>, longest: usize) -> Self {
         Tap {
             stream,
             state,
             tracker: Tracker {
                 sent: Frames::of_client(),
-                received: Frames::of_server(),
+                received: Frames::of_server(longest),
                 protocol: Protocol::new(),
             },
         }
@@ -100,6 +101,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
         let new = buf.filled().get(before..).unwrap_or_default();
         if !new.is_empty() {
             this.tracker.received(new, &this.state);
+            if let Some(too_long) = this.tracker.received.too_long() {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, too_long)));
+            }
+            this.state.swelling.note(this.tracker.received.left());
         }
         result
     }
@@ -108,6 +113,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
+        this.state.swelling.note(bytes.len());
         let result = Pin::new(&mut this.stream).poll_write(cx, bytes);
         this.state.driver.is_blocked.store(result.is_pending(), Ordering::Release);
         if let Poll::Ready(Ok(written)) = &result {

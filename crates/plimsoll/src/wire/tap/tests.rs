@@ -17,7 +17,7 @@ fn started() -> (Tracker, SessionState) {
 }
 
 fn started_with(reports: &[Vec<u8>]) -> (Tracker, SessionState) {
-    let mut tracker = Tap::new((), std::sync::Arc::new(SessionState::new())).tracker;
+    let mut tracker = Tap::new((), std::sync::Arc::new(SessionState::new()), usize::MAX).tracker;
     let state = SessionState::new();
     tracker.sent(&[0, 0, 0, 8, 0, 3, 0, 0], &state);
     assert_eq!(state.owed(), 1);

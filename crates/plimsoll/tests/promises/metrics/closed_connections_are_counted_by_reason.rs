@@ -97,6 +97,13 @@ async fn broken_by_a_fault_that_evicts() {
 }
 
 #[tokio::test]
+async fn swollen() {
+    let (_fresh, db) = pool(|settings| settings).await;
+    db.query_one("SELECT length($1::text)", &[&"x".repeat(2 * 1024 * 1024)]).await.unwrap();
+    closed(&db, "swollen", 1.0).await;
+}
+
+#[tokio::test]
 async fn pool_closed() {
     let (_fresh, db) = pool(|settings| settings.pool_min(2)).await;
     until("two are open", PATIENCE, async || db.pool_status().checked_in == 2).await;

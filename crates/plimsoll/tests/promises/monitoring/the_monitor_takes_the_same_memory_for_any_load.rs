@@ -2,16 +2,9 @@
 //! first ten thousand, and what was run again and again is still known. `PLIMSOLL_RECORDS` says how many records there are
 //! in all: 400,000, and ten million in `make soak`.
 
-use crate::server::{self, number};
+use crate::server::{self, number, resident};
 use plimsoll_embedded::test_server;
 use std::time::Duration;
-
-/// The memory of this process that is in use, in kB.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
 
 #[tokio::test]
 async fn and_a_hundred_thousand_kinds_of_statements_are_no_exception() {

@@ -27,5 +27,6 @@ mod twenty_workers_run_a_hundred_queries_each;
 mod urgent_work_is_served_first_and_nobody_starves;
 mod what_goes_on_is_told_without_waiting;
 mod what_is_idle_is_lent_at_once;
+mod what_swelled_does_not_stay;
 mod what_would_be_refused_is_known_beforehand;
 mod wrong_password_and_wrong_host_are_told_apart;

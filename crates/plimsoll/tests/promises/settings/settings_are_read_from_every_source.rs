@@ -134,6 +134,7 @@ const EACH: &[(&str, &str)] = &[
     ("keepalives_count", "4"),
     ("tcp_user_timeout", "9s"),
     ("server_version", "17"),
+    ("max_message", "32"),
     ("pool_min", "3"),
     ("pool_max", "12"),
     ("max_overflow", "5"),
@@ -220,6 +221,7 @@ fn in_code() -> Settings {
         .keepalives_count(4)
         .tcp_user_timeout(secs(9))
         .server_version(17)
+        .max_message(32)
         .pool_min(3)
         .pool_max(12)
         .max_overflow(5)
