@@ -4,15 +4,13 @@
 //! bounded LRU. The types of a statement's parameters are learned once for the whole pool, after which the first use on
 //! another connection needs one round trip and no name. Behind a transaction pooler nothing is named at all.
 
-use crate::error::{Error, Outcome, Phase};
-use crate::fault::Fault;
 use lru::LruCache;
 use parking_lot::Mutex;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio_postgres::Statement;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 
 /// What the pool knows of a statement.
 #[derive(PartialEq)]
@@ -179,20 +177,4 @@ impl StatementCache {
     pub(crate) fn len(&self) -> usize {
         self.here.lock().len() + self.elsewhere.lock().as_ref().map_or(0, LruCache::len)
     }
-}
-
-/// Pairs parameters with their types, for a statement that is sent without a name.
-pub(crate) fn typed<'a>(
-    params: &[&'a (dyn ToSql + Sync)],
-    types: &[Type],
-) -> Result<Vec<(&'a (dyn ToSql + Sync), Type)>, Error> {
-    if params.len() != types.len() {
-        return Err(Error::new(
-            Fault::Conversion,
-            Phase::Prepare,
-            Outcome::NotStarted,
-            format!("the statement takes {} parameters and was given {}", types.len(), params.len()),
-        ));
-    }
-    Ok(params.iter().copied().zip(types.iter().cloned()).collect())
 }
