@@ -132,6 +132,8 @@ impl Fault {
             Fault::Conversion
         } else if text.contains("number of rows") {
             Fault::RowCount
+        } else if is_column_unknown(text) {
+            Fault::Usage
         } else if text.contains("communicating with the server") {
             Fault::ConnectionLost
         } else {
@@ -140,12 +142,27 @@ impl Fault {
     }
 }
 
-/// A failure of the driver's client that was used directly. Neither the statement nor its transaction is known here, so
-/// the outcome is unknown: an error of the server undoes a query, but not what a procedure has committed before.
+/// Whether a row was asked for a column that it does not have, or a single column was asked for and there are others.
+fn is_column_unknown(text: &str) -> bool {
+    text.starts_with("invalid column") || text.contains("number of columns")
+}
+
+/// A failure of the driver's client that was used directly, or of a row that was read (`row.try_get`). Neither the
+/// statement nor its transaction is known here, so the outcome is unknown: an error of the server undoes a query, but not
+/// what a procedure has committed before.
+///
+/// A row that has no such column, or a column of another type, shows that its statement was answered. Its work stays if it
+/// ran by itself, and goes with its transaction if it ran in one; a row does not tell which, and one of a stream comes
+/// before the statement has ended. In the closure of [`Database::transaction`](crate::Database::transaction) the outcome
+/// is known: everything is rolled back, and the error says so.
 impl From<tokio_postgres::Error> for Error {
     fn from(error: tokio_postgres::Error) -> Self {
         let sentence = match (error.as_db_error(), std::error::Error::source(&error)) {
             (Some(db), _) => said(db),
+            (None, _) if is_column_unknown(&error.to_string()) => format!(
+                "a row was read by a column that it does not have ({error}); its statement was answered, so what it \
+                 wrote stays unless its transaction is rolled back"
+            ),
             (None, Some(cause)) => format!("{error}: {cause}"),
             (None, None) => error.to_string(),
         };

@@ -113,9 +113,17 @@ impl From<BoxError> for Source {
 }
 
 impl Error {
-    /// An error that this crate detected itself.
+    /// An error of this fault: what failed, how far it had come, what became of the work, and a sentence that says so with
+    /// its numbers. Code, cause and remedy are the fault's.
+    ///
+    /// It is for what stands in this crate's place: a [`pool::Manage`](crate::pool::Manage) of one's own, whose `connect`
+    /// and `check` fail for reasons that only it knows. The pool decides by the fault. One that
+    /// [heals by waiting](Fault::heals_by_waiting) is tried again while the callers wait;
+    /// [`Fault::TooManyConnections`] makes the pool go on with the connections that it has; any other ends the wait of
+    /// every caller with this error.
     #[cold]
-    pub(crate) fn new(fault: Fault, phase: Phase, outcome: Outcome, sentence: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn new(fault: Fault, phase: Phase, outcome: Outcome, sentence: impl Into<String>) -> Self {
         Error(Box::new(Inner {
             fault,
             phase,
@@ -142,8 +150,10 @@ impl Error {
         error
     }
 
-    /// Keeps the error that caused this one.
-    pub(crate) fn caused_by(mut self, source: impl Into<BoxError>) -> Self {
+    /// Keeps the error that caused this one, as its source. What the source says is written to logs, so it must hold no
+    /// secret; of an error of the driver only what is fit for a log is shown.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<BoxError>) -> Self {
         self.0.source = Some(source.into().into());
         if self.0.sqlstate.is_none() {
             self.0.sqlstate = self.driver_error().and_then(|error| error.code().cloned());

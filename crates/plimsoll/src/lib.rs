@@ -48,6 +48,8 @@
 //! | [`LockKey`] | keys of advisory locks, the same in every process and in SQL |
 
 mod call;
+#[cfg(test)]
+mod catalogs;
 pub mod deadline;
 mod driver_fault;
 mod error;
@@ -77,6 +79,7 @@ pub mod settings;
 pub mod spans;
 mod sql;
 mod sync;
+mod timeout_said;
 mod token;
 mod watch;
 mod wire;

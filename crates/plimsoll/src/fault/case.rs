@@ -104,6 +104,21 @@ const CASES: &[SqlstateAdvice] = &[
         "the statement nests too deeply for the server's stack",
         "look for a recursion without an end, or for a list of thousands of ORs; raise max_stack_depth if it must be so",
     ),
+    case(
+        "55006",
+        "other sessions use the object, so it cannot be changed or dropped",
+        "find them in pg_stat_activity, and try again once they have gone",
+    ),
+    case(
+        "XX001",
+        "a page of a table is damaged",
+        "stop writing to it, make a copy of the data directory, and look at the disk and at the backups before anything else",
+    ),
+    case(
+        "XX002",
+        "an index is damaged",
+        "look at the disk; REINDEX the index, and check the table with amcheck",
+    ),
 ];
 
 impl Fault {

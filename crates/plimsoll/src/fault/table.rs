@@ -98,12 +98,12 @@ faults! {
     /// Too many callers were waiting already.
     QueueFull: "PL-ACQ-02", answers never keeps;
         "far more work arrives than the pool can carry",
-        "shed load earlier, or raise max_waiting if callers can afford the wait";
+        "see what sends so much work and slow it down; raise max_waiting if the callers can afford the wait";
 
     /// The caller could not have been served in time, and was refused at once.
     Overloaded: "PL-ACQ-05", answers never keeps;
         "more work arrives than the pool can carry, and the queue is longer than the time that was left",
-        "come back after retry_after, give the request more time, or shed load earlier";
+        "start less work at once, or raise pool_max if the server has room; a program comes back after retry_after";
 
     /// Every lease is held by a task that waits for a second lease.
     SelfDeadlock: "PL-ACQ-03", answers never keeps;
@@ -112,8 +112,8 @@ faults! {
 
     /// The pool was closed.
     PoolClosed: "PL-ACQ-04", answers never keeps;
-        "the pool was closed, usually by shutdown",
-        "stop calling after close, or keep the Database alive";
+        "the program is ending, or has closed the pool",
+        "nothing at night if the program was stopped; else correct it: no calls after close, and the Database is kept alive";
 
     /// No replica may serve the read, and the primary takes no more reads of that kind.
     NoReplica: "PL-ACQ-06", answers never keeps;
@@ -128,7 +128,8 @@ faults! {
     /// The request's deadline passed.
     DeadlinePassed: "PL-DEA-01", answers never keeps;
         "the request's time was used up",
-        "see which phase used it; give the request more time or do less in it";
+        "the message names the step that used it up: waiting for a connection, a statement, a commit; make that quicker, or give \
+         the request more time";
 
     /// The server could not be reached: refused, no route, no such host.
     Unreachable: "PL-CON-01", away if_rolled_back keeps;
@@ -138,7 +139,8 @@ faults! {
     /// The server did not finish the connection in time.
     ConnectTimeout: "PL-CON-02", away if_rolled_back keeps;
         "the server or the network is frozen or overloaded",
-        "check the server and the network; connect_timeout bounds this wait";
+        "the message names the step: before the first answer look at the network and firewalls, after it at the server's load; \
+         raise connect_timeout if a connect needs that long";
 
     /// TLS was refused, or the certificate did not verify.
     Tls: "PL-CON-03", answers never keeps;
@@ -148,7 +150,7 @@ faults! {
     /// The server refused this user or password, or the database does not exist.
     Authentication: "PL-CON-04", answers never keeps;
         "user, password or database name is wrong",
-        "check the credentials, the database's name and pg_hba.conf";
+        "correct user, password and the database's name; if they are right, the server's log names the line of pg_hba.conf that decided";
 
     /// The server has no connection left (53300).
     TooManyConnections: "PL-CON-05", away if_rolled_back keeps;
@@ -158,7 +160,7 @@ faults! {
     /// The server is starting up, shutting down or in recovery (57P03).
     NotAccepting: "PL-CON-06", away if_rolled_back evicts;
         "the server is starting, stopping or recovering",
-        "wait; the pool keeps trying";
+        "wait, the pool keeps trying; if it lasts, the server's log tells how far its recovery is, or why it stops";
 
     /// A limit that must be in force is missing.
     GuardrailMissing: "PL-CON-07", answers never keeps;
@@ -168,7 +170,8 @@ faults! {
     /// The connection broke.
     ConnectionLost: "PL-LNK-01", away if_rolled_back evicts;
         "the network or the server broke the connection",
-        "see the outcome: only what is rolled back may simply run again";
+        "the pool reconnects by itself; the outcome tells whether the work may simply run again; if it recurs, look at the \
+         server's log, and at firewalls that end quiet connections";
 
     /// The server ended this connection: restart, shutdown, an administrator (57P01, 57P02).
     ServerShutdown: "PL-LNK-02", away if_rolled_back evicts;
@@ -177,8 +180,9 @@ faults! {
 
     /// The server ended this session for idleness (25P03, 57P05).
     IdleSessionEnded: "PL-LNK-03", answers if_rolled_back evicts;
-        "the session was idle for longer than the server allows",
-        "do not wait for other things inside a transaction";
+        "the session, or a transaction that it left open, was idle for longer than the server allows",
+        "do not wait for other things inside a transaction (25P03, idle_in_transaction_session_timeout); idle_session_timeout \
+         (57P05) belongs above the pool's idle_timeout";
 
     /// A statement ran into its time limit.
     StatementTimeout: "PL-STM-01", answers never keeps;
@@ -198,7 +202,8 @@ faults! {
     /// Another client cancelled the statement (57014 without a cancel request of this pool).
     CancelledByOther: "PL-STM-03", answers never keeps;
         "another client or an administrator cancelled the statement",
-        "ask who ran pg_cancel_backend";
+        "look for what cancels statements: an administrator's pg_cancel_backend, a monitor that ends long ones; the server's \
+         log has the time and the statement";
 
     /// A cancel request of this pool for an earlier statement of the same lease came late and hit this one (57014).
     CancelStrayed: "PL-STM-05", answers if_rolled_back keeps;
@@ -263,12 +268,12 @@ faults! {
     /// The server is short of memory, disk or another resource (class 53, 54).
     ServerResources: "PL-SRV-01", answers never keeps;
         "the server is short of disk, memory or another resource",
-        "look at the server's log and disk";
+        "the message tells which: free disk, lower work_mem or the number of connections, or raise the limit that it names";
 
     /// The server had an internal error, or sent a SQLSTATE that is not classified.
     Server: "PL-SRV-02", answers never keeps;
         "an internal error of the server, or an unclassified SQLSTATE",
-        "look at the server's log";
+        "look at the server's log at that time; if it recurs, report it to those who run the server";
 
     /// A server that the database asked (dblink, a foreign table) failed or could not be reached, or a function raised
     /// such a code (classes HV and 08, and the codes that end sessions, in a session that goes on).
@@ -278,8 +283,8 @@ faults! {
 
     /// A value could not be converted between Rust and SQL.
     Conversion: "PL-USE-01", answers never keeps;
-        "a Rust type does not fit the SQL type",
-        "match the types; the message names the parameter or column";
+        "a Rust type does not fit the SQL type, or there are more or fewer parameters than the statement takes",
+        "correct the program: give one value for each of $1, $2 and so on, of the type that the message names";
 
     /// The number of rows was not the expected one.
     RowCount: "PL-USE-02", answers never keeps;
@@ -288,21 +293,23 @@ faults! {
 
     /// The caller asked for something that is not possible here.
     Usage: "PL-USE-03", answers never keeps;
-        "this cannot be done in this place",
-        "do as the message says";
+        "the program asks for something that cannot be done in this place",
+        "correct the program: the message tells what was refused and what to use instead; running it again does not help";
 
     /// The driver received something that it did not expect.
     Driver: "PL-USE-04", answers never evicts;
-        "the driver met an unexpected message",
-        "report it with the message; the connection was discarded";
+        "the driver met a message that it does not know, from a proxy or a server that speaks the protocol differently",
+        "the pool goes on with another connection; if it recurs, report this message with the versions of server, pooler \
+         and library to the library's makers";
 
     /// A migration could not be read or applied.
     Migration: "PL-MIG-01", answers never keeps;
-        "a migration file or the history does not fit",
-        "do as the message says";
+        "a migration file does not fit the history in the database, or its SQL failed",
+        "correct the file that the message names and migrate again; a file that runs outside a transaction may be applied in \
+         part, so look at the schema first";
 
     /// The closure of a transaction returned an error of its own.
     Aborted: "PL-TXN-05", answers never keeps;
         "the transaction's own code gave up",
-        "look at the source of this error";
+        "its own message comes first and tells why; nothing of the transaction stays";
 }

@@ -78,6 +78,9 @@ pub trait Manage: Send + Sync + Sized + 'static {
 
     /// Opens a connection by `until`.
     ///
+    /// # Errors
+    /// Made by [`Error::new`]; the fault decides whether the pool tries again, as is said there.
+    ///
     /// # Cancel safety
     /// Runs on a task of the pool's own; it is dropped only when the pool is.
     fn connect(&self, until: Instant) -> impl Future<Output = Result<Self::Connection>> + Send;

@@ -39,6 +39,7 @@ pub(crate) mod time;
 pub(crate) mod window;
 
 use crate::rules::exhaustion::Exhaustion;
+use crate::rules::repeated::Repetitions;
 use crate::rules::suggestion::Observed;
 use crate::settings::{Enforcement, Plan};
 use crate::sql::Strings;
@@ -89,6 +90,8 @@ pub(crate) struct Monitor {
     pub(crate) held: Histogram,
     pub(crate) events: EventCounts,
     pub(crate) exhaustion: Mutex<Exhaustion>,
+    /// The failures that go on, which the log tells once and then counts.
+    pub(crate) repetitions: Mutex<Repetitions>,
     #[cfg(feature = "metrics")]
     pub(crate) published: Mutex<Published>,
     /// The file in which the totals are kept, if they are.
@@ -159,6 +162,7 @@ impl Monitor {
             held: Histogram::default(),
             events: EventCounts::default(),
             exhaustion: Mutex::new(Exhaustion::default()),
+            repetitions: Mutex::default(),
             #[cfg(feature = "metrics")]
             published: Mutex::new(Published::default()),
             keeper: None,

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`request`], [`refusal`] | what is asked of a pool, and why it is not given |
 //! | [`given_up`], [`exhaustion`] | why callers got no connection, counted; when that is an exhausted pool |
+//! | [`repeated`] | which failure is told whole, and which are counted |
 //! | [`slots`] | where every connection is, and which request gets the next |
 //! | [`queue`] | in which order callers wait, and where each finds its answer |
 //! | [`gate`] | whether a request is served, has to wait, or is refused at once |
@@ -35,6 +36,7 @@ pub(crate) mod outcome;
 pub(crate) mod plan;
 pub(crate) mod queue;
 pub(crate) mod refusal;
+pub(crate) mod repeated;
 pub(crate) mod request;
 pub(crate) mod route;
 pub(crate) mod share;

@@ -1,19 +1,84 @@
 //! Writes each event to the log. How often each happened is counted in the record.
+//!
+//! What fails again and again while a server is away is written whole once and then counted; each one is written at DEBUG.
 
 use crate::event::{Event, Found, Hold, POLLUTED};
 use crate::events::Sink;
 use crate::fault::Fault;
-use crate::moment::in_seconds;
+use crate::moment::{Moment, in_seconds};
 use crate::record::Monitor;
+use crate::rules::repeated::{Repetition, Telling, Trouble};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// What logs each event and counts it in this record.
 pub(crate) fn sink(monitor: Arc<Monitor>) -> Sink {
     Arc::new(move |event| {
-        log(event);
+        log_unless_repeated(&monitor, event, Moment::now());
         monitor.events.add(event, SystemTime::now());
     })
+}
+
+/// Writes what has been counted of the failures that go on, or have ended, if it is due.
+pub(crate) fn log_repetitions(monitor: &Monitor, now: Moment) {
+    let due = monitor.repetitions.lock().due(now);
+    due.iter().for_each(log_repetition);
+}
+
+fn log_unless_repeated(monitor: &Monitor, event: &Event, now: Moment) {
+    let over: &[Trouble] = match event {
+        Event::Connected { .. } => &[Trouble::Connect, Trouble::Health],
+        Event::ListenerEstablished { .. } => &[Trouble::Listener],
+        _ => &[],
+    };
+    for trouble in over {
+        let ended = monitor.repetitions.lock().end(*trouble, now);
+        ended.iter().for_each(log_repetition);
+    }
+    let Some((trouble, fault, reason)) = trouble_in(event) else { return log(event) };
+    let telling = monitor.repetitions.lock().add(trouble, fault, reason, now);
+    match telling {
+        Telling::Whole => log(event),
+        Telling::Counted => {
+            tracing::debug!(target: "plimsoll", code = fault.code(), "{} again: {reason}", in_words(trouble));
+        }
+    }
+}
+
+/// What fails again and again while a server is away, and what it says.
+fn trouble_in(event: &Event) -> Option<(Trouble, Fault, &str)> {
+    match event {
+        Event::ConnectFailed { fault, reason } => Some((Trouble::Connect, *fault, reason)),
+        Event::AcquireFailed { work, fault, .. } => Some((Trouble::Acquire, *fault, work)),
+        Event::HealthCheckFailed { fault, reason } => Some((Trouble::Health, *fault, reason)),
+        Event::ListenerConnectFailed { fault, reason } => Some((Trouble::Listener, *fault, reason)),
+        Event::RetryRefused { work, fault, .. } => Some((Trouble::Retry, *fault, work)),
+        _ => None,
+    }
+}
+
+fn in_words(trouble: Trouble) -> &'static str {
+    match trouble {
+        Trouble::Connect => "a connect failed",
+        Trouble::Acquire => "a caller got no connection",
+        Trouble::Health => "a health check failed",
+        Trouble::Listener => "a listener could not connect",
+        Trouble::Retry => "a call was not tried again for want of retry budget",
+    }
+}
+
+fn log_repetition(repeated: &Repetition) {
+    let Repetition { trouble, fault, count, span, reason, is_over } = repeated;
+    let (code, seconds, what) = (fault.code(), span.as_secs(), in_words(*trouble));
+    if *is_over {
+        tracing::info!(
+            target: "plimsoll", code, count, seconds, "it is over: {what} that many more times, the last: {reason}"
+        );
+    } else {
+        tracing::warn!(
+            target: "plimsoll", code, count, seconds, "it goes on: {what} that many more times, the last: {reason}"
+        );
+    }
 }
 
 fn log(event: &Event) {

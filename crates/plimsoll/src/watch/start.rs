@@ -101,7 +101,8 @@ impl Database {
         .await;
         let Ok(LastConnect::Failed { fault, sentence, sqlstate, .. }) = outcome else { return Ok(()) };
         if fault.heals_by_waiting() {
-            tracing::warn!(target: "plimsoll", "there is no first connection; this handle will heal by itself: {sentence}");
+            // Why was told when the connect failed.
+            tracing::info!(target: "plimsoll", "there is no first connection; this handle will heal by itself");
             return Ok(());
         }
         self.close().await;

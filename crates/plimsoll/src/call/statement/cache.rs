@@ -10,15 +10,13 @@
 //! a long text only the types are kept, under a hash: see [`key_of`].
 
 use super::weighted_lru::{Bounds, WeightedLru};
-use crate::error::{Error, Outcome, Phase};
-use crate::fault::Fault;
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use tokio_postgres::Statement;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 
 /// A text that is longer is neither named nor kept.
 const LONGEST_KEPT: usize = 8 * 1024;
@@ -235,20 +233,4 @@ impl StatementCache {
     pub(crate) fn len(&self) -> usize {
         self.here.lock().len() + self.elsewhere.lock().as_ref().map_or(0, WeightedLru::len)
     }
-}
-
-/// Pairs parameters with their types, for a statement that is sent without a name.
-pub(crate) fn typed<'a>(
-    params: &[&'a (dyn ToSql + Sync)],
-    types: &[Type],
-) -> Result<Vec<(&'a (dyn ToSql + Sync), Type)>, Error> {
-    if params.len() != types.len() {
-        return Err(Error::new(
-            Fault::Conversion,
-            Phase::Prepare,
-            Outcome::NotStarted,
-            format!("the statement takes {} parameters and was given {}", types.len(), params.len()),
-        ));
-    }
-    Ok(params.iter().copied().zip(types.iter().cloned()).collect())
 }

@@ -1,6 +1,7 @@
 //! A request that failed: which fault it is, and what has become of the work.
 
 use super::executor::{Executor, Sent};
+use super::typed::count_of;
 use crate::driver_fault::{fault_of, is_unsendable};
 use crate::error::{Error, Outcome, Phase, Result};
 use crate::event::StopReason;
@@ -11,6 +12,7 @@ use crate::rules::outcome::{Evidence, Scope, ServerAnswer};
 use crate::said::{said_of, text_of};
 use crate::sql::nature;
 use crate::sql::nature::Nature;
+use crate::timeout_said::is_statement_timeout;
 use crate::wire::connect::Pooler;
 use std::time::Duration;
 use tokio_postgres::error::SqlState;
@@ -44,6 +46,9 @@ impl Executor<'_> {
         sent: Sent,
     ) -> Error {
         let mut fault = fault_of(&error);
+        if let Some((takes, given)) = count_of(&error) {
+            return self.miscounted(takes, given).caused_by(error);
+        }
         if fault == Fault::Driver
             && let Some(refused) = self.misplaced_copy(phase, &error, sent)
         {
@@ -73,7 +78,7 @@ impl Executor<'_> {
             _ => text_of(&error, |db| said_of(db, self.text)),
         };
         let why = stopped.map(|reason| format!(" and was stopped because {reason}")).unwrap_or_default();
-        let advice = self.advice(fault, &error);
+        let advice = self.advice(fault, &error, stopped, sent.began);
         let blocked = self.blocked(fault, sent).map(|by| format!("; {by}")).unwrap_or_default();
         let sentence = format!(
             "{phase} of {} failed after {:.3} s{why}: {text}{advice}{blocked}",
@@ -84,7 +89,13 @@ impl Executor<'_> {
     }
 
     /// What to do, where the case is known more exactly than the fault.
-    fn advice(&self, fault: Fault, error: &tokio_postgres::Error) -> &'static str {
+    fn advice(
+        &self,
+        fault: Fault,
+        error: &tokio_postgres::Error,
+        stopped: Option<StopReason>,
+        began: Moment,
+    ) -> &'static str {
         let is_unforwarded = || error.as_db_error().and_then(unforwarded).is_some();
         match fault {
             _ if needs_no_transaction(error) && self.connection.is_pooled_by_transaction() => {
@@ -98,6 +109,10 @@ impl Executor<'_> {
             _ if self.sets_transaction_late(error) => {
                 "; a query in BEGIN's message named the session, so say .isolation(..) where the transaction begins, or \
                  session_names = false"
+            }
+            Fault::StatementTimeout if self.own_limit(stopped, began).is_none() => {
+                "; the limit is none of this pool: it was set in the session (SET, set_config), in a function, or for the \
+                 role or the database"
             }
             Fault::Usage if is_unsendable(error) => "; nothing was sent",
             // The reason is in what the wire saw of the end.
@@ -124,7 +139,7 @@ impl Executor<'_> {
     ) -> Fault {
         let is_demoted = phase == Phase::Begin && !self.is_read_only && is_refused_by_a_standby(error);
         match fault {
-            Fault::CancelledByOther => self.who_cancelled(stopped, sent.began),
+            Fault::CancelledByOther => self.who_cancelled(stopped, sent.began, error),
             // The work was declared read only; whether the server accepts writes is another question.
             Fault::ReadOnlyServer if self.is_read_only || self.connection.server.is_replica() => Fault::Usage,
             // The transaction that is in its way was begun here, and not by the caller.
@@ -181,25 +196,40 @@ impl Executor<'_> {
         self.error(Fault::NotReplicated, phase, Outcome::Unknown, sentence)
     }
 
-    /// Finds out who cancelled a statement. SQLSTATE 57014 means the server's own limit as well as any client's cancel,
-    /// and its text depends on the server's language; so this looks at the limits and at our own cancels.
-    fn who_cancelled(&self, stopped: Option<StopReason>, began: Moment) -> Fault {
+    /// Finds out who cancelled a statement. SQLSTATE 57014 means the server's own limit as well as any client's cancel, so
+    /// this looks at the limits and at our own cancels first. A limit that is none of ours (set by hand, for the role, in
+    /// a function) can be told from a client's cancel by the server's text alone.
+    fn who_cancelled(
+        &self,
+        stopped: Option<StopReason>,
+        began: Moment,
+        error: &tokio_postgres::Error,
+    ) -> Fault {
+        if let Some(fault) = self.own_limit(stopped, began) {
+            return fault;
+        }
+        if error.as_db_error().is_some_and(is_statement_timeout) {
+            return Fault::StatementTimeout;
+        }
+        // Our cancel was meant for another statement of this lease, which ended just then.
+        let is_ours = self.connection.link.was_cancelled_since(began);
+        if is_ours { Fault::CancelStrayed } else { Fault::CancelledByOther }
+    }
+
+    /// The fault of a statement that has run for as long as it may, by a limit of this pool; `None` if it has not.
+    fn own_limit(&self, stopped: Option<StopReason>, began: Moment) -> Option<Fault> {
         if let Some(reason) = stopped {
-            return self.fault_of_stop(reason);
+            return Some(self.fault_of_stop(reason));
         }
         let (stop_at, reason) = self.stop_at(began);
         let soon = Moment::now() + CLOCK_SLACK;
         if soon >= stop_at {
             // The server knows the same limit, and was quicker than our own cancel.
-            return self.fault_of_stop(reason);
+            return Some(self.fault_of_stop(reason));
         }
-        if let Some(known) = self.server_limit.filter(|known| soon.since(began) >= known.limit) {
-            // One that is there for the deadline is rounded down.
-            return self.fault_of_stop(known.reason);
-        }
-        // Our cancel was meant for another statement of this lease, which ended just then.
-        let is_ours = self.connection.link.was_cancelled_since(began);
-        if is_ours { Fault::CancelStrayed } else { Fault::CancelledByOther }
+        // One that is there for the deadline is rounded down.
+        let known = self.server_limit.filter(|known| soon.since(began) >= known.limit);
+        known.map(|known| self.fault_of_stop(known.reason))
     }
 
     fn outcome_of(&self, phase: Phase, fault: Fault, error: &tokio_postgres::Error, sent: Sent) -> Outcome {

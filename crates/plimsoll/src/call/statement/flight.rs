@@ -1,7 +1,7 @@
 //! Runs one statement as a transaction, in as few round trips as are safe.
 
 use super::answer::Answer;
-use super::cache::{CachedStatement, typed};
+use super::cache::CachedStatement;
 use super::end::Running;
 use super::executor::{Answered, Executor, Sent};
 use super::query::{CheckedText, Params};
@@ -109,7 +109,7 @@ impl Executor<'_> {
                 if cached.is_none() && !connection.is_pooled_by_transaction() {
                     connection.keep(&known, CachedStatement::Seen(Arc::clone(&known)));
                 }
-                let params = typed(params, &known.params)?;
+                let params = self.typed(params, &known.params)?;
                 let request = pin!(A::typed(client, sql, &params));
                 bounded.flight(&begin, flight, request).await
             }

@@ -11,6 +11,7 @@
 //! | [`run`], [`flight`], [`script`] | by which messages a statement runs: by name, with known types, in a transaction of its own, as a text of several |
 //! | [`stream`], [`bounded`] | rows and copies that arrive bit by bit, and their limits |
 //! | [`cache`], [`weighted_lru`], [`knowledge`], [`names`] | prepared statements, what is known of their types, and by which names a server knows them |
+//! | [`typed`] | whether a statement was given as many parameters as it takes |
 //! | [`stale`], [`stray`], [`copy`] | a statement whose plan is out of date, that a cancel hit by mistake, that was a COPY |
 
 pub(crate) mod answer;
@@ -35,4 +36,5 @@ pub(crate) mod stale;
 pub(crate) mod stop;
 pub(crate) mod stray;
 pub(crate) mod stream;
+mod typed;
 mod weighted_lru;

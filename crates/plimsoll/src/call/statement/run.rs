@@ -16,7 +16,7 @@
 //! `names`.
 
 use super::answer::Answer;
-use super::cache::{CachedStatement, StatementTypes, typed};
+use super::cache::{CachedStatement, StatementTypes};
 use super::end::Running;
 use super::executor::{Executor, ScopeSource};
 use super::query::{CheckedQuery, CheckedText, Params};
@@ -146,7 +146,7 @@ impl Executor<'_> {
                 self.run(Phase::Statement, request).await
             }
             SendPlan::Typed(known) => {
-                let params = typed(params, &known.params)?;
+                let params = self.typed(params, &known.params)?;
                 let request = pin!(A::typed(client, sql, &params));
                 self.run(Phase::Statement, request).await
             }

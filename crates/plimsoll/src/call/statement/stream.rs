@@ -4,7 +4,6 @@
 //! wants. Here a stream that is dropped early is an abandoned statement like any other.
 
 use super::bounded::{Bounded, BoundedStream};
-use super::cache::typed;
 use super::end::Running;
 use super::executor::Executor;
 use super::query::{CheckedQuery, CheckedText, Params};
@@ -73,7 +72,7 @@ impl<'a> RowStream<'a> {
             }
             SendPlan::Typed(known) => {
                 running.note(params, &known.params);
-                let (params, running) = running.unless_failed(typed(params, &known.params))?;
+                let (params, running) = running.unless_failed(executor.typed(params, &known.params))?;
                 // What is sent with its types is text.
                 let sql = query.text().unwrap_or_default();
                 let opened = Bounded::open(executor, running, client.query_typed_raw(sql, params)).await;

@@ -5,6 +5,7 @@ use super::access::metrics;
 use crate::call::postgres::Postgres;
 use crate::pool::{Inner, Pool};
 use crate::record::{Monitor, keeper};
+use crate::watch::events::log_repetitions;
 use crate::watch::metrics::tick;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub(crate) async fn run(pool: Weak<Inner<Postgres>>, monitor: Arc<Monitor>) {
         if pool.is_closed() {
             break;
         }
+        log_repetitions(&monitor, now.into());
         if monitor.is_on() {
             monitor.keep(metrics(&monitor, &numbers));
         }

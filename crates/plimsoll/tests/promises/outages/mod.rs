@@ -2,6 +2,7 @@
 
 mod a_frozen_server_is_seen_within_a_second;
 mod a_program_that_stood_still_does_not_blame_the_database;
+mod a_server_that_is_away_fills_no_log;
 mod a_server_that_is_away_heals;
 mod a_server_that_never_answered_is_told_of_as_soon_as_it_is_known;
 mod a_wire_that_swallows_everything_keeps_nobody;

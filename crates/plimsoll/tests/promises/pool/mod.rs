@@ -7,6 +7,7 @@ mod a_leak_is_told_apart_and_can_be_taken_back;
 mod a_lock_pile_up_leaves_the_others_afloat;
 mod a_paused_pool_lends_nothing_and_loses_nothing;
 mod a_pool_keeps_its_size_and_always_closes;
+mod a_pool_of_ones_own_connections_has_errors_of_its_own;
 mod a_pool_whose_runtime_is_gone_says_so;
 mod a_refusal_never_starves_its_runtime;
 mod a_self_deadlock_is_named;

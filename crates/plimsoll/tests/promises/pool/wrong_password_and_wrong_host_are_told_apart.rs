@@ -38,7 +38,7 @@ async fn a_wrong_password_user_or_database_fails_at_once() {
     assert_eq!(error.fault(), Fault::Authentication, "{error}");
     assert_eq!(error.sqlstate().unwrap().code(), "28P01");
     assert!(error.to_string().contains("password authentication failed"), "{error}");
-    assert!(error.to_string().contains("check the credentials"), "{error}");
+    assert!(error.to_string().contains("correct the password"), "{error}");
 
     let error = refusal(settings(&server).await.user("nobody_here")).await;
     assert_eq!(error.fault(), Fault::Authentication, "{error}");
