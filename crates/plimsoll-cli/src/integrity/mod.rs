@@ -137,10 +137,7 @@ pub async fn run(options: &Options) -> Result<Ended> {
             || missing_keys.iter().any(|key| table.means(&key.table))
             || is_there(connection.client(), table).await?;
         if !is_known {
-            bail!(
-                "no table {table} promises anything in this database: name it with its schema (public.orders), or several \
-                 with * (public.*)"
-            );
+            bail!("there is no table {table} in this database");
         }
     }
     let mut kinds = BTreeMap::new();

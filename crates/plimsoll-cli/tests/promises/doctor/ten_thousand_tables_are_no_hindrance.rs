@@ -97,7 +97,7 @@ async fn neither_for_the_checks_nor_for_the_page() {
         .collect();
     let strict: Vec<&str> = strict.iter().map(String::as_str).collect();
     for thresholds in [&[][..], &strict] {
-        let mut arguments = vec!["doctor", &url, "--role", "app", "--json", "--within", "120"];
+        let mut arguments = vec!["doctor", &url, "--role", "app", "--json", "--within", "120s"];
         arguments.extend(thresholds);
         let mut took = measured_of(&arguments).await;
         // A machine that is busy with other things makes one run or another slow.

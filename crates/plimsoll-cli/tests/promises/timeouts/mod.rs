@@ -173,10 +173,10 @@ fn what_cannot_be_read_is_told_with_its_place() {
         (["--nginx", ini.as_str()], "pgbouncer.ini is no file of nginx that proxies: it has no proxy_pass"),
         (["--nginx", hosts.as_str()], "hosts is no file of nginx that proxies"),
         (
-            ["--pooler", nginx.as_str()],
+            ["--pgbouncer", nginx.as_str()],
             "site.conf is no configuration of a PgBouncer: it has no section [pgbouncer]",
         ),
-        (["--pooler", hosts.as_str()], "hosts is no configuration of a PgBouncer"),
+        (["--pgbouncer", hosts.as_str()], "hosts is no configuration of a PgBouncer"),
         (["--env", env.as_str()], "has a line that is not NAME=VALUE"),
         (["--assume", "request"], "is not NAME=TIME"),
         (["--assume", "requests=1s"], "the names are client, request"),
@@ -227,7 +227,7 @@ async fn options_of_a_connection_are_a_level_of_their_own() {
         "app.env",
         "DATABASE_URL=postgres://a@h/d\nPGOPTIONS='-c statement_timeout=40s'\n",
     );
-    let run = output_of(&["timeouts", "-d", &url, "--env", &env, "--limit", "request=15s"]);
+    let run = output_of(&["timeouts", "-d", &url, "--env", &env, "--assume", "request=15s"]);
     assert!(run.out.contains("statement_timeout = 12s    (in app.env, PGOPTIONS)"), "{}", run.out);
     // The connection that was given is the application's where it logs in as it, by its URL or by PGOPTIONS.
     let run = output_of(&["timeouts", "-d", &format!("{url}{in_url}"), "--json"]);
