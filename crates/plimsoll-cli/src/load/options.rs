@@ -255,7 +255,7 @@ pub(super) struct PoolSize {
     #[arg(long = "for", value_name = "TIME", default_value = "2s", value_parser = length)]
     pub(super) length: Duration,
 
-    /// Rounds, in each of which every size has its turn
+    /// Rounds; in each of them every size has its turn
     #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(super) rounds: u32,
 

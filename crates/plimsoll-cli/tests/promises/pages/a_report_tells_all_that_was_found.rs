@@ -42,7 +42,8 @@ async fn every_finding_and_every_part_is_on_the_page() {
     }
     // Names are shown as they are, and are no markup: what is_whole has seen are the elements of the page itself.
     for name in [MARKUP, QUOTES] {
-        assert!(read.says(&format!("public.{name}")), "{name}");
+        let quoted = name.replace('"', "\"\"");
+        assert!(read.says(&format!("public.\"{quoted}\"")), "{name}");
     }
     assert!(!page.contains(CONSTANT) && !page.contains(PASSWORD) && !run.out.contains(PASSWORD));
     let (whole, page) = scene.report(&scene.url, &["--with-constants"]).await;
