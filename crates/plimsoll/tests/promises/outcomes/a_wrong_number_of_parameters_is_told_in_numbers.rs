@@ -40,12 +40,12 @@ async fn each_way(pool: &Database) {
         {
             let lease = pool.acquire().await.unwrap();
             is_counted(&what("lease"), lease.query(TWO, &[&1]).await, ONE_OF_TWO);
-            is_counted(&what("stream"), lease.query_stream(TWO, &[&1]).await, ONE_OF_TWO);
         }
         let told = pool
             .transaction(async |tx| {
                 let told = tx.query(TWO, &[&1]).await;
                 is_counted(&what("transaction"), told, ONE_OF_TWO);
+                is_counted(&what("stream"), tx.query_stream(TWO, &[&1], async |_| Ok(())).await, ONE_OF_TWO);
                 // Nothing of it has reached the server, so the transaction goes on.
                 tx.execute(INSERT, &[&round]).await?;
                 tx.query_one(TWO, &[&1, &2]).await
@@ -66,6 +66,11 @@ async fn on_a_direct_connection() {
     let pool = Database::connect(server::settings_for(&fresh).await.pool_max(1)).await.unwrap();
     let before = pid(&pool).await;
     each_way(&pool).await;
+    {
+        // Behind a transaction pooler a stream needs a transaction.
+        let lease = pool.acquire().await.unwrap();
+        is_counted("stream of a lease", lease.query_stream(TWO, &[&1]).await, ONE_OF_TWO);
+    }
     assert_eq!(entries(&fresh).await, [0, 1, 2]);
     assert_eq!(pid(&pool).await, before, "no connection was lost");
 }
