@@ -1,7 +1,7 @@
 //! TLS to the server, with rustls.
 //!
 //! The modes are those of libpq. `prefer` and `require` encrypt and do not look at the certificate. `verify-ca` requires
-//! a certificate that a known authority signed. `verify-full` requires that it also bears the host's name. The crypto
+//! a certificate that a known authority signed, and so does `require` where a file of roots is named. `verify-full` requires that it also bears the host's name. The crypto
 //! provider is named here and nowhere else, so a program that has installed another one is not disturbed, and a program
 //! need not install any.
 
@@ -60,10 +60,11 @@ pub(crate) fn configure(mode: TlsMode, roots: &TlsRoots) -> Result<Option<Arc<Cl
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match mode {
         TlsMode::Disable => return Ok(None),
-        TlsMode::Prefer | TlsMode::Require => {
+        TlsMode::Prefer => Arc::new(LenientVerifier { provider: Arc::clone(&provider), authority: None }),
+        TlsMode::Require if *roots == TlsRoots::System => {
             Arc::new(LenientVerifier { provider: Arc::clone(&provider), authority: None })
         }
-        TlsMode::VerifyCa => {
+        TlsMode::Require | TlsMode::VerifyCa => {
             let authority = Some(verifier(roots, &provider)?);
             Arc::new(LenientVerifier { provider: Arc::clone(&provider), authority })
         }
