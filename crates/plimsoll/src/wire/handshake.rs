@@ -158,12 +158,15 @@ impl Handshake<'_> {
         let state = Arc::new(SessionState::new());
         let tap = Tap::new(socket, Arc::clone(&state));
         let config = driver_config(plan, password, pooler, version, is_encrypted);
-        let (client, connection) = start(&config, tap).await.map_err(|error| {
+        let started = start(&config, tap).await;
+        let (client, connection) = started.map_err(|error| {
             let error = refused_at_start(host, error);
             // A line of pg_hba.conf. Once the server has asked for a password, that is not tried again in the clear.
-            let is_of_encryption =
-                is_encrypted && is_code(&error, "28000") && !state.authenticates.load(Ordering::Acquire);
-            Refusal { error, is_of_encryption }
+            let is_unasked = is_code(&error, "28000") && !state.authenticates.load(Ordering::Acquire);
+            match is_encrypted && is_unasked {
+                true => refused_with_encryption(plan.tls(), error),
+                false => Refusal::from(error),
+            }
         })?;
         let link = Arc::new(Link::new(state, target.clone(), Arc::clone(connector.cancels())));
         let driver = tokio::spawn(Driver::new(connection, Arc::clone(&link)));
@@ -207,6 +210,18 @@ impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         Refusal { error, is_of_encryption: false }
     }
+}
+
+/// The server takes no session from here, or none that is encrypted: which of them, its own words may not tell.
+fn refused_with_encryption(mode: TlsMode, error: Error) -> Refusal {
+    let error = match mode {
+        TlsMode::Prefer => error,
+        _ => error.and(format!(
+            "sslmode is {mode}: if a line of pg_hba.conf refuses the encryption (hostssl … reject, or hostnossl alone), \
+             mend that line, or say sslmode=prefer or sslmode=disable if this link may be in the clear"
+        )),
+    };
+    Refusal { error, is_of_encryption: true }
 }
 
 fn is_code(error: &Error, code: &str) -> bool {
@@ -273,7 +288,15 @@ fn driver_config(
 /// The error of a TLS that did not come about: what to do about it, and which word asks for less.
 fn tls_failure(plan: &Plan, host: &Host, error: io::Error) -> Error {
     let mode = plan.tls();
+    #[cfg(feature = "tls")]
+    let advice = super::tls::advice(&error);
+    #[cfg(not(feature = "tls"))]
+    let advice: Option<&str> = None;
     let error = failure(host, "negotiating TLS", error);
+    let error = match advice {
+        Some(advice) => error.and(advice),
+        None => error,
+    };
     let is_held_to_a_file = *plan.tls_roots() != TlsRoots::System;
     match mode {
         TlsMode::VerifyFull | TlsMode::VerifyCa => error.and(format!(
