@@ -25,7 +25,7 @@ const MODES: [(&str, &str, bool); 6] = [
 ];
 
 /// Where Plimsoll is not as psql is: the row, the columns, and why.
-const DEVIATIONS: [(&str, &[&str], &str); 6] = [
+const DEVIATIONS: [(&str, &[&str], &str); 7] = [
     (
         "X.509 v1 from the authority",
         &["`require`, roots", "`verify-ca`", "`verify-full`"],
@@ -59,6 +59,11 @@ const DEVIATIONS: [(&str, &[&str], &str); 6] = [
         &["`require`, roots", "`verify-ca`"],
         "The same: OpenSSL refuses such a chain, which for webpki has no name that could be wrong. These modes look at no \
          name, and `verify-full` refuses it.",
+    ),
+    (
+        "TLS 1.2 at most, with CBC ciphers alone",
+        &["`prefer`", "`require`", "`require`, roots", "`verify-ca`", "`verify-full`"],
+        "rustls speaks authenticated ciphers alone (GCM, ChaCha20). Where no TLS comes about, `prefer` goes on in the clear.",
     ),
 ];
 
@@ -200,6 +205,9 @@ async fn rows_of_servers() -> Vec<Row> {
     let of = |case: &Case| Cluster::builder().tls(&case.chain, &case.key);
     let reject = |line: &str| of(&good).hba(format!("{line} all all 127.0.0.1/32 reject"));
     let old = of(&version_1).setting("ssl_max_protocol_version", "TLSv1.2");
+    let cbc = of(&good)
+        .setting("ssl_max_protocol_version", "TLSv1.2")
+        .setting("ssl_ciphers", "ECDHE-ECDSA-AES128-SHA256");
     let roots = tempfile::NamedTempFile::new().unwrap();
     let mut rows = Vec::new();
     for (name, builder, authority, advice) in [
@@ -212,6 +220,7 @@ async fn rows_of_servers() -> Vec<Row> {
         ),
         ("no TLS", plain, &good.roots, "does not offer TLS"),
         ("TLS 1.2 at most, X.509 v1, itself the root", old, &version_1.roots, ""),
+        ("TLS 1.2 at most, with CBC ciphers alone", cbc, &good.roots, "a cipher of today"),
     ] {
         let cluster = builder.start().await.unwrap();
         std::fs::write(roots.path(), authority).unwrap();
