@@ -19,8 +19,8 @@ Connecting, as psql does:
   PGPORT, PGDATABASE, PGUSER, PGPASSWORD, PGSSLMODE and their kin, then the usual socket and your own name. The
   password may be in ~/.pgpass. Where neither a URL nor a variable says where, DATABASE_URL does.
   Unlike psql: a server beyond this machine has to prove who it is (sslmode=verify-full). Where its authority is not
-  one of the system's, name it by sslrootcert=<file> or put it into ~/.postgresql/root.crt; sslmode=require encrypts
-  without asking who answers.";
+  one of the system's, name it by sslrootcert=<file> or put it into ~/.postgresql/root.crt; sslmode=require encrypts,
+  and asks who answers only where one of these files is there.";
 
 /// Where to connect to, as the options say it.
 #[derive(Clone, Debug, Default, Args)]

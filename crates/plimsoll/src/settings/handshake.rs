@@ -3,8 +3,8 @@
 //! The default of encryption depends on the distance. Traffic that stays on this machine may be in the clear. Traffic
 //! that leaves it is encrypted, and the certificate is verified for the name that was dialled, because encryption
 //! without verification protects only against an attacker who listens, not against one who answers. A program that
-//! wants less sets it explicitly. A certificate that would not be looked at is refused, because it would only seem to
-//! protect.
+//! wants less sets it explicitly. `require` beside a file of roots verifies as `verify-ca` does, as libpq has it. A
+//! certificate that would not be looked at is refused, because it would only seem to protect.
 //!
 //! Startup options can change a session without the knowledge of this library. A limit among them would exist twice,
 //! with two values, so such an option is refused in favour of the setting, which is verified. And a transaction pooler
@@ -35,17 +35,19 @@ pub(super) fn tls(given: &Settings, plan: &mut Plan, problems: &mut Vec<Problem>
     let mut refuse = |allowed, remedy| {
         problems.push(Problem::new("sslmode", mode.to_string(), allowed, remedy));
     };
-    let verifies = matches!(mode, TlsMode::VerifyCa | TlsMode::VerifyFull);
-    if given.sslrootcert.is_some() && !verifies {
+    if given.sslrootcert.is_some() && matches!(mode, TlsMode::Disable | TlsMode::Prefer) {
         refuse(
-            "verify-ca or verify-full beside sslrootcert",
-            "say sslmode=verify-full, or the certificate is not looked at",
+            "require, verify-ca or verify-full beside sslrootcert",
+            "say sslmode=verify-full: prefer connects in the clear where the certificate does not verify, and disable does \
+             not look at it",
         );
     }
-    if mode == TlsMode::VerifyCa && plan.sslrootcert == TlsRoots::System {
+    let names_system = given.sslrootcert == Some(TlsRoots::System);
+    let is_weak = mode == TlsMode::VerifyCa || mode == TlsMode::Require && names_system;
+    if is_weak && plan.sslrootcert == TlsRoots::System {
         refuse(
             "verify-full with the system's roots",
-            "say verify-full, since a public root vouches for anybody's server, or say sslrootcert",
+            "say verify-full, since a public root vouches for anybody's server, or name a file by sslrootcert",
         );
     }
     if mode == TlsMode::Disable && plan.channel_binding == ChannelBinding::Require {

@@ -100,7 +100,8 @@ impl Settings {
         let roots = home.map(|home| home.join(".postgresql/root.crt")).filter(|roots| roots.is_file());
         let is_local = self.hosts.iter().flatten().all(Host::is_local);
         let verifies = match self.sslmode {
-            Some(mode) => matches!(mode, TlsMode::VerifyCa | TlsMode::VerifyFull),
+            // To libpq `require` verifies where this file exists.
+            Some(mode) => matches!(mode, TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull),
             None => !is_local,
         };
         if self.sslrootcert.is_none() && verifies {

@@ -119,8 +119,9 @@ impl Settings {
         self
     }
 
-    /// The certificates against which a server's certificate is verified: a PEM file, or `system`. Only the `verify`
-    /// modes look at it, so setting it with a weaker `sslmode` is refused.
+    /// The certificates against which a server's certificate is verified: a PEM file, or `system`, which needs
+    /// `verify-full`. `require` beside a file verifies as `verify-ca` does. `disable` and `prefer` would not be held to
+    /// it, so setting it with them is refused.
     #[must_use]
     pub fn sslrootcert(mut self, path: impl Into<PathBuf>) -> Self {
         self.sslrootcert = Some(TlsRoots::at(path.into()));

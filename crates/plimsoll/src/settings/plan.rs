@@ -83,7 +83,8 @@ impl Plan {
         self.sslmode
     }
 
-    /// The certificates against which the server's is verified (`sslrootcert`), by `verify-ca` and `verify-full`.
+    /// The certificates against which the server's is verified (`sslrootcert`), by `verify-ca` and `verify-full`,
+    /// and by `require` if they are a file.
     pub fn tls_roots(&self) -> &TlsRoots {
         &self.sslrootcert
     }

@@ -45,7 +45,8 @@ words! {
         Disable = "disable",
         /// Encrypted if the server can; the certificate is not verified.
         Prefer = "prefer",
-        /// Encrypted, or the connect fails; the certificate is not verified.
+        /// Encrypted, or the connect fails; the certificate is not verified, unless `sslrootcert` names a file: then
+        /// this is `verify-ca`.
         Require = "require",
         /// Encrypted, and the certificate must be issued by one of the roots.
         VerifyCa = "verify-ca",

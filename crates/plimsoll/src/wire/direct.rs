@@ -6,7 +6,6 @@
 //! speaks the simple protocol only.
 
 use super::cancel;
-use super::cancel::Target;
 use super::connect::{Connector, Stage, gave_up, not_the_kind};
 use super::handshake::{Handshake, refused};
 use super::link::Link;
@@ -26,7 +25,6 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 pub struct DirectConnection {
     client: Client,
     link: Arc<Link>,
-    target: Target,
     host: Host,
     warning: Option<String>,
 }
@@ -85,7 +83,9 @@ impl DirectConnection {
     pub async fn cancel(&self, within: Duration) -> Result<()> {
         let until = Instant::now() + within;
         let work = async {
-            match cancel::send(&self.target, self.pid(), self.link.state.secret(), || true).await? {
+            match cancel::send(&self.link.cancels.target, self.pid(), self.link.state.secret(), || true)
+                .await?
+            {
                 Some(mut sent) => sent.until_acted_on().await,
                 None => Ok(()),
             }
@@ -147,7 +147,7 @@ impl Connector {
         let open = |target| async move {
             let handshake = Handshake { connector: self, host, target: &target, password, stage };
             let (client, link) = handshake.open_plain().await?;
-            Ok(DirectConnection { client, link, target, host: host.clone(), warning: None })
+            Ok(DirectConnection { client, link, host: host.clone(), warning: None })
         };
         self.first_address(host, until, stage, open).await
     }

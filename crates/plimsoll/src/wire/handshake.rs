@@ -13,7 +13,7 @@ use super::limits;
 use super::link::Link;
 use super::naming::Naming;
 use super::session_state::SessionState;
-use super::socket::Socket;
+use super::socket::{Socket, Wrap};
 use super::stated::SessionDefaults;
 use super::tap::Tap;
 use crate::driver_fault::fault_of_connect;
@@ -24,10 +24,11 @@ use crate::pooler_said::{
 };
 use crate::said::{said, text_of};
 use crate::secret::Secret;
-use crate::settings::{ChannelBinding, Host, Plan, TlsMode};
+use crate::settings::{ChannelBinding, Host, Plan, TlsMode, TlsRoots};
 use std::future::{Ready as ReadyFuture, ready};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio_postgres::Client;
 use tokio_postgres::config::{ChannelBinding as DriverBinding, SslMode, SslNegotiation};
 use tokio_postgres::tls::TlsConnect;
@@ -124,22 +125,53 @@ impl Handshake<'_> {
         Ok(self.open(Pooler::Session, 0).await?.opened())
     }
 
-    /// Dials, encrypts, authenticates, and starts the driver.
+    /// Opens the connection by the target's way; and in the clear, where that is allowed and the server takes it no other way.
     async fn open(&self, pooler: Pooler, version: u32) -> Result<HalfOpen> {
-        let Handshake { connector, host, target, password, stage } = *self;
+        let plan = &self.connector.plan;
+        match self.open_at(self.target, pooler, version).await {
+            Ok(half) => Ok(half),
+            Err(Refusal { error, is_of_encryption: true })
+                if plan.tls() == TlsMode::Prefer && plan.channel_binding() != ChannelBinding::Require =>
+            {
+                let plain = Target { wrap: Wrap::Plain, ..self.target.clone() };
+                self.open_at(&plain, pooler, version).await.map_err(|refusal| {
+                    refusal.error.and(format!(
+                        "that was in the clear, as sslmode=prefer allows; encrypted: {}",
+                        error.sentence()
+                    ))
+                })
+            }
+            Err(Refusal { error, .. }) => Err(error),
+        }
+    }
+
+    /// Dials, encrypts, authenticates, and starts the driver.
+    async fn open_at(&self, target: &Target, pooler: Pooler, version: u32) -> Result<HalfOpen, Refusal> {
+        let Handshake { connector, host, password, stage, .. } = *self;
         let plan = &connector.plan;
         *stage.lock() = "opening the socket";
         let plain =
             dial_guarded(plan, target).await.map_err(|error| failure(host, "opening the socket", error))?;
         *stage.lock() = "negotiating TLS";
-        let socket = target.wrap.apply(plain).await.map_err(|error| tls_failure(plan, host, error))?;
+        let socket = target.wrap.apply(plain).await.map_err(|error| {
+            let error = tls_failure(plan, host, error);
+            Refusal { is_of_encryption: error.fault() == Fault::Tls, error }
+        })?;
         let is_encrypted = !matches!(socket, Socket::Tcp(_) | Socket::Unix(_));
         *stage.lock() = STARTING_UP;
         let state = Arc::new(SessionState::new());
         let tap = Tap::new(socket, Arc::clone(&state), plan.max_message().saturating_mul(MIB));
         let config = driver_config(plan, password, pooler, version, is_encrypted);
-        let (client, connection) =
-            start(&config, tap).await.map_err(|error| refused_at_start(host, error))?;
+        let started = start(&config, tap).await;
+        let (client, connection) = started.map_err(|error| {
+            let error = refused_at_start(host, error);
+            // A line of pg_hba.conf. Once the server has asked for a password, that is not tried again in the clear.
+            let is_unasked = is_code(&error, "28000") && !state.authenticates.load(Ordering::Acquire);
+            match is_encrypted && is_unasked {
+                true => refused_with_encryption(plan.tls(), error),
+                false => Refusal::from(error),
+            }
+        })?;
         let link = Arc::new(Link::new(state, target.clone(), Arc::clone(connector.cancels())));
         let driver = tokio::spawn(Driver::new(connection, Arc::clone(&link)));
         link.set_driver(driver.abort_handle());
@@ -169,6 +201,31 @@ impl Handshake<'_> {
         link.state.settle();
         Ok(Opened { client, link, session })
     }
+}
+
+/// Why a connection did not come about, and whether one in the clear may.
+struct Refusal {
+    error: Error,
+    /// TLS did not come about, or the server takes none from here: it said so before it began to authenticate.
+    is_of_encryption: bool,
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Refusal { error, is_of_encryption: false }
+    }
+}
+
+/// The server takes no session from here, or none that is encrypted: which of them, its own words may not tell.
+fn refused_with_encryption(mode: TlsMode, error: Error) -> Refusal {
+    let error = match mode {
+        TlsMode::Prefer => error,
+        _ => error.and(format!(
+            "sslmode is {mode}: if a line of pg_hba.conf refuses the encryption (hostssl … reject, or hostnossl alone), \
+             mend that line, or say sslmode=prefer or sslmode=disable if this link may be in the clear"
+        )),
+    };
+    Refusal { error, is_of_encryption: true }
 }
 
 fn is_code(error: &Error, code: &str) -> bool {
@@ -232,15 +289,30 @@ fn driver_config(
     config
 }
 
+/// The error of a TLS that did not come about: what to do about it, and which word asks for less.
 fn tls_failure(plan: &Plan, host: &Host, error: io::Error) -> Error {
     let mode = plan.tls();
+    #[cfg(feature = "tls")]
+    let advice = super::tls::advice(&error);
+    #[cfg(not(feature = "tls"))]
+    let advice: Option<&str> = None;
     let error = failure(host, "negotiating TLS", error);
+    let error = match advice {
+        Some(advice) => error.and(advice),
+        None => error,
+    };
+    let is_held_to_a_file = *plan.tls_roots() != TlsRoots::System;
     match mode {
         TlsMode::VerifyFull | TlsMode::VerifyCa => error.and(format!(
             "sslmode is {mode} (the default beyond this machine is verify-full with the system's roots): name the \
              server's authority with sslrootcert=<file>, or say sslmode=require or sslmode=disable if this link may be \
              trusted without"
         )),
+        TlsMode::Require if is_held_to_a_file => error.and(
+            "sslmode is require, which verifies as verify-ca does where a file of roots is named: name the server's \
+             authority with sslrootcert=<file>, or leave sslrootcert out (and ~/.postgresql/root.crt, where that is read) \
+             if this link may be trusted without",
+        ),
         _ => error.and(format!("sslmode is {mode}")),
     }
 }

@@ -222,6 +222,7 @@ impl Protocol {
                     state.keep_copying(state.copying().failed());
                 }
             }
+            b'R' => state.authenticates.store(true, Ordering::Release),
             b'K' => {
                 if let Some(([a, b, c, d], [e, f, g, h])) = frame
                     .body

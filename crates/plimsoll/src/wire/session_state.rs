@@ -66,6 +66,8 @@ pub(crate) struct SessionState {
     last_tag: Mutex<Vec<u8>>,
     pub(super) pid: AtomicI32,
     pub(super) secret: AtomicI32,
+    /// The server has begun to authenticate the client.
+    pub(super) authenticates: AtomicBool,
     /// How the server reads plain strings: 0 as long as that is not known.
     strings: AtomicU8,
     /// Whether a transaction can write: 0 as long as that is not known.
@@ -139,6 +141,7 @@ impl SessionState {
             last_tag: Mutex::default(),
             pid: AtomicI32::new(0),
             secret: AtomicI32::new(0),
+            authenticates: AtomicBool::new(false),
             strings: AtomicU8::new(0),
             writes: AtomicU8::new(0),
             context: AtomicU64::new(0),

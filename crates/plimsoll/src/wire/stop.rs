@@ -37,7 +37,7 @@ pub(super) struct Cancels {
     is_awaited: AtomicBool,
     /// Only one stop at a time, and no statement while one is under way.
     turn: tokio::sync::Mutex<()>,
-    target: Target,
+    pub(super) target: Target,
     /// Bounds the cancels of the whole pool that are under way at the same time.
     permits: Arc<Semaphore>,
 }

@@ -101,13 +101,13 @@ with_beside! {
         /// read at each connect for which `password` gives none, and only if its owner alone may read it.
         passfile: String, set (impl Into<String>), get by_hand, default String::new(), otherwise "none";
 
-        /// How connections are encrypted, in libpq's words. `require` encrypts without knowing to whom; only the
-        /// `verify` modes verify the server's certificate.
+        /// How connections are encrypted, in libpq's words. `require` encrypts without knowing to whom, unless
+        /// `sslrootcert` names a file: then it is `verify-ca`. The `verify` modes verify the server's certificate.
         sslmode: TlsMode, get by_hand, default TlsMode::VerifyFull,
             otherwise "`prefer` if every host is this machine, else `verify-full`";
 
-        /// The certificates against which a server's certificate is verified: a PEM file, or `system`. Only the
-        /// `verify` modes use it, so setting it with a weaker `sslmode` is refused.
+        /// The certificates against which a server's certificate is verified: a PEM file, or `system`, which needs
+        /// `verify-full`. `disable` and `prefer` would not be held to it, so setting it with them is refused.
         sslrootcert: TlsRoots, set by_hand, get by_hand, default TlsRoots::System;
 
         /// Whether SCRAM is tied to the TLS session, which excludes a machine in the middle.

@@ -16,6 +16,7 @@ mod a_vain_wait_for_a_connection_is_not_repeated;
 mod an_exhausted_pool_says_who_holds_it;
 mod an_overloaded_pool_goes_on_serving;
 mod callers_that_are_refused_together_come_back_apart;
+mod certificates_are_taken_as_psql_takes_them;
 mod connects_survive_their_caller_and_never_storm;
 mod every_future_may_be_dropped_anywhere;
 mod instances_share_the_connections_of_a_server;

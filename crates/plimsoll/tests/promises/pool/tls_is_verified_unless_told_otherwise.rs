@@ -89,9 +89,11 @@ async fn a_certificate_for_another_name_is_refused_and_the_remedy_told() {
     for part in ["localhost", "sslmode is verify-full", "sslmode=require", "not valid for name"] {
         assert!(error.to_string().contains(part), "{part:?} is missing: {error}");
     }
-    // Who only wants a known authority may have that.
-    let by_authority = settings(&server.cluster).sslmode(TlsMode::VerifyCa).sslrootcert(&server.root);
-    assert!(is_encrypted(&Database::connect(by_authority).await.unwrap()).await);
+    // Who only wants a known authority may have that; `require` beside a file of roots is the same.
+    for mode in [TlsMode::VerifyCa, TlsMode::Require] {
+        let by_authority = settings(&server.cluster).sslmode(mode).sslrootcert(&server.root);
+        assert!(is_encrypted(&Database::connect(by_authority).await.unwrap()).await);
+    }
 }
 
 #[tokio::test]
@@ -100,7 +102,7 @@ async fn an_unknown_authority_is_refused_and_the_remedy_told() {
     let folder = tempfile::tempdir().unwrap();
     let stranger = folder.path().join("stranger.crt");
     std::fs::write(&stranger, authority("a stranger").pem()).unwrap();
-    for mode in [TlsMode::VerifyFull, TlsMode::VerifyCa] {
+    for mode in [TlsMode::VerifyFull, TlsMode::VerifyCa, TlsMode::Require] {
         let error = refusal(settings(&server.cluster).sslmode(mode).sslrootcert(&stranger)).await;
         for part in ["sslrootcert=<file>", "UnknownIssuer"] {
             assert!(error.to_string().contains(part), "{part:?} is missing: {error}");
@@ -142,6 +144,47 @@ async fn a_server_without_tls_is_refused_where_tls_was_asked_for() {
         let db = Database::connect(settings(&cluster).sslmode(mode).pool_max(1)).await.unwrap();
         assert!(!is_encrypted(&db).await);
         assert_cancel_arrives(&db).await;
+    }
+}
+
+#[tokio::test]
+async fn prefer_goes_on_in_the_clear_where_the_server_takes_it_no_other_way() {
+    let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (certified.cert.pem(), certified.signing_key.serialize_pem());
+    let cluster = Cluster::builder()
+        .tls(certificate, key)
+        .hba("hostssl all all 127.0.0.1/32 reject")
+        .start()
+        .await
+        .unwrap();
+    let db = Database::connect(settings(&cluster).sslmode(TlsMode::Prefer).pool_max(1)).await.unwrap();
+    assert!(!is_encrypted(&db).await);
+    assert_cancel_arrives(&db).await;
+    // Each word that asks for encryption keeps it, and so does a password that must be bound to it.
+    for strict in [
+        settings(&cluster).sslmode(TlsMode::Require),
+        settings(&cluster).sslmode(TlsMode::Prefer).channel_binding(ChannelBinding::Require),
+    ] {
+        let error = Database::connect(strict).await.unwrap_err();
+        assert_eq!(error.fault(), Fault::Authentication, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_was_refused_is_not_tried_again_in_the_clear() {
+    let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (certified.cert.pem(), certified.signing_key.serialize_pem());
+    let cluster = Cluster::builder().tls(certificate, key).start().await.unwrap();
+    cluster.execute("postgres", "CREATE ROLE retired NOLOGIN PASSWORD 'retired'").await.unwrap();
+    let proxy = plimsoll_faults::Proxy::in_front_of((cluster.host(), cluster.port())).await.unwrap();
+    let by_proxy = || {
+        settings(&cluster).hosts(format!("localhost:{}", proxy.port())).sslmode(TlsMode::Prefer).pool_max(1)
+    };
+    for (role, password, code) in [("retired", "retired", "28000"), ("retired", "wrong", "28P01")] {
+        let before = proxy.accepted();
+        let error = Database::connect(by_proxy().user(role).password(password)).await.unwrap_err();
+        assert_eq!(error.sqlstate().map(|code| code.code()), Some(code), "{error}");
+        assert_eq!(proxy.accepted() - before, 1, "{error}");
     }
 }
 

@@ -125,7 +125,13 @@ fn the_users_own_authorities_are_used_where_a_certificate_is_verified() {
     assert_eq!(far.tls_roots(), &TlsRoots::File(roots));
     let here = read(Some("postgres://app@localhost"), &[home]).unwrap();
     assert_eq!((here.tls(), here.tls_roots()), (TlsMode::Prefer, &TlsRoots::System));
-    assert_eq!(read(Some("postgres://app@db1?sslmode=require"), &[home]).unwrap().tls(), TlsMode::Require);
+    let required = read(Some("postgres://app@db1?sslmode=require"), &[home]).unwrap();
+    assert_eq!((required.tls(), required.tls_roots()), (TlsMode::Require, far.tls_roots()));
+    // These connect where the certificate does not verify, so the file counts for nothing, and is no mistake.
+    for mode in ["prefer", "disable"] {
+        let plan = read(Some(&format!("postgres://app@db1?sslmode={mode}")), &[home]).unwrap();
+        assert_eq!((plan.tls().as_str(), plan.tls_roots()), (mode, &TlsRoots::System));
+    }
 }
 
 #[test]

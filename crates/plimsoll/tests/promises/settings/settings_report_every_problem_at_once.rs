@@ -302,12 +302,21 @@ fn profiles_that_answer_the_same_question_contradict_each_other() {
 fn encryption_that_would_not_protect_is_refused() {
     let beyond = || Settings::default().hosts("db1").user("app");
     for settings in [
-        beyond().sslmode(TlsMode::Require).sslrootcert("ca.pem"),
+        beyond().sslmode(TlsMode::Disable).sslrootcert("ca.pem"),
+        beyond().sslmode(TlsMode::Prefer).sslrootcert("ca.pem"),
+        beyond().sslmode(TlsMode::Require).sslrootcert("system"),
         beyond().sslmode(TlsMode::VerifyCa),
+        beyond().sslmode(TlsMode::VerifyCa).sslrootcert("system"),
         beyond().sslmode(TlsMode::Disable).channel_binding(ChannelBinding::Require),
     ] {
         assert!(problem(settings).starts_with("sslmode is "));
     }
+    let verified = beyond().sslmode(TlsMode::Require).sslrootcert("ca.pem").check().unwrap();
+    assert_eq!(
+        verified.tls(),
+        TlsMode::Require,
+        "require beside a file of roots verifies, as it does for libpq"
+    );
 }
 
 #[test]
