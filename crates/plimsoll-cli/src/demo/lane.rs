@@ -43,6 +43,8 @@ struct Second {
     /// Times to an answer, in milliseconds.
     waits: Vec<f64>,
     acknowledged: u64,
+    /// The 99th percentile, once the second is over: a picture is drawn ten times a second, of minutes of them.
+    over: Option<Option<f64>>,
 }
 
 #[derive(Debug, Default)]
@@ -214,6 +216,9 @@ impl Kept {
         self.current = self.current.max(second.saturating_sub(KEPT as u64));
         while self.current < second {
             self.current += 1;
+            if let Some(over) = self.seconds.back_mut() {
+                over.over = Some(over.p99());
+            }
             self.seconds.push_back(Second::default());
         }
         while self.seconds.len() > KEPT {
@@ -224,6 +229,9 @@ impl Kept {
 
 impl Second {
     fn p99(&self) -> Option<f64> {
+        if let Some(p99) = self.over {
+            return p99;
+        }
         let mut waits = self.waits.clone();
         waits.sort_by(f64::total_cmp);
         quantile(&waits, 0.99)

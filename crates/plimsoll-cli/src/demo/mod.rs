@@ -14,6 +14,7 @@
 //! |---|---|
 //! | [`lane`] | what is known of a lane while it runs |
 //! | [`request`] | one request of each lane, and what its caller may believe |
+//! | [`words`] | what went wrong, in a few words |
 //! | [`load`] | requests at fixed times |
 //! | [`stage`] | the server, the wires, and what is done to them |
 //! | [`options`] | what was asked for, and the script that is built in |
@@ -28,6 +29,7 @@ mod show;
 mod stage;
 mod table;
 mod unattended;
+mod words;
 
 pub use options::Options;
 

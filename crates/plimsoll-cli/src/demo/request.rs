@@ -13,13 +13,13 @@
 
 use super::DEADLINE;
 use super::lane::Told;
+use super::words;
 use anyhow::{Context, Result};
 use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod};
 use plimsoll::settings::PoolerMode;
-use plimsoll::{Database, Fault, Outcome, Settings};
+use plimsoll::{Database, Outcome, Settings};
 use plimsoll_embedded::Cluster;
 use plimsoll_faults::ledger::End;
-use std::borrow::Cow;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
@@ -96,7 +96,7 @@ impl Caller for Database {
                     // Whatever else there may be one day is no certainty.
                     _ => End::Unknown,
                 };
-                Told::not(end, in_a_word(&error))
+                Told::not(end, words::of_guarded(&error))
             }
         }
     }
@@ -104,20 +104,6 @@ impl Caller for Database {
     async fn close(&self) {
         Database::close(self).await;
     }
-}
-
-/// The faults that a broken wire and a broken server bring, as the plain lane calls them; any other by its code.
-fn in_a_word(error: &plimsoll::Error) -> Cow<'static, str> {
-    Cow::Borrowed(match error.fault() {
-        Fault::DeadlinePassed => "deadline",
-        Fault::PoolExhausted => "pool exhausted",
-        Fault::QueueFull => "queue full",
-        Fault::Unreachable | Fault::ConnectTimeout => "server away",
-        Fault::NotAccepting => "server not ready",
-        Fault::ConnectionLost => "connection lost",
-        Fault::ServerShutdown => "server shut down",
-        _ => error.code(),
-    })
 }
 
 /// How far a plain request has come.
@@ -154,7 +140,7 @@ impl Caller for Pool {
         match timeout(DEADLINE, again_and_again(self, id, labour, &tries)).await {
             Ok(Ok(())) => Told::acknowledged(),
             Ok(Err(told)) => told,
-            Err(_) => Told::not(tries.end_so_far(), "deadline"),
+            Err(_) => Told::not(tries.end_so_far(), words::OUT_OF_TIME),
         }
     }
 
@@ -202,7 +188,7 @@ async fn again_and_again(pool: &Pool, id: i64, labour: Option<Duration>, tries: 
             Some(pause) => sleep(*pause).await,
             None => {
                 let word = match &error {
-                    PoolError::Backend(error) => word_of(error, place),
+                    PoolError::Backend(error) => words::of_plain(error, place != Place::Waiting),
                     _ => "no connection".into(),
                 };
                 return Err(Told::not(tries.all(end), word));
@@ -229,14 +215,4 @@ async fn attempt(pool: &Pool, id: i64, labour: Option<Duration>, at: &AtomicU8) 
 /// Classes 08, 57 and XX: the server or the connection ends, at a moment that may be after the COMMIT.
 fn is_going_away(code: &str) -> bool {
     ["08", "57", "XX"].iter().any(|class| code.starts_with(class))
-}
-
-fn word_of(error: &tokio_postgres::Error, place: Place) -> Cow<'static, str> {
-    match error.code().map(|code| code.code()) {
-        Some("57P03") => "server not ready".into(),
-        Some("57P01" | "57P02") => "server shut down".into(),
-        Some(code) => code.to_owned().into(),
-        None if place == Place::Waiting => "server away".into(),
-        None => "connection lost".into(),
-    }
 }

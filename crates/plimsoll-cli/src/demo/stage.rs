@@ -30,14 +30,18 @@ pub(super) struct Broken {
     pub(super) what: String,
     /// Since when.
     pub(super) since: Instant,
-    of: Part,
+    /// What it belongs to.
+    pub(super) of: Part,
 }
 
 /// What a trouble belongs to, and with what it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
+    /// The wires between the lanes and the server.
     Wire,
+    /// The server.
     Server,
+    /// What the lanes are asked to do.
     Load,
 }
 

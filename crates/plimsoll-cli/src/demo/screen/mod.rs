@@ -7,6 +7,7 @@
 //! A key that freezes or kills takes a moment, in which no picture is drawn: some hundredths of a second, five at most
 //! if a process will not stand still.
 
+mod bars;
 mod view;
 
 use super::options::Plan;
