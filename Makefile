@@ -70,14 +70,18 @@ LOOM_TESTS := $(wildcard crates/plimsoll/tests/loom*.rs)
 .DEFAULT_GOAL := test
 .PHONY: run demo test test-all soak ledger chaos contract p0 tick check bench bench-ab docs dist clean
 
+# Without -p, both programs are built with the features that all crates together ask of their libraries. With -p each would
+# ask for its own, and one would build anew what the other has built. `run` builds the second program along, which takes the
+# core that would be idle while the first one is compiled; `demo` then starts at once.
 run:
 	@scripts/setup run
-	$(CARGO) run -p fleet
+	$(CARGO) build --bin fleet --bin plimsoll
+	@$(CARGO) run --quiet --bin fleet
 
-# It brings its own server whatever DATABASE_URL says. ARGS="--unattended --markdown" makes the README's table.
+# It brings its own server whatever DATABASE_URL says. ARGS="--for 90s" and the like are the command's own.
 demo:
 	@env -u DATABASE_URL scripts/setup run
-	$(CARGO) run --release -p plimsoll-cli -- demo $(ARGS)
+	$(CARGO) run --bin plimsoll -- demo $(ARGS)
 
 test:
 	@scripts/setup test

@@ -208,7 +208,7 @@ fn pages(url: &str, reached: &BringUpResult) -> String {
   A made-up fleet sends readings over HTTP, and over MQTT where there is a broker. Its console asks for this token:
     {token}
   Devices of the tenant test besides, from another shell in this folder:
-    cargo run -p fleet -- simulate
+    cargo run --bin fleet -- simulate
 "
         );
     }
