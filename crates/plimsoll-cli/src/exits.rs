@@ -143,7 +143,7 @@ fn page() -> String {
     }
     text.push_str("\n| command | 0 | 1 | 2 |\n|---|---|---|---|\n");
     for Exits { command, well, warned, badly } in EXITS {
-        let _ = writeln!(text, "| `{command}` | {well} | {warned} | {badly} |");
+        let _ = writeln!(text, "| {command} | {well} | {warned} | {badly} |");
     }
     text
 }

@@ -35,6 +35,7 @@ pub(crate) mod guardrails;
 pub(crate) mod handshake;
 mod limits;
 pub(crate) mod link;
+pub(crate) mod marks;
 pub(crate) mod naming;
 mod parameters;
 mod password;

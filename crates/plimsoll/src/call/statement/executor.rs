@@ -20,7 +20,7 @@ use crate::event::StopReason;
 use crate::moment::Moment;
 use crate::name::WorkName;
 use crate::rules::outcome::Scope;
-use crate::wire::session_state::Mark;
+use crate::wire::marks::Mark;
 use std::time::Duration;
 
 /// Later than any caller waits, and a time that a timer can still hold.

@@ -19,7 +19,7 @@ use crate::name::WorkName;
 use crate::request_totals::Timed;
 use crate::rules::outcome::Scope;
 use crate::sql::nature;
-use crate::wire::session_state::Mark;
+use crate::wire::marks::Mark;
 use crate::wire::transaction_status::TransactionStatus;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,7 +1,7 @@
 //! An orphaned COMMIT: its caller stopped waiting for it, so the pool lets it finish and reports its outcome.
 
 use super::Link;
-use crate::wire::session_state::Mark;
+use crate::wire::marks::Mark;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
