@@ -51,7 +51,6 @@ pub use snapshot::{LeaseState, LeaseStatus, NotARunningId, Observed, PoolSize, P
 
 use crate::deadline::{self, Deadline};
 use crate::error::{Error, Result};
-use crate::event::StopReason;
 use crate::events::Events;
 use crate::fault::Fault;
 use crate::rules::gate::GateRules;
@@ -62,14 +61,12 @@ use crate::sync;
 use alarm::Alarm;
 pub(crate) use connects::LastConnect;
 use meter::Metering;
-use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 /// A pool of one kind of connection.
 pub struct Pool<M: Manage> {
