@@ -22,10 +22,10 @@ impl Call<'_> {
     /// Lends a connection.
     ///
     /// # Errors
-    /// As [`Database::acquire`].
+    /// As [`Database::acquire`](crate::Database::acquire).
     ///
     /// # Cancel safety
-    /// As [`Database::acquire`].
+    /// As [`Database::acquire`](crate::Database::acquire).
     pub async fn acquire(self) -> Result<PooledConnection> {
         let span = WorkSpan::acquire(&self.name, &self.db.server);
         let lent = span.lent(deadline::from_start(self.within, self.lend()).await);
@@ -50,7 +50,7 @@ impl Call<'_> {
     /// passed ([`Fault::DeadlinePassed`]).
     ///
     /// # Cancel safety
-    /// As [`Database::acquire`](crate::Database::acquire). It waits only for the check of a connection that was idle for
+    /// As [`Database::acquire`](crate::Database::acquire)(crate::Database::acquire). It waits only for the check of a connection that was idle for
     /// longer than `check_after_idle`, a second at the most; and a read, for what a replica must prove first.
     pub async fn try_acquire(self) -> Result<Option<PooledConnection>> {
         let call = Call { is_trial: true, acquire_within: Some(Duration::ZERO), ..self };
