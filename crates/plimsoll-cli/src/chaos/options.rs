@@ -29,7 +29,7 @@ pub struct Options {
     #[command(flatten)]
     connecting: Connecting,
 
-    /// What is asked of the service, again and again: an address whose answer needs the database
+    /// A service, by its address; it is asked again and again, and its answer needs the database
     #[arg(long, value_name = "URL", required_unless_present = "replay")]
     pub(super) service: Option<String>,
 
@@ -37,7 +37,7 @@ pub struct Options {
     #[arg(long, value_name = "URL")]
     pub(super) health: Option<String>,
 
-    /// A file with the token that the service wants to see
+    /// The file with the token for the service; it goes with every question
     #[arg(long, value_name = "FILE")]
     pub(super) service_token_file: Option<PathBuf>,
 

@@ -32,7 +32,7 @@ pub struct Options {
     pub span: Option<Duration>,
 
     /// Requests a second on each lane, 1 to 2000
-    #[arg(long, value_name = "NUMBER", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=2000))]
+    #[arg(long = "lane-rate", value_name = "NUMBER", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=2000))]
     pub rate: u32,
 
     /// Connections in each pool, 1 to 100

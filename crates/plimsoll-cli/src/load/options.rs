@@ -43,7 +43,7 @@ pub(super) struct Http {
     #[arg(short, long = "target", value_name = "TARGET", value_parser = targets::in_words)]
     targets: Vec<Said>,
 
-    /// A file of targets, each with its weight, method, headers and body (TOML; the operators' guide shows one)
+    /// A file of targets, each with its weight; with its method, headers and body too (TOML, as in the operators' guide)
     #[arg(long, value_name = "FILE")]
     targets_file: Option<PathBuf>,
 
@@ -124,7 +124,7 @@ pub(super) struct Sql {
     #[arg(short, long = "file", value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// A file of statements, each with its weight (TOML; the operators' guide shows one)
+    /// A file of targets, each with its weight; here they are statements (TOML, as in the operators' guide)
     #[arg(long, value_name = "FILE")]
     targets_file: Option<PathBuf>,
 

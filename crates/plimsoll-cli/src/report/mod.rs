@@ -66,7 +66,7 @@ pub struct Options {
     #[arg(long)]
     with_constants: bool,
 
-    /// How long everything may take; then the page is written with what is known
+    /// End after so long, with what is known by then; the page tells what is not on it
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = between(SHORTEST, LONGEST))]
     within: Duration,
 }

@@ -51,11 +51,11 @@ pub struct Options {
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = crate::options::time::pause)]
     every: Duration,
 
-    /// A service on Plimsoll, whose pool and breaker are shown: http://HOST:PORT; may be given more than once
+    /// A service, by its address; one on Plimsoll, whose pool and breaker are shown: http://HOST:PORT; may be given more than once
     #[arg(long = "service", value_name = "URL")]
     services: Vec<String>,
 
-    /// The file with the token that those services know an operator by
+    /// The file with the token for the service; those on Plimsoll know an operator by it
     #[arg(long, value_name = "FILE")]
     service_token_file: Option<PathBuf>,
 

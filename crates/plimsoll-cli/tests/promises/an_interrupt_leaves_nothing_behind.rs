@@ -10,7 +10,7 @@ fn even_while_the_server_is_frozen() {
     let script = folder.path().join("night");
     std::fs::write(&script, "1s freeze\n").unwrap();
     let mut demo = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
-    demo.args(["demo", "--for", "10m", "--rate", "20", "--pool", "2", "--script"]).arg(&script);
+    demo.args(["demo", "--for", "10m", "--lane-rate", "20", "--pool", "2", "--script"]).arg(&script);
     // The server's folder is made in here, so that whatever is left of it can be seen.
     let place = tempfile::tempdir_in("/tmp").unwrap();
     std::fs::set_permissions(place.path(), open_to_all()).unwrap();

@@ -30,7 +30,8 @@ fn on_a_short_script() {
     let script = folder.path().join("night");
     std::fs::write(&script, NIGHT).unwrap();
     let mut demo = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
-    demo.args(["demo", "--markdown", "--for", "10s", "--rate", "50", "--pool", "4", "--script"]).arg(&script);
+    demo.args(["demo", "--markdown", "--for", "10s", "--lane-rate", "50", "--pool", "4", "--script"])
+        .arg(&script);
     let output = demo.stdin(Stdio::null()).output().unwrap();
     let progress = String::from_utf8_lossy(&output.stderr).into_owned();
     let rows = rows(&output);
@@ -72,7 +73,7 @@ fn on_a_short_script() {
 #[test]
 fn when_five_times_as_much_comes_as_can_be_served() {
     let mut demo = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
-    demo.args(["demo", "--unattended", "--markdown", "--for", "15s", "--rate", "50", "--pool", "2"]);
+    demo.args(["demo", "--unattended", "--markdown", "--for", "15s", "--lane-rate", "50", "--pool", "2"]);
     let output = demo.stdin(Stdio::null()).output().unwrap();
     let progress = String::from_utf8_lossy(&output.stderr).into_owned();
     let rows = rows(&output);
