@@ -64,7 +64,7 @@ async fn of_sessions_that_wait_behind_a_lock() {
     until_it_is(db, Matter::LockPileUp).await;
     let told = verdict(db);
     assert!(
-        told.sentence.starts_with("1 session waits for a lock on device behind \"nightly report\" ("),
+        told.sentence.starts_with("1 session waits for a lock on public.device behind \"nightly report\" ("),
         "{told}"
     );
     assert!(told.since.is_some(), "{told:?}");
