@@ -6,7 +6,7 @@
 pub(crate) const MARK: &str = "/* asked by plimsoll */";
 
 /// What stands around a question, as versions of PostgreSQL keep it that keep the constants of such statements.
-const AROUND: [&str; 19] = [
+const AROUND: [&str; 20] = [
     "BEGIN TRANSACTION READ ONLY",
     "SET LOCAL statement_timeout = 5000",
     "SET LOCAL statement_timeout = 300",
@@ -15,6 +15,7 @@ const AROUND: [&str; 19] = [
     "SET LOCAL lock_timeout = 100",
     "SET LOCAL lock_timeout TO DEFAULT",
     "SET LOCAL search_path = pg_catalog",
+    "SET LOCAL search_path = ''",
     "SET LOCAL jit = off",
     "SET LOCAL datestyle = 'ISO'",
     "SET LOCAL intervalstyle = 'postgres'",
