@@ -42,6 +42,8 @@ endif
 # set-up.
 CHOOSE_TESTS := poolers=$$(scripts/setup poolers); promtool=$$(scripts/setup promtool); \
 	nginx=$$(scripts/setup nginx); browser=$$(scripts/setup browser); broker=$$(scripts/setup broker); clients=$$(scripts/setup clients); tests='all()'; \
+	catalogs=$$(ls /usr/share/locale/*/LC_MESSAGES/postgres-*.mo >/dev/null 2>&1 || echo missing); \
+	if [ -n "$$catalogs" ]; then tests+=" and not test(/by_catalogs/)"; fi; \
 	for version in $$poolers; do tests+=" and not test(/on_pgbouncer_$${version/./_}/)"; done; \
 	if [ -n "$$promtool" ]; then tests+=" and not test(/by_promtool/)"; fi; \
 	if [ -n "$$nginx" ]; then tests+=" and not test(/by_nginx/)"; fi; \
@@ -58,6 +60,8 @@ TELL_WHAT_DID_NOT_RUN := for version in $$poolers; do \
 	echo "NOT RUN: the tests of the dashboard in a browser, which cannot be had here; nextest counts them as skipped"; fi; \
 	if [ -n "$$broker" ]; then \
 	echo "NOT RUN: the tests of MQTT through Mosquitto, which cannot be had here; nextest counts them as skipped"; fi; \
+	if [ -n "$$catalogs" ]; then \
+	echo "NOT RUN: the tests of the server's translations, which are not installed here; nextest counts them as skipped"; fi; \
 	if [ -n "$$clients" ]; then \
 	echo "NOT RUN: the tests of Python's clients, which cannot be had here; nextest counts them as skipped"; fi
 

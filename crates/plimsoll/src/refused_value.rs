@@ -274,7 +274,7 @@ mod tests {
 
     /// Every message that the server has in its catalogs, with a value in each place that takes one, in every language.
     #[test]
-    fn no_translation_of_any_message_lets_a_value_through() {
+    fn no_translation_lets_a_value_through_by_catalogs() {
         let catalogs = catalogs::of_server();
         assert!(!catalogs.is_empty(), "the server's catalogs are not installed");
         let mut count = 0;

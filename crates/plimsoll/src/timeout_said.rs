@@ -37,7 +37,7 @@ mod tests {
     use crate::catalogs;
 
     #[test]
-    fn a_timeout_is_known_in_each_language_of_the_server_and_a_cancel_is_none() {
+    fn a_timeout_is_known_in_each_language_and_a_cancel_is_none_by_catalogs() {
         let catalogs = catalogs::of_server();
         assert!(!catalogs.is_empty(), "the server's catalogs are not installed");
         let mut found = 0;
