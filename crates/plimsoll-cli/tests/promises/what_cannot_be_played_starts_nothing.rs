@@ -55,10 +55,10 @@ fn a_script_that_does_not_fit_into_the_time() {
 #[test]
 fn an_option_out_of_its_range() {
     let ranges =
-        [("--for", "4s", "from 5s to 1h"), ("--rate", "0", "1..=2000"), ("--pool", "101", "1..=100")];
+        [("--for", "4s", "from 5s to 1h"), ("--lane-rate", "0", "1..=2000"), ("--pool", "101", "1..=100")];
     for (option, value, range) in ranges {
         assert_says(&refused(&["--unattended", option, value]), &[option, value, range]);
     }
-    assert_says(&refused(&["--rate", "many"]), &["--rate", "many"]);
+    assert_says(&refused(&["--lane-rate", "many"]), &["--lane-rate", "many"]);
     assert_says(&refused(&["--speed", "1"]), &["--speed"]);
 }
