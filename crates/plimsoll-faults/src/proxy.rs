@@ -52,7 +52,7 @@ impl Proxy {
     }
 
     /// For drills on a service that runs: listens at this address, and carries every connection to `target`, which may be
-    /// another machine. Whoever reaches the address reaches the server, so it should be one that only the service reaches.
+    /// another machine. Every program that reaches the address reaches the server, so it should be one that only the service reaches.
     ///
     /// # Errors
     /// The address cannot be listened at, or the target's name leads nowhere.

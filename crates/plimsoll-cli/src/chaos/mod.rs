@@ -36,7 +36,7 @@ pub use options::Options;
 
 use crate::interrupts::Interrupts;
 use crate::page::PageFile;
-use crate::{Ended, prompt, show};
+use crate::{Ended, endpoint, prompt, show};
 use anyhow::{Context, Result, bail, ensure};
 use ask_service::Place;
 use drill::Drill;
@@ -83,7 +83,7 @@ struct Report<'a> {
 /// Plays the drills, or a replay.
 ///
 /// # Errors
-/// Something that is needed was not said, the server cannot be reached, or nobody agreed.
+/// Something that is needed was not said, the server cannot be reached, or there is no terminal to ask at.
 ///
 /// # Cancel safety
 /// Dropped, the fault is given up with the sessions that hold it.
@@ -191,7 +191,7 @@ pub(super) struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     async fn set(options: &'a Options) -> Result<Self> {
-        let token = ask_service::token(options.service_token_file.as_deref())?;
+        let token = endpoint::token(options.service_token_file.as_deref())?;
         let service = options.service.as_deref().context("--service was not said")?;
         let service = Place::new("--service", service, token.as_deref())?;
         let health = options.health.as_deref().map(|url| Place::new("--health", url, token.as_deref()));

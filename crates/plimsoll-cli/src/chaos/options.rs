@@ -145,13 +145,11 @@ impl Options {
     /// # Errors
     /// Several were named.
     pub(super) fn target(&self) -> Result<Target> {
-        let mut servers = self.words.iter().filter_map(|word| match word {
-            Word::Server(server) => Some(server),
+        let servers = self.words.iter().filter_map(|word| match word {
+            Word::Server(server) => Some(server.as_str()),
             Word::Drill(_) => None,
         });
-        let place = servers.next().cloned();
-        ensure!(servers.next().is_none(), "one server at a time");
-        Ok(Target::new(place, self.connecting.clone()))
+        Target::among(servers, &self.connecting, "drills go by their names")
     }
 
     /// Whether the drills can be played as they were asked for.

@@ -66,6 +66,22 @@ impl Target {
         Target { place, connecting, at_most: None }
     }
 
+    /// For a command that takes the server among other words; `others` says what they are.
+    ///
+    /// # Errors
+    /// Several were named.
+    pub(crate) fn among<'a>(
+        mut servers: impl Iterator<Item = &'a str>,
+        connecting: &Connecting,
+        others: &str,
+    ) -> Result<Self> {
+        let place = servers.next().map(str::to_owned);
+        match servers.next() {
+            Some(_) => bail!("one server at a time, and {others}"),
+            None => Ok(Target::new(place, connecting.clone())),
+        }
+    }
+
     /// Connects; the session is called after the command.
     ///
     /// # Errors

@@ -14,17 +14,16 @@
 use super::DEADLINE;
 use super::lane::Told;
 use super::words;
+use crate::private_server;
 use anyhow::{Context, Result};
-use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod};
-use plimsoll::settings::PoolerMode;
-use plimsoll::{Database, Outcome, Settings};
+use deadpool_postgres::{Pool, PoolError, RecyclingMethod};
+use plimsoll::{Database, Outcome};
 use plimsoll_embedded::Cluster;
 use plimsoll_faults::ledger::End;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
-use tokio_postgres::NoTls;
 
 /// The columns of both statements below.
 pub(super) const TABLE: &str = "create table ledger (id bigint not null, lane text not null)";
@@ -53,27 +52,13 @@ pub(super) trait Caller: Clone + Send + Sync + 'static {
 /// as many as come in four fifths of it.
 pub(super) async fn guarded(cluster: &Cluster, port: u16, size: usize, rate: u32) -> Result<Database> {
     let waiting = (f64::from(rate) * DEADLINE.as_secs_f64() * 0.8) as usize;
-    let settings = Settings::default()
-        .hosts(format!("{}:{port}", cluster.host()))
-        .user(cluster.superuser())
-        .password(cluster.password())
-        .dbname("postgres")
-        .pooler(PoolerMode::None)
-        .pool_min(size)
-        .pool_max(size)
-        .max_overflow(0)
-        .max_waiting(waiting.max(size));
+    let settings = private_server::settings(cluster, port, size).max_waiting(waiting.max(size));
     Database::connect(settings).await.context("the pool of plimsoll")
 }
 
 /// deadpool as it comes, apart from its size.
 pub(super) fn plain(cluster: &Cluster, port: u16, size: usize) -> Result<Pool> {
-    let mut driver = tokio_postgres::Config::new();
-    driver.host(cluster.host()).port(port).user(cluster.superuser()).password(cluster.password());
-    driver.dbname("postgres");
-    let manager =
-        Manager::from_config(driver, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
-    Pool::builder(manager).max_size(size).build().context("the pool of deadpool")
+    private_server::plain(cluster, port, size, RecyclingMethod::Fast)
 }
 
 impl Caller for Database {

@@ -1,6 +1,6 @@
 //! The report of `doctor` as a part of a page of HTML: the worst first, each finding with everything that is needed to act on it.
 
-use super::screen::{effect_in_words, of_state, skipped_by_reason};
+use super::screen::{effect_in_words, named, of_state, skipped_by_reason};
 use super::verdict::has_looked;
 use crate::page::{Cell, Column, Level, Markup, Page, Section, Table, badge, html};
 use plimsoll_inspect::checks::finding::Remedy;
@@ -121,11 +121,8 @@ fn remedied(remedy: &Remedy) -> Markup {
 fn skipped(section: Section, report: &Report) -> Section {
     let mut table = Table::new([Column::wide("Not looked at, because"), Column::wide("Checks")]);
     for (reason, (checks, _)) in skipped_by_reason(report) {
-        let titles = checks.iter().map(|whom| {
-            let id = whom.split(' ').next().unwrap_or_default();
-            let title = report.checks.iter().find(|it| it.id == id).map_or("", |it| it.title.as_str());
-            format!("{whom} {title}")
-        });
+        let titles =
+            checks.iter().map(|(checked, whom)| format!("{} {}", named(&checked.id, *whom), checked.title));
         let titles: Vec<String> = titles.collect();
         table.row([reason.into(), titles.join("; ").into()]);
     }

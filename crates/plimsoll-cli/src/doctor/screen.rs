@@ -132,6 +132,7 @@ pub(super) fn effect_in_words(effect: Effect) -> &'static str {
 fn skipped(report: &Report, width: usize) -> String {
     let mut text = String::new();
     for (reason, (whose, remedies)) in skipped_by_reason(report) {
+        let whose: Vec<String> = whose.iter().map(|(checked, whom)| named(&checked.id, *whom)).collect();
         // Ids stand side by side, whatever has a name is divided by commas.
         let divider = if whose.iter().any(|whom| whom.contains(' ')) { ", " } else { " " };
         let line = wrapped(&format!("{}: {reason}", whose.join(divider)), width, INDENT, INDENT);
@@ -141,24 +142,27 @@ fn skipped(report: &Report, width: usize) -> String {
     text
 }
 
-/// The checks that were not made for a reason, each with what it is about, and what would help.
-pub(super) type Skipped<'a> = BTreeMap<&'a str, (Vec<String>, Vec<&'a Remedy>)>;
+/// The checks that were not made for a reason, each with what it is about, if that is not the whole server or the pooler; and what
+/// would help.
+pub(super) type Skipped<'a> = BTreeMap<&'a str, (Vec<(&'a Checked, Option<&'a str>)>, Vec<&'a Remedy>)>;
 
 pub(super) fn skipped_by_reason(report: &Report) -> Skipped<'_> {
     let mut by_reason = Skipped::new();
     for (checked, finding) in of_state(report, State::Skipped) {
-        let whom = match finding.subject.as_str() {
-            "server" | "pooler" => checked.id.clone(),
-            subject => format!("{} {subject}", checked.id),
-        };
+        let whom = Some(finding.subject.as_str()).filter(|subject| !matches!(*subject, "server" | "pooler"));
         let (whose, remedies) = by_reason.entry(&finding.value).or_default();
-        if !whose.contains(&whom) {
-            whose.push(whom);
+        if !whose.iter().any(|(known, of)| known.id == checked.id && *of == whom) {
+            whose.push((checked, whom));
         }
         remedies
             .extend(finding.remedy.iter().filter(|remedy| !remedies.contains(remedy)).collect::<Vec<_>>());
     }
     by_reason
+}
+
+/// A check's id, and what it is about.
+pub(super) fn named(id: &str, whom: Option<&str>) -> String {
+    whom.map_or_else(|| id.to_owned(), |whom| format!("{id} {whom}"))
 }
 
 fn well(report: &Report, width: usize) -> String {

@@ -104,7 +104,7 @@ fn begin<C: Caller>(
 /// Waits for this moment; no if the run is to stop before it.
 fn is_due(due: Instant, stop: &watch::Receiver<bool>) -> bool {
     loop {
-        // The sender is gone: nobody waits for the figures any more.
+        // The sender is gone: no task waits for the figures any more.
         if *stop.borrow() || stop.has_changed().is_err() {
             return false;
         }

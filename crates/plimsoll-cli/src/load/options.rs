@@ -4,7 +4,7 @@ use super::http::header;
 use super::schedule::Arrivals;
 use super::targets::{self, Said};
 use crate::connect::Target;
-use crate::options::time::time;
+use crate::options::time::{between, time};
 use crate::show::Output;
 use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
@@ -317,11 +317,7 @@ fn percent(text: &str) -> Result<f64, String> {
 }
 
 fn length(text: &str) -> Result<Duration, String> {
-    match time(text)? {
-        short if short < Duration::from_millis(100) => Err("100ms is the shortest".to_owned()),
-        long if long > Duration::from_secs(86_400) => Err("24h is the longest".to_owned()),
-        length => Ok(length),
-    }
+    between(Duration::from_millis(100), Duration::from_secs(86_400))(text)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Without quotes a name is read in small letters, as the server does; with them as it stands. Names that come from the server are
 //! printed with their schema, and quoted where SQL needs it, so that what a command prints is what another one accepts.
 
+use plimsoll_inspect::checks::subject::quoted;
 use std::fmt;
 use std::str::{Chars, FromStr};
 
@@ -27,7 +28,7 @@ impl TableName {
     /// The name as it may stand in a statement.
     pub(crate) fn in_sql(&self) -> String {
         let parts = self.schema.iter().chain([&self.name]);
-        parts.map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect::<Vec<_>>().join(".")
+        parts.map(|part| quoted(part)).collect::<Vec<_>>().join(".")
     }
 
     /// The table alone, as the server has it.

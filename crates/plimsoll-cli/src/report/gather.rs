@@ -105,7 +105,9 @@ async fn ask<'a>(
 }
 
 async fn time_limits(connection: &DirectConnection, options: &Options) -> Result<Section> {
-    let found = timeouts::gather::gather_on(Some(connection), &limits_of(options)?).await?;
+    let Options { target, role, pooler, beside, .. } = options.clone();
+    let of_timeouts = timeouts::Options::new(target, role, pooler, beside);
+    let found = timeouts::gather::gather_on(Some(connection), &of_timeouts).await?;
     Ok(timeouts::page::section(&found))
 }
 
@@ -187,13 +189,4 @@ impl Parts<'_> {
 pub(super) fn options_of<T: Args>(said: Vec<String>) -> Result<T> {
     let command = T::augment_args(clap::Command::new("plimsoll").no_binary_name(true));
     Ok(T::from_arg_matches(&command.try_get_matches_from(said)?)?)
-}
-
-fn limits_of(options: &Options) -> Result<timeouts::Options> {
-    let mut said = vec![format!("--role={}", options.role)];
-    said.extend(options.pooler.as_ref().map(|it| format!("--pooler={it}")));
-    said.extend(options.nginx.iter().map(|it| format!("--nginx={}", it.display())));
-    said.extend(options.env.as_ref().map(|it| format!("--env={}", it.display())));
-    said.extend(options.limits.iter().map(|it| format!("--assume={it}")));
-    options_of(said)
 }

@@ -22,6 +22,7 @@ use crate::interrupts::Interrupts;
 use crate::options::time::between;
 use crate::page::{Level, Page, PageFile};
 use crate::show::progress::Progress;
+use crate::timeouts;
 use crate::{Ended, show};
 use anyhow::Result;
 use clap::Args;
@@ -49,18 +50,8 @@ pub struct Options {
     #[arg(long, value_name = "URL")]
     pooler: Option<String>,
 
-    /// A file of nginx; for the time limits, and may be given more than once
-    #[arg(long, value_name = "FILE")]
-    nginx: Vec<PathBuf>,
-
-    /// The environment of the service, as a file of NAME=VALUE lines: PLIMSOLL_.., DATABASE_URL with its options, PGOPTIONS
-    #[arg(long, value_name = "FILE")]
-    env: Option<PathBuf>,
-
-    /// A limit that is set in no such place: client=60s, request=15s, pool_timeout=5s, connect_timeout=5s, pool_idle=10min,
-    /// client_query_timeout=60s; may be given more than once
-    #[arg(long = "assume", value_name = "NAME=TIME")]
-    limits: Vec<String>,
+    #[command(flatten)]
+    beside: timeouts::Beside,
 
     /// Show statements with their constants, which may be data. Without it the page has none
     #[arg(long)]

@@ -2,7 +2,7 @@
 
 use crate::connect::{Connecting, Target};
 use crate::options::time::time;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use plimsoll_inspect::sessions::Choice;
 use std::convert::Infallible;
@@ -75,14 +75,10 @@ impl Meant {
     /// # Errors
     /// Several were named.
     pub(super) fn target(&self) -> Result<Target> {
-        let mut servers = self.words.iter().filter_map(|word| match word {
-            Word::Server(server) => Some(server),
+        let servers = self.words.iter().filter_map(|word| match word {
+            Word::Server(server) => Some(server.as_str()),
             Word::Pid(_) => None,
         });
-        let place = servers.next().cloned();
-        if servers.next().is_some() {
-            bail!("one server at a time, and process ids are numbers");
-        }
-        Ok(Target::new(place, self.connecting.clone()))
+        Target::among(servers, &self.connecting, "process ids are numbers")
     }
 }

@@ -31,8 +31,8 @@ pub(super) async fn gather(options: &Options) -> Result<Found> {
 /// The same, of a server that may be connected to already.
 pub(crate) async fn gather_on(connection: Option<&DirectConnection>, options: &Options) -> Result<Found> {
     let mut notes = Vec::new();
-    let mut limits = options.limits.iter().map(|text| said(text)).collect::<Result<Vec<_>>>()?;
-    for file in &options.nginx {
+    let mut limits = options.beside.limits.iter().map(|text| said(text)).collect::<Result<Vec<_>>>()?;
+    for file in &options.beside.nginx {
         let (name, text) = read(file)?;
         let found = nginx::read(&text, &name)?;
         limits.extend(found.limits);
@@ -57,7 +57,7 @@ pub(crate) async fn gather_on(connection: Option<&DirectConnection>, options: &O
         None if options.no_server => Server { role_name: options.role.clone(), ..Server::default() },
         None => of_server(&options.target.connect("timeouts").await?, options, &mut notes).await?,
     };
-    let environment = options.env.as_deref().map(service::read).transpose()?.unwrap_or_default();
+    let environment = options.beside.env.as_deref().map(service::read).transpose()?.unwrap_or_default();
     notes.extend(environment.notes);
     // What the service's session says itself is stronger than what the role has.
     server_limits.retain(|limit| !environment.limits.iter().any(|own| own.name == limit.name));

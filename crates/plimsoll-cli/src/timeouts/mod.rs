@@ -24,6 +24,30 @@ use plimsoll_inspect::layers::{
 use serde::Serialize;
 use std::path::PathBuf;
 
+/// Where limits are set beside the server and its pooler.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Beside {
+    /// A file of nginx, for the time limits; may be given more than once, for what one file includes
+    #[arg(long, value_name = "FILE")]
+    nginx: Vec<PathBuf>,
+
+    /// The environment of the service, as a file of NAME=VALUE lines: PLIMSOLL_.., DATABASE_URL with its options, PGOPTIONS
+    #[arg(long, value_name = "FILE")]
+    env: Option<PathBuf>,
+
+    /// A limit that is set in no such place: client=60s, request=15s, pool_timeout=5s, connect_timeout=5s, pool_idle=10min,
+    /// client_query_timeout=60s; may be given more than once
+    #[arg(long = "assume", value_name = "NAME=TIME")]
+    limits: Vec<String>,
+}
+
+impl Options {
+    /// For another command, which asks the same.
+    pub(crate) fn new(target: Target, role: String, pooler: Option<String>, beside: Beside) -> Self {
+        Options { target, role, pooler, beside, ..Options::default() }
+    }
+}
+
 /// The options of `timeouts`.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Options {
@@ -46,18 +70,8 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pgbouncer: Option<PathBuf>,
 
-    /// A file of nginx; may be given more than once, for what one file includes
-    #[arg(long, value_name = "FILE")]
-    nginx: Vec<PathBuf>,
-
-    /// The environment of the service, as a file of NAME=VALUE lines: PLIMSOLL_.., DATABASE_URL with its options, PGOPTIONS
-    #[arg(long, value_name = "FILE")]
-    env: Option<PathBuf>,
-
-    /// A limit that is set in no such place: client=60s, request=15s, pool_timeout=5s, connect_timeout=5s, pool_idle=10min,
-    /// client_query_timeout=60s; may be given more than once
-    #[arg(long = "assume", value_name = "NAME=TIME")]
-    limits: Vec<String>,
+    #[command(flatten)]
+    beside: Beside,
 
     /// The end of a request stops the statements inside it, as it does in services on Plimsoll
     #[arg(long)]

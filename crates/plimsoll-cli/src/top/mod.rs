@@ -25,15 +25,15 @@ pub(crate) mod rows;
 mod service;
 mod state;
 
-use crate::Ended;
 use crate::connect::Target;
 use crate::sessions::audit::Audit;
 use crate::show::Output;
-use anyhow::{Context, Result, anyhow};
+use crate::{Ended, endpoint};
+use anyhow::{Result, anyhow};
 use clap::Args;
 use jiff::Timestamp;
 use plimsoll::DirectConnection;
-use service::Endpoint;
+use service::Service;
 use state::{Answer, State};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -89,7 +89,7 @@ const ORDERS: usize = 4;
 /// # Errors
 /// The server cannot be reached at the start, an option is wrong, or the terminal cannot be drawn on.
 pub async fn run(options: &Options) -> Result<Ended> {
-    let services = endpoints(options)?;
+    let services = services(options)?;
     let audit = Audit::open(options.audit.as_deref())?;
     let connection = options.target.connect("top").await?;
     let names = services.iter().map(|service| service.name.clone());
@@ -118,21 +118,15 @@ pub async fn run(options: &Options) -> Result<Ended> {
     play::play(&mut state, answers, orders, has_colours).await
 }
 
-fn endpoints(options: &Options) -> Result<Vec<Endpoint>> {
-    let token = match &options.service_token_file {
-        Some(file) => {
-            let token = std::fs::read_to_string(file);
-            Some(token.with_context(|| format!("{} cannot be read", file.display()))?)
-        }
-        None => None,
-    };
-    options.services.iter().map(|url| Endpoint::new(url, token.as_deref())).collect()
+fn services(options: &Options) -> Result<Vec<Service>> {
+    let token = endpoint::token(options.service_token_file.as_deref())?;
+    options.services.iter().map(|url| Service::new(url, token.as_deref())).collect()
 }
 
 async fn once(
     state: &mut State,
     connection: &DirectConnection,
-    services: &[Endpoint],
+    services: &[Service],
     options: &Options,
 ) -> Result<Ended> {
     let look = async || look::look(connection).await.map_err(|error| anyhow!(error.why));
@@ -149,7 +143,7 @@ async fn once(
 }
 
 /// Asks one service again and again, until the reader of the answers is gone.
-async fn ask_service(index: usize, service: Endpoint, every: Duration, answers: mpsc::Sender<Answer>) {
+async fn ask_service(index: usize, service: Service, every: Duration, answers: mpsc::Sender<Answer>) {
     let mut ticks = interval(every.max(Duration::from_secs(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

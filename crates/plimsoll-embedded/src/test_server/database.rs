@@ -12,7 +12,7 @@ use std::time::Duration;
 /// How long the end of a test's thread waits for its database to be dropped.
 const DROP_PATIENCE: Duration = Duration::from_secs(10);
 
-/// A fresh database on the run's shared server. Dropped, it takes the database with it, and whoever is still connected: soon,
+/// A fresh database on the run's shared server. Dropped, it takes the database with it, and every session that is still connected: soon,
 /// and before the thread has ended that dropped it.
 #[derive(Debug)]
 pub struct TestDatabase {

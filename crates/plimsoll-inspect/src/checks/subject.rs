@@ -76,7 +76,8 @@ impl Subject {
 }
 
 /// A name as SQL has it, quoted always, so that no keyword is one.
-pub(crate) fn quoted(name: &str) -> String {
+#[must_use]
+pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

@@ -28,6 +28,7 @@ use crate::{Ended, show};
 use anyhow::Result;
 use clap::ValueEnum;
 use lane::{Call, Lane};
+use plimsoll_inspect::span::rough;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -156,16 +157,17 @@ fn both(said: String, lanes: [&Lane; 2], judge: impl Fn(&[Call]) -> Found) -> Ju
 }
 
 /// Every call has its answer within a time, whatever it says.
-fn answered_within(limit: Duration) -> impl Fn(&[Call]) -> Found {
-    move |calls| {
+fn answered_within(lanes: [&Lane; 2], limit: Duration) -> Judged {
+    let said = format!("every call is answered within {}", rough(limit));
+    both(said, lanes, |calls| {
         let late = calls.iter().filter(|call| call.took > limit).count();
         let slowest = calls.iter().map(|call| call.took).max().unwrap_or_default();
-        let slowest = plimsoll_inspect::span::rough(slowest);
+        let slowest = rough(slowest);
         match late {
             0 => found(true, format!("{} calls, the slowest {slowest}", calls.len())),
             late => found(false, format!("{late} of {} had none; the longest waited {slowest}", calls.len())),
         }
-    }
+    })
 }
 
 /// From so long after the end of the trouble on, every call of this kind is served.
@@ -175,7 +177,7 @@ fn served_after(what: &'static str, ended: Duration, within: Duration) -> impl F
         let Some(last) = after().filter(|call| !call.is_served()).map(|call| call.at).max() else {
             return found(after().count() > 0, "all were served at once".to_owned());
         };
-        let later = plimsoll_inspect::span::rough(last.saturating_sub(ended));
+        let later = rough(last.saturating_sub(ended));
         let bad = after().filter(|call| !call.is_served()).count();
         let why = after().rfind(|call| !call.is_served()).map_or("", Call::why);
         let told = format!(

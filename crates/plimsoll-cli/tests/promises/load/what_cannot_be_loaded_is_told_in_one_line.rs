@@ -34,7 +34,7 @@ async fn of_a_service() {
     is_refused(&["load", "http", "--targets-file", "/nonexistent"], "cannot be read").await;
     is_refused(&["load", "http", "-t", "1 2 3 4"], "WEIGHT METHOD URL").await;
     is_refused(&["load", "http", "http://127.0.0.1", "-X", "G T"], "no method of HTTP").await;
-    // A load on another machine is asked for, and there is nobody to answer.
+    // A load on another machine is asked for, and there is no terminal to answer at.
     is_refused(&["load", "http", "http://orders.invalid/"], "orders.invalid is not this machine").await;
     is_refused(&["load", "http", "http://orders.invalid/", "--junk"], "--junk").await;
 }
@@ -59,7 +59,7 @@ async fn of_a_database() {
     .await;
     is_refused(&["load", "pool-size", "-c", "SELECT * FROM none", "-d", &url, "--yes"], "does not exist")
         .await;
-    // Another session works there, and there is nobody to ask.
+    // Another session works there, and there is no terminal to ask at.
     let other = crate::server_sessions::session(&url, "orders").await;
     is_refused(
         &["load", "sql", "-c", "SELECT 1", "-d", &url],

@@ -183,7 +183,7 @@ fn can_be_sent(sql: &str) -> Result<()> {
 
 #[cold]
 fn refuse_zero_byte(sql: &str) -> Error {
-    let at = sql.bytes().take_while(|byte| *byte != 0).count();
+    let at = sql.bytes().position(|byte| byte == 0).unwrap_or_default();
     usage(&format!(
         "the SQL text has a zero byte at its byte {at} of {}, where the protocol ends a text, so nothing was sent; give \
          values as parameters (bytea takes any byte, text none that is zero)",

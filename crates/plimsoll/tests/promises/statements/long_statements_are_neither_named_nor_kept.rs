@@ -2,12 +2,13 @@
 //! parameters get no name; only their types are remembered, so that they need one round trip when they come again. With
 //! `statement_cache = 0` nothing is kept on a connection.
 
-use crate::server::{self, resident, settings_for};
+use super::counted_behind_a_pooler::CountedBehindAPooler;
+use crate::server::{resident, settings_for};
 use futures_util::TryStreamExt;
 use plimsoll::settings::Limit;
 use plimsoll::{Database, PooledConnection};
+use plimsoll_embedded::PgBouncerVersion;
 use plimsoll_embedded::test_server;
-use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
 use plimsoll_faults::Proxy;
 use std::pin::pin;
 use tokio_postgres::SimpleQueryMessage;
@@ -179,20 +180,8 @@ async fn without_a_cache_nothing_is_kept() {
 }
 
 async fn behind_a_transaction_pooler_the_types_of_a_long_text_are_known(version: PgBouncerVersion) {
-    let server = test_server::database().await.unwrap();
-    let bouncer = PgBouncer::in_front_of(&server)
-        .version(version)
-        .pool_mode(PoolMode::Transaction)
-        .start()
-        .await
-        .unwrap();
-    let proxy = Proxy::in_front_of((bouncer.host(), bouncer.port())).await.unwrap();
-    let settings = server::settings(&bouncer.url(server.name()))
-        .hosts(format!("127.0.0.1:{}", proxy.port()))
-        .pool_max(1)
-        .heartbeat(Limit::Off);
-    let db = Database::connect(settings).await.unwrap();
-    let sent = || proxy.wires().iter().map(|wire| wire.to_server.messages).sum::<u64>();
+    let scene = CountedBehindAPooler::start(version).await;
+    let (db, sent) = (&scene.db, || scene.sent());
     let sql = text(4, 20_000);
     db.query_one(&sql, &[&1]).await.unwrap();
     let before = sent();

@@ -7,6 +7,7 @@ mod a_message_that_is_too_long_ends_its_statement_only;
 mod a_parameter_that_panics_harms_nobody_else;
 mod a_storm_of_cancels_leaves_no_statement_behind;
 mod an_operators_cancel_hits_only_what_was_seen;
+mod counted_behind_a_pooler;
 mod long_statements_are_neither_named_nor_kept;
 mod memory_stays_flat_over_calls_of_mixed_size;
 mod nothing_is_sent_with_less_time_than_the_floor;

@@ -1,11 +1,12 @@
 //! A statement that is used again is prepared once; how many are kept has a bound on the server too; one that the
 //! schema changed under is prepared anew; and what one connection learned serves all of them.
 
-use crate::server::{self, settings_for};
+use super::counted_behind_a_pooler::CountedBehindAPooler;
+use crate::server::settings_for;
 use plimsoll::settings::Limit;
 use plimsoll::{Database, Fault, Outcome, PooledConnection};
+use plimsoll_embedded::PgBouncerVersion;
 use plimsoll_embedded::test_server;
-use plimsoll_embedded::{PgBouncer, PgBouncerVersion, PoolMode};
 use plimsoll_faults::Proxy;
 
 /// Statements that the server keeps for this lease.
@@ -127,20 +128,8 @@ async fn what_one_connection_learned_saves_the_others_a_round_trip() {
 }
 
 async fn behind_a_transaction_pooler_a_known_statement_is_not_prepared(version: PgBouncerVersion) {
-    let server = test_server::database().await.unwrap();
-    let bouncer = PgBouncer::in_front_of(&server)
-        .version(version)
-        .pool_mode(PoolMode::Transaction)
-        .start()
-        .await
-        .unwrap();
-    let proxy = Proxy::in_front_of((bouncer.host(), bouncer.port())).await.unwrap();
-    let settings = server::settings(&bouncer.url(server.name()))
-        .hosts(format!("127.0.0.1:{}", proxy.port()))
-        .pool_max(1)
-        .heartbeat(Limit::Off);
-    let db = Database::connect(settings).await.unwrap();
-    let sent = || proxy.wires().iter().map(|wire| wire.to_server.messages).sum::<u64>();
+    let scene = CountedBehindAPooler::start(version).await;
+    let (db, sent) = (&scene.db, || scene.sent());
     db.query_one("SELECT $1::int4 + 1", &[&1]).await.unwrap();
     let before = sent();
     for _ in 0..5 {
